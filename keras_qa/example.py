@@ -1,0 +1,144 @@
+"""The two records that travel through the package: `Example` in, `Answer` out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A text, a question about it, and what is known of the answer.
+
+    Only `text` and `question` are needed to ask. `answers` is needed to train
+    and to evaluate.
+
+    Args:
+        text: The text to answer from. A string, or a list of sentences, which
+            is taken as it is. Offsets into a list count in its sentences
+            joined by line breaks, which is what `plain_text` returns.
+        question: The question, a string. May be empty.
+        answers: Every answer that counts as right. One string stands for one
+            answer.
+        answer_start: Character offset of each answer in the text, where known.
+        choices: The answers to choose from, where the question offers them.
+        supporting_facts: Positions of the sentences the answer rests on, from 0.
+        id: A name for the example, used in reports and error messages.
+
+    Raises:
+        TypeError: If a field holds something else than text where text belongs.
+
+    Example:
+
+    >>> from keras_qa import Example
+    >>> example = Example("Mary went home.", "Where is Mary?", "home")
+    >>> example.answers
+    ('home',)
+    """
+
+    text: str | list[str]
+    question: str
+    answers: tuple[str, ...] = ()
+    answer_start: tuple[int, ...] = ()
+    choices: tuple[str, ...] = ()
+    supporting_facts: tuple[int, ...] = ()
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            object.__setattr__(self, "text", list(_strings("text", self.text)))
+        if not isinstance(self.question, str):
+            raise TypeError(
+                f"`question` must be a string. Received: {self.question!r} "
+                f"(of type {type(self.question).__name__})."
+            )
+        for name in ("answers", "choices"):
+            value = getattr(self, name)
+            value = (value,) if isinstance(value, str) else _strings(name, value)
+            object.__setattr__(self, name, value)
+        for name in ("answer_start", "supporting_facts"):
+            value = getattr(self, name)
+            value = (value,) if isinstance(value, int) else tuple(int(item) for item in value)
+            object.__setattr__(self, name, value)
+
+    @property
+    def plain_text(self) -> str:
+        """The text as one string: sentences of a list joined by line breaks."""
+        return self.text if isinstance(self.text, str) else "\n".join(self.text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer, with how sure the model is and where the text says it.
+
+    Args:
+        text: The answer.
+        score: Its probability, between 0 and 1.
+        start: Character offset of its last mention in the text, or `None`
+            where the text does not hold it as whole words.
+        end: Offset one past its last character, or `None`.
+    """
+
+    text: str
+    score: float
+    start: int | None = None
+    end: int | None = None
+
+
+def _strings(name: str, values: Any) -> tuple[str, ...]:
+    if isinstance(values, Iterable) and not isinstance(values, (Mapping, bytes)):
+        values = tuple(values)
+        if all(isinstance(value, str) for value in values):
+            return values
+    raise TypeError(f"`{name}` must be a string or a list of strings. Received: {values!r}.")
+
+
+def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
+    """Turns mappings with the fields of `Example` as keys into examples.
+
+    Args:
+        examples: An iterable of `Example` objects, or of mappings with the
+            keys `text` and `question` and, where known, `answers`,
+            `answer_start`, `choices`, `supporting_facts` and `id`.
+
+    Returns:
+        A list of `Example` objects, in the same order.
+
+    Raises:
+        TypeError: If an entry is neither, or a field has the wrong type.
+        ValueError: If a key is missing or unknown.
+    """
+    if isinstance(examples, (str, bytes, Mapping, Example)):
+        raise TypeError(
+            f"`examples` must be a list of examples. Received one {type(examples).__name__}. "
+            "Put it in a list."
+        )
+    names = [field.name for field in dataclasses.fields(Example)]
+    result = []
+    for position, entry in enumerate(examples):
+        if isinstance(entry, Example):
+            result.append(entry)
+            continue
+        if not isinstance(entry, Mapping):
+            raise TypeError(
+                f"`examples` must hold `Example` objects or mappings. Received a "
+                f"{type(entry).__name__} at position {position}."
+            )
+        for key in entry:
+            if key not in names:
+                raise ValueError(
+                    f"The example at position {position} has an unknown key `{key}`. "
+                    f"Expected keys: {', '.join(f'`{name}`' for name in names)}."
+                )
+        for key in ("text", "question"):
+            if key not in entry:
+                raise ValueError(
+                    f"The example at position {position} has no key `{key}`. "
+                    f"It has: {', '.join(f'`{name}`' for name in entry)}."
+                )
+        try:
+            result.append(Example(**{key: value for key, value in entry.items()}))
+        except TypeError as error:
+            raise TypeError(f"The example at position {position}: {error}") from None
+    return result
