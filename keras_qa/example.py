@@ -138,7 +138,7 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
                     f"It has: {', '.join(f'`{name}`' for name in entry)}."
                 )
         try:
-            result.append(Example(**{key: value for key, value in entry.items()}))
+            result.append(Example(**dict(entry)))
         except TypeError as error:
             raise TypeError(f"The example at position {position}: {error}") from None
     return result

@@ -1,0 +1,31 @@
+"""Question answering for Keras 3, on TensorFlow, PyTorch and JAX alike."""
+
+from keras_qa import _backend
+
+__version__ = "0.1.0"
+__all__ = [
+    "Answer",
+    "Example",
+    "QuestionAnswerer",
+    "datasets",
+    "decoding",
+    "inputs",
+    "layers",
+    "load",
+    "metrics",
+    "models",
+    "text",
+]
+
+if _backend.problem() is None:
+    from keras_qa import datasets, decoding, inputs, layers, metrics, models, text
+    from keras_qa.answerer import QuestionAnswerer, load
+    from keras_qa.example import Answer, Example
+elif _backend.undecided():
+    # `keras-qa` imports this package before it can choose the one backend that is there.
+    def __getattr__(name: str) -> None:
+        if name in __all__:
+            raise ImportError(_backend.problem())
+        raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
+else:
+    raise ImportError(_backend.problem())

@@ -1,0 +1,55 @@
+"""Finds out, before Keras is imported, whether its backend can be."""
+
+import importlib.util
+import json
+import os
+import pathlib
+
+BACKENDS = ("tensorflow", "torch", "jax")
+
+
+def installed() -> list[str]:
+    """Names of the backends that are installed, in Keras' order."""
+    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+
+
+def configured() -> str:
+    """The backend Keras will use: `KERAS_BACKEND`, else `keras.json`, else tensorflow."""
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    try:
+        settings = json.loads((pathlib.Path(home) / "keras.json").read_text())
+    except (OSError, ValueError):
+        return "tensorflow"
+    return settings.get("backend", "tensorflow")
+
+
+def undecided() -> bool:
+    """Whether nobody chose a backend, so that the command line may take the one installed."""
+    return not os.environ.get("KERAS_BACKEND") and bool(installed())
+
+
+def problem() -> str | None:
+    """Says in one line why Keras' backend cannot be imported, or returns `None`."""
+    name, found = configured(), installed()
+    if name in found:
+        return None
+    extras = ", ".join(f'pip install "keras-qa[{backend}]"' for backend in BACKENDS)
+    if not found:
+        return f"keras-qa needs a backend and none is installed. Install one: {extras}."
+    others = " or ".join(f"KERAS_BACKEND={backend}" for backend in found)
+    if not os.environ.get("KERAS_BACKEND"):
+        return (
+            f"KERAS_BACKEND is not set, so Keras would use {name}, which is not installed. "
+            f"Set {others}, or install one: {extras}."
+        )
+    if name not in BACKENDS:
+        return (
+            f"keras-qa runs on tensorflow, torch and jax. Received: KERAS_BACKEND={name}. "
+            f"Set {others}, or install one: {extras}."
+        )
+    return (
+        f"KERAS_BACKEND={name}, but {name} is not installed. "
+        f'Set {others}, or install it: pip install "keras-qa[{name}]".'
+    )

@@ -1,0 +1,59 @@
+"""From probabilities to answers: the best words, and where the text says them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+
+def top_k(probabilities: np.ndarray, k: int) -> np.ndarray:
+    """Positions of the `k` highest probabilities of each row, best first.
+
+    Equal probabilities come in the order of their positions.
+
+    Args:
+        probabilities: `(batch, classes)`.
+        k: How many; more than there are classes gives all of them.
+
+    Returns:
+        `(batch, min(k, classes))` integers.
+
+    Raises:
+        ValueError: If `k` is not positive.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.decoding import top_k
+    >>> top_k(np.array([[0.1, 0.6, 0.3]]), 2).tolist()
+    [[1, 2]]
+    """
+    if k < 1:
+        raise ValueError(f"`k` must be positive. Received: k={k}.")
+    return np.argsort(-np.asarray(probabilities), axis=-1, kind="stable")[..., :k]
+
+
+def find_mention(text: str, answer: str) -> tuple[int, int] | None:
+    """Finds the last mention of an answer in a text, as whole words in any case.
+
+    The last one, since what a story says last is what holds.
+
+    Args:
+        text: The text.
+        answer: The answer.
+
+    Returns:
+        `(start, end)` such that `text[start:end]` is the mention, or `None`.
+
+    Example:
+
+    >>> from keras_qa.decoding import find_mention
+    >>> find_mention("Mary moved to the bathroom.", "bathroom")
+    (18, 26)
+    """
+    if not answer.strip():
+        return None
+    pattern = rf"(?<!\w){re.escape(answer)}(?!\w)"
+    mentions = list(re.finditer(pattern, text, re.IGNORECASE))
+    return mentions[-1].span() if mentions else None

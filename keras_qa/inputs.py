@@ -1,0 +1,332 @@
+"""Feeds: whatever a user holds, in; checked arrays, one for each input of a model, out.
+
+Every check happens here, on the host, before a backend sees the data: an id
+that is out of range raises an IndexError on one backend, is clamped on the
+second and turns every weight to NaN on the third.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInput:
+    """What a model expects of one of its inputs."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    vocabulary_size: int | None
+
+    @property
+    def holds_ids(self) -> bool:
+        return np.issubdtype(np.dtype(self.dtype), np.integer)
+
+
+def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
+    """Reads off a functional model what it expects of each input.
+
+    The vocabulary of an input is the smallest table that its ids are looked up
+    in, wherever in the model that is: an embedding or an encoder of this
+    package, shared or not, in the model itself or in a model inside it.
+
+    Args:
+        model: A functional `keras.Model`.
+
+    Returns:
+        A tuple of `ModelInput`, in the order of the inputs.
+    """
+    return tuple(
+        ModelInput(tensor.name, tuple(tensor.shape), str(tensor.dtype), size)
+        for tensor, size in zip(model.inputs, _vocabulary_sizes(model), strict=True)
+    )
+
+
+def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
+    """Turns a feed into checked arrays, one for each input of a model.
+
+    Args:
+        feed: A dict by input name, a list or tuple in the order of the inputs,
+            or a pandas DataFrame with one column an input. For a model with
+            one input also that input alone. Each input is a NumPy array of any
+            integer dtype, a tensor of any backend, or a list of lists of ids,
+            which is padded with zeros on the right.
+        model: The functional `keras.Model` to feed.
+
+    Returns:
+        A dict of arrays by input name, in the order of the inputs. Ids are
+        int32, with at least one column.
+
+    Raises:
+        TypeError: If an input holds something else than numbers, or floats
+            where ids belong.
+        ValueError: If an input is missing, unknown, empty, has the wrong rank
+            or size, holds an id out of its vocabulary, or a NaN.
+
+    Example:
+
+    >>> import keras_qa
+    >>> model = keras_qa.models.answer_classifier(64, 64, 8)
+    >>> feed = {"text": [[5, 6, 7], [8]], "question": [[2], [3]]}
+    >>> arrays = keras_qa.inputs.to_arrays(feed, model)
+    >>> arrays["text"].tolist()
+    [[5, 6, 7], [8, 0, 0]]
+    """
+    expected = model_inputs(model)
+    arrays = {
+        item.name: _checked(raw, item)
+        for item, raw in zip(expected, _in_order(feed, expected), strict=True)
+    }
+    first = expected[0].name
+    for name, array in arrays.items():
+        if len(array) != len(arrays[first]):
+            raise ValueError(
+                f"`{first}` holds {len(arrays[first])} examples, but `{name}` holds {len(array)}. "
+                "Every input must hold the same number of examples."
+            )
+    return arrays
+
+
+def is_frame(value: Any) -> bool:
+    """Whether `value` is a pandas DataFrame, or a table that acts like one."""
+    return hasattr(value, "columns") and hasattr(value, "iloc")
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Turns a tensor of any backend, a ragged tensor, a column or nested lists into an array.
+
+    Ragged lists are padded with zeros on the right.
+    """
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if hasattr(value, "to_list"):
+        value = value.to_list()
+    if isinstance(value, np.ndarray):
+        value = list(value)
+    if isinstance(value, (list, tuple)):
+        return _pad(value)
+    if keras.ops.is_tensor(value):
+        return keras.ops.convert_to_numpy(value)
+    return np.asarray(value)
+
+
+def _vocabulary_sizes(model: keras.Model) -> list[int | None]:
+    config = model.get_config()
+    sizes: dict[str, list[int]] = {tensor.name: [] for tensor in model.inputs}
+    for layer_config in config.get("layers", ()):
+        layer = model.get_layer(layer_config.get("name") or layer_config["config"]["name"])
+        tables = _tables(layer)
+        if not tables:
+            continue
+        if isinstance(model, keras.Sequential):
+            # A Sequential writes no graph: its first layer reads the one input.
+            sizes[model.inputs[0].name] = [size for size in tables[:1] if size is not None]
+            break
+        for node in layer_config["inbound_nodes"]:
+            sources = [leaf["config"]["keras_history"][0] for leaf in _tensor_configs(node["args"])]
+            for source, size in zip(sources, tables, strict=False):
+                if source in sizes and size is not None:
+                    sizes[source].append(size)
+    return [min(sizes[tensor.name], default=None) for tensor in model.inputs]
+
+
+def _tables(layer: Any) -> list[int | None]:
+    if isinstance(layer, keras.Model):
+        return _vocabulary_sizes(layer) if layer.inputs else []
+    if isinstance(layer, keras.layers.Embedding):
+        return [layer.input_dim]
+    # Layers of this package that look ids up name their vocabulary; heads, which
+    # name theirs too, read vectors and are never fed by an input of ids.
+    size = getattr(layer, "vocabulary_size", None)
+    return [size] if size is not None else []
+
+
+def _tensor_configs(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            return [dict(value)]
+        return [leaf for item in value.values() for leaf in _tensor_configs(item)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for item in value for leaf in _tensor_configs(item)]
+    return []
+
+
+def _quoted(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _in_order(feed: Any, expected: Sequence[ModelInput]) -> list[Any]:
+    names = [item.name for item in expected]
+    if is_frame(feed) or isinstance(feed, Mapping):
+        received = list(feed.columns) if is_frame(feed) else list(feed)
+        kind = "column" if is_frame(feed) else "key"
+        for problem, odd in (
+            ("has no", [name for name in names if name not in received]),
+            ("has an unknown", [name for name in received if name not in names]),
+        ):
+            if odd:
+                raise ValueError(
+                    f"The feed {problem} {kind} {_quoted(odd)}. Expected: {_quoted(names)}. "
+                    f"Received: {_quoted(received)}. Use the model's input names as {kind}s."
+                )
+        return [feed[name] for name in names]
+    if isinstance(feed, (list, tuple)):
+        if len(names) == 1 and not (len(feed) == 1 and _rank(feed[0]) >= len(expected[0].shape)):
+            return [feed]
+        if len(feed) != len(names):
+            raise ValueError(
+                f"The feed holds {len(feed)} inputs, but the model has {len(names)}: "
+                f"{_quoted(names)}. Feed one for each, in this order, or a dict by name."
+            )
+        return list(feed)
+    if len(names) == 1:
+        return [feed]
+    raise ValueError(
+        f"The feed is one {type(feed).__name__}, but the model has {len(names)} inputs: "
+        f"{_quoted(names)}. Feed a list in this order, or a dict by name."
+    )
+
+
+def _rank(value: Any) -> int:
+    if isinstance(value, (list, tuple)):
+        return 1 + (_rank(value[0]) if value else 0)
+    return len(getattr(value, "shape", ()))
+
+
+def _pad(rows: Sequence[Any]) -> np.ndarray:
+    if not any(isinstance(row, (list, tuple, np.ndarray)) or hasattr(row, "shape") for row in rows):
+        array = np.asarray(rows)
+        return array if array.size else array.astype("int32")
+    parts = [to_numpy(row) for row in rows]
+    rank = max(part.ndim for part in parts)
+    odd = next((place for place, part in enumerate(parts) if part.ndim != rank), None)
+    if odd is not None:
+        raise ValueError(
+            f"Row {odd} is {rows[odd]!r}, but other rows are sequences of rank {rank}. "
+            "Every row must be a list of ids."
+        )
+    shape = [max(part.shape[axis] for part in parts) for axis in range(rank)]
+    filled = [part.dtype for part in parts if part.size]
+    array = np.zeros((len(parts), *shape), np.result_type(*filled) if filled else "int32")
+    for target, part in zip(array, parts, strict=True):
+        target[tuple(slice(size) for size in part.shape)] = part
+    return array
+
+
+def _checked(raw: Any, item: ModelInput) -> np.ndarray:
+    try:
+        array = to_numpy(raw)
+    except ValueError as error:
+        raise ValueError(f"`{item.name}`: {error}") from None
+    _check_numbers(array, item)
+    _check_shape(array, item)
+    if item.holds_ids:
+        _check_ids(array, item)
+    if array.ndim > 1:
+        # Rows may come shorter than the input's own size, and a recurrent layer needs one step.
+        missing = [
+            max((wanted or 1) - size, 0)
+            for size, wanted in zip(array.shape[1:], item.shape[1:], strict=True)
+        ]
+        if any(missing):
+            array = np.pad(array, [(0, 0), *((0, size) for size in missing)])
+    return np.ascontiguousarray(array, dtype=item.dtype)
+
+
+def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
+    if array.dtype.kind in "USOT":
+        raise TypeError(
+            f"`{item.name}` holds {_first_text(array)}, but numbers belong there. "
+            "Use `keras_qa.QuestionAnswerer`, or a `keras_qa.text.Vectorizer`, to feed strings."
+        )
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise TypeError(
+            f"`{item.name}` has dtype {array.dtype}, but expected {item.dtype}. "
+            "Convert it to a numeric dtype."
+        )
+    if array.dtype.kind in "iu":
+        return
+    values = array.astype("float32") if array.dtype.name == "bfloat16" else array
+    if array.size and not np.isfinite(values).all():
+        place = _place(~np.isfinite(values))
+        raise ValueError(
+            f"`{item.name}` holds {values[place]} at {list(place)}, but every value must be "
+            "finite. Replace it before feeding."
+        )
+    if item.holds_ids:
+        raise TypeError(
+            f"`{item.name}` has dtype {array.dtype}, but ids must be integers. "
+            f'Convert it with `.astype("int32")` if its values are ids.'
+        )
+
+
+def _check_shape(array: np.ndarray, item: ModelInput) -> None:
+    if array.ndim != len(item.shape):
+        raise ValueError(
+            f"`{item.name}` has rank {array.ndim} and shape {array.shape}, but expected rank "
+            f"{len(item.shape)}: {_axes(item)}. A single example is a batch of one: "
+            "add a first axis."
+        )
+    if len(array) == 0:
+        raise ValueError(
+            f"`{item.name}` holds no examples: its shape is {array.shape}. Feed at least one."
+        )
+    for axis, (size, wanted) in enumerate(zip(array.shape[1:], item.shape[1:], strict=True), 1):
+        if wanted is not None and (size > wanted or (size < wanted and not item.holds_ids)):
+            raise ValueError(
+                f"`{item.name}` has shape {array.shape}, but expected {_axes(item)}: axis {axis} "
+                f"is {size} long instead of {wanted}."
+            )
+
+
+def _check_ids(array: np.ndarray, item: ModelInput) -> None:
+    if array.size == 0:
+        return
+    limit = item.vocabulary_size
+    highest = limit if limit is not None else np.iinfo(item.dtype).max + 1
+    if array.min() < 0:
+        place = _place(array < 0)
+        raise ValueError(
+            f"`{item.name}` holds id {array[place]} at {list(place)}, but ids start at 0. "
+            "Id 0 is padding and id 1 the unknown word: map other values to these."
+        )
+    if array.max() >= highest:
+        place = _place(array >= highest)
+        if limit is None:
+            raise ValueError(
+                f"`{item.name}` holds id {array[place]} at {list(place)}, which does not fit "
+                f"{item.dtype}."
+            )
+        raise ValueError(
+            f"`{item.name}` holds id {array[place]} at {list(place)}, but its vocabulary has "
+            f"{limit} entries (ids 0 to {limit - 1}). Build the model with "
+            f"`{item.name}_vocabulary_size={int(array.max()) + 1}` or more, "
+            "or map rare words to the unknown id."
+        )
+
+
+def _place(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(index) for index in np.unravel_index(np.argmax(where), where.shape))
+
+
+def _first_text(array: np.ndarray) -> str:
+    value = array.flat[0] if array.size else array.dtype
+    return f"the string {str(value)!r}" if isinstance(value, str) else f"the object {value!r}"
+
+
+def _axes(item: ModelInput) -> str:
+    names = ("batch", "time") if len(item.shape) == 2 else ("batch", "sentences", "words")
+    named = len(names) == len(item.shape) and item.holds_ids
+    sizes = [
+        str(size) if size is not None else (names[axis] if named else "any")
+        for axis, size in enumerate(item.shape)
+    ]
+    return f"({', '.join(sizes)})"

@@ -1,0 +1,248 @@
+"""Labels: integers or one-hot rows, checked and turned into what a model's loss takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa.inputs import to_numpy
+
+SPARSE = "sparse_categorical_crossentropy"
+ONE_HOT = "categorical_crossentropy"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOutput:
+    """What a model expects of the labels of one of its outputs."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    loss: str | None
+
+    @property
+    def classes(self) -> int:
+        return int(self.shape[-1] or 0)
+
+
+def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
+    """Reads off a compiled functional model what it expects of each output's labels.
+
+    Args:
+        model: A compiled functional `keras.Model`.
+
+    Returns:
+        A tuple of `ModelOutput`, in the order of the outputs. Its `loss` is
+        the name of a cross-entropy, another string for any other loss, or
+        `None` where the output is not trained.
+    """
+    names = list(model.output) if isinstance(model.output, Mapping) else list(model.output_names)
+    losses = getattr(model, "loss", None)
+    if isinstance(losses, Mapping):
+        by_name = [losses.get(name) for name in names]
+    elif isinstance(losses, (list, tuple)):
+        by_name = list(losses)
+    else:
+        by_name = [losses] * len(names)
+    return tuple(
+        ModelOutput(name, tuple(tensor.shape), _loss_name(loss))
+        for name, tensor, loss in zip(names, model.outputs, by_name, strict=True)
+    )
+
+
+def to_labels(labels: Any, model: keras.Model, batch_size: int) -> Any:
+    """Turns labels into checked arrays of the form that a model's loss takes.
+
+    Labels may be integers, `(batch,)` or `(batch, 1)`, or rows of
+    probabilities that add up to one, `(batch, classes)`, whichever
+    cross-entropy the model was compiled with. For any other loss they are only
+    checked for being finite and as many as the examples.
+
+    Args:
+        labels: The labels of the one output, or a dict by output name, or a
+            list in the order of the outputs.
+        model: A compiled functional `keras.Model`.
+        batch_size: Number of examples in the feed.
+
+    Returns:
+        An array for a model with one output, else arrays in the structure of
+        the model's outputs.
+
+    Raises:
+        TypeError: If labels are not numbers.
+        ValueError: If labels are missing, out of range, not one-hot, or not
+            as many as the examples.
+
+    Example:
+
+    >>> import keras_qa
+    >>> from keras_qa.labels import to_labels
+    >>> model = keras_qa.models.answer_classifier(64, 64, 3)
+    >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
+    [2, 0]
+    """
+    expected = model_outputs(model)
+    names = [item.name for item in expected]
+    if isinstance(labels, Mapping):
+        trained = [item.name for item in expected if item.loss is not None]
+        missing = [name for name in trained if name not in labels]
+        unknown = [name for name in labels if name not in names]
+        for problem, odd in (("are missing for", missing), ("are given for", unknown)):
+            if odd:
+                raise ValueError(
+                    f"Labels {problem} `{odd[0]}`. Expected outputs: "
+                    f"{', '.join(f'`{name}`' for name in trained)}. "
+                    f"Received: {', '.join(f'`{name}`' for name in labels)}."
+                )
+        parts = [labels.get(name) for name in names]
+    elif len(names) == 1:
+        parts = [labels]
+    elif isinstance(labels, (list, tuple)) and len(labels) == len(names):
+        parts = list(labels)
+    else:
+        raise ValueError(
+            f"The model has {len(names)} outputs: {', '.join(f'`{name}`' for name in names)}. "
+            "Give the labels as a dict by name, or as a list in this order."
+        )
+    arrays = [
+        None if part is None else _checked(part, item, batch_size)
+        for part, item in zip(parts, expected, strict=True)
+    ]
+    if isinstance(model.output, Mapping):
+        return dict(zip(names, arrays, strict=True))
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def to_weights(weights: Any, batch_size: int) -> Any:
+    """Checks sample weights: finite, not negative, one for each example.
+
+    Args:
+        weights: `(batch,)` numbers, or a dict or list of such by output.
+        batch_size: Number of examples in the feed.
+
+    Returns:
+        float32 arrays in the same structure.
+
+    Raises:
+        ValueError: If there are too many or too few, or one is no weight.
+    """
+    if isinstance(weights, Mapping):
+        return {name: to_weights(part, batch_size) for name, part in weights.items()}
+    array = to_numpy(weights)
+    if array.dtype.kind not in "iufb" or array.shape[:1] != (batch_size,):
+        raise ValueError(
+            f"`sample_weight` has shape {array.shape} and dtype {array.dtype}, but expected "
+            f"{batch_size} numbers, one for each example."
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise ValueError("`sample_weight` must hold finite numbers that are not negative.")
+    return array.astype("float32")
+
+
+def _loss_name(loss: Any) -> str | None:
+    if loss is None or isinstance(loss, str):
+        return loss
+    for name, function, cls in (
+        (
+            SPARSE,
+            keras.losses.sparse_categorical_crossentropy,
+            keras.losses.SparseCategoricalCrossentropy,
+        ),
+        (ONE_HOT, keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
+    ):
+        if loss is function or isinstance(loss, cls):
+            return name
+    return "custom"
+
+
+def _checked(raw: Any, item: ModelOutput, batch_size: int) -> np.ndarray:
+    try:
+        array = to_numpy(raw)
+    except ValueError as error:
+        raise ValueError(f"The labels of `{item.name}`: {error}") from None
+    if array.dtype.kind == "b":
+        array = array.astype("int32")
+    if array.dtype.kind not in "iuf":
+        raise TypeError(
+            f"The labels of `{item.name}` have dtype {array.dtype}, but must be numbers. "
+            "Use `keras_qa.QuestionAnswerer` to train on answers that are strings."
+        )
+    if array.shape[:1] != (batch_size,):
+        raise ValueError(
+            f"The labels of `{item.name}` have shape {array.shape}, but the inputs hold "
+            f"{batch_size} examples. Give one label for each example."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        place = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
+            "finite."
+        )
+    if item.loss not in (SPARSE, ONE_HOT):
+        return array
+    classes = item.classes
+    if array.ndim == len(item.shape) and (array.shape[-1] != 1 or classes == 1):
+        return _from_rows(array, item)
+    if array.ndim == len(item.shape):
+        array = array[..., 0]
+    return _from_integers(array, item)
+
+
+def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
+    classes = item.classes
+    if array.ndim != len(item.shape) - 1:
+        raise ValueError(
+            f"The labels of `{item.name}` have shape {array.shape}, but expected integers of shape "
+            f"(batch,) or one-hot rows of shape (batch, {classes})."
+        )
+    if array.dtype.kind == "f" and (array != np.floor(array)).any():
+        place = np.argwhere(array != np.floor(array))[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but class labels "
+            "must be whole numbers."
+        )
+    wrong = (array < 0) | (array >= classes)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
+            f"{classes} classes (0 to {classes - 1}). Build the model with "
+            f"`{item.name}_vocabulary_size={max(int(array.max()) + 1, classes)}` or more, "
+            "or map other answers to one of these classes."
+        )
+    array = array.astype("int32")
+    if item.loss == SPARSE:
+        return array
+    return np.eye(classes, dtype="float32")[array]
+
+
+def _from_rows(array: np.ndarray, item: ModelOutput) -> np.ndarray:
+    classes = item.classes
+    if array.shape[-1] != classes:
+        raise ValueError(
+            f"The labels of `{item.name}` have rows {array.shape[-1]} wide, but the output has "
+            f"{classes} classes. One-hot rows must be as wide as the output."
+        )
+    totals = array.sum(axis=-1, dtype="float64")
+    wrong = (np.abs(totals - 1.0) > 1e-3) | (array < 0).any(axis=-1)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        ones = int((array[tuple(place)] == 1).sum())
+        raise ValueError(
+            f"The labels of `{item.name}` hold a row at {place} that adds up to "
+            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row holds exactly one 1 "
+            "and zeros."
+        )
+    if item.loss == ONE_HOT:
+        return array.astype("float32")
+    certain = array.max(axis=-1) == 1
+    if not certain.all():
+        place = np.argwhere(~certain)[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold a row of probabilities at {place}, which "
+            f"{SPARSE} cannot use. Compile the model with {ONE_HOT}."
+        )
+    return array.argmax(axis=-1).astype("int32")

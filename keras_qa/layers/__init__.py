@@ -1,0 +1,12 @@
+"""Blocks to build question answering models from."""
+
+from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
+from keras_qa.layers.heads import AnswerHead, answer_head
+
+__all__ = [
+    "AnswerHead",
+    "SequenceEncoder",
+    "answer_head",
+    "question_encoder",
+    "text_encoder",
+]

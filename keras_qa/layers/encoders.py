@@ -1,0 +1,187 @@
+"""Encoders: a sequence of word ids in, one vector out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+POOLINGS = ("last", "mean", "max")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SequenceEncoder(keras.layers.Layer):
+    """Encodes a sequence of word ids into one vector.
+
+    An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997
+    for `"lstm"`, Cho et al. 2014 for `"gru"`) and a pooling over time. Id 0 is
+    padding: it is masked and never changes the result. A row that holds
+    nothing else gives a vector of zeros.
+
+    Args:
+        vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
+        embedding_dim: Width of a word vector.
+        units: Width of the recurrent state.
+        cell: `"lstm"` or `"gru"`.
+        bidirectional: Whether to read from both ends. Doubles the output width.
+        pooling: `"last"` takes the last state, `"mean"` and `"max"` pool the
+            states of all words.
+        dropout: Fraction of the word vectors' entries dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Input shape: `(batch, time)`, integers.
+
+    Output shape: `(batch, units)`, or `(batch, 2 * units)` if bidirectional.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import SequenceEncoder
+    >>> encoder = SequenceEncoder(100, embedding_dim=8, units=4, cell="gru")
+    >>> tuple(encoder(np.array([[5, 7, 9, 0], [3, 0, 0, 0]])).shape)
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int = 64,
+        units: int = 32,
+        cell: str = "lstm",
+        bidirectional: bool = False,
+        pooling: str = "last",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim, "units": units}
+        for argument, value in sizes.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
+                )
+        if cell not in CELLS:
+            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
+        if pooling not in POOLINGS:
+            raise ValueError(
+                f'`pooling` must be "last", "mean" or "max". Received: pooling={pooling!r}.'
+            )
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, mask_zero=True, dtype=policy, name="embedding"
+        )
+        self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
+        recurrent = CELLS[cell](
+            units, return_sequences=pooling != "last", dtype=policy, name="recurrent"
+        )
+        if bidirectional:
+            recurrent = keras.layers.Bidirectional(recurrent, dtype=policy, name="recurrent")
+        self.recurrent = recurrent
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.embedding.build(input_shape)
+        self.recurrent.build((*input_shape, self.embedding_dim))
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        mask = self.embedding.compute_mask(inputs)
+        words = self.word_dropout(self.embedding(inputs), training=training)
+        states = self.recurrent(words, mask=mask, training=training)
+        if self.pooling == "last":
+            # The last state of an empty row is the initial state: zeros.
+            return states
+        present = ops.expand_dims(mask, -1)
+        if self.pooling == "mean":
+            count = ops.maximum(ops.sum(ops.cast(present, "float32"), axis=1), 1.0)
+            total = ops.sum(ops.where(present, ops.cast(states, "float32"), 0.0), axis=1)
+            return ops.cast(total / count, self.compute_dtype)
+        # The most negative number float16 holds, so that it survives every policy.
+        highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
+        return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        # The time axis is gone, and with it what a mask would speak of.
+        return None
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        return (input_shape[0], self.units * (2 if self.bidirectional else 1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "units": self.units,
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "pooling": self.pooling,
+            "dropout": self.dropout,
+        }
+
+
+def text_encoder(
+    vocabulary_size: int,
+    embedding_dim: int = 64,
+    units: int = 32,
+    name: str = "text_encoder",
+    **kwargs: Any,
+) -> SequenceEncoder:
+    """The text branch of the classic model: a 64-wide embedding, an LSTM of 32 units.
+
+    Args:
+        vocabulary_size: Number of word ids.
+        embedding_dim: Width of a word vector.
+        units: Width of the recurrent state.
+        name: Name of the layer.
+        **kwargs: Further arguments of `SequenceEncoder`.
+
+    Returns:
+        A `SequenceEncoder`.
+
+    Example:
+
+    >>> from keras_qa.layers import text_encoder
+    >>> text_encoder(10_000).units
+    32
+    """
+    return SequenceEncoder(vocabulary_size, embedding_dim, units, name=name, **kwargs)
+
+
+def question_encoder(
+    vocabulary_size: int,
+    embedding_dim: int = 32,
+    units: int = 16,
+    name: str = "question_encoder",
+    **kwargs: Any,
+) -> SequenceEncoder:
+    """The question branch of the classic model: a 32-wide embedding, an LSTM of 16 units.
+
+    Args:
+        vocabulary_size: Number of word ids.
+        embedding_dim: Width of a word vector.
+        units: Width of the recurrent state.
+        name: Name of the layer.
+        **kwargs: Further arguments of `SequenceEncoder`.
+
+    Returns:
+        A `SequenceEncoder`.
+
+    Example:
+
+    >>> from keras_qa.layers import question_encoder
+    >>> question_encoder(10_000).embedding_dim
+    32
+    """
+    return SequenceEncoder(vocabulary_size, embedding_dim, units, name=name, **kwargs)

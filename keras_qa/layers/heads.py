@@ -1,0 +1,111 @@
+"""Answer heads: what an encoder has read in, answers out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class AnswerHead(keras.layers.Layer):
+    """Softmax over an answer vocabulary.
+
+    The probabilities are float32 under every dtype policy, since a softmax
+    over many answers underflows in half precision.
+
+    Args:
+        vocabulary_size: Number of answers.
+        hidden_dim: Width of a ReLU layer before the softmax. `None` for none.
+        dropout: Fraction of the input's entries dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Input shape: `(batch, features)`.
+
+    Output shape: `(batch, vocabulary_size)`, each row adding up to one.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import AnswerHead
+    >>> tuple(AnswerHead(500)(np.zeros((2, 48), "float32")).shape)
+    (2, 500)
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        hidden_dim: int | None = None,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        sizes = {"vocabulary_size": vocabulary_size, "hidden_dim": hidden_dim}
+        for argument, value in sizes.items():
+            optional = argument == "hidden_dim" and value is None
+            if not optional and (not isinstance(value, int) or value < 1):
+                raise ValueError(
+                    f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
+                )
+        self.vocabulary_size = vocabulary_size
+        self.hidden_dim = hidden_dim
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy, name="input_dropout")
+        self.hidden = (
+            keras.layers.Dense(hidden_dim, activation="relu", dtype=policy, name="hidden")
+            if hidden_dim
+            else None
+        )
+        self.logits = keras.layers.Dense(vocabulary_size, dtype=policy, name="logits")
+        self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if self.hidden is not None:
+            self.hidden.build(input_shape)
+            input_shape = (*input_shape[:-1], self.hidden_dim)
+        self.logits.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        features = self.input_dropout(inputs, training=training)
+        if self.hidden is not None:
+            features = self.hidden(features)
+        return self.softmax(self.logits(features))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.vocabulary_size)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "hidden_dim": self.hidden_dim,
+            "dropout": self.dropout,
+        }
+
+
+def answer_head(vocabulary_size: int = 500, name: str = "answer", **kwargs: Any) -> AnswerHead:
+    """The head of the classic model: a softmax over 500 answer words.
+
+    Args:
+        vocabulary_size: Number of answers.
+        name: Name of the layer, and of the model's output.
+        **kwargs: Further arguments of `AnswerHead`.
+
+    Returns:
+        An `AnswerHead`.
+
+    Example:
+
+    >>> from keras_qa.layers import answer_head
+    >>> answer_head().vocabulary_size
+    500
+    """
+    return AnswerHead(vocabulary_size, name=name, **kwargs)

@@ -1,0 +1,302 @@
+"""`QAModel`: a functional Keras model that checks whatever it is fed."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_qa import kernels, saving
+from keras_qa.inputs import is_frame, to_arrays
+from keras_qa.labels import to_labels, to_weights
+from keras_qa.sources import Batch, RaiseErrors, Source, is_source
+from keras_qa.text import Vectorizer
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class QAModel(keras.Model):
+    """A functional `keras.Model` that checks every feed before the backend sees it.
+
+    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs.
+    `fit`, `evaluate`, `predict`, `train_on_batch`, `test_on_batch` and
+    `predict_on_batch` take feeds as a list, a tuple, a dict or a DataFrame
+    (see `keras_qa.inputs.to_arrays`), labels as integers or one-hot rows, and
+    data sources that yield such batches: a `tf.data.Dataset`, a torch
+    `DataLoader`, a `keras.utils.PyDataset` or a generator. Whatever is wrong
+    with a feed raises a `TypeError` or a `ValueError` in one line and leaves
+    the weights as they were. If it is wrong in a later batch of a data source,
+    the batches before it have been trained on. After any exception the model
+    can be used, saved and trained on.
+
+    Args:
+        inputs: A list of named `keras.Input`.
+        outputs: A tensor, or a list or dict of tensors.
+        name: Name of the model.
+
+    Attributes:
+        vectorizer: The `keras_qa.text.Vectorizer` that turns strings into this
+            model's inputs, saved with it, or `None`.
+
+    Example:
+
+    >>> import keras, keras_qa
+    >>> words = keras.Input((None,), dtype="int32", name="text")
+    >>> vector = keras_qa.layers.SequenceEncoder(64, 8, 4)(words)
+    >>> model = keras_qa.models.QAModel([words], keras_qa.layers.AnswerHead(3)(vector))
+    >>> model.predict([[5, 6], [7]], verbose=0).shape
+    (2, 3)
+    """
+
+    vectorizer: Any = None
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> keras.callbacks.History:
+        """Trains the model, as `keras.Model.fit` does, on checked feeds."""
+        sources: list[Source] = []
+        may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
+        with self._guard(sources, may_end) as hooks:
+            x, y, sample_weight = self._feed(
+                sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
+            )
+            if validation_data is not None:
+                parts = (validation_data,) if is_source(validation_data) else validation_data
+                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(tuple(parts))
+                checked = self._feed(sources, val_x, val_y, val_weight, validation_steps)
+                validation_data = checked[0] if is_source(checked[0]) else checked
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=_with_hooks(callbacks, hooks),
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle and not is_source(x),
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds."""
+        sources: list[Source] = []
+        with self._guard(sources, may_end=steps is None) as hooks:
+            # `fit` calls with arguments of its own, for data that it has checked already.
+            if not kwargs:
+                x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
+            return super().evaluate(
+                x,
+                y,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                steps=steps,
+                callbacks=_with_hooks(callbacks, hooks[:1] if not kwargs else []),
+                return_dict=return_dict,
+                **kwargs,
+            )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Computes the outputs, as `keras.Model.predict` does, on checked feeds."""
+        sources: list[Source] = []
+        with self._guard(sources, may_end=steps is None) as hooks:
+            x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
+            return super().predict(
+                x,
+                batch_size=batch_size,
+                verbose=verbose,
+                steps=steps,
+                callbacks=_with_hooks(callbacks, hooks[:1]),
+            )
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
+        with self._guard([]):
+            x, y, sample_weight = self._checked(x, y, sample_weight)
+            return super().train_on_batch(
+                x,
+                y,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                return_dict=return_dict,
+            )
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
+        with self._guard([]):
+            x, y, sample_weight = self._checked(x, y, sample_weight)
+            return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Predicts one batch, as `keras.Model.predict_on_batch` does, on a checked feed."""
+        with self._guard([]):
+            return super().predict_on_batch(self._checked(x, None, None, labelled=False)[0])
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
+        super().save(filepath, overwrite=overwrite, **kwargs)
+        if str(filepath).endswith(".keras") and kwargs.get("zipped", True):
+            saving.seal(filepath)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.vectorizer is not None:
+            config["vectorizer"] = self.vectorizer.get_config()
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> QAModel:
+        config = dict(config)
+        vectorizer = config.pop("vectorizer", None)
+        model = super().from_config(config, custom_objects=custom_objects)
+        if vectorizer is not None:
+            model.vectorizer = Vectorizer(**vectorizer)
+        return model
+
+    @contextlib.contextmanager
+    def _guard(self, sources: list[Source], may_end: bool = False) -> Iterator[list[Any]]:
+        """Keeps the weights, and raises what a data source raised as it raised it.
+
+        `may_end` says that nothing is amiss when a generator ends.
+        """
+        with warnings.catch_warnings():
+            if may_end:
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            try:
+                with kernels.keep_weights(self) as hooks:
+                    yield [RaiseErrors(sources), *hooks]
+            finally:
+                RaiseErrors(sources).check()
+
+    def _feed(
+        self,
+        sources: list[Source],
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        steps: int | None,
+        shuffle: bool = False,
+        labelled: bool = True,
+    ) -> Batch:
+        if not is_source(x):
+            return self._checked(x, y, sample_weight, labelled)
+        for argument, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"`{argument}` must be `None` where `x` is a data source. "
+                    f"Yield it with each batch: `(inputs, labels, sample_weight)`."
+                )
+        source = Source(x, self._batch_check(labelled), steps, shuffle)
+        sources.append(source)
+        return source.data, None, None
+
+    def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
+        def check(batch: Any) -> Batch:
+            x, y, sample_weight = _split(batch, len(self.inputs))
+            checked = self._checked(x, y, sample_weight, labelled)
+            # tf.data tells lists, which it makes tensors of, from tuples, which it keeps.
+            return tuple(
+                tuple(part) if isinstance(part, list) else part
+                for part in checked
+                if part is not None
+            )
+
+        return check
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
+        arrays = to_arrays(x, self)
+        inputs = list(arrays.values())
+        batch_size = len(inputs[0])
+        if labelled:
+            if y is None:
+                raise ValueError(
+                    "`y` is missing: training and evaluation need a label for each example."
+                )
+            y = to_labels(y, self, batch_size)
+        if sample_weight is not None:
+            sample_weight = to_weights(sample_weight, batch_size)
+        return (
+            inputs if len(inputs) > 1 else inputs[0],
+            y if labelled else None,
+            sample_weight if labelled else None,
+        )
+
+
+def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for hook in hooks:
+            callbacks.append(hook)
+        return callbacks
+    if callbacks is None:
+        callbacks = []
+    # The first hook must come before any callback that takes an epoch for finished.
+    return [
+        *hooks[:1],
+        *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]),
+        *hooks[1:],
+    ]
+
+
+def _split(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
+    """Tells inputs, labels and weights apart in a batch as its source yields it."""
+    if not isinstance(batch, (list, tuple)):
+        return batch, None, None
+    if isinstance(batch, list) and inputs > 1:
+        # A DataLoader makes a flat list of a TensorDataset's columns: inputs, then labels.
+        flat = not any(isinstance(part, (list, tuple, dict)) or is_frame(part) for part in batch)
+        if flat and inputs <= len(batch) <= inputs + 2:
+            rest = [*batch[inputs:], None, None]
+            return batch[:inputs], rest[0], rest[1]
+    return keras.utils.unpack_x_y_sample_weight(tuple(batch))

@@ -1,0 +1,121 @@
+"""`.keras` files: sealed by a checksum when written, verified before anything in them is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+# The seal is the archive's comment, the last bytes of the file, so that any
+# reader of zip files, Keras among them, opens a sealed file as it opens others.
+SEAL = b"keras-qa sha256:"
+DIGEST_SIZE = 64
+
+# Config entries that hold code, or call a function by its name.
+CODE = {"Lambda", "__lambda__"}
+
+
+def seal(path: str | os.PathLike[str]) -> None:
+    """Adds a checksum of the whole file to a `.keras` file.
+
+    Args:
+        path: The file. It is rewritten in place.
+    """
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = SEAL + b"0" * DIGEST_SIZE
+    with open(path, "r+b") as file:
+        digest = _digest(file, os.path.getsize(path) - DIGEST_SIZE)
+        file.seek(-DIGEST_SIZE, os.SEEK_END)
+        file.write(digest.encode())
+
+
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file, once it has been found whole and free of code.
+
+    Args:
+        path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, is no `.keras` file, or holds code
+            such as a `Lambda` layer. Nothing in it has been executed then.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file `{path}`. Expected a `.keras` file.")
+    _verify(path)
+    try:
+        return keras.saving.load_model(path)
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise ValueError(
+            f"`{path}` cannot be loaded: {reason} "
+            "If it holds layers of your own, import the module that registers them first."
+        ) from None
+
+
+def _verify(path: pathlib.Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            comment = archive.comment
+            config = json.loads(archive.read("config.json")) if damaged is None else None
+    except KeyError:
+        raise ValueError(
+            f"`{path}` is a zip file, but no `.keras` file: it holds no `config.json`."
+        ) from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
+        raise ValueError(
+            f"`{path}` is no `.keras` file, or it is damaged or cut short. "
+            "Copy it again, or save the model again."
+        ) from None
+    if damaged is not None or (comment and not _seal_holds(path, comment)):
+        raise ValueError(
+            f"`{path}` is damaged: its checksum does not match its contents. "
+            "Copy it again, or save the model again."
+        )
+    for name in _class_names(config):
+        if name in CODE:
+            raise ValueError(
+                f"`{path}` holds a `{name.strip('_').capitalize()}`, which can run any code when "
+                "loaded, and is refused. Replace it by a registered layer and save the model again."
+            )
+
+
+def _seal_holds(path: pathlib.Path, comment: bytes) -> bool:
+    if len(comment) != len(SEAL) + DIGEST_SIZE or not comment.startswith(SEAL):
+        return False
+    with open(path, "rb") as file:
+        digest = _digest(file, path.stat().st_size - DIGEST_SIZE)
+    return comment.endswith(digest.encode())
+
+
+def _digest(file: Any, size: int) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size > 0:
+        block = file.read(min(size, 1 << 20))
+        if not block:
+            break
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest()
+
+
+def _class_names(config: Any) -> Iterator[str]:
+    if isinstance(config, dict):
+        if isinstance(config.get("class_name"), str):
+            yield config["class_name"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _class_names(value)

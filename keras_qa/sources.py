@@ -1,0 +1,180 @@
+"""Data sources that yield batches: each batch is checked before a backend sees it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa import kernels
+from keras_qa.inputs import is_frame
+
+Batch = tuple[Any, ...]
+Check = Callable[[Any], Batch]
+
+
+def is_source(value: Any) -> bool:
+    """Whether `value` yields batches, rather than being one.
+
+    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a
+    torch `DataLoader`, and whatever else can be iterated and is no array,
+    tensor, list, tuple, dict or DataFrame.
+    """
+    if isinstance(value, keras.utils.PyDataset):
+        return True
+    if isinstance(value, (list, tuple, Mapping, np.ndarray, str, bytes)) or is_frame(value):
+        return False
+    holds_data = hasattr(value, "__array__") or hasattr(value, "to_list")
+    return hasattr(value, "__iter__") and not holds_data
+
+
+class Source:
+    """A data source, wrapped so that every batch passes a check.
+
+    Args:
+        source: A `keras.utils.PyDataset`, a generator, or anything that can be
+            iterated again and again, an epoch each time.
+        check: Called with each batch as the source yields it. Returns the
+            tuple to hand to Keras.
+        steps: Number of batches an epoch, where the user gave one.
+        shuffle: Whether to shuffle the order of the batches of a `PyDataset`.
+
+    Attributes:
+        data: What to give to Keras, with `shuffle=False`.
+        error: The exception that the source or the check raised, or `None`.
+            TensorFlow hands on only its text.
+    """
+
+    def __init__(self, source: Any, check: Check, steps: int | None, shuffle: bool) -> None:
+        self.error: BaseException | None = None
+        self._check = check
+        if isinstance(source, keras.utils.PyDataset):
+            data: Any = _ByPosition(source, self._checked, shuffle)
+        elif isinstance(source, Iterator):
+            # It can be read only once: an epoch goes on where the last one ended.
+            data = self._all_checked(source)
+        elif steps is not None:
+            data = self._all_checked(itertools.chain.from_iterable(itertools.repeat(source)))
+        else:
+            data = _InOrder(source, self._checked, _length(source))
+        self.data = kernels.as_dataset(data)
+
+    def _checked(self, read: Callable[[], Any], position: int) -> Batch:
+        try:
+            batch = read()
+            try:
+                return self._check(batch)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"Batch {position} (the first is 0): {error}") from None
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+        except BaseException as error:
+            # TensorFlow reads in a thread of its own, which nothing but an `Exception` may leave.
+            self.error = error
+            raise RuntimeError(f"The data source stopped: {error!r}") from error
+
+    def _all_checked(self, source: Any) -> Iterator[Batch]:
+        batches = iter(source)
+        for position in itertools.count():
+            try:
+                batch = self._checked(lambda: next(batches), position)
+            except StopIteration:
+                return
+            yield batch
+
+
+class RaiseErrors(keras.callbacks.Callback):
+    """Raises what a source raised in TensorFlow's thread, before an epoch counts as done."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        super().__init__()
+        self.sources = sources
+
+    def check(self, *_: Any) -> None:
+        for source in self.sources:
+            if source.error is not None:
+                raise source.error from None
+
+    on_epoch_end = on_test_begin = on_test_end = on_predict_end = check
+
+
+class _ByPosition(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are checked, in an order of its own."""
+
+    def __init__(
+        self,
+        source: keras.utils.PyDataset,
+        checked: Callable[[Callable[[], Any], int], Batch],
+        shuffle: bool,
+    ) -> None:
+        super().__init__(source.workers, source.use_multiprocessing, source.max_queue_size)
+        self.source = source
+        self.checked = checked
+        self.shuffle = shuffle
+        self.order: np.ndarray | None = None
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.source.num_batches
+
+    def __getitem__(self, index: int) -> Batch:
+        position = index if self.order is None else int(self.order[index])
+        return self.checked(lambda: self.source[position], position)
+
+    def on_epoch_begin(self) -> None:
+        self.source.on_epoch_begin()
+        if self.shuffle and self.num_batches is not None:
+            self.order = np.random.permutation(self.num_batches)
+
+    def on_epoch_end(self) -> None:
+        self.source.on_epoch_end()
+
+
+class _InOrder(keras.utils.PyDataset):
+    """Batches that can only be read one after the other, from position 0 on."""
+
+    def __init__(
+        self,
+        source: Any,
+        checked: Callable[[Callable[[], Any], int], Batch],
+        length: int,
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.checked = checked
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Batch:
+        if index == 0:
+            self.batches = iter(self.source)
+        return self.checked(lambda: self._next(index), index)
+
+    def _next(self, index: int) -> Any:
+        try:
+            return next(self.batches)
+        except StopIteration:
+            raise RuntimeError(
+                f"The data source has a length of {self.length}, but ended after {index} batches."
+            ) from None
+
+
+def _length(source: Any) -> int:
+    try:
+        return len(source)
+    except TypeError as error:
+        # tf.data says so of an endless dataset; others just have no length.
+        if "infinite" in str(error):
+            raise ValueError(
+                "The data source never ends. Pass `steps_per_epoch` to `fit`, or `steps` to "
+                "`evaluate` and `predict`."
+            ) from None
+        return sum(1 for _ in source)

@@ -1,0 +1,123 @@
+"""Words to ids, with the characters each word came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import tokenizers
+from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+PADDING = "[PAD]"
+UNKNOWN = "[UNK]"
+
+
+class WordTokenizer:
+    """Splits text into words and punctuation marks, and gives each an id.
+
+    Text is normalised to NFC, so that a letter with a combining mark is one
+    word however it was typed, and every Chinese character is a word. Id 0 is
+    padding and id 1 the unknown word.
+
+    Args:
+        tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
+            `WordTokenizer.train` to build one from texts.
+
+    Example:
+
+    >>> from keras_qa.text import WordTokenizer
+    >>> tokenizer = WordTokenizer.train(["Mary went home."])
+    >>> ids, offsets = tokenizer.encode("Mary slept.")
+    >>> ids.tolist(), offsets.tolist()
+    ([4, 1, 2], [[0, 4], [5, 10], [10, 11]])
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
+        if isinstance(tokenizer, str):
+            tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], vocabulary_size: int | None = None, lowercase: bool = True
+    ) -> WordTokenizer:
+        """Builds a tokenizer whose vocabulary is the words of some texts.
+
+        Args:
+            texts: The texts.
+            vocabulary_size: Most ids to give out, padding and the unknown word
+                included; the most frequent words are kept. `None` for all.
+            lowercase: Whether words that differ only in case are one word.
+
+        Returns:
+            A `WordTokenizer`. The same texts give the same ids.
+
+        Raises:
+            ValueError: If `vocabulary_size` leaves no room for a word.
+        """
+        if vocabulary_size is not None and vocabulary_size < 3:
+            raise ValueError(
+                "`vocabulary_size` must be at least 3: padding, the unknown word and one word. "
+                f"Received: vocabulary_size={vocabulary_size}."
+            )
+        tokenizer = tokenizers.Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
+        tokenizer.normalizer = normalizers.Sequence(
+            [
+                normalizers.NFC(),
+                normalizers.BertNormalizer(
+                    clean_text=True,
+                    handle_chinese_chars=True,
+                    strip_accents=False,
+                    lowercase=lowercase,
+                ),
+            ]
+        )
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=vocabulary_size or 2**31 - 1,
+            show_progress=False,
+            special_tokens=[PADDING, UNKNOWN],
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every word, at the position of its id."""
+        words = self._tokenizer.get_vocab()
+        return sorted(words, key=words.__getitem__)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, padding and the unknown word included."""
+        return self._tokenizer.get_vocab_size()
+
+    def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the ids of a text's words, and where each word stands.
+
+        Args:
+            text: The text.
+
+        Returns:
+            `(words,)` int32 ids, and `(words, 2)` int32 offsets such that
+            `text[start:end]` is the word as written.
+        """
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, "int32").reshape(-1, 2)
+        return np.array(encoding.ids, "int32"), offsets
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Gives the ids of many texts' words, without their offsets.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            A list of ids for each text.
+        """
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def to_json(self) -> str:
+        """The whole tokenizer as JSON, in the format of the `tokenizers` library."""
+        return self._tokenizer.to_str()

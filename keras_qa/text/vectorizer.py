@@ -1,0 +1,149 @@
+"""Examples to feeds, and probabilities back to answers."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_qa.example import Example
+from keras_qa.text.tokenizer import WordTokenizer
+
+
+class Vectorizer:
+    """Turns examples into the arrays a model is fed, and answers into labels.
+
+    Texts and questions share one vocabulary, built by `adapt`. Label 0 stands
+    for every answer that `adapt` has not seen, and is never given as an answer.
+
+    Args:
+        vocabulary_size: Most word ids to give out, padding and the unknown
+            word included; the most frequent words are kept. `None` for all.
+        answer_vocabulary_size: Most answers to tell apart, label 0 included;
+            the most frequent are kept. `None` for all.
+        lowercase: Whether words that differ only in case are one word.
+        tokenizer: JSON of a tokenizer that was built before, or `None`.
+        answers: Answers in the order of their labels, or `None`.
+
+    Example:
+
+    >>> from keras_qa import Example
+    >>> from keras_qa.text import Vectorizer
+    >>> examples = [Example("Mary went home.", "Where is Mary?", "home")]
+    >>> vectorizer = Vectorizer().adapt(examples)
+    >>> feed = vectorizer(examples)
+    >>> feed["question"].shape, vectorizer.labels(examples).tolist()
+    ((1, 4), [1])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int | None = None,
+        answer_vocabulary_size: int | None = None,
+        lowercase: bool = True,
+        tokenizer: str | None = None,
+        answers: Sequence[str] | None = None,
+    ) -> None:
+        if answer_vocabulary_size is not None and answer_vocabulary_size < 2:
+            raise ValueError(
+                "`answer_vocabulary_size` must be at least 2: label 0 and one answer. "
+                f"Received: answer_vocabulary_size={answer_vocabulary_size}."
+            )
+        self.vocabulary_size = vocabulary_size
+        self.answer_vocabulary_size = answer_vocabulary_size
+        self.lowercase = lowercase
+        self.tokenizer: Any = WordTokenizer(tokenizer) if tokenizer is not None else None
+        self.answers = list(answers or ())
+
+    def adapt(self, examples: Sequence[Example]) -> Vectorizer:
+        """Builds the vocabulary of words and of answers from examples.
+
+        Args:
+            examples: `Example` objects. The first of their answers is learned.
+
+        Returns:
+            The vectorizer itself.
+
+        Raises:
+            ValueError: If there are no examples, or one has no answer.
+        """
+        if not examples:
+            raise ValueError("`examples` is empty. Give at least one to build a vocabulary from.")
+        texts = (text for item in examples for text in (item.plain_text, item.question))
+        self.tokenizer = WordTokenizer.train(texts, self.vocabulary_size, self.lowercase)
+        counts = collections.Counter(_first_answer(examples))
+        ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
+        kept = self.answer_vocabulary_size
+        self.answers = ["", *ranked[: kept - 1 if kept is not None else None]]
+        return self
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
+        """Turns examples into a feed.
+
+        Args:
+            examples: `Example` objects. Their answers are not looked at.
+
+        Returns:
+            `{"text": (batch, words), "question": (batch, words)}`, int32,
+            padded with zeros on the right, at least one column wide.
+
+        Raises:
+            ValueError: If there is no vocabulary yet.
+        """
+        self._check_adapted()
+        return {
+            "text": self._ids([item.plain_text for item in examples]),
+            "question": self._ids([item.question for item in examples]),
+        }
+
+    def labels(self, examples: Sequence[Example]) -> np.ndarray:
+        """Turns the first answer of each example into its label.
+
+        Args:
+            examples: `Example` objects.
+
+        Returns:
+            `(batch,)` int32; 0 for an answer out of the vocabulary.
+
+        Raises:
+            ValueError: If there is no vocabulary yet, or an example has no
+                answer.
+        """
+        self._check_adapted()
+        labels = {answer: label for label, answer in enumerate(self.answers)}
+        return np.array([labels.get(answer, 0) for answer in _first_answer(examples)], "int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as a `.keras` file keeps them."""
+        return {
+            "vocabulary_size": self.vocabulary_size,
+            "answer_vocabulary_size": self.answer_vocabulary_size,
+            "lowercase": self.lowercase,
+            "tokenizer": self.tokenizer.to_json() if self.tokenizer is not None else None,
+            "answers": self.answers,
+        }
+
+    def _check_adapted(self) -> None:
+        if self.tokenizer is None:
+            raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
+
+    def _ids(self, texts: list[str]) -> np.ndarray:
+        rows = self.tokenizer.encode_batch(texts)
+        lengths = np.fromiter(map(len, rows), "int64", len(rows))
+        ids = np.zeros((len(rows), max(lengths.max(initial=0), 1)), "int32")
+        present = np.arange(ids.shape[1]) < lengths[:, None]
+        ids[present] = np.fromiter((word for row in rows for word in row), "int32", lengths.sum())
+        return ids
+
+
+def _first_answer(examples: Sequence[Example]) -> list[str]:
+    for position, item in enumerate(examples):
+        if not item.answers:
+            name = f" (id {item.id})" if item.id is not None else ""
+            raise ValueError(
+                f"The example at position {position}{name} has no answer. "
+                "Training and evaluation need one for each example: set `answers`."
+            )
+    return [item.answers[0] for item in examples]
