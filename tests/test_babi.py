@@ -1,0 +1,263 @@
+"""The bAbI loader on archives and folders that the tests write."""
+
+import io
+import re
+import tarfile
+import zlib
+
+import pytest
+
+from keras_qa.datasets import babi
+from keras_qa.example import Example
+
+STORY = (
+    "1 Mary moved to the bathroom.\n"
+    "2 John went to the hallway.\n"
+    "3 Where is Mary? \tbathroom\t1\n"
+    "4 Mary got the milk there.\n"
+    "5 Mary went to the office.\n"
+    "6 What is Mary carrying? \tmilk,football\t4 1\n"
+    "7 Where is Mary?\toffice\t5\n"
+    "1 Daniel moved to the garden.\n"
+    "2 Where is Daniel?\tgarden\t1\n"
+)
+FIRST = "Mary moved to the bathroom.\nJohn went to the hallway."
+SECOND = FIRST + "\nMary got the milk there.\nMary went to the office."
+EXPECTED = [
+    Example(FIRST, "Where is Mary?", "bathroom", supporting_facts=(0,), id="qa1_train_0"),
+    Example(
+        SECOND,
+        "What is Mary carrying?",
+        "milk,football",
+        supporting_facts=(2, 0),
+        id="qa1_train_1",
+    ),
+    Example(SECOND, "Where is Mary?", "office", supporting_facts=(3,), id="qa1_train_2"),
+    Example(
+        "Daniel moved to the garden.",
+        "Where is Daniel?",
+        "garden",
+        supporting_facts=(0,),
+        id="qa1_train_3",
+    ),
+]
+TOP = "tasks_1-20_v1-2"
+
+
+def write_archive(path, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def write_folder(path, files):
+    for name, content in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    return path
+
+
+FILES = {
+    f"{TOP}/README": b"1 not a story\n",
+    f"{TOP}/en-valid-10k/qa1_train.txt": STORY.encode(),
+    f"{TOP}/en-valid-10k/qa1_valid.txt": b"1 A.\n2 Q?\tvalid\t1\n",
+    f"{TOP}/en-valid-10k/qa11_train.txt": b"1 A.\n2 Q?\televen\t1\n",
+    f"{TOP}/en/qa1_single-supporting-fact_test.txt": b"1 A.\n2 Q?\ttest\t1\n",
+    f"{TOP}/hn/qa1_single-supporting-fact_train.txt": "1 सीता।\n2 कहाँ?\tबाग\t1\n".encode(),
+}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return write_archive(tmp_path / "babi.tar.gz", FILES)
+
+
+def test_a_story_becomes_one_example_a_question(archive):
+    assert babi.load(1, "train", archive) == EXPECTED
+
+
+def test_an_archive_may_be_named_by_a_string_and_every_argument_picks(archive):
+    def answers(*args):
+        return [example.answers[0] for example in babi.load(*args)]
+
+    assert answers(1, "valid", str(archive)) == ["valid"]
+    assert answers(11, "train", archive) == ["eleven"]
+    assert answers(1, "test", archive, "en") == ["test"]
+    assert babi.load(1, "train", archive, "hn") == [
+        Example("सीता।", "कहाँ?", "बाग", supporting_facts=(0,), id="qa1_train_0")
+    ]
+
+
+def test_folders_at_every_level_read_like_the_archive(tmp_path):
+    write_folder(tmp_path, FILES)
+    (tmp_path / TOP / "en-valid-10k" / "qa2_train.txt").mkdir()
+    for path in (tmp_path, tmp_path / TOP, tmp_path / TOP / "en-valid-10k"):
+        assert babi.load(1, path=path) == EXPECTED
+    assert babi.load(1, "test", tmp_path / TOP, "en")[0].answers == ("test",)
+    with pytest.raises(ValueError, match="has no file for `task=2`"):
+        babi.load(2, path=tmp_path)
+
+
+def test_a_folder_that_is_another_variant_is_not_taken_for_the_asked_one(tmp_path):
+    write_folder(tmp_path, FILES)
+    with pytest.raises(ValueError, match=r"it has the variants 'en' \(test\)\."):
+        babi.load(1, "test", tmp_path / TOP / "en")
+    (tmp_path / TOP / "en").rename(tmp_path / "mine")
+    assert babi.load(1, "test", tmp_path / "mine")[0].answers == ("test",)
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n"])
+def test_line_breaks_blank_lines_and_a_byte_order_mark_change_nothing(tmp_path, break_):
+    content = b"\xef\xbb\xbf" + (STORY + "\n \n").replace("\n", break_).encode()
+    path = write_archive(tmp_path / "a.tar.gz", {f"{TOP}/en-valid-10k/qa1_train.txt": content})
+    assert babi.load(1, path=path) == EXPECTED
+
+
+def test_a_missing_file_says_what_is_there(archive):
+    with pytest.raises(ValueError, match="has no file for") as caught:
+        babi.load(1, "test", archive)
+    assert str(caught.value) == (
+        f"`{archive}` has no file for `task=1`, `split='test'`, `variant='en-valid-10k'`. "
+        "For this task it has the variants 'en' (test), 'en-valid-10k' (train, valid), "
+        "'hn' (train)."
+    )
+    with pytest.raises(ValueError, match=r"It has the tasks 1, 11\.$"):
+        babi.load(3, path=archive)
+
+
+def test_an_archive_without_test_files_says_so(tmp_path):
+    path = write_archive(tmp_path / "a.tar.gz", {"x/en/qa1_train.txt": b"", "x/b.txt": b""})
+    with pytest.raises(ValueError, match=r"It has no test files at all\. For this task it has"):
+        babi.load(1, "test", path, "en")
+    with pytest.raises(ValueError, match=r"It holds no bAbI files at all\.$"):
+        babi.load(1, path=write_archive(tmp_path / "b.tar.gz", {"x/b.txt": b""}))
+
+
+def test_members_that_lead_elsewhere_are_passed_over(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("1 A.\n2 Q?\tsecret\t1\n")
+    path = tmp_path / "evil.tar.gz"
+    name = "en-valid-10k/qa1_train.txt"
+    with tarfile.open(path, "w:gz") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+            member = tarfile.TarInfo(f"{TOP}/{name}")
+            member.type = kind
+            member.linkname = str(secret)
+            archive.addfile(member)
+        for evil in (f"../{name}", f"/{name}", f"{TOP}/../{name}"):
+            member = tarfile.TarInfo(evil)
+            member.size = 4
+            archive.addfile(member, io.BytesIO(b"1 A."))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"It holds no bAbI files at all\.$"):
+        babi.load(1, path=path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_that_points_to_another_member_is_not_followed(tmp_path):
+    path = tmp_path / "links.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(f"{TOP}/en-valid-10k/qa1_valid.txt")
+        content = b"1 A.\n2 Q?\tvalid\t1\n"
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo(f"{TOP}/en-valid-10k/qa1_train.txt")
+        link.type, link.linkname = tarfile.LNKTYPE, member.name
+        archive.addfile(link)
+    with pytest.raises(ValueError, match=r"it has the variants 'en-valid-10k' \(valid\)"):
+        babi.load(1, path=path)
+
+
+class Zeros(io.RawIOBase):
+    def read(self, size=-1):
+        return bytes(size)
+
+
+@pytest.mark.parametrize("name", [f"{TOP}/en-valid-10k/qa1_train.txt", "x"])
+def test_a_member_that_would_fill_the_memory_is_refused(tmp_path, name):
+    size = 65 * 2**20
+    path = tmp_path / "bomb.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as archive:
+        member = tarfile.TarInfo(name)
+        # A pax header is read whole by `tarfile` itself.
+        member.type = tarfile.XHDTYPE if name == "x" else tarfile.REGTYPE
+        member.size = size
+        archive.addfile(member, Zeros())
+    with pytest.raises(ValueError, match=r"has a member of more than 67,108,864 bytes\.$"):
+        babi.load(1, path=path)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    path = tmp_path / "bomb.tar.gz"
+    member = tarfile.TarInfo("big")
+    member.size = 2**40
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(member, None)
+    with pytest.raises(ValueError, match=r"unpacks to more than 1,073,741,824 bytes\.$"):
+        babi.load(1, path=path)
+
+
+def test_what_is_no_archive_is_refused(tmp_path, archive):
+    plain = tmp_path / "plain.tar.gz"
+    plain.write_bytes(b"1 Mary went home.\n")
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(archive.read_bytes()[:200])
+    bad = tmp_path / "bad.tar.gz"
+    member = tarfile.TarInfo(f"{TOP}/en-valid-10k/qa1_train.txt")
+    member.size = 2**20
+    # Damage far beyond the header, which is read on its own.
+    packer = zlib.compressobj(wbits=31)
+    start = packer.compress(member.tobuf() + bytes(2**19)) + packer.flush(zlib.Z_FULL_FLUSH)
+    bad.write_bytes(start + b"\xff" * 50)
+    for path in (plain, cut, bad):
+        with pytest.raises(ValueError, match=r"`path` must be a \.tar\.gz archive or a folder\."):
+            babi.load(1, path=path)
+    with pytest.raises(FileNotFoundError, match="where nothing is"):
+        babi.load(1, path=tmp_path / "nothing.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("lines", "at", "expected"),
+    [
+        ("Mary went home.", 1, "a number, a space and a sentence"),
+        ("1 A.\n3 B.", 2, "the number 2, or 1 for a new story"),
+        ("2 A.", 1, "the number 1, or 1 for a new story"),
+        ("1 A.\n2 Where?", 2, "a question, its answer"),
+        ("1 A.\n2 Where?\tb", 2, "a question, its answer"),
+        ("1 A.\n2 Where?\t\t1", 2, "a question, its answer"),
+        ("1 A.\n2 Where?\tb\t1\tc", 2, "a question, its answer"),
+        ("1 A.\n2 Where?\tb\tc", 2, "numbers of earlier statements"),
+        ("1 A.\n2 Where?\tb\t2", 2, "numbers of earlier statements"),
+        ("1 A.\n2 Where?\tb\t1\n1 B.\n2 C.\n3 Where?\tb\t4", 5, "numbers of earlier statements"),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path, lines, at, expected):
+    file = tmp_path / "en" / "qa1_x_train.txt"
+    write_folder(tmp_path, {"en/qa1_x_train.txt": lines.encode()})
+    pattern = f"^`{re.escape(str(file))}`, line {at}: expected {expected}.*Received: '"
+    with pytest.raises(ValueError, match=pattern):
+        babi.load(1, path=tmp_path, variant="en")
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    write_folder(tmp_path, {"en/qa1_x_train.txt": b"1 caf\xe9.\n"})
+    with pytest.raises(ValueError, match=r"qa1_x_train\.txt` must be UTF-8"):
+        babi.load(1, path=tmp_path, variant="en")
+
+
+@pytest.mark.parametrize("task", [0, 21, -1, 1.0, True, "1", None])
+def test_a_task_out_of_range_is_refused(task, archive):
+    pattern = r"^`task` must be an integer from 1 to 20\. Received: `task="
+    with pytest.raises(ValueError, match=pattern):
+        babi.load(task, path=archive)
+
+
+def test_unknown_splits_and_variants_are_refused(archive):
+    with pytest.raises(ValueError, match=r"^`split` must be one of 'train', 'valid', 'test'"):
+        babi.load(1, "dev", archive)
+    with pytest.raises(ValueError, match=r"^`variant` must be one of 'en', .*`variant='de'`"):
+        babi.load(1, "train", archive, "de")

@@ -1,0 +1,264 @@
+"""Tables in files and in memory."""
+
+import csv
+import json
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from keras_qa.datasets import tables
+from keras_qa.example import Example
+
+ROWS = [
+    {"text": "Mary went home.", "question": "Where is Mary?", "answers": "home"},
+    {"text": "", "question": "", "answers": 'a, "b"\nc'},
+]
+EXAMPLES = [
+    Example("Mary went home.", "Where is Mary?", "home"),
+    Example("", "", 'a, "b"\nc'),
+]
+
+
+def write(path, rows):
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(
+                file, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ","
+            )
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".CSV"])
+def test_every_format_gives_the_same_examples(tmp_path, suffix):
+    path = write(tmp_path / f"qa{suffix}", ROWS)
+    assert tables.load(path) == EXAMPLES
+    assert tables.load(str(path)) == EXAMPLES
+    without = tables.load(path, answers=None)
+    assert [example.answers for example in without] == [(), ()]
+
+
+def test_rows_and_data_frames_read_like_files():
+    assert tables.rows(ROWS) == EXAMPLES
+    assert tables.rows(iter(ROWS)) == EXAMPLES
+    assert tables.rows(pd.DataFrame(ROWS).to_dict("records")) == EXAMPLES
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    data=st.lists(st.tuples(cells, cells, cells.filter(bool)), min_size=1, max_size=5),
+    suffix=st.sampled_from([".csv", ".tsv", ".jsonl", ".parquet"]),
+)
+@example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".csv")
+@example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".tsv")
+@example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".jsonl")
+def test_any_text_comes_back_as_it_was(tmp_path, data, suffix):
+    rows = [dict(zip(("question", "text", "answers"), row, strict=True)) for row in data]
+    path = write(tmp_path / f"any{suffix}", rows)
+    expected = [Example(text, question, answer) for question, text, answer in data]
+    assert tables.load(path) == expected
+
+
+def test_columns_are_taken_by_the_names_given(tmp_path):
+    row = {"c": "a b", "q": "?", "a": "b", "at": 2, "x": "a", "y": "b", "n": 7}
+    names = {"text": "c", "question": "q", "answers": "a", "answer_start": "at", "id": "n"}
+    expected = Example("a b", "?", "b", answer_start=(2,), choices=("a", "b"), id="7")
+    assert tables.rows([row], **names, choices=["x", "y"]) == [expected]
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        path = write(tmp_path / f"t{suffix}", [row])
+        assert tables.load(path, **names, choices=("x", "y")) == [expected]
+
+
+def test_lists_are_sentences_answers_and_choices(tmp_path):
+    row = {"text": ["A.", "B."], "question": "?", "answers": ["x", "y"], "choices": ["x", "z"]}
+    expected = [Example(["A.", "B."], "?", ("x", "y"), choices=("x", "z"))]
+    assert tables.rows([row], choices="choices") == expected
+    for suffix in (".jsonl", ".parquet"):
+        path = write(tmp_path / f"t{suffix}", [row])
+        assert tables.load(path, choices="choices") == expected
+    arrays = {"text": "t", "question": "?", "answers": np.array(["x"]), "at": np.array([0])}
+    expected_start = [Example("t", "?", "x", answer_start=(0,))]
+    assert tables.rows([arrays], answer_start="at") == expected_start
+    frame = pd.read_parquet(tmp_path / "t.parquet")
+    assert isinstance(frame["answers"][0], np.ndarray)
+    assert tables.rows(frame.to_dict("records"), choices="choices") == expected
+
+
+def test_a_dot_leads_into_nested_columns(tmp_path):
+    squad = [
+        {
+            "context": "He went home.",
+            "question": "Where?",
+            "answers": {"text": ["home", "went home"], "answer_start": [8, 3]},
+        },
+        {"context": "No.", "question": "Why?", "answers": {"text": [], "answer_start": []}},
+    ]
+    names = {
+        "text": "context",
+        "answers": "answers.text",
+        "answer_start": "answers.answer_start",
+    }
+    expected = [
+        Example("He went home.", "Where?", ("home", "went home"), answer_start=(8, 3)),
+        Example("No.", "Why?"),
+    ]
+    assert tables.rows(squad, **names) == expected
+    for suffix in (".jsonl", ".parquet"):
+        assert tables.load(write(tmp_path / f"t{suffix}", squad), **names) == expected
+    flat = [{"text": "t", "question": "q", "a.b": "x", "a": {"b": "y"}}]
+    assert tables.rows(flat, answers="a.b")[0].answers == ("x",)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float64("nan"), pd.NA])
+def test_a_missing_answer_is_none_and_a_missing_text_an_error(missing):
+    row = {"text": "t", "question": "q", "answers": missing}
+    assert tables.rows([row]) == [Example("t", "q")]
+    for name in ("text", "question"):
+        with pytest.raises(ValueError, match=f"^Row 1 has no {name}: its column `{name}`"):
+            tables.rows([ROWS[0], {**ROWS[0], name: missing}])
+
+
+def test_empty_cells_in_csv_are_empty_texts_but_no_answers(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,question,answers,at\n,,,\n\na,b,c,0\n")
+    assert tables.load(path, answer_start="at") == [
+        Example("", ""),
+        Example("a", "b", "c", answer_start=(0,)),
+    ]
+
+
+def test_files_from_excel_start_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbftext,question,answers\r\nA,B,C\r\n")
+    assert tables.load(path) == [Example("A", "B", "C")]
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "A", "question": "B", "answers": "C"}\r\n\r\n')
+    assert tables.load(path) == [Example("A", "B", "C")]
+
+
+def test_large_cells_are_read_and_the_limit_of_the_process_stays(tmp_path):
+    large = {"text": "word " * 50_000, "question": "?", "answers": "word"}
+    before = csv.field_size_limit(100_000)
+    try:
+        assert tables.load(write(tmp_path / "t.csv", [large]))[0].text == large["text"]
+        assert csv.field_size_limit() == 100_000
+        (tmp_path / "t.csv").write_text("text,question\na\n")
+        with pytest.raises(ValueError, match="line 2"):
+            tables.load(tmp_path / "t.csv", answers=None)
+        assert csv.field_size_limit() == 100_000
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_missing_column_lists_what_is_there(tmp_path, suffix):
+    path = write(tmp_path / f"t{suffix}", [{"context": "a", "question": "b", "answers": "c"}])
+    with pytest.raises(
+        ValueError,
+        match=r"has no column `text`\. It has: `context`, `question`, `answers`\. "
+        r'Name its column, for example `text="context"`\.$',
+    ):
+        tables.load(path)
+    with pytest.raises(ValueError, match=r"or pass `answers=None` where there are none\.$"):
+        tables.load(path, text="context", answers="answer")
+    with pytest.raises(ValueError, match=r"has no column `answers\.text`"):
+        tables.load(path, text="context", answers="answers.text")
+
+
+def test_a_header_is_checked_even_without_rows(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,question,answers\n")
+    assert tables.load(path) == []
+    path.write_text("text,answers\n")
+    with pytest.raises(ValueError, match="has no column `question`"):
+        tables.load(path)
+    path.write_text("text,question,text,answers\n")
+    with pytest.raises(ValueError, match="names a column twice: `text`, `question`, `text`"):
+        tables.load(path)
+    path.write_text("")
+    with pytest.raises(ValueError, match="is empty: expected a line with the names"):
+        tables.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "expected"),
+    [
+        ("t.jsonl", b'{"text": "a", "question": "b", "answers": "c"}\n{"text": ', 2, "JSON object"),
+        ("t.jsonl", b"[" * 100_000, 1, "expected one JSON object a line"),
+        ("t.jsonl", b'\n["a"]\n', 2, "expected a JSON object"),
+        ("t.jsonl", b'{"text": "\xe9"}', 1, "expected UTF-8"),
+        ("t.jsonl", b'{"text": "a", "question": null, "answers": "c"}', 1, "has no question"),
+        ("t.csv", b"text,question,answers\na,b,c\na,b,c,d\n", 3, "expected 3 cells.*Received 4"),
+        ("t.tsv", b"text\tquestion\tanswers\na\tb\n", 2, "expected 3 cells.*Received 2"),
+        ("t.csv", b'text,question,answers\na,b,"c\n', 2, "unexpected end of data"),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path, name, content, line, expected):
+    path = tmp_path / name
+    path.write_bytes(content)
+    pattern = f"^`{re.escape(str(path))}`, line {line}\\b.*{expected}"
+    with pytest.raises(ValueError, match=pattern):
+        tables.load(path)
+
+
+def test_files_that_are_not_what_they_say(tmp_path):
+    for name, content, expected in (
+        ("t.csv", b"text,question\n\xe9,b\n", "must be UTF-8"),
+        ("t.parquet", b"text,question\n", "must be a Parquet file"),
+        ("t.json", b"{}", r"must end in \.csv, \.tsv, \.jsonl, \.parquet"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=expected):
+            tables.load(tmp_path / name, answers=None)
+    with pytest.raises(FileNotFoundError, match="`path` must be a file"):
+        tables.load(tmp_path / "nothing.csv")
+
+
+def test_offsets_must_be_whole_numbers_one_an_answer():
+    row = {"text": "t", "question": "q", "answers": ["a", "b"], "at": [0]}
+    with pytest.raises(ValueError, match=r"^Row 0 has 2 answers but 1 offsets in `at`"):
+        tables.rows([row], answer_start="at")
+    for offset in ("x", -1, 1.5, True, [0, None]):
+        with pytest.raises(ValueError, match=r"^Row 0: `answer_start` must be whole numbers"):
+            tables.rows([{**row, "at": offset}], answer_start="at")
+    with pytest.raises(ValueError, match=r"^`answer_start` needs `answers`"):
+        tables.rows([row], answers=None, answer_start="at")
+
+
+def test_wrong_types_are_named():
+    with pytest.raises(TypeError, match=r"^Row 1: `answers` must be a string or a list of strings"):
+        tables.rows([ROWS[0], {**ROWS[0], "answers": 3}])
+    with pytest.raises(TypeError, match=r"^Row 0 must be a mapping .*Received a str\."):
+        tables.rows(pd.DataFrame(ROWS))
+    with pytest.raises(TypeError, match=r"^`rows` must be a list of mappings.*Received one dict"):
+        tables.rows(ROWS[0])
+    with pytest.raises(TypeError, match=r"^`text` must be the name of a column.*`text=None`"):
+        tables.rows(ROWS, text=None)
+    with pytest.raises(TypeError, match=r"^`choices` must be the name of a column"):
+        tables.rows(ROWS, choices=[1])
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    path = write(tmp_path / "t.parquet", ROWS)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        ImportError, match=r'^Reading Parquet .*`pip install "keras-qa\[tables\]"`\.$'
+    ):
+        tables.load(path)
