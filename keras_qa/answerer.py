@@ -341,6 +341,9 @@ def _defaults() -> dict[str, Any]:
 
 
 def _asked(text: Any, questions: Sequence[str]) -> list[Example]:
+    for name, value in (("text", text), ("question", questions)):
+        if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
+            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
     questions = list(questions)
     texts = [text] * len(questions) if isinstance(text, str) else list(text)
     if len(texts) != len(questions):

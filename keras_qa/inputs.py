@@ -119,18 +119,15 @@ def to_numpy(value: Any) -> np.ndarray:
 
 
 def _vocabulary_sizes(model: keras.Model) -> list[int | None]:
+    if isinstance(model, keras.Sequential):
+        # A Sequential writes no graph: its first layer reads the one input.
+        return _tables(model.layers[0])[:1] or [None]
     config = model.get_config()
+    operations = {operation.name: operation for operation in model.operations}
     sizes: dict[str, list[int]] = {tensor.name: [] for tensor in model.inputs}
     for layer_config in config.get("layers", ()):
-        layer = model.get_layer(layer_config.get("name") or layer_config["config"]["name"])
-        tables = _tables(layer)
-        if not tables:
-            continue
-        if isinstance(model, keras.Sequential):
-            # A Sequential writes no graph: its first layer reads the one input.
-            sizes[model.inputs[0].name] = [size for size in tables[:1] if size is not None]
-            break
-        for node in layer_config["inbound_nodes"]:
+        tables = _tables(operations[layer_config["name"]])
+        for node in layer_config["inbound_nodes"] if tables else ():
             sources = [leaf["config"]["keras_history"][0] for leaf in _tensor_configs(node["args"])]
             for source, size in zip(sources, tables, strict=False):
                 if source in sizes and size is not None:
@@ -183,7 +180,7 @@ def _in_order(feed: Any, expected: Sequence[ModelInput]) -> list[Any]:
             return [feed]
         if len(feed) != len(names):
             raise ValueError(
-                f"The feed holds {len(feed)} inputs, but the model has {len(names)}: "
+                f"The feed has length {len(feed)}, but the model has {len(names)} inputs: "
                 f"{_quoted(names)}. Feed one for each, in this order, or a dict by name."
             )
         return list(feed)

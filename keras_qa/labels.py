@@ -39,7 +39,11 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
         the name of a cross-entropy, another string for any other loss, or
         `None` where the output is not trained.
     """
-    names = list(model.output) if isinstance(model.output, Mapping) else list(model.output_names)
+    by_key = isinstance(model.output, Mapping)
+    tensors = (
+        dict(model.output) if by_key else dict(zip(model.output_names, model.outputs, strict=True))
+    )
+    names = list(tensors)
     losses = getattr(model, "loss", None)
     if isinstance(losses, Mapping):
         by_name = [losses.get(name) for name in names]
@@ -49,7 +53,7 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
         by_name = [losses] * len(names)
     return tuple(
         ModelOutput(name, tuple(tensor.shape), _loss_name(loss))
-        for name, tensor, loss in zip(names, model.outputs, by_name, strict=True)
+        for (name, tensor), loss in zip(tensors.items(), by_name, strict=True)
     )
 
 

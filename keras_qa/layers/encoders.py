@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.sizes import is_size
+
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 POOLINGS = ("last", "mean", "max")
 
@@ -61,7 +63,7 @@ class SequenceEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim, "units": units}
         for argument, value in sizes.items():
-            if not isinstance(value, int) or value < 1:
+            if not is_size(value):
                 raise ValueError(
                     f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
                 )

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_qa.layers.sizes import is_size
+
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class AnswerHead(keras.layers.Layer):
@@ -46,7 +48,7 @@ class AnswerHead(keras.layers.Layer):
         sizes = {"vocabulary_size": vocabulary_size, "hidden_dim": hidden_dim}
         for argument, value in sizes.items():
             optional = argument == "hidden_dim" and value is None
-            if not optional and (not isinstance(value, int) or value < 1):
+            if not optional and not is_size(value):
                 raise ValueError(
                     f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
                 )

@@ -268,7 +268,7 @@ class QAModel(keras.Model):
         if sample_weight is not None:
             sample_weight = to_weights(sample_weight, batch_size)
         return (
-            inputs if len(inputs) > 1 else inputs[0],
+            keras.tree.pack_sequence_as(self.input, inputs),
             y if labelled else None,
             sample_weight if labelled else None,
         )

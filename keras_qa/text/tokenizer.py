@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -104,6 +105,11 @@ class WordTokenizer:
         """
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         offsets = np.array(encoding.offsets, "int32").reshape(-1, 2)
+        if not unicodedata.is_normalized("NFC", text):
+            # A mark that became part of a letter is not counted as part of its word.
+            for word, end in zip(offsets, [*offsets[1:, 0], len(text)], strict=False):
+                while word[1] < end and unicodedata.combining(text[word[1]]):
+                    word[1] += 1
         return np.array(encoding.ids, "int32"), offsets
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:

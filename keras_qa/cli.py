@@ -1,0 +1,215 @@
+"""The `keras-qa` command. Every command is a few calls that a user could write in Python."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from keras_qa import _backend
+
+QUICKSTART_STORY = (
+    "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: What stands after `keras-qa`. `None` for `sys.argv`.
+
+    Returns:
+        0, or 2 after an error that was printed in one line.
+    """
+    options = _parser().parse_args(arguments)
+    _choose_backend()
+    if _backend.problem() is not None:
+        return _fail(_backend.problem())
+    try:
+        options.run(options)
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return _fail("interrupted.")
+    return 0
+
+
+def _fail(error: Any) -> int:
+    print(f"keras-qa: error: {error}", file=sys.stderr)
+    return 2
+
+
+def _choose_backend() -> None:
+    # TensorFlow prints a page about the processor before the first word of an answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    found = _backend.installed()
+    if not os.environ.get("KERAS_BACKEND") and len(found) == 1:
+        os.environ["KERAS_BACKEND"] = found[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-qa", description="Question answering with Keras: strings in, answers out."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    quickstart = commands.add_parser(
+        "quickstart", help="train on simulated stories and answer questions, in under a minute"
+    )
+    quickstart.add_argument("--seed", type=int, default=0, help="seed of stories and weights")
+    quickstart.set_defaults(run=_quickstart)
+
+    train = commands.add_parser("train", help="train an answerer and save it")
+    _add_data(train)
+    train.add_argument("--model", default="answer_classifier", help="a factory in keras_qa.models")
+    train.add_argument("--out", required=True, metavar="FILE.keras", help="where to save")
+    train.add_argument("--validation", metavar="FILE", help="file of examples to validate on")
+    train.add_argument("--epochs", type=int, default=20)
+    train.add_argument("--batch-size", type=int, default=32)
+    train.add_argument("--seed", type=int, default=None)
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a saved answerer on examples")
+    evaluate.add_argument("file", metavar="FILE.keras")
+    _add_data(evaluate)
+    evaluate.add_argument(
+        "--split", default="valid", choices=("train", "valid", "test"), help="part of bAbI"
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+    answer = commands.add_parser("answer", help="answer a question about a text")
+    answer.add_argument("file", metavar="FILE.keras")
+    answer.add_argument("--text", required=True, metavar="FILE", help="a text file, or - for stdin")
+    answer.add_argument("--question", required=True)
+    answer.add_argument("--top-k", type=int, default=1, help="number of answers")
+    answer.set_defaults(run=_answer)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="babi, simulated (tasks 1, 2, 3, 6, 15), or a .csv, .tsv, .jsonl or .parquet file",
+    )
+    parser.add_argument("--task", type=int, default=1, help="bAbI task, from 1 to 20")
+    parser.add_argument("--path", help="bAbI archive or folder; downloaded where this is not given")
+    parser.add_argument("--variant", default="en-valid-10k", help="folder of the bAbI archive")
+    parser.add_argument("--examples", type=int, default=1_000, help="number of simulated examples")
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="text=NAME,question=NAME,answers=NAME",
+        help="columns of a file, where they are not named text, question and answers",
+    )
+
+
+def _examples(options: argparse.Namespace, split: str) -> list[Any]:
+    from keras_qa.datasets import babi
+
+    if options.data == "babi":
+        return babi.load(options.task, split, options.path, options.variant)
+    if options.data == "simulated":
+        # Seeds far apart, so that no part holds the stories of another.
+        seed = {"train": 0, "valid": 1_000_003, "test": 2_000_003}[split]
+        return babi.simulate(options.task, options.examples, seed)
+    return _from_file(options.data, options.columns)
+
+
+def _from_file(path: str, columns: str) -> list[Any]:
+    from keras_qa.datasets import tables
+
+    pairs = [pair.split("=", 1) for pair in columns.split(",") if pair]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            f"`--columns` must look like text=NAME,question=NAME. Received: {columns!r}."
+        )
+    return tables.load(path, **dict(pairs))
+
+
+def _quickstart(options: argparse.Namespace) -> None:
+    import keras
+
+    from keras_qa.answerer import QuestionAnswerer
+    from keras_qa.datasets import babi
+
+    print(f"keras-qa on {keras.config.backend()}: 1,000 simulated stories of bAbI task 1.")
+    stories = babi.simulate(task=1, examples=1_200, seed=options.seed)
+    train, test = stories[:1_000], stories[1_000:]
+    answerer = QuestionAnswerer("answer_classifier", seed=options.seed)
+    answerer.fit(train, epochs=12, batch_size=64, verbose=2)
+    scores = answerer.evaluate(test)
+    print(f"\nRight on {scores['exact_match']:.0f} % of {scores['examples']} unseen questions.")
+    print("This model is a baseline: it reads both texts in one pass and cannot chain facts.\n")
+    print(QUICKSTART_STORY)
+    for question in ("Where is Mary?", "Where is John?"):
+        print(f"\n{question}")
+        _print_answers(answerer.answer(QUICKSTART_STORY, question, top_k=3))
+    print(
+        "\nTry next:\n"
+        "  keras-qa train --data simulated --task 1 --examples 10000 --out qa.keras\n"
+        '  keras-qa answer qa.keras --text story.txt --question "Where is Mary?"\n'
+        "  keras-qa train --data questions.csv --out mine.keras    "
+        "# columns: text, question, answers"
+    )
+
+
+def _train(options: argparse.Namespace) -> None:
+    from keras_qa.answerer import QuestionAnswerer
+
+    if not options.out.endswith(".keras"):
+        raise ValueError(f"`--out` must end in `.keras`. Received: {options.out!r}.")
+    folder = pathlib.Path(options.out).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"`--out` is in a folder that does not exist: {str(folder)!r}.")
+    train = _examples(options, "train")
+    if options.validation:
+        validation = _from_file(options.validation, options.columns)
+    elif options.data in ("babi", "simulated"):
+        validation = _examples(options, "valid")
+    else:
+        validation = None
+    answerer = QuestionAnswerer(options.model, seed=options.seed)
+    answerer.fit(train, validation, epochs=options.epochs, batch_size=options.batch_size, verbose=2)
+    answerer.save(options.out)
+    print(f"Saved {options.out}.")
+    if validation:
+        _print_scores(answerer.evaluate(validation))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from keras_qa.answerer import load
+
+    _print_scores(load(options.file).evaluate(_examples(options, options.split)))
+
+
+def _answer(options: argparse.Namespace) -> None:
+    from keras_qa.answerer import load
+
+    if options.text == "-":
+        text = sys.stdin.read()
+    else:
+        path = pathlib.Path(options.text)
+        if not path.is_file():
+            raise ValueError(
+                f"There is no text file {options.text!r}. Give a file, or - to read the text "
+                "from standard input."
+            )
+        text = path.read_text(encoding="utf-8")
+    _print_answers(load(options.file).answer(text, options.question, top_k=options.top_k))
+
+
+def _print_scores(scores: dict[str, float]) -> None:
+    print(
+        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, "
+        f"{scores['examples']} examples"
+    )
+
+
+def _print_answers(answers: Sequence[Any]) -> None:
+    for answer in answers:
+        print(f"  {answer.score:6.1%}  {answer.text}")

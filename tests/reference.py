@@ -1,0 +1,74 @@
+"""NumPy re-implementations that the layers are compared with. Written from the papers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def lstm_step(x, h, c, kernel, recurrent, bias):
+    """Hochreiter & Schmidhuber 1997 with a forget gate; gates in Keras' order i, f, c, o."""
+    i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gru_step(x, h, _, kernel, recurrent, bias):
+    """Cho et al. 2014 with the reset gate after the product; gates in Keras' order z, r, h."""
+    xz, xr, xh = np.split(x @ kernel + bias[0], 3)
+    hz, hr, hh = np.split(h @ recurrent + bias[1], 3)
+    z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+    return z * h + (1 - z) * np.tanh(xh + r * hh), None
+
+
+def states(cell: str, words: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """Every state of a recurrent layer over one sequence, `(time, units)`."""
+    step = {"lstm": lstm_step, "gru": gru_step}[cell]
+    h = c = np.zeros(weights[1].shape[0])
+    result = []
+    for word in words:
+        h, c = step(word, h, c, *weights)
+        result.append(h)
+    return np.array(result)
+
+
+def encode(
+    ids: np.ndarray,
+    weights: list[np.ndarray],
+    cell: str,
+    bidirectional: bool,
+    pooling: str,
+) -> np.ndarray:
+    """`SequenceEncoder`, one row after the other, with only the words that are there."""
+    table, *recurrent = [np.asarray(weight, "float64") for weight in weights]
+    units = recurrent[1].shape[0] * (2 if bidirectional else 1)
+    rows = []
+    for row in ids:
+        words = table[row[row != 0]]
+        if len(words) == 0:
+            rows.append(np.zeros(units))
+            continue
+        directions = [states(cell, words, recurrent[:3])]
+        if bidirectional:
+            directions.append(states(cell, words[::-1], recurrent[3:])[::-1])
+        if pooling == "last":
+            ends = [directions[0][-1], *(backward[0] for backward in directions[1:])]
+            rows.append(np.concatenate(ends))
+        else:
+            every = np.concatenate(directions, axis=1)
+            rows.append(every.mean(axis=0) if pooling == "mean" else every.max(axis=0))
+    return np.array(rows)
+
+
+def softmax_head(features: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """`AnswerHead`: an optional ReLU layer and a softmax."""
+    weights = [np.asarray(weight, "float64") for weight in weights]
+    while len(weights) > 2:
+        features = np.maximum(features @ weights[0] + weights[1], 0)
+        weights = weights[2:]
+    logits = features @ weights[0] + weights[1]
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)

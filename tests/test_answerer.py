@@ -1,0 +1,193 @@
+"""Strings in, answers out."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from conftest import same_weights
+
+import keras_qa
+from keras_qa import Answer, Example, QuestionAnswerer
+
+# An answer word that stands in every text, so that even a small model learns it by heart.
+COLOURS = ("red", "green", "blue")
+EXAMPLES = [
+    Example(f"the {thing} is {colour}.", f"What colour is the {thing}?", colour)
+    for thing in ("door", "box", "car")
+    for colour in COLOURS
+]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> QuestionAnswerer:
+    options = {"optimizer": keras.optimizers.Adam(0.03)}
+    answerer = QuestionAnswerer(model_options=options, seed=1)
+    assert answerer.fit(EXAMPLES, epochs=30, batch_size=9, verbose=0) is answerer
+    return answerer
+
+
+def test_what_was_learned_is_answered(fitted: QuestionAnswerer) -> None:
+    assert fitted.evaluate(EXAMPLES) == {"exact_match": 100.0, "f1": 100.0, "examples": 9}
+    answer = fitted.answer(text="the car is blue.", question="What colour is the car?")
+    assert isinstance(answer, Answer)
+    assert (answer.text, answer.start, answer.end) == ("blue", 11, 15)
+    assert answer.score > 0.9
+
+
+def test_evaluation_counts_what_is_wrong(fitted: QuestionAnswerer) -> None:
+    wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, ["not red", "no"])
+    scores = fitted.evaluate([EXAMPLES[0], wrong])
+    assert scores["exact_match"] == 50.0
+    assert scores["f1"] == pytest.approx(100 * (1 + 2 / 3) / 2)
+    assert scores["examples"] == 2
+
+
+def test_top_k_are_best_first_and_add_up(fitted: QuestionAnswerer) -> None:
+    answers = fitted.answer(EXAMPLES[0].text, EXAMPLES[0].question, top_k=10)
+    assert {answer.text for answer in answers} == set(COLOURS)
+    scores = [answer.score for answer in answers]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1.0)
+    one = fitted.answer(EXAMPLES[0].text, EXAMPLES[0].question, top_k=1)
+    assert [answer.text for answer in one] == [answers[0].text]
+    assert answers[-1].start is None
+
+
+def test_lists_give_lists(fitted: QuestionAnswerer) -> None:
+    texts = [item.text for item in EXAMPLES]
+    questions = [item.question for item in EXAMPLES]
+    answers = fitted.answer(texts, questions)
+    assert [answer.text for answer in answers] == [item.answers[0] for item in EXAMPLES]
+    shared = fitted.answer(texts[1], questions[:2], top_k=2)
+    assert [len(entry) for entry in shared] == [2, 2]
+    assert shared[0][0].text == "green"
+    assert fitted.answer([], []) == []
+    sentences = fitted.answer(["the door is", "green."], questions[0])
+    assert (sentences.text, sentences.start, sentences.end) == ("green", 12, 17)
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("", "What colour is the box?"),
+        ("the box is red.", ""),
+        ("", ""),
+        ([], "What?"),
+        ("दरवाज़ा लाल है। red", "किस रंग का?"),
+        ("门是红色的 red", "什么颜色？"),
+        ("الباب أحمر red", "ما اللون؟"),
+        ("🚪 is re\u0301d 👩‍🚀", "colour\u0301?"),
+        ("the box is red. " * 2_000, "What colour is the box?"),
+    ],
+    ids=["no text", "no question", "neither", "no sentences", "hi", "zh", "ar", "emoji", "long"],
+)
+def test_any_text_and_question_gives_a_finite_answer(fitted, text, question) -> None:
+    answer = fitted.answer(text, question)
+    assert answer.text in COLOURS
+    assert 1 / 3 <= answer.score <= 1
+    if answer.start is not None:
+        assert text[answer.start : answer.end] == answer.text
+
+
+def test_mappings_are_examples(fitted: QuestionAnswerer) -> None:
+    rows = [
+        {"text": item.text, "question": item.question, "answers": item.answers} for item in EXAMPLES
+    ]
+    assert fitted.evaluate(iter(rows)) == fitted.evaluate(EXAMPLES)
+
+
+def test_seed_makes_the_same_answerer_again() -> None:
+    weights = [
+        QuestionAnswerer(seed=3).fit(EXAMPLES, epochs=1, verbose=0).model_.get_weights()
+        for _ in range(2)
+    ]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_validation_data_is_measured_and_not_learned() -> None:
+    unseen = Example("the sky is grey.", "What colour is the sky?", "grey")
+    answerer = QuestionAnswerer(seed=0)
+    answerer.fit(EXAMPLES, validation_data=[unseen], epochs=2, verbose=0)
+    assert answerer.history_.history["val_accuracy"] == [0.0, 0.0]
+    assert "grey" not in answerer.vectorizer_.answers
+    assert "sky" not in answerer.vectorizer_.tokenizer.vocabulary
+
+
+def test_saved_and_loaded_answers_the_same(fitted: QuestionAnswerer, tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    fitted.save(path)
+    loaded = keras_qa.load(path)
+    text, question = EXAMPLES[4].text, EXAMPLES[4].question
+    assert loaded.answer(text, question, top_k=3) == fitted.answer(text, question, top_k=3)
+    assert keras.saving.load_model(path).vectorizer.answers == fitted.vectorizer_.answers
+    before = loaded.model_.get_weights()
+    loaded.fit(EXAMPLES, epochs=1, verbose=0)
+    assert not same_weights(loaded.model_, before)
+    assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0
+
+
+def test_a_plain_keras_model_learns_and_is_saved(tmp_path) -> None:
+    text, question = (keras.Input((None,), dtype="int32", name=n) for n in ("text", "question"))
+    table = keras.layers.Embedding(40, 8, mask_zero=True)
+    vectors = [keras.layers.GRU(8)(table(ids)) for ids in (text, question)]
+    output = keras.layers.Dense(4, activation="softmax")(keras.layers.Concatenate()(vectors))
+    plain = keras.Model([text, question], output)
+    plain.compile(keras.optimizers.Adam(0.03), "sparse_categorical_crossentropy")
+    answerer = QuestionAnswerer(plain, seed=1).fit(EXAMPLES, epochs=30, batch_size=9, verbose=0)
+    assert answerer.evaluate(EXAMPLES)["exact_match"] == 100.0
+    answerer.save(tmp_path / "plain.keras")
+    loaded = keras_qa.load(tmp_path / "plain.keras")
+    assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0
+
+
+def test_repr_shows_what_was_set() -> None:
+    assert repr(QuestionAnswerer()) == "QuestionAnswerer()"
+    shown = repr(QuestionAnswerer(model_options={"cell": "gru"}, seed=0))
+    assert shown == "QuestionAnswerer(model_options={'cell': 'gru'}, seed=0)"
+    assert QuestionAnswerer(seed=4).get_params()["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda qa: qa.answer("a", "b", top_k=0), "`top_k` must be a positive integer.*top_k=0"),
+        (lambda qa: qa.answer("a", None), "`question` must be a string or a list of strings"),
+        (lambda qa: qa.answer(None, "b"), "`text` must be a string or a list of strings"),
+        (lambda qa: qa.answer(None, ["b"]), "`text` must be a string or a list of strings"),
+        (lambda qa: qa.answer(["a"], ["b", "c"]), "`text` holds 1 texts, but `question` holds 2"),
+        (lambda qa: qa.answer("a", ["b", 3]), "`question` must be a string. Received: 3"),
+        (lambda qa: qa.evaluate([]), "`examples` is empty"),
+        (lambda qa: qa.evaluate([Example("a", "b")]), "position 0 has no answer to compare"),
+        (lambda qa: qa.fit([]), "`examples` is empty"),
+        (lambda qa: qa.fit([Example("a", "b")]), "position 0 has no answer"),
+        (lambda qa: qa.save("qa.h5"), "`path` must end in `.keras`. Received: path='qa.h5'"),
+    ],
+)
+def test_bad_use_is_named_and_changes_nothing(fitted, use, message: str) -> None:
+    before = fitted.model_.get_weights()
+    with pytest.raises((ValueError, TypeError), match=message):
+        use(fitted)
+    assert same_weights(fitted.model_, before)
+
+
+def test_nothing_is_answered_before_fit() -> None:
+    for use in (
+        lambda qa: qa.answer("a", "b"),
+        lambda qa: qa.evaluate([EXAMPLES[0]]),
+        lambda qa: qa.save("qa.keras"),
+    ):
+        with pytest.raises(ValueError, match="learned nothing yet. Call `fit"):
+            use(QuestionAnswerer())
+
+
+def test_models_that_do_not_fit_are_named() -> None:
+    with pytest.raises(ValueError, match=re.escape("one of 'answer_classifier'. Received: model=")):
+        QuestionAnswerer("transformer").fit(EXAMPLES)
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    plain = keras.Model([ids], keras_qa.layers.SequenceEncoder(5)(ids))
+    with pytest.raises(ValueError, match="inputs `text` and `question` and one output.*`ids`"):
+        QuestionAnswerer(plain).fit(EXAMPLES)
+    with pytest.raises(ValueError, match="`model_options` are for a factory"):
+        QuestionAnswerer(plain, model_options={"cell": "gru"}).fit(EXAMPLES)

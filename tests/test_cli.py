@@ -1,0 +1,137 @@
+"""The command line, as a user types it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa.cli import main
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from keras_qa.cli import main; sys.exit(main())"]
+        + list(arguments),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a data file, and an answerer that was trained on it."""
+    folder = tmp_path_factory.mktemp("cli")
+    rows = [
+        {"context": item.text, "question": item.question, "answer": item.answers[0]}
+        for item in EXAMPLES
+    ]
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = main(
+        [
+            "train",
+            f"--data={folder / 'data.jsonl'}",
+            "--columns=text=context,answers=answer",
+            f"--validation={folder / 'data.jsonl'}",
+            f"--out={folder / 'qa.keras'}",
+            "--epochs=2",
+            "--seed=0",
+        ]
+    )
+    assert done == 0
+    return folder
+
+
+def test_training_saves_an_answerer(folder) -> None:
+    loaded = keras_qa.load(folder / "qa.keras")
+    assert set(loaded.vectorizer_.answers) == {"", "red", "green", "blue"}
+    assert loaded.vectorizer_.labels(EXAMPLES).min() > 0
+
+
+def test_evaluation_prints_what_python_gives(folder, capsys) -> None:
+    scores = keras_qa.load(folder / "qa.keras").evaluate(EXAMPLES)
+    arguments = [f"--data={folder / 'data.jsonl'}", "--columns=text=context,answers=answer"]
+    assert main(["evaluate", str(folder / "qa.keras"), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert printed.strip() == (
+        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, 9 examples"
+    )
+
+
+def test_answers_are_printed_best_first(folder, capsys) -> None:
+    (folder / "text.txt").write_text(EXAMPLES[0].text, encoding="utf-8")
+    arguments = ["--text", str(folder / "text.txt"), "--question", EXAMPLES[0].question]
+    assert main(["answer", str(folder / "qa.keras"), *arguments, "--top-k", "3"]) == 0
+    printed = re.findall(r"^ +([\d.]+)%  (\w+)$", capsys.readouterr().out, re.MULTILINE)
+    answers = keras_qa.load(folder / "qa.keras").answer(
+        EXAMPLES[0].text, EXAMPLES[0].question, top_k=3
+    )
+    assert printed == [(f"{100 * answer.score:.1f}", answer.text) for answer in answers]
+
+
+def test_text_comes_from_standard_input(folder) -> None:
+    done = run(
+        "answer",
+        str(folder / "qa.keras"),
+        "--text=-",
+        f"--question={EXAMPLES[0].question}",
+        stdin=EXAMPLES[0].text,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r" +[\d.]+%  (red|green|blue)\n", done.stdout)
+
+
+def test_simulated_stories_train(tmp_path, capsys) -> None:
+    arguments = ["--data=simulated", "--task=6", "--examples=40", "--epochs=1"]
+    assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
+    assert "40 examples" in capsys.readouterr().out
+    assert keras_qa.load(tmp_path / "qa.keras").vectorizer_.answers[1:] in (
+        ["no", "yes"],
+        ["yes", "no"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
+        (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
+        (["train", "--data=simulated", "--out=x.h5"], "`--out` must end in `.keras`"),
+        (["train", "--data=simulated", "--out=/none/x.keras"], "folder that does not exist"),
+        (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
+        (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
+        (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),
+        (["answer", "QA", "--text=none.txt", "--question=?"], "There is no text file 'none.txt'"),
+        (["answer", "QA", "--text=-", "--question=?", "--top-k=0"], "`top_k` must be a positive"),
+    ],
+)
+def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(folder / "qa.keras") if part == "QA" else part for part in arguments]
+    if "--text=-" in arguments:
+        import io
+
+        monkeypatch.setattr(sys, "stdin", io.StringIO("text"))
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("keras-qa: error: ")
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_quickstart_answers_and_says_what_comes_next() -> None:
+    done = run("quickstart")
+    assert done.returncode == 0, done.stderr
+    right = re.search(r"Right on (\d+) % of 200 unseen questions", done.stdout)
+    # A guess is right on 17 %; the classic model cannot pass 50 % by much.
+    assert int(right.group(1)) > 30
+    for line in ("Where is Mary?", "Where is John?", "Try next:", "keras-qa train"):
+        assert line in done.stdout

@@ -1,0 +1,128 @@
+"""The scripts in `examples/` and the walkthrough run, and say what they say they do."""
+
+import os
+import pathlib
+import runpy
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+import keras_qa
+
+EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+
+# Read in the kernel after the last cell: a value for each claim that the notebook makes.
+CLAIMS = """
+assert stack.count_params() == twin.count_params() == 3_466
+np.testing.assert_allclose(from_stack, from_twin, atol=1e-6)
+assert "not connected to `inputs`" in disconnected and "\\n" not in disconnected
+assert by_hand.count_params() == model.count_params() == 1_000_052
+np.testing.assert_array_equal(from_list, from_dict)
+np.testing.assert_allclose(from_list.sum(axis=1), 1.0, rtol=1e-5)
+assert "`text` holds id" in unknown_id and "vocabulary has 64 entries" in unknown_id
+assert "adds up to 0" in no_answer and "\\n" not in unknown_id + no_answer
+assert 35 < score["exact_match"] < 100 and score["examples"] == 320
+assert [[item.text for item in row] for row in again] == [[i.text for i in row] for row in best]
+assert [len(row) for row in best] == [3, 3]
+assert two_heads.output_names == ["answer", "mentioned"]
+assert result["mentioned_accuracy"] > 0.95 and result["answer_accuracy"] > 0.3
+print(keras.config.backend())
+"""
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell):
+    return "".join(part.text for part in cell.outputs if part.get("name") == "stdout")
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return nbformat.read(EXAMPLES / "walkthrough.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module")
+def executed(committed, tmp_path_factory):
+    notebook = nbformat.from_dict(committed)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    notebook.cells.append(nbformat.v4.new_code_cell(CLAIMS))
+    folder = tmp_path_factory.mktemp("walkthrough")
+    with pytest.MonkeyPatch.context() as patch:
+        # The kernel starts on the interpreter that runs the tests, whatever is registered, and
+        # leaves nothing in the home folder.
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
+        patch.setenv("KERAS_BACKEND", keras.config.backend())
+        # Threads of torch that wait for each other on a busy machine are slower than one.
+        patch.setenv("OMP_NUM_THREADS", "1")
+        manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+        client = NotebookClient(
+            notebook, km=manager, timeout=300, resources={"metadata": {"path": str(folder)}}
+        )
+        client.execute(cleanup_kc=True)
+    return notebook
+
+
+def test_walkthrough_keeps_its_claims(executed):
+    assert printed(executed.cells[-1]).strip() == keras.config.backend()
+
+
+def test_walkthrough_prints_what_is_committed(committed, executed):
+    # Cells tagged `varies` print what a backend has learned from its own random numbers.
+    pairs = [
+        (printed(old), printed(new))
+        for old, new in zip(code_cells(committed), code_cells(executed)[:-1], strict=True)
+        if "varies" not in old.metadata.get("tags", ())
+    ]
+    assert sum(bool(old) for old, _ in pairs) >= 10
+    assert [new for _, new in pairs] == [old for old, _ in pairs]
+    text = "".join(old for old, _ in pairs)
+    for claim in ("3,466 parameters", "1,000,052 parameters", "id 4234 at [0, 0]"):
+        assert claim in text
+
+
+def test_walkthrough_is_committed_executed_and_clean(committed):
+    assert [cell.execution_count for cell in code_cells(committed)] == list(
+        range(1, len(code_cells(committed)) + 1)
+    )
+    outputs = [part for cell in code_cells(committed) for part in cell.outputs]
+    assert {part.output_type for part in outputs} == {"stream"}
+    assert {part.name for part in outputs} == {"stdout"}
+    assert not [part.text for part in outputs if "arning" in part.text or "/" in part.text]
+
+
+def test_classic_example(capsys):
+    values = runpy.run_path(str(EXAMPLES / "classic.py"))
+    assert values["model"].count_params() == 1_000_052
+    assert values["probabilities"].shape == (256, 500)
+    np.testing.assert_allclose(values["probabilities"].sum(axis=1), 1.0, rtol=1e-5)
+    by_name = {"question": values["question"], "text": values["text"]}
+    np.testing.assert_array_equal(
+        values["model"].predict(by_name, verbose=0), values["probabilities"]
+    )
+    assert "1,000,052 parameters, probabilities of shape (256, 500)" in capsys.readouterr().out
+
+
+def test_strings_example(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    values = runpy.run_path(str(EXAMPLES / "strings.py"))
+    # Six places: guessing gets about 17 % right.
+    assert 25 < values["scores"]["exact_match"] <= 100
+    assert values["scores"]["examples"] == 200
+    assert os.listdir(tmp_path) == ["qa.keras"]
+    assert isinstance(values["loaded"], keras_qa.QuestionAnswerer)
+    before, after = (
+        values[name].answer(values["story"], "Where is Mary?", top_k=3) for name in ("qa", "loaded")
+    )
+    assert [item.text for item in after] == [item.text for item in before]
+    np.testing.assert_allclose([x.score for x in after], [x.score for x in before], atol=1e-6)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"right on {values['scores']['exact_match']:.0f} % of 200 unseen questions" in lines

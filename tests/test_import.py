@@ -1,0 +1,139 @@
+"""Importing: no side effects, and one line where no backend can be used."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import keras_qa
+
+PACKAGE = pathlib.Path(keras_qa.__file__).parent
+BACKENDS = ("tensorflow", "torch", "jax")
+OTHERS = [name for name in BACKENDS if importlib.util.find_spec(name) is None]
+
+# Makes Python say of some packages that they are not installed.
+HIDE = """
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name in {hidden!r}:
+            raise ModuleNotFoundError(name)
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in {hidden!r} else find(name, *rest)
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def python(code: str, hidden: tuple[str, ...] = (), **environment: str):
+    variables = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-c", HIDE.format(hidden=hidden) + code],
+        capture_output=True,
+        text=True,
+        env={**variables, **environment},
+    )
+
+
+def last_line(done) -> str:
+    assert done.returncode != 0
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_without_any_backend_the_extras_are_named(tmp_path) -> None:
+    done = python("import keras_qa", hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    assert last_line(done) == (
+        "ImportError: keras-qa needs a backend and none is installed. Install one: "
+        'pip install "keras-qa[tensorflow]", pip install "keras-qa[torch]", '
+        'pip install "keras-qa[jax]".'
+    )
+
+
+@pytest.mark.parametrize("missing", OTHERS)
+def test_backend_that_is_missing_is_named(missing: str) -> None:
+    done = python("import keras_qa", KERAS_BACKEND=missing)
+    assert last_line(done) == (
+        f"ImportError: KERAS_BACKEND={missing}, but {missing} is not installed. Set KERAS_BACKEND="
+        f'{keras.config.backend()}, or install it: pip install "keras-qa[{missing}]".'
+    )
+
+
+def test_backend_that_nobody_knows_is_named() -> None:
+    done = python("import keras_qa", KERAS_BACKEND="theano")
+    assert "runs on tensorflow, torch and jax. Received: KERAS_BACKEND=theano." in last_line(done)
+
+
+def test_without_a_choice_the_name_says_what_to_set(tmp_path) -> None:
+    hidden = tuple(name for name in BACKENDS if name != "jax" and name != keras.config.backend())
+    if keras.config.backend() == "tensorflow":
+        done = python("import keras_qa; print(keras_qa.__version__)", KERAS_HOME=str(tmp_path))
+        assert done.stdout.strip() == keras_qa.__version__
+        return
+    for code in ("import keras_qa; keras_qa.layers", "from keras_qa import QuestionAnswerer"):
+        line = last_line(python(code, hidden=hidden, KERAS_HOME=str(tmp_path)))
+        assert line.startswith("ImportError: KERAS_BACKEND is not set, so Keras would use tensor")
+        assert f"Set KERAS_BACKEND={keras.config.backend()}" in line
+
+
+def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
+    others = tuple(name for name in BACKENDS if name != keras.config.backend())
+    code = (
+        "from keras_qa.cli import main\n"
+        f"main(['train', '--data=simulated', '--examples=5', '--epochs=1', "
+        f"'--out={tmp_path / 'qa.keras'}'])\n"
+        "import keras; print('backend', keras.config.backend())"
+    )
+    done = python(code, hidden=others, KERAS_HOME=str(tmp_path))
+    assert done.stdout.strip().splitlines()[-1] == f"backend {keras.config.backend()}", done.stderr
+
+
+def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
+    code = "import sys; from keras_qa.cli import main; sys.exit(main(['quickstart']))"
+    done = python(code, KERAS_BACKEND="theano", KERAS_HOME=str(tmp_path))
+    assert "Received: KERAS_BACKEND=theano." in last_line(done)
+
+
+def test_import_has_no_side_effects(tmp_path) -> None:
+    code = (
+        "import keras, os, sys, logging, warnings\n"
+        "before = (dict(os.environ), list(logging.root.handlers), list(warnings.filters),"
+        " keras.config.floatx())\n"
+        "modules = set(sys.modules)\n"
+        "import keras_qa\n"
+        "after = (dict(os.environ), list(logging.root.handlers), list(warnings.filters),"
+        " keras.config.floatx())\n"
+        "print(before == after, sorted({'matplotlib', 'pandas', 'pyarrow'} & (set(sys.modules) - modules)))"
+    )
+    environment = {"KERAS_BACKEND": keras.config.backend(), "HOME": str(tmp_path)}
+    done = python(code, **environment)
+    assert done.stdout.strip() == "True []", done.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {".keras"}
+
+
+def test_rooms_without_a_backend_import_without_keras() -> None:
+    # `python -c` of the files themselves: the package's own door imports Keras.
+    for room in ("datasets", "text", "decoding.py", "metrics.py", "example.py"):
+        for path in [PACKAGE / room] if room.endswith(".py") else (PACKAGE / room).glob("*.py"):
+            assert not re.search(r"^\s*(import|from) keras\b", path.read_text(), re.MULTILINE), path
+
+
+def test_no_private_import_of_keras() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert "keras.src" not in path.read_text(), path
+
+
+def test_only_kernels_ask_which_backend_is_on() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name != "kernels" and path.name != "cli.py":
+            assert not re.search(r"\bbackend\(\)", path.read_text()), path
+
+
+def test_public_names_are_there() -> None:
+    for name in keras_qa.__all__:
+        assert getattr(keras_qa, name) is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", keras_qa.__version__)

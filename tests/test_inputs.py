@@ -1,0 +1,266 @@
+"""The adapter on its own: every kind of feed, every kind of bad feed."""
+
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import QUESTION_VOCABULARY, TEXT_VOCABULARY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import keras_qa
+from keras_qa.inputs import model_inputs, to_arrays
+
+TEXT = np.array([[5, 6, 7], [8, 0, 0]], "int32")
+QUESTION = np.array([[2, 3], [4, 0]], "int32")
+
+
+@pytest.fixture(scope="module")
+def untrained() -> keras_qa.models.QAModel:
+    return keras_qa.models.answer_classifier(TEXT_VOCABULARY, QUESTION_VOCABULARY, 7)
+
+
+def one_input(vocabulary: int = 10) -> keras.Model:
+    ids = keras.Input((None,), dtype="int32", name="words")
+    return keras_qa.models.QAModel(
+        [ids], keras_qa.layers.AnswerHead(3)(keras_qa.layers.SequenceEncoder(vocabulary, 2, 2)(ids))
+    )
+
+
+GOOD_FEEDS = {
+    "list": [TEXT, QUESTION],
+    "tuple": (TEXT, QUESTION),
+    "dict": {"text": TEXT, "question": QUESTION},
+    "dict in another order": {"question": QUESTION, "text": TEXT},
+    "ragged lists": [[[5, 6, 7], [8]], [[2, 3], [4]]],
+    "ragged tuples of arrays": ((np.array([5, 6, 7]), [8]), [[2, 3], (4,)]),
+    "object arrays": [
+        np.array([[5, 6, 7], [8]], dtype=object),
+        np.array([[2, 3], [4]], dtype=object),
+    ],
+    "backend tensors": [keras.ops.convert_to_tensor(TEXT), keras.ops.convert_to_tensor(QUESTION)],
+    "DataFrame": pd.DataFrame({"question": [[2, 3], [4]], "text": [[5, 6, 7], [8]]}),
+    "DataFrame of arrays": pd.DataFrame(
+        {"text": [np.array([5, 6, 7]), np.array([8])], "question": [np.array([2, 3]), [4]]}
+    ),
+    "Series": {"text": pd.Series([[5, 6, 7], [8]]), "question": pd.Series([[2, 3], [4]])},
+    **{
+        f"{dtype} arrays": [TEXT.astype(dtype), QUESTION.astype(dtype)]
+        for dtype in ("int8", "uint8", "int16", "uint16", "uint32", "int64", "uint64", ">i4")
+    },
+    "Fortran order": [np.asfortranarray(TEXT), QUESTION[:, ::-1][:, ::-1]],
+}
+
+
+@pytest.mark.parametrize("kind", GOOD_FEEDS)
+def test_every_kind_of_feed_gives_the_same_arrays(kind: str, untrained) -> None:
+    arrays = to_arrays(GOOD_FEEDS[kind], untrained)
+    assert list(arrays) == ["text", "question"]
+    for array, expected in zip(arrays.values(), (TEXT, QUESTION), strict=True):
+        assert array.dtype == "int32"
+        assert array.flags.c_contiguous
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_feed_is_not_changed(untrained) -> None:
+    feed = [TEXT.copy(), [[2, 3], [4]]]
+    to_arrays(feed, untrained)
+    np.testing.assert_array_equal(feed[0], TEXT)
+    assert feed[1] == [[2, 3], [4]]
+
+
+def test_empty_rows_become_padding(untrained) -> None:
+    arrays = to_arrays([[[], []], [[], [4]]], untrained)
+    assert arrays["text"].tolist() == [[0], [0]]
+    assert arrays["question"].tolist() == [[0], [4]]
+    arrays = to_arrays([np.zeros((2, 0), "int32"), QUESTION], untrained)
+    assert arrays["text"].tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("feed", [TEXT, [TEXT], (TEXT,), {"words": TEXT}, [[5, 6, 7], [8]]])
+def test_one_input_may_come_alone(feed) -> None:
+    np.testing.assert_array_equal(to_arrays(feed, one_input())["words"], TEXT)
+
+
+def change(place: tuple[int, int], value, dtype: str = "int64") -> np.ndarray:
+    array = TEXT.astype(dtype)
+    array[place] = value
+    return array
+
+
+BAD_FEEDS = {
+    "id of the vocabulary's size": (
+        [change((1, 2), 50), QUESTION],
+        "`text` holds id 50 at [1, 2], but its vocabulary has 50 entries (ids 0 to 49). Build the "
+        "model with `text_vocabulary_size=51` or more, or map rare words to the unknown id.",
+    ),
+    "huge id": ([change((0, 0), 2**63 - 1), QUESTION], f"`text` holds id {2**63 - 1} at [0, 0]"),
+    "huge unsigned id": (
+        [change((0, 0), 2**64 - 1, "uint64"), QUESTION],
+        f"`text` holds id {2**64 - 1} at [0, 0]",
+    ),
+    "question's id": (
+        [TEXT, QUESTION + 38],
+        "`question` holds id 40 at [0, 0], but its vocabulary has 40 entries (ids 0 to 39). Build "
+        "the model with `question_vocabulary_size=43` or more",
+    ),
+    "negative id": (
+        [change((0, 1), -1), QUESTION],
+        "`text` holds id -1 at [0, 1], but ids start at 0.",
+    ),
+    "float ids": ([TEXT.astype("float32"), QUESTION], "`text` has dtype float32, but ids must be"),
+    "NaN": ([change((1, 1), np.nan, "float64"), QUESTION], "`text` holds nan at [1, 1], but every"),
+    "infinity": ([TEXT, change((0, 2), np.inf, "float64")], "`question` holds inf at [0, 2]"),
+    "float in a list": ([[[5, 6.5], [8]], QUESTION], "`text` has dtype float64, but ids must be"),
+    "booleans": ([TEXT > 5, QUESTION], "`text` has dtype bool, but expected int32."),
+    "rank 1": (
+        [TEXT[0], QUESTION],
+        "`text` has rank 1 and shape (3,), but expected rank 2: (batch, time).",
+    ),
+    "rank 3": ([TEXT[..., None], QUESTION], "`text` has rank 3 and shape (2, 3, 1), but expected"),
+    "rows of different rank": ([[[5], 6], QUESTION], "`text`: Row 1 is 6, but other rows are"),
+    "missing row": (
+        pd.DataFrame({"text": [[5], None], "question": [[2], [3]]}),
+        "`text`: Row 1 is None, but other rows are sequences of rank 1.",
+    ),
+    "different batch sizes": (
+        {"text": TEXT, "question": QUESTION[:1]},
+        "`text` holds 2 examples, but `question` holds 1.",
+    ),
+    "too few inputs": (
+        [TEXT],
+        "The feed has length 1, but the model has 2 inputs: `text`, `question`.",
+    ),
+    "too many inputs": (
+        [TEXT, QUESTION, TEXT],
+        "The feed has length 3, but the model has 2 inputs",
+    ),
+    "one array": (TEXT, "The feed is one ndarray, but the model has 2 inputs: `text`, `question`."),
+    "nothing": (None, "The feed is one NoneType, but the model has 2 inputs"),
+    "missing key": (
+        {"text": TEXT},
+        "The feed has no key `question`. Expected: `text`, `question`. Received: `text`.",
+    ),
+    "misnamed key": (
+        {"text": TEXT, "qestion": QUESTION},
+        "The feed has no key `question`. Expected: `text`, `question`. Received: `text`, `qestion`",
+    ),
+    "extra key": (
+        {"text": TEXT, "question": QUESTION, "answer": QUESTION},
+        "The feed has an unknown key `answer`. Expected: `text`, `question`.",
+    ),
+    "extra column": (
+        pd.DataFrame({"text": [[5]], "question": [[2]], "answer": [1]}),
+        "The feed has an unknown column `answer`.",
+    ),
+    "empty batch": (
+        [TEXT[:0], QUESTION[:0]],
+        "`text` holds no examples: its shape is (0, 3). Feed at least one.",
+    ),
+    "empty lists": ([[], []], "`text` has rank 1 and shape (0,), but expected rank 2"),
+    "strings": (
+        [["Mary went home."], ["Where?"]],
+        "`text` holds the string 'Mary went home.', but numbers belong there. "
+        "Use `keras_qa.QuestionAnswerer`",
+    ),
+    "lists of words": ([[["Mary", "went"]], [["Where"]]], "`text` holds the string 'Mary'"),
+    "objects": ([[[5, None]], [[2]]], "`text` holds the object 5, but numbers belong there."),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FEEDS)
+def test_bad_feed_is_named_in_one_line(kind: str, untrained) -> None:
+    feed, message = BAD_FEEDS[kind]
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
+        to_arrays(feed, untrained)
+    assert "\n" not in str(caught.value)
+
+
+def test_vocabulary_is_found_wherever_ids_are_looked_up() -> None:
+    shared = keras_qa.layers.SequenceEncoder(20, 2, 2)
+    inner_ids = keras.Input((None,), dtype="int32", name="inner")
+    inner = keras.Model(
+        [inner_ids], keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(15, 2)(inner_ids))
+    )
+    one, two, three = (
+        keras.Input((None,), dtype="int32", name=name) for name in ("one", "two", "three")
+    )
+    table = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(12, 2)(two))
+    numbers = keras.Input((3,), name="numbers")
+    vectors = [shared(one), shared(two), table, inner(three), keras.layers.Dense(2)(numbers)]
+    model = keras.Model([one, two, three, numbers], keras.layers.Concatenate()(vectors))
+    sizes = {item.name: item.vocabulary_size for item in model_inputs(model)}
+    assert sizes == {"one": 20, "two": 12, "three": 15, "numbers": None}
+
+
+def test_vocabulary_is_found_beside_bare_operations() -> None:
+    ids = keras.Input((None,), dtype="int32", name="words")
+    vector = keras.layers.LSTM(2)(keras.layers.Embedding(9, 2, mask_zero=True)(ids))
+    model = keras_qa.models.QAModel([ids], keras.ops.tanh(vector) + 1.0)
+    assert [item.vocabulary_size for item in model_inputs(model)] == [9]
+
+
+def test_vocabulary_of_a_sequential_model_is_found() -> None:
+    model = keras.Sequential([keras.Input((None,), dtype="int32"), keras.layers.Embedding(9, 2)])
+    assert [item.vocabulary_size for item in model_inputs(model)] == [9]
+
+
+def test_fixed_width_is_filled_up_and_never_cut() -> None:
+    ids = keras.Input((4,), dtype="int32", name="words")
+    model = keras.Model([ids], keras.layers.Flatten()(keras.layers.Embedding(10, 2)(ids)))
+    assert to_arrays([[5, 6], [7]], model)["words"].tolist() == [[5, 6, 0, 0], [7, 0, 0, 0]]
+    with pytest.raises(ValueError, match=r"`words` has shape \(1, 5\).*axis 1 is 5 long instead"):
+        to_arrays([[1, 2, 3, 4, 5]], model)
+
+
+def test_numbers_are_fed_as_numbers() -> None:
+    numbers = keras.Input((2,), name="numbers")
+    model = keras.Model([numbers], keras.layers.Dense(1)(numbers))
+    assert to_arrays([[1, 2]], model)["numbers"].dtype == "float32"
+    with pytest.raises(ValueError, match=r"`numbers` holds nan at \[0, 1\]"):
+        to_arrays(np.array([[1.0, np.nan]]), model)
+    with pytest.raises(ValueError, match=r"`numbers` has shape \(1, 1\).*instead of 2"):
+        to_arrays(np.array([[1.0]]), model)
+
+
+def test_sentences_are_padded_on_both_axes() -> None:
+    ids = keras.Input((None, None), dtype="int32", name="text")
+    model = keras.Model([ids], keras.layers.Embedding(10, 2)(ids))
+    padded = to_arrays([[[1, 2, 3], [4]], [[5]]], model)["text"]
+    assert padded.tolist() == [[[1, 2, 3], [4, 0, 0]], [[5, 0, 0], [0, 0, 0]]]
+
+
+rows = st.lists(st.lists(st.integers(0, TEXT_VOCABULARY - 1), max_size=6), min_size=1, max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=rows, data=st.data())
+def test_ragged_rows_survive_padding(untrained, text, data) -> None:
+    question = data.draw(
+        st.lists(
+            st.lists(st.integers(0, QUESTION_VOCABULARY - 1), max_size=4),
+            min_size=len(text),
+            max_size=len(text),
+        )
+    )
+    arrays = to_arrays({"question": question, "text": text}, untrained)
+    for name, feed in (("text", text), ("question", question)):
+        width = max(1, *map(len, feed))
+        assert arrays[name].tolist() == [row + [0] * (width - len(row)) for row in feed]
+        again = to_arrays(list(arrays.values()), untrained)[name]
+        np.testing.assert_array_equal(again, arrays[name])
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=rows, place=st.integers(0, 10**6), bad=st.integers(-5, 100))
+def test_no_id_out_of_range_ever_passes(untrained, text, place: int, bad: int) -> None:
+    row = text[place % len(text)]
+    row.insert(place % (len(row) + 1), bad)
+    feed = {"text": text, "question": [[1]] * len(text)}
+    if 0 <= bad < TEXT_VOCABULARY:
+        assert to_arrays(feed, untrained)["text"].max() < TEXT_VOCABULARY
+    else:
+        with pytest.raises(ValueError, match=f"`text` holds id {bad} at "):
+            to_arrays(feed, untrained)

@@ -1,0 +1,160 @@
+"""No weight is ever lost: whatever is raised, wherever, the model goes on."""
+
+import _thread
+import threading
+
+import keras
+import numpy as np
+import pytest
+from conftest import batch, same_weights
+from test_sources import Batches, Loader, good_batches
+
+
+class Stop(Exception):
+    """What a callback or a data source of a user's might raise."""
+
+
+class RaiseAt(keras.callbacks.Callback):
+    """Raises at the fifth batch of whatever runs."""
+
+    def __init__(self, error: BaseException, moment: str = "batch_end") -> None:
+        super().__init__()
+        self.error = error
+        for phase in ("train", "test", "predict"):
+            setattr(self, f"on_{phase}_{moment}", self.stop)
+
+    def stop(self, step: int, logs=None) -> None:
+        if step == 4:
+            raise self.error
+
+
+def raising_batches(error: BaseException):
+    for step, item in enumerate(good_batches()):
+        if step == 4:
+            raise error
+        yield item
+
+
+class RaisingBatches(Batches):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(good_batches())
+        self.error = error
+
+    def __getitem__(self, index: int):
+        if index == 4:
+            raise self.error
+        return super().__getitem__(index)
+
+
+class RaisingLoader(Loader):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(good_batches())
+        self.error = error
+
+    def __iter__(self):
+        return raising_batches(self.error)
+
+
+def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
+    feed, labels = batch(32)
+    if method == "fit in validation":
+        source = source if source is not None else (feed, labels)
+        model.fit(
+            feed,
+            labels,
+            batch_size=4,
+            callbacks=callbacks,
+            validation_data=source,
+            verbose=0,
+        )
+    elif source is not None:
+        getattr(model, method)(source, callbacks=callbacks, verbose=0)
+    elif method == "predict":
+        model.predict(feed, batch_size=4, callbacks=callbacks, verbose=0)
+    else:
+        getattr(model, method)(feed, labels, batch_size=4, callbacks=callbacks, verbose=0)
+
+
+def goes_on(model: keras.Model, tmp_path) -> None:
+    feed, labels = batch(32)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    before = model.predict(feed, verbose=0)
+    assert np.isfinite(before).all()
+    model.save(tmp_path / "kept.keras")
+    loaded = keras.saving.load_model(tmp_path / "kept.keras")
+    np.testing.assert_array_equal(loaded.predict(feed, verbose=0), before)
+    weights = model.get_weights()
+    history = model.fit(feed, labels, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert not same_weights(model, weights)
+
+
+METHODS = ["fit", "evaluate", "predict"]
+ERRORS = [Stop("enough"), KeyboardInterrupt()]
+every_error = pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C"])
+
+
+@every_error
+@pytest.mark.parametrize("moment", ["batch_begin", "batch_end"])
+@pytest.mark.parametrize("method", METHODS)
+def test_callback_that_raises(model, method: str, moment: str, error, tmp_path) -> None:
+    before = model.get_weights()
+    with pytest.raises(type(error)):
+        run(model, method, callbacks=[RaiseAt(error, moment)])
+    if method == "fit":
+        assert not same_weights(model, before)
+    else:
+        assert same_weights(model, before)
+    goes_on(model, tmp_path)
+
+
+@every_error
+@pytest.mark.parametrize("make", [raising_batches, RaisingBatches, RaisingLoader])
+@pytest.mark.parametrize("method", [*METHODS, "fit in validation"])
+def test_data_source_that_raises(model, method: str, make, error, tmp_path) -> None:
+    before = model.get_weights()
+    with pytest.raises(type(error)) as caught:
+        run(model, method, source=make(error))
+    assert caught.value is error
+    if not method.startswith("fit"):
+        assert same_weights(model, before)
+    goes_on(model, tmp_path)
+
+
+def test_exception_keeps_what_was_learned_before_it(twins) -> None:
+    one, other = twins
+    with pytest.raises(Stop):
+        one.fit(raising_batches(Stop()), verbose=0)
+    for step, (feed, labels) in enumerate(good_batches()):
+        if step < 4:
+            other.train_on_batch(feed, labels)
+    for kept, expected in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(kept, expected, atol=1e-6)
+
+
+def test_epochs_before_the_exception_count(model) -> None:
+    feed, labels = batch(32)
+    seen = []
+
+    class StopInThirdEpoch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs=None) -> None:
+            seen.append(self.model.get_weights())
+
+        def on_train_batch_begin(self, step: int, logs=None) -> None:
+            if len(seen) == 2:
+                raise Stop
+
+    with pytest.raises(Stop):
+        model.fit(feed, labels, epochs=5, batch_size=8, callbacks=[StopInThirdEpoch()], verbose=0)
+    assert same_weights(model, seen[1])
+
+
+def test_ctrl_c_at_any_moment(model, tmp_path) -> None:
+    feed, labels = batch(512)
+    for delay in (0.05, 0.1, 0.2, 0.3):
+        timer = threading.Timer(delay, _thread.interrupt_main)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(feed, labels, epochs=10_000, batch_size=8, verbose=0)
+        timer.join()
+    goes_on(model, tmp_path)

@@ -1,0 +1,184 @@
+"""Labels: integers or one-hot, with either cross-entropy, and everything that is neither."""
+
+import functools
+import re
+
+import keras
+import numpy as np
+import pytest
+from conftest import ANSWERS, batch, same_weights
+
+import keras_qa
+from keras_qa.labels import to_labels, to_weights
+
+ONE_HOT = np.eye(4, dtype="float32")
+
+
+@functools.cache
+def classifier(loss) -> keras_qa.models.QAModel:
+    return keras_qa.models.answer_classifier(10, 10, 4, loss=loss)
+
+
+SPARSE_LOSSES = [
+    "sparse_categorical_crossentropy",
+    keras.losses.SparseCategoricalCrossentropy(),
+    keras.losses.sparse_categorical_crossentropy,
+]
+DENSE_LOSSES = [
+    "categorical_crossentropy",
+    keras.losses.CategoricalCrossentropy(),
+    keras.losses.categorical_crossentropy,
+]
+GOOD_LABELS = {
+    "list": [3, 0],
+    "int64": np.array([3, 0]),
+    "uint8": np.array([3, 0], "uint8"),
+    "column": np.array([[3], [0]]),
+    "whole floats": np.array([3.0, 0.0]),
+    "tensor": keras.ops.convert_to_tensor(np.array([3, 0], "int32")),
+    "one-hot floats": ONE_HOT[[3, 0]],
+    "one-hot integers": ONE_HOT[[3, 0]].astype("int64"),
+    "one-hot booleans": ONE_HOT[[3, 0]].astype(bool),
+    "one-hot lists": [[0, 0, 0, 1], [1, 0, 0, 0]],
+    "by name": {"answer": [3, 0]},
+}
+
+
+@pytest.mark.parametrize("kind", GOOD_LABELS)
+@pytest.mark.parametrize("loss", SPARSE_LOSSES, ids=["string", "object", "function"])
+def test_labels_become_integers_for_the_sparse_loss(kind: str, loss) -> None:
+    labels = to_labels(GOOD_LABELS[kind], classifier(loss), 2)
+    assert labels.dtype == "int32"
+    assert labels.tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("kind", GOOD_LABELS)
+@pytest.mark.parametrize("loss", DENSE_LOSSES, ids=["string", "object", "function"])
+def test_labels_become_rows_for_the_dense_loss(kind: str, loss) -> None:
+    labels = to_labels(GOOD_LABELS[kind], classifier(loss), 2)
+    assert labels.dtype == "float32"
+    np.testing.assert_array_equal(labels, ONE_HOT[[3, 0]])
+
+
+def test_soft_labels_go_with_the_dense_loss_alone() -> None:
+    soft = np.array([[0.5, 0.5, 0, 0]], "float32")
+    np.testing.assert_array_equal(to_labels(soft, classifier(DENSE_LOSSES[0]), 1), soft)
+    with pytest.raises(ValueError, match="row of probabilities.*categorical_crossentropy"):
+        to_labels(soft, classifier(SPARSE_LOSSES[0]), 1)
+
+
+BAD_LABELS = {
+    "out of range": ([0, 7], "hold 7 at [1], but there are 7 classes (0 to 6). Build the model"),
+    "negative": ([-1, 0], "hold -1 at [0], but there are 7 classes (0 to 6)."),
+    "half": ([0.5, 1.0], "hold 0.5 at [0], but class labels must be whole numbers."),
+    "NaN": ([np.nan, 1.0], "hold nan at [0], but must be finite."),
+    "all zero": (np.zeros((2, 7)), "hold a row at [0] that adds up to 0 and has 0 ones"),
+    "two ones": (
+        np.eye(7)[[0, 1]] + np.eye(7)[[0, 2]] - np.eye(7)[[0, 0]] * [[1], [0]],
+        "hold a row at [1] that adds up to 2 and has 2 ones, but a one-hot row holds exactly one 1",
+    ),
+    "negative row": (np.eye(7)[[0, 1]] * 2 - np.eye(7)[[1, 2]], "hold a row at [0] that adds up"),
+    "too narrow": (np.eye(6)[[0, 1]], "have rows 6 wide, but the output has 7 classes."),
+    "too wide": (np.eye(8)[[0, 1]], "have rows 8 wide, but the output has 7 classes."),
+    "too few": ([0], "have shape (1,), but the inputs hold 2 examples."),
+    "rank 3": (np.zeros((2, 1, 7)), "have shape (2, 1, 7), but expected integers of shape"),
+    "strings": (["kitchen", "garden"], "but must be numbers. Use `keras_qa.QuestionAnswerer`"),
+    "other name": ({"answers": [0, 1]}, "Labels are missing for `answer`."),
+    "nothing": (None, "`y` is missing"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LABELS)
+@pytest.mark.parametrize("loss", [SPARSE_LOSSES[0], DENSE_LOSSES[0]])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_bad_labels_are_named_and_move_no_weight(
+    kept_models, kind: str, loss: str, method: str
+) -> None:
+    model = kept_models[loss]
+    before = model.get_weights()
+    labels, message = BAD_LABELS[kind]
+    feed, _ = batch(2)
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
+        getattr(model, method)(feed, labels)
+    assert "\n" not in str(caught.value)
+    assert same_weights(model, before)
+
+
+def test_integers_and_rows_train_alike_with_either_loss() -> None:
+    feed, labels = batch(16)
+    results = []
+    for loss in (SPARSE_LOSSES[0], DENSE_LOSSES[0]):
+        for form in (labels, np.eye(ANSWERS)[labels]):
+            keras.utils.set_random_seed(0)
+            model = keras_qa.models.answer_classifier(50, 40, ANSWERS, loss=loss)
+            model.fit(feed, form, epochs=2, batch_size=8, shuffle=False, verbose=0)
+            results.append(model.predict(feed, verbose=0))
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], atol=1e-6)
+
+
+def two_outputs(loss) -> keras.Model:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(10, 3, 2)(ids)
+    outputs = [
+        keras_qa.layers.answer_head(4, name="answer")(vector),
+        keras.layers.Dense(1, name="score")(vector),
+    ]
+    model = keras_qa.models.QAModel([ids], outputs)
+    model.compile("rmsprop", loss)
+    return model
+
+
+def test_two_outputs_take_labels_by_name_or_in_order() -> None:
+    model = two_outputs({"answer": "sparse_categorical_crossentropy", "score": "mse"})
+    for labels in ({"score": [0.5], "answer": [2]}, [[2], [0.5]], ([[0, 0, 1, 0]], [0.5])):
+        answer, score = to_labels(labels, model, 1)
+        assert answer.tolist() == [2]
+        assert score.tolist() == [0.5]
+    with pytest.raises(ValueError, match="Labels are missing for `score`"):
+        to_labels({"answer": [2]}, model, 1)
+    with pytest.raises(ValueError, match="The model has 2 outputs: `answer`, `score`"):
+        to_labels([2], model, 1)
+    with pytest.raises(ValueError, match="labels of `score` hold nan"):
+        to_labels([[2], [np.nan]], model, 1)
+
+
+def test_outputs_by_key_keep_their_own_classes() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(10, 3, 2)(ids)
+    outputs = {
+        "second": keras_qa.layers.answer_head(4, name="second")(vector),
+        "first": keras_qa.layers.answer_head(2, name="first")(vector),
+    }
+    model = keras_qa.models.QAModel([ids], outputs)
+    model.compile("rmsprop", "sparse_categorical_crossentropy")
+    labels = to_labels({"first": [1], "second": [[0, 0, 0, 1]]}, model, 1)
+    assert {name: label.tolist() for name, label in labels.items()} == {"second": [3], "first": [1]}
+    with pytest.raises(ValueError, match="labels of `first` hold 3 at"):
+        to_labels({"first": [3], "second": [3]}, model, 1)
+    before = model.get_weights()
+    model.fit([[1, 2]], {"first": [1], "second": [3]}, verbose=0)
+    assert not same_weights(model, before)
+
+
+def test_output_without_a_loss_needs_no_labels() -> None:
+    model = two_outputs({"answer": "sparse_categorical_crossentropy", "score": None})
+    assert to_labels({"answer": [2]}, model, 1)[1] is None
+
+
+def test_sample_weights_are_checked_and_used(model) -> None:
+    feed, labels = batch(2)
+    assert to_weights([1, 2], 2).dtype == "float32"
+    for weights, message in (
+        ([1.0], "has shape (1,)"),
+        ([1.0, np.nan], "must hold finite numbers"),
+        ([1.0, -1.0], "must hold finite numbers that are not negative"),
+        (["a", "b"], "expected 2 numbers"),
+    ):
+        before = model.get_weights()
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.train_on_batch(feed, labels, sample_weight=weights)
+        assert same_weights(model, before)
+    both = [model.test_on_batch(feed, labels, sample_weight=w)[0] for w in ([1, 0], [0, 1])]
+    model.reset_metrics()
+    assert both[0] != pytest.approx(both[1])

@@ -1,0 +1,87 @@
+"""Metrics against the figures of the SQuAD evaluation, worked out by hand."""
+
+import collections
+import re
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa.metrics import exact_match, f1, normalize_answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "normal"),
+    [
+        ("The  Kitchen.", "kitchen"),
+        ("an apple a day", "apple day"),
+        ("U.S.A.", "usa"),
+        ("theatre", "theatre"),
+        ("milk,football", "milkfootball"),
+        ("«Élan»", "«élan»"),
+        ("the", ""),
+    ],
+)
+def test_normalised_answer(answer: str, normal: str) -> None:
+    assert normalize_answer(answer) == normal
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "match", "overlap"),
+    [
+        ("the kitchen", ["Kitchen"], 1.0, 1.0),
+        ("kitchen", ["garden", "kitchen"], 1.0, 1.0),
+        ("small kitchen", ["kitchen"], 0.0, 2 / 3),
+        ("red red wine", ["red wine"], 0.0, 4 / 5),
+        ("garden", ["kitchen"], 0.0, 0.0),
+        ("the", ["a"], 1.0, 1.0),
+        ("the", ["kitchen"], 0.0, 0.0),
+        ("kitchen", [], 0.0, 0.0),
+    ],
+)
+def test_scores(prediction: str, answers: list[str], match: float, overlap: float) -> None:
+    assert exact_match(prediction, answers) == match
+    assert f1(prediction, answers) == pytest.approx(overlap)
+
+
+def plain_normal(text: str) -> list[str]:
+    kept = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
+
+
+def plain_f1(prediction: str, answer: str) -> float:
+    left, right = plain_normal(prediction), plain_normal(answer)
+    if not left or not right:
+        return float(left == right)
+    counts = collections.Counter(right)
+    common = 0
+    for word in left:
+        if counts[word] > 0:
+            counts[word] -= 1
+            common += 1
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(left), common / len(right)
+    return 2 * precision * recall / (precision + recall)
+
+
+words = st.lists(st.sampled_from(["the", "a", "red", "Red.", "wine", "an", "é", "-"]), max_size=6)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(words, st.lists(words, min_size=1, max_size=3))
+def test_scores_equal_a_plain_implementation(prediction, answers) -> None:
+    text, golds = " ".join(prediction), [" ".join(answer) for answer in answers]
+    assert f1(text, golds) == pytest.approx(max(plain_f1(text, gold) for gold in golds))
+    plain = any(plain_normal(text) == plain_normal(gold) for gold in golds)
+    assert exact_match(text, golds) == float(plain)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(), st.text())
+def test_scores_of_any_text(one: str, other: str) -> None:
+    assert exact_match(one, [one]) == f1(one, [one]) == 1.0
+    assert f1(one, [other]) == pytest.approx(f1(other, [one]))
+    assert 0.0 <= f1(one, [other]) <= 1.0
+    assert f1(one, [other]) >= exact_match(one, [other])

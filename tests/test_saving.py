@@ -1,0 +1,156 @@
+"""Files: whole ones load, damaged and dangerous ones are refused in one line."""
+
+import json
+import re
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from conftest import batch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa import saving
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "qa.keras"
+    options = {"text_embedding_dim": 2, "text_units": 2}
+    answerer = keras_qa.QuestionAnswerer(model_options=options, seed=0)
+    answerer.fit(EXAMPLES, epochs=1, verbose=0).save(path)
+    return path.read_bytes()
+
+
+def refused(path, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        keras_qa.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def rewritten(saved: bytes, path, change):
+    """Writes the archive anew with its config changed, and without its seal."""
+    original = path.with_suffix(".zip")
+    original.write_bytes(saved)
+    with zipfile.ZipFile(original) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "config.json":
+                data = json.dumps(change(json.loads(data))).encode()
+            new.writestr(name, data)
+    return path
+
+
+def test_sealed_file_is_a_plain_keras_file(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved)
+    assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
+    assert keras.saving.load_model(path).count_params() > 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_file_is_refused(saved: bytes, tmp_path, share: float) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved[: int(len(saved) * share)])
+    refused(path, "is no `.keras` file, or it is damaged or cut short|is damaged")
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_flipped_bit_is_found(saved: bytes, tmp_path_factory, data) -> None:
+    place = data.draw(st.integers(0, len(saved) - 1))
+    flipped = bytearray(saved)
+    flipped[place] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path_factory.getbasetemp() / "flipped.keras"
+    path.write_bytes(bytes(flipped))
+    refused(path, "is damaged|is no `.keras` file")
+
+
+def test_flipped_bit_without_a_seal_is_found_by_the_archive(saved: bytes, tmp_path) -> None:
+    path = rewritten(saved, tmp_path / "plain.keras", lambda config: config)
+    assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(bytes(data))
+    refused(path, "is damaged: its checksum does not match")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04" + b"\0" * 100])
+def test_what_is_no_zip_is_refused(tmp_path, content: bytes) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(content)
+    refused(path, "is no `.keras` file, or it is damaged or cut short")
+
+
+def test_zip_of_something_else_is_refused(tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    refused(path, "is a zip file, but no `.keras` file")
+
+
+def test_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no file `.*none.keras`"):
+        keras_qa.load(tmp_path / "none.keras")
+
+
+def test_lambda_layer_is_refused_and_never_run(tmp_path) -> None:
+    marker = tmp_path / "executed"
+    inputs = keras.Input((2,))
+    # The default binds the path as a constant, so the lambda holds all that it would need.
+    outputs = keras.layers.Lambda(
+        lambda x, path=str(marker): (open(path, "w").close(), x)[1],
+        output_shape=(2,),
+    )(inputs)
+    model = keras.Model(inputs, outputs)
+    marker.unlink(missing_ok=True)
+    model.save(tmp_path / "lambda.keras")
+    refused(tmp_path / "lambda.keras", "holds a `Lambda`, which can run any code")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["Lambda", "__lambda__"])
+def test_lambda_is_found_anywhere_in_the_config(saved: bytes, tmp_path, name: str) -> None:
+    def hide(config):
+        config["config"]["layers"][2]["config"]["extra"] = [{"class_name": name, "config": {}}]
+        return config
+
+    refused(rewritten(saved, tmp_path / "hidden.keras", hide), "holds a `Lambda`")
+
+
+def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> None:
+    marker = tmp_path / "executed"
+
+    def call_system(config):
+        config["config"]["layers"][2] = {
+            "module": "os",
+            "class_name": "system",
+            "config": {"command": f"touch {marker}"},
+            "registered_name": "system",
+            "name": "x",
+            "inbound_nodes": [],
+        }
+        return config
+
+    refused(rewritten(saved, tmp_path / "system.keras", call_system), "cannot be loaded: ")
+    assert not marker.exists()
+
+
+def test_model_without_a_vocabulary_is_named(kept_models, tmp_path) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    model.save(tmp_path / "model.keras")
+    refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
+    feed, _ = batch(3)
+    loaded = saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
+
+
+def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
+    path = tmp_path / "model.keras"
+    for model in kept_models.values():
+        model.save(path)
+        assert saving.load_model(path).loss == model.loss
+    assert re.fullmatch(rb"keras-qa sha256:[0-9a-f]{64}", zipfile.ZipFile(path).comment)

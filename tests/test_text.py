@@ -1,0 +1,137 @@
+"""Tokenizer and vectorizer: ids, offsets, labels, any script."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.text import Vectorizer, WordTokenizer
+
+STORIES = [
+    Example("Mary went home. John slept.", "Where is Mary?", "home"),
+    Example("John went to the garden.", "Where is John?", "garden"),
+    Example("Mary went to the garden.", "Where is Mary?", ["garden", "the garden"]),
+]
+
+
+def test_vocabulary_holds_words_by_frequency_then_by_letters() -> None:
+    tokenizer = WordTokenizer.train(["b a b. C", "b c a"])
+    assert tokenizer.vocabulary == ["[PAD]", "[UNK]", "b", "a", "c", "."]
+    assert tokenizer.vocabulary_size == 6
+
+
+def test_vocabulary_size_keeps_the_most_frequent() -> None:
+    tokenizer = WordTokenizer.train(["b a b c"], vocabulary_size=3)
+    assert tokenizer.vocabulary == ["[PAD]", "[UNK]", "b"]
+    assert tokenizer.encode("a b")[0].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="`vocabulary_size` must be at least 3.*size=2"):
+        WordTokenizer.train(["a"], vocabulary_size=2)
+
+
+def test_case_may_be_told_apart() -> None:
+    assert WordTokenizer.train(["A a"], lowercase=False).vocabulary[2:] == ["A", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Mary's dog!", ["Mary", "'", "s", "dog", "!"]),
+        ("वह घर गई।", ["वह", "घर", "गई", "।"]),
+        ("我喜欢猫", ["我", "喜", "欢", "猫"]),
+        ("ذهبت مريم إلى البيت", ["ذهبت", "مريم", "إلى", "البيت"]),
+        ("cafe\u0301 😀👩‍🚀 ok", ["cafe\u0301", "😀👩‍🚀", "ok"]),
+        ("a\r\nb\tc  d", ["a", "b", "c", "d"]),
+        ("", []),
+        (" \n", []),
+    ],
+)
+def test_words_of_any_script_keep_their_place(text: str, words: list[str]) -> None:
+    _, offsets = WordTokenizer.train([text or "x"]).encode(text)
+    assert [text[start:end] for start, end in offsets] == words
+
+
+def test_composed_and_decomposed_letters_are_one_word() -> None:
+    tokenizer = WordTokenizer.train(["café"])
+    both = [tokenizer.encode(unicodedata.normalize(form, "café"))[0] for form in ("NFC", "NFD")]
+    assert both[0].tolist() == both[1].tolist() == [2]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text())
+def test_offsets_cut_every_word_out_of_any_text(text: str) -> None:
+    tokenizer = WordTokenizer.train([text, "known"])
+    ids, offsets = tokenizer.encode(text)
+    assert tokenizer.encode_batch([text])[0] == ids.tolist()
+    assert (offsets[:, 0] <= offsets[:, 1]).all()
+    assert (offsets[1:, 0] >= offsets[:-1, 0]).all()
+    assert offsets.max(initial=0) <= len(text)
+    assert (ids >= 2).all()
+    assert (ids < tokenizer.vocabulary_size).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_tokenizer_is_the_same_after_json(texts: list[str]) -> None:
+    tokenizer = WordTokenizer.train(texts)
+    again = WordTokenizer(tokenizer.to_json())
+    assert again.vocabulary == tokenizer.vocabulary
+    assert again.encode_batch(texts) == tokenizer.encode_batch(texts)
+
+
+def test_feed_is_padded_on_the_right() -> None:
+    vectorizer = Vectorizer().adapt(STORIES)
+    words = {word: position for position, word in enumerate(vectorizer.tokenizer.vocabulary)}
+    feed = vectorizer([STORIES[1], Example("Mary slept", "")])
+    expected = ["john", "went", "to", "the", "garden", "."]
+    assert feed["text"].tolist() == [
+        [words[word] for word in expected],
+        [words["mary"], words["slept"], 0, 0, 0, 0],
+    ]
+    assert feed["question"][1].tolist() == [0, 0, 0, 0]
+    assert {array.dtype.name for array in feed.values()} == {"int32"}
+
+
+def test_words_that_were_not_seen_are_unknown() -> None:
+    vectorizer = Vectorizer().adapt(STORIES)
+    assert vectorizer([Example("Zoe", "qui?")])["text"].tolist() == [[1]]
+
+
+def test_empty_feed_has_a_column_of_padding() -> None:
+    feed = Vectorizer().adapt(STORIES)([Example("", "")])
+    assert feed["text"].tolist() == feed["question"].tolist() == [[0]]
+
+
+def test_labels_are_answers_by_frequency() -> None:
+    vectorizer = Vectorizer().adapt(STORIES)
+    assert vectorizer.answers == ["", "garden", "home"]
+    unseen = Example("", "", "kitchen")
+    assert vectorizer.labels([*STORIES, unseen]).tolist() == [2, 1, 1, 0]
+    assert Vectorizer(answer_vocabulary_size=2).adapt(STORIES).answers == ["", "garden"]
+
+
+def test_sentences_count_as_their_lines() -> None:
+    vectorizer = Vectorizer().adapt(STORIES)
+    as_list = vectorizer([Example(["Mary went home.", "John slept."], "")])
+    as_text = vectorizer([Example("Mary went home.\nJohn slept.", "")])
+    np.testing.assert_array_equal(as_list["text"], as_text["text"])
+
+
+def test_config_makes_the_same_vectorizer() -> None:
+    vectorizer = Vectorizer(vocabulary_size=8, answer_vocabulary_size=2).adapt(STORIES)
+    twin = Vectorizer(**vectorizer.get_config())
+    assert twin.get_config() == vectorizer.get_config()
+    np.testing.assert_array_equal(twin(STORIES)["text"], vectorizer(STORIES)["text"])
+
+
+def test_bad_use_is_named() -> None:
+    with pytest.raises(ValueError, match="no vocabulary yet. Call `adapt"):
+        Vectorizer()(STORIES)
+    with pytest.raises(ValueError, match="`examples` is empty"):
+        Vectorizer().adapt([])
+    with pytest.raises(ValueError, match=r"position 1 \(id x7\) has no answer"):
+        Vectorizer().adapt([STORIES[0], Example("a", "b", id="x7")])
+    with pytest.raises(ValueError, match="`answer_vocabulary_size` must be at least 2.*=1"):
+        Vectorizer(answer_vocabulary_size=1)
