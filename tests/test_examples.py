@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import runpy
 
 import keras
@@ -14,7 +15,8 @@ from nbclient import NotebookClient
 
 import keras_qa
 
-EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+ROOT = pathlib.Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 
 # Read in the kernel after the last cell: a value for each claim that the notebook makes.
 CLAIMS = """
@@ -126,3 +128,17 @@ def test_strings_example(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose([x.score for x in after], [x.score for x in before], atol=1e-6)
     lines = capsys.readouterr().out.splitlines()
     assert f"right on {values['scores']['exact_match']:.0f} % of 200 unseen questions" in lines
+
+
+def test_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    classic, strings = [{}, {}]
+    exec(blocks[0], classic)
+    assert classic["model"].count_params() == 1_000_052
+    exec(blocks[1], strings)
+    assert (
+        strings["again"].answer(strings["text"], "Where is Mary?").text
+        in strings["qa"].vectorizer_.answers
+    )
+    assert len(blocks) == 2

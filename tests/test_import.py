@@ -107,7 +107,8 @@ def test_import_has_no_side_effects(tmp_path) -> None:
         "import keras_qa\n"
         "after = (dict(os.environ), list(logging.root.handlers), list(warnings.filters),"
         " keras.config.floatx())\n"
-        "print(before == after, sorted({'matplotlib', 'pandas', 'pyarrow'} & (set(sys.modules) - modules)))"
+        "new = set(sys.modules) - modules\n"
+        "print(before == after, sorted({'matplotlib', 'pandas', 'pyarrow'} & new))"
     )
     environment = {"KERAS_BACKEND": keras.config.backend(), "HOME": str(tmp_path)}
     done = python(code, **environment)

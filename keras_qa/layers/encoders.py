@@ -73,20 +73,25 @@ class SequenceEncoder(keras.layers.Layer):
             raise ValueError(
                 f'`pooling` must be "last", "mean" or "max". Received: pooling={pooling!r}.'
             )
-        self.vocabulary_size = vocabulary_size
-        self.embedding_dim = embedding_dim
-        self.units = units
+        # Keras takes no NumPy integers, and JSON holds none.
+        self.vocabulary_size = int(vocabulary_size)
+        self.embedding_dim = int(embedding_dim)
+        self.units = int(units)
         self.cell = cell
         self.bidirectional = bidirectional
         self.pooling = pooling
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, mask_zero=True, dtype=policy, name="embedding"
+            self.vocabulary_size,
+            self.embedding_dim,
+            mask_zero=True,
+            dtype=policy,
+            name="embedding",
         )
         self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
         recurrent = CELLS[cell](
-            units, return_sequences=pooling != "last", dtype=policy, name="recurrent"
+            self.units, return_sequences=pooling != "last", dtype=policy, name="recurrent"
         )
         if bidirectional:
             recurrent = keras.layers.Bidirectional(recurrent, dtype=policy, name="recurrent")

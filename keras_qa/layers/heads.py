@@ -52,17 +52,18 @@ class AnswerHead(keras.layers.Layer):
                 raise ValueError(
                     f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
                 )
-        self.vocabulary_size = vocabulary_size
-        self.hidden_dim = hidden_dim
+        # Keras takes no NumPy integers, and JSON holds none.
+        self.vocabulary_size = int(vocabulary_size)
+        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.dropout = dropout
         policy = self.dtype_policy
         self.input_dropout = keras.layers.Dropout(dropout, dtype=policy, name="input_dropout")
         self.hidden = (
-            keras.layers.Dense(hidden_dim, activation="relu", dtype=policy, name="hidden")
-            if hidden_dim
+            keras.layers.Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+            if self.hidden_dim
             else None
         )
-        self.logits = keras.layers.Dense(vocabulary_size, dtype=policy, name="logits")
+        self.logits = keras.layers.Dense(self.vocabulary_size, dtype=policy, name="logits")
         self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
