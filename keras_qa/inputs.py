@@ -8,6 +8,7 @@ second and turns every weight to NaN on the third.
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,10 @@ class ModelInput:
         return np.issubdtype(np.dtype(self.dtype), np.integer)
 
 
+# The graph of a functional model never changes, and reading it takes longer than a small batch.
+_KNOWN: weakref.WeakKeyDictionary[keras.Model, tuple[ModelInput, ...]] = weakref.WeakKeyDictionary()
+
+
 def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     """Reads off a functional model what it expects of each input.
 
@@ -42,10 +47,12 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     Returns:
         A tuple of `ModelInput`, in the order of the inputs.
     """
-    return tuple(
-        ModelInput(tensor.name, tuple(tensor.shape), str(tensor.dtype), size)
-        for tensor, size in zip(model.inputs, _vocabulary_sizes(model), strict=True)
-    )
+    if model not in _KNOWN:
+        _KNOWN[model] = tuple(
+            ModelInput(tensor.name, tuple(tensor.shape), str(tensor.dtype), size)
+            for tensor, size in zip(model.inputs, _vocabulary_sizes(model), strict=True)
+        )
+    return _KNOWN[model]
 
 
 def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
