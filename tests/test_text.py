@@ -4,7 +4,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -46,6 +46,7 @@ def test_case_may_be_told_apart() -> None:
         ("a\r\nb\tc  d", ["a", "b", "c", "d"]),
         ("", []),
         (" \n", []),
+        ("[PAD] [UNK]", ["[", "PAD", "]", "[", "UNK", "]"]),
     ],
 )
 def test_words_of_any_script_keep_their_place(text: str, words: list[str]) -> None:
@@ -61,6 +62,8 @@ def test_composed_and_decomposed_letters_are_one_word() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text())
+@example("[PAD]")
+@example("[UNK] a")
 def test_offsets_cut_every_word_out_of_any_text(text: str) -> None:
     tokenizer = WordTokenizer.train([text, "known"])
     ids, offsets = tokenizer.encode(text)

@@ -36,6 +36,8 @@ class WordTokenizer:
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
         if isinstance(tokenizer, str):
             tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
+        # A text that says «[PAD]» means the word, not padding.
+        tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
 
     @classmethod
