@@ -18,12 +18,17 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class ModelInput:
-    """What a model expects of one of its inputs."""
+    """What a model expects of one of its inputs.
+
+    `ignores_padding` says that columns of zeros at its end may be cut off: every layer that reads
+    it says so of itself.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     vocabulary_size: int | None
+    ignores_padding: bool
 
     @property
     def holds_ids(self) -> bool:
@@ -49,8 +54,14 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     """
     if model not in _KNOWN:
         _KNOWN[model] = tuple(
-            ModelInput(tensor.name, tuple(tensor.shape), str(tensor.dtype), size)
-            for tensor, size in zip(model.inputs, _vocabulary_sizes(model), strict=True)
+            ModelInput(
+                tensor.name,
+                tuple(tensor.shape),
+                str(tensor.dtype),
+                min((size for size in map(_vocabulary_size, readers) if size), default=None),
+                bool(readers) and all(getattr(r, "ignores_padding", False) for r in readers),
+            )
+            for tensor, readers in zip(model.inputs, _readers(model), strict=True)
         )
     return _KNOWN[model]
 
@@ -125,41 +136,45 @@ def to_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def _vocabulary_sizes(model: keras.Model) -> list[int | None]:
+def _readers(model: keras.Model) -> list[list[Any]]:
+    """For each input the layers and operations that read it, also inside of inner models."""
     if isinstance(model, keras.Sequential):
         # A Sequential writes no graph: its first layer reads the one input.
-        return _tables(model.layers[0])[:1] or [None]
+        return [_inside(model.layers[0])[0]]
     config = model.get_config()
     operations = {operation.name: operation for operation in model.operations}
-    sizes: dict[str, list[int]] = {tensor.name: [] for tensor in model.inputs}
+    readers: dict[str, list[Any]] = {tensor.name: [] for tensor in model.inputs}
     for layer_config in config.get("layers", ()):
-        tables = _tables(operations[layer_config["name"]])
-        for node in layer_config["inbound_nodes"] if tables else ():
-            sources = [leaf["config"]["keras_history"][0] for leaf in _tensor_configs(node["args"])]
-            for source, size in zip(sources, tables, strict=False):
-                if source in sizes and size is not None:
-                    sizes[source].append(size)
-    return [min(sizes[tensor.name], default=None) for tensor in model.inputs]
+        inside = _inside(operations[layer_config["name"]])
+        for node in layer_config["inbound_nodes"]:
+            tensors = tensor_configs(node["args"]) + tensor_configs(node["kwargs"])
+            for position, tensor in enumerate(tensors):
+                source = tensor["config"]["keras_history"][0]
+                if source in readers:
+                    readers[source].extend(inside[min(position, len(inside) - 1)])
+    return [readers[tensor.name] for tensor in model.inputs]
 
 
-def _tables(layer: Any) -> list[int | None]:
-    if isinstance(layer, keras.Model):
-        return _vocabulary_sizes(layer) if layer.inputs else []
-    if isinstance(layer, keras.layers.Embedding):
-        return [layer.input_dim]
-    # Layers of this package that look ids up name their vocabulary; heads, which
-    # name theirs too, read vectors and are never fed by an input of ids.
-    size = getattr(layer, "vocabulary_size", None)
-    return [size] if size is not None else []
+def _inside(operation: Any) -> list[list[Any]]:
+    if isinstance(operation, keras.Model) and operation.inputs:
+        return _readers(operation)
+    return [[operation]]
 
 
-def _tensor_configs(value: Any) -> list[dict[str, Any]]:
+def _vocabulary_size(reader: Any) -> int | None:
+    if isinstance(reader, keras.layers.Embedding):
+        return reader.input_dim
+    return getattr(reader, "vocabulary_size", None)
+
+
+def tensor_configs(value: Any) -> list[dict[str, Any]]:
+    """Every tensor named in a part of a functional model's config, in order."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             return [dict(value)]
-        return [leaf for item in value.values() for leaf in _tensor_configs(item)]
+        return [leaf for item in value.values() for leaf in tensor_configs(item)]
     if isinstance(value, (list, tuple)):
-        return [leaf for item in value for leaf in _tensor_configs(item)]
+        return [leaf for item in value for leaf in tensor_configs(item)]
     return []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 
 def as_dataset(batches: Any) -> Any:
@@ -65,3 +66,28 @@ def _is_lost(variable: Any) -> bool:
         # Keras sets a variable aside by emptying it, and an empty one calls its initializer: none.
         return True
     return isinstance(value, jax.Array) and value.is_deleted()
+
+
+def compiled(model: keras.Model) -> Any:
+    """Gives a function that predicts one batch, without Keras' loop over batches.
+
+    Args:
+        model: The model. Its weights may change afterwards.
+
+    Returns:
+        A function from arrays in the structure of the model's inputs to arrays.
+    """
+
+    def call(trainable: Any, fixed: Any, inputs: Any) -> Any:
+        return model.stateless_call(trainable, fixed, inputs, training=False)[0]
+
+    program = jax.jit(call) if model.jit_compile else call
+
+    def run(inputs: Any) -> Any:
+        weights = [
+            [variable.value for variable in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        ]
+        return keras.tree.map_structure(np.asarray, program(weights[0], weights[1], inputs))
+
+    return run

@@ -49,6 +49,9 @@ class SequenceEncoder(keras.layers.Layer):
     (2, 4)
     """
 
+    # Columns of padding at the end may be cut off without changing the result.
+    ignores_padding = True
+
     def __init__(
         self,
         vocabulary_size: int,

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_qa import kernels, saving
-from keras_qa.inputs import is_frame, to_arrays
+from keras_qa.batching import BucketedBatches, lengths, plan, rounded
+from keras_qa.inputs import is_frame, model_inputs, to_arrays
 from keras_qa.labels import to_labels, to_weights
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source
 from keras_qa.text import Vectorizer
+
+# Buckets are for feeds in which they leave out at least a tenth of the steps.
+MOST_STEPS_KEPT = 0.9
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -51,6 +56,7 @@ class QAModel(keras.Model):
     """
 
     vectorizer: Any = None
+    _program: Any = None
 
     def fit(
         self,
@@ -70,19 +76,35 @@ class QAModel(keras.Model):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        length_buckets: bool = True,
     ) -> keras.callbacks.History:
-        """Trains the model, as `keras.Model.fit` does, on checked feeds."""
+        """Trains the model, as `keras.Model.fit` does, on checked feeds.
+
+        Rows of like length come in one batch, trimmed to their length, where the model's layers
+        ignore padding and that saves work. `length_buckets=False`, or `shuffle=False`, keeps every
+        batch as wide as the feed.
+        """
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with self._guard(sources, may_end) as hooks:
             x, y, sample_weight = self._feed(
                 sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
             )
-            if validation_data is not None:
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = _split_off(
+                    (x, y, sample_weight), validation_split
+                )
+            elif validation_data is not None:
                 parts = (validation_data,) if is_source(validation_data) else validation_data
                 val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(tuple(parts))
                 checked = self._feed(sources, val_x, val_y, val_weight, validation_steps)
                 validation_data = checked[0] if is_source(checked[0]) else checked
+            if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
+                rows = validation_batch_size or batch_size
+                batches = self._bucketed(*(*validation_data, None)[:3], rows)[0]
+                validation_data = batches if is_source(batches) else validation_data
+            if length_buckets and shuffle and steps_per_epoch is None:
+                x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)
             return super().fit(
                 x,
                 y,
@@ -90,7 +112,6 @@ class QAModel(keras.Model):
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=_with_hooks(callbacks, hooks),
-                validation_split=validation_split,
                 validation_data=validation_data,
                 shuffle=shuffle and not is_source(x),
                 class_weight=class_weight,
@@ -112,14 +133,20 @@ class QAModel(keras.Model):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        length_buckets: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds."""
+        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds.
+
+        `length_buckets` is as in `fit`.
+        """
         sources: list[Source] = []
         with self._guard(sources, may_end=steps is None) as hooks:
             # `fit` calls with arguments of its own, for data that it has checked already.
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
+                if length_buckets and steps is None:
+                    x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size)
             return super().evaluate(
                 x,
                 y,
@@ -139,18 +166,33 @@ class QAModel(keras.Model):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        length_buckets: bool = True,
     ) -> Any:
-        """Computes the outputs, as `keras.Model.predict` does, on checked feeds."""
+        """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
+
+        `length_buckets` is as in `fit`; the outputs are in the order of the feed. A feed of one
+        batch takes a shorter way, without Keras' loop and without a progress bar, unless there are
+        callbacks or `verbose` asks for one.
+        """
         sources: list[Source] = []
         with self._guard(sources, may_end=steps is None) as hooks:
             x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
-            return super().predict(
+            few = not is_source(x) and len(keras.tree.flatten(x)[0]) <= (batch_size or 32)
+            if few and callbacks is None and steps is None and verbose in (0, "auto"):
+                return self._predict_few(keras.tree.flatten(x))
+            if length_buckets and steps is None:
+                x, _, _ = self._bucketed(x, None, None, batch_size)
+            outputs = super().predict(
                 x,
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
                 callbacks=_with_hooks(callbacks, hooks[:1]),
             )
+            if not isinstance(x, BucketedBatches):
+                return outputs
+            back = np.argsort(x.order)
+            return keras.tree.map_structure(lambda output: output[back], outputs)
 
     def train_on_batch(
         self,
@@ -242,6 +284,40 @@ class QAModel(keras.Model):
         sources.append(source)
         return source.data, None, None
 
+    def _bucketed(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool = False
+    ) -> Batch:
+        inputs = keras.tree.flatten(x)
+        if is_source(x) or not all(item.ignores_padding for item in model_inputs(self)):
+            return x, y, sample_weight
+        size = batch_size or 32
+        sizes = np.stack([lengths(array) for array in inputs], axis=1)
+        buckets = plan(sizes, size)
+        steps = sum(len(bucket.rows) * sum(bucket.widths) for bucket in buckets)
+        if steps > MOST_STEPS_KEPT * sum(array.size for array in inputs):
+            return x, y, sample_weight
+        others = [part for part in (y, sample_weight) if part is not None]
+        seed = int(np.random.randint(2**31)) if shuffle else None
+        batches = BucketedBatches(inputs, tuple(others), buckets, size, self.input, seed)
+        return batches, None, None
+
+    def _predict_few(self, inputs: list[np.ndarray]) -> Any:
+        """Predicts one batch by a program of its own, at one of few shapes."""
+        rows = len(inputs[0])
+        # Rows are filled up to a power of two, and columns to a step of the ladder of widths.
+        missing = 2 ** (rows - 1).bit_length() - rows
+        padded = []
+        for array, item in zip(inputs, model_inputs(self), strict=True):
+            if item.ignores_padding:
+                width = int(lengths(array).max())
+                more = rounded(width) - width
+                array = np.pad(array[:, :width], [(0, 0), (0, more), *[(0, 0)] * (array.ndim - 2)])
+            padded.append(np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]))
+        if self._program is None:
+            self._program = kernels.compiled(self)
+        outputs = self._program(keras.tree.pack_sequence_as(self.input, padded))
+        return keras.tree.map_structure(lambda output: output[:rows], outputs)
+
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
             x, y, sample_weight = _split(batch, len(self.inputs))
@@ -272,6 +348,26 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
+    """Takes the last rows of arrays for validation, as Keras does."""
+    if is_source(parts[0]) or not 0 < share < 1:
+        raise ValueError(
+            "`validation_split` must be between 0 and 1, and needs arrays rather than a data "
+            f"source. Received: validation_split={share}. Pass `validation_data` for a source."
+        )
+    rows = len(keras.tree.flatten(parts[0])[0])
+    first = int(rows * (1 - share))
+    if first == 0 or first == rows:
+        raise ValueError(
+            f"`validation_split={share}` of {rows} examples leaves no examples on one side."
+        )
+
+    def cut(part: slice) -> Batch:
+        return keras.tree.map_structure(lambda array: None if array is None else array[part], parts)
+
+    return cut(slice(first)), cut(slice(first, None))
 
 
 def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:

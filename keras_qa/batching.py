@@ -1,0 +1,187 @@
+"""Length buckets: rows of like length together, each batch as narrow as its longest row.
+
+Reading padding costs a recurrent layer as much as reading words. Rows are put into a few buckets
+by the lengths of all their inputs, and all batches of a bucket have one shape, so that a program
+that was compiled for a shape is used again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+# Each shape costs one compilation under XLA.
+MOST_BUCKETS = 8
+# A further bucket must save this share of all steps, or it is not worth its compilation.
+LEAST_SAVING = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """Rows of like length, and the width that each of their inputs is cut to."""
+
+    rows: np.ndarray
+    widths: tuple[int, ...]
+
+
+def lengths(ids: np.ndarray) -> np.ndarray:
+    """Length of each row up to its last id that is no padding, at least 1.
+
+    Args:
+        ids: `(rows, time)` or `(rows, time, ...)`, padded with zeros.
+
+    Returns:
+        `(rows,)` integers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.batching import lengths
+    >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
+    [3, 1]
+    """
+    present: np.ndarray = np.any(ids.reshape(*ids.shape[:2], -1), axis=-1)
+    trailing = np.argmax(present[:, ::-1], axis=1)
+    return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
+
+
+def rounded(width: int) -> int:
+    """The next width of a ladder that has four to eight steps to each doubling.
+
+    Other data of like length then has the same widths, and needs no program of its own.
+
+    Example:
+
+    >>> from keras_qa.batching import rounded
+    >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
+    [4, 8, 36, 104, 1024]
+    """
+    step = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
+    return -(-width // step) * step
+
+
+def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:
+    """Puts rows into at most eight buckets, such that few steps are spent on padding.
+
+    Starts with all rows in one bucket, and splits again and again where that saves most steps:
+    the rows of a bucket, sorted by the length of one input, are cut at a multiple of `batch_size`,
+    so that no bucket but one has a batch that is not full.
+
+    Args:
+        sizes: Lengths, `(rows, inputs)`.
+        batch_size: Rows a batch.
+
+    Returns:
+        The buckets. Every row is in one of them.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.batching import plan
+    >>> [bucket.widths for bucket in plan(np.array([[40], [3], [39], [4]]), batch_size=2)]
+    [(4,), (40,)]
+    """
+    buckets = [np.arange(len(sizes))]
+    total = _cost(sizes)
+    while len(buckets) < MOST_BUCKETS:
+        splits = [_best_split(sizes[rows], batch_size) for rows in buckets]
+        best = max(range(len(splits)), key=lambda place: splits[place][0])
+        saving, left, right = splits[best]
+        if saving < LEAST_SAVING * total:
+            break
+        rows = buckets.pop(best)
+        buckets[best:best] = [rows[left], rows[right]]
+    return [
+        Bucket(rows, tuple(rounded(int(width)) for width in sizes[rows].max(axis=0)))
+        for rows in buckets
+    ]
+
+
+def _cost(sizes: np.ndarray) -> float:
+    return float(len(sizes) * sizes.max(axis=0).sum())
+
+
+def _best_split(sizes: np.ndarray, batch_size: int) -> tuple[float, np.ndarray, np.ndarray]:
+    best: tuple[float, np.ndarray, np.ndarray] = (0.0, np.array([], int), np.array([], int))
+    cuts = np.arange(batch_size, len(sizes), batch_size)
+    if len(cuts) == 0:
+        return best
+    for axis in range(sizes.shape[1]):
+        order = np.argsort(sizes[:, axis], kind="stable")
+        ordered = sizes[order]
+        before = np.maximum.accumulate(ordered)[cuts - 1].sum(axis=1)
+        after = np.maximum.accumulate(ordered[::-1])[::-1][cuts].sum(axis=1)
+        costs = cuts * before + (len(sizes) - cuts) * after
+        place = int(np.argmin(costs))
+        saving = _cost(sizes) - float(costs[place])
+        if saving > best[0]:
+            best = (saving, order[: cuts[place]], order[cuts[place] :])
+    return best
+
+
+class BucketedBatches(keras.utils.PyDataset):
+    """Batches of rows of like length, trimmed, in a seeded order.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        others: Labels and weights, a tuple of structures of arrays.
+        buckets: What `plan` gives for the lengths of the inputs.
+        batch_size: Rows a batch.
+        structure: Structure of a model's inputs, to put the arrays into.
+        seed: Seed of a new order of rows and batches each epoch. `None` keeps the order of the
+            buckets.
+
+    Attributes:
+        order: Position of each row that the batches give, one after the other.
+    """
+
+    def __init__(
+        self,
+        inputs: list[np.ndarray],
+        others: tuple[Any, ...],
+        buckets: list[Bucket],
+        batch_size: int,
+        structure: Any,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.others = others
+        self.buckets = buckets
+        self.batch_size = batch_size
+        self.structure = structure
+        self.random = np.random.default_rng(seed) if seed is not None else None
+        self._arrange()
+
+    @property
+    def order(self) -> np.ndarray:
+        return np.concatenate([rows for rows, _ in self.batches])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows, widths = self.batches[index]
+        inputs = [
+            array[rows, : min(width, array.shape[1])]
+            for array, width in zip(self.inputs, widths, strict=True)
+        ]
+        packed = keras.tree.pack_sequence_as(self.structure, inputs)
+        parts = keras.tree.map_structure(lambda array: array[rows], self.others)
+        return (tuple(packed) if isinstance(packed, list) else packed, *parts)
+
+    def on_epoch_begin(self) -> None:
+        if self.random is not None:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        self.batches = []
+        for bucket in self.buckets:
+            rows = bucket.rows if self.random is None else self.random.permutation(bucket.rows)
+            for start in range(0, len(rows), self.batch_size):
+                self.batches.append((rows[start : start + self.batch_size], bucket.widths))
+        if self.random is not None:
+            self.random.shuffle(self.batches)
