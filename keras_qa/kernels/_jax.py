@@ -19,6 +19,8 @@ from jax import lax
 _HALF = (jnp.float16, jnp.bfloat16)
 
 
+# Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "return_state"))
 def lstm(
     x,
     mask,
@@ -42,6 +44,7 @@ def lstm(
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
 
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences"))
 def gru(
     x,
     mask,

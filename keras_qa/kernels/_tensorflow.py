@@ -99,6 +99,8 @@ def keras_is_fused(kind, mask):
 
 
 def _widen(*tensors):
+    # A variable must be read before `tf.custom_gradient` sees it.
+    tensors = [tf.convert_to_tensor(t) for t in tensors]
     return [tf.cast(t, tf.float32) if t.dtype in _HALF else t for t in tensors]
 
 
