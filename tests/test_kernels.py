@@ -42,15 +42,11 @@ def run(fn, arrays, mode="eager"):
     elif BACKEND == "tensorflow" and mode != "eager":
         import tensorflow as tf
 
-        signature = [tf.TensorSpec([None] * t.ndim, t.dtype) for t in tensors]
-        if mode == "graph":
-            # The kernel needs the widths; batch and steps stay unknown.
-            for spec, t in zip(range(len(signature)), tensors, strict=True):
-                shape = [None, None, t.shape[2]] if t.ndim == 3 else t.shape
-                signature[spec] = tf.TensorSpec(shape, t.dtype)
-            fn = tf.function(fn, input_signature=signature)
-        else:
-            fn = tf.function(fn, jit_compile=True)
+        # Batch and steps stay unknown; the three weights, which come last, are known.
+        shapes = [[None] * (t.ndim - 1) + [t.shape[-1]] for t in tensors[:-3]]
+        shapes += [t.shape for t in tensors[-3:]]
+        signature = [tf.TensorSpec(s, t.dtype) for s, t in zip(shapes, tensors, strict=True)]
+        fn = tf.function(fn, input_signature=signature, jit_compile=mode == "xla")
     return [None if r is None else to_numpy(r) for r in fn(*tensors)]
 
 
@@ -168,7 +164,9 @@ def test_every_mode_gives_the_same(kind, mask, mode):
 def test_smallest_sizes(kind, masked, batch, steps):
     arrays = case(kind, batch=batch, steps=steps)
     # With one step every other row is empty; with more, the rows end early.
-    mask = (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
+    mask = (
+        (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
+    )
     options = OPTIONS[kind][1]
     fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
     for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
@@ -195,9 +193,7 @@ def test_without_bias(kind, mask):
 def test_half_precision(kind, mask, dtype):
     mask, options = MASKS[mask], OPTIONS[kind][1]
     # Both see the same rounded numbers; the reference computes with them in float32.
-    rounded = [
-        to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)
-    ]
+    rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
     reference = call(_reference, kind, mask, **options)
 
     def fused(*tensors):

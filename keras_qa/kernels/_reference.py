@@ -31,8 +31,8 @@ def lstm(
         new_h = ops.sigmoid(o) * ops.tanh(new_c)
         h, c = _hold(mask, t, new_h, h), _hold(mask, t, new_c, c)
         outputs.append(h)
-    outputs = ops.stack(outputs, axis=1) if return_sequences else None
-    return outputs, h, c if return_state else None
+    stacked = ops.stack(outputs, axis=1) if return_sequences else None
+    return stacked, h, c if return_state else None
 
 
 def gru(

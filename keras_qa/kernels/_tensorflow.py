@@ -100,8 +100,8 @@ def keras_is_fused(kind, mask):
 
 def _widen(*tensors):
     # A variable must be read before `tf.custom_gradient` sees it.
-    tensors = [tf.convert_to_tensor(t) for t in tensors]
-    return [tf.cast(t, tf.float32) if t.dtype in _HALF else t for t in tensors]
+    values = [tf.convert_to_tensor(t) for t in tensors]
+    return [tf.cast(v, tf.float32) if v.dtype in _HALF else v for v in values]
 
 
 def _time_major(mask):

@@ -95,9 +95,7 @@ class _Layout:
         self.counts = mask.sum(1)
         # A look at the values: free on a CPU, one synchronisation on a GPU. A tensor without
         # values (Keras infers shapes on the "meta" device) takes the general way.
-        self.right_padded = mask.device.type != "meta" and bool(
-            (mask[:, 1:] <= mask[:, :-1]).all()
-        )
+        self.right_padded = mask.device.type != "meta" and bool((mask[:, 1:] <= mask[:, :-1]).all())
         if self.right_padded and not go_backwards:
             self.order = None
         elif self.right_padded:
@@ -136,9 +134,7 @@ def _held(outputs, last_h, initial_h, layout, return_sequences):
     rows = torch.arange(outputs.shape[0], device=outputs.device)
     counts = layout.counts
     # An empty row has no last valid step: it keeps the initial state.
-    last_h = torch.where(
-        (counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h
-    )
+    last_h = torch.where((counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h)
     if not return_sequences:
         return None, last_h
     if layout.right_padded and layout.order is None:

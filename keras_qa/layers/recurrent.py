@@ -14,7 +14,7 @@ _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 
 
-class _Fused:
+class _Fused(keras.layers.RNN):
     """What the two layers share: the `fused` argument, the choice of a path, Keras' masks."""
 
     def __init__(self, *args, fused="auto", **kwargs):
@@ -45,15 +45,16 @@ class _Fused:
         if self.unroll:
             raise NotImplementedError("the fused kernel does not unroll (`unroll=True`)")
         if self.dropout and self.cell.implementation == 1:
-            raise NotImplementedError("the fused kernel has no dropout per gate (`implementation=1`)")
+            raise NotImplementedError(
+                "the fused kernel has no dropout per gate (`implementation=1`)"
+            )
 
     def _check_call(self, mask):
         """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
         self._check_settings()
         if mask is not None and len(mask.shape) != 2:
             raise NotImplementedError(
-                "the fused kernel takes a mask of shape (batch, steps), not "
-                f"{tuple(mask.shape)}"
+                f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
             )
         if self.fused == "auto" and kernels.keras_is_fused(self._kind, mask):
             raise NotImplementedError("Keras has a fused kernel of its own here")
