@@ -1,12 +1,45 @@
-"""The one room that asks which backend is on: same names, same arguments, a file each."""
+"""The one room that asks which backend is on: one file a backend, chosen once.
+
+Recurrent layers as whole loops:
+
+Every file has the same two functions with the same arguments; `_reference.py` says in `keras.ops`
+what they compute. A mask is a boolean per step, not a length per row: the state is held over a
+masked step wherever it stands, so that a kernel is exact for any mask and never has to look at its
+values (which a compiled program cannot).
+
+`lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
+return_sequences=False, return_state=False)` returns `(outputs, last_h, last_c)`, after Hochreiter
+& Schmidhuber (1997); the gates are Keras' `i, f, c, o`.
+
+`gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
+return_sequences=False)` returns `(outputs, last_h)`, after Cho et al. (2014) with the reset gate
+applied after the product (Keras' `reset_after=True`); the gates are Keras' `z, r, h`.
+
+- `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
+- `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
+- `outputs` (B, T, U) in the order of computation, a masked step repeating the state before it
+  (`initial_h` where nothing came before); None unless `return_sequences`.
+- `last_c` is None unless `return_state`: on torch it costs extra under a mask.
+
+`keras_is_fused(kind, mask)` says whether Keras' own layer would do better: where a GPU is present
+and Keras calls cuDNN for a `kind` ("lstm" or "gru") without a mask. Not measured.
+
+All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
+a kernel does not support raises `NotImplementedError`.
+"""
+
+import importlib
 
 import keras
 
-if keras.config.backend() == "tensorflow":
-    from keras_qa.kernels._tensorflow import as_dataset, compiled, keep_weights
-elif keras.config.backend() == "torch":
-    from keras_qa.kernels._torch import as_dataset, compiled, keep_weights
-else:
-    from keras_qa.kernels._jax import as_dataset, compiled, keep_weights
+_kernels = importlib.import_module(f"keras_qa.kernels._{keras.config.backend()}")
 
-__all__ = ["as_dataset", "compiled", "keep_weights"]
+lstm = _kernels.lstm
+gru = _kernels.gru
+keras_is_fused = _kernels.keras_is_fused
+HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
+
+# What feeds, trains and asks models: see the docstrings in the backends' files.
+as_dataset = _kernels.as_dataset
+compiled = _kernels.compiled
+keep_weights = _kernels.keep_weights

@@ -1,14 +1,289 @@
-"""What only JAX needs."""
+"""JAX's kernels, and what else only JAX needs.
+
+LSTM and GRU: `lax.scan` with a hand-written gradient.
+
+Two levers over differentiating a scan of cells: the input projection is one product before the
+loop, and the gradients of the weights are one product each after the backward loop. What the
+backward loop multiplies the incoming gradient with depends on the forward pass alone, so it is
+computed for all steps at once; a step of the backward loop is then one small product.
+
+A GPU takes the same path (not measured there); `layers` prefers Keras' own cuDNN call where Keras
+has one.
+"""
 
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from jax import lax
+
+# What Keras' own loop gives on this backend for masked steps before the first valid one:
+# the initial state if true, else zeros.
+HOLDS_INITIAL_STATE = True
+
+# A half-precision loop rounds its state at every step; the state and the gates stay in float32.
+_HALF = (jnp.float16, jnp.bfloat16)
+
+
+# Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "return_state"))
+def lstm(
+    x,
+    mask,
+    initial_h,
+    initial_c,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+    return_state=False,
+):
+    """See `keras_qa.kernels.lstm`."""
+    dtype = x.dtype
+    if bias is None:
+        bias = jnp.zeros(kernel.shape[-1], kernel.dtype)
+    arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
+    outputs, h, c = _lstm(go_backwards, return_sequences, _time_major(mask), *arguments)
+    outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
+    return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
+
+
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences"))
+def gru(
+    x,
+    mask,
+    initial_h,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+):
+    """See `keras_qa.kernels.gru`."""
+    dtype = x.dtype
+    if bias is None:
+        bias = jnp.zeros((2, kernel.shape[-1]), kernel.dtype)
+    arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
+    outputs, h = _gru(go_backwards, return_sequences, _time_major(mask), *arguments)
+    outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
+    return outputs, h.astype(dtype)
+
+
+def keras_is_fused(kind, mask):
+    """See `keras_qa.kernels.keras_is_fused`."""
+    return kind == "lstm" and mask is None and jax.default_backend() == "gpu"
+
+
+def _widen(*arrays):
+    return [a.astype(jnp.float32) if a.dtype in _HALF else a for a in arrays]
+
+
+def _time_major(mask):
+    return None if mask is None else jnp.swapaxes(mask, 0, 1)[..., None]
+
+
+def _halve(weight, gates):
+    """Halves the columns of the sigmoid gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so one `tanh`
+    over the whole row serves all gates. `gates` has "s" for a sigmoid gate, "t" for a tanh."""
+    units = weight.shape[-1] // len(gates)
+    scale = [0.5 if gate == "s" else 1.0 for gate in gates for _ in range(units)]
+    return weight * jnp.array(scale, weight.dtype)
+
+
+def _sigmoid(tanh_of_half):
+    return 0.5 * tanh_of_half + 0.5
+
+
+def _in_order(outputs, go_backwards):
+    # Keras returns the outputs in the order in which they were computed.
+    return outputs[::-1] if go_backwards else outputs
+
+
+def _previous(states, initial, go_backwards):
+    """The state before each step, from the state after each step."""
+    if go_backwards:
+        return jnp.concatenate([states[1:], initial[None]])
+    return jnp.concatenate([initial[None], states[:-1]])
+
+
+# --- LSTM ---------------------------------------------------------------------------------------
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _lstm(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias):
+    result, _ = _lstm_forward(
+        go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, save=False
+    )
+    return result
+
+
+def _lstm_forward(
+    go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, save=True
+):
+    x = jnp.swapaxes(x, 0, 1)
+    projected = x @ _halve(kernel, "ssts") + _halve(bias, "ssts")
+    halved = _halve(recurrent, "ssts")
+
+    def step(state, now):
+        h, c = state
+        z, m = now
+        gates = jnp.tanh(z + h @ halved)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        # Without the barrier XLA computes the cell twice, in the fusions of c and of h.
+        new_c = lax.optimization_barrier(_sigmoid(f) * c + _sigmoid(i) * g)
+        new_h = _sigmoid(o) * jnp.tanh(new_c)
+        if m is not None:
+            new_h, new_c = jnp.where(m, new_h, h), jnp.where(m, new_c, c)
+        saved = (new_h, new_c, gates) if save else new_h if return_sequences else None
+        return (new_h, new_c), saved
+
+    (h, c), saved = lax.scan(step, (h0, c0), (projected, mask), reverse=go_backwards)
+    outputs = None
+    if return_sequences:
+        outputs = _in_order(saved[0] if save else saved, go_backwards)
+    residuals = (mask, x, h0, c0, kernel, recurrent, saved) if save else None
+    return (outputs, h, c), residuals
+
+
+def _lstm_backward(go_backwards, return_sequences, residuals, gradients):
+    mask, x, h0, c0, kernel, recurrent, (hs, cs, gates) = residuals
+    d_outputs, dh, dc = gradients
+    i, f, g, o = jnp.split(gates, 4, axis=-1)
+    i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
+    tanh_c = jnp.tanh(cs)
+    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+    into_gates = jnp.concatenate(
+        [
+            g * i * (1 - i),
+            _previous(cs, c0, go_backwards) * f * (1 - f),
+            i * (1 - g * g),
+            tanh_c * o * (1 - o),
+        ],
+        axis=-1,
+    )
+    into_c = o * (1 - tanh_c * tanh_c)
+    if mask is not None:
+        into_gates, into_c = jnp.where(mask, into_gates, 0), jnp.where(mask, into_c, 0)
+        f = jnp.where(mask, f, 1)
+    if d_outputs is not None:
+        d_outputs = _in_order(d_outputs, go_backwards)
+
+    def step(state, now):
+        dh, dc = state
+        d_output, into_gates, into_c, f, m = now
+        if d_output is not None:
+            dh = dh + d_output
+        dc = lax.optimization_barrier(dc + dh * into_c)
+        dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * into_gates
+        previous_dh = dz @ recurrent.T
+        if m is not None:
+            previous_dh = jnp.where(m, previous_dh, dh)
+        return (previous_dh, dc * f), dz
+
+    (dh0, dc0), dz = lax.scan(
+        step, (dh, dc), (d_outputs, into_gates, into_c, f, mask), reverse=not go_backwards
+    )
+    dx, d_kernel, d_recurrent, d_bias = _weight_gradients(
+        x, _previous(hs, h0, go_backwards), kernel, dz, dz
+    )
+    return None, dx, dh0, dc0, d_kernel, d_recurrent, d_bias
+
+
+def _weight_gradients(x, previous_h, kernel, dz, dz_recurrent):
+    flat = (-1, dz.shape[-1])
+    d_kernel = x.reshape(-1, x.shape[-1]).T @ dz.reshape(flat)
+    d_recurrent = previous_h.reshape(-1, previous_h.shape[-1]).T @ dz_recurrent.reshape(flat)
+    dx = jnp.swapaxes(dz @ kernel.T, 0, 1)
+    return dx, d_kernel, d_recurrent, dz.sum((0, 1))
+
+
+_lstm.defvjp(_lstm_forward, _lstm_backward)
+
+
+# --- GRU ----------------------------------------------------------------------------------------
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _gru(go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias):
+    result, _ = _gru_forward(
+        go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, save=False
+    )
+    return result
+
+
+def _gru_forward(go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, save=True):
+    x = jnp.swapaxes(x, 0, 1)
+    projected = x @ _halve(kernel, "sst") + _halve(bias[0], "sst")
+    halved, inner_bias = _halve(recurrent, "sst"), _halve(bias[1], "sst")
+    units = h0.shape[-1]
+
+    def step(h, now):
+        x_t, m = now
+        inner = h @ halved + inner_bias
+        gates = _sigmoid(jnp.tanh(x_t[:, : 2 * units] + inner[:, : 2 * units]))
+        z, r = jnp.split(lax.optimization_barrier(gates), 2, axis=-1)
+        h_h = inner[:, 2 * units :]
+        candidate = lax.optimization_barrier(jnp.tanh(x_t[:, 2 * units :] + r * h_h))
+        new_h = z * h + (1 - z) * candidate
+        if m is not None:
+            new_h = jnp.where(m, new_h, h)
+        saved = (new_h, gates, candidate, h_h) if save else new_h if return_sequences else None
+        return new_h, saved
+
+    h, saved = lax.scan(step, h0, (projected, mask), reverse=go_backwards)
+    outputs = None
+    if return_sequences:
+        outputs = _in_order(saved[0] if save else saved, go_backwards)
+    residuals = (mask, x, h0, kernel, recurrent, saved) if save else None
+    return (outputs, h), residuals
+
+
+def _gru_backward(go_backwards, return_sequences, residuals, gradients):
+    mask, x, h0, kernel, recurrent, (hs, gates, candidate, h_h) = residuals
+    d_outputs, dh = gradients
+    z, r = jnp.split(gates, 2, axis=-1)
+    previous_h = _previous(hs, h0, go_backwards)
+    # What each pre-activation passes on of dh; the candidate's recurrent part goes by the reset
+    # gate, so that the two products differ in it.
+    into_z = (previous_h - candidate) * z * (1 - z)
+    into_h = (1 - z) * (1 - candidate * candidate)
+    if mask is not None:
+        into_z, into_h = jnp.where(mask, into_z, 0), jnp.where(mask, into_h, 0)
+        z = jnp.where(mask, z, 1)
+    into_gates = jnp.concatenate([into_z, into_h * h_h * r * (1 - r), into_h * r], axis=-1)
+    if d_outputs is not None:
+        d_outputs = _in_order(d_outputs, go_backwards)
+
+    def step(dh, now):
+        d_output, into_gates, z = now
+        if d_output is not None:
+            dh = dh + d_output
+        dz = jnp.concatenate([dh, dh, dh], axis=-1) * into_gates
+        return dz @ recurrent.T + dh * z, (dz, dh)
+
+    dh0, (dz_recurrent, dhs) = lax.scan(
+        step, dh, (d_outputs, into_gates, z), reverse=not go_backwards
+    )
+    units = h0.shape[-1]
+    dz = jnp.concatenate([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
+    dx, d_kernel, d_recurrent, d_bias = _weight_gradients(x, previous_h, kernel, dz, dz_recurrent)
+    d_bias = jnp.stack([d_bias, dz_recurrent.sum((0, 1))])
+    return None, dx, dh0, d_kernel, d_recurrent, d_bias
+
+
+_gru.defvjp(_gru_forward, _gru_backward)
+
+
+# --- Data, weights, programs --------------------------------------------------------------------
 
 
 def as_dataset(batches: Any) -> Any:

@@ -1,4 +1,16 @@
-"""What only TensorFlow needs."""
+"""TensorFlow's kernels, and what else only TensorFlow needs.
+
+LSTM and GRU: `tf.while_loop` with a hand-written gradient.
+
+Three levers over differentiating Keras' loop of cells: the input projection is one product before
+the loop; the gradients of the weights are one product each after the backward loop; and what the
+backward loop multiplies the incoming gradient with depends on the forward pass alone, so it is
+computed for all steps at once. Outside XLA the price of a step is its number of operations, so the
+loops hold as few as possible. Everything works with unknown sizes and under `jit_compile=True`.
+
+A GPU takes the same path (not measured there); `layers` prefers Keras' own cuDNN call where Keras
+has one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +21,289 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+# What Keras' own loop gives on this backend for masked steps before the first valid one:
+# the initial state if true, else zeros.
+HOLDS_INITIAL_STATE = False
+
+# A half-precision loop rounds its state at every step; the state and the gates stay in float32.
+_HALF = (tf.float16, tf.bfloat16)
+
+
+def lstm(
+    x,
+    mask,
+    initial_h,
+    initial_c,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+    return_state=False,
+):
+    """See `keras_qa.kernels.lstm`."""
+    dtype = x.dtype
+    if bias is None:
+        bias = tf.zeros(kernel.shape[-1], kernel.dtype)
+    mask = _time_major(mask)
+
+    @tf.custom_gradient
+    def run(x, h0, c0, kernel, recurrent, bias):
+        xs = tf.transpose(x, [1, 0, 2])
+        sigmoids, hs, cs = _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, go_backwards)
+        last = 0 if go_backwards else -1
+        outputs = _in_order(hs, go_backwards)
+
+        def gradient(d_outputs, dh, dc):
+            return _lstm_backward(
+                xs, mask, h0, c0, kernel, recurrent, sigmoids, hs, cs,
+                d_outputs if return_sequences else None, dh, dc, go_backwards,
+            )  # fmt: skip
+
+        return (outputs if return_sequences else hs[last], hs[last], cs[last]), gradient
+
+    outputs, h, c = run(*_widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias))
+    outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
+    return outputs, tf.cast(h, dtype), tf.cast(c, dtype) if return_state else None
+
+
+def gru(
+    x,
+    mask,
+    initial_h,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+):
+    """See `keras_qa.kernels.gru`."""
+    dtype = x.dtype
+    if bias is None:
+        bias = tf.zeros((2, kernel.shape[-1]), kernel.dtype)
+    mask = _time_major(mask)
+
+    @tf.custom_gradient
+    def run(x, h0, kernel, recurrent, bias):
+        xs = tf.transpose(x, [1, 0, 2])
+        saved = _gru_forward(xs, mask, h0, kernel, recurrent, bias, go_backwards)
+        hs = saved[0]
+        last = 0 if go_backwards else -1
+        outputs = _in_order(hs, go_backwards)
+
+        def gradient(d_outputs, dh):
+            return _gru_backward(
+                xs, mask, h0, kernel, recurrent, saved,
+                d_outputs if return_sequences else None, dh, go_backwards,
+            )  # fmt: skip
+
+        return (outputs if return_sequences else hs[last], hs[last]), gradient
+
+    outputs, h = run(*_widen(x, initial_h, kernel, recurrent_kernel, bias))
+    outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
+    return outputs, tf.cast(h, dtype)
+
+
+def keras_is_fused(kind, mask):
+    """See `keras_qa.kernels.keras_is_fused`."""
+    return mask is None and bool(tf.config.list_logical_devices("GPU"))
+
+
+def _widen(*tensors):
+    # A variable must be read before `tf.custom_gradient` sees it.
+    values = [tf.convert_to_tensor(t) for t in tensors]
+    return [tf.cast(v, tf.float32) if v.dtype in _HALF else v for v in values]
+
+
+def _time_major(mask):
+    return None if mask is None else tf.transpose(mask)[..., None]
+
+
+def _in_order(outputs, go_backwards):
+    # Keras returns the outputs in the order in which they were computed.
+    return tf.reverse(outputs, [0]) if go_backwards else outputs
+
+
+def _previous(states, initial, go_backwards):
+    """The state before each step, from the state after each step."""
+    if go_backwards:
+        return tf.concat([states[1:], initial[None]], axis=0)
+    return tf.concat([initial[None], states[:-1]], axis=0)
+
+
+def _loop(step, states, inputs, saved_widths, go_backwards):
+    """Runs `states, saved = step(states, [a[t] for a in inputs])` over the steps of `inputs`.
+
+    Returns the last states and each saved tensor stacked over the steps, (T, B, width).
+    """
+    length = tf.shape(inputs[0])[0]
+    dtype = states[0].dtype
+    stores = [
+        tf.TensorArray(dtype, size=length, element_shape=(None, width)) for width in saved_widths
+    ]
+
+    def body(n, states, stores):
+        t = length - 1 - n if go_backwards else n
+        states, saved = step(states, [a[t] for a in inputs])
+        return n + 1, states, [s.write(t, value) for s, value in zip(stores, saved, strict=True)]
+
+    shapes = [tf.TensorShape([None, s.shape[-1]]) for s in states]
+    _, states, stores = tf.while_loop(
+        lambda n, *_: n < length,
+        body,
+        (tf.constant(0), list(states), stores),
+        shape_invariants=(tf.TensorShape([]), shapes, [tf.TensorShape(None)] * len(stores)),
+    )
+    return states, [s.stack() for s in stores]
+
+
+def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):
+    width = dz.shape[-1]
+    d_kernel = tf.matmul(
+        tf.reshape(xs, [-1, xs.shape[-1]]), tf.reshape(dz, [-1, width]), transpose_a=True
+    )
+    d_recurrent = tf.matmul(
+        tf.reshape(previous_h, [-1, previous_h.shape[-1]]),
+        tf.reshape(dz_recurrent, [-1, width]),
+        transpose_a=True,
+    )
+    dx = tf.transpose(_product(dz, kernel, transpose_b=True), [1, 0, 2])
+    return dx, d_kernel, d_recurrent
+
+
+def _product(a, weight, transpose_b=False):
+    """(T, B, N) by (N, M) as one product: a batched one would be T products."""
+    shape = tf.shape(a)
+    flat = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), weight, transpose_b=transpose_b)
+    return tf.reshape(flat, [shape[0], shape[1], weight.shape[0 if transpose_b else 1]])
+
+
+# --- LSTM ---------------------------------------------------------------------------------------
+
+
+def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, go_backwards):
+    units = recurrent.shape[0]
+    # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid serves all
+    # four gates.
+    double = tf.constant([1.0] * 2 * units + [2.0] * units + [1.0] * units, kernel.dtype)
+    projected = _product(xs, kernel * double) + bias * double
+    recurrent = recurrent * double
+
+    def step(states, now):
+        h, c = states
+        sigmoids = tf.sigmoid(now[0] + tf.matmul(h, recurrent))
+        i, f, g, o = tf.split(sigmoids, 4, axis=-1)
+        new_c = f * c + i * (g + g - 1)
+        new_h = o * tf.tanh(new_c)
+        if mask is not None:
+            new_h, new_c = tf.where(now[1], new_h, h), tf.where(now[1], new_c, c)
+        return [new_h, new_c], [sigmoids, new_h, new_c]
+
+    inputs = [projected] if mask is None else [projected, mask]
+    _, saved = _loop(step, [h0, c0], inputs, [4 * units, units, units], go_backwards)
+    return saved
+
+
+def _lstm_backward(
+    xs, mask, h0, c0, kernel, recurrent, sigmoids, hs, cs, d_outputs, dh, dc, go_backwards
+):
+    i, f, g, o = tf.split(sigmoids, 4, axis=-1)
+    g = g + g - 1
+    tanh_c = tf.tanh(cs)
+    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+    into_gates = tf.concat(
+        [
+            g * i * (1 - i),
+            _previous(cs, c0, go_backwards) * f * (1 - f),
+            i * (1 - g * g),
+            tanh_c * o * (1 - o),
+        ],
+        axis=-1,
+    )
+    into_c = o * (1 - tanh_c * tanh_c)
+    inputs = [into_gates, into_c, f]
+    if mask is not None:
+        keep = tf.cast(mask, xs.dtype)
+        inputs = [into_gates * keep, into_c * keep, tf.where(mask, f, tf.ones_like(f)), mask]
+    if d_outputs is not None:
+        inputs.append(_in_order(d_outputs, go_backwards))
+
+    def step(states, now):
+        dh, dc = states
+        if d_outputs is not None:
+            dh = dh + now[-1]
+        dc = dc + dh * now[1]
+        dz = tf.concat([dc, dc, dc, dh], axis=-1) * now[0]
+        previous_dh = tf.matmul(dz, recurrent, transpose_b=True)
+        if mask is not None:
+            previous_dh = tf.where(now[3], previous_dh, dh)
+        return [previous_dh, dc * now[2]], [dz]
+
+    (dh0, dc0), (dz,) = _loop(step, [dh, dc], inputs, [kernel.shape[1]], not go_backwards)
+    previous_h = _previous(hs, h0, go_backwards)
+    dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz)
+    return dx, dh0, dc0, d_kernel, d_recurrent, tf.reduce_sum(dz, [0, 1])
+
+
+# --- GRU ----------------------------------------------------------------------------------------
+
+
+def _gru_forward(xs, mask, h0, kernel, recurrent, bias, go_backwards):
+    units = recurrent.shape[0]
+    projected = _product(xs, kernel) + bias[0]
+
+    def step(states, now):
+        (h,) = states
+        inner = tf.matmul(h, recurrent) + bias[1]
+        gates = tf.sigmoid(now[0][:, : 2 * units] + inner[:, : 2 * units])
+        z, r = tf.split(gates, 2, axis=-1)
+        h_h = inner[:, 2 * units :]
+        candidate = tf.tanh(now[0][:, 2 * units :] + r * h_h)
+        new_h = candidate + z * (h - candidate)
+        if mask is not None:
+            new_h = tf.where(now[1], new_h, h)
+        return [new_h], [new_h, gates, candidate, h_h]
+
+    inputs = [projected] if mask is None else [projected, mask]
+    return _loop(step, [h0], inputs, [units, 2 * units, units, units], go_backwards)[1]
+
+
+def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_backwards):
+    hs, gates, candidate, h_h = saved
+    z, r = tf.split(gates, 2, axis=-1)
+    previous_h = _previous(hs, h0, go_backwards)
+    into_z = (previous_h - candidate) * z * (1 - z)
+    into_h = (1 - z) * (1 - candidate * candidate)
+    carry = z
+    if mask is not None:
+        keep = tf.cast(mask, xs.dtype)
+        into_z, into_h = into_z * keep, into_h * keep
+        carry = tf.where(mask, z, tf.ones_like(z))
+    into_gates = tf.concat([into_z, into_h * h_h * r * (1 - r), into_h * r], axis=-1)
+    inputs = [into_gates, carry]
+    if d_outputs is not None:
+        inputs.append(_in_order(d_outputs, go_backwards))
+
+    def step(states, now):
+        (dh,) = states
+        if d_outputs is not None:
+            dh = dh + now[2]
+        dz = tf.concat([dh, dh, dh], axis=-1) * now[0]
+        return [tf.matmul(dz, recurrent, transpose_b=True) + dh * now[1]], [dz, dh]
+
+    units = recurrent.shape[0]
+    (dh0,), (dz_recurrent, dhs) = _loop(step, [dh], inputs, [3 * units, units], not go_backwards)
+    # The two products share the gates; only the candidate's part passes the reset gate.
+    dz = tf.concat([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
+    dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent)
+    d_bias = tf.stack([tf.reduce_sum(dz, [0, 1]), tf.reduce_sum(dz_recurrent, [0, 1])])
+    return dx, dh0, d_kernel, d_recurrent, d_bias
+
+
+# --- Data, weights, programs --------------------------------------------------------------------
 
 
 def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:

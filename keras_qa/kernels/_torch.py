@@ -1,4 +1,13 @@
-"""What only PyTorch needs."""
+"""PyTorch's kernels, and what else only PyTorch needs.
+
+LSTM and GRU: the framework's own fused loops under Keras' weights.
+
+`torch._VF.lstm` and `torch._VF.gru` are what `torch.nn.LSTM` and `torch.nn.GRU` call (oneDNN or a
+C++ loop on a CPU, cuDNN on a GPU, the latter not measured). They know no masks, and packing costs
+more than it saves; so the valid steps of a row are moved to its front (where padding is on the
+right they are there already), the loop runs over all steps, and a state at the last valid step is
+gathered. That is exact for any mask.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +16,147 @@ from typing import Any
 
 import keras
 import torch
+
+# What Keras' own loop gives on this backend for masked steps before the first valid one:
+# the initial state if true, else zeros.
+HOLDS_INITIAL_STATE = False
+
+# Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
+_SATURATED = 1e4
+
+
+def lstm(
+    x,
+    mask,
+    initial_h,
+    initial_c,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+    return_state=False,
+):
+    """See `keras_qa.kernels.lstm`."""
+    x, layout = _valid_first(x, mask, go_backwards)
+    if return_state and mask is not None:
+        x, kernel = _hold_cell(x, kernel, layout.counts)
+    # Keras' gates i, f, c, o are torch's i, f, g, o.
+    weights = _weights(kernel, recurrent_kernel, (bias, None), x)
+    state = (initial_h[None].contiguous(), initial_c[None].contiguous())
+    outputs, h, c = torch._VF.lstm(
+        x, state, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
+    )
+    outputs, h = _held(outputs, h[0], initial_h, layout, return_sequences)
+    return outputs, h, c[0] if return_state else None
+
+
+def gru(
+    x,
+    mask,
+    initial_h,
+    kernel,
+    recurrent_kernel,
+    bias,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+):
+    """See `keras_qa.kernels.gru`."""
+    x, layout = _valid_first(x, mask, go_backwards)
+    biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
+    weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases, x)
+    outputs, h = torch._VF.gru(
+        x,
+        initial_h[None].contiguous(),
+        weights,
+        bias is not None,
+        1,
+        0.0,
+        torch.is_grad_enabled(),
+        False,
+        True,
+    )
+    return _held(outputs, h[0], initial_h, layout, return_sequences)
+
+
+def keras_is_fused(kind, mask):
+    """See `keras_qa.kernels.keras_is_fused`."""
+    return False
+
+
+def _weights(kernel, recurrent_kernel, biases, x):
+    weights = [kernel.t().contiguous(), recurrent_kernel.t().contiguous()]
+    if biases[0] is None:
+        return weights
+    return weights + [x.new_zeros(kernel.shape[1]) if b is None else b for b in biases]
+
+
+def _reset_first(weight):
+    # Keras' gates z, r, h are torch's r, z, n.
+    z, r, h = weight.chunk(3, dim=-1)
+    return torch.cat([r, z, h], dim=-1)
+
+
+class _Layout:
+    """Where the steps of a masked batch went: how many are valid, and which are computed when."""
+
+    def __init__(self, mask, go_backwards):
+        self.mask = mask.flip(1) if go_backwards else mask
+        self.counts = mask.sum(1)
+        # A look at the values: free on a CPU, one synchronisation on a GPU. A tensor without
+        # values (Keras infers shapes on the "meta" device) takes the general way.
+        self.right_padded = mask.device.type != "meta" and bool((mask[:, 1:] <= mask[:, :-1]).all())
+        if self.right_padded and not go_backwards:
+            self.order = None
+        elif self.right_padded:
+            steps = torch.arange(mask.shape[1], device=mask.device)
+            self.order = (self.counts[:, None] - 1 - steps) % mask.shape[1]
+        else:
+            self.order = torch.argsort((~self.mask).to(torch.uint8), dim=1, stable=True)
+            if go_backwards:
+                self.order = mask.shape[1] - 1 - self.order
+
+
+def _valid_first(x, mask, go_backwards):
+    if mask is None:
+        return (x.flip(1) if go_backwards else x), None
+    layout = _Layout(mask, go_backwards)
+    if layout.order is not None:
+        rows = torch.arange(x.shape[0], device=x.device)[:, None]
+        x = x[rows, layout.order]
+    return x, layout
+
+
+def _hold_cell(x, kernel, counts):
+    """One more feature, 1 past the valid steps, that shuts the input gate and opens the forget
+    gate: the cell state after the last step is the one after the last valid step."""
+    steps = torch.arange(x.shape[1], device=x.device)
+    past = (steps >= counts[:, None]).to(x.dtype)[..., None]
+    units = kernel.shape[1] // 4
+    gates = kernel.new_tensor([-_SATURATED, _SATURATED, 0, 0]).repeat_interleave(units)
+    return torch.cat([x, past], dim=2), torch.cat([kernel, gates[None]])
+
+
+def _held(outputs, last_h, initial_h, layout, return_sequences):
+    """Outputs and last state with the state held over masked steps."""
+    if layout is None:
+        return (outputs if return_sequences else None), last_h
+    rows = torch.arange(outputs.shape[0], device=outputs.device)
+    counts = layout.counts
+    # An empty row has no last valid step: it keeps the initial state.
+    last_h = torch.where((counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h)
+    if not return_sequences:
+        return None, last_h
+    if layout.right_padded and layout.order is None:
+        return torch.where(layout.mask[..., None], outputs, last_h[:, None]), last_h
+    position = layout.mask.cumsum(1)
+    outputs = torch.cat([initial_h[:, None], outputs], dim=1)
+    return outputs[rows[:, None], position], last_h
+
+
+# --- Data, weights, programs --------------------------------------------------------------------
 
 
 def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sizes import is_size
 
-CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+CELLS = {"lstm": LSTM, "gru": GRU}
 POOLINGS = ("last", "mean", "max")
 
 

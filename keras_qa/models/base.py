@@ -101,7 +101,8 @@ class QAModel(keras.Model):
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size
-                batches = self._bucketed(*(*validation_data, None)[:3], rows)[0]
+                val_x, val_y, val_weight = validation_data
+                batches = self._bucketed(val_x, val_y, val_weight, rows)[0]
                 validation_data = batches if is_source(batches) else validation_data
             if length_buckets and shuffle and steps_per_epoch is None:
                 x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)

@@ -1,0 +1,227 @@
+"""`LSTM` and `GRU` that are Keras' layers with the step loop replaced by a fused kernel.
+
+Weights, names, configuration and numbers are Keras'; only `inner_loop` differs. Where Keras' own
+backends disagree (the outputs of masked steps before the first valid one, when the initial state is
+not zero), the numbers are those of Keras on the same backend.
+"""
+
+import keras
+from keras import ops
+
+from keras_qa import kernels
+
+_TANH = (keras.activations.tanh, ops.tanh)
+_SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
+
+
+class _Fused(keras.layers.RNN):
+    """What the two layers share: the `fused` argument, the choice of a path, Keras' masks."""
+
+    def __init__(self, *args, fused="auto", **kwargs):
+        super().__init__(*args, **kwargs)
+        if fused not in ("auto", True, False):
+            raise ValueError(
+                f"`fused` must be 'auto', True or False. Received: `fused={fused!r}`. "
+                "Use 'auto' to take the fused kernel wherever it supports the settings."
+            )
+        self.fused = fused
+        if fused is True:
+            try:
+                self._check_settings()
+            except NotImplementedError as refusal:
+                raise ValueError(
+                    f"`fused=True`, but {refusal}. Use `fused='auto'` to compute such a layer with "
+                    "Keras' own loop."
+                ) from refusal
+
+    def _check_settings(self):
+        """Raises `NotImplementedError` where the kernels do not support the layer's settings."""
+        if not any(self.activation is f for f in _TANH):
+            raise NotImplementedError("the fused kernel has no `activation` but tanh")
+        if not any(self.recurrent_activation is f for f in _SIGMOID):
+            raise NotImplementedError("the fused kernel has no `recurrent_activation` but sigmoid")
+        if self.recurrent_dropout:
+            raise NotImplementedError("the fused kernel has no `recurrent_dropout`")
+        if self.unroll:
+            raise NotImplementedError("the fused kernel does not unroll (`unroll=True`)")
+        if self.dropout and self.cell.implementation == 1:
+            raise NotImplementedError(
+                "the fused kernel has no dropout per gate (`implementation=1`)"
+            )
+
+    def _check_call(self, mask):
+        """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
+        self._check_settings()
+        if mask is not None and len(mask.shape) != 2:
+            raise NotImplementedError(
+                f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
+            )
+        if self.fused == "auto" and kernels.keras_is_fused(self._kind, mask):
+            raise NotImplementedError("Keras has a fused kernel of its own here")
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        fused = self.fused is not False
+        if fused:
+            # Only the check is in the `try`: an error of the kernel itself is never hidden.
+            try:
+                self._check_call(mask)
+            except NotImplementedError:
+                if self.fused is True:
+                    raise
+                fused = False
+        if not fused:
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+
+        dtype = self.cell.compute_dtype
+        sequences = ops.cast(sequences, dtype)
+        if training and 0.0 < self.dropout < 1.0:
+            # One mask for all steps; Keras has drawn it before this call and drops it after.
+            dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
+            sequences = sequences * ops.expand_dims(dropout_mask, 1)
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+        weights = [
+            None if w is None else ops.convert_to_tensor(w, dtype)
+            for w in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
+        ]
+        outputs, states = self._run_kernel(sequences, mask, initial_state, weights)
+        last = states[0]
+        if mask is not None:
+            outputs, last = self._hide_masked(outputs, last, mask)
+        # Keras ignores the outputs unless it returns sequences, but casts them.
+        return last, last if outputs is None else outputs, states
+
+    def _hide_masked(self, outputs, last, mask):
+        """Zeros where Keras has them: see `zero_output_for_mask`, and the module's docstring."""
+        if self.zero_output_for_mask:
+            shown = ops.flip(mask, axis=1) if self.go_backwards else mask
+            last = ops.where(shown[:, -1:], last, ops.zeros_like(last))
+        elif not kernels.HOLDS_INITIAL_STATE:
+            shown = None
+            some = ops.any(mask, axis=1, keepdims=True)
+            last = ops.where(some, last, ops.zeros_like(last))
+            if outputs is not None:
+                mask = ops.flip(mask, axis=1) if self.go_backwards else mask
+                first = ops.argmax(ops.cast(mask, "int32"), axis=1, keepdims=True)
+                steps = ops.arange(ops.shape(mask)[1], dtype=first.dtype)
+                shown = ops.logical_and(ops.expand_dims(steps, 0) >= first, some)
+        else:
+            return outputs, last
+        if outputs is not None:
+            outputs = ops.where(ops.expand_dims(shown, -1), outputs, ops.zeros_like(outputs))
+        return outputs, last
+
+    def get_config(self):
+        return {**super().get_config(), "fused": self.fused}
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class LSTM(_Fused, keras.layers.LSTM):
+    """`keras.layers.LSTM`, computed by a fused kernel that takes masks, on every backend.
+
+    Long short-term memory after Hochreiter & Schmidhuber (1997), with the weights, the
+    configuration and, within rounding, the outputs and gradients of Keras' layer; a file of weights
+    of one loads into the other.
+
+    Args:
+        units: width U of the state.
+        fused: `"auto"` takes the kernel where it supports the settings and Keras' loop elsewhere;
+            `True` raises instead of falling back; `False` is Keras' layer. Not supported:
+            activations other than tanh and sigmoid, `recurrent_dropout`, `unroll`, and dropout
+            with `implementation=1`.
+        *args: as in `keras.layers.LSTM`.
+        **kwargs: as in `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: (B, T, F).
+        initial_state: two states of shape (B, U); zeros without it.
+        mask: (B, T) boolean, any pattern; False holds the state over the step.
+        training: whether `dropout` applies.
+
+    Returns:
+        (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the two last states.
+
+    Raises:
+        ValueError: `fused` is not one of its values, or is True with a setting not supported.
+        NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = LSTM(4)
+    >>> layer(np.ones((2, 3, 5)), mask=np.array([[True, True, False], [True, True, True]])).shape
+    (2, 4)
+    """
+
+    _kind = "lstm"
+
+    def _run_kernel(self, sequences, mask, initial_state, weights):
+        outputs, h, c = kernels.lstm(
+            sequences,
+            mask,
+            *initial_state,
+            *weights,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            return_state=self.return_state or self.stateful,
+        )
+        return outputs, [h] if c is None else [h, c]
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class GRU(_Fused, keras.layers.GRU):
+    """`keras.layers.GRU`, computed by a fused kernel that takes masks, on every backend.
+
+    Gated recurrent unit after Cho et al. (2014), with the weights, the configuration and, within
+    rounding, the outputs and gradients of Keras' layer; a file of weights of one loads into the
+    other.
+
+    Args:
+        units: width U of the state.
+        fused: `"auto"` takes the kernel where it supports the settings and Keras' loop elsewhere;
+            `True` raises instead of falling back; `False` is Keras' layer. Not supported:
+            activations other than tanh and sigmoid, `reset_after=False`, `recurrent_dropout`,
+            `unroll`, and dropout with `implementation=1`.
+        *args: as in `keras.layers.GRU`.
+        **kwargs: as in `keras.layers.GRU`.
+
+    Call arguments:
+        sequences: (B, T, F).
+        initial_state: one state of shape (B, U); zeros without it.
+        mask: (B, T) boolean, any pattern; False holds the state over the step.
+        training: whether `dropout` applies.
+
+    Returns:
+        (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the last state.
+
+    Raises:
+        ValueError: `fused` is not one of its values, or is True with a setting not supported.
+        NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = GRU(4, return_sequences=True)
+    >>> layer(np.ones((2, 3, 5))).shape
+    (2, 3, 4)
+    """
+
+    _kind = "gru"
+
+    def _check_settings(self):
+        super()._check_settings()
+        if not self.reset_after:
+            raise NotImplementedError("the fused kernel has no `reset_after=False`")
+
+    def _run_kernel(self, sequences, mask, initial_state, weights):
+        outputs, h = kernels.gru(
+            sequences,
+            mask,
+            *initial_state,
+            *weights,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+        )
+        return outputs, [h]

@@ -1,0 +1,261 @@
+"""Each backend's kernels against `_reference`: values and gradients, for every kind of mask."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_qa import kernels
+from keras_qa.kernels import _reference
+
+BACKEND = keras.config.backend()
+# How a caller may run a kernel: one by one, traced with unknown sizes, or compiled by XLA.
+MODES = {"tensorflow": ["eager", "graph", "xla"], "torch": ["eager"], "jax": ["eager", "xla"]}[
+    BACKEND
+]
+BATCH, STEPS, FEATURES, UNITS = 5, 7, 3, 4
+GATES = {"lstm": 4, "gru": 3}
+LENGTHS = np.array([7, 3, 1, 0, 5])
+MASKS = {
+    "dense": None,
+    "right_padded": np.arange(STEPS) < LENGTHS[:, None],
+    "left_padded": np.arange(STEPS) >= STEPS - LENGTHS[:, None],
+    "scattered": np.random.default_rng(1).random((BATCH, STEPS)) < 0.5,
+    "all_masked": np.zeros((BATCH, STEPS), "bool"),
+}
+
+
+def to_numpy(tensor):
+    # `ops.convert_to_numpy` of Keras 3.15 warns with NumPy 2.4.
+    if BACKEND == "torch":
+        tensor = tensor.detach()
+    return np.asarray(tensor) if BACKEND == "jax" else tensor.numpy()
+
+
+def run(fn, arrays, mode="eager"):
+    """`fn` of backend tensors, as a list of arrays (None where `fn` gives None)."""
+    tensors = [ops.convert_to_tensor(a) for a in arrays]
+    if BACKEND == "jax" and mode == "xla":
+        import jax
+
+        fn = jax.jit(fn)
+    elif BACKEND == "tensorflow" and mode != "eager":
+        import tensorflow as tf
+
+        # Batch and steps stay unknown; the three weights, which come last, are known.
+        shapes = [[None] * (t.ndim - 1) + [t.shape[-1]] for t in tensors[:-3]]
+        shapes += [t.shape for t in tensors[-3:]]
+        signature = [tf.TensorSpec(s, t.dtype) for s, t in zip(shapes, tensors, strict=True)]
+        fn = tf.function(fn, input_signature=signature, jit_compile=mode == "xla")
+    return [None if r is None else to_numpy(r) for r in fn(*tensors)]
+
+
+def gradients(fn, arrays, mode="eager"):
+    """The gradient of the scalar `fn(*tensors)` for each floating array of `arrays`."""
+    floating = [i for i, a in enumerate(arrays) if np.issubdtype(np.asarray(a).dtype, np.floating)]
+    if BACKEND == "jax":
+        import jax
+
+        return run(jax.grad(fn, argnums=tuple(floating)), arrays, mode)
+    if BACKEND == "torch":
+        tensors = [ops.convert_to_tensor(a) for a in arrays]
+        for i in floating:
+            tensors[i] = tensors[i].clone().requires_grad_()
+        fn(*tensors).backward()
+        return [to_numpy(tensors[i].grad) for i in floating]
+    import tensorflow as tf
+
+    def gradient(*tensors):
+        with tf.GradientTape() as tape:
+            watched = [tensors[i] for i in floating]
+            tape.watch(watched)
+            value = fn(*tensors)
+        return tape.gradient(value, watched)
+
+    return run(gradient, arrays, mode)
+
+
+def case(kind, *, batch=BATCH, steps=STEPS, use_bias=True, dtype="float32", seed=0):
+    """The arrays of a call, in the order of the kernel's arguments without the mask."""
+    rng = np.random.default_rng(seed)
+    width = GATES[kind] * UNITS
+    shapes = [(batch, steps, FEATURES), (batch, UNITS)]
+    shapes += [(batch, UNITS)] if kind == "lstm" else []
+    shapes += [(FEATURES, width), (UNITS, width)]
+    shapes += [((width,) if kind == "lstm" else (2, width))] if use_bias else []
+    return [rng.normal(size=s).astype(dtype) for s in shapes]
+
+
+def call(module, kind, mask, use_bias=True, **options):
+    """`fn(*arrays)` for the kernel `kind` of `module`, without its None results."""
+
+    def fn(*tensors):
+        arguments = list(tensors) if use_bias else [*tensors, None]
+        m = None if mask is None else ops.convert_to_tensor(mask)
+        return [r for r in getattr(module, kind)(arguments[0], m, *arguments[1:], **options)
+                if r is not None]  # fmt: skip
+
+    return fn
+
+
+def weighted(fn, seed=9):
+    """A scalar in which every entry of every result of `fn` has a weight of its own."""
+
+    def loss(*tensors):
+        total = 0.0
+        for i, result in enumerate(fn(*tensors)):
+            shape = [d or 1 for d in result.shape]
+            weight = ops.cos(ops.arange(1, UNITS + 1, dtype="float32") * (seed + i))
+            if len(shape) == 3:
+                steps = ops.arange(ops.shape(result)[1], dtype="float32")
+                weight = weight * ops.expand_dims(ops.cos(steps), 1)
+            total = total + ops.sum(ops.multiply(ops.cast(result, "float32"), weight))
+        return total
+
+    return loss
+
+
+OPTIONS = {
+    "lstm": [
+        {},
+        {"return_sequences": True, "return_state": True},
+        {"go_backwards": True},
+        {"go_backwards": True, "return_sequences": True, "return_state": True},
+    ],
+    "gru": [
+        {},
+        {"return_sequences": True},
+        {"go_backwards": True},
+        {"go_backwards": True, "return_sequences": True},
+    ],
+}
+CALLS = [(kind, i) for kind in OPTIONS for i in range(4)]
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(("kind", "options"), CALLS)
+def test_values_and_gradients_are_the_references(kind, options, mask):
+    options, mask, arrays = OPTIONS[kind][options], MASKS[mask], case(kind)
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
+    for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    expected = gradients(weighted(reference), arrays)
+    for g, e in zip(got, expected, strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
+@pytest.mark.parametrize("kind", GATES)
+def test_every_mode_gives_the_same(kind, mask, mode):
+    mask, arrays, options = MASKS[mask], case(kind), OPTIONS[kind][3]
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
+    for got, expected in zip(run(fused, arrays, mode), run(reference, arrays), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = gradients(weighted(fused), arrays, mode)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 7), (5, 1), (1, 1)])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", GATES)
+def test_smallest_sizes(kind, masked, batch, steps):
+    arrays = case(kind, batch=batch, steps=steps)
+    # With one step every other row is empty; with more, the rows end early.
+    mask = (
+        (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
+    )
+    options = OPTIONS[kind][1]
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
+    for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["dense", "right_padded"])
+@pytest.mark.parametrize("kind", GATES)
+def test_without_bias(kind, mask):
+    arrays, mask = case(kind, use_bias=False), MASKS[mask]
+    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, _reference))
+    np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
+@pytest.mark.parametrize("kind", GATES)
+def test_half_precision(kind, mask, dtype):
+    mask, options = MASKS[mask], OPTIONS[kind][1]
+    # Both see the same rounded numbers; the reference computes with them in float32.
+    rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
+    reference = call(_reference, kind, mask, **options)
+
+    def fused(*tensors):
+        results = call(kernels, kind, mask, **options)(*(ops.cast(t, dtype) for t in tensors))
+        for result in results:
+            assert keras.backend.standardize_dtype(result.dtype) == dtype
+        return [ops.cast(r, "float32") for r in results]
+
+    # The state is below about 4 in size, and half a unit in the last place there is 2**-10 in
+    # float16 (11 bits) and 2**-7 in bfloat16 (8 bits). A kernel may round the state at each of
+    # the 7 steps; the gates damp what is carried over, so four roundings bound the sum.
+    atol = 4 * {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    for got, expected in zip(run(fused, rounded), run(reference, rounded), strict=True):
+        np.testing.assert_allclose(got, expected, atol=atol)
+    # A gradient sums 35 rounded products: the error is relative to the largest of them.
+    got = gradients(weighted(fused), rounded)
+    for g, e in zip(got, gradients(weighted(reference), rounded), strict=True):
+        np.testing.assert_allclose(g, e, atol=2 * atol * max(1.0, np.abs(e).max()))
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_masked_input_is_never_read(kind):
+    """What stands in a masked step changes neither a value nor a gradient, and gets none."""
+    mask, options, arrays = MASKS["scattered"], OPTIONS[kind][1], case(kind)
+    fused = call(kernels, kind, mask, **options)
+    other = [a.copy() for a in arrays]
+    other[0][~mask] = 100.0
+    for a, b in zip(run(fused, arrays), run(fused, other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    first, second = (gradients(weighted(fused), a) for a in (arrays, other))
+    assert np.abs(first[0][mask]).min() > 0
+    np.testing.assert_array_equal(first[0][~mask], 0)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_an_empty_row_keeps_its_initial_state(kind):
+    arrays, mask = case(kind), MASKS["right_padded"]
+    results = run(call(kernels, kind, mask, **OPTIONS[kind][1]), arrays)
+    empty = 3
+    assert LENGTHS[empty] == 0
+    np.testing.assert_allclose(results[0][empty], np.tile(arrays[1][empty], (STEPS, 1)), atol=1e-6)
+    for result, state in zip(results[1:], arrays[1:], strict=False):
+        np.testing.assert_allclose(result[empty], state[empty], atol=1e-6)
+
+
+def test_what_is_not_asked_for_is_none():
+    lstm, gru = case("lstm"), case("gru")
+    outputs, _, c = kernels.lstm(
+        ops.convert_to_tensor(lstm[0]), None, *map(ops.convert_to_tensor, lstm[1:])
+    )
+    assert outputs is None
+    assert c is None
+    gru_outputs, _ = kernels.gru(
+        ops.convert_to_tensor(gru[0]), None, *map(ops.convert_to_tensor, gru[1:])
+    )
+    assert gru_outputs is None
+
+
+def test_the_module_is_the_backends():
+    assert kernels.lstm.__module__ == f"keras_qa.kernels._{BACKEND}"
+    assert kernels.gru.__module__ == f"keras_qa.kernels._{BACKEND}"
+    # No GPU where the suite runs, so Keras has no fused kernel that would be preferred.
+    assert not kernels.keras_is_fused("lstm", None)

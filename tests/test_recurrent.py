@@ -1,0 +1,341 @@
+"""`LSTM` and `GRU` against Keras' own layers on the same backend: one table of settings."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from test_kernels import MASKS, gradients, to_numpy
+
+from keras_qa import kernels
+from keras_qa.layers.recurrent import GRU, LSTM
+
+# The values of `jit_compile` with which people train on each backend. XLA takes long to compile
+# Keras' loop with its gradient, so one layer does there.
+TRAINED = {
+    "tensorflow": [("lstm", False), ("gru", False), ("lstm", True)],
+    "torch": [("lstm", False), ("gru", False)],
+    "jax": [("lstm", True), ("gru", True)],
+}[keras.config.backend()]
+BATCH, STEPS, FEATURES = 5, 7, 3
+OURS = {"lstm": LSTM, "gru": GRU}
+KERAS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+# Not right-padded masks too: a layer gives Keras' numbers for any mask.
+MASK_NAMES = ["dense", "right_padded", "scattered"]
+SETTINGS = {
+    "plain": {},
+    "both": {"return_sequences": True, "return_state": True},
+    "backwards_both": {"go_backwards": True, "return_sequences": True, "return_state": True},
+    "zeros": {"zero_output_for_mask": True, "return_sequences": True, "return_state": True},
+    "zeros_last": {"zero_output_for_mask": True},
+    "no_bias": {"use_bias": False, "return_sequences": True},
+}
+# Computed by Keras' own loop under "auto".
+REFUSED = {
+    "relu": {"activation": "relu"},
+    "linear": {"activation": None},
+    "hard_sigmoid": {"recurrent_activation": "hard_sigmoid"},
+    "recurrent_dropout": {"recurrent_dropout": 0.5},
+    "unroll": {"unroll": True},
+    # Keras' own call raises with this and `use_cudnn="auto"`: it expands a list of masks.
+    "implementation_1": {"dropout": 0.5, "implementation": 1, "use_cudnn": False},
+}
+
+
+def inputs(seed=0):
+    return np.random.default_rng(seed).normal(size=(BATCH, STEPS, FEATURES)).astype("float32")
+
+
+def states(kind, units=4, seed=3):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(BATCH, units)).astype("float32") for _ in range(1 + (kind == "lstm"))]
+
+
+def pair(kind, fused="auto", **settings):
+    """Our layer and Keras', with the same random weights."""
+    settings = {"units": 4, "seed": 0, **settings}
+    ours, theirs = OURS[kind](**settings, fused=fused), KERAS[kind](**settings)
+    for layer in (ours, theirs):
+        layer.build((BATCH, STEPS, FEATURES))
+    rng = np.random.default_rng(2)
+    weights = [rng.normal(size=w.shape).astype("float32") * 0.7 for w in theirs.trainable_variables]
+    for layer in (ours, theirs):
+        for variable, weight in zip(layer.trainable_variables, weights, strict=True):
+            variable.assign(weight)
+    return ours, theirs
+
+
+def arrays(result):
+    results = result if isinstance(result, (list, tuple)) else [result]
+    return [to_numpy(ops.cast(r, "float32")) for r in results]
+
+
+def assert_same(ours, theirs, atol=1e-5):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=atol)
+
+
+def loss_of(layer, mask=None, initial_state=None):
+    """`loss(x, *weights)`, with a weight of its own for every number that `layer` returns."""
+    options = {} if mask is None else {"mask": ops.convert_to_tensor(mask)}
+    if initial_state is not None:
+        options["initial_state"] = [ops.convert_to_tensor(s) for s in initial_state]
+    fixed = [v.value for v in layer.non_trainable_variables]
+
+    def loss(x, *weights):
+        result, _ = layer.stateless_call(list(weights), fixed, x, **options)
+        results = result if isinstance(result, (list, tuple)) else [result]
+        total = 0.0
+        for i, r in enumerate(results):
+            size = int(np.prod(r.shape))
+            weight = np.cos(np.arange(1.0, size + 1) * (i + 1)).astype("float32").reshape(r.shape)
+            total = total + ops.sum(ops.multiply(ops.cast(r, "float32"), weight))
+        return total
+
+    return loss
+
+
+def layer_gradients(layer, x, mask=None, initial_state=None):
+    weights = [to_numpy(v.value) for v in layer.trainable_variables]
+    return gradients(loss_of(layer, mask, initial_state), [x, *weights])
+
+
+def count_kernel_calls(monkeypatch, kind):
+    """How often the layers call the kernel `kind`: a list that grows by one a call."""
+    calls, kernel = [], getattr(kernels, kind)
+    monkeypatch.setattr(kernels, kind, lambda *a, **k: calls.append(1) or kernel(*a, **k))
+    return calls
+
+
+@pytest.mark.parametrize("mask", MASK_NAMES)
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("kind", OURS)
+def test_outputs_are_keras(kind, settings, mask, monkeypatch):
+    ours, theirs = pair(kind, fused=True, **SETTINGS[settings])
+    calls, mask = count_kernel_calls(monkeypatch, kind), MASKS[mask]
+    x = inputs()
+    assert_same(arrays(ours(x, mask=mask)), arrays(theirs(x, mask=mask)))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("mask", ["right_padded", "scattered"])
+@pytest.mark.parametrize("settings", ["plain", "backwards_both", "zeros_last"])
+@pytest.mark.parametrize("kind", OURS)
+def test_outputs_from_an_initial_state_are_keras(kind, settings, mask):
+    # Keras' backends disagree about a masked step before the first valid one.
+    ours, theirs = pair(kind, fused=True, **SETTINGS[settings])
+    options = {"mask": MASKS[mask], "initial_state": states(kind)}
+    assert_same(arrays(ours(inputs(), **options)), arrays(theirs(inputs(), **options)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "mask", "with_state"),
+    [
+        ("both", "dense", False),
+        ("both", "right_padded", True),
+        ("backwards_both", "right_padded", False),
+        ("zeros", "scattered", False),
+    ],
+)
+@pytest.mark.parametrize("kind", OURS)
+def test_gradients_are_keras(kind, settings, mask, with_state):
+    ours, theirs = pair(kind, fused=True, **SETTINGS[settings])
+    state = states(kind) if with_state else None
+    got, expected = (
+        layer_gradients(layer, inputs(), MASKS[mask], state) for layer in (ours, theirs)
+    )
+    assert_same(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["dense", "right_padded"])
+@pytest.mark.parametrize("kind", OURS)
+def test_stateful(kind, mask):
+    settings = {"stateful": True, "return_sequences": True}
+    ours, theirs = pair(kind, fused=True, **settings)
+    mask = MASKS[mask]
+    for seed in range(3):
+        x = inputs(seed)
+        assert_same(arrays(ours(x, mask=mask)), arrays(theirs(x, mask=mask)))
+        assert_same(
+            arrays([v.value for v in ours.states]), arrays([v.value for v in theirs.states])
+        )
+    assert np.abs(arrays([ours.states[0].value])[0]).max() > 0.01
+    ours.reset_state()
+    np.testing.assert_array_equal(arrays([ours.states[0].value])[0], 0)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_dropout_draws_keras_masks(kind):
+    ours, theirs = pair(kind, fused=True, dropout=0.5, return_sequences=True)
+    x = inputs()
+    trained = arrays(ours(x, training=True))
+    assert_same(trained, arrays(theirs(x, training=True)))
+    assert_same(arrays(ours(x)), arrays(theirs(x)))
+    assert np.abs(trained[0] - arrays(ours(x))[0]).max() > 0.05
+
+
+# Half precision: Keras rounds at each of the 7 steps in the compute dtype, our kernels at some or
+# at the end. States are below 4: half a unit in the last place is 2**-10 in float16 and 2**-7 in
+# bfloat16; four roundings on either side bound the difference (see test_kernels).
+HALF = {"mixed_float16": 2.0**-7, "mixed_bfloat16": 2.0**-4, "float16": 2.0**-7}
+HALF["bfloat16"] = HALF["mixed_bfloat16"]
+
+
+@pytest.mark.parametrize("policy", HALF)
+@pytest.mark.parametrize("mask", ["dense", "right_padded"])
+@pytest.mark.parametrize("kind", OURS)
+def test_half_precision_policies(kind, mask, policy):
+    # Keras' default initializer, an orthogonal matrix, does not exist in half precision.
+    settings = {"recurrent_initializer": "glorot_uniform", **SETTINGS["both"]}
+    ours, theirs = pair(kind, fused=True, dtype=policy, **settings)
+    mask = MASKS[mask]
+    result = ours(inputs(), mask=mask)
+    for r in result:
+        assert keras.backend.standardize_dtype(r.dtype) == ours.compute_dtype
+    assert_same(arrays(result), arrays(theirs(inputs(), mask=mask)), atol=HALF[policy])
+
+
+@pytest.mark.parametrize("settings", REFUSED)
+@pytest.mark.parametrize("kind", OURS)
+def test_unsupported_settings_fall_back_or_raise(kind, settings, monkeypatch):
+    settings = REFUSED[settings]
+    calls = count_kernel_calls(monkeypatch, kind)
+    ours, theirs = pair(kind, **settings)
+    x, mask = inputs(), MASKS["right_padded"]
+    for training in (False, True):
+        assert_same(
+            arrays(ours(x, mask=mask, training=training)),
+            arrays(theirs(x, mask=mask, training=training)),
+        )
+    assert calls == []
+    with pytest.raises(ValueError, match="`fused=True`, but the fused kernel"):
+        OURS[kind](4, fused=True, **settings)
+
+
+def test_reset_before_falls_back_or_raises(monkeypatch):
+    calls = count_kernel_calls(monkeypatch, "gru")
+    ours, theirs = pair("gru", reset_after=False)
+    assert_same(arrays(ours(inputs())), arrays(theirs(inputs())))
+    assert calls == []
+    with pytest.raises(ValueError, match="reset_after"):
+        GRU(4, reset_after=False, fused=True)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_fused_false_is_keras_loop(kind, monkeypatch):
+    calls = count_kernel_calls(monkeypatch, kind)
+    ours, theirs = pair(kind, fused=False, return_sequences=True)
+    assert_same(arrays(ours(inputs())), arrays(theirs(inputs())), atol=0)
+    assert calls == []
+
+
+@pytest.mark.parametrize("fused", ["auto", True])
+def test_an_error_of_the_kernel_is_not_hidden(fused, monkeypatch):
+    def broken(*arguments, **options):
+        raise NotImplementedError("the kernel is broken")
+
+    ours, _ = pair("lstm", fused=fused)
+    monkeypatch.setattr(kernels, "lstm", broken)
+    with pytest.raises(NotImplementedError, match="the kernel is broken"):
+        ours(inputs())
+
+
+def test_a_wrong_fused_raises():
+    with pytest.raises(ValueError, match=r"`fused=1.5`"):
+        LSTM(4, fused=1.5)
+
+
+@pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("kind", OURS)
+def test_bidirectional_takes_our_layers(kind, sequences, merge_mode, monkeypatch):
+    calls = count_kernel_calls(monkeypatch, kind)
+    settings = {"return_sequences": sequences, "return_state": merge_mode == "concat"}
+    both = [
+        keras.layers.Bidirectional(layer, merge_mode=merge_mode)
+        for layer in pair(kind, fused=True, **settings)
+    ]
+    for layer in both:
+        layer.build((BATCH, STEPS, FEATURES))
+    assert type(both[0].backward_layer) is OURS[kind]
+    assert both[0].backward_layer.fused is True
+    rng = np.random.default_rng(5)
+    for a, b in zip(both[0].weights, both[1].weights, strict=True):
+        weight = rng.normal(size=a.shape)
+        a.assign(weight)
+        b.assign(weight)
+    for name in MASK_NAMES:
+        x, mask = inputs(), MASKS[name]
+        assert_same(arrays(both[0](x, mask=mask)), arrays(both[1](x, mask=mask)))
+    assert len(calls) == 2 * len(MASK_NAMES)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_config_and_weights_are_keras_and_fused(kind):
+    ours, theirs = pair(kind, **SETTINGS["both"], dropout=0.25)
+    config, expected = ours.get_config(), theirs.get_config()
+    assert config.pop("fused") == "auto"
+    for c in (config, expected):
+        c.pop("name")
+    assert config == expected
+    assert [w.path.split("/")[1:] for w in ours.weights] == [
+        w.path.split("/")[1:] for w in theirs.weights
+    ]
+    again = OURS[kind].from_config(OURS[kind](4, fused=True).get_config())
+    assert again.fused is True
+    assert keras.saving.get_registered_name(OURS[kind]) == f"keras_qa>{OURS[kind].__name__}"
+
+
+def small_model(layer_class, **options):
+    ids = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(20, 6, mask_zero=True)(ids)
+    x = keras.layers.Bidirectional(layer_class(4, **options))(x)
+    return keras.Model(ids, keras.layers.Dense(3, activation="softmax")(x))
+
+
+def small_data():
+    rng = np.random.default_rng(0)
+    ids = rng.integers(1, 20, (32, 9)).astype("int32")
+    ids[np.arange(9) >= rng.integers(0, 10, 32)[:, None]] = 0
+    return ids, rng.integers(0, 3, 32).astype("int32")
+
+
+# Keras 3.15 converts variables to NumPy in a way that NumPy 2.4 warns about.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("kind", OURS)
+def test_weights_load_both_ways_and_a_model_saves(kind, tmp_path):
+    keras.utils.set_random_seed(1)
+    ours, theirs = small_model(OURS[kind]), small_model(KERAS[kind])
+    ids, _ = small_data()
+    theirs.save_weights(tmp_path / "keras.weights.h5")
+    ours.load_weights(tmp_path / "keras.weights.h5")
+    expected = theirs.predict(ids, verbose=0)
+    np.testing.assert_allclose(ours.predict(ids, verbose=0), expected, atol=1e-5)
+    other = small_model(KERAS[kind])
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    other.load_weights(tmp_path / "ours.weights.h5")
+    np.testing.assert_allclose(other.predict(ids, verbose=0), expected, atol=1e-5)
+    ours.save(tmp_path / "ours.keras")
+    loaded = keras.saving.load_model(tmp_path / "ours.keras")
+    assert type(loaded.layers[-2].forward_layer) is OURS[kind]
+    np.testing.assert_allclose(loaded.predict(ids, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "jit_compile"), TRAINED)
+def test_the_loss_curve_is_that_of_keras_loop(kind, jit_compile, monkeypatch):
+    calls = count_kernel_calls(monkeypatch, kind)
+    ids, labels = small_data()
+    curves = []
+    for fused in (True, False):
+        keras.utils.set_random_seed(4)
+        model = small_model(OURS[kind], fused=fused)
+        model.compile(
+            keras.optimizers.Adam(0.02),
+            "sparse_categorical_crossentropy",
+            jit_compile=jit_compile,
+        )
+        history = model.fit(ids, labels, epochs=4, batch_size=16, shuffle=False, verbose=0)
+        curves.append(history.history["loss"])
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+    assert curves[0][-1] < curves[0][0] - 0.01
+    assert len(calls) >= 2
