@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import decoding, metrics, models, saving
+from keras_qa import batching, decoding, inputs, metrics, models, saving
 from keras_qa.example import Answer, Example, to_examples
-from keras_qa.inputs import model_inputs
 from keras_qa.models import QAModel
+from keras_qa.models.splitting import SplitModel
 from keras_qa.text import Vectorizer
 
 FACTORIES = {"answer_classifier": models.answer_classifier}
@@ -149,13 +149,31 @@ class QuestionAnswerer:
             ValueError: If there are not as many texts as questions, or there
                 has been no `fit`.
         """
-        if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-            raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k!r}.")
+        _check_top_k(top_k)
         many = not isinstance(question, str)
         examples = _asked(text, question) if many else [Example(text, question)]  # type: ignore
         ranked = self._answers(examples, top_k or 1, batch_size, verbose)
         results = ranked if top_k is not None else [answers[0] for answers in ranked]
         return results if many else results[0]
+
+    def read(self, text: str | Sequence[str]) -> Passage:
+        """Reads a text once, to ask many questions about it.
+
+        What the model computes from the text alone is kept, and a question
+        costs only what depends on it.
+
+        Args:
+            text: The text: a string, or a list of its sentences.
+
+        Returns:
+            A `Passage`. It answers with the weights that the model has now.
+
+        Raises:
+            TypeError: If the text is no string.
+            ValueError: If there has been no `fit`.
+        """
+        self._check_fitted()
+        return Passage(self, Example(text, ""))  # type: ignore[arg-type]
 
     def evaluate(
         self,
@@ -262,7 +280,7 @@ class QuestionAnswerer:
             else:
                 model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
         if model.vectorizer is None:
-            tables = (item.vocabulary_size for item in model_inputs(model))
+            tables = (item.vocabulary_size for item in inputs.model_inputs(model))
             sizes = [size for size in (*tables, self.vocabulary_size) if size is not None]
             classes = model.outputs[0].shape[-1]
             answers = min(self.answer_vocabulary_size or classes, classes)
@@ -286,6 +304,11 @@ class QuestionAnswerer:
             verbose = int(len(examples) >= LONG_WORK)
         feed = self.vectorizer_(examples)
         probabilities = self.model_.predict(feed, batch_size=batch_size, verbose=verbose)
+        return self._decoded(probabilities, examples, count)
+
+    def _decoded(
+        self, probabilities: np.ndarray, examples: list[Example], count: int
+    ) -> list[list[Answer]]:
         words = self.vectorizer_.answers
         # Label 0 stands for answers nobody named. What is left adds up to one again. A model
         # given by the user may have more classes than there are answers.
@@ -296,6 +319,63 @@ class QuestionAnswerer:
             [_located(words[place + 1], float(known[row, place]), item) for place in places]
             for row, (places, item) in enumerate(zip(best, examples, strict=True))
         ]
+
+
+class Passage:
+    """A text that was read, and can be asked. Made by `QuestionAnswerer.read`.
+
+    Example:
+
+    >>> import keras_qa
+    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+    >>> passage = qa.read("Mary moved to the garden.")
+    >>> passage.ask("Where is Mary?") == qa.answer("Mary moved to the garden.", "Where is Mary?")
+    True
+    """
+
+    def __init__(self, answerer: QuestionAnswerer, example: Example) -> None:
+        self.text = example.plain_text
+        self._answerer = answerer
+        self._example = example
+        self._parts: SplitModel | None = None
+        try:
+            self._parts = answerer.model_.split("text")
+        except NotImplementedError:
+            # Nothing can be kept: a question then costs as much as in `answer`.
+            return
+        feed = inputs.to_arrays(answerer.vectorizer_([example]), answerer.model_)
+        self._vectors = self._parts.encode(batching.fitted(feed["text"]))
+
+    def ask(self, question: str | Sequence[str], top_k: int | None = None) -> Any:
+        """Answers one question about the text, or many at once.
+
+        Args:
+            question: The question, or a list of questions.
+            top_k: Number of answers a question, best first. `None` for the
+                best one alone.
+
+        Returns:
+            As `QuestionAnswerer.answer` gives.
+
+        Raises:
+            TypeError: If a question is no string.
+            ValueError: If `top_k` is not positive.
+        """
+        _check_top_k(top_k)
+        if self._parts is None:
+            return self._answerer.answer(self.text, question, top_k)
+        many = not isinstance(question, str)
+        examples = _asked(self.text, question if many else [question])  # type: ignore[list-item]
+        if not examples:
+            return []
+        ids = self._answerer.vectorizer_.ids([item.question for item in examples])
+        rows = batching.filled(batching.fitted(ids))
+        vectors = [np.repeat(vector, len(rows), axis=0) for vector in self._vectors]
+        probabilities = self._parts.finish(vectors, [rows])[: len(examples)]
+        ranked = self._answerer._decoded(probabilities, examples, top_k or 1)
+        results = ranked if top_k is not None else [answers[0] for answers in ranked]
+        return results if many else results[0]
 
 
 def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
@@ -333,6 +413,11 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     answerer.model_ = model
     answerer.vectorizer_ = model.vectorizer
     return answerer
+
+
+def _check_top_k(top_k: int | None) -> None:
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k!r}.")
 
 
 def _defaults() -> dict[str, Any]:

@@ -43,7 +43,7 @@ def lengths(ids: np.ndarray) -> np.ndarray:
     >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
     [3, 1]
     """
-    present: np.ndarray = np.any(ids.reshape(*ids.shape[:2], -1), axis=-1)
+    present = np.any(ids != 0, axis=tuple(range(2, ids.ndim)))
     trailing = np.argmax(present[:, ::-1], axis=1)
     return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
 
@@ -61,6 +61,20 @@ def rounded(width: int) -> int:
     """
     step = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
     return -(-width // step) * step
+
+
+def fitted(ids: np.ndarray) -> np.ndarray:
+    """Cuts ids to their longest row, and fills them up to a width of the ladder."""
+    width = int(lengths(ids).max())
+    more = [(0, 0), (0, rounded(width) - width), *[(0, 0)] * (ids.ndim - 2)]
+    return np.pad(ids[:, :width], more)
+
+
+def filled(array: np.ndarray) -> np.ndarray:
+    """Fills up rows to a power of two, so that few batch sizes are compiled."""
+    rows = len(array)
+    more = 2 ** (rows - 1).bit_length() - rows
+    return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if more else array
 
 
 def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:

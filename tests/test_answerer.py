@@ -90,6 +90,58 @@ def test_any_text_and_question_gives_a_finite_answer(fitted, text, question) -> 
         assert text[answer.start : answer.end] == answer.text
 
 
+@pytest.mark.parametrize("text", ["the box is red.", "", ["the box", "is red."]])
+def test_passage_answers_as_answer_does(fitted: QuestionAnswerer, text) -> None:
+    questions = [item.question for item in EXAMPLES] + ["", "What?"]
+    passage = fitted.read(text)
+    plain = text if isinstance(text, str) else "\n".join(text)
+    expected = fitted.answer(plain, questions, top_k=2)
+    for asked, answered in zip(passage.ask(questions, top_k=2), expected, strict=True):
+        for one, other in zip(asked, answered, strict=True):
+            assert (one.text, one.start, one.end) == (other.text, other.start, other.end)
+            assert one.score == pytest.approx(other.score, abs=1e-5)
+    assert [answer.text for answer in passage.ask(questions)] == [row[0].text for row in expected]
+    assert passage.ask(questions[0]).text == expected[0][0].text
+    assert passage.ask([]) == []
+
+
+def test_passage_names_bad_questions(fitted: QuestionAnswerer) -> None:
+    passage = fitted.read(EXAMPLES[0].text)
+    with pytest.raises(ValueError, match="`top_k` must be a positive integer"):
+        passage.ask("What?", top_k=0)
+    with pytest.raises(TypeError, match="`question` must be a string"):
+        passage.ask(None)
+
+
+def test_passage_keeps_the_weights_it_was_read_with() -> None:
+    answerer = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    passage = answerer.read(EXAMPLES[0].text)
+    before = passage.ask(EXAMPLES[0].question, top_k=3)
+    answerer.model_.fit(
+        answerer.vectorizer_(EXAMPLES), answerer.vectorizer_.labels(EXAMPLES), verbose=0
+    )
+    again = answerer.read(EXAMPLES[0].text).ask(EXAMPLES[0].question, top_k=3)
+    assert passage.ask(EXAMPLES[0].question, top_k=3) == before
+    assert again != before
+    expected = answerer.answer(EXAMPLES[0].text, EXAMPLES[0].question, top_k=3)
+    assert [answer.score for answer in again] == pytest.approx(
+        [answer.score for answer in expected], abs=1e-5
+    )
+
+
+def test_passage_of_a_model_that_cannot_be_cut_answers_too() -> None:
+    text, question = (keras.Input((None,), dtype="int32", name=n) for n in ("text", "question"))
+    encoder = keras_qa.layers.SequenceEncoder(40, 4, 4)
+    vectors = keras.layers.Concatenate()([encoder(text), encoder(question)])
+    model = keras_qa.models.QAModel([text, question], keras_qa.layers.answer_head(4)(vectors))
+    model.compile("rmsprop", "sparse_categorical_crossentropy")
+    answerer = QuestionAnswerer(model, seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    passage = answerer.read(EXAMPLES[0].text)
+    questions = [item.question for item in EXAMPLES]
+    assert passage.ask(questions) == answerer.answer(EXAMPLES[0].text, questions)
+    assert passage.ask(questions[0]).text in COLOURS
+
+
 def test_mappings_are_examples(fitted: QuestionAnswerer) -> None:
     rows = [
         {"text": item.text, "question": item.question, "answers": item.answers} for item in EXAMPLES
@@ -154,6 +206,7 @@ def test_repr_shows_what_was_set() -> None:
     [
         (lambda qa: qa.answer("a", "b", top_k=0), "`top_k` must be a positive integer.*top_k=0"),
         (lambda qa: qa.answer("a", None), "`question` must be a string or a list of strings"),
+        (lambda qa: qa.read(None), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, "b"), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, ["b"]), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(["a"], ["b", "c"]), "`text` holds 1 texts, but `question` holds 2"),

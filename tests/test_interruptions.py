@@ -152,9 +152,20 @@ def test_epochs_before_the_exception_count(model) -> None:
 def test_ctrl_c_at_any_moment(model, tmp_path) -> None:
     feed, labels = batch(512)
     for delay in (0.05, 0.1, 0.2, 0.3):
-        timer = threading.Timer(delay, _thread.interrupt_main)
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(feed, labels, epochs=10_000, batch_size=8, verbose=0)
-        timer.join()
+        stopped = threading.Event()
+
+        def press(delay=delay, stopped=stopped) -> None:
+            # Python drops an interrupt that comes inside of a finaliser: a user presses again.
+            while not stopped.wait(delay):
+                _thread.interrupt_main()
+                delay = 5.0
+
+        presser = threading.Thread(target=press)
+        presser.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(feed, labels, epochs=10_000, batch_size=8, verbose=0)
+        finally:
+            stopped.set()
+            presser.join()
     goes_on(model, tmp_path)

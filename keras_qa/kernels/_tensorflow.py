@@ -363,8 +363,7 @@ def compiled(model: keras.Model) -> Any:
     """
     # XLA compiles for each size; TensorFlow's own trace leaves the sizes open.
     signature = keras.tree.map_structure(
-        lambda tensor: tf.TensorSpec((None, *(None for _ in tensor.shape[1:])), tensor.dtype),
-        model.input,
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
     )
 
     @tf.function(input_signature=[signature], jit_compile=model.jit_compile)

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from keras_qa import kernels, saving
-from keras_qa.batching import BucketedBatches, lengths, plan, rounded
+from keras_qa.batching import BucketedBatches, filled, fitted, lengths, plan
 from keras_qa.inputs import is_frame, model_inputs, to_arrays
 from keras_qa.labels import to_labels, to_weights
+from keras_qa.models.splitting import SplitModel
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source
 from keras_qa.text import Vectorizer
 
@@ -57,6 +58,7 @@ class QAModel(keras.Model):
 
     vectorizer: Any = None
     _program: Any = None
+    _split: Any = None
 
     def fit(
         self,
@@ -227,6 +229,22 @@ class QAModel(keras.Model):
         with self._guard([]):
             return super().predict_on_batch(self._checked(x, None, None, labelled=False)[0])
 
+    def split(self, name: str) -> SplitModel:
+        """Cuts the model behind what depends on one input alone, to compute that once.
+
+        Args:
+            name: Name of the input.
+
+        Returns:
+            A `SplitModel` with the weights that the model has now.
+
+        Raises:
+            NotImplementedError: If a layer serves this input and another.
+        """
+        if self._split is None or self._split.name != name or self._split.is_outdated():
+            self._split = SplitModel(self, name)
+        return self._split
+
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
         super().save(filepath, overwrite=overwrite, **kwargs)
@@ -305,15 +323,10 @@ class QAModel(keras.Model):
     def _predict_few(self, inputs: list[np.ndarray]) -> Any:
         """Predicts one batch by a program of its own, at one of few shapes."""
         rows = len(inputs[0])
-        # Rows are filled up to a power of two, and columns to a step of the ladder of widths.
-        missing = 2 ** (rows - 1).bit_length() - rows
-        padded = []
-        for array, item in zip(inputs, model_inputs(self), strict=True):
-            if item.ignores_padding:
-                width = int(lengths(array).max())
-                more = rounded(width) - width
-                array = np.pad(array[:, :width], [(0, 0), (0, more), *[(0, 0)] * (array.ndim - 2)])
-            padded.append(np.pad(array, [(0, missing), *[(0, 0)] * (array.ndim - 1)]))
+        padded = [
+            filled(fitted(array) if item.ignores_padding else array)
+            for array, item in zip(inputs, model_inputs(self), strict=True)
+        ]
         if self._program is None:
             self._program = kernels.compiled(self)
         outputs = self._program(keras.tree.pack_sequence_as(self.input, padded))
@@ -321,7 +334,7 @@ class QAModel(keras.Model):
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
-            x, y, sample_weight = _split(batch, len(self.inputs))
+            x, y, sample_weight = _unpacked(batch, len(self.inputs))
             checked = self._checked(x, y, sample_weight, labelled)
             # tf.data tells lists, which it makes tensors of, from tuples, which it keeps.
             return tuple(
@@ -386,7 +399,7 @@ def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
     ]
 
 
-def _split(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
+def _unpacked(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
     """Tells inputs, labels and weights apart in a batch as its source yields it."""
     if not isinstance(batch, (list, tuple)):
         return batch, None, None

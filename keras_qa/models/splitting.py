@@ -5,53 +5,79 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_qa import kernels
 from keras_qa.inputs import tensor_configs
 
 
-def split(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model] | None:
-    """Cuts a functional model behind everything that depends on one input alone.
+class SplitModel:
+    """A copy of a model, cut behind everything that depends on one input alone.
 
-    Both parts share their layers and weights with the model.
+    The copy keeps the weights that the model had when it was made.
 
     Args:
         model: A functional `keras.Model`.
         name: Name of the input.
 
-    Returns:
-        A model from this input to a list of vectors, and a model from these
-        vectors and the other inputs, in their order, to the model's outputs.
-        `None` where a layer serves both parts, so that there is no cut.
+    Raises:
+        NotImplementedError: If there is no such cut, since a layer serves both
+            parts or another input is needed at once.
 
     Example:
 
+    >>> import numpy as np
     >>> from keras_qa.models import answer_classifier
-    >>> from keras_qa.models.splitting import split
-    >>> encoder, rest = split(answer_classifier(100, 100, 5), "text")
-    >>> [tensor.shape for tensor in rest.inputs]
-    [(None, 32), (None, None)]
+    >>> from keras_qa.models.splitting import SplitModel
+    >>> parts = SplitModel(answer_classifier(100, 100, 5), "text")
+    >>> vectors = parts.encode(np.array([[5, 6, 7]]))
+    >>> parts.finish(vectors, [np.array([[8, 9]])]).shape
+    (1, 5)
     """
+
+    def __init__(self, model: keras.Model, name: str) -> None:
+        self.model = model
+        self.name = name
+        # Cutting writes into the graph that is cut, so a copy is.
+        self.copy = type(model).from_config(model.get_config())
+        (own,) = (tensor for tensor in self.copy.inputs if tensor.name == name)
+        others = [tensor for tensor in self.copy.inputs if tensor.name != name]
+        cut = _cut(self.copy, name)
+        encoder = keras.Model([own], cut)
+        rest = keras.Model([*cut, *others], self.copy.output)
+        self._encode = kernels.compiled(encoder)
+        self._finish = kernels.compiled(rest)
+        self.copy.set_weights(model.get_weights())
+
+    def is_outdated(self) -> bool:
+        """Whether the model has other weights by now."""
+        weights = zip(self.copy.get_weights(), self.model.get_weights(), strict=True)
+        return not all(np.array_equal(one, other) for one, other in weights)
+
+    def encode(self, array: np.ndarray) -> list[np.ndarray]:
+        """What the model makes of its one input alone."""
+        return keras.tree.flatten(self._encode([array]))
+
+    def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
+        """What the model makes of that and of its other inputs."""
+        return self._finish([*vectors, *arrays])
+
+
+def _cut(model: keras.Model, name: str) -> list[Any]:
     sources: dict[str, set[str]] = {tensor.name: {tensor.name} for tensor in model.inputs}
     readers: dict[str, list[str]] = {}
     operations = {operation.name: operation for operation in model.operations}
     for config in model.get_config()["layers"]:
-        nodes = config["inbound_nodes"]
-        if len(nodes) > 1:
-            return None
-        for tensor in tensor_configs(nodes):
+        if len(config["inbound_nodes"]) > 1:
+            raise NotImplementedError(f"The layer `{config['name']}` serves more than one input.")
+        for tensor in tensor_configs(config["inbound_nodes"]):
             before = tensor["config"]["keras_history"][0]
             sources.setdefault(config["name"], set()).update(sources[before])
             readers.setdefault(before, []).append(config["name"])
     alone = {layer for layer, needed in sources.items() if needed == {name}}
-    cut = [
-        layer
-        for layer in alone
-        if layer != name and any(reader not in alone for reader in readers.get(layer, ()))
-    ]
-    tensors: list[Any] = [operations[layer].output for layer in sorted(cut)]
-    direct = any(reader not in alone for reader in readers.get(name, ()))
-    if not tensors or direct or not all(isinstance(t, keras.KerasTensor) for t in tensors):
-        return None
-    (own,) = (tensor for tensor in model.inputs if tensor.name == name)
-    others = [tensor for tensor in model.inputs if tensor.name != name]
-    return keras.Model([own], tensors), keras.Model([*tensors, *others], model.output)
+    cut = sorted(
+        layer for layer in alone if any(reader not in alone for reader in readers.get(layer, ()))
+    )
+    if not cut or name in cut:
+        raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
+    return [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]

@@ -92,11 +92,31 @@ class Vectorizer:
         Raises:
             ValueError: If there is no vocabulary yet.
         """
-        self._check_adapted()
         return {
-            "text": self._ids([item.plain_text for item in examples]),
-            "question": self._ids([item.question for item in examples]),
+            "text": self.ids([item.plain_text for item in examples]),
+            "question": self.ids([item.question for item in examples]),
         }
+
+    def ids(self, texts: Sequence[str]) -> np.ndarray:
+        """Turns strings into ids.
+
+        Args:
+            texts: Texts or questions.
+
+        Returns:
+            `(batch, words)` int32, padded with zeros on the right, at least
+            one column wide.
+
+        Raises:
+            ValueError: If there is no vocabulary yet.
+        """
+        self._check_adapted()
+        rows = self.tokenizer.encode_batch(texts)
+        lengths = np.fromiter(map(len, rows), "int64", len(rows))
+        ids = np.zeros((len(rows), max(lengths.max(initial=0), 1)), "int32")
+        present = np.arange(ids.shape[1]) < lengths[:, None]
+        ids[present] = np.fromiter((word for row in rows for word in row), "int32", lengths.sum())
+        return ids
 
     def labels(self, examples: Sequence[Example]) -> np.ndarray:
         """Turns the first answer of each example into its label.
@@ -128,14 +148,6 @@ class Vectorizer:
     def _check_adapted(self) -> None:
         if self.tokenizer is None:
             raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
-
-    def _ids(self, texts: list[str]) -> np.ndarray:
-        rows = self.tokenizer.encode_batch(texts)
-        lengths = np.fromiter(map(len, rows), "int64", len(rows))
-        ids = np.zeros((len(rows), max(lengths.max(initial=0), 1)), "int32")
-        present = np.arange(ids.shape[1]) < lengths[:, None]
-        ids[present] = np.fromiter((word for row in rows for word in row), "int32", lengths.sum())
-        return ids
 
 
 def _first_answer(examples: Sequence[Example]) -> list[str]:
