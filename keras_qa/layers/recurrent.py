@@ -151,7 +151,8 @@ class LSTM(_Fused, keras.layers.LSTM):
 
     >>> import numpy as np
     >>> layer = LSTM(4)
-    >>> layer(np.ones((2, 3, 5)), mask=np.array([[True, True, False], [True, True, True]])).shape
+    >>> mask = np.array([[True, True, False], [True, True, True]])
+    >>> tuple(layer(np.ones((2, 3, 5)), mask=mask).shape)
     (2, 4)
     """
 
@@ -204,7 +205,7 @@ class GRU(_Fused, keras.layers.GRU):
 
     >>> import numpy as np
     >>> layer = GRU(4, return_sequences=True)
-    >>> layer(np.ones((2, 3, 5))).shape
+    >>> tuple(layer(np.ones((2, 3, 5))).shape)
     (2, 3, 4)
     """
 
