@@ -1,10 +1,12 @@
 """Length buckets: every row once, few shapes, as narrow as they can be."""
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import keras_qa
 from keras_qa.batching import MOST_BUCKETS, BucketedBatches, lengths, plan, rounded
 
 
@@ -72,3 +74,81 @@ def test_batches_hold_every_row_with_its_label(seed) -> None:
     again = BucketedBatches([text], (labels,), buckets, 8, ["text"], seed)
     again.on_epoch_begin()
     np.testing.assert_array_equal(again.order, orders[0])
+
+
+def padded_batch(rows: int = 120, seed: int = 0):
+    """A feed whose rows are mostly padding, and its labels."""
+    rng = np.random.default_rng(seed)
+    feed = []
+    for width, vocabulary in ((60, 50), (16, 40)):
+        size = np.minimum(rng.geometric(6 / width, rows), width)
+        ids = rng.integers(1, vocabulary, (rows, width), dtype="int32")
+        feed.append(np.where(np.arange(width) < size[:, None], ids, 0).astype("int32"))
+    return feed, rng.integers(0, 7, rows, dtype="int32")
+
+
+def test_outputs_come_in_the_order_of_the_feed(model) -> None:
+    feed, labels = padded_batch()
+    plain = model.predict(feed, batch_size=8, verbose=0, length_buckets=False)
+    np.testing.assert_allclose(model.predict(feed, batch_size=8, verbose=0), plain, atol=1e-6)
+    np.testing.assert_allclose(model.predict(feed, batch_size=128, verbose=0), plain, atol=1e-6)
+    weights = np.linspace(0, 1, len(labels))
+    scores = [
+        model.evaluate(feed, labels, 8, 0, weights, length_buckets=buckets)
+        for buckets in (True, False)
+    ]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-5)
+
+
+def test_one_full_batch_trains_as_it_does_without_buckets(twins) -> None:
+    feed, labels = padded_batch(32)
+    for model, buckets in zip(twins, (True, False), strict=True):
+        model.fit(
+            feed,
+            labels,
+            epochs=3,
+            batch_size=32,
+            verbose=0,
+            sample_weight=np.linspace(0, 1, 32),
+            validation_data=(feed, labels),
+            length_buckets=buckets,
+        )
+    for one, other in zip(*(model.get_weights() for model in twins), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_order_of_training_follows_the_seed(twins) -> None:
+    feed, labels = padded_batch()
+    for model in twins:
+        np.random.seed(5)
+        model.fit(feed, labels, epochs=2, batch_size=8, verbose=0, class_weight={0: 2.0})
+    for one, other in zip(*(model.get_weights() for model in twins), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_layers_that_read_padding_are_fed_it() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    mean = keras.ops.mean(keras.layers.Embedding(50, 3)(ids), axis=1)
+    model = keras_qa.models.QAModel([ids], keras.layers.Dense(2)(mean))
+    (text, _), _ = padded_batch(100)
+    expected = model.predict(text, batch_size=8, verbose=0, length_buckets=False)
+    np.testing.assert_array_equal(model.predict(text, batch_size=8, verbose=0), expected)
+    few = model.predict_on_batch(text[:3])
+    np.testing.assert_allclose(model.predict(text[:3], verbose=0), few, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_few_rows_are_predicted_as_many_are(model, rows: int) -> None:
+    feed, _ = padded_batch()
+    part = [array[:rows] for array in feed]
+    expected = model.predict(feed, batch_size=8, verbose=0)[:rows]
+    np.testing.assert_allclose(model.predict(part, verbose=0), expected, atol=1e-6)
+
+
+def test_few_rows_see_the_weights_of_now(model) -> None:
+    feed, labels = padded_batch(8)
+    before = model.predict(feed, verbose=0)
+    model.fit(feed, labels, epochs=3, verbose=0)
+    after = model.predict(feed, verbose=0)
+    assert np.abs(after - before).max() > 1e-4
+    np.testing.assert_allclose(after, model.predict(feed, verbose=0, batch_size=3), atol=1e-6)

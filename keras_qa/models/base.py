@@ -13,7 +13,7 @@ import numpy as np
 from keras_qa import kernels, saving
 from keras_qa.batching import BucketedBatches, filled, fitted, lengths, plan
 from keras_qa.inputs import is_frame, model_inputs, to_arrays
-from keras_qa.labels import to_labels, to_weights
+from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.splitting import SplitModel
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source
 from keras_qa.text import Vectorizer
@@ -105,11 +105,16 @@ class QAModel(keras.Model):
                 rows = validation_batch_size or batch_size
                 val_x, val_y, val_weight = validation_data
                 batches = self._bucketed(val_x, val_y, val_weight, rows)[0]
-                validation_data = batches if is_source(batches) else validation_data
+                if isinstance(batches, BucketedBatches):
+                    validation_data = kernels.as_dataset(batches)
             if length_buckets and shuffle and steps_per_epoch is None:
                 x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)
+            if class_weight is not None:
+                # On a tf.data.Dataset Keras fails at a class that has no weight.
+                classes = range(model_outputs(self)[0].classes)
+                class_weight = {label: class_weight.get(label, 1.0) for label in classes}
             return super().fit(
-                x,
+                _as_dataset(x),
                 y,
                 batch_size=batch_size,
                 epochs=epochs,
@@ -151,7 +156,7 @@ class QAModel(keras.Model):
                 if length_buckets and steps is None:
                     x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size)
             return super().evaluate(
-                x,
+                _as_dataset(x),
                 y,
                 batch_size=batch_size,
                 verbose=verbose,
@@ -186,7 +191,7 @@ class QAModel(keras.Model):
             if length_buckets and steps is None:
                 x, _, _ = self._bucketed(x, None, None, batch_size)
             outputs = super().predict(
-                x,
+                _as_dataset(x),
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
@@ -362,6 +367,10 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _as_dataset(x: Any) -> Any:
+    return kernels.as_dataset(x) if isinstance(x, BucketedBatches) else x
 
 
 def _split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:

@@ -1,0 +1,1 @@
+"""Timings against plain Keras and native PyTorch. Run `python -m benchmarks`."""

@@ -1,0 +1,131 @@
+"""`python -m benchmarks`: cases × backends × devices, a process for each backend."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+BACKENDS = ("tensorflow", "torch", "jax")
+PACKAGES = ("keras-qa", "keras", "numpy", "tensorflow", "torch", "jax", "tokenizers")
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    if options.worker:
+        return _work(options)
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    if importlib.util.find_spec("torch") is None:
+        print("The rival needs PyTorch: pip install torch.", file=sys.stderr)
+        return 2
+    for backend in options.backends or installed:
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        # The accelerator is hidden from whoever would take it unasked.
+        if options.device == "cpu":
+            environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks", "--worker", *sys.argv[1:]], env=environment
+        )
+        if done.returncode != 0:
+            return done.returncode
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, help="default: all installed")
+    parser.add_argument("--cases", nargs="+", metavar="WORD", help="cases whose name holds a WORD")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--no-save", action="store_true", help="write nothing to results/")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _has_gpu(backend: str) -> bool:
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _work(options: argparse.Namespace) -> int:
+    import keras
+
+    backend = keras.config.backend()
+    if options.device == "gpu" and not _has_gpu(backend):
+        print(f"{backend}: there is no GPU here, so nothing was measured.")
+        return 0
+    from benchmarks.cases import CASES
+    from benchmarks.measure import alternate, peak_memory
+
+    results = {}
+    print(f"\n{backend} on {options.device}: median (least to most) of {options.rounds} rounds")
+    for name, make in CASES.items():
+        if options.cases and not any(word in name for word in options.cases):
+            continue
+        contenders, samples = make("cuda" if options.device == "gpu" else "cpu")
+        times = alternate(contenders, options.rounds)
+        results[name] = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
+        _show(name, samples, times)
+    if not options.no_save:
+        path = RESULTS / f"{backend}-{options.device}.json"
+        path.write_text(json.dumps({**_circumstances(options), "cases": results}, indent=1) + "\n")
+        print(f"Saved {path}.")
+    return 0
+
+
+def _show(name: str, samples: int, times: dict[str, dict[str, float]]) -> None:
+    base = list(times)[-1]
+    print(f"{name}")
+    for contender, values in times.items():
+        ratio = times[base]["median"] / values["median"]
+        spread = f"({1e3 * values['least']:.1f} to {1e3 * values['most']:.1f})"
+        print(
+            f"  {contender:20} {1e3 * values['median']:9.1f} ms {spread:20} "
+            f"{samples / values['median']:11,.0f} a second  {ratio:5.2f} × {base}"
+            f"  first call {values['first']:.1f} s"
+        )
+
+
+def _circumstances(options: argparse.Namespace) -> dict[str, object]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    processor = platform.processor() or platform.machine()
+    info = pathlib.Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
+        "device": options.device,
+        "machine": {"processor": processor, "cores": os.cpu_count(), "system": platform.system()},
+        "python": platform.python_version(),
+        "versions": versions,
+        "rounds": options.rounds,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

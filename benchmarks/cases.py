@@ -1,0 +1,133 @@
+"""The cases: each gives contenders, and how many samples a call of each works through."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+import keras_qa
+from benchmarks.measure import Contenders
+from benchmarks.rivals.native_torch import Rival
+from benchmarks.rivals.plain_keras import classic
+
+ROWS, VOCABULARY, ANSWERS, BATCH, EPOCHS = 1_000, 10_000, 500, 128, 3
+
+
+def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
+    """1,000 rows of 100 + 100 words; masked: log-normal lengths of 28 and 8 words on average."""
+    rng = np.random.default_rng(0)
+    if masked:
+        sizes = [
+            np.clip(rng.lognormal(np.log(28) - 0.3, 0.77, ROWS).astype(int), 1, 100),
+            np.clip(rng.poisson(8, ROWS), 1, 20),
+        ]
+        widths = (100, 20)
+    else:
+        sizes, widths = [np.full(ROWS, 100)] * 2, (100, 100)
+    feed = [
+        np.where(np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (ROWS, width)), 0)
+        for size, width in zip(sizes, widths, strict=True)
+    ]
+    return [array.astype("int32") for array in feed], rng.integers(0, ANSWERS, ROWS)
+
+
+def _trio(masked: bool, device: str):
+    feed, labels = data(masked)
+    ours = keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
+    return (
+        feed,
+        labels,
+        ours,
+        classic(VOCABULARY, ANSWERS, masked),
+        Rival(feed, labels, VOCABULARY, ANSWERS, BATCH, masked, device),
+    )
+
+
+def train(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
+    def make(device: str) -> tuple[Contenders, int]:
+        feed, labels, ours, plain, rival = _trio(masked, device)
+        options = {"epochs": EPOCHS, "batch_size": BATCH, "verbose": 0}
+        return {
+            "keras-qa": lambda: ours.fit(feed, labels, **options),
+            "plain Keras": lambda: plain.fit(feed, labels, **options),
+            "native PyTorch": lambda: rival.train(EPOCHS),
+        }, ROWS * EPOCHS
+
+    return make
+
+
+def predict(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
+    def make(device: str) -> tuple[Contenders, int]:
+        feed, _, ours, plain, rival = _trio(masked, device)
+        options = {"batch_size": BATCH, "verbose": 0}
+        return {
+            "keras-qa": lambda: ours.predict(feed, **options),
+            "plain Keras": lambda: plain.predict(feed, **options),
+            "native PyTorch": rival.predict,
+        }, ROWS
+
+    return make
+
+
+def one_question(device: str) -> tuple[Contenders, int]:
+    """100 questions one by one, arrays to scores, 100 + 100 words each."""
+    feed, _, ours, plain, rival = _trio(False, device)
+    singles = [[array[row : row + 1] for array in feed] for row in range(100)]
+
+    def each(ask):
+        return lambda: [ask(single) for single in singles]
+
+    return {
+        "keras-qa": each(lambda single: ours.predict(single, verbose=0)),
+        "plain Keras": each(lambda single: plain.predict(single, verbose=0)),
+        "native PyTorch": each(rival.ask),
+    }, 100
+
+
+def passage(device: str) -> tuple[Contenders, int]:
+    """100 questions on one text of 400 words: `read` once and `ask`, against `answer`."""
+    stories = keras_qa.datasets.babi.simulate(task=1, examples=200, seed=0)
+    answerer = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+    words = " ".join(story.plain_text for story in stories).split()[:400]
+    text, questions = " ".join(words), [story.question for story in stories[:100]]
+
+    def ask():
+        read = answerer.read(text)
+        return [read.ask(question) for question in questions]
+
+    return {
+        "read and ask": ask,
+        "answer": lambda: [answerer.answer(text, question) for question in questions],
+    }, 100
+
+
+def strings(device: str) -> tuple[Contenders, int]:
+    """Strings to arrays, counted in words, in one process on one core."""
+    stories = keras_qa.datasets.babi.simulate(task=3, examples=1_000, seed=0)
+    vectorizer = keras_qa.text.Vectorizer().adapt(stories)
+    words = sum(len(f"{story.plain_text} {story.question}".split()) for story in stories)
+    return {"Vectorizer": lambda: vectorizer(stories)}, words
+
+
+def importing(device: str) -> tuple[Contenders, int]:
+    """`import keras_qa` on top of `import keras`, in new processes."""
+
+    def run(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+    return {"keras and keras_qa": run("import keras, keras_qa"), "keras": run("import keras")}, 1
+
+
+CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {
+    "train, dense": train(False),
+    "train, masked": train(True),
+    "predict, dense": predict(False),
+    "predict, masked": predict(True),
+    "one question": one_question,
+    "passage": passage,
+    "strings": strings,
+    "import": importing,
+}

@@ -1,0 +1,1 @@
+"""What the package is timed against: the same model, written as its users would elsewhere."""
