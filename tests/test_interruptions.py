@@ -149,6 +149,8 @@ def test_epochs_before_the_exception_count(model) -> None:
     assert same_weights(model, seen[1])
 
 
+# An interrupt inside of a finaliser is reported, and dropped, by Python itself.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_at_any_moment(model, tmp_path) -> None:
     feed, labels = batch(512)
     for delay in (0.05, 0.1, 0.2, 0.3):

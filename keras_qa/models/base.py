@@ -183,12 +183,16 @@ class QAModel(keras.Model):
         callbacks or `verbose` asks for one.
         """
         sources: list[Source] = []
-        with self._guard(sources, may_end=steps is None) as hooks:
-            x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
-            few = not is_source(x) and len(keras.tree.flatten(x)[0]) <= (batch_size or 32)
+        if not is_source(x):
+            x = self._checked(x, None, None, labelled=False)[0]
+            inputs = keras.tree.flatten(x)
+            few = len(inputs[0]) <= (batch_size or 32)
             if few and callbacks is None and steps is None and verbose in (0, "auto"):
-                return self._predict_few(keras.tree.flatten(x))
-            if length_buckets and steps is None:
+                return self._predict_few(inputs)
+        with self._guard(sources, may_end=steps is None) as hooks:
+            if is_source(x):
+                x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
+            elif length_buckets and steps is None:
                 x, _, _ = self._bucketed(x, None, None, batch_size)
             outputs = super().predict(
                 _as_dataset(x),
