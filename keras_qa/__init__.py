@@ -24,8 +24,10 @@ if _backend.problem() is None:
 elif _backend.undecided():
     # `keras-qa` imports this package before it can choose the one backend that is there.
     def __getattr__(name: str) -> None:
-        if name in __all__:
-            raise ImportError(_backend.problem())
+        problem = _backend.problem()
+        if name in __all__ and problem is not None:
+            raise ImportError(problem)
+        # Python then looks for a module of that name.
         raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
 else:
     raise ImportError(_backend.problem())

@@ -84,12 +84,15 @@ def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
     others = tuple(name for name in BACKENDS if name != keras.config.backend())
     code = (
         "from keras_qa.cli import main\n"
-        f"main(['train', '--data=simulated', '--examples=5', '--epochs=1', "
+        f"done = main(['train', '--data=simulated', '--examples=5', '--epochs=1', "
         f"'--out={tmp_path / 'qa.keras'}'])\n"
-        "import keras; print('backend', keras.config.backend())"
+        "import keras; print('backend', keras.config.backend(), done)"
     )
     done = python(code, hidden=others, KERAS_HOME=str(tmp_path))
-    assert done.stdout.strip().splitlines()[-1] == f"backend {keras.config.backend()}", done.stderr
+    assert done.stdout.strip().splitlines()[-1] == f"backend {keras.config.backend()} 0", (
+        done.stderr
+    )
+    assert (tmp_path / "qa.keras").is_file()
 
 
 def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
