@@ -153,8 +153,7 @@ class QuestionAnswerer:
         many = not isinstance(question, str)
         examples = _asked(text, question) if many else [Example(text, question)]  # type: ignore
         ranked = self._answers(examples, top_k or 1, batch_size, verbose)
-        results = ranked if top_k is not None else [answers[0] for answers in ranked]
-        return results if many else results[0]
+        return _shaped(ranked, top_k, many)
 
     def read(self, text: str | Sequence[str]) -> Passage:
         """Reads a text once, to ask many questions about it.
@@ -337,7 +336,6 @@ class Passage:
     def __init__(self, answerer: QuestionAnswerer, example: Example) -> None:
         self.text = example.plain_text
         self._answerer = answerer
-        self._example = example
         self._parts: SplitModel | None = None
         try:
             self._parts = answerer.model_.split("text")
@@ -374,8 +372,7 @@ class Passage:
         vectors = [np.repeat(vector, len(rows), axis=0) for vector in self._vectors]
         probabilities = self._parts.finish(vectors, [rows])[: len(examples)]
         ranked = self._answerer._decoded(probabilities, examples, top_k or 1)
-        results = ranked if top_k is not None else [answers[0] for answers in ranked]
-        return results if many else results[0]
+        return _shaped(ranked, top_k, many)
 
 
 def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
@@ -413,6 +410,12 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     answerer.model_ = model
     answerer.vectorizer_ = model.vectorizer
     return answerer
+
+
+def _shaped(ranked: list[list[Answer]], top_k: int | None, many: bool) -> Any:
+    """One answer a question without `top_k`, and no list around what one question got."""
+    results = ranked if top_k is not None else [answers[0] for answers in ranked]
+    return results if many else results[0]
 
 
 def _check_top_k(top_k: int | None) -> None:
