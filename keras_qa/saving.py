@@ -56,7 +56,9 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     try:
         return keras.saving.load_model(path)
     except (TypeError, ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:300]
+        # Keras puts the cause last, behind the whole config.
+        cause = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
+        reason = cause.splitlines()[0][:300]
         raise ValueError(
             f"`{path}` cannot be loaded: {reason} "
             "If it holds layers of your own, import the module that registers them first."

@@ -94,22 +94,32 @@ class SequenceEncoder(keras.layers.Layer):
             name="embedding",
         )
         self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
-        recurrent = CELLS[cell](
-            self.units, return_sequences=pooling != "last", dtype=policy, name="recurrent"
+        # Not `keras.layers.Bidirectional`: it copies a layer by its config and drops the original,
+        # and while a file is loaded Keras takes objects whose id is used again for the same one.
+        options = {"return_sequences": pooling != "last", "dtype": policy}
+        self.recurrent = CELLS[cell](self.units, name="recurrent", **options)
+        self.backward = (
+            CELLS[cell](self.units, go_backwards=True, name="backward", **options)
+            if bidirectional
+            else None
         )
-        if bidirectional:
-            recurrent = keras.layers.Bidirectional(recurrent, dtype=policy, name="recurrent")
-        self.recurrent = recurrent
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.embedding.build(input_shape)
         self.recurrent.build((*input_shape, self.embedding_dim))
+        if self.backward is not None:
+            self.backward.build((*input_shape, self.embedding_dim))
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         mask = self.embedding.compute_mask(inputs)
         words = self.word_dropout(self.embedding(inputs), training=training)
         states = self.recurrent(words, mask=mask, training=training)
+        if self.backward is not None:
+            # Sequences come in the order in which they were read.
+            others = self.backward(words, mask=mask, training=training)
+            others = ops.flip(others, axis=1) if self.pooling != "last" else others
+            states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":
             # The last state of an empty row is the initial state: zeros.
             return states
