@@ -65,15 +65,18 @@ def rounded(width: int) -> int:
 
 def fitted(ids: np.ndarray) -> np.ndarray:
     """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    width = int(lengths(ids).max())
-    more = [(0, 0), (0, rounded(width) - width), *[(0, 0)] * (ids.ndim - 2)]
-    return np.pad(ids[:, :width], more)
+    width = rounded(int(lengths(ids).max()))
+    more = max(width - ids.shape[1], 0)
+    ids = ids[:, :width]
+    return np.pad(ids, [(0, 0), (0, more), *[(0, 0)] * (ids.ndim - 2)]) if more else ids
 
 
-def filled(array: np.ndarray) -> np.ndarray:
-    """Fills up rows to a power of two, so that few batch sizes are compiled."""
+def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
+    """Fills up rows to a power of two, or to `most` rows, so that few batch sizes are compiled."""
     rows = len(array)
     more = 2 ** (rows - 1).bit_length() - rows
+    if most is not None:
+        more = min(more, most - rows)
     return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if more else array
 
 

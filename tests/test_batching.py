@@ -152,3 +152,41 @@ def test_few_rows_see_the_weights_of_now(model) -> None:
     after = model.predict(feed, verbose=0)
     assert np.abs(after - before).max() > 1e-4
     np.testing.assert_allclose(after, model.predict(feed, verbose=0, batch_size=3), atol=1e-6)
+
+
+def test_often_asked_shapes_see_the_weights_and_the_ids_of_now(model) -> None:
+    feed, labels = padded_batch(3)
+    gaps = [array.copy() for array in feed]
+    for array in gaps:
+        array[:, 0] = 0
+    for _ in range(6):
+        for ids in (feed, gaps):
+            expected = model.predict_on_batch(ids)
+            np.testing.assert_allclose(model.predict(ids, verbose=0), expected, atol=1e-6)
+        model.fit(feed, labels, verbose=0)
+    assert np.abs(model.predict(feed, verbose=0) - model.predict(gaps, verbose=0)).max() > 1e-4
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class AsksForValues(keras.layers.Layer):
+    """Doubles what is positive on the whole: a compiled program cannot know."""
+
+    def call(self, x):
+        return 2 * x if float(keras.ops.convert_to_numpy(keras.ops.sum(x))) > 0 else x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def test_a_layer_that_asks_for_values_is_called_each_time() -> None:
+    numbers = keras.Input((2,), name="numbers")
+    model = keras_qa.models.QAModel([numbers], AsksForValues()(numbers))
+    model.compile("sgd", "mse", run_eagerly=keras.config.backend() != "torch")
+    for _ in range(6):
+        for sign in (1.0, -1.0):
+            rows = np.full((3, 2), sign, "float32")
+            expected = rows * (2 if sign > 0 else 1)
+            np.testing.assert_array_equal(model.predict(rows, verbose=0), expected)

@@ -70,7 +70,8 @@ def gradients(fn, arrays, mode="eager"):
             watched = [tensors[i] for i in floating]
             tape.watch(watched)
             value = fn(*tensors)
-        return tape.gradient(value, watched)
+        # The gradient of a gather is sparse.
+        return [tf.convert_to_tensor(g) for g in tape.gradient(value, watched)]
 
     return run(gradient, arrays, mode)
 
@@ -142,6 +143,44 @@ def test_values_and_gradients_are_the_references(kind, options, mask):
     got = gradients(weighted(fused), arrays)
     expected = gradients(weighted(reference), arrays)
     for g, e in zip(got, expected, strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(("kind", "options"), CALLS)
+def test_inference_is_the_reference_and_has_its_gradients(kind, options, mask):
+    options, mask, arrays = OPTIONS[kind][options], MASKS[mask], case(kind)
+    fused = call(kernels, kind, mask, training=False, **options)
+    reference = call(_reference, kind, mask, **options)
+    for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(("kind", "options"), CALLS)
+def test_ids_are_one_hot_steps(kind, options, mask):
+    options, mask, (x, *arrays) = OPTIONS[kind][options], MASKS[mask], case(kind)
+    ids = np.random.default_rng(3).integers(0, x.shape[-1], x.shape[:2]).astype("int32")
+    one_hot = np.eye(x.shape[-1], dtype="float32")[ids]
+    expected = run(call(_reference, kind, mask, **options), [one_hot, *arrays])
+
+    def look_up(module):
+        fused = call(module, kind, mask, training=False, **options)
+        return lambda *tensors: fused(ops.convert_to_tensor(ids), *tensors)
+
+    for got, value in zip(run(look_up(_reference), arrays), expected, strict=True):
+        np.testing.assert_allclose(got, value, atol=1e-5)
+    if not kernels.TAKES_IDS:
+        with pytest.raises(NotImplementedError, match="vectors, not ids"):
+            run(look_up(kernels), arrays)
+        return
+    for got, value in zip(run(look_up(kernels), arrays), expected, strict=True):
+        np.testing.assert_allclose(got, value, atol=1e-5)
+    got = gradients(weighted(look_up(kernels)), arrays)
+    for g, e in zip(got, gradients(weighted(look_up(_reference)), arrays), strict=True):
         np.testing.assert_allclose(g, e, atol=1e-4)
 
 

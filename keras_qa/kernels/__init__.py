@@ -8,15 +8,19 @@ masked step wherever it stands, so that a kernel is exact for any mask and never
 values (which a compiled program cannot).
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, return_state=False)` returns `(outputs, last_h, last_c)`, after Hochreiter
-& Schmidhuber (1997); the gates are Keras' `i, f, c, o`.
+return_sequences=False, return_state=False, training=True)` returns `(outputs, last_h, last_c)`,
+after Hochreiter & Schmidhuber (1997); the gates are Keras' `i, f, c, o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False)` returns `(outputs, last_h)`, after Cho et al. (2014) with the reset gate
-applied after the product (Keras' `reset_after=True`); the gates are Keras' `z, r, h`.
+return_sequences=False, training=True)` returns `(outputs, last_h)`, after Cho et al. (2014) with
+the reset gate applied after the product (Keras' `reset_after=True`); the gates are `z, r, h`.
 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
+- `x` (B, T) of integers stands for one-hot steps: a step's projection is a row of `kernel`. For
+  inference; where `TAKES_IDS` is false, it raises.
+- `training` False says that no gradient is expected: nothing is saved for one. It is right all the
+  same, but costs more.
 - `outputs` (B, T, U) in the order of computation, a masked step repeating the state before it
   (`initial_h` where nothing came before); None unless `return_sequences`.
 - `last_c` is None unless `return_state`: on torch it costs extra under a mask.
@@ -38,6 +42,7 @@ lstm = _kernels.lstm
 gru = _kernels.gru
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
+TAKES_IDS = _kernels.TAKES_IDS
 
 # What feeds, trains and asks models: see the docstrings in the backends' files.
 as_dataset = _kernels.as_dataset

@@ -27,12 +27,15 @@ from jax import lax
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = True
 
+# Whether the loops take ids.
+TAKES_IDS = True
+
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.
 _HALF = (jnp.float16, jnp.bfloat16)
 
 
 # Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
-@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "return_state"))
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "return_state", "training"))
 def lstm(
     x,
     mask,
@@ -45,18 +48,23 @@ def lstm(
     go_backwards=False,
     return_sequences=False,
     return_state=False,
+    training=True,
 ):
     """See `keras_qa.kernels.lstm`."""
-    dtype = x.dtype
+    dtype = recurrent_kernel.dtype
     if bias is None:
-        bias = jnp.zeros(kernel.shape[-1], kernel.dtype)
+        bias = jnp.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
     arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
-    outputs, h, c = _lstm(go_backwards, return_sequences, _time_major(mask), *arguments)
+    settings = (go_backwards, return_sequences, _time_major(mask))
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        (outputs, h, c), _ = _lstm_forward(*settings, *arguments, save=False)
+    else:
+        outputs, h, c = _lstm(*settings, *arguments)
     outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
 
-@partial(jax.jit, static_argnames=("go_backwards", "return_sequences"))
+@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "training"))
 def gru(
     x,
     mask,
@@ -67,13 +75,18 @@ def gru(
     *,
     go_backwards=False,
     return_sequences=False,
+    training=True,
 ):
     """See `keras_qa.kernels.gru`."""
-    dtype = x.dtype
+    dtype = recurrent_kernel.dtype
     if bias is None:
-        bias = jnp.zeros((2, kernel.shape[-1]), kernel.dtype)
+        bias = jnp.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
     arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
-    outputs, h = _gru(go_backwards, return_sequences, _time_major(mask), *arguments)
+    settings = (go_backwards, return_sequences, _time_major(mask))
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        (outputs, h), _ = _gru_forward(*settings, *arguments, save=False)
+    else:
+        outputs, h = _gru(*settings, *arguments)
     outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype)
 
@@ -97,6 +110,16 @@ def _halve(weight, gates):
     units = weight.shape[-1] // len(gates)
     scale = [0.5 if gate == "s" else 1.0 for gate in gates for _ in range(units)]
     return weight * jnp.array(scale, weight.dtype)
+
+
+def _steps(x, kernel, bias, gates):
+    """What the loop runs over, and what makes it the projection of a step."""
+    kernel, bias = _halve(kernel, gates), _halve(bias, gates)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        table = kernel + bias
+        # A gather inside the loop stays in the cache, and all its steps are not kept at once.
+        return x, lambda ids: table.at[ids].get(mode="clip")
+    return x @ kernel + bias, lambda projected: projected
 
 
 def _sigmoid(tanh_of_half):
@@ -127,16 +150,16 @@ def _lstm(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bi
 
 
 def _lstm_forward(
-    go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, save=True
+    go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, *, save=True
 ):
     x = jnp.swapaxes(x, 0, 1)
-    projected = x @ _halve(kernel, "ssts") + _halve(bias, "ssts")
+    steps, project = _steps(x, kernel, bias, "ssts")
     halved = _halve(recurrent, "ssts")
 
     def step(state, now):
         h, c = state
         z, m = now
-        gates = jnp.tanh(z + h @ halved)
+        gates = jnp.tanh(project(z) + h @ halved)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         # Without the barrier XLA computes the cell twice, in the fusions of c and of h.
         new_c = lax.optimization_barrier(_sigmoid(f) * c + _sigmoid(i) * g)
@@ -146,7 +169,7 @@ def _lstm_forward(
         saved = (new_h, new_c, gates) if save else new_h if return_sequences else None
         return (new_h, new_c), saved
 
-    (h, c), saved = lax.scan(step, (h0, c0), (projected, mask), reverse=go_backwards)
+    (h, c), saved = lax.scan(step, (h0, c0), (steps, mask), reverse=go_backwards)
     outputs = None
     if return_sequences:
         outputs = _in_order(saved[0] if save else saved, go_backwards)
@@ -220,14 +243,17 @@ def _gru(go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias):
     return result
 
 
-def _gru_forward(go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, save=True):
+def _gru_forward(
+    go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, *, save=True
+):
     x = jnp.swapaxes(x, 0, 1)
-    projected = x @ _halve(kernel, "sst") + _halve(bias[0], "sst")
+    steps, project = _steps(x, kernel, bias[0], "sst")
     halved, inner_bias = _halve(recurrent, "sst"), _halve(bias[1], "sst")
     units = h0.shape[-1]
 
     def step(h, now):
         x_t, m = now
+        x_t = project(x_t)
         inner = h @ halved + inner_bias
         gates = _sigmoid(jnp.tanh(x_t[:, : 2 * units] + inner[:, : 2 * units]))
         z, r = jnp.split(lax.optimization_barrier(gates), 2, axis=-1)
@@ -239,7 +265,7 @@ def _gru_forward(go_backwards, return_sequences, mask, x, h0, kernel, recurrent,
         saved = (new_h, gates, candidate, h_h) if save else new_h if return_sequences else None
         return new_h, saved
 
-    h, saved = lax.scan(step, h0, (projected, mask), reverse=go_backwards)
+    h, saved = lax.scan(step, h0, (steps, mask), reverse=go_backwards)
     outputs = None
     if return_sequences:
         outputs = _in_order(saved[0] if save else saved, go_backwards)
@@ -350,15 +376,17 @@ def compiled(model: keras.Model) -> Any:
         model: The model. Its weights may change afterwards.
 
     Returns:
-        A function from arrays in the structure of the model's inputs to arrays.
+        A function from a list of arrays, in the order of the model's inputs, to arrays in the
+        structure of its outputs.
     """
 
     def call(trainable: Any, fixed: Any, inputs: Any) -> Any:
+        inputs = keras.tree.pack_sequence_as(model.input, inputs)
         return model.stateless_call(trainable, fixed, inputs, training=False)[0]
 
     program = jax.jit(call) if model.jit_compile else call
 
-    def run(inputs: Any) -> Any:
+    def run(inputs: list[np.ndarray]) -> Any:
         weights = [
             [variable.value for variable in variables]
             for variables in (model.trainable_variables, model.non_trainable_variables)

@@ -4,6 +4,7 @@ It is slow, differentiable by whatever differentiates `keras.ops`, and wants a k
 steps.
 """
 
+import keras
 from keras import ops
 
 
@@ -19,11 +20,12 @@ def lstm(
     go_backwards=False,
     return_sequences=False,
     return_state=False,
+    training=True,
 ):
     """See `keras_qa.kernels.lstm`."""
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
-        z = ops.matmul(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
+        z = _projected(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
         if bias is not None:
             z = z + bias
         i, f, g, o = ops.split(z, 4, axis=-1)
@@ -45,11 +47,12 @@ def gru(
     *,
     go_backwards=False,
     return_sequences=False,
+    training=True,
 ):
     """See `keras_qa.kernels.gru`."""
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
-        inputs = ops.matmul(x[:, t], kernel)
+        inputs = _projected(x[:, t], kernel)
         states = ops.matmul(h, recurrent_kernel)
         if bias is not None:
             inputs, states = inputs + bias[0], states + bias[1]
@@ -65,6 +68,11 @@ def gru(
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
+
+
+def _projected(x, kernel):
+    one_hot = not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
+    return ops.take(kernel, x, axis=0) if one_hot else ops.matmul(x, kernel)
 
 
 def _steps(x, go_backwards):

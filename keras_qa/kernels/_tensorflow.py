@@ -20,11 +20,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
+
+# Whether the loops take ids.
+TAKES_IDS = True
 
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.
 _HALF = (tf.float16, tf.bfloat16)
@@ -42,18 +46,22 @@ def lstm(
     go_backwards=False,
     return_sequences=False,
     return_state=False,
+    training=True,
 ):
     """See `keras_qa.kernels.lstm`."""
-    dtype = x.dtype
+    dtype = recurrent_kernel.dtype
     if bias is None:
-        bias = tf.zeros(kernel.shape[-1], kernel.dtype)
+        bias = tf.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
     mask = _time_major(mask)
+    last = 0 if go_backwards else -1
+    arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
     def run(x, h0, c0, kernel, recurrent, bias):
         xs = tf.transpose(x, [1, 0, 2])
-        sigmoids, hs, cs = _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, go_backwards)
-        last = 0 if go_backwards else -1
+        _, (hs, cs, sigmoids) = _lstm_forward(
+            xs, mask, h0, c0, kernel, recurrent, bias, go_backwards=go_backwards, saved=3
+        )
         outputs = _in_order(hs, go_backwards)
 
         def gradient(d_outputs, dh, dc):
@@ -64,7 +72,14 @@ def lstm(
 
         return (outputs if return_sequences else hs[last], hs[last], cs[last]), gradient
 
-    outputs, h, c = run(*_widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias))
+    if training and x.dtype.is_floating:
+        outputs, h, c = run(*arguments)
+    else:
+        xs = _time_first(arguments[0])
+        (h, c), hs = _lstm_forward(
+            xs, mask, *arguments[1:], go_backwards=go_backwards, saved=int(return_sequences)
+        )
+        outputs = _in_order(hs[0], go_backwards) if return_sequences else None
     outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
     return outputs, tf.cast(h, dtype), tf.cast(c, dtype) if return_state else None
 
@@ -79,19 +94,23 @@ def gru(
     *,
     go_backwards=False,
     return_sequences=False,
+    training=True,
 ):
     """See `keras_qa.kernels.gru`."""
-    dtype = x.dtype
+    dtype = recurrent_kernel.dtype
     if bias is None:
-        bias = tf.zeros((2, kernel.shape[-1]), kernel.dtype)
+        bias = tf.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
     mask = _time_major(mask)
+    last = 0 if go_backwards else -1
+    arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
     def run(x, h0, kernel, recurrent, bias):
         xs = tf.transpose(x, [1, 0, 2])
-        saved = _gru_forward(xs, mask, h0, kernel, recurrent, bias, go_backwards)
+        _, saved = _gru_forward(
+            xs, mask, h0, kernel, recurrent, bias, go_backwards=go_backwards, saved=4
+        )
         hs = saved[0]
-        last = 0 if go_backwards else -1
         outputs = _in_order(hs, go_backwards)
 
         def gradient(d_outputs, dh):
@@ -102,7 +121,14 @@ def gru(
 
         return (outputs if return_sequences else hs[last], hs[last]), gradient
 
-    outputs, h = run(*_widen(x, initial_h, kernel, recurrent_kernel, bias))
+    if training and x.dtype.is_floating:
+        outputs, h = run(*arguments)
+    else:
+        xs = _time_first(arguments[0])
+        (h,), hs = _gru_forward(
+            xs, mask, *arguments[1:], go_backwards=go_backwards, saved=int(return_sequences)
+        )
+        outputs = _in_order(hs[0], go_backwards) if return_sequences else None
     outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
     return outputs, tf.cast(h, dtype)
 
@@ -120,6 +146,19 @@ def _widen(*tensors):
 
 def _time_major(mask):
     return None if mask is None else tf.transpose(mask)[..., None]
+
+
+def _time_first(x):
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
+def _steps(xs, kernel, bias):
+    """What the loop runs over, and what makes it the projection of a step."""
+    if xs.dtype.is_floating:
+        return _product(xs, kernel) + bias, lambda projected: projected
+    table = kernel + bias
+    # A gather inside the loop stays in the cache, and all its steps are not kept at once.
+    return xs, lambda ids: tf.gather(table, ids)
 
 
 def _in_order(outputs, go_backwards):
@@ -184,27 +223,27 @@ def _product(a, weight, transpose_b=False):
 # --- LSTM ---------------------------------------------------------------------------------------
 
 
-def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, go_backwards):
+def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, saved):
+    """Returns the last states, and the first `saved` of hs, cs and the gates at every step."""
     units = recurrent.shape[0]
     # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid serves all
     # four gates.
-    double = tf.constant([1.0] * 2 * units + [2.0] * units + [1.0] * units, kernel.dtype)
-    projected = _product(xs, kernel * double) + bias * double
+    double = tf.constant([1.0] * 2 * units + [2.0] * units + [1.0] * units, recurrent.dtype)
+    steps, project = _steps(xs, kernel * double, bias * double)
     recurrent = recurrent * double
 
     def step(states, now):
         h, c = states
-        sigmoids = tf.sigmoid(now[0] + tf.matmul(h, recurrent))
+        sigmoids = tf.sigmoid(project(now[0]) + tf.matmul(h, recurrent))
         i, f, g, o = tf.split(sigmoids, 4, axis=-1)
         new_c = f * c + i * (g + g - 1)
         new_h = o * tf.tanh(new_c)
         if mask is not None:
             new_h, new_c = tf.where(now[1], new_h, h), tf.where(now[1], new_c, c)
-        return [new_h, new_c], [sigmoids, new_h, new_c]
+        return [new_h, new_c], [new_h, new_c, sigmoids][:saved]
 
-    inputs = [projected] if mask is None else [projected, mask]
-    _, saved = _loop(step, [h0, c0], inputs, [4 * units, units, units], go_backwards)
-    return saved
+    inputs = [steps] if mask is None else [steps, mask]
+    return _loop(step, [h0, c0], inputs, [units, units, 4 * units][:saved], go_backwards)
 
 
 def _lstm_backward(
@@ -251,24 +290,27 @@ def _lstm_backward(
 # --- GRU ----------------------------------------------------------------------------------------
 
 
-def _gru_forward(xs, mask, h0, kernel, recurrent, bias, go_backwards):
+def _gru_forward(xs, mask, h0, kernel, recurrent, bias, *, go_backwards, saved):
+    """Returns the last state, and the first `saved` of what is computed at every step."""
     units = recurrent.shape[0]
-    projected = _product(xs, kernel) + bias[0]
+    steps, project = _steps(xs, kernel, bias[0])
 
     def step(states, now):
         (h,) = states
         inner = tf.matmul(h, recurrent) + bias[1]
-        gates = tf.sigmoid(now[0][:, : 2 * units] + inner[:, : 2 * units])
+        x_t = project(now[0])
+        gates = tf.sigmoid(x_t[:, : 2 * units] + inner[:, : 2 * units])
         z, r = tf.split(gates, 2, axis=-1)
         h_h = inner[:, 2 * units :]
-        candidate = tf.tanh(now[0][:, 2 * units :] + r * h_h)
+        candidate = tf.tanh(x_t[:, 2 * units :] + r * h_h)
         new_h = candidate + z * (h - candidate)
         if mask is not None:
             new_h = tf.where(now[1], new_h, h)
-        return [new_h], [new_h, gates, candidate, h_h]
+        return [new_h], [new_h, gates, candidate, h_h][:saved]
 
-    inputs = [projected] if mask is None else [projected, mask]
-    return _loop(step, [h0], inputs, [units, 2 * units, units, units], go_backwards)[1]
+    inputs = [steps] if mask is None else [steps, mask]
+    widths = [units, 2 * units, units, units][:saved]
+    return _loop(step, [h0], inputs, widths, go_backwards)
 
 
 def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_backwards):
@@ -359,20 +401,26 @@ def compiled(model: keras.Model) -> Any:
         model: The model. Its weights may change afterwards.
 
     Returns:
-        A function from arrays in the structure of the model's inputs to arrays.
+        A function from a list of arrays, in the order of the model's inputs, to arrays in the
+        structure of its outputs.
     """
-    # XLA compiles for each size; TensorFlow's own trace leaves the sizes open. Keras leaves XLA out
-    # on a CPU, where a loop of small steps costs TensorFlow eight times what it costs XLA.
+    # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times what
+    # it costs XLA. XLA compiles for each shape, so the trace may know it too.
     supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
-    signature = keras.tree.map_structure(
-        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
-    )
+    programs: dict[Any, Any] = {}
 
-    @tf.function(input_signature=[signature], jit_compile=supported)
-    def call(inputs: Any) -> Any:
-        return model(inputs, training=False)
+    def call(*tensors: tf.Tensor) -> Any:
+        return model(keras.tree.pack_sequence_as(model.input, tensors), training=False)
 
-    def run(inputs: Any) -> Any:
-        return keras.tree.map_structure(lambda tensor: tensor.numpy(), call(inputs))
+    def run(arrays: list[np.ndarray]) -> Any:
+        shapes = tuple(array.shape for array in arrays)
+        if model.run_eagerly:
+            programs[shapes] = call
+        elif shapes not in programs:
+            specs = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
+            program = tf.function(call, jit_compile=supported)
+            programs[shapes] = program.get_concrete_function(*specs)
+        outputs = programs[shapes](*map(tf.constant, arrays))
+        return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     return run

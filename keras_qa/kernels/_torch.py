@@ -11,18 +11,33 @@ gathered. That is exact for any mask.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import contextvars
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
+# Whether the loops take ids: torch's project their steps themselves.
+TAKES_IDS = False
+
 # Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
 _SATURATED = 1e4
+
+# What the program being recorded takes for true: see `compiled`.
+_assumed: contextvars.ContextVar[list[torch.Tensor] | None]
+_assumed = contextvars.ContextVar("assumed", default=None)
+
+# Recording costs as much as some thirty calls, so a shape must come up a few times first.
+_CALLS_BEFORE_RECORDING = 3
 
 
 def lstm(
@@ -37,10 +52,12 @@ def lstm(
     go_backwards=False,
     return_sequences=False,
     return_state=False,
+    training=True,
 ):
     """See `keras_qa.kernels.lstm`."""
+    _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
-    if return_state and mask is not None:
+    if return_state and layout is not None:
         x, kernel = _hold_cell(x, kernel, layout.counts)
     # Keras' gates i, f, c, o are torch's i, f, g, o.
     weights = _weights(kernel, recurrent_kernel, (bias, None), x)
@@ -62,8 +79,10 @@ def gru(
     *,
     go_backwards=False,
     return_sequences=False,
+    training=True,
 ):
     """See `keras_qa.kernels.gru`."""
+    _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases, x)
@@ -84,6 +103,11 @@ def gru(
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
+
+
+def _check_steps(x):
+    if not x.is_floating_point():
+        raise NotImplementedError("torch's loops take vectors, not ids")
 
 
 def _weights(kernel, recurrent_kernel, biases, x):
@@ -107,7 +131,9 @@ class _Layout:
         self.counts = mask.sum(1)
         # A look at the values: free on a CPU, one synchronisation on a GPU. A tensor without
         # values (Keras infers shapes on the "meta" device) takes the general way.
-        self.right_padded = mask.device.type != "meta" and bool((mask[:, 1:] <= mask[:, :-1]).all())
+        self.right_padded = mask.device.type != "meta" and _holds(
+            (mask[:, 1:] <= mask[:, :-1]).all()
+        )
         if self.right_padded and not go_backwards:
             self.order = None
         elif self.right_padded:
@@ -119,9 +145,20 @@ class _Layout:
                 self.order = mask.shape[1] - 1 - self.order
 
 
+def _holds(flag):
+    """The value of a flag. While a program is recorded it is true, and kept to be checked."""
+    assumed = _assumed.get()
+    if assumed is None:
+        return bool(flag)
+    assumed.append(flag)
+    return True
+
+
 def _valid_first(x, mask, go_backwards):
     if mask is None:
         return (x.flip(1) if go_backwards else x), None
+    if mask.device.type != "meta" and _assumed.get() is None and bool(mask.all()):
+        return _valid_first(x, None, go_backwards)
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:
         rows = torch.arange(x.shape[0], device=x.device)[:, None]
@@ -172,17 +209,97 @@ def as_dataset(batches: Any) -> Any:
 def compiled(model: keras.Model) -> Any:
     """Gives a function that predicts one batch, without Keras' loop over batches.
 
+    A Keras layer costs more time in Python than the arithmetic of few rows. So the operations of a
+    call are recorded, for each shape that comes up more than a few times, and done again without
+    the layers. A recording is of one course of the code: where that hangs on values, the kernels
+    take the usual course and hand out the flag that it hangs on; if one is false, the layers are
+    called. So they are where a layer is neither Keras' nor ours: it may ask for values unseen.
+
     Args:
         model: The model. Its weights may change afterwards.
 
     Returns:
-        A function from arrays in the structure of the model's inputs to arrays.
+        A function from a list of arrays, in the order of the model's inputs, to arrays in the
+        structure of its outputs.
     """
+    recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
+    calls: collections.Counter[Any] = collections.Counter()
+    programs: dict[Any, Any] = {}
 
-    def run(inputs: Any) -> Any:
-        with torch.no_grad():
-            tensors = keras.tree.map_structure(torch.from_numpy, inputs)
-            outputs = model(tensors, training=False)
-            return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+    def call(*tensors: torch.Tensor) -> Any:
+        return model(keras.tree.pack_sequence_as(model.input, tensors), training=False)
+
+    def run(inputs: list[np.ndarray]) -> Any:
+        tensors = [torch.from_numpy(array) for array in inputs]
+        shapes = tuple(tensor.shape for tensor in tensors)
+        calls[shapes] += 1
+        with torch.inference_mode():
+            if recordable and calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
+                programs[shapes] = _recorded(call, tensors)
+            program = programs.get(shapes)
+            if program is not None:
+                outputs, flags = program(*tensors)
+                if all(flags):
+                    return _to_numpy(outputs)
+            return _to_numpy(call(*tensors))
 
     return run
+
+
+# Keras' layers that may hold code of somebody else.
+_HOLDERS = (
+    keras.Model,
+    keras.layers.Lambda,
+    keras.layers.RNN,
+    keras.layers.TorchModuleWrapper,
+    keras.layers.Wrapper,
+)
+
+
+def _is_recordable(operation: keras.Operation) -> bool:
+    module = type(operation).__module__
+    return module.startswith("keras_qa.") or (
+        module.startswith("keras.") and not isinstance(operation, _HOLDERS)
+    )
+
+
+def _to_numpy(outputs: Any) -> Any:
+    if isinstance(outputs, torch.Tensor):
+        return keras.ops.convert_to_numpy(outputs)
+    return keras.tree.map_structure(_to_numpy, outputs)
+
+
+def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any]:
+    def call_with_flags(*tensors: torch.Tensor) -> Any:
+        token = _assumed.set([])
+        try:
+            return call(*tensors), _assumed.get()
+        finally:
+            _assumed.reset(token)
+
+    program = make_fx(call_with_flags, pre_dispatch=True)(*tensors)
+    # Most of Keras' casts change nothing.
+    same: dict[torch.fx.Node, torch.fx.Node] = {}
+    for node, given in _NoOps(program, garbage_collect_values=False).found(tensors):
+        node.replace_all_uses_with(same.get(given, given))
+        same[node] = same.get(given, given)
+    program.graph.eliminate_dead_code()
+    program.recompile()
+    return program.forward
+
+
+class _NoOps(torch.fx.Interpreter):
+    """Finds the operations of a program that return what they are given, and what that is."""
+
+    def found(self, tensors: list[torch.Tensor]) -> list[tuple[torch.fx.Node, torch.fx.Node]]:
+        self.no_ops: list[tuple[torch.fx.Node, torch.fx.Node]] = []
+        self.run(*tensors)
+        return self.no_ops
+
+    def run_node(self, node: torch.fx.Node) -> Any:
+        result = super().run_node(node)
+        given = node.args[0] if node.args else None
+        pure = isinstance(node.target, torch._ops.OpOverload) and not node.target._schema.is_mutable
+        if pure and isinstance(given, torch.fx.Node) and result is self.env[given]:
+            self.no_ops.append((node, given))
+        return result

@@ -113,11 +113,23 @@ class SequenceEncoder(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         mask = self.embedding.compute_mask(inputs)
-        words = self.word_dropout(self.embedding(inputs), training=training)
-        states = self.recurrent(words, mask=mask, training=training)
+        if not training and self.recurrent.can_project(self.vocabulary_size, inputs):
+            table = self.embedding.embeddings
+
+            def read(layer: Any) -> Any:
+                return layer.look_up(table, inputs, mask)
+        else:
+            words = self.embedding(inputs)
+            if self.dropout:
+                words = self.word_dropout(words, training=training)
+
+            def read(layer: Any) -> Any:
+                return layer(words, mask=mask, training=training)
+
+        states = read(self.recurrent)
         if self.backward is not None:
             # Sequences come in the order in which they were read.
-            others = self.backward(words, mask=mask, training=training)
+            others = read(self.backward)
             others = ops.flip(others, axis=1) if self.pooling != "last" else others
             states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":

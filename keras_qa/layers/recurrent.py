@@ -5,6 +5,8 @@ backends disagree (the outputs of masked steps before the first valid one, when 
 not zero), the numbers are those of Keras on the same backend.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -82,16 +84,46 @@ class _Fused(keras.layers.RNN):
             sequences = sequences * ops.expand_dims(dropout_mask, 1)
         if mask is not None:
             mask = ops.cast(mask, "bool")
-        weights = [
-            None if w is None else ops.convert_to_tensor(w, dtype)
-            for w in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
-        ]
-        outputs, states = self._run_kernel(sequences, mask, initial_state, weights)
+        weights = self._weights()
+        outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
         last = states[0]
         if mask is not None:
             outputs, last = self._hide_masked(outputs, last, mask)
         # Keras ignores the outputs unless it returns sequences, but casts them.
         return last, last if outputs is None else outputs, states
+
+    def can_project(self, vocabulary_size, ids):
+        """Whether it is less work to project a table of word vectors than the words of `ids`."""
+        try:
+            self._check_settings()
+        except NotImplementedError:
+            return False
+        sizes = ids.shape
+        return (
+            kernels.TAKES_IDS
+            and self.fused is not False
+            and not self.stateful
+            and None not in sizes
+            and vocabulary_size <= math.prod(sizes)
+        )
+
+    def look_up(self, table, ids, mask):
+        """What the layer gives for the word vectors `take(table, ids)`, in inference.
+
+        The table goes through the input projection, once, instead of every word.
+        """
+        kernel, *weights = self._weights()
+        projected = ops.matmul(ops.cast(table, kernel.dtype), kernel)
+        states = self.get_initial_state(ops.shape(ids)[0])
+        outputs, states = self._run_kernel(ids, mask, states, [projected, *weights], False)
+        outputs, last = self._hide_masked(outputs, states[0], mask)
+        return outputs if self.return_sequences else last
+
+    def _weights(self):
+        return [
+            None if w is None else ops.convert_to_tensor(w, self.cell.compute_dtype)
+            for w in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
+        ]
 
     def _hide_masked(self, outputs, last, mask):
         """Zeros where Keras has them: see `zero_output_for_mask`, and the module's docstring."""
@@ -158,7 +190,7 @@ class LSTM(_Fused, keras.layers.LSTM):
 
     _kind = "lstm"
 
-    def _run_kernel(self, sequences, mask, initial_state, weights):
+    def _run_kernel(self, sequences, mask, initial_state, weights, training):
         outputs, h, c = kernels.lstm(
             sequences,
             mask,
@@ -167,6 +199,7 @@ class LSTM(_Fused, keras.layers.LSTM):
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             return_state=self.return_state or self.stateful,
+            training=training,
         )
         return outputs, [h] if c is None else [h, c]
 
@@ -216,7 +249,7 @@ class GRU(_Fused, keras.layers.GRU):
         if not self.reset_after:
             raise NotImplementedError("the fused kernel has no `reset_after=False`")
 
-    def _run_kernel(self, sequences, mask, initial_state, weights):
+    def _run_kernel(self, sequences, mask, initial_state, weights, training):
         outputs, h = kernels.gru(
             sequences,
             mask,
@@ -224,5 +257,6 @@ class GRU(_Fused, keras.layers.GRU):
             *weights,
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
+            training=training,
         )
         return outputs, [h]

@@ -178,33 +178,22 @@ class QAModel(keras.Model):
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
 
-        `length_buckets` is as in `fit`; the outputs are in the order of the feed. A feed of one
-        batch takes a shorter way, without Keras' loop and without a progress bar, unless there are
-        callbacks or `verbose` asks for one.
+        `length_buckets` is as in `fit`; the outputs are in the order of the feed. Arrays take a
+        shorter way than Keras' loop over batches, unless `callbacks` or `steps` are given: a
+        program that is compiled once for each of few shapes.
         """
         sources: list[Source] = []
-        if not is_source(x):
-            x = self._checked(x, None, None, labelled=False)[0]
-            inputs = keras.tree.flatten(x)
-            few = len(inputs[0]) <= (batch_size or 32)
-            if few and callbacks is None and steps is None and verbose in (0, "auto"):
-                return self._predict_few(inputs)
+        if not is_source(x) and callbacks is None and steps is None:
+            return self._predict_arrays(x, batch_size or 32, verbose, length_buckets)
         with self._guard(sources, may_end=steps is None) as hooks:
-            if is_source(x):
-                x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
-            elif length_buckets and steps is None:
-                x, _, _ = self._bucketed(x, None, None, batch_size)
-            outputs = super().predict(
-                _as_dataset(x),
+            x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
+            return super().predict(
+                x,
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
                 callbacks=_with_hooks(callbacks, hooks[:1]),
             )
-            if not isinstance(x, BucketedBatches):
-                return outputs
-            back = np.argsort(x.order)
-            return keras.tree.map_structure(lambda output: output[back], outputs)
 
     def train_on_batch(
         self,
@@ -329,17 +318,39 @@ class QAModel(keras.Model):
         batches = BucketedBatches(inputs, tuple(others), buckets, size, self.input, seed)
         return batches, None, None
 
-    def _predict_few(self, inputs: list[np.ndarray]) -> Any:
-        """Predicts one batch by a program of its own, at one of few shapes."""
+    def _predict_arrays(self, x: Any, size: int, verbose: Any, length_buckets: bool) -> Any:
+        inputs, batches = list(to_arrays(x, self).values()), None
         rows = len(inputs[0])
-        padded = [
-            filled(fitted(array) if item.ignores_padding else array)
-            for array, item in zip(inputs, model_inputs(self), strict=True)
-        ]
+        if length_buckets and rows > size:
+            batches = self._bucketed(inputs, None, None, size)[0]
+        elif length_buckets:
+            inputs = [
+                fitted(array) if item.ignores_padding else array
+                for array, item in zip(inputs, model_inputs(self), strict=True)
+            ]
+        if isinstance(batches, BucketedBatches):
+            steps, back = len(batches), np.argsort(batches.order)
+            parts = (keras.tree.flatten(batches[step]) for step in range(steps))
+            outputs = self._run_program(parts, size, steps, verbose)
+            return _each(lambda output: output[back], outputs)
+        starts = range(0, rows, size)
+        parts = ([array[start : start + size] for array in inputs] for start in starts)
+        return self._run_program(parts, size, len(starts), verbose)
+
+    def _run_program(self, batches: Any, size: int, steps: int, verbose: Any) -> Any:
         if self._program is None:
             self._program = kernels.compiled(self)
-        outputs = self._program(keras.tree.pack_sequence_as(self.input, padded))
-        return keras.tree.map_structure(lambda output: output[:rows], outputs)
+        if verbose == "auto":
+            verbose = int(steps > 1)
+        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
+        outputs = []
+        for step, inputs in enumerate(batches, start=1):
+            rows = len(inputs[0])
+            output = self._program([filled(array, size) for array in inputs])
+            outputs.append(_each(lambda array, rows=rows: array[:rows], output))
+            if progress is not None:
+                progress.update(step)
+        return outputs[0] if steps == 1 else _each(lambda *parts: np.concatenate(parts), *outputs)
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
@@ -371,6 +382,13 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _each(function: Callable[..., Any], *outputs: Any) -> Any:
+    # Going through a structure takes as long as the smallest models do.
+    if isinstance(outputs[0], np.ndarray):
+        return function(*outputs)
+    return keras.tree.map_structure(function, *outputs)
 
 
 def _as_dataset(x: Any) -> Any:
