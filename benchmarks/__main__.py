@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: cases × backends × devices, a process for each backend."""
+"""`python -m benchmarks`: cases × backends × devices, a process for each case."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import pathlib
 import platform
 import subprocess
 import sys
+from typing import Any
+
+from benchmarks.cases import CASES
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BACKENDS = ("tensorflow", "torch", "jax")
+NO_GPU = 3
 PACKAGES = ("keras-qa", "keras", "numpy", "tensorflow", "torch", "jax", "tokenizers")
 
 
@@ -26,16 +30,31 @@ def main() -> int:
     if importlib.util.find_spec("torch") is None:
         print("The rival needs PyTorch: pip install torch.", file=sys.stderr)
         return 2
+    cases = [c for c in CASES if not options.cases or any(word in c for word in options.cases)]
     for backend in options.backends or installed:
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         # The accelerator is hidden from whoever would take it unasked.
         if options.device == "cpu":
             environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks", "--worker", *sys.argv[1:]], env=environment
-        )
-        if done.returncode != 0:
-            return done.returncode
+        print(f"\n{backend} on {options.device}: median (least to most) of {options.rounds} rounds")
+        results: dict[str, Any] = {}
+        for case in cases:
+            # A process a case: what one leaves in memory is not the next one's peak.
+            command = [sys.executable, "-m", "benchmarks", "--worker", case, *sys.argv[1:]]
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+            if done.returncode == NO_GPU:
+                print(f"{backend}: there is no GPU here, so nothing was measured.")
+                break
+            if done.returncode != 0:
+                return done.returncode
+            results[case] = json.loads(done.stdout.splitlines()[-1])
+            _show(case, results[case])
+        if results and not options.no_save:
+            path = RESULTS / f"{backend}-{options.device}.json"
+            kept = json.loads(path.read_text())["cases"] if options.cases and path.exists() else {}
+            report = {**_circumstances(options), "cases": {**kept, **results}}
+            path.write_text(json.dumps(report, indent=1) + "\n")
+            print(f"Saved {path}.")
     return 0
 
 
@@ -46,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--no-save", action="store_true", help="write nothing to results/")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", metavar="CASE", help=argparse.SUPPRESS)
     return parser
 
 
@@ -65,34 +84,24 @@ def _has_gpu(backend: str) -> bool:
 
 
 def _work(options: argparse.Namespace) -> int:
+    """Times one case in this process, and prints the result as the last line."""
     import keras
 
-    backend = keras.config.backend()
-    if options.device == "gpu" and not _has_gpu(backend):
-        print(f"{backend}: there is no GPU here, so nothing was measured.")
-        return 0
-    from benchmarks.cases import CASES
     from benchmarks.measure import alternate, peak_memory
 
-    results = {}
-    print(f"\n{backend} on {options.device}: median (least to most) of {options.rounds} rounds")
-    for name, make in CASES.items():
-        if options.cases and not any(word in name for word in options.cases):
-            continue
-        contenders, samples = make("cuda" if options.device == "gpu" else "cpu")
-        times = alternate(contenders, options.rounds)
-        results[name] = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
-        _show(name, samples, times)
-    if not options.no_save:
-        path = RESULTS / f"{backend}-{options.device}.json"
-        path.write_text(json.dumps({**_circumstances(options), "cases": results}, indent=1) + "\n")
-        print(f"Saved {path}.")
+    if options.device == "gpu" and not _has_gpu(keras.config.backend()):
+        return NO_GPU
+    contenders, samples = CASES[options.worker]("cuda" if options.device == "gpu" else "cpu")
+    times = alternate(contenders, options.rounds)
+    result = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
+    print(json.dumps(result))
     return 0
 
 
-def _show(name: str, samples: int, times: dict[str, dict[str, float]]) -> None:
+def _show(name: str, result: dict[str, Any]) -> None:
+    times, samples = result["seconds"], result["samples"]
     base = list(times)[-1]
-    print(f"{name}")
+    print(f"{name}, peak {result['peak_mib']:,} MiB")
     for contender, values in times.items():
         ratio = times[base]["median"] / values["median"]
         spread = f"({1e3 * values['least']:.1f} to {1e3 * values['most']:.1f})"

@@ -1,4 +1,7 @@
-"""The cases: each gives contenders, and how many samples a call of each works through."""
+"""The cases: each gives contenders, and how many samples a call of each works through.
+
+What needs a backend is imported by the cases: their names are read without one.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-import keras_qa
 from benchmarks.measure import Contenders
-from benchmarks.rivals.native_torch import Rival
-from benchmarks.rivals.plain_keras import classic
 
 ROWS, VOCABULARY, ANSWERS, BATCH, EPOCHS = 1_000, 10_000, 500, 128, 3
 
@@ -35,6 +35,10 @@ def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _trio(masked: bool, device: str):
+    import keras_qa
+    from benchmarks.rivals.native_torch import Rival
+    from benchmarks.rivals.plain_keras import classic
+
     feed, labels = data(masked)
     ours = keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
     return (
@@ -87,8 +91,54 @@ def one_question(device: str) -> tuple[Contenders, int]:
     }, 100
 
 
+def levers(device: str) -> tuple[Contenders, int]:
+    """Masked training, with each lever alone."""
+    import keras_qa
+
+    feed, labels = data(True)
+
+    def fit(fused: str | bool, buckets: bool) -> Callable[[], object]:
+        model = keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
+        for encoder in model.layers[2:4]:
+            encoder.recurrent.fused = fused
+        options = {"epochs": EPOCHS, "batch_size": BATCH, "verbose": 0, "length_buckets": buckets}
+        return lambda: model.fit(feed, labels, **options)
+
+    return {
+        "kernels and buckets": fit("auto", True),
+        "kernels alone": fit("auto", False),
+        "buckets alone": fit(False, True),
+        "neither": fit(False, False),
+    }, ROWS * EPOCHS
+
+
+def growth(device: str) -> tuple[Contenders, int]:
+    """Dense training, one size at a time twice and four times what it is in the other cases."""
+    import keras_qa
+
+    rng = np.random.default_rng(0)
+
+    def fit(words: int = 100, rows: int = BATCH, vocabulary: int = VOCABULARY, units: int = 32):
+        model = keras_qa.models.answer_classifier(
+            vocabulary, vocabulary, ANSWERS, text_units=units, question_units=units // 2
+        )
+        feed = [rng.integers(1, vocabulary, (512, words), dtype="int32") for _ in range(2)]
+        labels = rng.integers(0, ANSWERS, 512)
+        return lambda: model.fit(feed, labels, batch_size=rows, verbose=0)
+
+    sizes = {"words": 100, "rows": BATCH, "vocabulary": VOCABULARY, "units": 32}
+    grown = {
+        f"{name} {size * factor}": fit(**{name: size * factor})
+        for name, size in sizes.items()
+        for factor in (2, 4)
+    }
+    return {**grown, "all as they are": fit()}, 512
+
+
 def passage(device: str) -> tuple[Contenders, int]:
     """100 questions on one text of 400 words: `read` once and `ask`, against `answer`."""
+    import keras_qa
+
     stories = keras_qa.datasets.babi.simulate(task=1, examples=200, seed=0)
     answerer = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
     words = " ".join(story.plain_text for story in stories).split()[:400]
@@ -106,6 +156,8 @@ def passage(device: str) -> tuple[Contenders, int]:
 
 def strings(device: str) -> tuple[Contenders, int]:
     """Strings to arrays, counted in words, in one process on one core."""
+    import keras_qa
+
     stories = keras_qa.datasets.babi.simulate(task=3, examples=1_000, seed=0)
     vectorizer = keras_qa.text.Vectorizer().adapt(stories)
     words = sum(len(f"{story.plain_text} {story.question}".split()) for story in stories)
@@ -127,6 +179,8 @@ CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {
     "predict, dense": predict(False),
     "predict, masked": predict(True),
     "one question": one_question,
+    "levers": levers,
+    "growth": growth,
     "passage": passage,
     "strings": strings,
     "import": importing,
