@@ -117,6 +117,19 @@ def test_one_full_batch_trains_as_it_does_without_buckets(twins) -> None:
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_the_loss_falls_as_it_does_without_kernels(twins) -> None:
+    feed, labels = padded_batch()
+    for encoder in twins[1].layers[2:4]:
+        encoder.recurrent.fused = False
+    curves = []
+    for model in twins:
+        np.random.seed(5)
+        history = model.fit(feed, labels, epochs=3, batch_size=8, verbose=0)
+        curves.append(history.history["loss"])
+    assert curves[0][-1] < curves[0][0]
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-4)
+
+
 def test_order_of_training_follows_the_seed(twins) -> None:
     feed, labels = padded_batch()
     for model in twins:
