@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,11 @@ from keras_qa.models import QAModel
 from keras_qa.models.splitting import SplitModel
 from keras_qa.text import Vectorizer
 
-FACTORIES = {"answer_classifier": models.answer_classifier}
+FACTORIES: dict[str, Callable[..., QAModel]] = {
+    "answer_classifier": models.answer_classifier,
+    "memory_network": models.memory_network,
+    "universal_transformer": models.universal_transformer,
+}
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
@@ -254,12 +258,15 @@ class QuestionAnswerer:
             )
         vectorizer = Vectorizer(self.vocabulary_size, self.answer_vocabulary_size).adapt(data)
         words = vectorizer.tokenizer.vocabulary_size
-        model = FACTORIES[self.model](
-            text_vocabulary_size=words,
-            question_vocabulary_size=words,
-            answer_vocabulary_size=len(vectorizer.answers),
-            **(self.model_options or {}),
-        )
+        sizes = {
+            "text_vocabulary_size": words,
+            "answer_vocabulary_size": len(vectorizer.answers),
+        }
+        if self.model == "answer_classifier":
+            # The others look up the words of both in one table.
+            sizes["question_vocabulary_size"] = words
+        model = FACTORIES[self.model](**sizes, **(self.model_options or {}))
+        vectorizer.sentences = _reads_sentences(model)
         model.vectorizer = vectorizer
         return model
 
@@ -283,7 +290,9 @@ class QuestionAnswerer:
             sizes = [size for size in (*tables, self.vocabulary_size) if size is not None]
             classes = model.outputs[0].shape[-1]
             answers = min(self.answer_vocabulary_size or classes, classes)
-            model.vectorizer = Vectorizer(min(sizes, default=None), answers).adapt(data)
+            model.vectorizer = Vectorizer(
+                min(sizes, default=None), answers, sentences=_reads_sentences(model)
+            ).adapt(data)
         return model
 
     def _check_fitted(self) -> None:
@@ -335,6 +344,7 @@ class Passage:
 
     def __init__(self, answerer: QuestionAnswerer, example: Example) -> None:
         self.text = example.plain_text
+        self._example = example
         self._answerer = answerer
         self._parts: SplitModel | None = None
         try:
@@ -361,12 +371,19 @@ class Passage:
             ValueError: If `top_k` is not positive.
         """
         _check_top_k(top_k)
-        if self._parts is None:
-            return self._answerer.answer(self.text, question, top_k)
         many = not isinstance(question, str)
-        examples = _asked(self.text, question if many else [question])  # type: ignore[list-item]
+        if many and (not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes))):
+            raise TypeError(
+                f"`question` must be a string or a list of strings. Received: {question!r}."
+            )
+        text = self._example.text
+        asked: Any = question if many else [question]
+        examples = [Example(text, item) for item in asked]
         if not examples:
             return []
+        if self._parts is None:
+            ranked = self._answerer._answers(examples, top_k or 1, 32, 0)
+            return _shaped(ranked, top_k, many)
         ids = self._answerer.vectorizer_.ids([item.question for item in examples])
         rows = batching.filled(batching.fitted(ids))
         vectors = [np.repeat(vector, len(rows), axis=0) for vector in self._vectors]
@@ -410,6 +427,10 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     answerer.model_ = model
     answerer.vectorizer_ = model.vectorizer
     return answerer
+
+
+def _reads_sentences(model: keras.Model) -> bool:
+    return any(tensor.name == "text" and len(tensor.shape) == 3 for tensor in model.inputs)
 
 
 def _shaped(ranked: list[list[Answer]], top_k: int | None, many: bool) -> Any:

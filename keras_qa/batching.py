@@ -1,13 +1,14 @@
 """Length buckets: rows of like length together, each batch as narrow as its longest row.
 
-Reading padding costs a recurrent layer as much as reading words. Rows are put into a few buckets
-by the lengths of all their inputs, and all batches of a bucket have one shape, so that a program
-that was compiled for a shape is used again.
+Reading padding costs a layer as much as reading words. Rows are put into a few buckets by the
+lengths of all their inputs, and all batches of a bucket have one shape, so that a program that was
+compiled for a shape is used again. Stories have two lengths: sentences, and words in the longest.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,7 +22,7 @@ LEAST_SAVING = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """Rows of like length, and the width that each of their inputs is cut to."""
+    """Rows of like length, and the width that each axis of each of their inputs is cut to."""
 
     rows: np.ndarray
     widths: tuple[int, ...]
@@ -48,6 +49,35 @@ def lengths(ids: np.ndarray) -> np.ndarray:
     return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
 
 
+def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Lengths of each row along each axis of all inputs, at least 1.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
+
+    Returns:
+        `(rows, axes)` integers, the axes of one input after those of another.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.batching import sizes
+    >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
+    [[1, 2, 1]]
+    """
+    columns = []
+    for array in inputs:
+        columns.append(lengths(array))
+        if array.ndim == 3:
+            columns.append(lengths(np.asarray(array.any(axis=1))))
+    return np.stack(columns, axis=1)
+
+
+def groups(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """How many of the columns of `sizes` belong to each input."""
+    return tuple(2 if array.ndim == 3 else 1 for array in inputs)
+
+
 def rounded(width: int) -> int:
     """The next width of a ladder that has four to eight steps to each doubling.
 
@@ -65,10 +95,10 @@ def rounded(width: int) -> int:
 
 def fitted(ids: np.ndarray) -> np.ndarray:
     """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    width = rounded(int(lengths(ids).max()))
-    more = max(width - ids.shape[1], 0)
-    ids = ids[:, :width]
-    return np.pad(ids, [(0, 0), (0, more), *[(0, 0)] * (ids.ndim - 2)]) if more else ids
+    widths = [rounded(int(width)) for width in sizes([ids]).max(axis=0)]
+    ids = ids[(slice(None), *(slice(width) for width in widths))]
+    more = [width - size for width, size in zip(widths, ids.shape[1:], strict=True)]
+    return np.pad(ids, [(0, 0), *((0, size) for size in more)]) if any(more) else ids
 
 
 def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
@@ -80,7 +110,7 @@ def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
     return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if more else array
 
 
-def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:
+def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = None) -> list[Bucket]:
     """Puts rows into at most eight buckets, such that few steps are spent on padding.
 
     Starts with all rows in one bucket, and splits again and again where that saves most steps:
@@ -88,8 +118,9 @@ def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:
     so that no bucket but one has a batch that is not full.
 
     Args:
-        sizes: Lengths, `(rows, inputs)`.
+        sizes: Lengths, `(rows, axes)`.
         batch_size: Rows a batch.
+        groups: How many of the axes belong to each input. `None` for one each.
 
     Returns:
         The buckets. Every row is in one of them.
@@ -101,10 +132,11 @@ def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:
     >>> [bucket.widths for bucket in plan(np.array([[40], [3], [39], [4]]), batch_size=2)]
     [(4,), (40,)]
     """
+    groups = groups or (1,) * sizes.shape[1]
     buckets = [np.arange(len(sizes))]
-    total = _cost(sizes)
+    total = _cost(sizes, groups)
     while len(buckets) < MOST_BUCKETS:
-        splits = [_best_split(sizes[rows], batch_size) for rows in buckets]
+        splits = [_best_split(sizes[rows], batch_size, groups) for rows in buckets]
         best = max(range(len(splits)), key=lambda place: splits[place][0])
         saving, left, right = splits[best]
         if saving < LEAST_SAVING * total:
@@ -117,11 +149,19 @@ def plan(sizes: np.ndarray, batch_size: int) -> list[Bucket]:
     ]
 
 
-def _cost(sizes: np.ndarray) -> float:
-    return float(len(sizes) * sizes.max(axis=0).sum())
+def steps_a_row(widths: np.ndarray, groups: tuple[int, ...]) -> np.ndarray:
+    """How many ids a row of these widths holds: `(rows, axes)` in, `(rows,)` out."""
+    starts = np.cumsum([0, *groups[:-1]])
+    return np.multiply.reduceat(widths, starts, axis=1).sum(axis=1)
 
 
-def _best_split(sizes: np.ndarray, batch_size: int) -> tuple[float, np.ndarray, np.ndarray]:
+def _cost(sizes: np.ndarray, groups: tuple[int, ...]) -> float:
+    return float(len(sizes) * steps_a_row(sizes.max(axis=0, keepdims=True), groups)[0])
+
+
+def _best_split(
+    sizes: np.ndarray, batch_size: int, groups: tuple[int, ...]
+) -> tuple[float, np.ndarray, np.ndarray]:
     best: tuple[float, np.ndarray, np.ndarray] = (0.0, np.array([], int), np.array([], int))
     cuts = np.arange(batch_size, len(sizes), batch_size)
     if len(cuts) == 0:
@@ -129,11 +169,11 @@ def _best_split(sizes: np.ndarray, batch_size: int) -> tuple[float, np.ndarray, 
     for axis in range(sizes.shape[1]):
         order = np.argsort(sizes[:, axis], kind="stable")
         ordered = sizes[order]
-        before = np.maximum.accumulate(ordered)[cuts - 1].sum(axis=1)
-        after = np.maximum.accumulate(ordered[::-1])[::-1][cuts].sum(axis=1)
+        before = steps_a_row(np.maximum.accumulate(ordered)[cuts - 1], groups)
+        after = steps_a_row(np.maximum.accumulate(ordered[::-1])[::-1][cuts], groups)
         costs = cuts * before + (len(sizes) - cuts) * after
         place = int(np.argmin(costs))
-        saving = _cost(sizes) - float(costs[place])
+        saving = _cost(sizes, groups) - float(costs[place])
         if saving > best[0]:
             best = (saving, order[: cuts[place]], order[cuts[place] :])
     return best
@@ -182,10 +222,11 @@ class BucketedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, widths = self.batches[index]
-        inputs = [
-            array[rows, : min(width, array.shape[1])]
-            for array, width in zip(self.inputs, widths, strict=True)
-        ]
+        left = iter(widths)
+        inputs = []
+        for array, axes in zip(self.inputs, groups(self.inputs), strict=True):
+            cut = tuple(slice(next(left)) for _ in range(axes))
+            inputs.append(array[(slice(None), *cut)][rows])
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
         parts = keras.tree.map_structure(lambda array: array[rows], self.others)
         return (tuple(packed) if isinstance(packed, list) else packed, *parts)

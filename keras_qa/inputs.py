@@ -59,7 +59,7 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 tuple(tensor.shape),
                 str(tensor.dtype),
                 min((size for size in map(_vocabulary_size, readers) if size), default=None),
-                bool(readers) and all(getattr(r, "ignores_padding", False) for r in readers),
+                bool(readers) and _padding_is_ignored(model, tensor.name, readers),
             )
             for tensor, readers in zip(model.inputs, _readers(model), strict=True)
         )
@@ -155,6 +155,33 @@ def _readers(model: keras.Model) -> list[list[Any]]:
     return [readers[tensor.name] for tensor in model.inputs]
 
 
+def _padding_is_ignored(model: keras.Model, name: str, readers: Sequence[Any]) -> bool:
+    """Whether no layer that the padding of an input reaches is changed by it."""
+    if not all(getattr(reader, "ignores_padding", False) for reader in readers):
+        return False
+    if isinstance(model, keras.Sequential):
+        return len(model.layers) == 1
+    operations = {operation.name: operation for operation in model.operations}
+    reached = {name}
+    # Layers come in the order in which they are computed.
+    for config in model.get_config()["layers"]:
+        # An axis of unknown size beside the first is one that padding may stand on.
+        if any(
+            tensor["config"]["keras_history"][0] in reached
+            and None in tensor["config"]["shape"][1:]
+            for tensor in tensor_configs(config["inbound_nodes"])
+        ):
+            operation = operations[config["name"]]
+            if isinstance(operation, keras.Model) and operation.inputs:
+                ignored = all(item.ignores_padding for item in model_inputs(operation))
+            else:
+                ignored = getattr(operation, "ignores_padding", False)
+            if not ignored:
+                return False
+            reached.add(config["name"])
+    return True
+
+
 def _inside(operation: Any) -> list[list[Any]]:
     if isinstance(operation, keras.Model) and operation.inputs:
         return _readers(operation)
@@ -226,6 +253,11 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
         return array if array.size else array.astype("int32")
     parts = [to_numpy(row) for row in rows]
     rank = max(part.ndim for part in parts)
+    # An empty story holds no sentences that could tell how deep it is.
+    parts = [
+        part.reshape(part.shape + (0,) * (rank - part.ndim)) if part.size == 0 else part
+        for part in parts
+    ]
     odd = next((place for place, part in enumerate(parts) if part.ndim != rank), None)
     if odd is not None:
         raise ValueError(
@@ -245,6 +277,8 @@ def _checked(raw: Any, item: ModelInput) -> np.ndarray:
         array = to_numpy(raw)
     except ValueError as error:
         raise ValueError(f"`{item.name}`: {error}") from None
+    if array.size == 0 and 2 <= array.ndim < len(item.shape):
+        array = array.reshape(array.shape + (0,) * (len(item.shape) - array.ndim))
     _check_numbers(array, item)
     _check_shape(array, item)
     if item.holds_ids:

@@ -1,7 +1,5 @@
 """Strings in, answers out."""
 
-import re
-
 import keras
 import numpy as np
 import pytest
@@ -236,7 +234,7 @@ def test_nothing_is_answered_before_fit() -> None:
 
 
 def test_models_that_do_not_fit_are_named() -> None:
-    with pytest.raises(ValueError, match=re.escape("one of 'answer_classifier'. Received: model=")):
+    with pytest.raises(ValueError, match="one of 'answer_classifier', .* Received: model='transf"):
         QuestionAnswerer("transformer").fit(EXAMPLES)
     ids = keras.Input((None,), dtype="int32", name="ids")
     plain = keras.Model([ids], keras_qa.layers.SequenceEncoder(5)(ids))

@@ -7,3 +7,12 @@ from typing import Any
 def is_size(value: Any) -> bool:
     """Whether `value` is a positive whole number, NumPy's included."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Raises a `ValueError` that names the first argument that is no size."""
+    for argument, value in sizes.items():
+        if not is_size(value):
+            raise ValueError(
+                f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
+            )

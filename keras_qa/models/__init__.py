@@ -2,5 +2,6 @@
 
 from keras_qa.models.base import QAModel
 from keras_qa.models.classifier import answer_classifier
+from keras_qa.models.stories import memory_network, universal_transformer
 
-__all__ = ["QAModel", "answer_classifier"]
+__all__ = ["QAModel", "answer_classifier", "memory_network", "universal_transformer"]

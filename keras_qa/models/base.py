@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa import kernels, saving
-from keras_qa.batching import BucketedBatches, filled, fitted, lengths, plan
+from keras_qa.batching import BucketedBatches, filled, fitted, groups, plan, sizes, steps_a_row
 from keras_qa.inputs import is_frame, model_inputs, to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.splitting import SplitModel
@@ -308,10 +308,13 @@ class QAModel(keras.Model):
         if is_source(x) or not all(item.ignores_padding for item in model_inputs(self)):
             return x, y, sample_weight
         size = batch_size or 32
-        sizes = np.stack([lengths(array) for array in inputs], axis=1)
-        buckets = plan(sizes, size)
-        steps = sum(len(bucket.rows) * sum(bucket.widths) for bucket in buckets)
-        if steps > MOST_STEPS_KEPT * sum(array.size for array in inputs):
+        axes = groups(inputs)
+        buckets = plan(sizes(inputs), size, axes)
+        full = [length for array in inputs for length in array.shape[1:]]
+        widths = np.minimum([bucket.widths for bucket in buckets], full)
+        rows = np.array([len(bucket.rows) for bucket in buckets])
+        plain = sum(array.size for array in inputs)
+        if rows @ steps_a_row(widths, axes) > MOST_STEPS_KEPT * plain:
             return x, y, sample_weight
         others = [part for part in (y, sample_weight) if part is not None]
         seed = int(np.random.randint(2**31)) if shuffle else None

@@ -80,4 +80,7 @@ def _cut(model: keras.Model, name: str) -> list[Any]:
     )
     if not cut or name in cut:
         raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
-    return [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]
+    tensors = [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]
+    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
+        raise NotImplementedError(f"What is computed from `{name}` alone needs its mask.")
+    return tensors

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_qa.example import Example
+from keras_qa.text.sentences import sentence_spans
 from keras_qa.text.tokenizer import WordTokenizer
 
 
@@ -26,6 +27,8 @@ class Vectorizer:
         lowercase: Whether words that differ only in case are one word.
         tokenizer: JSON of a tokenizer that was built before, or `None`.
         answers: Answers in the order of their labels, or `None`.
+        sentences: Whether a text becomes sentences of words rather than one
+            row of words, see `sentence_spans`.
 
     Example:
 
@@ -45,6 +48,7 @@ class Vectorizer:
         lowercase: bool = True,
         tokenizer: str | None = None,
         answers: Sequence[str] | None = None,
+        sentences: bool = False,
     ) -> None:
         if answer_vocabulary_size is not None and answer_vocabulary_size < 2:
             raise ValueError(
@@ -54,6 +58,7 @@ class Vectorizer:
         self.vocabulary_size = vocabulary_size
         self.answer_vocabulary_size = answer_vocabulary_size
         self.lowercase = lowercase
+        self.sentences = sentences
         self.tokenizer: Any = WordTokenizer(tokenizer) if tokenizer is not None else None
         self.answers = list(answers or ())
 
@@ -87,15 +92,43 @@ class Vectorizer:
 
         Returns:
             `{"text": (batch, words), "question": (batch, words)}`, int32,
-            padded with zeros on the right, at least one column wide.
+            padded with zeros on the right, at least one column wide. With
+            `sentences` the text is `(batch, sentences, words)`.
 
         Raises:
             ValueError: If there is no vocabulary yet.
         """
-        return {
-            "text": self.ids([item.plain_text for item in examples]),
-            "question": self.ids([item.question for item in examples]),
-        }
+        if self.sentences:
+            text = self.story_ids([item.text for item in examples])
+        else:
+            text = self.ids([item.plain_text for item in examples])
+        return {"text": text, "question": self.ids([item.question for item in examples])}
+
+    def story_ids(self, texts: Sequence[str | Sequence[str]]) -> np.ndarray:
+        """Turns texts into ids, sentence by sentence.
+
+        Args:
+            texts: Texts, each a string or a list of sentences.
+
+        Returns:
+            `(batch, sentences, words)` int32, padded with zeros, at least one
+            sentence and one word wide.
+
+        Raises:
+            ValueError: If there is no vocabulary yet.
+        """
+        self._check_adapted()
+        stories = [_sentences(text) for text in texts]
+        # Stories say the same again and again: each sentence is looked up once.
+        place = {sentence: 0 for story in stories for sentence in story}
+        place = {sentence: row for row, sentence in enumerate(place, 1)}
+        known = self.ids(["", *place])
+        counts = np.fromiter(map(len, stories), "int64", len(stories))
+        rows = np.zeros((len(stories), max(counts.max(initial=0), 1)), "int64")
+        rows[np.arange(rows.shape[1]) < counts[:, None]] = np.fromiter(
+            (place[sentence] for story in stories for sentence in story), "int64", counts.sum()
+        )
+        return known[rows]
 
     def ids(self, texts: Sequence[str]) -> np.ndarray:
         """Turns strings into ids.
@@ -143,11 +176,18 @@ class Vectorizer:
             "lowercase": self.lowercase,
             "tokenizer": self.tokenizer.to_json() if self.tokenizer is not None else None,
             "answers": self.answers,
+            "sentences": self.sentences,
         }
 
     def _check_adapted(self) -> None:
         if self.tokenizer is None:
             raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
+
+
+def _sentences(text: str | Sequence[str]) -> list[str]:
+    if isinstance(text, str):
+        return [text[start:end] for start, end in sentence_spans(text)]
+    return list(text)
 
 
 def _first_answer(examples: Sequence[Example]) -> list[str]:

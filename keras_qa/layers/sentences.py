@@ -1,0 +1,325 @@
+"""Sentences: the words of each in, one vector for each out, and when each was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.encoders import CELLS
+from keras_qa.layers.sizes import check_sizes
+
+ENCODINGS = ("matrix", "multiplicative", "positional", "recurrent", "attention")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SentenceEncoder(keras.layers.Layer):
+    """Encodes each sentence of a text into one vector.
+
+    All sentences are read at once. Id 0 is padding: padded words never count, and a sentence that
+    holds nothing else gives a vector of zeros, which the layers behind mask out.
+
+    Args:
+        vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
+        embedding_dim: Width of a word vector, and of a sentence's.
+        encoding: How the order of words counts.
+
+            - `"matrix"`: the sum of word vectors, each times a learned matrix
+              of its place. It tells any order from any other.
+            - `"multiplicative"`: the sum of word vectors, each times a learned
+              vector of its place, entry by entry (Henaff et al. 2017,
+              arXiv:1612.03969, equation 1).
+            - `"positional"`: the same with fixed weights (Sukhbaatar et al.
+              2015, arXiv:1503.08895, section 4.1).
+            - `"recurrent"`: the last state of a recurrent layer.
+            - `"attention"`: words with a learned vector of their place, summed
+              with weights that each head learns to give (Lin et al. 2017,
+              arXiv:1703.03130).
+        max_words: Number of places with weights of their own; words beyond
+            share the last one. For `"matrix"`, `"multiplicative"` and
+            `"attention"`.
+        cell: `"lstm"` or `"gru"`. For `"recurrent"`.
+        bidirectional: Whether to read from both ends, with half of the width
+            each. For `"recurrent"`.
+        num_heads: Number of heads. For `"attention"`.
+        dropout: Fraction of the sentence vectors' entries dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Input shape: `(batch, sentences, words)` or `(batch, words)`, integers.
+
+    Output shape: `(batch, sentences, embedding_dim)`, with a mask that says which sentences hold a
+    word, or `(batch, embedding_dim)`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import SentenceEncoder
+    >>> encoder = SentenceEncoder(100, embedding_dim=8)
+    >>> tuple(encoder(np.array([[[5, 7, 9], [3, 0, 0]]])).shape)
+    (1, 2, 8)
+    """
+
+    # Columns of padding at the end may be cut off without changing the result.
+    ignores_padding = True
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int = 64,
+        encoding: str = "matrix",
+        max_words: int = 12,
+        cell: str = "gru",
+        bidirectional: bool = True,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_sizes(
+            vocabulary_size=vocabulary_size,
+            embedding_dim=embedding_dim,
+            max_words=max_words,
+            num_heads=num_heads,
+        )
+        if encoding not in ENCODINGS:
+            raise ValueError(
+                f"`encoding` must be one of {', '.join(map(repr, ENCODINGS))}. "
+                f"Received: encoding={encoding!r}."
+            )
+        if cell not in CELLS:
+            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
+        parts = {"attention": num_heads, "recurrent": 2 if bidirectional else 1}.get(encoding, 1)
+        if embedding_dim % parts:
+            raise ValueError(
+                f"`embedding_dim` must be a multiple of {parts}, the number of "
+                f"{'heads' if encoding == 'attention' else 'directions'}. "
+                f"Received: embedding_dim={embedding_dim}."
+            )
+        # Keras takes no NumPy integers, and JSON holds none.
+        self.vocabulary_size = int(vocabulary_size)
+        self.embedding_dim = int(embedding_dim)
+        self.encoding = encoding
+        self.max_words = int(max_words)
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.num_heads = int(num_heads)
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            self.vocabulary_size,
+            self.embedding_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(0.1),
+            dtype=policy,
+            name="embedding",
+        )
+        self.sentence_dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.recurrent: Any = None
+        self.backward: Any = None
+        self.scores: Any = None
+        self.values: Any = None
+        if encoding == "recurrent":
+            units = self.embedding_dim // parts
+            self.recurrent = CELLS[cell](units, dtype=policy, name="recurrent")
+            if bidirectional:
+                self.backward = CELLS[cell](units, go_backwards=True, dtype=policy, name="backward")
+        elif encoding == "attention":
+            self.hidden = keras.layers.Dense(
+                self.embedding_dim, activation="tanh", dtype=policy, name="hidden"
+            )
+            self.scores = keras.layers.Dense(
+                self.num_heads, use_bias=False, dtype=policy, name="scores"
+            )
+            self.values = keras.layers.Dense(self.embedding_dim, dtype=policy, name="values")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        dim = self.embedding_dim
+        self.embedding.build(input_shape)
+        words = (None, None, dim)
+        if self.encoding == "matrix":
+            self.places = self.add_weight(
+                shape=(self.max_words, dim, dim), initializer=_near_identity, name="places"
+            )
+        elif self.encoding == "multiplicative":
+            self.places = self.add_weight(
+                shape=(self.max_words, dim), initializer="ones", name="places"
+            )
+        elif self.encoding == "recurrent":
+            self.recurrent.build(words)
+            if self.backward is not None:
+                self.backward.build(words)
+        elif self.encoding == "attention":
+            self.places = self.add_weight(
+                shape=(self.max_words, dim),
+                initializer=keras.initializers.RandomNormal(0.1),
+                name="places",
+            )
+            for layer in (self.hidden, self.scores, self.values):
+                layer.build(words)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        shape = ops.shape(inputs)
+        ids = ops.reshape(inputs, (-1, shape[-1]))
+        present = ids != 0
+        words = self.embedding(ids)
+        if self.encoding != "recurrent":
+            words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
+        vectors = getattr(self, f"_{self.encoding}")(words, present, training)
+        vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
+        return self.sentence_dropout(vectors, training=training)
+
+    def _place_weights(self, words: Any) -> Any:
+        places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
+        return ops.cast(ops.take(self.places, places, axis=0), self.compute_dtype)
+
+    def _matrix(self, words: Any, present: Any, training: Any) -> Any:
+        # All places side by side, so that one product does the sum over words too.
+        dim = self.embedding_dim
+        rows = ops.shape(words)[0]
+        width = ops.shape(words)[1] * dim
+        matrices = ops.reshape(self._place_weights(words), (width, dim))
+        return ops.matmul(ops.reshape(words, (rows, width)), matrices)
+
+    def _multiplicative(self, words: Any, present: Any, training: Any) -> Any:
+        return ops.sum(words * self._place_weights(words), axis=1)
+
+    def _positional(self, words: Any, present: Any, training: Any) -> Any:
+        # (1 - j/J) - (k/d)(1 - 2j/J) for word j of J and entry k of d.
+        present = ops.cast(present, "float32")
+        place = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
+        length = ops.max(present * place, axis=1, keepdims=True)
+        share = place / ops.maximum(length, 1.0)
+        entry = ops.arange(1, self.embedding_dim + 1, dtype="float32") / self.embedding_dim
+        weights = ops.stack([1.0 - share, 1.0 - 2.0 * share], axis=1)
+        sums = ops.matmul(ops.cast(weights, words.dtype), words)
+        return sums[:, 0] - ops.cast(entry, words.dtype) * sums[:, 1]
+
+    def _recurrent(self, words: Any, present: Any, training: Any) -> Any:
+        states = [self.recurrent(words, mask=present, training=training)]
+        if self.backward is not None:
+            states.append(self.backward(words, mask=present, training=training))
+        return ops.concatenate(states, axis=-1)
+
+    def _attention(self, words: Any, present: Any, training: Any) -> Any:
+        words = words + self._place_weights(words)
+        scores = ops.cast(self.scores(self.hidden(words)), "float32")
+        # Not minus infinity: a sentence of padding alone would become NaN.
+        scores = ops.where(ops.expand_dims(present, -1), scores, -1e9)
+        weights = ops.softmax(scores, axis=1)
+        weights = ops.where(ops.expand_dims(present, -1), weights, 0.0)
+        dim = self.embedding_dim // self.num_heads
+        values = ops.reshape(self.values(words), (-1, ops.shape(words)[1], self.num_heads, dim))
+        weights = ops.expand_dims(ops.cast(weights, values.dtype), -1)
+        return ops.reshape(ops.sum(weights * values, axis=1), (-1, self.embedding_dim))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return ops.any(inputs != 0, axis=-1) if len(inputs.shape) == 3 else None
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.embedding_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "encoding": self.encoding,
+            "max_words": self.max_words,
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+        }
+
+
+def _near_identity(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    # A word starts out as much the same wherever it stands, so that a question's is found again.
+    noise = keras.random.normal(shape, stddev=0.5 * shape[-1] ** -0.5, dtype=dtype)
+    return noise + ops.eye(shape[-1], dtype=dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class TemporalEncoding(keras.layers.Layer):
+    """Adds to each sentence a learned vector that says how many sentences came after it.
+
+    Sentences are counted backwards from the last one that is no padding, so that neither padding
+    nor a longer story changes what the last ones get (Sukhbaatar et al. 2015, arXiv:1503.08895,
+    section 4.1).
+
+    Args:
+        max_sentences: Number of places with a vector of their own; older
+            sentences share the last one.
+        noise: In training, the chance of an empty place before each sentence,
+            which keeps the model from learning places by heart (section 4.2
+            of the paper takes 0.1).
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, sentences, features)`.
+        mask: `(batch, sentences)` boolean, which sentences are there. `None`
+            for all.
+        training: Whether `noise` applies.
+
+    Output shape: as the input. Sentences that are not there stay as they are.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import TemporalEncoding
+    >>> tuple(TemporalEncoding(50)(np.zeros((2, 3, 8), "float32")).shape)
+    (2, 3, 8)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, max_sentences: int = 64, noise: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_sizes(max_sentences=max_sentences)
+        if not 0 <= noise < 1:
+            raise ValueError(f"`noise` must be at least 0 and below 1. Received: noise={noise!r}.")
+        self.max_sentences = int(max_sentences)
+        self.noise = noise
+        self.supports_masking = True
+        self.seed_generator = keras.random.SeedGenerator() if noise else None
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.places = self.add_weight(
+            shape=(self.max_sentences, input_shape[-1]),
+            initializer=keras.initializers.RandomNormal(0.1),
+            name="places",
+        )
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        return inputs + self.vectors(inputs, mask, training)
+
+    def vectors(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """What is added to the inputs, `(batch, sentences, features)`."""
+        present = (
+            ops.ones_like(inputs[..., 0], "int32") if mask is None else ops.cast(mask, "int32")
+        )
+        places = present
+        if training and self.seed_generator is not None:
+            draws = keras.random.uniform(ops.shape(present), seed=self.seed_generator)
+            places = present * (1 + ops.cast(draws < self.noise, "int32"))
+        total = ops.sum(places, axis=1, keepdims=True)
+        age = ops.clip(total - ops.cumsum(places, axis=1), 0, self.max_sentences - 1)
+        vectors = ops.take(ops.cast(self.places, self.compute_dtype), age, axis=0)
+        return ops.where(ops.expand_dims(present, -1) > 0, vectors, ops.zeros_like(vectors))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "max_sentences": self.max_sentences,
+            "noise": self.noise,
+        }

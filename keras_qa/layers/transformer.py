@@ -1,0 +1,281 @@
+"""Universal transformers: one block, applied again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.sentences import TemporalEncoding
+from keras_qa.layers.sizes import check_sizes
+
+# A position that has spent this much of its one unit of halting runs no further.
+HALTED = 0.99
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class UniversalTransformerEncoder(keras.layers.Layer):
+    """Refines a query and the sentences of a text together, by one block applied again and again.
+
+    The encoder of Dehghani et al. 2019 (arXiv:1807.03819): each step adds the signals of position
+    and step, lets every position attend to every other by self-attention with several heads, and
+    passes each through two dense layers; each of the two is added to what it read, and normalised,
+    as the inputs are before the first step. The weights are the same in every step. Positions are
+    counted backwards from the last one, see `TemporalEncoding`; the query has a signal of its own.
+    Padding is never attended to.
+
+    Args:
+        num_steps: Number of steps.
+        num_heads: Number of heads of the attention.
+        hidden_dim: Width of the layer between the two dense layers.
+        dropout: Fraction of what attention and dense layers add that is
+            dropped in training.
+        max_positions: Number of positions with a signal of their own; older
+            ones share the last.
+        noise: Chance of an empty position before each in training, see
+            `TemporalEncoding`.
+        halting: Whether each position learns after how many steps to stop
+            (Graves 2016, arXiv:1603.08983). Its result is then the mean of
+            its states, weighted by the chance of stopping there.
+        ponder_cost: Weight in the loss of the mean number of steps. For
+            `halting`.
+        return_attention: Whether to return the attention as well.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the query, `(batch, features)`, and the sentences,
+            `(batch, sentences, features)`.
+        mask: A list of as many masks; the second, `(batch, sentences)` boolean, says which
+            sentences are there. `None` for all.
+        training: Whether `dropout` and `noise` apply.
+
+    Returns:
+        The state of the query, `(batch, features)`, and those of the sentences,
+        `(batch, sentences, features)`. With `return_attention` also the weights that the query
+        gives the sentences in each step, a mean over the heads, `(batch, num_steps, sentences)`,
+        and what share of the query's last state has come from each sentence, `(batch, sentences)`,
+        which adds up to one, or is all zeros where there is no sentence: the attention rollout of
+        Abnar & Zuidema 2020 (arXiv:2005.00928).
+
+    Raises:
+        ValueError: If an argument is out of its range, or the features cannot be shared among the
+            heads.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import UniversalTransformerEncoder
+    >>> encoder = UniversalTransformerEncoder(num_steps=2, num_heads=2, hidden_dim=16)
+    >>> query, sentences = encoder([np.ones((2, 8)), np.ones((2, 5, 8))])
+    >>> tuple(query.shape), tuple(sentences.shape)
+    ((2, 8), (2, 5, 8))
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self,
+        num_steps: int = 4,
+        num_heads: int = 4,
+        hidden_dim: int = 256,
+        dropout: float = 0.0,
+        max_positions: int = 64,
+        noise: float = 0.0,
+        halting: bool = False,
+        ponder_cost: float = 0.001,
+        return_attention: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_sizes(
+            num_steps=num_steps,
+            num_heads=num_heads,
+            hidden_dim=hidden_dim,
+            max_positions=max_positions,
+        )
+        if ponder_cost < 0:
+            raise ValueError(
+                f"`ponder_cost` must not be negative. Received: ponder_cost={ponder_cost!r}."
+            )
+        self.num_steps = int(num_steps)
+        self.num_heads = int(num_heads)
+        self.hidden_dim = int(hidden_dim)
+        self.dropout = dropout
+        self.max_positions = int(max_positions)
+        self.noise = noise
+        self.halting = halting
+        self.ponder_cost = ponder_cost
+        self.return_attention = return_attention
+        policy = self.dtype_policy
+        self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
+        self.input_norm, self.attention_norm, self.transition_norm = (
+            keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
+            for name in ("input_norm", "attention_norm", "transition_norm")
+        )
+        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
+        self.hidden = keras.layers.Dense(
+            self.hidden_dim, activation="relu", dtype=policy, name="hidden"
+        )
+        self.halt: Any = (
+            keras.layers.Dense(
+                1,
+                activation="sigmoid",
+                bias_initializer=keras.initializers.Constant(-1.0),
+                dtype=policy,
+                name="halt",
+            )
+            if halting
+            else None
+        )
+
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+        dim = input_shape[0][-1]
+        if dim % self.num_heads:
+            raise ValueError(
+                f"`num_heads` must divide the number of features, which is {dim}. "
+                f"Received: num_heads={self.num_heads}."
+            )
+        policy = self.dtype_policy
+        # One product for queries, keys and values.
+        self.projection = keras.layers.Dense(3 * dim, dtype=policy, name="projection")
+        self.mixing = keras.layers.Dense(dim, dtype=policy, name="mixing")
+        self.output_layer = keras.layers.Dense(dim, dtype=policy, name="output_layer")
+        shape = (None, None, dim)
+        for layer in (
+            self.positions,
+            self.input_norm,
+            self.attention_norm,
+            self.transition_norm,
+            self.projection,
+            self.mixing,
+            self.hidden,
+            *([self.halt] if self.halt is not None else []),
+        ):
+            layer.build(shape)
+        self.output_layer.build((None, None, self.hidden_dim))
+        scale = keras.initializers.RandomNormal(0.1)
+        self.query_signal = self.add_weight(shape=(dim,), initializer=scale, name="query_signal")
+        self.step_signals = self.add_weight(
+            shape=(self.num_steps, dim), initializer=scale, name="step_signals"
+        )
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        query, sentences = inputs
+        there = mask[1] if isinstance(mask, (list, tuple)) else None
+        if there is None:
+            there = ops.ones_like(sentences[..., 0], "bool")
+        present = ops.concatenate([ops.ones_like(there[:, :1]), there], axis=1)
+        own = ops.zeros_like(query) + ops.cast(self.query_signal, self.compute_dtype)
+        signals = ops.concatenate(
+            [own[:, None], self.positions.vectors(sentences, there, training)], axis=1
+        )
+        state = self.input_norm(ops.concatenate([query[:, None], sentences], axis=1))
+        state, maps = self._steps(state, signals, present, training)
+        # What padding computed is no result.
+        states = ops.where(there[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
+        if not self.return_attention:
+            return state[:, 0], states
+        by_step = ops.stack([weights[:, 0, 1:] for weights in maps], axis=1)
+        return state[:, 0], states, by_step, _rollout(maps, present)
+
+    def _steps(self, state: Any, signals: Any, present: Any, training: Any) -> tuple[Any, list]:
+        # Not minus infinity, which half precision turns into NaN.
+        bias = ops.where(present, 0.0, -1e9)[:, None, None, :]
+        steps = ops.cast(self.step_signals, self.compute_dtype)
+        maps = []
+        halting = _Halting(state) if self.halt is not None else None
+        for step in range(self.num_steps):
+            read = state + signals + steps[step]
+            new, weights = self._block(read, bias, training)
+            maps.append(weights)
+            if halting is not None:
+                new = halting.step(self.halt(read), state, new, step == self.num_steps - 1)
+            state = new
+        if halting is None:
+            return state, maps
+        if training and self.ponder_cost:
+            counted = ops.cast(present, "float32")
+            self.add_loss(
+                self.ponder_cost * ops.sum(halting.cost[..., 0] * counted) / ops.sum(counted)
+            )
+        return halting.result, maps
+
+    def _block(self, state: Any, bias: Any, training: Any) -> tuple[Any, Any]:
+        places, dim = ops.shape(state)[1], state.shape[-1]
+        split = ops.reshape(
+            self.projection(state), (-1, places, 3, self.num_heads, dim // self.num_heads)
+        )
+        queries, keys, values = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), num=3)
+        products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
+        scale = (dim // self.num_heads) ** -0.5
+        weights = ops.softmax(ops.cast(products, "float32") * scale + bias, axis=-1)
+        mixed = ops.matmul(ops.cast(weights, values.dtype), values)
+        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, places, dim))
+        added = self.drop(self.mixing(mixed), training=training)
+        state = self.attention_norm(state + added)
+        added = self.drop(self.output_layer(self.hidden(state)), training=training)
+        state = self.transition_norm(state + added)
+        return state, ops.mean(weights, axis=1) if self.return_attention else None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> list[Any]:
+        there = mask[1] if isinstance(mask, (list, tuple)) else None
+        return [None, there] + ([None, None] if self.return_attention else [])
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        batch, sentences, dim = inputs[1].shape
+        states = (
+            keras.KerasTensor((batch, dim), self.compute_dtype),
+            keras.KerasTensor((batch, sentences, dim), self.compute_dtype),
+        )
+        if not self.return_attention:
+            return states
+        by_step = keras.KerasTensor((batch, self.num_steps, sentences), "float32")
+        return *states, by_step, keras.KerasTensor((batch, sentences), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_steps": self.num_steps,
+            "num_heads": self.num_heads,
+            "hidden_dim": self.hidden_dim,
+            "dropout": self.dropout,
+            "max_positions": self.max_positions,
+            "noise": self.noise,
+            "halting": self.halting,
+            "ponder_cost": self.ponder_cost,
+            "return_attention": self.return_attention,
+        }
+
+
+class _Halting:
+    """What each position has spent of its one unit, and the mean of its states so far."""
+
+    def __init__(self, state: Any) -> None:
+        self.result = ops.zeros_like(state)
+        self.spent = ops.zeros_like(state[..., :1], "float32")
+        self.cost = self.spent
+
+    def step(self, chance: Any, old: Any, new: Any, last: bool) -> Any:
+        chance = ops.cast(chance, "float32")
+        running = ops.cast(self.spent < HALTED, "float32")
+        rest = 1.0 - self.spent
+        stops = ops.logical_or(self.spent + chance >= HALTED, last)
+        weight = running * ops.where(stops, rest, chance)
+        # One for the step, and what is left once for the last one.
+        self.cost = self.cost + running * (1.0 + ops.where(stops, rest, 0.0))
+        self.spent = self.spent + weight
+        self.result = self.result + ops.cast(weight, new.dtype) * new
+        return ops.where(running > 0, new, old)
+
+
+def _rollout(maps: list[Any], present: Any) -> Any:
+    """What share of the first position's last state came from each other one."""
+    share = ops.cast(ops.arange(ops.shape(present)[1]) == 0, "float32")
+    share = ops.zeros_like(maps[0][:, :1]) + share
+    for weights in reversed(maps):
+        share = 0.5 * (share + ops.matmul(share, weights))
+    sentences = share[:, 0, 1:]
+    total = ops.sum(sentences, axis=-1, keepdims=True)
+    return sentences / ops.maximum(total, 1e-12)

@@ -1,0 +1,218 @@
+"""Models that reason over stories: a text as sentences of word ids, and a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_qa.layers import (
+    MemoryHops,
+    SentenceEncoder,
+    TemporalEncoding,
+    UniversalTransformerEncoder,
+    answer_head,
+)
+from keras_qa.models.base import QAModel
+
+
+def universal_transformer(
+    text_vocabulary_size: int = 10_000,
+    question_vocabulary_size: int | None = None,
+    answer_vocabulary_size: int = 500,
+    embedding_dim: int = 64,
+    hidden_dim: int | None = None,
+    num_steps: int = 4,
+    num_heads: int = 4,
+    encoding: str = "matrix",
+    max_words: int = 12,
+    max_sentences: int = 64,
+    noise: float = 0.0,
+    dropout: float = 0.1,
+    halting: bool = False,
+    ponder_cost: float = 0.001,
+    dtype: Any = None,
+    optimizer: Any = None,
+    loss: Any = "sparse_categorical_crossentropy",
+    name: str = "universal_transformer",
+) -> QAModel:
+    """A universal transformer over the sentences of a story and a question, compiled and ready.
+
+    Every sentence and the question become one vector each, by one encoder; the vectors refine each
+    other in `num_steps` steps of one and the same block, and the answer is read off the question's
+    (Dehghani et al. 2019, arXiv:1807.03819, section 3.1).
+
+    Args:
+        text_vocabulary_size: Number of word ids in texts.
+        question_vocabulary_size: Number of word ids in questions. Both are
+            looked up in one table, which is as large as the larger of the two.
+        answer_vocabulary_size: Number of answers.
+        embedding_dim: Width of word, sentence and question vectors.
+        hidden_dim: Width inside of the block's dense layers. `None` for four
+            times `embedding_dim`.
+        num_steps: Number of steps.
+        num_heads: Number of heads of the attention.
+        encoding: How sentences are encoded, see `SentenceEncoder`.
+        max_words: Number of places in a sentence with weights of their own.
+        max_sentences: Number of places in a story with a signal of their own,
+            counted backwards; older sentences share the last.
+        noise: Chance of an empty place before each sentence in training.
+        dropout: Fraction dropped in training of the sentence vectors, of what
+            the block adds, and of what the head reads.
+        halting: Whether each position learns after how many steps to stop.
+        ponder_cost: Weight in the loss of the mean number of steps.
+        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
+            for Keras' global policy.
+        optimizer: Optimizer to compile with. `None` for Adam with a learning
+            rate of 0.0015.
+        loss: Loss to compile with.
+        name: Name of the model.
+
+    Returns:
+        A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
+        `question`, `(batch, words)` int32, and the output `answer`,
+        `(batch, answer_vocabulary_size)` float32.
+
+    Raises:
+        ValueError: If a size or the encoding is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.models import universal_transformer
+    >>> model = universal_transformer(50, answer_vocabulary_size=6, embedding_dim=16)
+    >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
+    (2, 6)
+    """
+    text, question = _inputs()
+    encoder = SentenceEncoder(
+        max(text_vocabulary_size, question_vocabulary_size or 0),
+        embedding_dim,
+        encoding,
+        max_words,
+        num_heads=num_heads,
+        dropout=dropout,
+        dtype=dtype,
+        name="sentences",
+    )
+    reasoner = UniversalTransformerEncoder(
+        num_steps,
+        num_heads,
+        4 * embedding_dim if hidden_dim is None else hidden_dim,
+        dropout,
+        max_sentences,
+        noise,
+        halting,
+        ponder_cost,
+        dtype=dtype,
+        name="reasoner",
+    )
+    state, _ = reasoner([encoder(question), encoder(text)])
+    head = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)
+    model = QAModel(inputs=[text, question], outputs=head(state), name=name)
+    return _compiled(model, optimizer, loss)
+
+
+def memory_network(
+    text_vocabulary_size: int = 10_000,
+    question_vocabulary_size: int | None = None,
+    answer_vocabulary_size: int = 500,
+    embedding_dim: int = 64,
+    num_hops: int = 3,
+    tying: str = "adjacent",
+    encoding: str = "positional",
+    max_words: int = 12,
+    max_sentences: int = 64,
+    noise: float = 0.1,
+    dropout: float = 0.0,
+    dtype: Any = None,
+    optimizer: Any = None,
+    loss: Any = "sparse_categorical_crossentropy",
+    name: str = "memory_network",
+) -> QAModel:
+    """The end-to-end memory network of Sukhbaatar et al. 2015, compiled and ready.
+
+    The question's vector is compared with those of the sentences, what is found is added to it,
+    and so on for `num_hops` hops (arXiv:1503.08895); a softmax over the answers follows.
+
+    Args:
+        text_vocabulary_size: Number of word ids in texts.
+        question_vocabulary_size: Number of word ids in questions. `None` if
+            questions have the words of texts; they then share the table of the
+            first encoding.
+        answer_vocabulary_size: Number of answers.
+        embedding_dim: Width of word, sentence and question vectors.
+        num_hops: Number of hops.
+        tying: `"adjacent"` or `"layer"`, see `MemoryHops`.
+        encoding: How sentences are encoded, see `SentenceEncoder`.
+        max_words: Number of places in a sentence with weights of their own.
+        max_sentences: Number of places in a story with a vector of their own,
+            counted backwards; older sentences share the last.
+        noise: Chance of an empty place before each sentence in training.
+        dropout: Fraction dropped in training of the sentence vectors, and of
+            what the head reads.
+        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
+            for Keras' global policy.
+        optimizer: Optimizer to compile with. `None` for Adam with a learning
+            rate of 0.0015.
+        loss: Loss to compile with.
+        name: Name of the model.
+
+    Returns:
+        A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
+        `question`, `(batch, words)` int32, and the output `answer`,
+        `(batch, answer_vocabulary_size)` float32.
+
+    Raises:
+        ValueError: If a size, the tying or the encoding is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.models import memory_network
+    >>> model = memory_network(50, answer_vocabulary_size=6, embedding_dim=16)
+    >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
+    (2, 6)
+    """
+    text, question = _inputs()
+
+    def encoder(vocabulary_size: int, name: str) -> SentenceEncoder:
+        return SentenceEncoder(
+            vocabulary_size,
+            embedding_dim,
+            encoding,
+            max_words,
+            dropout=dropout,
+            dtype=dtype,
+            name=name,
+        )
+
+    hops = MemoryHops(num_hops, tying, dtype=dtype, name="reasoner")
+    encoders = [
+        encoder(text_vocabulary_size, f"sentences_{place}") for place in range(hops.num_encodings)
+    ]
+    asked = encoders[0]
+    if question_vocabulary_size is not None:
+        asked = encoder(question_vocabulary_size, "question_words")
+    memories = [
+        TemporalEncoding(max_sentences, noise, dtype=dtype, name=f"time_{place}")(encode(text))
+        for place, encode in enumerate(encoders)
+    ]
+    state = hops([asked(question), *memories])
+    head = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)
+    model = QAModel(inputs=[text, question], outputs=head(state), name=name)
+    return _compiled(model, optimizer, loss)
+
+
+def _inputs() -> tuple[Any, Any]:
+    return (
+        keras.Input((None, None), dtype="int32", name="text"),
+        keras.Input((None,), dtype="int32", name="question"),
+    )
+
+
+def _compiled(model: QAModel, optimizer: Any, loss: Any) -> QAModel:
+    if optimizer is None:
+        optimizer = keras.optimizers.Adam(1.5e-3)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    return model
