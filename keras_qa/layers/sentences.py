@@ -112,7 +112,8 @@ class SentenceEncoder(keras.layers.Layer):
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size,
             self.embedding_dim,
-            embeddings_initializer=keras.initializers.RandomNormal(0.1),
+            # Small, so that the first updates tell words apart: a story has few of them.
+            embeddings_initializer=keras.initializers.RandomNormal(0.02),
             dtype=policy,
             name="embedding",
         )

@@ -138,7 +138,9 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             )
         policy = self.dtype_policy
         # One product for queries, keys and values.
-        self.projection = keras.layers.Dense(3 * dim, dtype=policy, name="projection")
+        self.projection = keras.layers.Dense(
+            3 * dim, kernel_initializer=_alike, dtype=policy, name="projection"
+        )
         self.mixing = keras.layers.Dense(dim, dtype=policy, name="mixing")
         self.output_layer = keras.layers.Dense(dim, dtype=policy, name="output_layer")
         shape = (None, None, dim)
@@ -247,6 +249,13 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             "ponder_cost": self.ponder_cost,
             "return_attention": self.return_attention,
         }
+
+
+def _alike(shape: tuple[int, int], dtype: Any = None) -> Any:
+    """Queries that start out as keys do, so that like attends to like from the first step on."""
+    kernel = keras.initializers.GlorotUniform()(shape, dtype)
+    keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]
+    return ops.concatenate([keys, keys, values], axis=1)
 
 
 class _Halting:
