@@ -7,6 +7,7 @@ __all__ = [
     "Answer",
     "Example",
     "QuestionAnswerer",
+    "Support",
     "datasets",
     "decoding",
     "inputs",
@@ -20,7 +21,7 @@ __all__ = [
 if _backend.problem() is None:
     from keras_qa import datasets, decoding, inputs, layers, metrics, models, text
     from keras_qa.answerer import QuestionAnswerer, load
-    from keras_qa.example import Answer, Example
+    from keras_qa.example import Answer, Example, Support
 elif _backend.undecided():
     # `keras-qa` imports this package before it can choose the one backend that is there.
     def __getattr__(name: str) -> None:

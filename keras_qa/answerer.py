@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from keras_qa import batching, decoding, inputs, metrics, models, saving
-from keras_qa.example import Answer, Example, to_examples
+from keras_qa.example import Answer, Example, Support, to_examples
 from keras_qa.models import QAModel
+from keras_qa.models.evidence import Evidence
 from keras_qa.models.splitting import SplitModel
-from keras_qa.text import Vectorizer
+from keras_qa.text import Vectorizer, sentence_spans
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
     "answer_classifier": models.answer_classifier,
@@ -112,9 +113,9 @@ class QuestionAnswerer:
         self.vectorizer_ = vectorizer
         self.history_ = model.fit(
             vectorizer(data),
-            vectorizer.labels(data),
+            _labels(model, data),
             validation_data=(
-                (vectorizer(validation), vectorizer.labels(validation)) if validation else None
+                (vectorizer(validation), _labels(model, validation)) if validation else None
             ),
             epochs=epochs,
             batch_size=batch_size,
@@ -207,7 +208,8 @@ class QuestionAnswerer:
             raise ValueError(
                 f"The example at position {odd} has no answer to compare with: set `answers`."
             )
-        predictions = [found[0].text for found in self._answers(data, 1, batch_size, verbose)]
+        found = self._answers(data, 1, batch_size, verbose, explain=False)
+        predictions = [answers[0].text for answers in found]
         pairs = list(zip(predictions, data, strict=True))
         return {
             "exact_match": _percent(
@@ -272,15 +274,20 @@ class QuestionAnswerer:
 
     def _adopted(self, model: keras.Model, data: list[Example]) -> QAModel:
         names = [tensor.name for tensor in model.inputs]
-        if sorted(names) != ["question", "text"] or len(model.outputs) != 1:
+        several = len(model.outputs) != 1
+        if several and isinstance(model.output, Mapping):
+            several = sorted(model.output) != ["answer", "support"]
+        if sorted(names) != ["question", "text"] or several:
             raise ValueError(
-                "`model` must have the inputs `text` and `question` and one output. Received: "
+                "`model` must have the inputs `text` and `question` and one output, or a dict of "
+                "the outputs `answer` and `support`. Received: "
                 f"inputs {', '.join(f'`{name}`' for name in names)} and "
                 f"{len(model.outputs)} outputs."
             )
         if not isinstance(model, QAModel):
             plain = model
-            model = QAModel(inputs=plain.inputs, outputs=plain.outputs[0], name=plain.name)
+            outputs = plain.output if isinstance(plain.output, Mapping) else plain.outputs[0]
+            model = QAModel(inputs=plain.inputs, outputs=outputs, name=plain.name)
             if plain.compiled:
                 model.compile_from_config(plain.get_compile_config())
             else:
@@ -288,7 +295,8 @@ class QuestionAnswerer:
         if model.vectorizer is None:
             tables = (item.vocabulary_size for item in inputs.model_inputs(model))
             sizes = [size for size in (*tables, self.vocabulary_size) if size is not None]
-            classes = model.outputs[0].shape[-1]
+            output = model.output
+            classes = (output["answer"] if isinstance(output, Mapping) else output).shape[-1]
             answers = min(self.answer_vocabulary_size or classes, classes)
             model.vectorizer = Vectorizer(
                 min(sizes, default=None), answers, sentences=_reads_sentences(model)
@@ -303,7 +311,12 @@ class QuestionAnswerer:
             )
 
     def _answers(
-        self, examples: list[Example], count: int, batch_size: int, verbose: Any
+        self,
+        examples: list[Example],
+        count: int,
+        batch_size: int,
+        verbose: Any,
+        explain: bool = True,
     ) -> list[list[Answer]]:
         self._check_fitted()
         if not examples:
@@ -311,11 +324,29 @@ class QuestionAnswerer:
         if verbose == "auto":
             verbose = int(len(examples) >= LONG_WORK)
         feed = self.vectorizer_(examples)
-        probabilities = self.model_.predict(feed, batch_size=batch_size, verbose=verbose)
-        return self._decoded(probabilities, examples, count)
+        evidence = self._evidence() if explain else None
+        if evidence is not None:
+            found = evidence.predict(feed, batch_size, verbose)
+            return self._decoded(found["answer"], examples, count, found["support"])
+        outputs = self.model_.predict(feed, batch_size=batch_size, verbose=verbose)
+        if isinstance(outputs, dict):
+            outputs = outputs["answer"]
+        return self._decoded(outputs, examples, count)
+
+    def _evidence(self) -> Evidence | None:
+        if not self.vectorizer_.sentences:
+            return None
+        try:
+            return self.model_.evidence()
+        except NotImplementedError:
+            return None
 
     def _decoded(
-        self, probabilities: np.ndarray, examples: list[Example], count: int
+        self,
+        probabilities: np.ndarray,
+        examples: list[Example],
+        count: int,
+        weights: np.ndarray | None = None,
     ) -> list[list[Answer]]:
         words = self.vectorizer_.answers
         # Label 0 stands for answers nobody named. What is left adds up to one again. A model
@@ -323,9 +354,10 @@ class QuestionAnswerer:
         known = np.array(probabilities[:, 1 : len(words)], "float64")
         known /= np.maximum(known.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
         best = decoding.top_k(known, count)
+        support = [()] * len(examples) if weights is None else map(_support, examples, weights)
         return [
-            [_located(words[place + 1], float(known[row, place]), item) for place in places]
-            for row, (places, item) in enumerate(zip(best, examples, strict=True))
+            [_located(words[place + 1], float(known[row, place]), item, facts) for place in places]
+            for row, (places, item, facts) in enumerate(zip(best, examples, support, strict=True))
         ]
 
 
@@ -387,8 +419,9 @@ class Passage:
         ids = self._answerer.vectorizer_.ids([item.question for item in examples])
         rows = batching.filled(batching.fitted(ids))
         vectors = [np.repeat(vector, len(rows), axis=0) for vector in self._vectors]
-        probabilities = self._parts.finish(vectors, [rows])[: len(examples)]
-        ranked = self._answerer._decoded(probabilities, examples, top_k or 1)
+        outputs = self._parts.finish(vectors, [rows])
+        probabilities = outputs["answer"] if isinstance(outputs, Mapping) else outputs
+        ranked = self._answerer._decoded(probabilities[: len(examples)], examples, top_k or 1)
         return _shaped(ranked, top_k, many)
 
 
@@ -429,6 +462,13 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     return answerer
 
 
+def _labels(model: QAModel, examples: list[Example]) -> Any:
+    labels = model.vectorizer.labels(examples)
+    if not isinstance(model.output, Mapping):
+        return labels
+    return {"answer": labels, "support": model.vectorizer.support(examples)}
+
+
 def _reads_sentences(model: keras.Model) -> bool:
     return any(tensor.name == "text" and len(tensor.shape) == 3 for tensor in model.inputs)
 
@@ -463,9 +503,20 @@ def _asked(text: Any, questions: Sequence[str]) -> list[Example]:
     return [Example(*pair) for pair in zip(texts, questions, strict=True)]
 
 
-def _located(answer: str, score: float, item: Example) -> Answer:
-    span = decoding.find_mention(item.plain_text, answer)
-    return Answer(answer, score, *(span or (None, None)))
+def _located(answer: str, score: float, item: Example, support: tuple[Support, ...]) -> Answer:
+    start, end = decoding.find_mention(item.plain_text, answer) or (None, None)
+    return Answer(answer, score, start, end, support)
+
+
+def _support(item: Example, weights: np.ndarray) -> tuple[Support, ...]:
+    text = item.plain_text
+    sentences = [
+        Support(text[start:end], float(weight), start, end, position)
+        for position, ((start, end), weight) in enumerate(
+            zip(sentence_spans(item.text), weights, strict=False)
+        )
+    ]
+    return tuple(sorted(sentences, key=lambda sentence: -sentence.weight))
 
 
 def _percent(values: Iterable[float]) -> float:

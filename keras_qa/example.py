@@ -1,4 +1,4 @@
-"""The two records that travel through the package: `Example` in, `Answer` out."""
+"""The records that travel through the package: `Example` in, `Answer` with its `Support` out."""
 
 from __future__ import annotations
 
@@ -69,6 +69,25 @@ class Example:
 
 
 @dataclasses.dataclass(frozen=True)
+class Support:
+    """A sentence, and how much of an answer rests on it.
+
+    Args:
+        text: The sentence.
+        weight: How much rests on it, between 0 and 1.
+        start: Character offset of the sentence in the text.
+        end: Offset one past its last character.
+        position: Its position among the sentences of the text, from 0.
+    """
+
+    text: str
+    weight: float
+    start: int
+    end: int
+    position: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """An answer, with how sure the model is and where the text says it.
 
@@ -78,12 +97,15 @@ class Answer:
         start: Character offset of its last mention in the text, or `None`
             where the text does not hold it as whole words.
         end: Offset one past its last character, or `None`.
+        support: The sentences of the text, those that the answer rests on
+            most first, where the model reads sentences; else empty.
     """
 
     text: str
     score: float
     start: int | None = None
     end: int | None = None
+    support: tuple[Support, ...] = ()
 
 
 def _strings(name: str, values: Any) -> tuple[str, ...]:

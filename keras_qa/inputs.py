@@ -323,10 +323,12 @@ def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
 
 def _check_shape(array: np.ndarray, item: ModelInput) -> None:
     if array.ndim != len(item.shape):
+        advice = "A single example is a batch of one: add a first axis."
+        if item.holds_ids and len(item.shape) == 3:
+            advice = "Give each example as sentences, and each sentence as word ids."
         raise ValueError(
             f"`{item.name}` has rank {array.ndim} and shape {array.shape}, but expected rank "
-            f"{len(item.shape)}: {_axes(item)}. A single example is a batch of one: "
-            "add a first axis."
+            f"{len(item.shape)}: {_axes(item)}. {advice}"
         )
     if len(array) == 0:
         raise ValueError(

@@ -18,24 +18,57 @@ def built(case: Case) -> keras.layers.Layer:
     return layer
 
 
-def value(layer: keras.layers.Layer, inputs: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(layer(inputs))
+def flat(outputs) -> np.ndarray:
+    """All outputs side by side, a row an example."""
+    parts = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def value(layer: keras.layers.Layer, case: Case, inputs=None) -> np.ndarray:
+    inputs = case.inputs if inputs is None else inputs
+    mask = case.mask(inputs)
+    return flat(layer(inputs) if mask is None else layer(inputs, mask=mask))
+
+
+def symbolic(case: Case):
+    """Inputs of a model, and what to call the layer on: sentences of zeros are masked."""
+    parts = case.inputs if isinstance(case.inputs, list) else [case.inputs]
+    inputs, tensors = [], []
+    for place, part in enumerate(parts):
+        shape = (None,) * (part.ndim - 1) if case.takes_ids else part.shape[1:]
+        dtype = "int32" if case.takes_ids else "float32"
+        inputs.append(keras.Input(shape, dtype=dtype, name=f"inputs_{place}"))
+        masked = part.ndim == 3 and not case.takes_ids
+        tensors.append(keras.layers.Masking()(inputs[-1]) if masked else inputs[-1])
+    return inputs, tensors if isinstance(case.inputs, list) else tensors[0]
 
 
 def wrapped(layer: keras.layers.Layer, case: Case) -> keras.Model:
-    shape = (None,) if case.takes_ids else case.inputs.shape[1:]
-    inputs = keras.Input(shape, dtype="int32" if case.takes_ids else "float32", name="inputs")
-    return keras.Model(inputs, layer(inputs))
+    inputs, tensors = symbolic(case)
+    widths = [part.shape[1:] for part in keras.tree.flatten(layer(case.inputs))]
+    outputs = [
+        part if len(width) == 1 else keras.ops.reshape(part, (-1, int(np.prod(width))))
+        for part, width in zip(keras.tree.flatten(layer(tensors)), widths, strict=True)
+    ]
+    output = keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
+    return keras.Model(inputs if isinstance(case.inputs, list) else inputs[0], output)
 
 
 @every_case
 def test_value_is_what_numpy_gives(case: Case) -> None:
     layer = built(case)
-    expected = case.expected(case.inputs, layer.get_weights())
-    np.testing.assert_allclose(value(layer, case.inputs), expected, atol=1e-5)
+    expected = flat(case.expected(case.inputs, layer.get_weights()))
+    np.testing.assert_allclose(value(layer, case), expected, atol=1e-5)
+    # In a model the masks come by themselves.
+    np.testing.assert_allclose(
+        wrapped(layer, case).predict(case.inputs, verbose=0), expected, atol=1e-5
+    )
 
 
-@every_case
+# Adjacent hops have no weights of their own.
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name != "hops-adjacent"], ids=lambda case: case.name
+)
 def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
     model = wrapped(built(case), case)
     model.compile(keras.optimizers.SGD(1.0), "mse")
@@ -44,9 +77,8 @@ def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
     start = model.get_weights()
 
     def loss(direction: list[np.ndarray], step: float) -> float:
-        expected = case.expected(
-            case.inputs, [w + step * d for w, d in zip(start, direction, strict=True)]
-        )
+        weights = [w + step * d for w, d in zip(start, direction, strict=True)]
+        expected = flat(case.expected(case.inputs, weights))
         return float(np.mean((expected - target) ** 2))
 
     model.train_on_batch(case.inputs, target)
@@ -62,9 +94,31 @@ def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
 @pytest.mark.parametrize("case", [case for case in CASES if case.takes_ids], ids=lambda c: c.name)
 def test_padding_never_counts(case: Case) -> None:
     layer = built(case)
-    wider = np.pad(case.inputs, [(0, 0), (0, 5)])
-    np.testing.assert_allclose(value(layer, wider), value(layer, case.inputs), atol=1e-6)
-    np.testing.assert_array_equal(value(layer, case.inputs)[3], 0.0)
+    wider = np.pad(case.inputs, [(0, 0)] * (case.inputs.ndim - 1) + [(0, 5)])
+    np.testing.assert_allclose(value(layer, case, wider), value(layer, case), atol=1e-6)
+    empty = ~case.inputs.any(axis=-1)
+    outputs = keras.ops.convert_to_numpy(layer(case.inputs))
+    assert empty.any() or case.inputs.ndim == 2
+    np.testing.assert_array_equal(outputs[empty], 0.0)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.inputs[-1].ndim == 3 or case.name == "temporal"],
+    ids=lambda case: case.name,
+)
+def test_padded_sentences_never_count(case: Case) -> None:
+    layer = built(case)
+    parts = keras.tree.flatten(case.inputs)
+    more = [np.pad(part, [(0, 0), (0, 3), (0, 0)]) if part.ndim == 3 else part for part in parts]
+    inputs = more if isinstance(case.inputs, list) else more[0]
+    outputs = keras.tree.flatten(layer(inputs, mask=case.mask(inputs)))
+    expected = keras.tree.flatten(layer(case.inputs, mask=case.mask(case.inputs)))
+    for one, other in zip(outputs, expected, strict=True):
+        one, other = keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        kept = one[tuple(slice(size) for size in other.shape)]
+        np.testing.assert_allclose(kept, other, atol=1e-6)
+        assert np.abs(one).sum() == pytest.approx(np.abs(kept).sum())
 
 
 @every_case
@@ -74,7 +128,7 @@ def test_config_makes_the_same_layer(case: Case) -> None:
     twin(case.inputs)
     twin.set_weights(layer.get_weights())
     assert twin.get_config() == layer.get_config()
-    np.testing.assert_array_equal(value(twin, case.inputs), value(layer, case.inputs))
+    np.testing.assert_array_equal(value(twin, case), value(layer, case))
 
 
 @every_case
@@ -89,10 +143,12 @@ def test_saved_and_loaded_gives_the_same(case: Case, tmp_path) -> None:
 @every_case
 def test_symbolic_shape_and_dtype_are_the_real_ones(case: Case) -> None:
     layer = built(case)
-    model = wrapped(layer, case)
-    output = layer(case.inputs)
-    assert model.output.shape == (None, *output.shape[1:])
-    assert model.output.dtype == keras.backend.standardize_dtype(output.dtype)
+    symbols = keras.tree.flatten(layer(symbolic(case)[1]))
+    for symbol, output in zip(symbols, keras.tree.flatten(layer(case.inputs)), strict=True):
+        sizes = zip(symbol.shape, output.shape, strict=True)
+        assert all(size in (None, real) for size, real in sizes)
+        assert symbol.shape[-1] == output.shape[-1] or None in symbol.shape[1:]
+        assert symbol.dtype == keras.backend.standardize_dtype(output.dtype)
 
 
 @every_case
@@ -103,10 +159,10 @@ def test_half_precision_stays_near(case: Case, policy: str) -> None:
     half(case.inputs)
     half.set_weights(layer.get_weights())
     # bfloat16 keeps 8 bits of a number, and six steps add up their errors.
-    result = np.asarray(value(half, case.inputs), "float32")
-    np.testing.assert_allclose(result, value(layer, case.inputs), atol=0.05)
-    if isinstance(layer, layers.AnswerHead):
-        assert value(half, case.inputs).dtype == "float32"
+    result = np.asarray(value(half, case), "float32")
+    np.testing.assert_allclose(result, value(layer, case), atol=0.05)
+    if isinstance(layer, (layers.AnswerHead, layers.SupportHead)):
+        assert keras.backend.standardize_dtype(half(case.inputs).dtype) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -145,9 +201,9 @@ def test_classic_factories_have_the_classic_sizes() -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     layer = layers.SequenceEncoder(10, 50, 3, dropout=0.5)
-    np.testing.assert_array_equal(value(layer, IDS), value(layer, IDS))
-    trained = keras.ops.convert_to_numpy(layer(IDS, training=True))
-    assert not np.allclose(trained, value(layer, IDS), atol=1e-3)
+    np.testing.assert_array_equal(flat(layer(IDS)), flat(layer(IDS)))
+    trained = flat(layer(IDS, training=True))
+    assert not np.allclose(trained, flat(layer(IDS)), atol=1e-3)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
-from keras_qa.layers.sizes import is_size
+from keras_qa.layers.sizes import check_sizes, is_size
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -92,6 +93,72 @@ class AnswerHead(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SupportHead(keras.layers.Layer):
+    """How likely an answer rests on each sentence, given a state that has read them.
+
+    A ReLU layer reads each sentence and its product with the state, entry by entry; a sigmoid
+    follows. The probabilities are float32 under every dtype policy.
+
+    Args:
+        hidden_dim: Width of the ReLU layer.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the state, `(batch, features)`, and the sentences,
+            `(batch, sentences, features)`.
+        mask: A list of as many masks; the second, `(batch, sentences)` boolean, says which
+            sentences are there. `None` for all.
+
+    Output shape: `(batch, sentences)`, zeros where no sentence is.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import SupportHead
+    >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
+    (2, 5)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, hidden_dim: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_sizes(hidden_dim=hidden_dim)
+        self.hidden_dim = int(hidden_dim)
+        policy = self.dtype_policy
+        self.hidden = keras.layers.Dense(
+            self.hidden_dim, activation="relu", dtype=policy, name="hidden"
+        )
+        self.logits = keras.layers.Dense(1, dtype=policy, name="logits")
+
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+        self.hidden.build((None, None, 2 * input_shape[1][-1]))
+        self.logits.build((None, None, self.hidden_dim))
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        state, sentences = inputs
+        features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
+        logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
+        chances = ops.sigmoid(logits)
+        there = mask[1] if isinstance(mask, (list, tuple)) else None
+        return chances if there is None else ops.where(there, chances, 0.0)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        # Keras would leave masked sentences out of the loss, and then count the others' mean.
+        return None
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs[1].shape[:2], dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden_dim": self.hidden_dim}
 
 
 def answer_head(vocabulary_size: int = 500, name: str = "answer", **kwargs: Any) -> AnswerHead:

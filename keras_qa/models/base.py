@@ -14,6 +14,7 @@ from keras_qa import kernels, saving
 from keras_qa.batching import BucketedBatches, filled, fitted, groups, plan, sizes, steps_a_row
 from keras_qa.inputs import is_frame, model_inputs, to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
+from keras_qa.models.evidence import Evidence
 from keras_qa.models.splitting import SplitModel
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source
 from keras_qa.text import Vectorizer
@@ -59,6 +60,7 @@ class QAModel(keras.Model):
     vectorizer: Any = None
     _program: Any = None
     _split: Any = None
+    _evidence: Any = None
 
     def fit(
         self,
@@ -243,6 +245,20 @@ class QAModel(keras.Model):
             self._split = SplitModel(self, name)
         return self._split
 
+    def evidence(self) -> Evidence:
+        """Gives a copy of the model that also says what its answers rest on.
+
+        Returns:
+            An `Evidence` with the weights that the model has now.
+
+        Raises:
+            NotImplementedError: If no layer, or more than one, has an
+                attention to give.
+        """
+        if self._evidence is None or self._evidence.is_outdated():
+            self._evidence = Evidence(self)
+        return self._evidence
+
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
         super().save(filepath, overwrite=overwrite, **kwargs)
@@ -321,8 +337,14 @@ class QAModel(keras.Model):
         batches = BucketedBatches(inputs, tuple(others), buckets, size, self.input, seed)
         return batches, None, None
 
+    @property
+    def _fixed_outputs(self) -> bool:
+        """Whether the outputs have the same shape however wide the feed is."""
+        return all(None not in tensor.shape[1:] for tensor in self.outputs)
+
     def _predict_arrays(self, x: Any, size: int, verbose: Any, length_buckets: bool) -> Any:
         inputs, batches = list(to_arrays(x, self).values()), None
+        length_buckets = length_buckets and self._fixed_outputs
         rows = len(inputs[0])
         if length_buckets and rows > size:
             batches = self._bucketed(inputs, None, None, size)[0]

@@ -9,10 +9,12 @@ import keras
 from keras_qa.layers import (
     MemoryHops,
     SentenceEncoder,
+    SupportHead,
     TemporalEncoding,
     UniversalTransformerEncoder,
     answer_head,
 )
+from keras_qa.losses import SupportLoss
 from keras_qa.models.base import QAModel
 
 
@@ -31,6 +33,7 @@ def universal_transformer(
     dropout: float = 0.1,
     halting: bool = False,
     ponder_cost: float = 0.001,
+    supporting_facts: bool = False,
     dtype: Any = None,
     optimizer: Any = None,
     loss: Any = "sparse_categorical_crossentropy",
@@ -61,17 +64,20 @@ def universal_transformer(
             the block adds, and of what the head reads.
         halting: Whether each position learns after how many steps to stop.
         ponder_cost: Weight in the loss of the mean number of steps.
+        supporting_facts: Whether to learn which sentences the answers rest
+            on, where the data says so, as a second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
             rate of 0.0015.
-        loss: Loss to compile with.
+        loss: Loss of the answers to compile with.
         name: Name of the model.
 
     Returns:
         A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
         `question`, `(batch, words)` int32, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32.
+        `(batch, answer_vocabulary_size)` float32. With `supporting_facts` the outputs are a dict
+        of `answer` and `support`, `(batch, sentences)` float32.
 
     Raises:
         ValueError: If a size or the encoding is out of its range.
@@ -107,10 +113,12 @@ def universal_transformer(
         dtype=dtype,
         name="reasoner",
     )
-    state, _ = reasoner([encoder(question), encoder(text)])
-    head = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)
-    model = QAModel(inputs=[text, question], outputs=head(state), name=name)
-    return _compiled(model, optimizer, loss)
+    state, sentences = reasoner([encoder(question), encoder(text)])
+    answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
+    support = None
+    if supporting_facts:
+        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, sentences])
+    return _compiled([text, question], answer, support, optimizer, loss, name)
 
 
 def memory_network(
@@ -125,6 +133,7 @@ def memory_network(
     max_sentences: int = 64,
     noise: float = 0.1,
     dropout: float = 0.0,
+    supporting_facts: bool = False,
     dtype: Any = None,
     optimizer: Any = None,
     loss: Any = "sparse_categorical_crossentropy",
@@ -151,17 +160,20 @@ def memory_network(
         noise: Chance of an empty place before each sentence in training.
         dropout: Fraction dropped in training of the sentence vectors, and of
             what the head reads.
+        supporting_facts: Whether to learn which sentences the answers rest
+            on, where the data says so, as a second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
             rate of 0.0015.
-        loss: Loss to compile with.
+        loss: Loss of the answers to compile with.
         name: Name of the model.
 
     Returns:
         A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
         `question`, `(batch, words)` int32, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32.
+        `(batch, answer_vocabulary_size)` float32. With `supporting_facts` the outputs are a dict
+        of `answer` and `support`, `(batch, sentences)` float32.
 
     Raises:
         ValueError: If a size, the tying or the encoding is out of its range.
@@ -199,9 +211,11 @@ def memory_network(
         for place, encode in enumerate(encoders)
     ]
     state = hops([asked(question), *memories])
-    head = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)
-    model = QAModel(inputs=[text, question], outputs=head(state), name=name)
-    return _compiled(model, optimizer, loss)
+    answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
+    support = None
+    if supporting_facts:
+        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, memories[-1]])
+    return _compiled([text, question], answer, support, optimizer, loss, name)
 
 
 def _inputs() -> tuple[Any, Any]:
@@ -211,8 +225,19 @@ def _inputs() -> tuple[Any, Any]:
     )
 
 
-def _compiled(model: QAModel, optimizer: Any, loss: Any) -> QAModel:
+def _compiled(
+    inputs: list[Any], answer: Any, support: Any, optimizer: Any, loss: Any, name: str
+) -> QAModel:
     if optimizer is None:
         optimizer = keras.optimizers.Adam(1.5e-3)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    if support is None:
+        model = QAModel(inputs=inputs, outputs=answer, name=name)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        return model
+    model = QAModel(inputs=inputs, outputs={"answer": answer, "support": support}, name=name)
+    model.compile(
+        optimizer=optimizer,
+        loss={"answer": loss, "support": SupportLoss()},
+        metrics={"answer": ["accuracy"]},
+    )
     return model

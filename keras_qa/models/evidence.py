@@ -1,0 +1,99 @@
+"""What an answer rests on: a copy of a model that also gives its attention over sentences."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa.batching import fitted, sizes
+from keras_qa.inputs import to_arrays
+
+
+class Evidence:
+    """A copy of a model that also gives what its answers rest on.
+
+    The copy keeps the weights that the model had when it was made.
+
+    Args:
+        model: A `QAModel` with one layer that has an argument `return_attention`, as
+            `MemoryHops` and `UniversalTransformerEncoder` have.
+
+    Raises:
+        NotImplementedError: If there is no such layer, or more than one.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.models import memory_network
+    >>> from keras_qa.models.evidence import Evidence
+    >>> evidence = Evidence(memory_network(50, answer_vocabulary_size=6, embedding_dim=16))
+    >>> outputs = evidence.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")])
+    >>> {name: value.shape for name, value in sorted(outputs.items())}
+    {'answer': (2, 6), 'attention': (2, 3, 3), 'support': (2, 3)}
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        config = copy.deepcopy(model.get_config())
+        config.pop("vectorizer", None)
+        layers = [entry for entry in config["layers"] if "return_attention" in entry["config"]]
+        if len(layers) != 1:
+            raise NotImplementedError("The model has no one layer whose attention can be given.")
+        layers[0]["config"]["return_attention"] = True
+        twin = type(model).from_config(config)
+        attention, support = keras.tree.flatten(twin.get_layer(layers[0]["name"]).output)[-2:]
+        outputs = {"attention": attention, "support": support}
+        if isinstance(twin.output, dict):
+            # Where the data's supporting facts were learned, they are what the model says.
+            outputs.update(twin.output)
+        else:
+            outputs["answer"] = twin.output
+        self.model = model
+        self.twin = type(model)(twin.inputs, outputs)
+        self.twin.set_weights(model.get_weights())
+
+    def is_outdated(self) -> bool:
+        """Whether the model has other weights by now."""
+        weights = zip(self.twin.get_weights(), self.model.get_weights(), strict=True)
+        return not all(np.array_equal(one, other) for one, other in weights)
+
+    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> dict[str, np.ndarray]:
+        """Gives answers, and what they rest on.
+
+        Args:
+            x: A feed, as the model takes it, all arrays.
+            batch_size: Number of examples a step.
+            verbose: 0 is silent, anything else shows a progress bar.
+
+        Returns:
+            A dict of the `answer`'s probabilities, `(batch, answers)`; the
+            `attention` over sentences in each hop or step,
+            `(batch, steps, sentences)`; and the `support` of each sentence,
+            `(batch, sentences)`.
+        """
+        arrays = to_arrays(x, self.model)
+        axes = sizes(list(arrays.values()))
+        # Rows of like length together, each batch as narrow as its longest row.
+        order = np.lexsort(axes.T)
+        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        results: dict[str, np.ndarray] = {}
+        progress = keras.utils.Progbar(len(parts)) if verbose else None
+        for rows in parts:
+            cut = {name: fitted(array[rows]) for name, array in arrays.items()}
+            for name, values in self.twin.predict(cut, batch_size, verbose=0).items():
+                if name not in results:
+                    # All that was cut off is padding, on which nothing rests.
+                    width = arrays["text"].shape[1] if None in self._shape(name) else None
+                    shape = values.shape[1:] if width is None else (*values.shape[1:-1], width)
+                    results[name] = np.zeros((len(order), *shape), "float32")
+                target = results[name]
+                width = min(values.shape[-1], target.shape[-1])
+                target[rows, ..., :width] = values[..., :width]
+            if progress is not None:
+                progress.add(1)
+        return results
+
+    def _shape(self, name: str) -> tuple[int | None, ...]:
+        return tuple(self.twin.output[name].shape[1:])

@@ -1,0 +1,177 @@
+"""NumPy re-implementations of the layers that read stories. Written from the papers."""
+
+from __future__ import annotations
+
+import numpy as np
+import reference
+from reference import sigmoid
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def by_sentence(encode, ids: np.ndarray, *args) -> np.ndarray:
+    """Calls `encode` with the ids of one sentence after the other, zeros for those of padding."""
+    rows = ids.reshape(-1, ids.shape[-1])
+    vectors = [encode(row, *args) for row in rows]
+    return np.array(vectors).reshape(*ids.shape[:-1], -1)
+
+
+def sentence_matrix(row, weights) -> np.ndarray:
+    places, table = (np.asarray(weight, "float64") for weight in weights)
+    result = np.zeros(table.shape[1])
+    for place, word in enumerate(row):
+        if word:
+            result += table[word] @ places[min(place, len(places) - 1)]
+    return result
+
+
+def sentence_multiplicative(row, weights) -> np.ndarray:
+    """Henaff et al. 2017, equation 1."""
+    places, table = (np.asarray(weight, "float64") for weight in weights)
+    result = np.zeros(table.shape[1])
+    for place, word in enumerate(row):
+        if word:
+            result += table[word] * places[min(place, len(places) - 1)]
+    return result
+
+
+def sentence_positional(row, weights) -> np.ndarray:
+    """Sukhbaatar et al. 2015, section 4.1."""
+    table = np.asarray(weights[0], "float64")
+    words = row[row != 0]
+    size, dim = len(words), table.shape[1]
+    result = np.zeros(dim)
+    for j, word in enumerate(words, 1):
+        for k in range(1, dim + 1):
+            weight = (1 - j / size) - (k / dim) * (1 - 2 * j / size)
+            result[k - 1] += weight * table[word, k - 1]
+    return result
+
+
+def sentence_recurrent(row, weights, cell: str, bidirectional: bool) -> np.ndarray:
+    return reference.encode(row[None], weights, cell, bidirectional, "last")[0]
+
+
+def sentence_attention(row, weights, heads: int) -> np.ndarray:
+    """Lin et al. 2017, equation 2, one matrix of weights a head."""
+    places, table, hidden, hidden_bias, scores, values, values_bias = (
+        np.asarray(weight, "float64") for weight in weights
+    )
+    words = row[row != 0]
+    if len(words) == 0:
+        return np.zeros(table.shape[1])
+    at = np.minimum(np.arange(len(words)), len(places) - 1)
+    vectors = table[words] + places[at]
+    by_head = softmax((np.tanh(vectors @ hidden + hidden_bias) @ scores).T)
+    parts = np.split(vectors @ values + values_bias, heads, axis=1)
+    return np.concatenate([by_head[head] @ part for head, part in enumerate(parts)])
+
+
+def ages(there: np.ndarray, most: int) -> list[int]:
+    """How many sentences come after each one that is there."""
+    return [min(int(there[place + 1 :].sum()), most - 1) for place in range(len(there))]
+
+
+def temporal(sentences: np.ndarray, weights) -> np.ndarray:
+    """Sukhbaatar et al. 2015, section 4.1, counted from the last sentence."""
+    table = np.asarray(weights[0], "float64")
+    result = sentences.astype("float64")
+    for story in result:
+        there = (story != 0).any(axis=-1)
+        for place, age in enumerate(ages(there, len(table))):
+            if there[place]:
+                story[place] += table[age]
+    return result
+
+
+def memory_hops(inputs, weights, hops: int, tying: str) -> list[np.ndarray]:
+    """Sukhbaatar et al. 2015, equations 1 to 4 and section 2.2: state, attention, their mean."""
+    states, memories = inputs[0].astype("float64"), inputs[1:]
+    attention = np.zeros((len(states), hops, memories[0].shape[1]))
+    for row, there in enumerate((memories[0] != 0).any(axis=-1)):
+        state = states[row]
+        for hop in range(hops):
+            first = hop if tying == "adjacent" else 0
+            compared, added = memories[first][row], memories[first + 1][row]
+            if there.any():
+                attention[row, hop, there] = softmax(compared[there] @ state)
+            if tying == "layer":
+                state = state @ np.asarray(weights[0], "float64")
+            state = state + attention[row, hop] @ added
+        states[row] = state
+    return [states, attention, attention.mean(axis=1)]
+
+
+def norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-6) * gain + bias
+
+
+def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np.ndarray]:
+    """Dehghani et al. 2019: the query's state, the sentences', attention by step, rollout."""
+    weights = [np.asarray(weight, "float64") for weight in weights]
+    results = []
+    for query, story in zip(*inputs, strict=True):
+        there = (story != 0).any(axis=-1)
+        state, attention, rollout = _universal(query, story[there], weights, steps, heads, halting)
+        sentences = np.zeros(story.shape)
+        sentences[there] = state[1:]
+        by_step, share = np.zeros((steps, len(story))), np.zeros(len(story))
+        by_step[:, there], share[there] = attention, rollout
+        results.append((state[0], sentences, by_step, share))
+    return [np.array(part) for part in zip(*results, strict=True)]
+
+
+def _universal(query, story, weights, steps, heads, halting):
+    query_signal, step_signals, times, *rest = weights
+    norms = [rest[2 * place : 2 * place + 2] for place in range(3)]
+    dense = [rest[6 + 2 * place : 8 + 2 * place] for place in range((len(rest) - 6) // 2)]
+    halt = dense.pop(1) if halting else None
+    hidden, project, mix, output = dense
+    at = ages(np.ones(len(story)), len(times))
+    signals = np.stack([query_signal, *(times[age] for age in at)])
+    state = norm(np.stack([query, *story]).astype("float64"), *norms[0])
+    count, dim = state.shape
+    spent, mean = np.zeros(count), np.zeros(state.shape)
+    maps = []
+    for step in range(steps):
+        read = state + signals + step_signals[step]
+        queries, keys, values = np.split(read @ project[0] + project[1], 3, axis=1)
+        by_head, mixed = [], []
+        for head in range(heads):
+            part = slice(head * dim // heads, (head + 1) * dim // heads)
+            by_head.append(softmax(queries[:, part] @ keys[:, part].T / np.sqrt(dim // heads)))
+            mixed.append(by_head[-1] @ values[:, part])
+        maps.append(np.mean(by_head, axis=0))
+        new = norm(read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1], *norms[1])
+        inner = np.maximum(new @ hidden[0] + hidden[1], 0)
+        new = norm(new + inner @ output[0] + output[1], *norms[2])
+        if halt is None:
+            state = new
+            continue
+        for place in range(count):
+            if spent[place] >= 0.99:
+                continue
+            chance = sigmoid(read[place] @ halt[0] + halt[1])[0]
+            if spent[place] + chance >= 0.99 or step == steps - 1:
+                chance = 1 - spent[place]
+            spent[place] += chance
+            mean[place] += chance * new[place]
+            state[place] = new[place]
+    total = np.eye(count)
+    for weights_of_step in maps:
+        total = (0.5 * weights_of_step + 0.5 * np.eye(count)) @ total
+    share = total[0, 1:] / max(total[0, 1:].sum(), 1e-12)
+    attention = np.array([weights_of_step[0, 1:] for weights_of_step in maps])
+    return state if halt is None else mean, attention, share
+
+
+def support_head(inputs, weights) -> np.ndarray:
+    hidden, hidden_bias, last, bias = (np.asarray(weight, "float64") for weight in weights)
+    state, sentences = inputs
+    features = np.concatenate([sentences, sentences * state[:, None]], axis=-1)
+    chances = sigmoid(np.maximum(features @ hidden + hidden_bias, 0) @ last + bias)[..., 0]
+    return np.where((sentences != 0).any(axis=-1), chances, 0.0)
