@@ -239,7 +239,7 @@ class SentenceEncoder(keras.layers.Layer):
 
 def _near_identity(shape: tuple[int, ...], dtype: Any = None) -> Any:
     # A word starts out as much the same wherever it stands, so that a question's is found again.
-    noise = keras.random.normal(shape, stddev=0.5 * shape[-1] ** -0.5, dtype=dtype)
+    noise = keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
     return noise + ops.eye(shape[-1], dtype=dtype)
 
 
