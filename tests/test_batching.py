@@ -135,8 +135,10 @@ def test_order_of_training_follows_the_seed(twins) -> None:
     for model in twins:
         np.random.seed(5)
         model.fit(feed, labels, epochs=2, batch_size=8, verbose=0, class_weight={0: 2.0})
+    # Where an array lies in memory may change the last bit of a product; another order of the
+    # batches changes the weights by a thousand times as much.
     for one, other in zip(*(model.get_weights() for model in twins), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 def test_layers_that_read_padding_are_fed_it() -> None:
