@@ -113,7 +113,7 @@ class SentenceEncoder(keras.layers.Layer):
             self.vocabulary_size,
             self.embedding_dim,
             # Small, so that the first updates tell words apart: a story has few of them.
-            embeddings_initializer=keras.initializers.RandomNormal(0.02),
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1),
             dtype=policy,
             name="embedding",
         )
@@ -155,7 +155,7 @@ class SentenceEncoder(keras.layers.Layer):
         elif self.encoding == "attention":
             self.places = self.add_weight(
                 shape=(self.max_words, dim),
-                initializer=keras.initializers.RandomNormal(0.1),
+                initializer=keras.initializers.RandomNormal(stddev=0.1),
                 name="places",
             )
             for layer in (self.hidden, self.scores, self.values):
@@ -293,7 +293,7 @@ class TemporalEncoding(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
-            initializer=keras.initializers.RandomNormal(0.1),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
             name="places",
         )
         self.built = True

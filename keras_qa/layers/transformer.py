@@ -156,7 +156,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         ):
             layer.build(shape)
         self.output_layer.build((None, None, self.hidden_dim))
-        scale = keras.initializers.RandomNormal(0.1)
+        scale = keras.initializers.RandomNormal(stddev=0.1)
         self.query_signal = self.add_weight(shape=(dim,), initializer=scale, name="query_signal")
         self.step_signals = self.add_weight(
             shape=(self.num_steps, dim), initializer=scale, name="step_signals"
