@@ -178,3 +178,36 @@ def _length(source: Any) -> int:
                 "`evaluate` and `predict`."
             ) from None
         return sum(1 for _ in source)
+
+
+def unpacked(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
+    """Tells inputs, labels and weights apart in a batch as its source yields it."""
+    if not isinstance(batch, (list, tuple)):
+        return batch, None, None
+    if isinstance(batch, list) and inputs > 1:
+        # A DataLoader makes a flat list of a TensorDataset's columns: inputs, then labels.
+        flat = not any(isinstance(part, (list, tuple, dict)) or is_frame(part) for part in batch)
+        if flat and inputs <= len(batch) <= inputs + 2:
+            rest = [*batch[inputs:], None, None]
+            return batch[:inputs], rest[0], rest[1]
+    return keras.utils.unpack_x_y_sample_weight(tuple(batch))
+
+
+def split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
+    """Takes the last rows of arrays for validation, as Keras does."""
+    if is_source(parts[0]) or not 0 < share < 1:
+        raise ValueError(
+            "`validation_split` must be between 0 and 1, and needs arrays rather than a data "
+            f"source. Received: validation_split={share}. Pass `validation_data` for a source."
+        )
+    rows = len(keras.tree.flatten(parts[0])[0])
+    first = int(rows * (1 - share))
+    if first == 0 or first == rows:
+        raise ValueError(
+            f"`validation_split={share}` of {rows} examples leaves no examples on one side."
+        )
+
+    def cut(part: slice) -> Batch:
+        return keras.tree.map_structure(lambda array: None if array is None else array[part], parts)
+
+    return cut(slice(first)), cut(slice(first, None))

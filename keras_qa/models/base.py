@@ -12,11 +12,11 @@ import numpy as np
 
 from keras_qa import kernels, saving
 from keras_qa.batching import BucketedBatches, filled, fitted, groups, plan, sizes, steps_a_row
-from keras_qa.inputs import is_frame, model_inputs, to_arrays
+from keras_qa.inputs import model_inputs, to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.splitting import SplitModel
-from keras_qa.sources import Batch, RaiseErrors, Source, is_source
+from keras_qa.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.text import Vectorizer
 
 # Buckets are for feeds in which they leave out at least a tenth of the steps.
@@ -95,7 +95,7 @@ class QAModel(keras.Model):
                 sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
             )
             if validation_split and validation_data is None:
-                (x, y, sample_weight), validation_data = _split_off(
+                (x, y, sample_weight), validation_data = split_off(
                     (x, y, sample_weight), validation_split
                 )
             elif validation_data is not None:
@@ -379,7 +379,7 @@ class QAModel(keras.Model):
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
-            x, y, sample_weight = _unpacked(batch, len(self.inputs))
+            x, y, sample_weight = unpacked(batch, len(self.inputs))
             checked = self._checked(x, y, sample_weight, labelled)
             # tf.data tells lists, which it makes tensors of, from tuples, which it keeps.
             return tuple(
@@ -420,26 +420,6 @@ def _as_dataset(x: Any) -> Any:
     return kernels.as_dataset(x) if isinstance(x, BucketedBatches) else x
 
 
-def _split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
-    """Takes the last rows of arrays for validation, as Keras does."""
-    if is_source(parts[0]) or not 0 < share < 1:
-        raise ValueError(
-            "`validation_split` must be between 0 and 1, and needs arrays rather than a data "
-            f"source. Received: validation_split={share}. Pass `validation_data` for a source."
-        )
-    rows = len(keras.tree.flatten(parts[0])[0])
-    first = int(rows * (1 - share))
-    if first == 0 or first == rows:
-        raise ValueError(
-            f"`validation_split={share}` of {rows} examples leaves no examples on one side."
-        )
-
-    def cut(part: slice) -> Batch:
-        return keras.tree.map_structure(lambda array: None if array is None else array[part], parts)
-
-    return cut(slice(first)), cut(slice(first, None))
-
-
 def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for hook in hooks:
@@ -453,16 +433,3 @@ def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
         *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]),
         *hooks[1:],
     ]
-
-
-def _unpacked(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
-    """Tells inputs, labels and weights apart in a batch as its source yields it."""
-    if not isinstance(batch, (list, tuple)):
-        return batch, None, None
-    if isinstance(batch, list) and inputs > 1:
-        # A DataLoader makes a flat list of a TensorDataset's columns: inputs, then labels.
-        flat = not any(isinstance(part, (list, tuple, dict)) or is_frame(part) for part in batch)
-        if flat and inputs <= len(batch) <= inputs + 2:
-            rest = [*batch[inputs:], None, None]
-            return batch[:inputs], rest[0], rest[1]
-    return keras.utils.unpack_x_y_sample_weight(tuple(batch))
