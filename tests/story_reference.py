@@ -133,29 +133,30 @@ def _universal(query, story, weights, steps, heads, halting):
     hidden, project, mix, output = dense
     at = ages(np.ones(len(story)), len(times))
     signals = np.stack([query_signal, *(times[age] for age in at)])
-    state = norm(np.stack([query, *story]).astype("float64"), *norms[0])
+    state = np.stack([query, *story]).astype("float64")
     count, dim = state.shape
     spent, mean = np.zeros(count), np.zeros(state.shape)
     maps = []
     for step in range(steps):
         read = state + signals + step_signals[step]
-        queries, keys, values = np.split(read @ project[0] + project[1], 3, axis=1)
+        normed = norm(read, *norms[0])
+        queries, keys, values = np.split(normed @ project[0] + project[1], 3, axis=1)
         by_head, mixed = [], []
         for head in range(heads):
             part = slice(head * dim // heads, (head + 1) * dim // heads)
             by_head.append(softmax(queries[:, part] @ keys[:, part].T / np.sqrt(dim // heads)))
             mixed.append(by_head[-1] @ values[:, part])
         maps.append(np.mean(by_head, axis=0))
-        new = norm(read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1], *norms[1])
-        inner = np.maximum(new @ hidden[0] + hidden[1], 0)
-        new = norm(new + inner @ output[0] + output[1], *norms[2])
+        new = read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
+        inner = np.maximum(norm(new, *norms[1]) @ hidden[0] + hidden[1], 0)
+        new = new + inner @ output[0] + output[1]
         if halt is None:
             state = new
             continue
         for place in range(count):
             if spent[place] >= 0.99:
                 continue
-            chance = sigmoid(read[place] @ halt[0] + halt[1])[0]
+            chance = sigmoid(normed[place] @ halt[0] + halt[1])[0]
             if spent[place] + chance >= 0.99 or step == steps - 1:
                 chance = 1 - spent[place]
             spent[place] += chance
@@ -166,7 +167,7 @@ def _universal(query, story, weights, steps, heads, halting):
         total = (0.5 * weights_of_step + 0.5 * np.eye(count)) @ total
     share = total[0, 1:] / max(total[0, 1:].sum(), 1e-12)
     attention = np.array([weights_of_step[0, 1:] for weights_of_step in maps])
-    return state if halt is None else mean, attention, share
+    return norm(state if halt is None else mean, *norms[2]), attention, share
 
 
 def support_head(inputs, weights) -> np.ndarray:

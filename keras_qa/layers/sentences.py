@@ -113,7 +113,7 @@ class SentenceEncoder(keras.layers.Layer):
             self.vocabulary_size,
             self.embedding_dim,
             # Small, so that the first updates tell words apart: a story has few of them.
-            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1),
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.3),
             dtype=policy,
             name="embedding",
         )
@@ -293,7 +293,7 @@ class TemporalEncoding(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
-            initializer=keras.initializers.RandomNormal(stddev=0.1),
+            initializer=keras.initializers.RandomNormal(stddev=0.3),
             name="places",
         )
         self.built = True
