@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from keras_qa.example import Example
+from keras_qa.example import Example, answer_problem
 
 
 def checked(
@@ -30,7 +30,7 @@ def checked(
     wrong: list[tuple[str, Example, str]] = []
     first: dict[str, str] = {}
     for place, example in records:
-        problem = _problem(example)
+        problem = answer_problem(example)
         if problem is None and unique_ids and example.id is not None:
             before = first.setdefault(example.id, place)
             if before is not place:
@@ -60,27 +60,3 @@ def checked(
 
 def _named(place: str, example: Example) -> str:
     return place if example.id is None else f"{place} (id {example.id!r})"
-
-
-def _problem(example: Example) -> str | None:
-    # Where the offsets are unknown, there is nothing to compare.
-    if not example.answer_start:
-        return None
-    text = example.plain_text
-    for answer, start in zip(example.answers, example.answer_start, strict=True):
-        if not answer:
-            return "an answer is empty. Leave it out of `answers`"
-        if start >= 0 and text.startswith(answer, start):
-            continue
-        found = text.find(answer)
-        there = text[max(start, 0) : max(start, 0) + len(answer)]
-        where = f"It is at {found}" if found >= 0 else "The text does not hold it"
-        return (
-            f"the answer {_short(answer)} is not at {start}, where its text has {_short(there)}. "
-            f"{where}. Correct `answer_start`"
-        )
-    return None
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
