@@ -128,7 +128,8 @@ def _from_file(path: str, columns: str) -> list[Any]:
         raise ValueError(
             f"`--columns` must look like text=NAME,question=NAME. Received: {columns!r}."
         )
-    return tables.load(path, **dict(pairs))
+    names: dict[str, Any] = dict(pairs)
+    return tables.load(path, **names)
 
 
 def _quickstart(options: argparse.Namespace) -> None:

@@ -164,3 +164,46 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
         except TypeError as error:
             raise TypeError(f"The example at position {position}: {error}") from None
     return result
+
+
+def answer_problem(example: Example) -> str | None:
+    """What is wrong with the offsets of an example's answers.
+
+    Args:
+        example: The example.
+
+    Returns:
+        A line that says which answer is not where `answer_start` says, and
+        where it is; or `None` where all are right or no offset is known.
+
+    Example:
+
+    >>> from keras_qa.example import Example, answer_problem
+    >>> answer_problem(Example("He went home.", "Where?", "home", 7))
+    "the answer 'home' is not at 7, where its text has ' hom'. It is at 8. Correct `answer_start`"
+    """
+    if not example.answer_start:
+        return None
+    if len(example.answer_start) != len(example.answers):
+        return (
+            f"there are {len(example.answers)} answers but {len(example.answer_start)} offsets. "
+            "Give an `answer_start` for each answer"
+        )
+    text = example.plain_text
+    for answer, start in zip(example.answers, example.answer_start, strict=True):
+        if not answer:
+            return "an answer is empty. Leave it out of `answers`"
+        if start >= 0 and text.startswith(answer, start):
+            continue
+        found = text.find(answer)
+        there = text[max(start, 0) : max(start, 0) + len(answer)]
+        where = f"It is at {found}" if found >= 0 else "The text does not hold it"
+        return (
+            f"the answer {_short(answer)} is not at {start}, where its text has {_short(there)}. "
+            f"{where}. Correct `answer_start`"
+        )
+    return None
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,14 +1,22 @@
-"""Metrics of answers: exact match and F1, as the SQuAD evaluation computes them."""
+"""Metrics of answers: exact match and F1, as the SQuAD evaluations compute them."""
 
 from __future__ import annotations
 
 import collections
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from keras_qa.example import Example
+
+VERSIONS = ("1.1", "2.0")
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+# The id of a question and its right answers.
+_Gold = tuple[Any, Sequence[str]]
 
 
 def normalize_answer(answer: str) -> str:
@@ -68,13 +76,241 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
     >>> f1("the small kitchen", ["kitchen"])
     0.6666666666666666
     """
-    return max((_f1(prediction, answer) for answer in answers), default=0.0)
+    predicted = normalize_answer(prediction)
+    return float(max((_f1(predicted, normalize_answer(answer)) for answer in answers), default=0.0))
 
 
-def _f1(prediction: str, answer: str) -> float:
-    predicted = normalize_answer(prediction).split()
-    expected = normalize_answer(answer).split()
-    if not predicted or not expected:
-        return float(predicted == expected)
-    shared = sum((collections.Counter(predicted) & collections.Counter(expected)).values())
-    return 2 * shared / (len(predicted) + len(expected))
+def squad(
+    predictions: Mapping[str, str],
+    references: Any,
+    version: str = "1.1",
+    no_answer_probabilities: Mapping[str, float] | None = None,
+    no_answer_threshold: float = 1.0,
+) -> dict[str, float]:
+    """The official scores of SQuAD, in percent, digit by digit.
+
+    What the scripts `evaluate-v1.1.py` and `evaluate-v2.0.py` print. Version
+    1.1 counts a question without a prediction as 0. Version 2.0 knows
+    questions without an answer: there, the empty string is right.
+
+    Args:
+        predictions: The answer to each question, by its id. An empty string
+            says that there is none. Other ids are passed over.
+        references: What is right: `Example` objects with ids, or SQuAD's JSON
+            once parsed, `{"data": [...]}` or its list of articles.
+        version: `"1.1"` or `"2.0"`.
+        no_answer_probabilities: How sure it is that a question has no answer,
+            by its id; any scale that grows with it will do. Version 2.0 only.
+        no_answer_threshold: Above it, a question counts as answered by the
+            empty string.
+
+    Returns:
+        For version 1.1 `exact_match` and `f1`. For version 2.0 `exact`, `f1`
+        and `total`; the same after `HasAns_` and `NoAns_` for the questions
+        with and without an answer, where there are any; and with
+        `no_answer_probabilities` the best that any threshold reaches, and that
+        threshold: `best_exact`, `best_exact_thresh`, `best_f1`,
+        `best_f1_thresh`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If `version` is unknown; if there are no references, or one
+            has no id; if a question of version 1.1 has no right answer; or if
+            one of version 2.0 has no prediction or no probability.
+
+    Reference:
+        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine
+        Comprehension of Text", arXiv:1606.05250. Rajpurkar et al. 2018, "Know
+        What You Don't Know: Unanswerable Questions for SQuAD",
+        arXiv:1806.03822.
+
+    Example:
+
+    >>> from keras_qa import Example
+    >>> from keras_qa.metrics import squad
+    >>> where = Example("Mary went home.", "Where is Mary?", "home", id="q1")
+    >>> why = Example("Mary went home.", "Why?", id="q2")
+    >>> squad({"q1": "Home!"}, [where])
+    {'exact_match': 100.0, 'f1': 100.0}
+    >>> scores = squad({"q1": "her home", "q2": ""}, [where, why], version="2.0")
+    >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
+    (50.0, 83.3, 100.0)
+    """
+    if version not in VERSIONS:
+        raise ValueError(f'`version` must be "1.1" or "2.0". Received: version={version!r}.')
+    golds = _golds(references)
+    if not golds:
+        raise ValueError("`references` holds no questions. Give at least one to score.")
+    _check_mapping("predictions", predictions)
+    for id, _ in golds:
+        if not isinstance(predictions.get(id, ""), str):
+            raise TypeError(
+                f"`predictions` must map ids to strings. Received: {predictions[id]!r} for the "
+                f'question {id!r}. An answer that there is none is "".'
+            )
+    if version == "1.1":
+        if no_answer_probabilities is not None:
+            raise ValueError(
+                '`no_answer_probabilities` are for version="2.0". Received: version="1.1", whose '
+                "questions all have an answer."
+            )
+        return _squad_1(predictions, golds)
+    _check_complete("predictions", predictions, golds)
+    if no_answer_probabilities is None:
+        return _squad_2(predictions, golds, {id: 0.0 for id, _ in golds}, no_answer_threshold)
+    _check_mapping("no_answer_probabilities", no_answer_probabilities)
+    _check_complete("no_answer_probabilities", no_answer_probabilities, golds)
+    for id, value in no_answer_probabilities.items():
+        if value != value:
+            raise ValueError(
+                f"`no_answer_probabilities` must be numbers. Received: nan for the question {id!r}."
+            )
+    scores = _squad_2(predictions, golds, no_answer_probabilities, no_answer_threshold)
+    return scores | _best_thresholds(predictions, golds, no_answer_probabilities)
+
+
+def _squad_1(predictions: Mapping[str, str], golds: Sequence[_Gold]) -> dict[str, float]:
+    exact: float = 0
+    overlap: float = 0
+    for id, answers in golds:
+        if id not in predictions:
+            continue
+        if not answers:
+            raise ValueError(
+                f"`references` holds the question {id!r} without an answer, which version 1.1 "
+                'cannot score. Pass version="2.0".'
+            )
+        predicted = normalize_answer(predictions[id])
+        expected = [normalize_answer(answer) for answer in answers]
+        exact += predicted in expected
+        # Unlike version 2.0, nothing in common is 0 even where both are empty.
+        overlap += max(_f1(predicted, answer) if predicted else 0 for answer in expected)
+    return {"exact_match": 100.0 * exact / len(golds), "f1": 100.0 * overlap / len(golds)}
+
+
+def _squad_2(
+    predictions: Mapping[str, str],
+    golds: Sequence[_Gold],
+    probabilities: Mapping[str, float],
+    threshold: float,
+) -> dict[str, float]:
+    answerable = {id: bool(answers) for id, answers in golds}
+    exact, overlap = (
+        {
+            id: float(not answerable[id]) if probabilities[id] > threshold else score
+            for id, score in raw.items()
+        }
+        for raw in _raw_scores(predictions, golds)
+    )
+    parts = {
+        "": list(answerable),
+        "HasAns_": [id for id in answerable if answerable[id]],
+        "NoAns_": [id for id in answerable if not answerable[id]],
+    }
+    scores: dict[str, float] = {}
+    for name, ids in parts.items():
+        if ids:
+            scores[f"{name}exact"] = 100.0 * sum(exact[id] for id in ids) / len(ids)
+            scores[f"{name}f1"] = 100.0 * sum(overlap[id] for id in ids) / len(ids)
+            scores[f"{name}total"] = len(ids)
+    return scores
+
+
+def _raw_scores(
+    predictions: Mapping[str, str], golds: Sequence[_Gold]
+) -> tuple[dict[Any, float], dict[Any, float]]:
+    exact: dict[Any, float] = {}
+    overlap: dict[Any, float] = {}
+    for id, answers in golds:
+        predicted = normalize_answer(predictions[id])
+        # An answer of nothing but articles and punctuation is dropped.
+        expected = [gold for gold in map(normalize_answer, answers) if gold] or [""]
+        exact[id] = int(predicted in expected)
+        overlap[id] = max(_f1(predicted, answer) for answer in expected)
+    return exact, overlap
+
+
+def _best_thresholds(
+    predictions: Mapping[str, str], golds: Sequence[_Gold], probabilities: Mapping[str, float]
+) -> dict[str, float]:
+    answerable = {id: bool(answers) for id, answers in golds}
+    ranked = sorted(probabilities, key=probabilities.__getitem__)
+    best: dict[str, float] = {}
+    for name, scores in zip(("exact", "f1"), _raw_scores(predictions, golds), strict=True):
+        # Where nothing is answered, the questions without an answer are right.
+        score: float = sum(not answerable[id] for id in answerable)
+        highest, threshold = score, 0.0
+        for id in ranked:
+            if id not in scores:
+                continue
+            if answerable[id]:
+                score += scores[id]
+            elif predictions[id]:
+                score -= 1
+            if score > highest:
+                highest, threshold = score, probabilities[id]
+        best[f"best_{name}"] = 100.0 * highest / len(scores)
+        best[f"best_{name}_thresh"] = threshold
+    return best
+
+
+def _f1(predicted: str, expected: str) -> float:
+    """F1 of two normalised answers, rounded as the official scripts round."""
+    left, right = predicted.split(), expected.split()
+    if not left or not right:
+        return int(left == right)
+    shared = sum((collections.Counter(left) & collections.Counter(right)).values())
+    if not shared:
+        return 0
+    precision, recall = shared / len(left), shared / len(right)
+    return (2 * precision * recall) / (precision + recall)
+
+
+def _golds(references: Any) -> list[_Gold]:
+    if isinstance(references, Mapping) and "data" in references:
+        references = references["data"]
+    if isinstance(references, (str, bytes, Mapping)) or not isinstance(references, Iterable):
+        raise TypeError(
+            "`references` must be a list of `Example` objects, or the JSON of SQuAD as "
+            f"`json.load` gives it. Received: {str(references)[:80]!r} "
+            f"(of type {type(references).__name__})."
+        )
+    golds: list[_Gold] = []
+    for position, entry in enumerate(references):
+        if isinstance(entry, Example):
+            if entry.id is None:
+                raise ValueError(
+                    f"`references` holds an example without an `id` at position {position}. "
+                    "Predictions are found by id: give each example one."
+                )
+            golds.append((entry.id, entry.answers))
+            continue
+        try:
+            golds += [
+                (question["id"], [answer["text"] for answer in question["answers"]])
+                for paragraph in entry["paragraphs"]
+                for question in paragraph["qas"]
+            ]
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"`references` must hold `Example` objects, or articles as in SQuAD's JSON. The "
+                f"entry at position {position} is neither: {type(error).__name__}: {error}."
+            ) from None
+    return golds
+
+
+def _check_mapping(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"`{name}` must be a dict with the ids of the questions as keys. Received a "
+            f"{type(value).__name__}."
+        )
+
+
+def _check_complete(name: str, values: Mapping[str, Any], golds: Sequence[_Gold]) -> None:
+    missing = [id for id, _ in golds if id not in values]
+    if missing:
+        raise ValueError(
+            f"`{name}` has nothing for {len(missing)} of {len(golds)} questions, the first with "
+            f"the id {missing[0]!r}. Version 2.0 needs an entry for each question."
+        )

@@ -93,8 +93,8 @@ def test_lists_are_sentences_answers_and_choices(tmp_path):
     for suffix in (".jsonl", ".parquet"):
         path = write(tmp_path / f"t{suffix}", [row])
         assert tables.load(path, choices="choices") == expected
-    arrays = {"text": "t", "question": "?", "answers": np.array(["x"]), "at": np.array([0])}
-    expected_start = [Example("t", "?", "x", answer_start=(0,))]
+    arrays = {"text": "ax", "question": "?", "answers": np.array(["x"]), "at": np.array([1])}
+    expected_start = [Example("ax", "?", "x", answer_start=(1,))]
     assert tables.rows([arrays], answer_start="at") == expected_start
     frame = pd.read_parquet(tmp_path / "t.parquet")
     assert isinstance(frame["answers"][0], np.ndarray)
@@ -137,10 +137,10 @@ def test_a_missing_answer_is_none_and_a_missing_text_an_error(missing):
 
 def test_empty_cells_in_csv_are_empty_texts_but_no_answers(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("text,question,answers,at\n,,,\n\na,b,c,0\n")
+    path.write_text("text,question,answers,at\n,,,\n\nac,b,c,1\n")
     assert tables.load(path, answer_start="at") == [
         Example("", ""),
-        Example("a", "b", "c", answer_start=(0,)),
+        Example("ac", "b", "c", answer_start=(1,)),
     ]
 
 
@@ -178,8 +178,8 @@ def test_a_missing_column_lists_what_is_there(tmp_path, suffix):
         tables.load(path)
     with pytest.raises(ValueError, match=r"or pass `answers=None` where there are none\.$"):
         tables.load(path, text="context", answers="answer")
-    with pytest.raises(ValueError, match=r"has no column `answers\.text`"):
-        tables.load(path, text="context", answers="answers.text")
+    with pytest.raises(ValueError, match=r"has no column `answer\.text`"):
+        tables.load(path, text="context", answers="answer.text")
 
 
 def test_a_header_is_checked_even_without_rows(tmp_path):
@@ -240,6 +240,27 @@ def test_offsets_must_be_whole_numbers_one_an_answer():
             tables.rows([{**row, "at": offset}], answer_start="at")
     with pytest.raises(ValueError, match=r"^`answer_start` needs `answers`"):
         tables.rows([row], answers=None, answer_start="at")
+
+
+def test_an_answer_that_is_not_at_its_offset_is_named(tmp_path):
+    rows = [{"text": "a b", "question": "q", "answers": "b", "at": at} for at in (2, 1)]
+    with pytest.raises(ValueError, match=r"^Row 1: the answer 'b' is not at 1, .*It is at 2\."):
+        tables.rows(rows, answer_start="at")
+    path = write(tmp_path / "t.csv", rows)
+    with pytest.raises(ValueError, match=r"t\.csv`, line 3: the answer 'b' is not at 1"):
+        tables.load(path, answer_start="at")
+    with pytest.warns(UserWarning, match=r"Left out 1 of 2 questions.*t\.csv`, line 3\.$"):
+        assert len(tables.load(path, answer_start="at", strict=False)) == 1
+
+
+def test_cells_of_csv_that_a_dot_leads_into_hold_json(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('text,question,gold\na b,q,"{""all"": [""a"", ""b""]}"\na,r,\n')
+    expected = [Example("a b", "q", ("a", "b")), Example("a", "r")]
+    assert tables.load(path, answers="gold.all") == expected
+    path.write_text("text,question,gold\na b,q,{'all': ['a']}\n")
+    with pytest.raises(ValueError, match=r"line 2: expected JSON in the cell `gold`: .*\{'all'"):
+        tables.load(path, answers="gold.all")
 
 
 def test_wrong_types_are_named():

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_qa.datasets import gold_spans, table_files
 from keras_qa.example import Example
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _ABSENT = object()
-# The csv module has one limit for the process, and no reader takes its own.
-_CSV_LIMIT_LOCK = threading.Lock()
-_CSV_LIMIT = 2**31 - 1
-
-# What a row is called in an error message, and its columns.
-_Row = tuple[str, Any]
 
 
 def load(
@@ -31,12 +23,13 @@ def load(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    strict: bool = True,
 ) -> list[Example]:
     """Reads examples from a CSV, TSV, JSON Lines or Parquet file.
 
     All but `path` are names of columns. A dot leads into nested columns:
     `answers="answers.text"`, `answer_start="answers.answer_start"` read SQuAD
-    in the layout of Hugging Face.
+    in the layout of Hugging Face. In CSV and TSV such a cell holds JSON.
 
     Args:
         path: A file whose name ends in `.csv`, `.tsv`, `.jsonl` or
@@ -53,6 +46,9 @@ def load(
         choices: The column of the answers to choose from, or a list of
             columns with one choice each.
         id: The column of the names of the examples.
+        strict: Whether to raise at an example whose answer is not at its
+            `answer_start`. Otherwise it is left out, and a warning says how
+            many were.
 
     Returns:
         A list of `Example` objects, in the order of the file.
@@ -60,7 +56,7 @@ def load(
     Raises:
         FileNotFoundError: If nothing is at `path`.
         ValueError: If the file is malformed, a column is missing, or a text
-            or question is.
+            or question is; or if an answer is not where `answer_start` says.
         TypeError: If a value has the wrong type.
         ImportError: If Parquet is read without pyarrow.
 
@@ -70,23 +66,8 @@ def load(
     examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
     ```
     """
-    path = Path(path).expanduser()
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ValueError(
-            f"`path` must end in {', '.join(_SUFFIXES)}. Received: `path={str(path)!r}`. "
-            "Read other files yourself and pass their rows to `tables.rows`."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Received: `path={str(path)!r}`.")
-    columns = _columns(text, question, answers, answer_start, choices, id)
-    if suffix == ".jsonl":
-        read: Iterable[_Row] = _jsonl_rows(path)
-    elif suffix == ".parquet":
-        read = _parquet_rows(path, columns)
-    else:
-        read = _csv_rows(path, "\t" if suffix == ".tsv" else ",", columns)
-    return [_example(place, row, columns) for place, row in read]
+    found = records(path, text, question, answers, answer_start, choices, id)
+    return gold_spans.checked(found, strict)
 
 
 def rows(
@@ -97,6 +78,7 @@ def rows(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    strict: bool = True,
 ) -> list[Example]:
     """Makes examples from rows in memory.
 
@@ -109,12 +91,14 @@ def rows(
         answer_start: The column of the offsets of the answers.
         choices: The column, or columns, of the answers to choose from.
         id: The column of the names of the examples.
+        strict: As in `load`.
 
     Returns:
         A list of `Example` objects, in the same order.
 
     Raises:
-        ValueError: If a column is missing, or a text or question is.
+        ValueError: If a column is missing, or a text or question is; or if an
+            answer is not where `answer_start` says.
         TypeError: If a row is no mapping, or a value has the wrong type.
 
     Example:
@@ -127,12 +111,55 @@ def rows(
     >>> example.answers, example.answer_start
     (('home',), (8,))
     """
+    found = row_records(rows, text, question, answers, answer_start, choices, id)
+    return gold_spans.checked(found, strict)
+
+
+def records(
+    path: str | Path,
+    text: str,
+    question: str,
+    answers: str | None = None,
+    answer_start: str | None = None,
+    choices: str | Sequence[str] | None = None,
+    id: str | None = None,
+) -> Iterator[tuple[str, Example]]:
+    """The examples of a file, each with what to call it in a message. See `load`."""
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(
+            f"`path` must end in {', '.join(SUFFIXES)}. Received: `path={str(path)!r}`. "
+            "Read other files yourself and pass their rows to `tables.rows`."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be a file. Received: `path={str(path)!r}`.")
+    columns = _columns(text, question, answers, answer_start, choices, id)
+    if suffix == ".jsonl":
+        read: Iterable[table_files.Row] = table_files.jsonl_rows(path)
+    elif suffix == ".parquet":
+        read = table_files.parquet_rows(path, columns)
+    else:
+        read = table_files.csv_rows(path, "\t" if suffix == ".tsv" else ",", columns)
+    return ((place, _example(place, row, columns)) for place, row in read)
+
+
+def row_records(
+    rows: Iterable[Mapping[str, Any]],
+    text: str,
+    question: str,
+    answers: str | None = None,
+    answer_start: str | None = None,
+    choices: str | Sequence[str] | None = None,
+    id: str | None = None,
+) -> Iterator[tuple[str, Example]]:
+    """The examples of rows in memory, each with what to call it. See `rows`."""
     if isinstance(rows, (str, bytes, Mapping)):
         raise TypeError(
             f"`rows` must be a list of mappings, one a row. Received one {type(rows).__name__}."
         )
     columns = _columns(text, question, answers, answer_start, choices, id)
-    return [_example(f"Row {at}", row, columns) for at, row in enumerate(rows)]
+    return ((f"Row {at}", _example(f"Row {at}", row, columns)) for at, row in enumerate(rows))
 
 
 def _columns(
@@ -171,99 +198,6 @@ def _columns(
             "`answers=None`."
         )
     return columns
-
-
-def _csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> list[_Row]:
-    # All is read under the raised limit, which nobody else should see: hence the list.
-    with _CSV_LIMIT_LOCK:
-        before = csv.field_size_limit(_CSV_LIMIT)
-        try:
-            return list(_read_csv(path, delimiter, columns))
-        finally:
-            csv.field_size_limit(before)
-
-
-def _read_csv(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[_Row]:
-    # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise ValueError(
-                    f"`{path}` is empty: expected a line with the names of its columns."
-                )
-            if len(set(header)) < len(header):
-                raise ValueError(f"`{path}` names a column twice: {_listed(header)}. Rename one.")
-            for name, column in _each(columns):
-                if column not in header:
-                    raise _missing(f"`{path}`", name, column, header)
-            for cells in reader:
-                place = f"`{path}`, line {reader.line_num}"
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise ValueError(
-                        f"{place}: expected {len(header)} cells, as many as columns. Received "
-                        f"{len(cells)}. Put quotes round a cell which holds the delimiter."
-                    )
-                row: dict[str, Any] = dict(zip(header, cells, strict=True))
-                for name, column in _each(columns):
-                    if name not in ("text", "question") and row[column] == "":
-                        row[column] = None
-                yield place, row
-        except csv.Error as error:
-            raise ValueError(f"`{path}`, line {reader.line_num}: {error}.") from None
-        except UnicodeDecodeError as error:
-            raise ValueError(f"`{path}` must be UTF-8: {error}. Save it as UTF-8.") from None
-
-
-def _jsonl_rows(path: Path) -> Iterator[_Row]:
-    # JSON Lines end at "\n" alone: other line breaks of Unicode may stand in strings.
-    with path.open("rb") as file:
-        for at, raw in enumerate(file, start=1):
-            place = f"`{path}`, line {at}"
-            try:
-                line = raw.decode("utf-8-sig" if at == 1 else "utf-8")
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{place}: expected UTF-8: {error}. Save it as UTF-8.") from None
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise ValueError(f"{place}: expected one JSON object a line: {error}.") from None
-            if not isinstance(row, dict):
-                raise ValueError(
-                    f"{place}: expected a JSON object. Received: {line.strip()[:80]!r}."
-                )
-            yield place, row
-
-
-def _parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[_Row]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise ImportError(
-            'Reading Parquet needs pyarrow. Install it with `pip install "keras-qa[tables]"`.'
-        ) from None
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            wanted = []
-            for name, column in _each(columns):
-                top = column if column in names else column.split(".")[0]
-                if top not in names:
-                    raise _missing(f"`{path}`", name, column, names)
-                wanted.append(top)
-            at = 0
-            # A wide table may hold much else, so only the named columns are read.
-            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
-                for row in batch.to_pylist():
-                    yield f"`{path}`, row {at}", row
-                    at += 1
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
 
 
 def _example(place: str, row: Any, columns: Mapping[str, Any]) -> Example:
@@ -312,7 +246,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise _missing(place, name, column, list(row))
+                raise table_files.missing(place, name, column, list(row))
             value = value[key]
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
@@ -333,21 +267,3 @@ def _offsets(place: str, value: Any) -> tuple[int, ...]:
             )
         offsets.append(int(entry))
     return tuple(offsets)
-
-
-def _each(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, column in columns.items():
-        for entry in [column] if isinstance(column, str) else column:
-            yield name, entry
-
-
-def _missing(place: str, name: str, column: str, found: Sequence[str]) -> ValueError:
-    example = {"text": "context", "answers": "answer"}.get(name, "column")
-    advice = f'Name its column, for example `{name}="{example}"`'
-    if name == "answers":
-        advice += ", or pass `answers=None` where there are none"
-    return ValueError(f"{place} has no column `{column}`. It has: {_listed(found)}. {advice}.")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"

@@ -20,7 +20,6 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
@@ -270,6 +269,9 @@ def _to_numpy(outputs: Any) -> Any:
 
 
 def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any]:
+    # Imported here: it brings a symbolic algebra system along.
+    from torch.fx.experimental.proxy_tensor import make_fx
+
     def call_with_flags(*tensors: torch.Tensor) -> Any:
         token = _assumed.set([])
         try:

@@ -1,7 +1,18 @@
 """Text to ids and back: NumPy and the `tokenizers` library, no backend."""
 
+from keras_qa.text.pieces import Pieces
 from keras_qa.text.sentences import sentence_spans
+from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 from keras_qa.text.vectorizer import Vectorizer
+from keras_qa.text.windows import Windower, Windows
 
-__all__ = ["Vectorizer", "WordTokenizer", "sentence_spans"]
+__all__ = [
+    "Pieces",
+    "SubwordTokenizer",
+    "Vectorizer",
+    "Windower",
+    "Windows",
+    "WordTokenizer",
+    "sentence_spans",
+]

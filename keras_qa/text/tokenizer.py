@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, trainers
+
+from keras_qa.text import pieces
 
 PADDING = "[PAD]"
 UNKNOWN = "[UNK]"
@@ -81,7 +82,7 @@ class WordTokenizer:
             show_progress=False,
             special_tokens=[PADDING, UNKNOWN],
         )
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.train_from_iterator(map(pieces.valid, texts), trainer)
         return cls(tokenizer)
 
     @property
@@ -105,14 +106,19 @@ class WordTokenizer:
             `(words,)` int32 ids, and `(words, 2)` int32 offsets such that
             `text[start:end]` is the word as written.
         """
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        offsets = np.array(encoding.offsets, "int32").reshape(-1, 2)
-        if not unicodedata.is_normalized("NFC", text):
-            # A mark that became part of a letter is not counted as part of its word.
-            for word, end in zip(offsets, [*offsets[1:, 0], len(text)], strict=False):
-                while word[1] < end and unicodedata.combining(text[word[1]]):
-                    word[1] += 1
-        return np.array(encoding.ids, "int32"), offsets
+        found = self.pieces([text])
+        return found.ids, found.offsets
+
+    def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
+        """Gives the ids of many texts' words, and where each word stands.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            A `Pieces` of arrays, the words of all texts end to end.
+        """
+        return pieces.encode(self._tokenizer, texts)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Gives the ids of many texts' words, without their offsets.
@@ -123,7 +129,8 @@ class WordTokenizer:
         Returns:
             A list of ids for each text.
         """
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        texts = [pieces.valid(text) for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""From probabilities to answers: the best words, and where the text says them."""
+"""The best words of an answer vocabulary, and where the text says them."""
 
 from __future__ import annotations
 

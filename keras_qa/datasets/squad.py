@@ -1,0 +1,238 @@
+"""SQuAD v1.1 and v2.0, and whatever has their shape: answers as spans of a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_qa.datasets import download, gold_spans, tables
+from keras_qa.example import Example
+
+SPLITS = ("train", "valid")
+VERSIONS = ("1.1", "2.0")
+URLS = (
+    "https://rajpurkar.github.io/SQuAD-explorer/dataset/",
+    "https://raw.githubusercontent.com/rajpurkar/SQuAD-explorer/master/dataset/",
+)
+# Name, size and checksum of the originals.
+FILES = {
+    ("train", "1.1"): (
+        "train-v1.1.json",
+        30_288_272,
+        "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955",
+    ),
+    ("valid", "1.1"): (
+        "dev-v1.1.json",
+        4_854_279,
+        "95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9",
+    ),
+    ("train", "2.0"): (
+        "train-v2.0.json",
+        42_123_633,
+        "68dcfbb971bd3e96d5b46c7177b16c1a4e7d4bdef19fb204502738552dede002",
+    ),
+    ("valid", "2.0"): (
+        "dev-v2.0.json",
+        4_370_528,
+        "80a5225e94905956a6446d296ca1093975c4d3b3260f1d6c8f68bc2ab77182d8",
+    ),
+}
+
+# The layout of Hugging Face.
+COLUMNS = {
+    "text": "context",
+    "question": "question",
+    "answers": "answers.text",
+    "answer_start": "answers.answer_start",
+    "id": "id",
+}
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    list: "a list",
+    int: "a whole number",
+    dict: "an object",
+}
+
+
+def load(
+    path: str | Path | None = None,
+    split: str = "train",
+    version: str = "1.1",
+    strict: bool = True,
+) -> list[Example]:
+    """Reads questions whose answers are spans of a text.
+
+    Args:
+        path: A JSON file in the layout of SQuAD; a `.csv`, `.tsv`, `.jsonl` or
+            `.parquet` file with the columns of Hugging Face, `id`, `context`,
+            `question`, and `answers` with `text` and `answer_start` in it (in
+            CSV and TSV a cell of JSON, or two columns `answers.text` and
+            `answers.answer_start`); or a folder with the original files.
+            `None` downloads the original once into `~/.cache/keras-qa`; the
+            environment variable `KERAS_QA_HOME` names another folder.
+        split: `"train"` or `"valid"`, of the originals. SQuAD calls the latter
+            `dev`; its test part was never published.
+        version: `"1.1"` or `"2.0"`, of the originals. A file at `path` tells
+            by itself.
+        strict: Whether to raise at a question whose answer is not at its
+            `answer_start`, or whose id was there before. Otherwise such
+            questions are left out, and a warning says how many were and names
+            the first.
+
+    Returns:
+        A list of `Example` objects with `id`, `answers` and one `answer_start`
+        an answer. A question that version 2.0 marks as impossible has no
+        answers.
+
+    Raises:
+        FileNotFoundError: If nothing is at `path`.
+        ValueError: If an argument is out of range; if the file is not JSON,
+            which is reported with the byte, or not laid out so; or if a
+            question is wrong and `strict` is true.
+        ConnectionError: If the download fails.
+
+    Reference:
+        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine
+        Comprehension of Text", arXiv:1606.05250. Rajpurkar et al. 2018, "Know
+        What You Don't Know: Unanswerable Questions for SQuAD",
+        arXiv:1806.03822.
+
+    Example:
+
+    ```python
+    train = keras_qa.datasets.squad.load(split="train", version="2.0")
+    valid = keras_qa.datasets.squad.load("dev-v2.0.json")
+    ```
+    """
+    for name, value, expected in (("split", split, SPLITS), ("version", version, VERSIONS)):
+        if value not in expected:
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(map(repr, expected))}. "
+                f"Received: `{name}={value!r}`."
+            )
+    original, size, sha256 = FILES[split, version]
+    if path is None:
+        target = download.cache_folder() / original
+        path = download.fetch([url + original for url in URLS], target, sha256=sha256, size=size)
+    path = Path(path).expanduser()
+    if path.is_dir():
+        path = path / original
+    if path.suffix.lower() in tables.SUFFIXES:
+        return gold_spans.checked(tables.records(path, **COLUMNS), strict, unique_ids=True)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`path` must be a file in the layout of SQuAD. Received: `path={str(path)!r}`, where "
+            "nothing is. Leave `path` out to download the original."
+        )
+    return gold_spans.checked(_questions(path), strict, unique_ids=True)
+
+
+def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example]:
+    """Makes examples from rows in the layout that Hugging Face gives to SQuAD.
+
+    Args:
+        rows: Mappings with the keys `id`, `context`, `question` and `answers`,
+            which has two lists, `text` and `answer_start`. Such as the data
+            sets `squad` and `squad_v2` of Hugging Face.
+        strict: As in `load`.
+
+    Returns:
+        As `load` gives.
+
+    Raises:
+        ValueError: If a column is missing, or a question is wrong and `strict`
+            is true.
+        TypeError: If a row is no mapping, or a value has the wrong type.
+
+    Example:
+
+    >>> from keras_qa.datasets import squad
+    >>> example, = squad.rows([{
+    ...     "id": "q1", "context": "He went home.", "question": "Where did he go?",
+    ...     "answers": {"text": ["home"], "answer_start": [8]},
+    ... }])
+    >>> example.answers, example.answer_start
+    (('home',), (8,))
+    """
+    return gold_spans.checked(tables.row_records(rows, **COLUMNS), strict, unique_ids=True)
+
+
+def _questions(path: Path) -> Iterator[tuple[str, Example]]:
+    content = _parsed(path)
+    place = f"`{path}`"
+    for at, article in enumerate(_field(place, content, "data", list)):
+        outer = f"{place}, data[{at}]"
+        for part, paragraph in enumerate(_field(outer, article, "paragraphs", list)):
+            inner = f"{outer}.paragraphs[{part}]"
+            text = _field(inner, paragraph, "context", str)
+            for number, question in enumerate(_field(inner, paragraph, "qas", list)):
+                name = f"{inner}.qas[{number}]"
+                yield name, _example(name, text, question)
+
+
+def _example(place: str, text: str, question: Any) -> Example:
+    asked = _field(place, question, "question", str)
+    id = question.get("id")
+    if isinstance(id, bool) or not isinstance(id, (str, int)):
+        raise _odd(place, question, "id", "a string")
+    place = f"{place} (id {id!r})"
+    given = _field(place, question, "answers", list)
+    # `plausible_answers` of version 2.0 are wrong ones.
+    if question.get("is_impossible") and given:
+        raise ValueError(
+            f"{place}: `is_impossible` is true, but `answers` holds {len(given)}. Expected an "
+            "empty list where a question has no answer."
+        )
+    answers, starts = [], []
+    for number, answer in enumerate(given):
+        name = f"{place}, answers[{number}]"
+        answers.append(_field(name, answer, "text", str))
+        starts.append(_field(name, answer, "answer_start", int))
+    return Example(text, asked, tuple(answers), tuple(starts), id=str(id))
+
+
+def _field(place: str, holder: Any, name: str, kind: type) -> Any:
+    if not isinstance(holder, dict):
+        raise ValueError(f"{place}: expected an object. Received: {_short(holder)}.")
+    value = holder.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _odd(place, holder, name, _KINDS[kind])
+    return value
+
+
+def _odd(place: str, holder: Mapping[str, Any], name: str, expected: str) -> ValueError:
+    if name not in holder:
+        found = ", ".join(f"`{key}`" for key in holder) or "nothing"
+        return ValueError(f"{place}: expected {expected} `{name}`, but there are only: {found}.")
+    return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _parsed(path: Path) -> Any:
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`{path}` is not UTF-8 at byte {error.start}: {error.reason}. Save it as UTF-8."
+        ) from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        at = len(text[: error.pos].encode()) + len(raw) - len(text.encode())
+        advice = "The file may be damaged or cut off: get it again"
+        if error.msg == "Extra data":
+            advice = "If it holds a JSON object a line, let its name end in .jsonl"
+        raise ValueError(
+            f"`{path}` is not JSON at byte {at} (line {error.lineno}, column {error.colno}): "
+            f"{error.msg}. {advice}."
+        ) from None
+    except RecursionError:
+        raise ValueError(f"`{path}` is not in the layout of SQuAD: it nests too deep.") from None

@@ -1,0 +1,143 @@
+"""The rows of CSV, TSV, JSON Lines and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# The csv module has one limit for the process, and no reader takes its own.
+_CSV_LIMIT_LOCK = threading.Lock()
+_CSV_LIMIT = 2**31 - 1
+
+# What a row is called in an error message, and its columns.
+Row = tuple[str, Any]
+
+
+def csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> list[Row]:
+    # All is read under the raised limit, which nobody else should see: hence the list.
+    with _CSV_LIMIT_LOCK:
+        before = csv.field_size_limit(_CSV_LIMIT)
+        try:
+            return list(_read_csv(path, delimiter, columns))
+        finally:
+            csv.field_size_limit(before)
+
+
+def _read_csv(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[Row]:
+    # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise ValueError(
+                    f"`{path}` is empty: expected a line with the names of its columns."
+                )
+            if len(set(header)) < len(header):
+                raise ValueError(f"`{path}` names a column twice: {listed(header)}. Rename one.")
+            nested = set()
+            for name, column in each(columns):
+                top = column.split(".")[0]
+                if column not in header and top not in header:
+                    raise missing(f"`{path}`", name, column, header)
+                if column not in header:
+                    nested.add(top)
+            for cells in reader:
+                place = f"`{path}`, line {reader.line_num}"
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise ValueError(
+                        f"{place}: expected {len(header)} cells, as many as columns. Received "
+                        f"{len(cells)}. Put quotes round a cell which holds the delimiter."
+                    )
+                row: dict[str, Any] = dict(zip(header, cells, strict=True))
+                for name, column in each(columns):
+                    if name not in ("text", "question") and row.get(column) == "":
+                        row[column] = None
+                for column in nested:
+                    row[column] = _json_cell(place, column, row[column])
+                yield place, row
+        except csv.Error as error:
+            raise ValueError(f"`{path}`, line {reader.line_num}: {error}.") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"`{path}` must be UTF-8: {error}. Save it as UTF-8.") from None
+
+
+def _json_cell(place: str, column: str, cell: str) -> Any:
+    try:
+        return json.loads(cell) if cell else None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(
+            f"{place}: expected JSON in the cell `{column}`: {error}. Received: {cell[:80]!r}."
+        ) from None
+
+
+def jsonl_rows(path: Path) -> Iterator[Row]:
+    # JSON Lines end at "\n" alone: other line breaks of Unicode may stand in strings.
+    with path.open("rb") as file:
+        for at, raw in enumerate(file, start=1):
+            place = f"`{path}`, line {at}"
+            try:
+                line = raw.decode("utf-8-sig" if at == 1 else "utf-8")
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{place}: expected UTF-8: {error}. Save it as UTF-8.") from None
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise ValueError(f"{place}: expected one JSON object a line: {error}.") from None
+            if not isinstance(row, dict):
+                raise ValueError(
+                    f"{place}: expected a JSON object. Received: {line.strip()[:80]!r}."
+                )
+            yield place, row
+
+
+def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise ImportError(
+            'Reading Parquet needs pyarrow. Install it with `pip install "keras-qa[tables]"`.'
+        ) from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            wanted = []
+            for name, column in each(columns):
+                top = column if column in names else column.split(".")[0]
+                if top not in names:
+                    raise missing(f"`{path}`", name, column, names)
+                wanted.append(top)
+            at = 0
+            # A wide table may hold much else, so only the named columns are read.
+            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
+                for row in batch.to_pylist():
+                    yield f"`{path}`, row {at}", row
+                    at += 1
+    except pyarrow.ArrowInvalid as error:
+        raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
+
+
+def each(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, column in columns.items():
+        for entry in [column] if isinstance(column, str) else column:
+            yield name, entry
+
+
+def missing(place: str, name: str, column: str, found: Sequence[str]) -> ValueError:
+    example = {"text": "context", "answers": "answer"}.get(name, "column")
+    advice = f'Name its column, for example `{name}="{example}"`'
+    if name == "answers":
+        advice += ", or pass `answers=None` where there are none"
+    return ValueError(f"{place} has no column `{column}`. It has: {listed(found)}. {advice}.")
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"

@@ -1,0 +1,178 @@
+"""Scores that mean something: one temperature, fitted on validation data, and how far off it is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from keras_qa.decoding import window_words
+from keras_qa.decoding.window_words import Logits
+
+# What a temperature is looked for between, and how finely.
+LOWEST, HIGHEST = 0.05, 20.0
+_STEPS = 30
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def fit_temperature(
+    start: np.ndarray,
+    end: np.ndarray,
+    offsets: np.ndarray,
+    example: np.ndarray,
+    spans: np.ndarray,
+    max_answer_words: int = 30,
+    no_answer: bool = True,
+) -> float:
+    """Finds the temperature with which scores are likeliest on validation data.
+
+    It minimises the negative log-likelihood of the right answers, all of a
+    text together, or of there being none, as `top_spans` scores them. The
+    order of the answers within a window stays as it is, nearly: only words of
+    several pieces change.
+
+    Args:
+        start: As in `top_spans`, like all that are not named here.
+        end: As there.
+        offsets: As there.
+        example: As there.
+        spans: `(windows, answers, 2)`: first and last position of each right
+            answer in the window, `(0, 0)` or `(-1, -1)` for none:
+            `Windows.spans`. A text none of whose windows has one counts as
+            without an answer.
+        max_answer_words: As in `top_spans`. Longer answers are not looked at.
+        no_answer: As there. Without it, texts without an answer are not
+            looked at.
+
+    Returns:
+        The temperature, between 0.05 and 20.
+
+    Raises:
+        ValueError: If shapes do not match, or no text has a right answer to
+            compare with.
+
+    Reference:
+        Guo et al. 2017, "On Calibration of Modern Neural Networks",
+        arXiv:1706.04599.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.decoding import fit_temperature
+    >>> offsets = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
+    >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
+    >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
+    >>> end = np.where(np.arange(3) == 1, 9.0, 0.0) * np.ones((4, 1))
+    >>> temperature = fit_temperature(start, end, offsets, np.arange(4), right, 1, no_answer=False)
+    >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
+    0.75
+    """
+    logits = window_words.logits(start, end, offsets, example)
+    spans = np.asarray(spans)
+    if spans.ndim != 3 or spans.shape[::2] != (len(logits.start), 2):
+        raise ValueError(
+            f"`spans` must have the shape ({len(logits.start)}, answers, 2). "
+            f"Received: {spans.shape}."
+        )
+    parts = []
+    for rows, part in logits.parts():
+        first = logits.firsts[rows] - part.firsts
+        parts.append((part, spans[np.repeat(first, part.counts) + np.arange(len(part.start))]))
+    if not any(
+        _losses(part, labels, max_answer_words, no_answer, 1.0).size for part, labels in parts
+    ):
+        raise ValueError(
+            "`spans` holds no right answer. Give the windows of examples with answers, made with "
+            "`labels=True`."
+        )
+
+    def loss(logarithm: float) -> float:
+        temperature = math.exp(logarithm)
+        return sum(
+            float(_losses(part, labels, max_answer_words, no_answer, temperature).sum())
+            for part, labels in parts
+        )
+
+    low, high = math.log(LOWEST), math.log(HIGHEST)
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    for _ in range(_STEPS):
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = loss(right)
+    return math.exp((low + high) / 2)
+
+
+def _losses(
+    part: Logits, spans: np.ndarray, length: int, no_answer: bool, temperature: float
+) -> np.ndarray:
+    """Negative log-likelihood of the right answers, for each text that has what to compare."""
+    words = window_words.words(part, length, no_answer, temperature)
+    texts = len(part.counts)
+    rows, answers = np.nonzero(spans[..., 0] > 0)
+    first, last = words.column[rows[:, None], spans[rows, answers]].T
+    # Two answers may be parts of the same words: they count once.
+    kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
+    answerable = np.bincount(words.text[kept[:, 0]], minlength=texts) > 0
+    rows, first, last = kept[kept[:, 2] - kept[:, 1] < length].T
+    each = words.start[rows, first] * words.end[rows, last]
+    mass = np.bincount(words.text[rows], each, texts) * words.weight
+    reachable = np.bincount(words.text[rows], minlength=texts) > 0
+    if no_answer:
+        mass = np.where(answerable, mass, words.no_answer)
+        reachable |= ~answerable
+    return -np.log(np.maximum(mass[reachable], np.finfo("float64").tiny))
+
+
+def expected_calibration_error(
+    confidences: np.ndarray, correct: np.ndarray, bins: int = 10
+) -> float:
+    """How far scores are from how often they are right, on average.
+
+    Answers are put into bins of equal width by their score. In each, the
+    share that is right is compared with the mean score.
+
+    Args:
+        confidences: `(answers,)` scores between 0 and 1.
+        correct: `(answers,)` whether each answer is right.
+        bins: Number of bins.
+
+    Returns:
+        The mean difference, weighted by the number of answers, between 0
+        and 1.
+
+    Raises:
+        ValueError: If the shapes differ, there are no answers, a score is not
+            between 0 and 1, or `bins` is not positive.
+
+    Reference:
+        Guo et al. 2017, "On Calibration of Modern Neural Networks",
+        arXiv:1706.04599.
+
+    Example:
+
+    >>> from keras_qa.decoding import expected_calibration_error
+    >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
+    0.333
+    """
+    scores = np.asarray(confidences, "float64")
+    right = np.asarray(correct, "float64")
+    if scores.ndim != 1 or scores.shape != right.shape or not len(scores):
+        raise ValueError(
+            "`confidences` and `correct` must have one entry an answer. Received shapes "
+            f"{scores.shape} and {right.shape}."
+        )
+    if bins < 1:
+        raise ValueError(f"`bins` must be positive. Received: bins={bins}.")
+    odd = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
+    if len(odd):
+        raise ValueError(
+            f"`confidences` holds {scores[odd[0]]} at [{odd[0]}], but scores are between 0 and 1."
+        )
+    place = np.clip(np.ceil(scores * bins).astype("int64") - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(place, right - scores, bins)).sum() / len(scores))

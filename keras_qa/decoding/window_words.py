@@ -1,0 +1,187 @@
+"""Logits of windows as masses of words, for the spans of many texts at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+# So many positions are decoded at a time, which keeps the arrays in the processor's cache.
+MOST_POSITIONS = 2**18
+
+# A logit so far below the best of its text counts as this far: no mass becomes zero.
+_LOWEST = -300.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Logits:
+    """What a reader said about the windows of some texts.
+
+    Args:
+        start: `(windows, positions)` logits of the start.
+        end: `(windows, positions)` logits of the end.
+        offsets: `(windows, positions, 2)`: the word at each position.
+        firsts: `(texts,)`: the first window of each text.
+        counts: `(texts,)`: how many windows it has.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    offsets: np.ndarray
+    firsts: np.ndarray
+    counts: np.ndarray
+
+    def parts(self) -> Iterator[tuple[np.ndarray, Logits]]:
+        """Parts of bounded size with like numbers of windows, and which texts they are."""
+        order = np.argsort(self.counts, kind="stable")
+        sizes = np.cumsum(self.counts[order]) * max(self.start.shape[1], 1)
+        begin = 0
+        while begin < len(order):
+            limit = (sizes[begin - 1] if begin else 0) + MOST_POSITIONS
+            stop = max(int(np.searchsorted(sizes, limit, side="right")), begin + 1)
+            texts = order[begin:stop]
+            counts = self.counts[texts]
+            firsts = np.cumsum(counts) - counts
+            rows = np.repeat(self.firsts[texts] - firsts, counts) + np.arange(counts.sum())
+            yield (
+                texts,
+                Logits(self.start[rows], self.end[rows], self.offsets[rows], firsts, counts),
+            )
+            begin = stop
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WindowWords:
+    """The words of windows, with the mass of a start and of an end at each.
+
+    The mass of a span from word `i` to word `j` of window `w`, as a part of
+    all that its text `t` has, is `start[w, i] * end[w, j] * weight[t]`.
+
+    Args:
+        start: `(windows, words)` float64; 0 where a window has no such word.
+        end: `(windows, words)` float64, likewise.
+        column: `(windows, positions)`: the word at each position of the
+            logits. Only where `offsets` name one.
+        offsets: `(windows, words, 2)` int64; -1 where there is no word.
+        text: `(windows,)`: the text of each window.
+        ends_within: `(windows, words)`: sum of the end masses that a span
+            from that word may have.
+        weight: `(texts,)` float64.
+        no_answer: `(texts,)` float64: the mass of there being no answer.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    column: np.ndarray
+    offsets: np.ndarray
+    text: np.ndarray
+    ends_within: np.ndarray
+    weight: np.ndarray
+    no_answer: np.ndarray
+
+
+def logits(start: np.ndarray, end: np.ndarray, offsets: np.ndarray, example: np.ndarray) -> Logits:
+    """Checks what a reader said, and finds which windows are of one text."""
+    start, end, offsets, example = map(np.asarray, (start, end, offsets, example))
+    if start.ndim != 2:
+        raise ValueError(
+            f"`start` must have the shape (windows, positions). Received: {start.shape}."
+        )
+    for name, array, shape in (
+        ("end", end, start.shape),
+        ("offsets", offsets, (*start.shape, 2)),
+        ("example", example, start.shape[:1]),
+    ):
+        if array.shape != shape:
+            raise ValueError(
+                f"`{name}` must have the shape {shape}, as `start` has {start.shape}. "
+                f"Received: {array.shape}."
+            )
+    if (np.diff(example) < 0).any():
+        raise ValueError(
+            "`example` must ascend: the windows of an example stand together. Received "
+            f"{example[np.diff(example, append=example[-1:]) < 0][0]} before a lower number."
+        )
+    for name, array in (("start", start), ("end", end)):
+        bad = np.argwhere(np.isnan(array) | (array == np.inf))
+        if len(bad):
+            window, position = bad[0].tolist()
+            raise ValueError(
+                f"`{name}` holds {array[window, position]} at [{window}, {position}], but logits "
+                "must be numbers. Check the model's weights."
+            )
+    firsts = np.flatnonzero(np.diff(example, prepend=example[:1] - 1))
+    return Logits(start, end, offsets, firsts, np.diff(firsts, append=len(example)))
+
+
+def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: float) -> WindowWords:
+    """Sums the masses of the pieces of each word, and all that a text has."""
+    texts, windows = len(part.counts), len(part.start)
+    text = np.repeat(np.arange(texts), part.counts)
+    begins = part.offsets[..., 0]
+    present = begins >= 0
+    # Pieces of one word have the offsets of the word.
+    new = present.copy()
+    new[:, 1:] &= begins[:, 1:] != begins[:, :-1]
+    column = np.cumsum(new, axis=1) - 1
+    size = int(column[:, -1:].max(initial=-1)) + 1
+    rows, positions = np.nonzero(present)
+    cells = rows * size + column[rows, positions]
+    masses = []
+    scale = np.zeros(texts)
+    for array in (part.start, part.end):
+        values = array[rows, positions].astype("float64")
+        highest = np.full(texts, -np.inf)
+        if len(values):
+            each = np.flatnonzero(np.diff(text[rows], prepend=-1))
+            highest[text[rows[each]]] = np.maximum.reduceat(values, each)
+        # Where every logit is minus infinity, all are alike.
+        highest[highest == -np.inf] = 0.0
+        values = np.maximum((values - highest[text[rows]]) / temperature, _LOWEST)
+        mass = np.bincount(cells, np.exp(values), windows * size).reshape(windows, size)
+        masses.append(mass)
+        scale += highest / temperature
+    start, end = masses
+    offsets = np.full((windows, size, 2), -1, "int64")
+    offsets[rows, column[rows, positions]] = part.offsets[rows, positions]
+    ends_within = band(end, max_answer_words, np.add)
+    total = np.add.reduceat((start * ends_within).sum(axis=1), part.firsts) if texts else scale
+    empty = np.full(texts, -np.inf)
+    none = empty
+    if no_answer:
+        # A text has no answer where every window says so.
+        lowest = part.start[:, 0].astype("float64") + part.end[:, 0]
+        none = np.maximum(np.minimum.reduceat(lowest, part.firsts) / temperature, -1e300)
+    # Without a word, that there is no answer is all there is.
+    scale = np.where(total > 0, scale, -np.inf)
+    none = np.where((total > 0) | (none > -np.inf), none, 0.0)
+    most = np.maximum(scale, none)
+    weight, no_answer_mass = np.exp(scale - most), np.exp(none - most)
+    everything = weight * total + no_answer_mass
+    return WindowWords(
+        start,
+        end,
+        column,
+        offsets,
+        text,
+        ends_within,
+        weight / everything,
+        no_answer_mass / everything,
+    )
+
+
+def band(values: np.ndarray, length: int, combine: np.ufunc) -> np.ndarray:
+    """Combines `values[:, i : i + length]` for each `i`, in as many steps as `length` has bits."""
+    size = values.shape[1]
+    length = min(length, size)
+    power = np.pad(values, ((0, 0), (0, length)))
+    result = np.zeros_like(values)
+    done, step = 0, 1
+    while done < length:
+        if length & step:
+            result = combine(result, power[:, done : done + size])
+            done += step
+        power[:, :-step] = combine(power[:, :-step], power[:, step:])
+        step *= 2
+    return result

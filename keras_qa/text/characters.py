@@ -1,0 +1,62 @@
+"""What kind each character is: whether a word may end or begin beside it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+SPACE, MARK, LETTER, JOINER = 1, 2, 4, 8
+_UNKNOWN = 255
+
+# Scripts that write no spaces between words, or write particles to the word before (Korean):
+# between two of their letters there may be the border of a word anywhere.
+_UNSPACED = (
+    *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1100, 0x11FF), (0x1780, 0x17FF)),
+    *((0x1950, 0x19DF), (0x1A20, 0x1AAF), (0x2E80, 0xA4CF), (0xA960, 0xA97F), (0xAA60, 0xAA7F)),
+    *((0xAC00, 0xD7FF), (0xF900, 0xFAFF), (0xFF66, 0xFFDC), (0x1AFF0, 0x1B16F), (0x20000, 0x3FFFF)),
+)
+_REGIONAL = range(0x1F1E6, 0x1F200)
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+# Non-joiner, joiner and soft hyphen stand inside words and are not seen.
+_JOINERS = (0x200C, 0x200D, 0x00AD)
+
+# One byte for each character there can be, filled as texts bring them.
+_kinds = np.full(0x110000, _UNKNOWN, "uint8")
+
+
+def kinds(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The kind of every character of some texts, end to end.
+
+    Args:
+        texts: The texts.
+
+    Returns:
+        `(characters,)` uint8 of the flags `SPACE`, `MARK` (belongs to the
+        character before), `LETTER` (forms a word with a letter beside it) and
+        `JOINER`; and `(texts + 1,)` int64, where each text begins and the last
+        one ends.
+    """
+    begins = np.zeros(len(texts) + 1, "int64")
+    np.cumsum([len(text) for text in texts], out=begins[1:])
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    found = _kinds[codes]
+    new = found == _UNKNOWN
+    if new.any():
+        for code in np.unique(codes[new]).tolist():
+            _kinds[code] = _kind(code)
+        found = _kinds[codes]
+    return found, begins
+
+
+def _kind(code: int) -> int:
+    letter = chr(code)
+    spaced = not any(first <= code <= last for first, last in _UNSPACED)
+    if letter.isspace():
+        return SPACE
+    if code in _JOINERS:
+        return JOINER
+    if unicodedata.category(letter)[0] == "M" or code in _SKIN_TONES:
+        return MARK | LETTER if spaced else MARK
+    return LETTER if spaced and (letter.isalnum() or code in _REGIONAL) else 0

@@ -1,0 +1,166 @@
+"""Many texts as one run of ids, with the characters each piece and each word came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tokenizers
+
+from keras_qa.text import characters
+from keras_qa.text.characters import JOINER, LETTER, MARK, SPACE
+
+# So many characters are tokenised at a time: the library needs some 300 bytes for each.
+MOST_CHARACTERS = 250_000
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pieces:
+    """The pieces of some texts, end to end.
+
+    Args:
+        ids: `(pieces,)` int32.
+        offsets: `(pieces, 2)` int32: `text[start:end]` is what the piece
+            stands for, with the marks on its last letter and without white
+            space around it. The same twice for a piece of white space alone.
+        words: `(pieces, 2)` int32: the same for the word that the piece is
+            part of. `(-1, -1)` for a piece of white space alone.
+        begins: `(texts + 1,)` int64: where the pieces of each text begin, and
+            those of the last one end.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    words: np.ndarray
+    begins: np.ndarray
+
+
+def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
+    """Tokenises texts.
+
+    A word is a run of letters and digits with their marks, wherever the
+    tokenizer cuts it; every other piece is a word of its own. In scripts
+    without spaces between words, and in Korean, each piece is one.
+
+    Args:
+        tokenizer: A tokenizer of the `tokenizers` library. Its special tokens
+            are not added.
+        texts: The texts.
+
+    Returns:
+        The `Pieces`, the texts in order.
+    """
+    parts = [_encode(tokenizer, part) for part in _parts(texts)]
+    begins = np.zeros(len(texts) + 1, "int64")
+    if not parts:
+        none = np.zeros((0, 2), "int32")
+        return Pieces(np.zeros(0, "int32"), none, none, begins)
+    np.cumsum(np.concatenate([np.diff(part.begins) for part in parts]), out=begins[1:])
+    if len(parts) == 1:
+        return parts[0]
+    ids, offsets, words = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("ids", "offsets", "words")
+    )
+    return Pieces(ids, offsets, words, begins)
+
+
+def valid(text: str) -> str:
+    """A text that can be written as UTF-8: half a character becomes the replacement character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
+
+
+def ragged(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`start, start + 1, …`, as many as counted, for each start, end to end."""
+    ends = np.cumsum(counts)
+    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        if part and size + len(text) > MOST_CHARACTERS:
+            yield part
+            part, size = [], 0
+        part.append(valid(text))
+        size += len(text)
+    if part:
+        yield part
+
+
+def _encode(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    counts = np.fromiter(map(len, encodings), "int64", len(encodings))
+    begins = np.zeros(len(texts) + 1, "int64")
+    np.cumsum(counts, out=begins[1:])
+    total = int(begins[-1])
+    chain = itertools.chain.from_iterable
+    ids = np.fromiter(chain(entry.ids for entry in encodings), "int32", total)
+    pairs = chain(chain(entry.offsets for entry in encodings))
+    offsets = np.fromiter(pairs, "int64", 2 * total).reshape(-1, 2)
+    kinds, first = characters.kinds(texts)
+    base = np.repeat(first[:-1], counts)
+    starts, ends = _trimmed(base + offsets[:, 0], base + offsets[:, 1], kinds, first, counts)
+    words = _words(starts, ends, kinds, begins)
+    words -= np.where(words[:, :1] < 0, 0, base[:, None])
+    offsets = np.stack([starts - base, ends - base], axis=1)
+    return Pieces(ids, offsets.astype("int32"), words.astype("int32"), begins)
+
+
+def _trimmed(
+    starts: np.ndarray, ends: np.ndarray, kinds: np.ndarray, first: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces with the marks that a normaliser drops, and without white space around."""
+    if (kinds & MARK).any():
+        limits = np.append(starts[1:], 0)
+        limits[np.cumsum(counts)[counts > 0] - 1] = first[1:][counts > 0]
+        after = np.append(_next(kinds & MARK == 0), len(kinds))
+        grown = np.minimum(after[ends], limits)
+        ends = np.where(ends > starts, np.maximum(ends, grown), ends)
+    if (kinds[starts[starts < ends]] & SPACE).any():
+        after = np.append(_next(kinds & SPACE == 0), len(kinds))
+        starts = np.minimum(after[starts], ends)
+    if (kinds[ends[starts < ends] - 1] & SPACE).any():
+        before = len(kinds) - _next(kinds[::-1] & SPACE == 0)[::-1]
+        ends = np.maximum(np.append(0, before)[ends], starts)
+    return starts, ends
+
+
+def _next(wanted: np.ndarray) -> np.ndarray:
+    """For each position, the first one from there on that is wanted; else the length."""
+    places = np.where(wanted, np.arange(len(wanted)), len(wanted))
+    return np.minimum.accumulate(places[::-1])[::-1]
+
+
+def _words(
+    starts: np.ndarray, ends: np.ndarray, kinds: np.ndarray, begins: np.ndarray
+) -> np.ndarray:
+    real = np.flatnonzero(starts < ends)
+    words = np.full((len(starts), 2), -1, "int64")
+    if not len(real):
+        return words
+    left, right = ends[real][:-1], starts[real][1:]
+    before, after = kinds[left - 1], kinds[right]
+    together = (after & (MARK | JOINER) != 0) | (before & JOINER != 0)
+    together |= before & after & LETTER != 0
+    if (kinds & JOINER).any():
+        # A joiner that no piece stands for does not part the two at its sides.
+        left = np.append(_next(kinds & JOINER == 0), len(kinds))[left]
+    together = (right <= left) & together | (right < ends[real][:-1])
+    text = np.searchsorted(begins, real, side="right")
+    together &= text[1:] == text[:-1]
+    new = np.append(True, ~together)
+    group = np.cumsum(new) - 1
+    words[real, 0] = starts[real][new][group]
+    words[real, 1] = ends[real][np.append(new[1:], True)][group]
+    return words

@@ -1,0 +1,162 @@
+"""The tokenizer of a pretrained backbone, with the special tokens that its file names."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tokenizers
+
+from keras_qa.text import pieces
+
+FILE = "tokenizer.json"
+PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
+
+
+class SubwordTokenizer:
+    """Splits text into the WordPiece, BPE or Unigram pieces of a pretrained backbone.
+
+    Truncation and padding that the file asks for are turned off: windows do
+    both. A text that says «[SEP]» means these letters, not the special token.
+
+    Args:
+        tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
+            `SubwordTokenizer.from_file` to read one from a file.
+
+    Attributes:
+        padding_id: Id of the padding.
+        before, between, after: Ids of the special tokens that stand before a
+            question, between it and its text, and after the text: `[CLS]`,
+            `[SEP]` and `[SEP]` in BERT.
+        segments: Segment ids of the five parts of a pair in their order, a
+            tuple each: as many as special tokens, or one for all pieces of
+            the question or the text.
+
+    Raises:
+        ValueError: If the tokenizer sets no special token before a pair of
+            texts, where the model says that there is no answer.
+
+    Example:
+
+    >>> from keras_qa.text import SubwordTokenizer
+    >>> from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    >>> words = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "bath": 4, "##room": 5}
+    >>> plain = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    >>> plain.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    >>> plain.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    >>> tokenizer = SubwordTokenizer(plain)
+    >>> ids, offsets = tokenizer.encode("bathroom?")
+    >>> ids.tolist(), offsets.tolist(), tokenizer.before
+    ([4, 5, 3], [[0, 4], [4, 8], [8, 9]], (1,))
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
+        if not isinstance(tokenizer, str):
+            tokenizer = tokenizer.to_str()
+        tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
+        padding = tokenizer.padding
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        ids = [padding["pad_id"]] if padding else map(tokenizer.token_to_id, PADDINGS)
+        self.padding_id: int = next((id for id in ids if id is not None), 0)
+        self._read_specials()
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> SubwordTokenizer:
+        """Reads a tokenizer from a file of the `tokenizers` library.
+
+        Args:
+            path: The file `tokenizer.json`, or a folder that holds it.
+
+        Returns:
+            A `SubwordTokenizer`.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it holds no tokenizer, or none for pairs of texts.
+        """
+        file = pathlib.Path(path).expanduser()
+        if file.is_dir():
+            file = file / FILE
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"`path` must be a `{FILE}` or a folder that holds one. Received: "
+                f"path={str(path)!r}. In `transformers`, `save_pretrained` of a fast tokenizer "
+                "writes it."
+            )
+        try:
+            text = file.read_bytes().decode()
+            content = json.loads(text)
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"`{file}` is not JSON: {error}. Get it again.") from None
+        if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+            raise ValueError(
+                f"`{file}` holds no tokenizer: expected an object with `model`, as the "
+                "`tokenizers` library saves it."
+            )
+        return cls(text)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return self._tokenizer.get_vocab_size()
+
+    def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the ids of a text's pieces, and where each piece stands.
+
+        Args:
+            text: The text.
+
+        Returns:
+            `(pieces,)` int32 ids without special tokens, and `(pieces, 2)`
+            int32 offsets such that `text[start:end]` is the piece as written.
+        """
+        found = self.pieces([text])
+        return found.ids, found.offsets
+
+    def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
+        """Gives the ids of many texts' pieces, and where each piece stands.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            A `Pieces` of arrays, the pieces of all texts end to end.
+        """
+        return pieces.encode(self._tokenizer, texts)
+
+    def to_json(self) -> str:
+        """The whole tokenizer as JSON, in the format of the `tokenizers` library."""
+        return self._tokenizer.to_str()
+
+    def _read_specials(self) -> None:
+        pair = self._tokenizer.encode("a", "b")
+        parts: list[list[tuple[int, int]]] = [[]]
+        last = None
+        for id, segment, sequence in zip(pair.ids, pair.type_ids, pair.sequence_ids, strict=True):
+            if sequence != last:
+                # Two sequences may follow each other with nothing between.
+                parts += [[], []] if None not in (sequence, last) else [[]]
+                last = sequence
+            parts[-1].append((id, segment))
+        if last is not None:
+            parts.append([])
+        if len(parts) != 5 or not parts[0]:
+            raise ValueError(
+                "The tokenizer sets no special token before a question and its text, as BERT's "
+                f"[CLS], and its position stands for no answer. It sets: {pair.tokens}. Use the "
+                "tokenizer of an encoder such as BERT or RoBERTa."
+            )
+        self.before, self.between, self.after = (
+            tuple(id for id, _ in parts[place]) for place in (0, 2, 4)
+        )
+        # Every piece of a sequence has the same segment: one stands for them.
+        self.segments = tuple(
+            tuple(segment for _, segment in (part[:1] if place in (1, 3) else part))
+            for place, part in enumerate(parts)
+        )

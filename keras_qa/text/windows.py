@@ -1,0 +1,364 @@
+"""Long texts as overlapping windows that a reader can take, with their question."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_qa.example import Example, answer_problem
+from keras_qa.text.pieces import Pieces, ragged
+from keras_qa.text.subwords import SubwordTokenizer
+from keras_qa.text.tokenizer import WordTokenizer
+
+_TOKENIZERS = {kind.__name__: kind for kind in (SubwordTokenizer, WordTokenizer)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Windows:
+    """What a reader is fed, and what its output means. Made by `Windower`.
+
+    A reader gives two logits, of a start and of an end, for each position.
+    Position 0 stands for «no answer in this window».
+
+    Args:
+        feed: The model's inputs by name, `(windows, …)` int32 each.
+        example: `(windows,)` int32: the position of the example that each
+            window is from. Ascending; every example has a window.
+        offsets: `(windows, positions, 2)` int32: where in its text the piece at
+            each position stands, `text[start:end]`. `(-1, -1)` where no piece
+            of the text is, or one of white space alone.
+        words: `(windows, positions, 2)` int32: the same for the word that the
+            piece is part of. All pieces of a word have the same.
+        spans: `(windows, answers, 2)` int32: first and last position of each
+            answer that stands wholly in the window, each once; then
+            `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
+    """
+
+    feed: dict[str, np.ndarray]
+    example: np.ndarray
+    offsets: np.ndarray
+    words: np.ndarray
+    spans: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+
+class Windower:
+    """Cuts the texts of examples into windows that overlap, beside their question.
+
+    With a `SubwordTokenizer` a window is one sequence for a pretrained
+    backbone, `[CLS] question [SEP] window [SEP]`, in the feed `token_ids`,
+    `segment_ids` and `padding_mask`. With a `WordTokenizer` the feed is `text`,
+    the words of the window, and `question`; the output has a position more
+    than `text`, the first, since no word stands for «no answer».
+
+    Args:
+        tokenizer: A `SubwordTokenizer` or a `WordTokenizer`.
+        length: Most positions of a window: special tokens, question and text
+            with a `SubwordTokenizer`, words of the text with a
+            `WordTokenizer`.
+        overlap: Number of pieces that a window shares with the one before it
+            (`stride` in `transformers`): an answer of no more pieces is whole
+            in one window at least. Where the question leaves less room than
+            twice that, half of the room.
+
+    Raises:
+        TypeError: If `tokenizer` is neither.
+        ValueError: If `length` or `overlap` is out of range.
+
+    Example:
+
+    >>> from keras_qa import Example
+    >>> from keras_qa.text import Windower, WordTokenizer
+    >>> example = Example("Mary went home. John slept.", "Who slept?", "John", 16)
+    >>> windower = Windower(WordTokenizer.train([example.text]), length=4, overlap=2)
+    >>> windows = windower([example], labels=True)
+    >>> windows.feed["text"].shape, windows.example.tolist()
+    ((3, 4), [0, 0, 0])
+    >>> windows.spans.tolist()
+    [[[0, 0]], [[3, 3]], [[1, 1]]]
+    >>> windows.offsets[2, 1].tolist()
+    [16, 20]
+    """
+
+    def __init__(
+        self,
+        tokenizer: SubwordTokenizer | WordTokenizer,
+        length: int = 384,
+        overlap: int = 128,
+    ) -> None:
+        if not isinstance(tokenizer, tuple(_TOKENIZERS.values())):
+            raise TypeError(
+                "`tokenizer` must be a `SubwordTokenizer` or a `WordTokenizer`. Received a "
+                f"{type(tokenizer).__name__}."
+            )
+        if length < 1:
+            raise ValueError(f"`length` must be positive. Received: length={length}.")
+        if overlap < 0:
+            raise ValueError(f"`overlap` must not be negative. Received: overlap={overlap}.")
+        self.tokenizer = tokenizer
+        self.length = length
+        self.overlap = overlap
+
+    def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
+        """Cuts all texts at once.
+
+        Args:
+            examples: `Example` objects. Texts that are the same are tokenised
+                once.
+            labels: Whether to find the answers by their `answer_start`.
+
+        Returns:
+            The `Windows` of all examples, in order, as wide as the longest.
+
+        Raises:
+            ValueError: If a question leaves no room for its text; or, with
+                labels, if an answer is not at its `answer_start`.
+        """
+        cut = _Cut(self, examples, 0, labels)
+        return cut.windows(0, cut.total)
+
+    def batches(
+        self, examples: Sequence[Example], windows: int = 256, labels: bool = False
+    ) -> Iterator[Windows]:
+        """Cuts texts as they are asked for, in bounded memory.
+
+        Args:
+            examples: As in `__call__`.
+            windows: Most windows at a time. Those of one text may come in
+                several batches.
+            labels: As in `__call__`.
+
+        Yields:
+            `Windows`, whose `example` counts from the first of all examples.
+
+        Raises:
+            ValueError: As `__call__`, when the batch with that example is due.
+        """
+        if windows < 1:
+            raise ValueError(f"`windows` must be positive. Received: windows={windows}.")
+        for start, stop in _groups(examples):
+            cut = _Cut(self, examples[start:stop], start, labels)
+            for first in range(0, cut.total, windows):
+                yield cut.windows(first, min(first + windows, cut.total))
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` takes, as a `.keras` file keeps it."""
+        return {
+            "tokenizer": {
+                "class_name": type(self.tokenizer).__name__,
+                "json": self.tokenizer.to_json(),
+            },
+            "length": self.length,
+            "overlap": self.overlap,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Windower:
+        """Makes the windower again that gave this config.
+
+        Args:
+            config: What `get_config` gave.
+
+        Returns:
+            A `Windower`.
+        """
+        saved = config["tokenizer"]
+        return cls(**{**config, "tokenizer": _TOKENIZERS[saved["class_name"]](saved["json"])})
+
+
+# So many characters of text are kept as pieces at a time, some 16 bytes each.
+_MOST_CHARACTERS = 1_000_000
+_MOST_EXAMPLES = 4_096
+
+
+def _groups(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
+    """Ranges of examples whose different texts are not too long together."""
+    start = size = 0
+    seen: set[str] = set()
+    for place, item in enumerate(examples):
+        text = item.plain_text
+        added = 0 if text in seen else len(text)
+        if place > start and (size + added > _MOST_CHARACTERS or place - start == _MOST_EXAMPLES):
+            yield start, place
+            start, size, seen, added = place, 0, set(), len(text)
+        size += added
+        seen.add(text)
+    if start < len(examples):
+        yield start, len(examples)
+
+
+class _Cut:
+    """Where each window of some examples begins and ends, and how to fill its arrays."""
+
+    def __init__(
+        self, windower: Windower, examples: Sequence[Example], first: int, labels: bool
+    ) -> None:
+        tokenizer = windower.tokenizer
+        self.tokenizer = tokenizer
+        self.first = first
+        texts: dict[str, int] = {}
+        places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
+        self.text: Pieces = tokenizer.pieces(list(texts))
+        self.question: Pieces = tokenizer.pieces([item.question for item in examples])
+        asked = np.diff(self.question.begins)
+        room = np.full(len(examples), windower.length)
+        if isinstance(tokenizer, SubwordTokenizer):
+            specials = (tokenizer.before, tokenizer.between, tokenizer.after)
+            room -= asked + sum(map(len, specials))
+            short = room < 1
+        else:
+            short = asked > windower.length
+        if short.any():
+            place = int(short.argmax())
+            raise ValueError(
+                f"The question of {_named(place + first, examples[place])} has {asked[place]} "
+                f"pieces, too many for a window of {windower.length} positions. Shorten it, or "
+                "make the windows longer with `length`."
+            )
+        begins, counts = self.text.begins[:-1][places], np.diff(self.text.begins)[places]
+        step = room - np.minimum(windower.overlap, room // 2)
+        each = 1 + np.maximum(-(-(counts - room) // step), 0)
+        self.total = int(each.sum())
+        self.example = np.repeat(np.arange(len(examples)), each)
+        # Pieces of the text before the window, where it begins and how many it has.
+        skipped = ragged(np.zeros(len(examples), "int64"), each) * step[self.example]
+        self.begins = begins[self.example] + skipped
+        self.counts = np.minimum(counts[self.example] - skipped, room[self.example])
+        self.golds = _golds(examples, places, self.text, list(texts), first) if labels else None
+
+    def windows(self, start: int, stop: int) -> Windows:
+        example = self.example[start:stop]
+        begins, counts = self.begins[start:stop], self.counts[start:stop]
+        if isinstance(self.tokenizer, SubwordTokenizer):
+            feed, shift = self._sequence(self.tokenizer, example, begins, counts)
+            positions = feed["token_ids"].shape[1]
+        else:
+            feed = {
+                "text": _padded(self.text.ids, begins, counts),
+                "question": _padded(
+                    self.question.ids,
+                    self.question.begins[example],
+                    np.diff(self.question.begins)[example],
+                ),
+            }
+            shift = np.ones(len(example), "int64")
+            positions = feed["text"].shape[1] + 1
+        cells, places = _cells(shift, counts), ragged(begins, counts)
+        words = np.full((len(example), positions, 2), -1, "int32")
+        words[cells] = self.text.words[places]
+        offsets = np.full_like(words, -1)
+        offsets[cells] = self.text.offsets[places]
+        offsets[words[..., 0] < 0] = -1
+        spans = None
+        if self.golds is not None:
+            spans = _spans(self.golds[example], begins, counts, shift)
+        return Windows(feed, (example + self.first).astype("int32"), offsets, words, spans)
+
+    def _sequence(
+        self,
+        tokenizer: SubwordTokenizer,
+        example: np.ndarray,
+        begins: np.ndarray,
+        counts: np.ndarray,
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Question and window as one sequence, and the position where the window begins."""
+        asked = np.diff(self.question.begins)[example]
+        between = len(tokenizer.before) + asked
+        shift = between + len(tokenizer.between)
+        after = shift + counts
+        lengths = after + len(tokenizer.after)
+        shape = (len(example), int(lengths.max(initial=1)))
+        ids = np.full(shape, tokenizer.padding_id, "int32")
+        segments = np.zeros(shape, "int32")
+        rows = np.arange(len(example))
+        starts = (np.zeros_like(asked), between, after)
+        for at, specials, kinds in zip(
+            starts,
+            (tokenizer.before, tokenizer.between, tokenizer.after),
+            tokenizer.segments[::2],
+            strict=True,
+        ):
+            for place, (id, kind) in enumerate(zip(specials, kinds, strict=True)):
+                ids[rows, at + place] = id
+                segments[rows, at + place] = kind
+        cells = _cells(np.full_like(asked, len(tokenizer.before)), asked)
+        ids[cells] = self.question.ids[ragged(self.question.begins[example], asked)]
+        segments[cells] = tokenizer.segments[1][0]
+        cells = _cells(shift, counts)
+        ids[cells] = self.text.ids[ragged(begins, counts)]
+        segments[cells] = tokenizer.segments[3][0]
+        mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
+        return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}, shift
+
+
+def _golds(
+    examples: Sequence[Example], places: list[int], text: Pieces, texts: list[str], first: int
+) -> np.ndarray:
+    """First and last piece of each answer, `(examples, answers, 2)`; -1 where there is none."""
+    most = max((len(item.answers) for item in examples), default=0)
+    golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
+    found = []
+    for row, item in enumerate(examples):
+        problem = answer_problem(item)
+        if problem is None and item.answers and not item.answer_start:
+            problem = f"the answer {item.answers[0]!r} has no offset. Give its `answer_start`"
+        if problem is not None:
+            raise ValueError(f"{_named(row + first, item, 'The')}: {problem}.")
+        for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):
+            found.append((row, column, places[row], start, start + len(answer)))
+    if not found:
+        return golds
+    rows, columns, owners, starts, ends = np.array(found, "int64").T
+    # Characters are counted through all texts.
+    base = np.cumsum([0, *map(len, texts)])
+    real = np.flatnonzero(text.words[:, 0] >= 0)
+    owner = np.searchsorted(text.begins, real, side="right") - 1
+    ranges = text.offsets[real] + base[owner][:, None]
+    firsts = np.searchsorted(ranges[:, 1], starts + base[owners], side="right")
+    lasts = np.searchsorted(ranges[:, 0], ends + base[owners], side="left") - 1
+    lost = np.flatnonzero(firsts > lasts)
+    if len(lost):
+        row, column = rows[lost[0]], columns[lost[0]]
+        raise ValueError(
+            f"{_named(row + first, examples[row], 'The')}: the tokenizer keeps nothing of the "
+            f"answer {examples[row].answers[column]!r}. Leave it out of `answers`."
+        )
+    golds[rows, columns] = np.stack([real[firsts], real[lasts]], axis=1)
+    return golds
+
+
+def _spans(
+    golds: np.ndarray, begins: np.ndarray, counts: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
+    """Positions of the answers that each window holds, each once and the first ones first."""
+    ends = begins + counts
+    inside = (golds[..., 0] >= begins[:, None]) & (golds[..., 1] < ends[:, None])
+    inside &= golds[..., 0] >= 0
+    same = (golds[:, :, None] == golds[:, None]).all(axis=-1)
+    inside &= ~np.tril(same, -1).any(axis=-1)
+    spans = np.where(inside[..., None], golds + (shift - begins)[:, None, None], -1)
+    order = np.argsort(~inside, axis=1, kind="stable")
+    spans = np.take_along_axis(spans, order[..., None], axis=1)
+    spans[~inside.any(axis=1), 0] = 0
+    return spans.astype("int32")
+
+
+def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    rows = np.zeros((len(counts), int(counts.max(initial=1))), "int32")
+    rows[_cells(np.zeros_like(counts), counts)] = ids[ragged(begins, counts)]
+    return rows
+
+
+def _cells(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of as many cells as counted, from a column on."""
+    return np.repeat(np.arange(len(counts)), counts), ragged(shift, counts)
+
+
+def _named(position: int, item: Example, article: str = "the") -> str:
+    id = f" (id {item.id!r})" if item.id is not None else ""
+    return f"{article} example at position {position}{id}"

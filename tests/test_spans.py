@@ -1,0 +1,372 @@
+"""Spans of texts against brute force over every span of every window; calibration."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.decoding import (
+    expected_calibration_error,
+    fit_temperature,
+    top_spans,
+    window_words,
+)
+from keras_qa.metrics import squad
+from keras_qa.text import Windower, WordTokenizer
+
+
+def random_case(rng, texts=4, positions=14, spread=3.0):
+    """Windows over texts of words of one to three pieces, with positions of no word round them."""
+    offsets, example = [], []
+    for text in range(texts):
+        words, at = [], int(rng.integers(0, 3))
+        for _ in range(rng.integers(0, 16)):
+            width = int(rng.integers(1, 5))
+            words.append((at, at + width))
+            at += width + int(rng.integers(0, 3))
+        pieces = [word for word in words for _ in range(rng.integers(1, 4))]
+        begin = 0
+        while True:
+            first = int(rng.integers(1, 4))
+            row = np.full((positions, 2), -1)
+            part = pieces[begin : begin + positions - first]
+            if part:
+                row[first : first + len(part)] = part
+            offsets.append(row)
+            example.append(text)
+            if begin + positions - first >= len(pieces):
+                break
+            begin += int(rng.integers(1, positions - first + 1))
+    logits = rng.normal(scale=spread, size=(2, len(offsets), positions)).astype("float32")
+    return logits[0], logits[1], np.array(offsets), np.array(example)
+
+
+def word_logits(logits, offsets, temperature):
+    """The words of a window in order, with the log-sum-exp of their pieces."""
+    words: dict = {}
+    for logit, pair in zip(logits.astype("float64") / temperature, offsets.tolist(), strict=True):
+        if pair[0] >= 0:
+            words[tuple(pair)] = np.logaddexp(words.get(tuple(pair), -np.inf), logit)
+    return list(words.items())
+
+
+def brute_force(start, end, offsets, example, length, no_answer=True, temperature=1.0):
+    """For each text the probability of every span and of no answer, one span after the other."""
+    result = []
+    for text in range(example.max() + 1):
+        masses: dict = {}
+        none = math.inf
+        for row in np.flatnonzero(example == text):
+            starts = word_logits(start[row], offsets[row], temperature)
+            ends = word_logits(end[row], offsets[row], temperature)
+            for i, (first, left) in enumerate(starts):
+                for last, right in ends[i : i + length]:
+                    span = (first[0], last[1])
+                    masses[span] = masses.get(span, 0.0) + math.exp(left + right)
+            none = min(none, (float(start[row, 0]) + float(end[row, 0])) / temperature)
+        if no_answer or not masses:
+            masses[None] = math.exp(none) if no_answer else 1.0
+        total = sum(masses.values())
+        result.append({span: mass / total for span, mass in masses.items()})
+    return result
+
+
+def check(found, expected, k):
+    for row, masses in enumerate(expected):
+        none = masses.pop(None, 0.0)
+        assert found.no_answer[row] == pytest.approx(none, abs=1e-12)
+        ranked = sorted(masses.values(), reverse=True)[:k]
+        assert found.score[row, : len(ranked)] == pytest.approx(ranked, abs=1e-12)
+        assert (found.score[row, len(ranked) :] == 0).all()
+        spans = list(zip(found.start[row].tolist(), found.end[row].tolist(), strict=True))
+        assert spans[len(ranked) :] == [(-1, -1)] * (k - len(ranked))
+        named = spans[: len(ranked)]
+        assert len(set(named)) == len(named)
+        assert [masses[span] for span in named] == pytest.approx(ranked, abs=1e-12)
+
+
+@pytest.mark.parametrize("most", [1, 60, 2**18])
+def test_the_best_are_those_of_brute_force(monkeypatch, most) -> None:
+    monkeypatch.setattr(window_words, "MOST_POSITIONS", most)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        case = random_case(rng)
+        k, length = int(rng.choice([1, 2, 5, 400])), int(rng.choice([1, 2, 3, 5, 30]))
+        no_answer, temperature = bool(rng.integers(2)), float(rng.choice([0.7, 1.0, 3.0]))
+        found = top_spans(*case, k, length, no_answer, temperature)
+        check(found, brute_force(*case, length, no_answer, temperature), k)
+        if k == 400:
+            assert found.score.sum(axis=1) + found.no_answer == pytest.approx(1, abs=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 40),
+    st.integers(1, 12),
+    st.floats(0.0, 30.0),
+)
+def test_scores_add_up_to_one_with_no_answer(seed, k, length, spread) -> None:
+    case = random_case(np.random.default_rng(seed), texts=3, spread=spread)
+    everything = top_spans(*case, 200, length)
+    assert everything.score.sum(axis=1) + everything.no_answer == pytest.approx(1, abs=1e-9)
+    found = top_spans(*case, k, length)
+    assert found.score == pytest.approx(everything.score[:, :k], abs=1e-12)
+    assert (np.diff(found.score, axis=1) <= 0).all()
+
+
+def test_a_span_in_two_windows_gets_the_sum() -> None:
+    # «Mary went home» as «Mary went» and «went home».
+    offsets = np.array([[[-1, -1], [0, 4], [5, 9]], [[-1, -1], [5, 9], [10, 14]]])
+    start, end = np.log([[[1, 1, 1], [1, 4, 1]], [[7, 1, 1], [2, 1, 1]]])
+    found = top_spans(start, end, offsets, np.array([0, 0]), k=9, max_answer_words=2)
+    # went: 1 and 4; went home: 4; Mary, Mary went, home: 1; no answer: 2, not 7.
+    assert found.score[0, :5] * 14 == pytest.approx([5, 4, 1, 1, 1])
+    assert found.no_answer * 14 == pytest.approx(2)
+    assert (found.start[0, :2].tolist(), found.end[0, :2].tolist()) == ([5, 5], [9, 14])
+    apart = top_spans(start, end, offsets, np.array([3, 7]), k=1)
+    assert apart.score.ravel() == pytest.approx([1 / 10, 4 / 11])
+
+
+def test_pieces_of_a_word_become_the_word_or_stay_by_their_offsets() -> None:
+    words = np.array([[[-1, -1], [0, 8], [0, 8], [9, 13]]])
+    pieces = np.array([[[-1, -1], [0, 4], [4, 8], [9, 13]]])
+    start, end = np.log([[[1, 8, 1, 1]], [[1, 8, 4, 1]]])
+    whole = top_spans(start, end, words, np.array([0]), k=3, no_answer=False)
+    # 9 by 12 for the word; the spans with the other word are 9 and 1.
+    assert whole.score[0] * 118 == pytest.approx([108, 9, 1])
+    assert (whole.start[0].tolist(), whole.end[0].tolist()) == ([0, 0, 9], [8, 13, 13])
+    part = top_spans(start, end, pieces, np.array([0]), k=1, no_answer=False)
+    assert (part.start.item(), part.end.item()) == (0, 4)
+    assert part.score.item() == pytest.approx(64 / (64 + 32 + 8 + 4 + 1 + 1))
+
+
+@pytest.mark.parametrize("value", [-np.inf, -1e9, -1e4, 1e4])
+def test_logits_of_any_size_give_numbers(value) -> None:
+    offsets = np.array([[[-1, -1], [0, 1], [2, 3]]])
+    for place in range(3):
+        start = np.zeros((1, 3), "float32")
+        start[0, place] = value
+        for end in (np.zeros_like(start), start, start[:, ::-1]):
+            found = top_spans(start, end, offsets, np.array([0]), k=3)
+            assert np.isfinite(found.score).all()
+            assert found.score.sum() + found.no_answer.item() == pytest.approx(1, abs=1e-12)
+            assert (found.start >= 0).all()
+
+
+def test_half_precision_is_as_good_as_its_numbers() -> None:
+    case = random_case(np.random.default_rng(5))
+    half = [array.astype("float16") for array in case[:2]]
+    single = [array.astype("float32") for array in half]
+    assert (
+        top_spans(*half, *case[2:], k=5).score == top_spans(*single, *case[2:], k=5).score
+    ).all()
+
+
+def test_a_text_without_words_has_no_answer() -> None:
+    offsets = np.array([[[-1, -1]] * 3, [[-1, -1], [0, 1], [2, 3]]])
+    for no_answer in (True, False):
+        zeros = np.zeros((2, 3))
+        found = top_spans(zeros, zeros, offsets, np.arange(2), k=2, no_answer=no_answer)
+        assert found.no_answer == pytest.approx([1.0, 0.25 if no_answer else 0.0])
+        assert found.start[0].tolist() == found.end[0].tolist() == [-1, -1]
+        assert found.score[0].tolist() == [0.0, 0.0]
+    alone = top_spans(zeros[:1], zeros[:1], offsets[:1], np.zeros(1, int))
+    assert alone.no_answer.tolist() == [1.0]
+    none = top_spans(zeros[:0], zeros[:0], offsets[:0], np.zeros(0, int), k=2)
+    assert none.score.shape == (0, 2)
+
+
+def test_windows_lead_back_to_the_words_of_the_text() -> None:
+    text = "Mary went home.\r\nJohn slept, cafe\u0301 in 東京 😀 today."
+    answer = "cafe\u0301"
+    example = Example(text, "What?", answer, text.index(answer))
+    windows = Windower(WordTokenizer.train([text]), length=6, overlap=3)([example], labels=True)
+    start = np.zeros(windows.words.shape[:2])
+    end = start.copy()
+    rows = np.arange(len(windows))
+    # No answer where the label is position 0.
+    start[rows, windows.spans[:, 0, 0]] = 20
+    end[rows, windows.spans[:, 0, 1]] = 20
+    start[:, 0], end[:, 0] = np.minimum(start[:, 0], 5), np.minimum(end[:, 0], 5)
+    found = top_spans(start, end, windows.words, windows.example)
+    assert text[found.start.item() : found.end.item()] == answer
+    assert found.score.item() > 0.99
+
+
+def test_the_threshold_found_on_validation_data_is_used_on_the_scores() -> None:
+    rng = np.random.default_rng(1)
+    texts = [f"w{number} x y z" for number in range(40)]
+    examples = [
+        Example(text, "?", *([text.split()[0], 0] if at % 2 else []), id=text)
+        for at, text in enumerate(texts)
+    ]
+    windows = Windower(WordTokenizer.train(texts))(examples, labels=True)
+    shape = windows.words.shape[:2]
+    start, end = rng.normal(scale=0.5, size=(2, *shape))
+    rows = np.arange(len(examples))
+    start[rows, windows.spans[:, 0, 0]] += 1.5
+    end[rows, windows.spans[:, 0, 1]] += 1.5
+    found = top_spans(start, end, windows.words, windows.example)
+    answers = {text: text[found.start[at, 0] : found.end[at, 0]] for at, text in enumerate(texts)}
+    none = dict(zip(texts, found.no_answer.tolist(), strict=True))
+    best = squad(answers, examples, "2.0", none)
+    threshold = best["best_exact_thresh"]
+    assert 0 < threshold < 1
+    cut = {text: "" if none[text] > threshold else answers[text] for text in texts}
+    assert squad(cut, examples, "2.0")["exact"] == best["best_exact"]
+    assert best["best_exact"] > squad(answers, examples, "2.0")["exact"]
+
+
+def negative_log_likelihood(case, spans, length, no_answer, temperature) -> float:
+    start, end, offsets, example = case
+    loss = 0.0
+    for text, masses in enumerate(
+        brute_force(start, end, offsets, example, length, no_answer, temperature)
+    ):
+        right = set()
+        for row in np.flatnonzero(example == text):
+            for first, last in spans[row].tolist():
+                if first > 0:
+                    right.add((int(offsets[row, first, 0]), int(offsets[row, last, 1])))
+        if not right and no_answer:
+            right = {None}
+        likelihood = sum(masses.get(span, 0.0) for span in right)
+        if likelihood > 0:
+            loss -= math.log(likelihood)
+    return loss
+
+
+@pytest.mark.parametrize("no_answer", [True, False])
+@pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
+def test_the_temperature_is_the_likeliest(no_answer, truth) -> None:
+    rng = np.random.default_rng(2)
+    start, end, offsets, example = random_case(rng, texts=400, spread=2.0)
+    # Answers are drawn from the scores that the truth gives; the reader's logits are off by it.
+    spans = np.full((len(example), 2, 2), -1)
+    for text, masses in enumerate(brute_force(start, end, offsets, example, 3, no_answer)):
+        drawn = list(masses)[rng.choice(len(masses), p=list(masses.values()))]
+        for row in np.flatnonzero(example == text):
+            spans[row, 0] = 0
+            begins, ends = offsets[row].T
+            if drawn is not None and drawn[0] in begins and drawn[1] in ends:
+                # Any piece of the words will do.
+                first = np.flatnonzero(begins == drawn[0])[0]
+                last = np.flatnonzero(ends == drawn[1])[-1]
+                spans[row] = [[first, last], [last if first == last else first, last]]
+    case = (start * truth, end * truth, offsets, example)
+    found = fit_temperature(*case, spans, max_answer_words=3, no_answer=no_answer)
+    best = negative_log_likelihood(case, spans, 3, no_answer, found)
+    for other in (0.9, 0.99, 1.01, 1.1):
+        assert best < negative_log_likelihood(case, spans, 3, no_answer, found * other)
+    assert found == pytest.approx(truth, rel=0.1)
+
+
+def test_a_text_without_an_answer_counts() -> None:
+    offsets = np.tile([[-1, -1], [0, 4]], (4, 1, 1))
+    logits = np.tile([0.0, 4.0], (4, 1))
+    right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[0, 0]]])
+    found = fit_temperature(logits, logits, offsets, np.arange(4), right)
+    # The word is right 3 times in 4, and has exp(8 / temperature) against 1.
+    assert math.exp(8 / found) == pytest.approx(3, abs=1e-4)
+
+
+def test_pieces_of_the_same_words_are_one_right_answer() -> None:
+    offsets = np.tile([[-1, -1], [0, 4], [0, 4], [5, 6], [7, 8]], (3, 1, 1))
+    start = np.tile([0.0, -4, -4, 0, 0], (3, 1))
+    end = np.zeros((3, 5))
+    right = np.array(
+        [
+            [[1, 2], [1, 1], [3, 3]],
+            [[2, 2], [-1, -1], [-1, -1]],
+            [[4, 4], [-1, -1], [-1, -1]],
+        ]
+    )
+    found = fit_temperature(start, end, offsets, np.arange(3), right, 1, no_answer=False)
+    # With v for the first word and 1 for the others, log((v + 1) v / (v + 2)³) is highest at:
+    assert 4 * math.exp(-4 / found) == pytest.approx(1 + math.sqrt(3), abs=1e-4)
+
+
+def test_an_answer_that_is_too_long_says_nothing_of_the_temperature() -> None:
+    offsets = np.tile([[-1, -1], [0, 1], [2, 3], [4, 5]], (4, 1, 1))
+    start = np.tile([0.0, 4, 0, 0], (4, 1))
+    end = np.tile([0.0, 0, 4, 0], (4, 1))
+    example = np.arange(4)
+    right = np.array([[[1, 2]], [[1, 2]], [[3, 3]], [[1, 3]]])
+    found = fit_temperature(start, end, offsets, example, right, 2, no_answer=False)
+    assert found == fit_temperature(
+        start[:3], end[:3], offsets[:3], example[:3], right[:3], 2, False
+    )
+    assert 1 < found < 10
+    with pytest.raises(ValueError, match="`spans` holds no right answer"):
+        fit_temperature(start, end, offsets, example, np.full((4, 1, 2), -1), 2, False)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Bins (0.1, 0.2], (0.8, 0.9] and (0.9, 1]: 0.2 off, |1.75 - 1| off, exact.
+    assert expected_calibration_error([0.2, 0.9, 0.85, 1.0], [0, 1, 0, 1]) == pytest.approx(
+        0.95 / 4
+    )
+    assert expected_calibration_error([0.0, 1.0], [False, True]) == 0.0
+    assert expected_calibration_error([0.5], [True], bins=1) == 0.5
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30),
+    st.integers(1, 15),
+)
+def test_calibration_error_equals_a_plain_implementation(pairs, bins) -> None:
+    expected = 0.0
+    for number in range(bins):
+        low, high = number, number + 1
+        inside = [
+            pair for pair in pairs if low < pair[0] * bins <= high or (pair[0] == 0 and number == 0)
+        ]
+        if inside:
+            mean = sum(score for score, _ in inside) / len(inside)
+            share = sum(right for _, right in inside) / len(inside)
+            expected += len(inside) / len(pairs) * abs(share - mean)
+    scores, right = zip(*pairs, strict=True)
+    assert expected_calibration_error(scores, right, bins) == pytest.approx(expected, abs=1e-12)
+
+
+def test_bad_use_is_named() -> None:
+    start, end, offsets, example = random_case(np.random.default_rng(0))
+    windows, positions = start.shape
+    for arguments, message in (
+        ((start[0], end, offsets, example), r"`start` must have the shape \(windows, positions\)"),
+        (
+            (start, end[:, 1:], offsets, example),
+            rf"`end` must have the shape \({windows}, {positions}",
+        ),
+        ((start, end, offsets[..., 0], example), rf"`offsets` must have .*{positions}, 2\), as"),
+        ((start, end, offsets, example[1:]), rf"`example` must have the shape \({windows},\)"),
+        ((start, end, offsets, example[::-1]), "`example` must ascend.*Received 3 before a lower"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            top_spans(*arguments)
+    for bad in (np.nan, np.inf):
+        broken = end.copy()
+        broken[1, 2] = bad
+        with pytest.raises(ValueError, match=rf"^`end` holds {bad} at \[1, 2\], but logits must"):
+            top_spans(start, broken, offsets, example)
+    for name, value in (("k", 0), ("max_answer_words", 0), ("temperature", 0.0)):
+        with pytest.raises(
+            ValueError, match=f"`{name}` must be positive. Received: {name}={value}"
+        ):
+            top_spans(start, end, offsets, example, **{name: value})
+    with pytest.raises(ValueError, match=rf"`spans` must have the shape \({windows}, answers, 2\)"):
+        fit_temperature(start, end, offsets, example, np.zeros((windows, 2)))
+    for arguments, message in (
+        (([0.5], [True, False]), r"one entry an answer. Received shapes \(1,\) and \(2,\)"),
+        (([], []), "one entry an answer"),
+        (([0.5, 1.5], [True, False]), r"`confidences` holds 1\.5 at \[1\]"),
+        (([math.nan], [True]), r"`confidences` holds nan at \[0\]"),
+        (([0.5], [True], 0), "`bins` must be positive"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            expected_calibration_error(*arguments)

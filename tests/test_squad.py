@@ -1,0 +1,279 @@
+"""SQuAD's files and what has their shape: values, offsets and every error."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from keras_qa.datasets import squad
+from keras_qa.example import Example
+
+TEXT = "Zoë — she went home. She slept at home."
+OTHER = "😀 John\r\nwent out."
+
+
+def question(id, answers, **more):
+    found = [{"text": text, "answer_start": start} for text, start in answers]
+    return {"id": id, "question": f"What of {id}?", "answers": found, **more}
+
+
+def content(*qas, version="1.1", others=()):
+    return {
+        "version": version,
+        "data": [
+            {"title": "one", "paragraphs": [{"context": TEXT, "qas": list(qas)}]},
+            {"title": "two", "paragraphs": [{"context": OTHER, "qas": list(others)}]},
+        ],
+    }
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(data, name="squad.json"):
+        path = tmp_path / name
+        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_version_1_gives_every_answer_with_its_offset(write):
+    path = write(
+        content(
+            question("a", [("home", 15), ("at home", 31), ("home", 34)]),
+            question("b", [("Zoë", 0)]),
+            others=[question(7, [("John", 2)])],
+        )
+    )
+    expected = [
+        Example(TEXT, "What of a?", ("home", "at home", "home"), (15, 31, 34), id="a"),
+        Example(TEXT, "What of b?", ("Zoë",), (0,), id="b"),
+        Example(OTHER, "What of 7?", ("John",), (2,), id="7"),
+    ]
+    assert squad.load(path) == expected
+    assert squad.load(str(path)) == expected
+
+
+def test_version_2_has_questions_without_an_answer(write):
+    plausible = [{"text": "home", "answer_start": 15}]
+    path = write(
+        content(
+            question("a", [], is_impossible=True, plausible_answers=plausible),
+            question("b", [("home", 15)], is_impossible=False),
+            version="v2.0",
+        )
+    )
+    assert squad.load(path) == [
+        Example(TEXT, "What of a?", id="a"),
+        Example(TEXT, "What of b?", "home", 15, id="b"),
+    ]
+    assert squad.load(path.rename(path.with_name("dev-v2.0.json")).parent, "valid", "2.0") != []
+
+
+def test_a_byte_order_mark_is_passed_over(write):
+    path = write(content(question("a", [("home", 15)])))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert squad.load(path)[0].answer_start == (15,)
+
+
+ROWS = [
+    {"id": "a", "context": TEXT, "question": "?", "answers": [("home", 15), ("home", 34)]},
+    {"id": "b", "context": OTHER, "question": "", "answers": []},
+    {"id": "c", "context": OTHER, "question": "Who?", "answers": [("John\r\nwent", 2)]},
+]
+
+
+def hugging_face_rows():
+    return [
+        {
+            **row,
+            "title": "t",
+            "answers": {
+                "text": [text for text, _ in row["answers"]],
+                "answer_start": [start for _, start in row["answers"]],
+            },
+        }
+        for row in ROWS
+    ]
+
+
+EXAMPLES = [
+    Example(TEXT, "?", ("home", "home"), (15, 34), id="a"),
+    Example(OTHER, "", id="b"),
+    Example(OTHER, "Who?", ("John\r\nwent",), (2,), id="c"),
+]
+
+
+def test_hugging_face_rows_in_memory_and_in_files(tmp_path):
+    rows = hugging_face_rows()
+    assert squad.rows(rows) == EXAMPLES
+    arrays = [
+        {**row, "answers": {key: np.array(value) for key, value in row["answers"].items()}}
+        for row in rows
+    ]
+    assert squad.rows(iter(arrays)) == EXAMPLES
+    frame = pd.DataFrame(rows)
+    assert squad.rows(frame.to_dict("records")) == EXAMPLES
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert squad.load(tmp_path / "a.parquet") == EXAMPLES
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    assert squad.load(tmp_path / "a.jsonl") == EXAMPLES
+    frame["answers"] = frame["answers"].map(json.dumps)
+    for name, separator in (("a.csv", ","), ("a.tsv", "\t")):
+        frame.to_csv(tmp_path / name, index=False, sep=separator)
+        assert squad.load(tmp_path / name) == EXAMPLES
+
+
+def test_csv_may_have_a_column_for_the_answer_and_one_for_its_offset(tmp_path):
+    path = tmp_path / "flat.csv"
+    path.write_text(
+        "id,context,question,answers.text,answers.answer_start\n"
+        "1,He went home.,Where?,home,8\n"
+        "2,He went home.,Why?,,\n"
+    )
+    assert squad.load(path) == [
+        Example("He went home.", "Where?", "home", 8, id="1"),
+        Example("He went home.", "Why?", id="2"),
+    ]
+    path.write_text("id,context,question,answers\n1,He went home.,Where?,home\n")
+    with pytest.raises(ValueError, match=r"line 2: expected JSON in the cell `answers`: .*'home'"):
+        squad.load(path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "start", "message"),
+    [
+        ("home", 16, "'home' is not at 16, where its text has 'ome.'. It is at 15."),
+        ("home", 14, "'home' is not at 14, where its text has ' hom'. It is at 15."),
+        ("Home", 15, "where its text has 'home'. The text does not hold it."),
+        ("home", -5, "'home' is not at -5, where its text has 'Zoë '. It is at 15."),
+        ("home", 99, "'home' is not at 99, where its text has ''. It is at 15."),
+        ("", 3, "an answer is empty. Leave it out of `answers`"),
+    ],
+)
+def test_an_answer_that_is_not_where_it_should_be_is_reported_by_id(write, answer, start, message):
+    good = question("good", [("home", 15)])
+    path = write(content(good, question("bad", [("Zoë", 0), (answer, start)])))
+    pattern = (
+        rf"^`{re.escape(str(path))}`, data\[0\]\.paragraphs\[0\]\.qas\[1\] \(id 'bad'\): .*"
+        rf"{re.escape(message)}.*`strict=False` to leave it out\.$"
+    )
+    with pytest.raises(ValueError, match=pattern):
+        squad.load(path)
+    with pytest.warns(UserWarning, match=r"^Left out 1 of 2 questions.*\(id 'bad'\)\.$"):
+        assert [example.id for example in squad.load(path, strict=False)] == ["good"]
+
+
+def test_many_wrong_questions_are_counted(write):
+    bad = [question(f"q{number}", [("x", number)]) for number in range(7)]
+    path = write(content(question("good", [("home", 15)]), *bad))
+    with pytest.raises(ValueError, match=r"\(id 'q0'\).* So it is with 7 of 8 questions\.$"):
+        squad.load(path)
+    with pytest.warns(UserWarning, match=r"^Left out 7 of 8 .*\(id 'q4'\) and 2 more\.$"):
+        assert len(squad.load(path, strict=False)) == 1
+
+
+def test_an_id_that_was_there_before_is_reported(write):
+    path = write(content(question("a", []), question("a", [("home", 15)])))
+    message = r"qas\[1\] \(id 'a'\): its id was there before, at .*qas\[0\]\. Give each question"
+    with pytest.raises(ValueError, match=message):
+        squad.load(path)
+    with pytest.warns(UserWarning, match="Left out 1 of 2"):
+        assert squad.load(path, strict=False) == [Example(TEXT, "What of a?", id="a")]
+
+
+def test_rows_are_checked_alike():
+    rows = hugging_face_rows()
+    rows[2]["answers"]["answer_start"] = [3]
+    with pytest.raises(ValueError, match=r"^Row 2 \(id 'c'\): the answer .* is not at 3, .*at 2\."):
+        squad.rows(rows)
+    with pytest.warns(UserWarning, match=r"Left out 1 of 3 questions.*: Row 2 \(id 'c'\)\.$"):
+        assert squad.rows(rows, strict=False) == EXAMPLES[:2]
+
+
+def test_malformed_json_is_reported_with_its_byte(write):
+    path = write(content(question("a", [("home", 15)])))
+    raw = path.read_bytes()
+    # Bytes, not letters: `ë` and `—` stand before.
+    at = raw.index(b'"question"')
+    for start, shift in ((b"", 0), (b"\xef\xbb\xbf", 3)):
+        path.write_bytes(start + raw[:at] + b"?" + raw[at:])
+        message = rf"^`{re.escape(str(path))}` is not JSON at byte {at + shift} \(line 1, column "
+        with pytest.raises(ValueError, match=message):
+            squad.load(path)
+    path.write_bytes(raw[:at])
+    with pytest.raises(ValueError, match=rf"not JSON at byte {at} .*cut off: get it again\.$"):
+        squad.load(path)
+    path.write_bytes(raw[:at] + b"\xff" + raw[at:])
+    with pytest.raises(ValueError, match=rf"is not UTF-8 at byte {at}: invalid start byte"):
+        squad.load(path)
+    path.write_bytes(b'{"id": 1}\n{"id": 2}\n')
+    with pytest.raises(ValueError, match=r"byte 10 \(line 2, .*let its name end in \.jsonl\.$"):
+        squad.load(path)
+    path.write_bytes(b"[" * 200_000)
+    with pytest.raises(ValueError, match="it nests too deep"):
+        squad.load(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], ": expected an object. Received: []."),
+        ({"version": "1.1"}, ": expected a list `data`, but there are only: `version`."),
+        ({"data": [3]}, ", data[0]: expected an object. Received: 3."),
+        ({"data": [{"paragraphs": {}}]}, ", data[0]: expected a list `paragraphs`. Received: {}."),
+        (
+            {"data": [{"paragraphs": [{"context": None, "qas": []}]}]},
+            ", data[0].paragraphs[0]: expected a string `context`. Received: None.",
+        ),
+        (content({"id": "a"}), ".qas[0]: expected a string `question`, but there are only: `id`."),
+        (content({"question": "?"}), ".qas[0]: expected a string `id`, but there are only: `q"),
+        (content({"id": "a", "question": "?"}), "(id 'a'): expected a list `answers`, but there"),
+        (
+            content({"id": "a", "question": "?", "answers": [{"text": "home"}]}),
+            "(id 'a'), answers[0]: expected a whole number `answer_start`, but there are only: `t",
+        ),
+        (
+            content(question("a", [("home", 15.0)])),
+            "answers[0]: expected a whole number `answer_start`. Received: 15.0.",
+        ),
+        (
+            content(question("a", [("home", 15)], is_impossible=True)),
+            "(id 'a'): `is_impossible` is true, but `answers` holds 1.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_another_layout_is_named_where_it_is(write, data, message, strict):
+    path = write(data)
+    pattern = rf"^`{re.escape(str(path))}`.*{re.escape(message)}"
+    with pytest.raises(ValueError, match=pattern):
+        squad.load(path, strict=strict)
+
+
+def test_bad_arguments_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"`split` must be one of 'train', 'valid'.*='dev'"):
+        squad.load(split="dev")
+    with pytest.raises(ValueError, match=r"`version` must be one of '1\.1', '2\.0'.*=2\.0"):
+        squad.load(version=2.0)
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"Leave `path` out to download"):
+            squad.load(path)
+
+
+def test_without_a_path_the_original_is_fetched_and_checked(monkeypatch, tmp_path):
+    # What lies in the cache has another checksum: it is dropped, and nobody listens at the proxy.
+    monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "")
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    (tmp_path / "dev-v2.0.json").write_bytes(b"{}")
+    message = r"rajpurkar\.github\.io/SQuAD-explorer/dataset/dev-v2\.0\.json.*githubusercontent"
+    with pytest.raises(ConnectionError, match=message):
+        squad.load(split="valid", version="2.0")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,160 @@
+"""`metrics.squad` against figures worked out by hand, and against the official evaluations."""
+
+import random
+
+import official_squad as official
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.metrics import f1, squad
+
+WORDS = ("the", "a", "an", "The", "red", "Red.", "wine", "é", "-", "«x»", "\u00a0", "12", "1,2")
+
+
+def article(golds: dict[str, list[str]]) -> list[dict]:
+    """SQuAD's JSON of questions with these right answers."""
+    qas = [
+        {
+            "id": id,
+            "question": "?",
+            "answers": [{"text": text, "answer_start": 0} for text in answers],
+        }
+        for id, answers in golds.items()
+    ]
+    return [
+        {"title": "t", "paragraphs": [{"context": "c", "qas": qas[::2]}]},
+        {"title": "u", "paragraphs": [{"context": "d", "qas": qas[1::2]}]},
+    ]
+
+
+def test_version_1_counts_a_missing_prediction_as_0() -> None:
+    data = article({"1": ["red wine", "wine"], "2": ["x"], "3": ["y z w"], "4": ["q"]})
+    predictions = {"1": "The wine!", "3": "y", "4": "", "other": "q"}
+    assert squad(predictions, data) == {"exact_match": 100 / 4, "f1": 100 * 1.5 / 4}
+
+
+def test_version_1_gives_no_overlap_to_two_empty_answers_but_a_match() -> None:
+    assert squad({"1": "the"}, article({"1": ["a"]})) == {"exact_match": 100.0, "f1": 0.0}
+    assert f1("the", ["a"]) == 1.0
+
+
+def test_version_2_by_hand() -> None:
+    data = article({"1": ["red wine"], "2": [], "3": ["the", "x"], "4": ["a", "."]})
+    predictions = {"1": "wine", "2": "", "3": "an", "4": "the"}
+    # The golds of 4 are dropped, and the empty answer is then right, as `the` is when normalised.
+    assert squad(predictions, data, version="2.0") == {
+        "exact": 50.0,
+        "f1": 100 * (2 / 3 + 2) / 4,
+        "total": 4,
+        "HasAns_exact": 100 / 3,
+        "HasAns_f1": 100 * (2 / 3 + 1) / 3,
+        "HasAns_total": 3,
+        "NoAns_exact": 100.0,
+        "NoAns_f1": 100.0,
+        "NoAns_total": 1,
+    }
+
+
+def test_the_best_thresholds_by_hand() -> None:
+    data = article({"1": ["wine"], "2": [], "3": ["red wine"], "4": []})
+    predictions = {"1": "wine", "2": "wine", "3": "wine", "4": ""}
+    probabilities = {"1": 0.25, "2": 0.75, "3": 0.5, "4": 0.875, "other": 0.1}
+    scores = squad(predictions, data, "2.0", probabilities, no_answer_threshold=0.5)
+    assert scores["exact"] == 75.0
+    assert scores["NoAns_exact"] == 100.0
+    # Start from 2 right; 1 adds 1, 3 adds 0 or 2/3, 2 takes 1 away, 4 changes nothing.
+    assert scores["best_exact"] == 75.0
+    assert scores["best_exact_thresh"] == 0.25
+    assert scores["best_f1"] == 100 * (3 + 2 / 3) / 4
+    assert scores["best_f1_thresh"] == 0.5
+    assert list(scores)[-4:] == ["best_exact", "best_exact_thresh", "best_f1", "best_f1_thresh"]
+
+
+def random_case(rng: random.Random):
+    def text() -> str:
+        return " ".join(rng.choice(WORDS) for _ in range(rng.choice((0, 1, 1, 2, 3, 6))))
+
+    golds = {
+        f"q{number}": [text() for _ in range(rng.choice((0, 1, 1, 3)))]
+        for number in range(rng.randint(1, 12))
+    }
+    ids = [*golds, "elsewhere"]
+    rng.shuffle(ids)
+    predictions = {id: rng.choice([text(), *golds.get(id, [])]) for id in ids}
+    values = [round(rng.uniform(-1, 2), 1) for _ in ids]
+    return golds, predictions, dict(zip(ids, values, strict=True))
+
+
+def test_equal_to_the_official_evaluations_digit_by_digit() -> None:
+    rng = random.Random(0)
+    for _ in range(3_000):
+        golds, predictions, probabilities = random_case(rng)
+        data = article(golds)
+        for threshold in (1.0, rng.choice(list(probabilities.values()))):
+            expected = official.evaluate_2(data, predictions, probabilities, threshold)
+            scores = squad(predictions, data, "2.0", probabilities, threshold)
+            assert list(scores.items()) == list(expected.items())
+        assert squad(predictions, data, "2.0") == official.evaluate_2(data, predictions)
+        answered = {id: answers or ["the"] for id, answers in golds.items()}
+        some = {id: text for id, text in predictions.items() if rng.random() < 0.8}
+        data = article(answered)
+        assert squad(some, data) == official.evaluate_1(data, some)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.tuples(st.text(), st.lists(st.text(), max_size=3), st.floats(0, 1)), min_size=1),
+    st.floats(0, 1),
+)
+def test_equal_to_the_official_evaluations_on_any_text(rows, threshold: float) -> None:
+    golds = {str(place): row[1] for place, row in enumerate(rows)}
+    predictions = {str(place): row[0] for place, row in enumerate(rows)}
+    probabilities = {str(place): row[2] for place, row in enumerate(rows)}
+    data = article(golds)
+    scores = squad(predictions, data, "2.0", probabilities, threshold)
+    assert scores == official.evaluate_2(data, predictions, probabilities, threshold)
+    data = article({id: [*answers, "x"] for id, answers in golds.items()})
+    assert squad(predictions, data, "1.1") == official.evaluate_1(data, predictions)
+
+
+def test_a_repeated_id_counts_as_in_the_official_evaluations() -> None:
+    data = [*article({"1": ["red wine"], "2": []}), *article({"1": []})]
+    predictions = {"1": "wine", "2": "wine"}
+    assert squad(predictions, data, "2.0") == official.evaluate_2(data, predictions)
+    data = [*article({"1": ["red wine"]}), *article({"1": ["wine"]})]
+    assert squad(predictions, data) == official.evaluate_1(data, predictions)
+
+
+def test_examples_and_json_are_references_alike() -> None:
+    golds = {"1": ["red wine"], "3": ["x", "y"], "2": []}
+    data = article(golds)
+    examples = [Example("t", "q", answers, id=id) for id, answers in golds.items()]
+    predictions = {"1": "wine", "2": "", "3": "y"}
+    expected = official.evaluate_2(data, predictions)
+    for references in (data, {"version": "v2.0", "data": data}, examples, iter(examples)):
+        assert squad(predictions, references, version="2.0") == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None, [Example("t", "q", "x", id="1")]), "`predictions` must be a dict.*a NoneType"),
+        (({"1": 3}, [Example("t", "q", "x", id="1")]), "map ids to strings. Received: 3 .*'1'"),
+        (({}, []), "`references` holds no questions"),
+        (({}, [Example("t", "q", "x")]), "an example without an `id` at position 0"),
+        (({}, [{"context": "c"}]), "position 0 is neither: KeyError: 'paragraphs'"),
+        (({}, "dev.json"), "`references` must be a list .*Received: 'dev.json'"),
+        (({"1": "x"}, article({"1": []})), "'1' without an answer.*Pass version=\"2.0\""),
+        (({}, article({"1": []}), "3.0"), '`version` must be "1.1" or "2.0".*=\'3.0\''),
+        (({}, article({"7": []}), "2.0"), "`predictions` has nothing for 1 of 1 .*id '7'"),
+        (({"7": ""}, article({"7": []}), "2.0", {}), "`no_answer_probabilities` has nothing"),
+        (({"7": ""}, article({"7": []}), "2.0", [0.5]), "`no_answer_probabilities` must be a d"),
+        (({"7": ""}, article({"7": []}), "2.0", {"7": float("nan")}), "Received: nan .*'7'"),
+        (({"7": ""}, article({"7": ["x"]}), "1.1", {"7": 0.5}), 'are for version="2.0"'),
+    ],
+)
+def test_bad_use_is_named(arguments, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        squad(*arguments)

@@ -1,0 +1,178 @@
+"""The tokenizer of a backbone: special tokens, offsets of pieces and of words, any script."""
+
+import json
+import re
+import unicodedata
+
+import pytest
+import tokenizers
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from small_tokenizers import KINDS, wordpiece
+from tokenizers import models, processors
+
+from keras_qa.text import SubwordTokenizer, WordTokenizer
+
+
+def words(tokenizer, text: str) -> list[str]:
+    """What the words are, each once."""
+    found = tokenizer.pieces([text]).words.tolist()
+    return [text[start:end] for start, end in dict.fromkeys(map(tuple, found)) if start >= 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "between", "after", "segments", "padding"),
+    [
+        ("wordpiece", (2,), (3,), (3,), ((0,), (0,), (0,), (1,), (1,)), 0),
+        ("byte bpe", (0,), (2, 2), (2,), ((0,), (0,), (0, 0), (0,), (0,)), 1),
+        ("unigram", (2,), (3,), (3,), ((0,), (0,), (0,), (1,), (1,)), 0),
+    ],
+)
+def test_special_tokens_are_read_from_the_file(
+    tmp_path, kind, before, between, after, segments, padding
+) -> None:
+    KINDS[kind]().save(str(tmp_path / "tokenizer.json"))
+    for path in (tmp_path, tmp_path / "tokenizer.json", str(tmp_path)):
+        tokenizer = SubwordTokenizer.from_file(path)
+        assert (tokenizer.before, tokenizer.between, tokenizer.after) == (before, between, after)
+        assert tokenizer.segments == segments
+        assert tokenizer.padding_id == padding
+        assert tokenizer.vocabulary_size == KINDS[kind]().get_vocab_size()
+
+
+def test_the_given_tokenizer_is_left_as_it_is_and_its_limits_are_not_taken_over() -> None:
+    plain = wordpiece()
+    assert len(SubwordTokenizer(plain).encode("a b c d e f g")[0]) == 7
+    assert len(plain.encode("a b c d e f g").ids) == plain.truncation["max_length"] == 5
+
+
+def test_special_tokens_in_a_text_are_letters() -> None:
+    tokenizer = SubwordTokenizer(wordpiece())
+    ids, _ = tokenizer.encode("[SEP] [CLS]")
+    assert not {2, 3} & set(ids.tolist())
+    assert words(tokenizer, "[SEP]") == ["[", "SEP", "]"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_makes_the_same_tokenizer(kind) -> None:
+    tokenizer = SubwordTokenizer(KINDS[kind]())
+    again = SubwordTokenizer(tokenizer.to_json())
+    text = "Mary's bathroom, 1990s."
+    assert again.encode(text)[0].tolist() == tokenizer.encode(text)[0].tolist()
+    assert (again.before, again.padding_id) == (tokenizer.before, tokenizer.padding_id)
+
+
+TEXT = "Unbelievable, the 1990s: 3.5 km!"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("wordpiece", TEXT, ["Unbelievable", ",", "the", "1990s", ":", "3", ".", "5", "km", "!"]),
+        ("byte bpe", TEXT, ["Unbelievable", ",", "the", "1990s", ":", "3", ".", "5", "km", "!"]),
+        ("unigram", TEXT, ["Unbelievable", ",", "the", "1990s", ":", "3", ".", "5", "km", "!"]),
+        ("wordpiece", "cafe\u0301s \u0301x", ["cafe\u0301s", "x"]),
+        ("byte bpe", "cafe\u0301s", ["cafe\u0301s"]),
+        ("unigram", " cafe\u0301s\u3000ok ", ["cafe\u0301s", "ok"]),
+        ("wordpiece", "वह घर में गई।", ["वह", "घर", "में", "गई", "।"]),
+        ("cased wordpiece", "वह घर में गई।", ["वह", "घर", "में", "गई", "।"]),
+        ("byte bpe", "वह घर में गई।", ["वह", "घर", "में", "गई", "।"]),
+        ("wordpiece", "ذهبت مَريم", ["ذهبت", "مَريم"]),
+        ("byte bpe", "ذهبت مَريم", ["ذهبت", "مَريم"]),
+        ("byte bpe", "می\u200cروم ok", ["می\u200cروم", "ok"]),
+        ("wordpiece", "home\u200cslept ok", ["home\u200cslept", "ok"]),
+        ("wordpiece", "我喜欢猫", ["我", "喜", "欢", "猫"]),
+        ("byte bpe", "我喜", ["我", "喜"]),
+        ("byte bpe", "👩‍🚀 👍🏽 🇫🇷", ["👩‍🚀", "👍🏽", "🇫🇷"]),
+        ("wordpiece", "a\r\nb\tc\u200bd  e", ["a", "b", "c", "d", "e"]),
+        ("byte bpe", "a\r\nb\tc  e", ["a", "b", "c", "e"]),
+        ("unigram", "a\r\nb\tc  e", ["a", "b", "c", "e"]),
+        ("byte bpe", "  \n", []),
+        ("wordpiece", "", []),
+    ],
+)
+def test_words_are_whole_wherever_they_are_cut(kind, text, expected) -> None:
+    assert words(SubwordTokenizer(KINDS[kind]()), text) == expected
+
+
+def test_pieces_of_a_text_do_not_depend_on_the_texts_beside_it() -> None:
+    tokenizer = SubwordTokenizer(wordpiece())
+    texts = ["x", "\u0301y \u0301", "", "\u0301y cafe\u0301", "z"]
+    found = tokenizer.pieces(texts)
+    assert found.begins.tolist() == [0, 1, 2, 2, 4, 5]
+    for place, text in enumerate(texts):
+        part = slice(*found.begins[place : place + 2])
+        alone = tokenizer.pieces([text])
+        assert found.ids[part].tolist() == alone.ids.tolist()
+        assert found.offsets[part].tolist() == alone.offsets.tolist()
+        assert found.words[part].tolist() == alone.words.tolist()
+
+
+ODD = ["\ud800x", "e\u0301\u0323\u0301 a", "\u200d\u200d", "ﬁ ½ ﷺ", "\x00\x07a\x85b", "[PAD]</s>▁"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "words"])
+@settings(max_examples=150, deadline=None)
+@given(text=st.text())
+@example(text=ODD[0])
+@example(text=ODD[1])
+@example(text=ODD[2])
+@example(text=ODD[3])
+@example(text=ODD[4])
+@example(text=ODD[5])
+def test_offsets_hold_for_any_text(kind, text) -> None:
+    tokenizer = WordTokenizer.train([text]) if kind == "words" else SubwordTokenizer(KINDS[kind]())
+    found = tokenizer.pieces([text])
+    assert len(found.ids) == len(found.offsets) == len(found.words) == found.begins[-1]
+    covered, before = set(), (0, 0)
+    for (start, end), word in zip(found.offsets.tolist(), found.words.tolist(), strict=True):
+        assert 0 <= start <= end <= len(text)
+        assert before[0] <= start
+        assert before[1] <= end
+        before = (start, end)
+        if start == end:
+            assert word == [-1, -1]
+            continue
+        piece, whole = text[start:end], text[word[0] : word[1]]
+        assert word[0] <= start < end <= word[1]
+        assert piece == piece.strip()
+        assert whole == whole.strip()
+        # No mark is cut off from its letter.
+        assert word[1] == len(text) or unicodedata.category(text[word[1]])[0] != "M"
+        covered.update(range(start, end))
+    if kind in ("byte bpe", "unigram"):
+        # These keep every character, and so does some piece.
+        kept = {place for place, letter in enumerate(text) if not letter.isspace()}
+        assert kind == "unigram" or kept <= covered
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("abcdefghij 19.,-\n'")))
+def test_words_of_plain_text_are_runs_of_letters_and_digits(text: str) -> None:
+    expected = re.findall(r"\w+|[^\w\s]", text)
+    assert words(SubwordTokenizer(wordpiece()), text) == expected
+    assert words(WordTokenizer.train(["a"]), text) == expected
+
+
+def test_bad_files_are_named(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"`path` must be a `tokenizer\.json` or a folder"):
+        SubwordTokenizer.from_file(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    path.write_text('{"version": ')
+    with pytest.raises(ValueError, match=r"tokenizer\.json` is not JSON: .*char 12"):
+        SubwordTokenizer.from_file(path)
+    for content in ([], {"model": None}):
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=r"holds no tokenizer: expected an object with `mod"):
+            SubwordTokenizer.from_file(path)
+
+
+def test_a_tokenizer_without_a_place_for_no_answer_is_refused() -> None:
+    plain = tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 1, "</s>": 2}, unk_token="a"))
+    with pytest.raises(ValueError, match=r"sets no special token before.*It sets: \['a', 'b'\]"):
+        SubwordTokenizer(plain)
+    plain.post_processor = processors.TemplateProcessing(
+        pair="$A </s> $B </s>", special_tokens=[("</s>", 2)]
+    )
+    with pytest.raises(ValueError, match=r"It sets: \['a', '</s>', 'b', '</s>'\]"):
+        SubwordTokenizer(plain)

@@ -1,0 +1,349 @@
+"""Windows: against the library's own truncation, labels, batches, any text, bad input."""
+
+import random
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_tokenizers import KINDS, wordpiece
+
+from keras_qa import Example
+from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer, windows
+
+WORDS = ["Mary", "unbelievable", "1990s", "home,", "bathroom", "slept.", "Zoë", "3.5", "so—there"]
+
+
+ARRAYS = ("offsets", "words", "spans")
+
+
+def random_text(rng: random.Random, most: int) -> str:
+    return " ".join(rng.choices(WORDS, k=rng.randint(0, most)))
+
+
+def random_examples(rng: random.Random, count: int = 6) -> list[Example]:
+    """Examples with none to three answers, which are whole words of the text."""
+    examples = []
+    for number in range(count):
+        text = random_text(rng, 60)
+        spans = [match.span() for match in re.finditer(r"\w+", text)]
+        found = []
+        for _ in range(rng.randint(0, 3) if spans else 0):
+            first = rng.randrange(len(spans))
+            last = min(first + rng.randint(0, 2), len(spans) - 1)
+            found.append((spans[first][0], spans[last][1]))
+        answers = [text[start:end] for start, end in found]
+        starts = [start for start, _ in found]
+        question = random_text(rng, 4)
+        examples.append(Example(text, question, answers, starts, id=f"q{number}"))
+    return examples
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte bpe"])
+def test_sequences_are_those_of_the_library(kind) -> None:
+    rng = random.Random(0)
+    tokenizer = SubwordTokenizer(KINDS[kind]())
+    for length, overlap in ((64, 10), (90, 0), (80, 15), (500, 20)):
+        library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+        library.enable_truncation(length, stride=overlap, strategy="only_second")
+        examples = random_examples(rng)
+        expected = []
+        for place, item in enumerate(examples):
+            first = library.encode(item.question, item.text)
+            expected += [(place, item, part) for part in (first, *first.overflowing)]
+        found = Windower(tokenizer, length, overlap)(examples)
+        assert len(found) == len(expected)
+        assert found.spans is None
+        widest = max(len(part) for _, _, part in expected)
+        assert {array.shape for array in found.feed.values()} == {(len(expected), widest)}
+        for row, (place, item, part) in enumerate(expected):
+            used = len(part)
+            ids, segments, mask = (array[row] for array in found.feed.values())
+            assert ids[:used].tolist() == part.ids
+            assert segments[:used].tolist() == part.type_ids
+            assert mask.tolist() == [1] * used + [0] * (widest - used)
+            assert (ids[used:] == tokenizer.padding_id).all()
+            assert (segments[used:] == 0).all()
+            assert found.example[row] == place
+            for column, ((start, end), sequence) in enumerate(
+                zip(part.offsets, part.sequence_ids, strict=True)
+            ):
+                offsets, word = found.offsets[row, column], found.words[row, column]
+                piece = item.text[start:end].lstrip()
+                if sequence == 1 and piece:
+                    assert offsets.tolist() == [end - len(piece), end]
+                    assert word[0] <= offsets[0] < end <= word[1]
+                else:
+                    assert offsets.tolist() == word.tolist() == [-1, -1]
+
+
+def naive_spans(windows, row: int, item: Example) -> list[tuple[int, int]]:
+    """Positions of the answers whose words are all in a window, one word after the other."""
+    words = [tuple(pair) for pair in windows.words[row].tolist()]
+    spans = []
+    for answer, begin in zip(item.answers, item.answer_start, strict=True):
+        wanted = [
+            match.span()
+            for match in re.finditer(r"\w+|[^\w\s]", item.text)
+            if match.start() < begin + len(answer) and match.end() > begin
+        ]
+        if all(word in words for word in wanted):
+            last = len(words) - 1 - words[::-1].index(wanted[-1])
+            spans.append((words.index(wanted[0]), last))
+    return list(dict.fromkeys(spans)) or [(0, 0)]
+
+
+def test_every_answer_is_labelled_in_each_window_that_holds_it_of_words() -> None:
+    rng = random.Random(1)
+    tokenizer = WordTokenizer.train(WORDS)
+    for _ in range(40):
+        examples = random_examples(rng)
+        length = rng.randint(12, 40)
+        windower = Windower(tokenizer, length, overlap=6)
+        found = windower(examples, labels=True)
+        assert found.offsets.shape[1] == found.feed["text"].shape[1] + 1
+        assert (found.offsets[:, 0] == -1).all()
+        for row, place in enumerate(found.example):
+            item = examples[place]
+            expected = naive_spans(found, row, item)
+            spans = [tuple(span) for span in found.spans[row].tolist()]
+            assert spans == expected + [(-1, -1)] * (found.spans.shape[1] - len(expected))
+            _, offsets = tokenizer.encode(item.text)
+            for position, word in enumerate(found.offsets[row].tolist()):
+                assert word == [-1, -1] or word in offsets.tolist()
+                inside = position > 0 and found.feed["text"][row, position - 1] != 0
+                assert inside == (word[0] >= 0)
+        for place, item in enumerate(examples):
+            labelled = found.spans[found.example == place, 0].any()
+            # An answer has three words and the two marks between them at most.
+            assert labelled == bool(item.answers)
+
+
+def test_every_answer_is_labelled_in_each_window_that_holds_it_of_pieces() -> None:
+    rng = random.Random(2)
+    tokenizer = SubwordTokenizer(wordpiece())
+    for _ in range(20):
+        examples = random_examples(rng)
+        length = rng.randint(90, 130)
+        found = Windower(tokenizer, length, overlap=30)(examples, labels=True)
+        for place, item in enumerate(examples):
+            pieces = tokenizer.pieces([item.text])
+            ranges = []
+            for answer, begin in zip(item.answers, item.answer_start, strict=True):
+                held = np.flatnonzero(
+                    (pieces.offsets[:, 1] > begin) & (pieces.offsets[:, 0] < begin + len(answer))
+                )
+                ranges.append((held[0], held[-1]))
+            before = 2 + len(tokenizer.encode(item.question)[0])
+            room = length - before - 1
+            begins = [0, *range(room - 30, max(len(pieces.ids) - 30, 0), room - 30)]
+            rows = np.flatnonzero(found.example == place)
+            assert len(rows) == len(begins)
+            for row, begin in zip(rows, begins, strict=True):
+                end = min(begin + room, len(pieces.ids))
+                ids = found.feed["token_ids"][row, before : before + end - begin]
+                assert ids.tolist() == pieces.ids[begin:end].tolist()
+                expected = [
+                    (first + before - begin, last + before - begin)
+                    for first, last in dict.fromkeys(ranges)
+                    if begin <= first and last < end
+                ] or [(0, 0)]
+                spans = [tuple(span) for span in found.spans[row].tolist() if span[0] >= 0]
+                assert spans == expected
+            assert bool(item.answers) == found.spans[rows, 0].any()
+
+
+def test_answers_are_labelled_once_and_the_first_ones_first() -> None:
+    text = "one two three four five six"
+    answers, starts = ("six", "two", "two", "two three"), (24, 4, 4, 4)
+    windower = Windower(WordTokenizer.train([text]), length=4, overlap=2)
+    found = windower([Example(text, "", answers, starts), Example(text, "")], labels=True)
+    none = [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
+    assert found.spans.tolist() == [
+        [[2, 2], [2, 3], [-1, -1], [-1, -1]],
+        [[4, 4], [-1, -1], [-1, -1], [-1, -1]],
+        none,
+        none,
+    ]
+    assert found.example.tolist() == [0, 0, 1, 1]
+    assert {array.dtype.name for array in (found.spans, found.example, found.offsets)} == {"int32"}
+
+
+def test_an_answer_that_is_part_of_a_word_stands_for_the_word() -> None:
+    example = Example("In the 1990s.", "When?", "1990", 7)
+    for tokenizer in (SubwordTokenizer(wordpiece()), WordTokenizer.train([example.text])):
+        found = Windower(tokenizer)([example], labels=True)
+        first, last = found.spans[0, 0]
+        assert found.words[0, [first, last]].tolist() == [[7, 12], [7, 12]]
+        assert found.offsets[0, first, 0] == 7
+        assert found.offsets[0, last, 1] >= 11
+    ids = found.feed["text"][0]
+    assert ids[first - 1] == tokenizer.encode("1990s")[0][0]
+
+
+def test_sentences_count_as_their_lines() -> None:
+    example = Example(["Mary went.", "John slept."], "Who slept?", "John", 11)
+    found = Windower(WordTokenizer.train([example.plain_text]))([example], labels=True)
+    assert found.offsets[0, found.spans[0, 0, 0]].tolist() == [11, 15]
+
+
+def test_the_overlap_gives_way_where_a_question_leaves_little_room() -> None:
+    example = Example("a b c d e f g", "a b c")
+    found = Windower(SubwordTokenizer(wordpiece()), length=9, overlap=100)([example])
+    # Room for three pieces, of which one is shared.
+    starts = [row[row >= 0].min() for row in found.offsets[:, :, 0]]
+    assert starts == [0, 4, 8]
+    assert found.feed["padding_mask"].sum() == 27
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "words"])
+def test_empty_texts_and_questions_have_a_window(kind) -> None:
+    tokenizer = WordTokenizer.train(["a"]) if kind == "words" else SubwordTokenizer(wordpiece())
+    windower = Windower(tokenizer, length=8)
+    examples = [Example("", ""), Example("a", ""), Example("", "a"), Example(" \u200b", "")]
+    found = windower(examples, labels=True)
+    assert found.example.tolist() == [0, 1, 2, 3]
+    assert (found.offsets.reshape(4, -1).max(axis=1) >= 0).tolist() == [False, True, False, False]
+    assert (found.spans == 0).all()
+    if kind == "words":
+        assert found.feed["text"].tolist() == [[0], [2], [0], [0]]
+        assert found.feed["question"].tolist() == [[0], [0], [2], [0]]
+    else:
+        assert found.feed["padding_mask"].sum(axis=1).tolist() == [3, 4, 4, 3]
+        assert found.feed["token_ids"][0].tolist() == [2, 3, 3, 0]
+    none = windower([], labels=True)
+    assert len(none) == 0
+    assert none.offsets.shape[0] == none.spans.shape[0] == 0
+    assert list(windower.batches([])) == []
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "words"])
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
+    monkeypatch.setattr(windows, "_MOST_CHARACTERS", 300)
+    monkeypatch.setattr(windows, "_MOST_EXAMPLES", 4)
+    examples = random_examples(random.Random(3), 12)
+    examples += [Example(examples[-1].text, "again", id="x")] * 3
+    tokenizer = WordTokenizer.train(WORDS) if kind == "words" else SubwordTokenizer(wordpiece())
+    windower = Windower(tokenizer, length=90 if kind != "words" else 15, overlap=6)
+    whole = windower(examples, labels=True)
+    row = 0
+    for batch in windower.batches(examples, windows=size, labels=True):
+        assert 1 <= len(batch) <= size
+        rows = slice(row, row + len(batch))
+        row += len(batch)
+        assert batch.example.tolist() == whole.example[rows].tolist()
+        pairs = [(getattr(batch, name), getattr(whole, name)) for name in ARRAYS]
+        pairs += [(batch.feed[name], whole.feed[name]) for name in whole.feed]
+        for part, full in pairs:
+            width = part.shape[1]
+            assert (part == full[rows, :width]).all()
+            # What a batch does not have is padding.
+            assert len(np.unique(full[rows, width:])) <= 1
+    assert row == len(whole)
+
+
+def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
+    rng = np.random.default_rng(0)
+    text = " ".join(rng.choice(["mary", "went", "home", "slept"], 200_000))
+    windower = Windower(WordTokenizer.train([text]), length=384, overlap=128)
+    example = Example(text, "who went?", text[-3:], len(text) - 3)
+    tracemalloc.start()
+    count = labelled = 0
+    ends = []
+    for batch in windower.batches([example], windows=32, labels=True):
+        count += len(batch)
+        labelled += int(batch.spans[:, 0, 0].astype(bool).sum())
+        ends += batch.offsets[:, :, 1].max(axis=1).tolist()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 1 + -(-(200_000 - 384) // 256)
+    assert labelled == 1
+    assert ends == sorted(ends)
+    assert ends[-1] == len(text)
+    assert peak < 64e6
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.text(min_size=1),
+    question=st.text(max_size=5),
+    data=st.data(),
+    kind=st.sampled_from([*KINDS, "words"]),
+)
+def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    answer = text[start : data.draw(st.integers(start + 1, len(text)))]
+    tokenizer = WordTokenizer.train([text]) if kind == "words" else SubwordTokenizer(KINDS[kind]())
+    windower = Windower(tokenizer, length=400, overlap=150)
+    example = Example(text, question, answer, start)
+    pieces = tokenizer.pieces([text])
+    real = pieces.words[:, 0] >= 0
+    held = real & (pieces.offsets[:, 1] > start) & (pieces.offsets[:, 0] < start + len(answer))
+    if not held.any():
+        with pytest.raises(ValueError, match="position 0: the tokenizer keeps nothing of the an"):
+            windower([example], labels=True)
+        return
+    found = windower([example], labels=True)
+    for row in range(len(found)):
+        first, last = found.spans[row, 0]
+        if first == 0:
+            assert len(found) > 1
+            continue
+        # What no piece stands for may be missing at both sides: white space, control characters.
+        for cut, kept in ((found.offsets, pieces.offsets), (found.words, pieces.words)):
+            assert cut[row, first, 0] == kept[held, 0].min()
+            assert cut[row, last, 1] == kept[held, 1].max()
+    if held.sum() <= 150:
+        assert found.spans[:, 0].any()
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "words"])
+def test_config_makes_the_same_windower(kind) -> None:
+    tokenizer = WordTokenizer.train(WORDS) if kind == "words" else SubwordTokenizer(wordpiece())
+    windower = Windower(tokenizer, length=100, overlap=7)
+    twin = Windower.from_config(windower.get_config())
+    assert twin.get_config() == windower.get_config()
+    assert (twin.length, twin.overlap) == (100, 7)
+    examples = random_examples(random.Random(4))
+    for name, array in windower(examples).feed.items():
+        assert (twin(examples).feed[name] == array).all()
+
+
+def test_bad_use_is_named() -> None:
+    words = Windower(WordTokenizer.train(["a"]), length=5, overlap=2)
+    pieces = Windower(SubwordTokenizer(wordpiece()), length=8, overlap=2)
+    good = Example("a", "a a a")
+    for windower, question, size in ((words, "a " * 6, 6), (pieces, "a " * 5, 5)):
+        long = Example("a", question, id="x7")
+        with pytest.raises(
+            ValueError,
+            match=rf"^The question of the example at position 1 \(id 'x7'\) has {size} pieces, "
+            r"too many for a window of \d positions\. .*with `length`\.$",
+        ):
+            windower([good, long])
+        with pytest.raises(ValueError, match="position 1 "):
+            list(windower.batches([good, long]))
+        assert len(windower([good])) == 1
+    # One position is left for the text.
+    assert len(pieces([Example("a a", "a " * 4)])) == 2
+    for example, message in (
+        (Example("a b", "q", "b", 1, id="x"), "'b' is not at 1, where its text has ' '. It is at"),
+        (Example("a b", "q", "b", id="x"), "the answer 'b' has no offset. Give its `answer_st"),
+        (Example("a b", "q", "b", (1, 2), id="x"), "there are 1 answers but 2 offsets"),
+        (Example("a  b", "q", "  ", 1, id="x"), "the tokenizer keeps nothing of the answer '  '"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)) as caught:
+            words([good, example], labels=True)
+        assert str(caught.value).startswith("The example at position 1 (id 'x'): ")
+        assert len(words([good, example])) == 2
+    for length, overlap, message in ((0, 1, "`length` must be po"), (9, -1, "`overlap` must not")):
+        with pytest.raises(ValueError, match=message):
+            Windower(words.tokenizer, length, overlap)
+    with pytest.raises(TypeError, match=r"`tokenizer` must be .* Received a str\."):
+        Windower("bert")
+    with pytest.raises(ValueError, match=r"`windows` must be positive\. Received: windows=0\."):
+        next(words.batches([good], windows=0))
