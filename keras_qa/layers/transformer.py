@@ -21,10 +21,10 @@ class UniversalTransformerEncoder(keras.layers.Layer):
     The encoder of Dehghani et al. 2019 (arXiv:1807.03819): each step adds the signals of position
     and step, lets every position attend to every other by self-attention with several heads, and
     passes each through two dense layers; each of the two reads a normalised state and adds to the
-    state itself, which is normalised after the last step. (The paper normalises the sum instead:
-    after 15 epochs of bAbI's task 19 with 10,000 questions, a trial had 22 % right that way, and
-    67 % this way.) The weights are the same in every step. Positions are counted backwards from the
-    last one, see `TemporalEncoding`; the query has a signal of its own.
+    state itself, which is normalised after the last step. (The paper normalises the sum instead: of
+    bAbI's task 19, 25 epochs with 10,000 questions taught one run 62 % that way, and one run 100 %
+    this way.) The weights are the same in every step. Positions are counted backwards from the last
+    one, see `TemporalEncoding`; the query has a signal of its own.
     Padding is never attended to.
 
     Args:
