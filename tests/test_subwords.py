@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_tokenizers import KINDS, wordpiece
 from tokenizers import models, processors
 
-from keras_qa.text import SubwordTokenizer, WordTokenizer
+from keras_qa.text import SubwordTokenizer, WordTokenizer, pieces
 
 
 def words(tokenizer, text: str) -> list[str]:
@@ -144,6 +144,33 @@ def test_offsets_hold_for_any_text(kind, text) -> None:
         # These keep every character, and so does some piece.
         kept = {place for place, letter in enumerate(text) if not letter.isspace()}
         assert kind == "unigram" or kept <= covered
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "cased wordpiece", "words"])
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(st.text(st.characters() | st.sampled_from(" a\u0301\x1c")), min_size=1))
+@example(texts=["a  \u0301b", "", " ", "\u0301", "home \u3000home\u00a0home \x1fa home"])
+def test_words_one_by_one_are_cut_as_in_their_text(kind, texts) -> None:
+    if kind == "words":
+        plain = tokenizers.Tokenizer.from_str(WordTokenizer.train(["home a"]).to_json())
+    else:
+        plain = tokenizers.Tokenizer.from_str(SubwordTokenizer(KINDS[kind]()).to_json())
+    assert pieces.splits_at_spaces(plain)
+    texts = [pieces.valid(text) for text in texts]
+    for one, other in zip(
+        pieces.cut_words(plain, texts), pieces.cut_texts(plain, texts), strict=True
+    ):
+        assert one.tolist() == other.tolist()
+
+
+def test_what_stands_beyond_a_space_matters_to_other_tokenizers() -> None:
+    assert not pieces.splits_at_spaces(KINDS["byte bpe"]())
+    assert not pieces.splits_at_spaces(KINDS["unigram"]())
+    plain = tokenizers.Tokenizer.from_str(wordpiece().to_str())
+    assert pieces.splits_at_spaces(plain)
+    plain.add_tokens(["went home"])
+    assert not pieces.splits_at_spaces(plain)
+    assert len(SubwordTokenizer(plain).encode("went home")[0]) == 1
 
 
 @settings(max_examples=200, deadline=None)

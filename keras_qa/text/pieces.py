@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +14,15 @@ import tokenizers
 from keras_qa.text import characters
 from keras_qa.text.characters import JOINER, LETTER, MARK, SPACE
 
-# So many characters are tokenised at a time: the library needs some 300 bytes for each.
-MOST_CHARACTERS = 250_000
+# So many characters are tokenised at a time: the library needs some 100 bytes for each.
+MOST_CHARACTERS = 1_000_000
+
+# With these alone, what stands beyond a space changes nothing.
+_LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
+_LOCAL_MODELS = {"WordLevel", "WordPiece"}
+
+# Ids of pieces, their first and last characters counted through all texts, pieces a text.
+_Cut = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -40,7 +48,7 @@ class Pieces:
     begins: np.ndarray
 
 
-def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
+def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool) -> Pieces:
     """Tokenises texts.
 
     A word is a run of letters and digits with their marks, wherever the
@@ -51,11 +59,13 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
         tokenizer: A tokenizer of the `tokenizers` library. Its special tokens
             are not added.
         texts: The texts.
+        by_words: What `splits_at_spaces` says of the tokenizer.
 
     Returns:
         The `Pieces`, the texts in order.
     """
-    parts = [_encode(tokenizer, part) for part in _parts(texts)]
+    cut = cut_words if by_words else cut_texts
+    parts = [_encode(cut(tokenizer, part), part) for part in _parts(texts)]
     begins = np.zeros(len(texts) + 1, "int64")
     if not parts:
         none = np.zeros((0, 2), "int32")
@@ -98,19 +108,61 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _encode(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
+def splits_at_spaces(tokenizer: tokenizers.Tokenizer) -> bool:
+    """Whether a text gives the same pieces as its parts between spaces, each on its own."""
+    settings = json.loads(tokenizer.to_str())
+    normalizer = settings["normalizer"] or {"type": "Sequence", "normalizers": []}
+    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
+    return (
+        all(step["type"] in _LOCAL_NORMALIZERS for step in steps)
+        and (settings["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
+        and settings["model"]["type"] in _LOCAL_MODELS
+        and all(token["special"] for token in settings["added_tokens"])
+    )
+
+
+def cut_texts(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> _Cut:
+    """Tokenises whole texts."""
     encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
     counts = np.fromiter(map(len, encodings), "int64", len(encodings))
-    begins = np.zeros(len(texts) + 1, "int64")
-    np.cumsum(counts, out=begins[1:])
-    total = int(begins[-1])
+    total = int(counts.sum())
     chain = itertools.chain.from_iterable
     ids = np.fromiter(chain(entry.ids for entry in encodings), "int32", total)
     pairs = chain(chain(entry.offsets for entry in encodings))
     offsets = np.fromiter(pairs, "int64", 2 * total).reshape(-1, 2)
+    lengths = np.fromiter(map(len, texts), "int64", len(texts))
+    base = np.repeat(np.cumsum(lengths) - lengths, counts)
+    return ids, base + offsets[:, 0], base + offsets[:, 1], counts
+
+
+def cut_words(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> _Cut:
+    """Tokenises what stands between spaces, the same only once: most words come again."""
+    split = [text.split(" ") for text in texts]
+    words = list(itertools.chain.from_iterable(split))
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    number = np.fromiter(map(numbers.__getitem__, words), "int64", len(words))
+    known = list(numbers)
+    ids, starts, ends, counts = cut_texts(tokenizer, known)
+    lengths = np.fromiter(map(len, known), "int64", len(known))
+    shift = np.repeat(np.cumsum(lengths) - lengths, counts)
+    each = counts[number]
+    places = ragged((np.cumsum(counts) - counts)[number], each)
+    in_text = np.fromiter(map(len, split), "int64", len(split))
+    # A space follows every word but the last one of a text.
+    steps = lengths[number] + 1
+    begins = np.cumsum(steps) - steps - np.repeat(np.arange(len(texts)), in_text)
+    base = np.repeat(begins, each) - shift[places]
+    counts = np.add.reduceat(each, np.cumsum(in_text) - in_text)
+    return ids[places], base + starts[places], base + ends[places], counts
+
+
+def _encode(cut: _Cut, texts: list[str]) -> Pieces:
+    ids, starts, ends, counts = cut
+    begins = np.zeros(len(texts) + 1, "int64")
+    np.cumsum(counts, out=begins[1:])
     kinds, first = characters.kinds(texts)
     base = np.repeat(first[:-1], counts)
-    starts, ends = _trimmed(base + offsets[:, 0], base + offsets[:, 1], kinds, first, counts)
+    starts, ends = _trimmed(starts, ends, kinds, first, counts)
     words = _words(starts, ends, kinds, begins)
     words -= np.where(words[:, :1] < 0, 0, base[:, None])
     offsets = np.stack([starts - base, ends - base], axis=1)

@@ -62,6 +62,7 @@ class SubwordTokenizer:
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._by_words = pieces.splits_at_spaces(tokenizer)
         ids = [padding["pad_id"]] if padding else map(tokenizer.token_to_id, PADDINGS)
         self.padding_id: int = next((id for id in ids if id is not None), 0)
         self._read_specials()
@@ -128,7 +129,7 @@ class SubwordTokenizer:
         Returns:
             A `Pieces` of arrays, the pieces of all texts end to end.
         """
-        return pieces.encode(self._tokenizer, texts)
+        return pieces.encode(self._tokenizer, texts, self._by_words)
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the `tokenizers` library."""

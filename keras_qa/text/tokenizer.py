@@ -40,6 +40,7 @@ class WordTokenizer:
         # A text that says «[PAD]» means the word, not padding.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._by_words = pieces.splits_at_spaces(tokenizer)
 
     @classmethod
     def train(
@@ -118,7 +119,7 @@ class WordTokenizer:
         Returns:
             A `Pieces` of arrays, the words of all texts end to end.
         """
-        return pieces.encode(self._tokenizer, texts)
+        return pieces.encode(self._tokenizer, texts, self._by_words)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Gives the ids of many texts' words, without their offsets.
