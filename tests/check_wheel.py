@@ -10,7 +10,8 @@ def main(folder: str) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     odd = [name for name in names if not name.startswith(("keras_qa/", "keras_qa-"))]
     assert not odd, f"{wheel.name} holds {odd}"
-    assert not [name for name in names if "test" in name], f"{wheel.name} holds tests"
+    tests = [name for name in names if "tests" in name or "/test_" in name or "conftest" in name]
+    assert not tests, f"{wheel.name} holds {tests}"
     for name in ("keras_qa/py.typed", "keras_qa/datasets/babi.py", "keras_qa/kernels/_jax.py"):
         assert name in names, f"{wheel.name} lacks {name}"
     assert any(name.endswith("licenses/LICENSE") for name in names), f"{wheel.name} has no licence"
