@@ -59,7 +59,7 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 tuple(tensor.shape),
                 str(tensor.dtype),
                 min((size for size in map(_vocabulary_size, readers) if size), default=None),
-                bool(readers) and _padding_is_ignored(model, tensor.name, readers),
+                _padding_is_ignored(model, tensor),
             )
             for tensor, readers in zip(model.inputs, _readers(model), strict=True)
         )
@@ -155,31 +155,36 @@ def _readers(model: keras.Model) -> list[list[Any]]:
     return [readers[tensor.name] for tensor in model.inputs]
 
 
-def _padding_is_ignored(model: keras.Model, name: str, readers: Sequence[Any]) -> bool:
+def _padding_is_ignored(model: keras.Model, tensor: Any) -> bool:
     """Whether no layer that the padding of an input reaches is changed by it."""
-    if not all(getattr(reader, "ignores_padding", False) for reader in readers):
+    if any(size is not None for size in tensor.shape[1:]):
         return False
     if isinstance(model, keras.Sequential):
-        return len(model.layers) == 1
+        return len(model.layers) == 1 and getattr(model.layers[0], "ignores_padding", False)
     operations = {operation.name: operation for operation in model.operations}
-    reached = {name}
+    reached = {tensor.name}
     # Layers come in the order in which they are computed.
     for config in model.get_config()["layers"]:
-        # An axis of unknown size beside the first is one that padding may stand on.
-        if any(
-            tensor["config"]["keras_history"][0] in reached
-            and None in tensor["config"]["shape"][1:]
-            for tensor in tensor_configs(config["inbound_nodes"])
-        ):
-            operation = operations[config["name"]]
-            if isinstance(operation, keras.Model) and operation.inputs:
-                ignored = all(item.ignores_padding for item in model_inputs(operation))
-            else:
-                ignored = getattr(operation, "ignores_padding", False)
-            if not ignored:
-                return False
-            reached.add(config["name"])
-    return True
+        for node in config["inbound_nodes"]:
+            # An axis of unknown size beside the first is one that padding may stand on.
+            if any(
+                source["config"]["keras_history"][0] in reached
+                and None in source["config"]["shape"][1:]
+                for source in tensor_configs([node["args"], node["kwargs"]])
+            ):
+                if not _ignores_padding(operations[config["name"]], node):
+                    return False
+                reached.add(config["name"])
+    return len(reached) > 1
+
+
+def _ignores_padding(operation: Any, node: Mapping[str, Any]) -> bool:
+    if isinstance(operation, keras.Model) and operation.inputs:
+        return all(item.ignores_padding for item in model_inputs(operation))
+    # Keras writes down the operations that made a mask: padding is what they look for.
+    if type(operation).__name__ == "NotEqual":
+        return len(node["args"]) == 2 and node["args"][1] == 0
+    return type(operation).__name__ == "Any" or getattr(operation, "ignores_padding", False)
 
 
 def _inside(operation: Any) -> list[list[Any]]:

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
-from keras_qa.batching import MOST_BUCKETS, BucketedBatches, lengths, plan, rounded
+from keras_qa.batching import (
+    MOST_BUCKETS,
+    BucketedBatches,
+    fitted,
+    groups,
+    lengths,
+    plan,
+    rounded,
+    steps_a_row,
+)
+from keras_qa.batching import sizes as sizes_of
 
 
 def test_lengths_end_at_the_last_id() -> None:
@@ -205,3 +215,49 @@ def test_a_layer_that_asks_for_values_is_called_each_time() -> None:
             rows = np.full((3, 2), sign, "float32")
             expected = rows * (2 if sign > 0 else 1)
             np.testing.assert_array_equal(model.predict(rows, verbose=0), expected)
+
+
+def stories(rows: int = 60, seed: int = 0) -> list[np.ndarray]:
+    """Texts of few to many sentences of few to many words, and questions."""
+    rng = np.random.default_rng(seed)
+    sentences = np.arange(12) < rng.integers(0, 13, rows)[:, None]
+    words = np.arange(9) < rng.integers(1, 10, (rows, 12))[..., None]
+    text = rng.integers(1, 30, (rows, 12, 9), dtype="int32") * (sentences[..., None] & words)
+    question = rng.integers(1, 30, (rows, 5), dtype="int32")
+    return [text.astype("int32"), question]
+
+
+def test_stories_have_two_lengths() -> None:
+    text = np.array([[[5, 6, 0], [7, 0, 0], [0, 0, 0]], [[0, 0, 0]] * 3])
+    assert sizes_of([text, np.array([[1, 2], [1, 0]])]).tolist() == [[2, 2, 2], [1, 1, 1]]
+    assert groups([text, text[0]]) == (2, 1)
+    assert steps_a_row(np.array([[10, 7, 4], [1, 2, 3]]), (2, 1)).tolist() == [74, 5]
+    assert fitted(text).shape == (2, 4, 4)
+    np.testing.assert_array_equal(fitted(text)[:, :3, :3], text)
+
+
+def test_plan_counts_sentences_times_words() -> None:
+    # As sums of lengths the two splits save the same.
+    sizes = np.array([[20, 4], [4, 4], [4, 20], [4, 4]] * 2)
+    buckets = plan(sizes, 2, (2,))
+    spent = sum(len(bucket.rows) * np.prod(bucket.widths) for bucket in buckets)
+    assert spent == 2 * 20 * 4 + 2 * 4 * 20 + 4 * 4 * 4
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
+    text, question = stories()
+    axes = groups([text, question])
+    buckets = plan(sizes_of([text, question]), 8, axes)
+    batches = BucketedBatches(
+        [text, question], (np.arange(60),), buckets, 8, ["text", "question"], seed
+    )
+    seen = [batches[position] for position in range(len(batches))]
+    assert sorted(np.concatenate([rows for _, rows in seen])) == list(range(60))
+    for (ids, asked), rows in seen:
+        whole = text[rows]
+        _, sentences, words = ids.shape
+        np.testing.assert_array_equal(ids, whole[:, :sentences, :words])
+        assert ids.sum() == whole.sum()
+        np.testing.assert_array_equal(asked, question[rows])
+    assert sum(ids.size for (ids, _), _ in seen) < 0.9 * text.size

@@ -1,0 +1,93 @@
+"""Sentences of a text: where they stand, their ids, their labels as supporting facts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.text import Vectorizer, sentence_spans
+
+STORIES = [
+    Example("Mary went home. John slept.", "Where is Mary?", "home", supporting_facts=0),
+    Example(["Mary got milk", "", "She left."], "What?", "milk", supporting_facts=(0, 2)),
+    Example("", "Where?", "home"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Mary went home. John slept!", ["Mary went home.", "John slept!"]),
+        ("Mary went home\nJohn slept", ["Mary went home", "John slept"]),
+        ("one\r\n\r\n two ", ["one", "two"]),
+        ("It is 3.5 km. Is it?!", ["It is 3.5 km.", "Is it?!"]),
+        ("In 1990. 2 came.", ["In 1990.", "2 came."]),
+        ('"Go!" she said (twice.) Well...', ['"Go!"', "she said (twice.)", "Well..."]),
+        ("no.space?here", ["no.", "space?", "here"]),
+        ("... ? \n!", []),
+        ("", []),
+        ("门是红色的。什么颜色？", ["门是红色的。", "什么颜色？"]),
+        ("वह घर गई। कब?", ["वह घर गई।", "कब?"]),
+    ],
+)
+def test_sentences_end_where_they_should(text: str, sentences: list[str]) -> None:
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+def test_list_is_taken_as_it_is() -> None:
+    sentences = ["Mary went. home", "", "by bus"]
+    text = "\n".join(sentences)
+    assert [text[start:end] for start, end in sentence_spans(sentences)] == sentences
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("ab3 .?!\n\"'。") | st.characters(), max_size=60))
+def test_every_word_is_in_one_sentence(text: str) -> None:
+    spans = sentence_spans(text)
+    covered = [place for start, end in spans for place in range(start, end)]
+    assert covered == sorted(set(covered))
+    assert all(text[start:end].strip() == text[start:end] != "" for start, end in spans)
+    words = {place for place, letter in enumerate(text) if letter.isalnum()}
+    assert words <= set(covered)
+
+
+def test_ids_are_those_of_each_sentence() -> None:
+    vectorizer = Vectorizer(sentences=True).adapt(STORIES)
+    feed = vectorizer(STORIES)
+    assert feed["text"].shape == (3, 3, 4)
+    assert feed["text"].dtype == "int32"
+    expected = vectorizer.ids(["Mary went home.", "John slept.", "Mary got milk", "", "She left."])
+    np.testing.assert_array_equal(feed["text"][0, :2], expected[:2])
+    np.testing.assert_array_equal(feed["text"][1], expected[2:])
+    assert not feed["text"][0, 2].any()
+    assert not feed["text"][2].any()
+    np.testing.assert_array_equal(
+        feed["question"], Vectorizer().adapt(STORIES)(STORIES)["question"]
+    )
+    assert vectorizer([STORIES[2]])["text"].tolist() == [[[0]]]
+    assert vectorizer([])["text"].shape == (0, 1, 1)
+
+
+def test_config_keeps_the_sentences() -> None:
+    vectorizer = Vectorizer(sentences=True).adapt(STORIES)
+    twin = Vectorizer(**vectorizer.get_config())
+    np.testing.assert_array_equal(twin(STORIES)["text"], vectorizer(STORIES)["text"])
+
+
+def test_supporting_facts_are_labels() -> None:
+    vectorizer = Vectorizer(sentences=True).adapt(STORIES)
+    labels = vectorizer.support(STORIES)
+    assert labels.dtype == "float32"
+    assert labels.tolist() == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
+
+
+def test_bad_supporting_facts_are_named() -> None:
+    vectorizer = Vectorizer(sentences=True)
+    bad = Example("One. Two.", "What?", "one", supporting_facts=2)
+    with pytest.raises(ValueError, match="position 1 has the supporting fact 2.* has 2 sentences"):
+        vectorizer.support([STORIES[0], bad])
+    with pytest.raises(ValueError, match="No example has `supporting_facts`"):
+        vectorizer.support([STORIES[2]])
+    with pytest.raises(ValueError, match="has no vocabulary yet"):
+        vectorizer(STORIES)
