@@ -229,7 +229,8 @@ class BucketedBatches(keras.utils.PyDataset):
             inputs.append(array[(slice(None), *cut)][rows])
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
         parts = keras.tree.map_structure(lambda array: array[rows], self.others)
-        return (tuple(packed) if isinstance(packed, list) else packed, *parts)
+        # tf.data keeps tuples, and makes one tensor of a list.
+        return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
     def on_epoch_begin(self) -> None:
         if self.random is not None:

@@ -151,6 +151,24 @@ def test_order_of_training_follows_the_seed(twins) -> None:
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
+def test_labels_of_two_outputs_are_a_list() -> None:
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("text", "question")]
+    vectors = [keras_qa.layers.SequenceEncoder(50, 3, 2)(item) for item in inputs]
+    outputs = [keras.layers.Dense(2, activation="softmax")(vector) for vector in vectors]
+    model = keras_qa.models.QAModel(inputs, outputs)
+    model.compile("sgd", ["sparse_categorical_crossentropy"] * 2)
+    feed, labels = padded_batch(40)
+    both = [labels % 2, 1 - labels % 2]
+    model.fit(feed, both, batch_size=8, epochs=2, verbose=0)
+    loss = model.evaluate(feed, both, batch_size=8, verbose=0, return_dict=True)["loss"]
+    chances = model.predict(feed, batch_size=8, verbose=0)
+    wanted = sum(
+        -np.log(chance[np.arange(40), label]).mean()
+        for chance, label in zip(chances, both, strict=True)
+    )
+    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+
+
 def test_layers_that_read_padding_are_fed_it() -> None:
     ids = keras.Input((None,), dtype="int32", name="text")
     mean = keras.ops.mean(keras.layers.Embedding(50, 3)(ids), axis=1)
