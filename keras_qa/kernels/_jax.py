@@ -317,6 +317,10 @@ def as_dataset(batches: Any) -> Any:
     return batches
 
 
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+
+
 class keep_weights:
     """Gives `model` its weights back when an exception leaves the block.
 
