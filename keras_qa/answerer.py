@@ -80,6 +80,8 @@ class QuestionAnswerer:
         batch_size: int = 32,
         callbacks: Any = None,
         verbose: Any = "auto",
+        optimizer: Any = None,
+        initial_epoch: int = 0,
     ) -> QuestionAnswerer:
         """Builds the vocabulary and the model, and trains it.
 
@@ -93,6 +95,11 @@ class QuestionAnswerer:
             callbacks: Keras callbacks.
             verbose: As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2
                 a line an epoch.
+            optimizer: Optimizer to train with, as `keras.Model.compile` takes
+                it. `None` for the model's own.
+            initial_epoch: Number of the first epoch, where the ones before it
+                have been trained. What they left is not known here: a callback
+                has to set it, as `keras_qa.recipes.train` does.
 
         Returns:
             The answerer itself.
@@ -106,7 +113,7 @@ class QuestionAnswerer:
         validation = to_examples(validation_data) if validation_data is not None else None
         if self.seed is not None:
             keras.utils.set_random_seed(self.seed)
-        model = self._untrained(data)
+        model = self._untrained(data, optimizer)
         vectorizer = model.vectorizer
         # Before training, so that what Ctrl-C interrupts can be used and saved.
         self.model_ = model
@@ -121,6 +128,7 @@ class QuestionAnswerer:
             batch_size=batch_size,
             callbacks=callbacks,
             verbose=verbose,
+            initial_epoch=initial_epoch,
         )
         return self
 
@@ -245,14 +253,14 @@ class QuestionAnswerer:
                 shown.append(f"{name}=<{value.name}>" if model else f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _untrained(self, data: list[Example]) -> QAModel:
+    def _untrained(self, data: list[Example], optimizer: Any) -> QAModel:
         if isinstance(self.model, keras.Model):
             if self.model_options:
                 raise ValueError(
                     "`model_options` are for a factory, but `model` is a model already. "
                     "Pass the options where you build it."
                 )
-            return self._adopted(self.model, data)
+            return self._adopted(self.model, data, optimizer)
         if self.model not in FACTORIES:
             raise ValueError(
                 f"`model` must be a `keras.Model` or one of "
@@ -267,12 +275,15 @@ class QuestionAnswerer:
         if self.model == "answer_classifier":
             # The others look up the words of both in one table.
             sizes["question_vocabulary_size"] = words
-        model = FACTORIES[self.model](**sizes, **(self.model_options or {}))
+        options = dict(self.model_options or {})
+        if optimizer is not None:
+            options["optimizer"] = optimizer
+        model = FACTORIES[self.model](**sizes, **options)
         vectorizer.sentences = _reads_sentences(model)
         model.vectorizer = vectorizer
         return model
 
-    def _adopted(self, model: keras.Model, data: list[Example]) -> QAModel:
+    def _adopted(self, model: keras.Model, data: list[Example], optimizer: Any) -> QAModel:
         names = [tensor.name for tensor in model.inputs]
         several = len(model.outputs) != 1
         if several and isinstance(model.output, Mapping):
@@ -292,6 +303,11 @@ class QuestionAnswerer:
                 model.compile_from_config(plain.get_compile_config())
             else:
                 model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        if optimizer is not None:
+            compiled = model.get_compile_config()
+            optimizer = keras.optimizers.get(optimizer)
+            compiled["optimizer"] = keras.saving.serialize_keras_object(optimizer)
+            model.compile_from_config(compiled)
         if model.vectorizer is None:
             tables = (item.vocabulary_size for item in inputs.model_inputs(model))
             sizes = [size for size in (*tables, self.vocabulary_size) if size is not None]

@@ -75,7 +75,7 @@ def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 def groups(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
     """How many of the columns of `sizes` belong to each input."""
-    return tuple(2 if array.ndim == 3 else 1 for array in inputs)
+    return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
 
 
 def rounded(width: int) -> int:
@@ -192,6 +192,8 @@ class BucketedBatches(keras.utils.PyDataset):
             buckets.
 
     Attributes:
+        epoch: Number of the epoch whose order is next. The order depends on it and on the seed
+            alone, so that training can go on where it was broken off.
         order: Position of each row that the batches give, one after the other.
     """
 
@@ -210,7 +212,8 @@ class BucketedBatches(keras.utils.PyDataset):
         self.buckets = buckets
         self.batch_size = batch_size
         self.structure = structure
-        self.random = np.random.default_rng(seed) if seed is not None else None
+        self.seed = seed
+        self.epoch = 0
         self._arrange()
 
     @property
@@ -233,14 +236,30 @@ class BucketedBatches(keras.utils.PyDataset):
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
     def on_epoch_begin(self) -> None:
-        if self.random is not None:
+        if self.seed is not None:
             self._arrange()
 
     def _arrange(self) -> None:
         self.batches = []
+        random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
         for bucket in self.buckets:
-            rows = bucket.rows if self.random is None else self.random.permutation(bucket.rows)
+            rows = bucket.rows if random is None else random.permutation(bucket.rows)
             for start in range(0, len(rows), self.batch_size):
                 self.batches.append((rows[start : start + self.batch_size], bucket.widths))
-        if self.random is not None:
-            self.random.shuffle(self.batches)
+        if random is not None:
+            random.shuffle(self.batches)
+
+
+class TellEpoch(keras.callbacks.Callback):
+    """Tells batches which epoch begins.
+
+    Args:
+        batches: `BucketedBatches`.
+    """
+
+    def __init__(self, batches: BucketedBatches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.batches.epoch = epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import pathlib
 import sys
@@ -65,12 +66,26 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train an answerer and save it")
     _add_data(train)
-    train.add_argument("--model", default="answer_classifier", help="a factory in keras_qa.models")
+    train.add_argument(
+        "--model", default="universal_transformer", help="a factory in keras_qa.models"
+    )
     train.add_argument("--out", required=True, metavar="FILE.keras", help="where to save")
     train.add_argument("--validation", metavar="FILE", help="file of examples to validate on")
-    train.add_argument("--epochs", type=int, default=20)
-    train.add_argument("--batch-size", type=int, default=32)
-    train.add_argument("--seed", type=int, default=None)
+    train.add_argument(
+        "--simulate",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of simulated questions where the archive lacks a training file",
+    )
+    train.add_argument("--epochs", type=int, help="at most; see keras_qa.recipes.DEFAULT")
+    train.add_argument("--batch-size", type=int)
+    train.add_argument("--learning-rate", type=float)
+    train.add_argument("--patience", type=int, help="epochs without a rise before training stops")
+    train.add_argument("--seed", type=int, default=0, help="the first seed")
+    train.add_argument("--seeds", type=int, default=1, metavar="N", help="number of seeds")
+    train.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
+    train.add_argument("--results", metavar="FILE.json", help="file to add the results to")
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved answerer on examples")
@@ -96,7 +111,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="babi, simulated (tasks 1, 2, 3, 6, 15), or a .csv, .tsv, .jsonl or .parquet file",
     )
-    parser.add_argument("--task", type=int, default=1, help="bAbI task, from 1 to 20")
+    parser.add_argument("--task", type=_task, default=1, help="bAbI task, from 1 to 20, or all")
     parser.add_argument("--path", help="bAbI archive or folder; downloaded where this is not given")
     parser.add_argument("--variant", default="en-valid-10k", help="folder of the bAbI archive")
     parser.add_argument("--examples", type=int, default=1_000, help="number of simulated examples")
@@ -108,16 +123,30 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _task(value: str) -> int | str:
+    return value if value == "all" else int(value)
+
+
+def _tasks(options: argparse.Namespace) -> list[int]:
+    from keras_qa.datasets import babi
+
+    if options.task != "all":
+        return [options.task]
+    return list(babi.SIMULATED if options.data == "simulated" else range(1, 21))
+
+
 def _examples(options: argparse.Namespace, split: str) -> list[Any]:
     from keras_qa.datasets import babi
 
     if options.data == "babi":
-        return babi.load(options.task, split, options.path, options.variant)
-    if options.data == "simulated":
-        # Seeds far apart, so that no part holds the stories of another.
-        seed = {"train": 0, "valid": 1_000_003, "test": 2_000_003}[split]
-        return babi.simulate(options.task, options.examples, seed)
-    return _from_file(options.data, options.columns)
+        parts = [babi.load(task, split, options.path, options.variant) for task in _tasks(options)]
+    elif options.data == "simulated":
+        seed = babi.SEEDS[split]
+        count = options.examples if split != "valid" else max(200, options.examples // 10)
+        parts = [babi.simulate(task, count, seed) for task in _tasks(options)]
+    else:
+        return _from_file(options.data, options.columns)
+    return [example for part in parts for example in part]
 
 
 def _from_file(path: str, columns: str) -> list[Any]:
@@ -160,26 +189,59 @@ def _quickstart(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from keras_qa.answerer import QuestionAnswerer
+    from keras_qa import recipes
 
-    if not options.out.endswith(".keras"):
-        raise ValueError(f"`--out` must end in `.keras`. Received: {options.out!r}.")
-    folder = pathlib.Path(options.out).resolve().parent
-    if not folder.is_dir():
-        raise ValueError(f"`--out` is in a folder that does not exist: {str(folder)!r}.")
-    train = _examples(options, "train")
-    if options.validation:
-        validation = _from_file(options.validation, options.columns)
-    elif options.data in ("babi", "simulated"):
-        validation = _examples(options, "valid")
-    else:
-        validation = None
-    answerer = QuestionAnswerer(options.model, seed=options.seed)
-    answerer.fit(train, validation, epochs=options.epochs, batch_size=options.batch_size, verbose=2)
-    answerer.save(options.out)
+    recipes.check_out(options.out)
+    names = ("epochs", "batch_size", "learning_rate", "patience")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    recipe = dataclasses.replace(recipes.DEFAULT, **given)
+    train, valid, about = _training_parts(options)
+    print(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
+    try:
+        done = recipes.train(
+            train,
+            valid or None,
+            options.model,
+            recipe=recipe,
+            seed=options.seed,
+            seeds=options.seeds,
+            out=options.out,
+            resume=options.resume,
+        )
+    except KeyboardInterrupt:
+        print("\nThe same command with --resume goes on after the last epoch that ended.")
+        raise
     print(f"Saved {options.out}.")
-    if validation:
-        _print_scores(answerer.evaluate(validation))
+    if options.results:
+        recipes.add_results(
+            options.results, [{**about, **dataclasses.asdict(run)} for run in done.runs]
+        )
+    if valid:
+        print(recipes.summary(done))
+        _print_scores(done.answerer.evaluate(valid))
+
+
+def _training_parts(options: argparse.Namespace) -> tuple[list[Any], list[Any], dict[str, Any]]:
+    """Examples to train and to validate on, and what results say of them."""
+    from keras_qa.datasets import babi
+
+    about = {"data": options.data, "task": None, "variant": None, "simulated": 0}
+    if options.data == "babi":
+        parts = babi.load_tasks(
+            _tasks(options), options.path, options.variant, options.simulate, options.seed
+        )
+        for note in parts.notes:
+            print(note)
+        train, valid = parts.train, parts.valid
+        about.update(task=options.task, variant=options.variant, simulated=parts.simulated)
+    else:
+        train, valid = _examples(options, "train"), []
+        if options.data == "simulated":
+            valid = _examples(options, "valid")
+            about.update(task=options.task, simulated=len(train) + len(valid))
+    if options.validation:
+        valid = _from_file(options.validation, options.columns)
+    return train, valid, about
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -242,3 +242,15 @@ def test_models_that_do_not_fit_are_named() -> None:
         QuestionAnswerer(plain).fit(EXAMPLES)
     with pytest.raises(ValueError, match="`model_options` are for a factory"):
         QuestionAnswerer(plain, model_options={"cell": "gru"}).fit(EXAMPLES)
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_optimizer_of_fit_is_the_one_that_trains(adopted: bool) -> None:
+    start = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    answerer = QuestionAnswerer(start.model_ if adopted else "answer_classifier", seed=0)
+    optimizer = keras.optimizers.SGD(0.25, global_clipnorm=2.0)
+    answerer.fit(EXAMPLES, epochs=1, batch_size=9, verbose=0, optimizer=optimizer)
+    used = answerer.model_.optimizer
+    assert isinstance(used, keras.optimizers.SGD)
+    assert (float(used.learning_rate), used.global_clipnorm) == (0.25, 2.0)
+    assert int(used.iterations) == 1

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import batch, same_weights, state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,8 @@ def test_batches_hold_every_row_with_its_label(seed) -> None:
     buckets = plan(lengths(text)[:, None], 8)
     batches = BucketedBatches([text], (labels,), buckets, 8, ["text"], seed)
     orders = []
-    for _ in range(3):
+    for epoch in range(3):
+        batches.epoch = epoch
         batches.on_epoch_begin()
         orders.append(batches.order)
         assert sorted(orders[-1]) == list(range(101))
@@ -167,6 +169,24 @@ def test_labels_of_two_outputs_are_a_list() -> None:
         for chance, label in zip(chances, both, strict=True)
     )
     np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lengths_differ", [True, False])
+def test_training_in_two_parts_sees_the_rows_in_the_same_order(twins, lengths_differ) -> None:
+    feed, labels = padded_batch() if lengths_differ else batch(120)
+    start = [keras.ops.convert_to_numpy(value) for value in state(twins[0])]
+    results = []
+    for parts in ([(0, 3)], [(0, 1), (1, 3)], [(0, 1), (0, 1), (0, 1)]):
+        for variable, value in zip(state(twins[0]), start, strict=True):
+            variable.assign(value)
+        for begin, end in parts:
+            np.random.seed(5)
+            twins[0].fit(feed, labels, initial_epoch=begin, epochs=end, batch_size=8, verbose=0)
+        results.append(twins[0].get_weights())
+    for one, other in zip(*results[:2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Each epoch has an order of its own.
+    assert not same_weights(twins[0], results[0])
 
 
 def test_layers_that_read_padding_are_fed_it() -> None:

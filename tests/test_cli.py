@@ -2,11 +2,14 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from test_answerer import EXAMPLES
+from test_babi import write_archive
 
 import keras_qa
 from keras_qa.cli import main
@@ -91,11 +94,76 @@ def test_text_comes_from_standard_input(folder) -> None:
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     arguments = ["--data=simulated", "--task=6", "--examples=40", "--epochs=1"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
-    assert "40 examples" in capsys.readouterr().out
-    assert keras_qa.load(tmp_path / "qa.keras").vectorizer_.answers[1:] in (
-        ["no", "yes"],
-        ["yes", "no"],
+    printed = capsys.readouterr().out
+    assert "40 questions to train on, 200 to validate on." in printed
+    assert "200 examples" in printed
+    loaded = keras_qa.load(tmp_path / "qa.keras")
+    assert sorted(loaded.vectorizer_.answers[1:]) == ["no", "yes"]
+    assert loaded.model_.name == "universal_transformer"
+
+
+def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) -> None:
+    archive = tmp_path / "babi.tar.gz"
+    files = {}
+    for task in range(1, 21):
+        for split in ("train", "valid"):
+            name = f"tasks_1-20_v1-2/en-valid/qa{task}_{split}.txt"
+            story = f"1 A car.\n2 The box is red.\n3 What is red {task}?\tbox\t1\n"
+            files[name] = story.encode()
+    del files["tasks_1-20_v1-2/en-valid/qa3_train.txt"]
+    write_archive(archive, files)
+    arguments = ["train", "--data=babi", f"--path={archive}", "--variant=en-valid", "--task=all"]
+    arguments += ["--simulate=3", "--epochs=2", "--batch-size=8", "--model=memory_network"]
+    arguments += [f"--results={tmp_path / 'results.json'}"]
+    killed = [*arguments, f"--out={tmp_path / 'killed.keras'}"]
+    code = (
+        "import os, signal, sys\n"
+        "from keras_qa import checkpoints, cli\n"
+        "save = checkpoints.Checkpoint.save\n"
+        "def save_and_die(self, path):\n"
+        "    save(self, path)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "checkpoints.Checkpoint.save = save_and_die\n"
+        "cli.main(sys.argv[1:])"
     )
+    done = subprocess.run([sys.executable, "-c", code, *killed], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed.keras").exists()
+    assert main([*killed, "--resume"]) == 0
+    assert main([*arguments, f"--out={tmp_path / 'unbroken.keras'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "Task 3: en-valid has no train file. In its place: 3 simulated questions." in printed
+    models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("killed", "unbroken")]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+    one, other = json.loads((tmp_path / "results.json").read_text())
+    assert (one["task"], one["variant"], one["simulated"]) == ("all", "en-valid", 3)
+    assert (one["questions"], one["validation_questions"]) == (19 + 3, 20)
+    assert list(one["errors"]) == [str(task) for task in range(1, 21)]
+    assert one.pop("seconds") > 0 < other.pop("seconds")
+    assert one == other
+    failed = sum(error > 5 for error in one["errors"].values())
+    line = f"mean over the tasks {one['validation_error']:.2f} %, {failed} failed"
+    assert printed.count(line) == 2
+
+
+def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
+    arguments = [f"--data={folder / 'data.jsonl'}", "--columns=text=context,answers=answer"]
+    arguments += [f"--validation={folder / 'data.jsonl'}", f"--results={tmp_path / 'r.json'}"]
+    arguments += ["--seeds=2", "--seed=5", "--epochs=2", "--model=answer_classifier"]
+    assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
+    runs = json.loads((tmp_path / "r.json").read_text())
+    assert [run["seed"] for run in runs] == [5, 6]
+    errors = [run["validation_error"] for run in runs]
+    line = re.search(
+        r"2 seeds: mean error ([\d.]+) %, best ([\d.]+) % \(seed (\d), chosen on",
+        capsys.readouterr().out,
+    )
+    assert line.group(1) == f"{sum(errors) / 2:.2f}"
+    assert line.group(2) == f"{min(errors):.2f}"
+    assert errors[int(line.group(3)) - 5] == min(errors)
+    scores = keras_qa.load(tmp_path / "qa.keras").evaluate(EXAMPLES)
+    assert 100 - scores["exact_match"] == pytest.approx(min(errors), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +171,10 @@ def test_simulated_stories_train(tmp_path, capsys) -> None:
     [
         (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
         (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
-        (["train", "--data=simulated", "--out=x.h5"], "`--out` must end in `.keras`"),
+        (["train", "--data=simulated", "--out=x.h5"], "`out` must end in `.keras`"),
         (["train", "--data=simulated", "--out=/none/x.keras"], "folder that does not exist"),
+        (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
+        (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
         (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import operator
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from keras_qa.datasets import download
+from keras_qa.datasets.babi_simulator import TASKS as SIMULATED
 from keras_qa.datasets.babi_simulator import simulate
 from keras_qa.example import Example
 
-__all__ = ["load", "simulate"]
+__all__ = ["AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
 
 SPLITS = ("train", "valid", "test")
 VARIANTS = (
@@ -39,7 +41,16 @@ MOST_BYTES = 2**30
 _FILE = re.compile(r"qa(\d+)_(?:[^/]+_)?(train|valid|test)\.txt")
 _LINE = re.compile(r"(\d+) (.*)")
 
+_ID = re.compile(r"qa(\d+)_")
+
 _Key = tuple[str, int, str]
+
+# Far apart, so that no part holds the simulated stories of another.
+SEEDS = {"train": 0, "valid": 1_000_003, "test": 2_000_003}
+
+
+class AbsentError(ValueError):
+    """The archive or folder is one of bAbI, but has no such file."""
 
 
 def load(
@@ -73,8 +84,8 @@ def load(
 
     Raises:
         FileNotFoundError: If nothing is at `path`.
-        ValueError: If an argument is out of range, the archive or folder has
-            no such file, or a line is malformed.
+        AbsentError: A `ValueError`, if the archive or folder has no such file.
+        ValueError: If an argument is out of range, or a line is malformed.
         ConnectionError: If the download fails.
 
     Reference:
@@ -111,7 +122,130 @@ def load(
         found[entry] = name
         if content is not None:
             return _parse(content, name, f"qa{number}_{split}")
-    raise ValueError(_absent(path, key, set(found)))
+    raise (AbsentError if found else ValueError)(_absent(path, key, set(found)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What `load_tasks` found.
+
+    Args:
+        train: Examples to train on.
+        valid: Examples to validate on.
+        simulated: How many of them are simulated.
+        notes: What was done where a file is missing, a sentence each.
+    """
+
+    train: list[Example]
+    valid: list[Example]
+    simulated: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def load_tasks(
+    tasks: int | Sequence[int] = range(1, 21),
+    path: str | Path | None = None,
+    variant: str = "en-valid-10k",
+    simulate: int = 0,
+    seed: int = 0,
+) -> Parts:
+    """Reads the training and validation parts of one task, or of several together.
+
+    Args:
+        tasks: A task, or several.
+        path: As in `load`.
+        variant: As in `load`.
+        simulate: Where a training file is missing and the task can be
+            simulated: number of simulated questions to put in its place, a
+            tenth as many where a validation file is. Questions of the variant
+            with 1,000 a task are added to them, where there are any, but
+            none of a story that is in the validation part.
+        seed: Seed of the simulated stories.
+
+    Returns:
+        `Parts`: the examples, and what was done where a file is missing.
+
+    Raises:
+        AbsentError: If a file is missing, and nothing was put in its place.
+        ValueError: As `load` does.
+
+    Example:
+
+    ```python
+    parts = keras_qa.datasets.babi.load_tasks([1, 3], path="tasks_1-20_v1-2.tar.gz", simulate=9_000)
+    ```
+    """
+    train: list[Example] = []
+    valid: list[Example] = []
+    notes: list[str] = []
+    simulated = 0
+    for task in [tasks] if isinstance(tasks, int) else tasks:
+        seen: list[Example] = []
+        # The validation part first: what replaces a training part must not hold any of it.
+        for split, target, count in (("valid", valid, simulate // 10), ("train", train, simulate)):
+            try:
+                found = load(task, split, path, variant)
+            except AbsentError as error:
+                if task not in SIMULATED:
+                    raise
+                if count < 1:
+                    raise AbsentError(
+                        f"{error} Pass `simulate=9000` to put simulated questions in its place."
+                    ) from None
+                found, note = _replaced(task, split, path, variant, count, seed, seen)
+                notes.append(note)
+                simulated += count
+            target += found
+            seen = found
+    return Parts(train, valid, simulated, tuple(notes))
+
+
+def task_of(example: Example) -> int | None:
+    """The bAbI task that an example is of, as its `id` says, or `None`.
+
+    Example:
+
+    >>> from keras_qa.datasets import babi
+    >>> babi.task_of(babi.simulate(task=6, examples=1)[0])
+    6
+    """
+    match = _ID.match(example.id or "")
+    return int(match[1]) if match else None
+
+
+def _replaced(
+    task: int,
+    split: str,
+    path: str | Path | None,
+    variant: str,
+    count: int,
+    seed: int,
+    valid: list[Example],
+) -> tuple[list[Example], str]:
+    note = (
+        f"Task {task}: {variant} has no {split} file. In its place: {count:,} simulated questions"
+    )
+    made = simulate(task, count, seed + SEEDS[split])
+    small = variant.removesuffix("-10k")
+    if small != variant:
+        try:
+            real = load(task, split, path, small)
+        except AbsentError:
+            return made, f"{note}."
+        kept = [item for item in real if not _shares_story(item, valid)]
+        note += f" and {len(kept):,} real ones of {small}"
+        if len(kept) < len(real):
+            note += f" ({len(real) - len(kept):,} more are of stories in the validation part)"
+        made = kept + made
+    return made, f"{note}."
+
+
+def _shares_story(item: Example, others: list[Example]) -> bool:
+    # The questions of a story see ever more of it.
+    text = item.plain_text
+    return any(
+        other.plain_text.startswith(text) or text.startswith(other.plain_text) for other in others
+    )
 
 
 def _check(name: str, value: str, expected: tuple[str, ...]) -> None:

@@ -48,3 +48,4 @@ TAKES_IDS = _kernels.TAKES_IDS
 as_dataset = _kernels.as_dataset
 compiled = _kernels.compiled
 keep_weights = _kernels.keep_weights
+seed = _kernels.seed

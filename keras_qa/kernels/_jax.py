@@ -317,6 +317,10 @@ def as_dataset(batches: Any) -> Any:
     return batches
 
 
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+
+
 class keep_weights:
     """Gives `model` its weights back when an exception leaves the block.
 
@@ -326,7 +330,8 @@ class keep_weights:
     still knows it. Otherwise it is the state at the start of the epoch, or of
     the block: copies are kept for that.
 
-    Entering gives the callbacks that `fit` needs to take a copy every epoch.
+    Entering gives the callbacks that `fit` needs to take a copy every epoch, and after those of
+    the user have set weights before the first one.
 
     Args:
         model: The model that trains or predicts inside the block.
@@ -337,7 +342,12 @@ class keep_weights:
 
     def __enter__(self) -> list[keras.callbacks.Callback]:
         self._copy()
-        return [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: self._copy())]
+        return [
+            keras.callbacks.LambdaCallback(
+                on_train_begin=lambda logs: self._copy(),
+                on_epoch_end=lambda epoch, logs: self._copy(),
+            )
+        ]
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is None:

@@ -348,6 +348,10 @@ def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_back
 # --- Data, weights, programs --------------------------------------------------------------------
 
 
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+
+
 def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
     """Does nothing: TensorFlow's variables outlive any exception."""
     return contextlib.nullcontext([])

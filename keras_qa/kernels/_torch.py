@@ -195,6 +195,17 @@ def _held(outputs, last_h, initial_h, layout, return_sequences):
 # --- Data, weights, programs --------------------------------------------------------------------
 
 
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators.
+
+    Here that is dropout, where a layer was given no seed.
+
+    Args:
+        seed: The seed.
+    """
+    torch.manual_seed(seed)
+
+
 def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
     """Does nothing: PyTorch's parameters outlive any exception."""
     return contextlib.nullcontext([])

@@ -11,7 +11,17 @@ import keras
 import numpy as np
 
 from keras_qa import kernels, saving
-from keras_qa.batching import BucketedBatches, filled, fitted, groups, plan, sizes, steps_a_row
+from keras_qa.batching import (
+    Bucket,
+    BucketedBatches,
+    TellEpoch,
+    filled,
+    fitted,
+    groups,
+    plan,
+    sizes,
+    steps_a_row,
+)
 from keras_qa.inputs import model_inputs, to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.evidence import Evidence
@@ -86,7 +96,8 @@ class QAModel(keras.Model):
 
         Rows of like length come in one batch, trimmed to their length, where the model's layers
         ignore padding and that saves work. `length_buckets=False`, or `shuffle=False`, keeps every
-        batch as wide as the feed.
+        batch as wide as the feed. The order of the rows depends on NumPy's global seed when `fit`
+        is called, and on the number of the epoch, which `initial_epoch` can set.
         """
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
@@ -111,6 +122,8 @@ class QAModel(keras.Model):
                     validation_data = kernels.as_dataset(batches)
             if length_buckets and shuffle and steps_per_epoch is None:
                 x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)
+                if isinstance(x, BucketedBatches):
+                    hooks.append(TellEpoch(x))
             if class_weight is not None:
                 # On a tf.data.Dataset Keras fails at a class that has no weight.
                 classes = range(model_outputs(self)[0].classes)
@@ -320,22 +333,35 @@ class QAModel(keras.Model):
     def _bucketed(
         self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool = False
     ) -> Batch:
+        if is_source(x):
+            return x, y, sample_weight
         inputs = keras.tree.flatten(x)
-        if is_source(x) or not all(item.ignores_padding for item in model_inputs(self)):
-            return x, y, sample_weight
-        size = batch_size or 32
-        axes = groups(inputs)
-        buckets = plan(sizes(inputs), size, axes)
-        full = [length for array in inputs for length in array.shape[1:]]
-        widths = np.minimum([bucket.widths for bucket in buckets], full)
-        rows = np.array([len(bucket.rows) for bucket in buckets])
-        plain = sum(array.size for array in inputs)
-        if rows @ steps_a_row(widths, axes) > MOST_STEPS_KEPT * plain:
-            return x, y, sample_weight
         others = [part for part in (y, sample_weight) if part is not None]
+        size = batch_size or 32
+        buckets = self._buckets(inputs, size)
+        if buckets is None:
+            # Labels of an output that is not trained are no array.
+            if not shuffle or any(part is None for part in keras.tree.flatten(others)):
+                return x, y, sample_weight
+            # As wide as the feed, for the sake of an order that can be taken up again.
+            axes = zip(inputs, groups(inputs), strict=True)
+            full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
+            buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
         seed = int(np.random.randint(2**31)) if shuffle else None
         batches = BucketedBatches(inputs, tuple(others), buckets, size, self.input, seed)
         return batches, None, None
+
+    def _buckets(self, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:
+        """Length buckets, or `None` where they save too little."""
+        if not all(item.ignores_padding for item in model_inputs(self)):
+            return None
+        axes = groups(inputs)
+        buckets = plan(sizes(inputs), batch_size, axes)
+        full = [length for array in inputs for length in array.shape[1:]]
+        widths = np.minimum([bucket.widths for bucket in buckets], full)
+        rows = np.array([len(bucket.rows) for bucket in buckets])
+        kept = rows @ steps_a_row(widths, axes)
+        return buckets if kept <= MOST_STEPS_KEPT * sum(map(np.size, inputs)) else None
 
     @property
     def _fixed_outputs(self) -> bool:

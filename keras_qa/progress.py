@@ -1,0 +1,91 @@
+"""A line an epoch: loss, accuracy, accuracy on the validation part, and the time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import keras
+
+# Reading a loss off waits for the device: no more often than this, in seconds.
+PAUSE = 1.0
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints a line an epoch, which grows in place on a terminal.
+
+    Args:
+        epochs: Number of epochs at most.
+        steps: Number of batches an epoch.
+        label: What each line begins with.
+    """
+
+    def __init__(self, epochs: int, steps: int, label: str = "") -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.steps = steps
+        self.label = label
+        self.first = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.start: float | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self.start is None:
+            self.start, self.first = time.monotonic(), epoch
+        self.epoch = epoch
+        self.shown = time.monotonic()
+
+    def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+        now = time.monotonic()
+        if now - self.shown < PAUSE or not sys.stdout.isatty():
+            return
+        self.shown = now
+        share = (step + 1) / self.steps
+        print(f"\r{self._line(self.epoch + share, logs or {})} {share:4.0%}", end="", flush=True)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        begin, end = ("\r", "\x1b[K\n") if sys.stdout.isatty() else ("", "\n")
+        print(begin + self._line(epoch + 1, logs or {}), end=end, flush=True)
+
+    def _line(self, done: float, logs: dict[str, Any]) -> str:
+        parts = [f"{self.label}epoch {self.epoch + 1:{len(str(self.epochs))}}/{self.epochs}"]
+        if "loss" in logs:
+            parts.append(f"loss {float(logs['loss']):.4f}")
+        for name, word in (("accuracy", "accuracy"), ("val_accuracy", "validation")):
+            value = metric(logs, name)
+            if value is not None:
+                parts.append(f"{word} {value:6.1%}")
+        past = time.monotonic() - (self.start or time.monotonic())
+        left = past / max(done - self.first, 1e-9) * (self.epochs - done)
+        parts.append(f"{clock(past)}, at most {clock(left)} left")
+        return "  ".join(parts)
+
+
+def metric(logs: dict[str, Any], name: str) -> float | None:
+    """A metric of the answers, whether they are the model's only output or not.
+
+    Example:
+
+    >>> from keras_qa.progress import metric
+    >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
+    0.5
+    """
+    head = "val_" if name.startswith("val_") else ""
+    value = logs.get(name, logs.get(f"{head}answer_{name.removeprefix('val_')}"))
+    return None if value is None else float(value)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds.
+
+    Example:
+
+    >>> from keras_qa.progress import clock
+    >>> clock(65), clock(7325)
+    ('1:05', '2:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

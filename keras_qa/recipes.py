@@ -1,0 +1,399 @@
+"""How to train: one recipe for every task, with checkpoints, early stopping and several seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa import _backend
+from keras_qa.answerer import QuestionAnswerer
+from keras_qa.checkpoints import TrainingState, replacing
+from keras_qa.datasets import babi
+from keras_qa.example import Example, to_examples
+from keras_qa.progress import Progress, clock
+
+# A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
+FAILED = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to train; the same for every task.
+
+    Adam, or AdamW where there is a weight decay, whose learning rate rises linearly and then falls
+    as half of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983).
+
+    Args:
+        epochs: Number of epochs at most.
+        batch_size: Number of examples a step.
+        learning_rate: The highest learning rate.
+        warmup: Share of all steps in which the learning rate rises.
+        weight_decay: Weight decay of AdamW. 0 for Adam. Biases and gains are
+            left out.
+        clip_norm: Largest norm of the gradients of all weights together.
+        patience: Training stops once the accuracy on the validation part has
+            not risen for this many epochs.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 1.5e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    patience: int = 25
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"`{name}` must be positive. Received: {name}={getattr(self, name)}."
+                )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(
+                f"`warmup` must be at least 0 and below 1. Received: warmup={self.warmup}."
+            )
+        if self.weight_decay < 0:
+            raise ValueError(
+                f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
+            )
+
+    def steps(self, examples: int) -> int:
+        """Number of batches an epoch."""
+        return math.ceil(examples / self.batch_size)
+
+    def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The learning rate at each step, for a training part of so many examples.
+
+        Example:
+
+        >>> from keras_qa.recipes import Recipe
+        >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
+        >>> rate = recipe.schedule(examples=100)
+        >>> [round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100)]
+        [0.0, 0.05, 0.1, 0.05, 0.0]
+        """
+        total = self.epochs * self.steps(examples)
+        rise = int(self.warmup * total)
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if rise else self.learning_rate,
+            max(total - rise, 1),
+            warmup_target=self.learning_rate if rise else None,
+            warmup_steps=rise,
+        )
+
+    def optimizer(self, examples: int) -> keras.optimizers.Optimizer:
+        """Makes the optimizer for a training part of so many examples."""
+        rate: Any = self.schedule(examples)
+        if not self.weight_decay:
+            return keras.optimizers.Adam(rate, global_clipnorm=self.clip_norm)
+        optimizer = keras.optimizers.AdamW(
+            rate, weight_decay=self.weight_decay, global_clipnorm=self.clip_norm
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+
+# What `keras-qa train` takes where nothing else is said.
+DEFAULT = Recipe()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one seed came to.
+
+    Args:
+        model: Name of the model's factory.
+        seed: The seed.
+        questions: Number of questions trained on.
+        validation_questions: Number of questions in the validation part.
+        epochs: Number of epochs trained.
+        best_epoch: The epoch, from 1, whose weights were kept.
+        seconds: What training and validation took, all parts of a resumed run
+            together.
+        backend: The backend.
+        validation_error: Percent of wrong answers in the validation part, or
+            `None` without one.
+        errors: The same by bAbI task, where examples say which they are of.
+        history: `loss`, `accuracy` and, with a validation part, `val_loss` and
+            `val_accuracy` of each epoch.
+    """
+
+    model: str
+    seed: int
+    questions: int
+    validation_questions: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    backend: str
+    validation_error: float | None
+    errors: dict[str, float]
+    history: dict[str, list[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What `train` gives.
+
+    Args:
+        answerer: The answerer of the seed that did best on the validation part.
+        runs: A `Run` for each seed.
+        best: The place of that seed's run.
+    """
+
+    answerer: QuestionAnswerer
+    runs: list[Run]
+    best: int
+
+    @property
+    def mean_error(self) -> float | None:
+        """The mean over the seeds of the error on the validation part, in percent."""
+        errors = [run.validation_error for run in self.runs if run.validation_error is not None]
+        return sum(errors) / len(errors) if errors else None
+
+
+def train(
+    examples: Iterable[Example | Mapping[str, Any]],
+    validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+    model: str = "universal_transformer",
+    model_options: Mapping[str, Any] | None = None,
+    recipe: Recipe = DEFAULT,
+    seed: int = 0,
+    seeds: int = 1,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> Training:
+    """Trains an answerer by a recipe, and keeps the epoch and the seed that do best on validation.
+
+    Training stops when all answers of the validation part are right, or when their number has not
+    risen for `recipe.patience` epochs. Without a validation part it takes all epochs, and keeps
+    the last. With `out` the whole state is written beside it after each epoch. A run that was
+    killed, at any moment, and is resumed ends in the weights of an unbroken one.
+
+    Args:
+        examples: Examples to train on, each with an answer.
+        validation_data: Examples to choose the epoch and the seed by. Nothing
+            else is learned from them.
+        model: Name of a factory in `keras_qa.models`.
+        model_options: Arguments for the factory.
+        recipe: How long and how fast to train.
+        seed: The first seed.
+        seeds: Number of seeds, each trained from the start.
+        out: File to save the best answerer to, ending in `.keras`. `None`
+            saves nothing, and writes no checkpoints.
+        resume: Whether to go on from the checkpoints beside `out`, where there
+            are any.
+        callbacks: Keras callbacks.
+        verbose: 0 is silent, 1 prints a line an epoch.
+
+    Returns:
+        A `Training`: the answerer, and a `Run` for each seed.
+
+    Raises:
+        TypeError: If an example is none, or a field has the wrong type.
+        ValueError: If an argument is out of its range, a checkpoint is damaged
+            or of another run, or there is one and `resume` is not set.
+
+    Example:
+
+    >>> import keras_qa
+    >>> from keras_qa.recipes import Recipe, train
+    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=100, seed=0)
+    >>> done = train(stories[:80], stories[80:], recipe=Recipe(epochs=2), verbose=0)
+    >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
+    (2, 80, 2)
+    """
+    if not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")
+    if resume and out is None:
+        raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
+    if out is not None:
+        check_out(out)
+    data = to_examples(examples)
+    valid = to_examples(validation_data) if validation_data is not None else []
+    files: list[pathlib.Path] = []
+    if out is not None:
+        files = [checkpoint_path(out, number) for number in range(seed, seed + seeds)]
+        left = next((file for file in files if file.exists()), None)
+        if left is not None and not resume:
+            raise ValueError(
+                f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
+                "(`--resume`), or delete it to start anew."
+            )
+    runs: list[Run] = []
+    best, kept = 0, None
+    for place in range(seeds):
+        run = _identity(model, model_options, recipe, seed + place, data, valid)
+        state = TrainingState(run, files[place] if files else None)
+        shown = [Progress(recipe.epochs, recipe.steps(len(data)), f"seed {seed + place}  ")]
+        answerer = QuestionAnswerer(model, model_options, seed=seed + place)
+        answerer.fit(
+            data,
+            valid or None,
+            epochs=state.last_epoch,
+            batch_size=recipe.batch_size,
+            callbacks=[*callbacks, *(shown if verbose else []), state],
+            verbose=0,
+            optimizer=recipe.optimizer(len(data)),
+            initial_epoch=state.epochs,
+        )
+        runs.append(_summary(answerer, state, data, valid))
+        if kept is None or _rank(runs[-1]) > _rank(runs[best]):
+            best, kept = place, answerer
+    assert kept is not None
+    if out is not None:
+        with replacing(out) as partial:
+            kept.save(partial)
+        for file in files:
+            file.unlink(missing_ok=True)
+    return Training(kept, runs, best)
+
+
+def summary(done: Training) -> str:
+    """Says in a few lines what the seeds came to, as the papers do: the mean, the best, by task.
+
+    Args:
+        done: What `train` gave, with a validation part.
+
+    Returns:
+        Lines of text.
+    """
+    best = done.runs[done.best]
+    lines = []
+    if len(done.runs) > 1:
+        lines.append(
+            f"{len(done.runs)} seeds: mean error {done.mean_error:.2f} %, best "
+            f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation part)"
+        )
+    if len(best.errors) > 1:
+        lines += [f"task {task:>2}: error {error:6.2f} %" for task, error in best.errors.items()]
+        failed = sum(error > FAILED for error in best.errors.values())
+        mean = sum(best.errors.values()) / len(best.errors)
+        lines.append(
+            f"mean over the tasks {mean:.2f} %, {failed} failed (error above {FAILED:g} %)"
+        )
+    epochs = f"{best.epochs} epochs in {clock(best.seconds)}, the best was number {best.best_epoch}"
+    return "\n".join([*lines, f"error {best.validation_error:.2f} %, {epochs}"])
+
+
+def check_out(out: str | os.PathLike[str]) -> None:
+    """Raises where an answerer cannot be saved to `out`.
+
+    Raises:
+        ValueError: If the name does not end in `.keras`, or there is no such folder.
+    """
+    if not str(out).endswith(".keras"):
+        raise ValueError(f"`out` must end in `.keras`. Received: out={str(out)!r}.")
+    folder = pathlib.Path(out).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"`out` is in a folder that does not exist: {str(folder)!r}.")
+
+
+def checkpoint_path(out: str | os.PathLike[str], seed: int) -> pathlib.Path:
+    """Where the checkpoint of a seed stands, while `train` works on `out`."""
+    out = pathlib.Path(out)
+    return out.with_name(f"{out.stem}.seed{seed}.checkpoint.npz")
+
+
+def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:
+    """Adds records to a JSON file that holds a list of them, and makes it where there is none.
+
+    Args:
+        path: The file.
+        records: What to add, such as `dataclasses.asdict` of a `Run`.
+
+    Raises:
+        ValueError: If the file holds something else.
+    """
+    path = pathlib.Path(path)
+    found: Any = []
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+    if not isinstance(found, list):
+        raise ValueError(f"`{path}` holds no JSON list, so that no results can be added to it.")
+    with replacing(path) as partial:
+        partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
+
+
+def _identity(
+    model: str,
+    options: Mapping[str, Any] | None,
+    recipe: Recipe,
+    seed: int,
+    *parts: list[Example],
+) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for part in parts:
+        for item in part:
+            facts = (item.text, item.question, item.answers, item.supporting_facts)
+            digest.update(repr(facts).encode())
+        digest.update(b"\0")
+    return {
+        "model": model,
+        "model_options": json.dumps(dict(options or {}), default=str, sort_keys=True),
+        **dataclasses.asdict(recipe),
+        "seed": seed,
+        "backend": _backend.configured(),
+        "data": digest.hexdigest()[:16],
+    }
+
+
+def _summary(
+    answerer: QuestionAnswerer,
+    state: TrainingState,
+    data: list[Example],
+    valid: list[Example],
+) -> Run:
+    parts: dict[int | None, list[Example]] = {}
+    for item in valid:
+        parts.setdefault(babi.task_of(item), []).append(item)
+    errors = {
+        task: 100.0 - answerer.evaluate(part, verbose=0)["exact_match"]
+        for task, part in parts.items()
+    }
+    total = sum(errors[task] * len(part) for task, part in parts.items())
+    history: dict[str, list[float]] = {}
+    for epoch in state.notes["history"]:
+        for name, value in epoch.items():
+            history.setdefault(name, []).append(round(value, 6))
+    return Run(
+        model=state.run["model"],
+        seed=state.run["seed"],
+        questions=len(data),
+        validation_questions=len(valid),
+        epochs=state.epochs,
+        best_epoch=state.notes["best_epoch"] or state.epochs,
+        seconds=round(state.notes["seconds"], 2),
+        backend=_backend.configured(),
+        validation_error=round(total / len(valid), 4) if valid else None,
+        errors={str(task): round(error, 4) for task, error in errors.items() if task is not None},
+        history=history,
+    )
+
+
+def _rank(run: Run) -> tuple[float, float]:
+    if run.validation_error is None:
+        return (0.0, 0.0)
+    return (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1])

@@ -1,0 +1,271 @@
+"""Recipes: what stops training, what is kept, and runs that are broken off and go on."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import same_weights
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa import Example, recipes
+from keras_qa.checkpoints import Checkpoint
+from keras_qa.recipes import Recipe, train
+
+# Of one length, so that a backend which compiles does so for one shape of batch.
+STORIES = [
+    story
+    for story in keras_qa.datasets.babi.simulate(task=1, examples=250, seed=0)
+    if story.text.count("\n") == 1
+][:48]
+SMALL = {"embedding_dim": 8, "num_hops": 1, "dropout": 0.2, "noise": 0.1}
+RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.01)
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAt(keras.callbacks.Callback):
+    """Raises, or kills the process, in the middle of an epoch."""
+
+    def __init__(self, epoch: int, kill: bool = False) -> None:
+        super().__init__()
+        self.epoch, self.kill = epoch, kill
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self.now = epoch
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        if self.now == self.epoch and step == 1:
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Stop
+
+
+def small(**arguments):
+    settings = {"model": "memory_network", "model_options": SMALL, "recipe": RECIPE}
+    settings = {**settings, "verbose": 0, "seed": 3, **arguments}
+    return train(STORIES[: settings.pop("questions", 32)], STORIES[32:], **settings)
+
+
+def optimizer_state(answerer) -> list[np.ndarray]:
+    variables = answerer.model_.optimizer.variables
+    return [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return small()
+
+
+def assert_same_run(done, expected) -> None:
+    # On every backend the same program computes the same numbers: bit for bit.
+    assert same_weights(done.answerer.model_, expected.answerer.model_.get_weights())
+    for one, other in zip(*map(optimizer_state, (done.answerer, expected.answerer)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for run, other in zip(done.runs, expected.runs, strict=True):
+        assert dataclasses.replace(run, seconds=other.seconds) == other
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_run_that_an_exception_broke_off_goes_on(unbroken, tmp_path, epoch: int) -> None:
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(out=out, callbacks=[StopAt(epoch)])
+    assert recipes.checkpoint_path(out, 3).exists() == (epoch > 0)
+    done = small(out=out, resume=True)
+    assert_same_run(done, unbroken)
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    assert same_weights(keras_qa.load(out).model_, unbroken.answerer.model_.get_weights())
+
+
+def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
+    out = tmp_path / "qa.keras"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_recipes import StopAt, small\n"
+        "small(out=sys.argv[2], callbacks=[StopAt(2, kill=True)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, os.path.dirname(__file__), str(out)])
+    assert done.returncode == -signal.SIGKILL
+    assert Checkpoint.load(recipes.checkpoint_path(out, 3)).epochs == 2
+    assert_same_run(small(out=out, resume=True), unbroken)
+
+
+def test_seeds_that_ended_are_not_trained_again(unbroken, tmp_path) -> None:
+    class StopSecond(StopAt):
+        runs = 0
+
+        def on_train_begin(self, logs=None) -> None:
+            self.runs += 1
+            self.epoch = 1 if self.runs == 2 else -1
+
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(out=out, seeds=2, callbacks=[StopSecond(0)])
+    seconds = Checkpoint.load(recipes.checkpoint_path(out, 3)).notes["seconds"]
+    done = small(out=out, seeds=2, resume=True)
+    assert done.runs[0].seconds == round(seconds, 2)
+    assert dataclasses.replace(done.runs[0], seconds=0) == dataclasses.replace(
+        unbroken.runs[0], seconds=0
+    )
+    alone = small(seed=4)
+    assert dataclasses.replace(done.runs[1], seconds=0) == dataclasses.replace(
+        alone.runs[0], seconds=0
+    )
+    errors = [run.validation_error for run in (unbroken.runs[0], alone.runs[0])]
+    assert done.mean_error == sum(errors) / 2
+    scores = [
+        (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1]) for run in done.runs
+    ]
+    assert done.best == scores.index(max(scores))
+    best = [unbroken, alone][done.best]
+    assert same_weights(done.answerer.model_, best.answerer.model_.get_weights())
+
+
+def test_best_epoch_is_kept(unbroken) -> None:
+    run = unbroken.runs[0]
+    scores = list(zip(run.history["val_accuracy"], -np.array(run.history["val_loss"]), strict=True))
+    assert run.best_epoch == 1 + scores.index(max(scores))
+    assert run.validation_error == pytest.approx(100 * (1 - scores[run.best_epoch - 1][0]))
+    assert run.errors == {"1": run.validation_error}
+    assert (run.questions, run.validation_questions, run.seed) == (32, 16, 3)
+
+
+def test_training_stops_when_all_is_right() -> None:
+    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
+    done = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0)
+    run = done.runs[0]
+    assert run.epochs == run.best_epoch < 60
+    assert run.history["val_accuracy"][-1] == 1.0 > run.history["val_accuracy"][-2]
+    assert run.validation_error == 0.0
+    assert run.errors == {}
+
+
+def test_training_stops_when_nothing_gets_better() -> None:
+    # No answer of these can be given: the accuracy stays at zero.
+    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
+    recipe = Recipe(epochs=9, batch_size=9, patience=2)
+    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert run.epochs == 3
+    assert run.best_epoch == 1 + int(np.argmin(run.history["val_loss"]))
+    assert run.validation_error == 100.0
+
+
+def test_without_validation_all_epochs_count() -> None:
+    recipe = Recipe(epochs=3, batch_size=9)
+    run = train(EXAMPLES, None, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert (run.epochs, run.best_epoch, run.validation_error) == (3, 3, None)
+    assert sorted(run.history) == ["accuracy", "loss"]
+
+
+def test_learning_rate_rises_and_falls_over_all_steps() -> None:
+    recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25)
+    # 5 epochs of 4 steps: 5 steps up, 15 down.
+    rates = [float(recipe.schedule(examples=35)(step)) for step in range(21)]
+    up = np.linspace(0, 0.2, 6)
+    down = 0.1 * (1 + np.cos(np.pi * np.arange(1, 16) / 15))
+    np.testing.assert_allclose(rates, [*up, *down], atol=1e-7)
+    flat = Recipe(epochs=1, batch_size=1, learning_rate=0.2, warmup=0).schedule(examples=4)
+    np.testing.assert_allclose([float(flat(step)) for step in (0, 2, 4)], [0.2, 0.1, 0], atol=1e-7)
+
+
+def test_weight_decay_takes_adamw() -> None:
+    optimizer = Recipe(weight_decay=0.01, clip_norm=2.0).optimizer(100)
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.01, 2.0)
+    plain = Recipe().optimizer(100)
+    assert isinstance(plain, keras.optimizers.Adam)
+    assert (plain.weight_decay, plain.global_clipnorm) == (None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("batch_size", -1), ("patience", 1.5), ("learning_rate", 0.0)]
+    + [("warmup", 1.0), ("weight_decay", -1.0), ("clip_norm", float("nan"))],
+)
+def test_recipe_out_of_range(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"^`{name}` must .* Received: {name}={value}"):
+        Recipe(**{name: value})
+
+
+def test_checkpoint_of_another_run_is_refused(tmp_path) -> None:
+    out = tmp_path / "qa.keras"
+    path = recipes.checkpoint_path(out, 3)
+    with pytest.raises(Stop):
+        small(out=out, callbacks=[StopAt(1)])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"of a run that did not end.*--resume"):
+        small(out=out)
+    with pytest.raises(ValueError, match="its `learning_rate` is 0.01, but 0.02 here"):
+        small(out=out, resume=True, recipe=dataclasses.replace(RECIPE, learning_rate=0.02))
+    with pytest.raises(ValueError, match="its `data` is"):
+        small(out=out, resume=True, questions=31)
+    assert path.read_bytes() == before
+    for damaged in (before[: len(before) // 2], b"", b"PK", before[:-400] + b"x" * 400):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"no checkpoint, or it is damaged. Delete it"):
+            small(out=out, resume=True)
+
+
+def test_checkpoint_is_replaced_at_once_or_not(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "run.npz"
+    kept = Checkpoint({"seed": 1}, 2, [np.arange(3)], [], {"waited": 0})
+    kept.save(path)
+
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        Checkpoint({"seed": 1}, 3, [np.arange(4), Broken()], [], {}).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+    found = Checkpoint.load(path)
+    assert (found.run, found.epochs, found.notes) == (kept.run, 2, {"waited": 0})
+    np.testing.assert_array_equal(found.state[0], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": 0}, "`seeds` must be a positive integer. Received: seeds=0."),
+        ({"resume": True}, "`resume` needs `out`"),
+        ({"out": "qa.h5"}, "`out` must end in `.keras`"),
+        ({"out": "/none/qa.keras"}, "`out` is in a folder that does not exist: '/none'"),
+        ({"model": "none"}, "`model` must be"),
+    ],
+)
+def test_bad_arguments(arguments, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        small(**arguments)
+    assert message in str(caught.value)
+
+
+def test_progress_tells_what_keras_measured(capsys) -> None:
+    run = small(verbose=1).runs[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    for epoch, line in enumerate(lines):
+        history = {name: values[epoch] for name, values in run.history.items()}
+        assert line.startswith(
+            f"seed 3  epoch {epoch + 1}/4  loss {history['loss']:.4f}  "
+            f"accuracy {history['accuracy']:6.1%}  validation {history['val_accuracy']:6.1%}  0:"
+        )
+    assert lines[-1].endswith("at most 0:00 left")
+
+
+def test_results_are_added_to_a_file(tmp_path) -> None:
+    path = tmp_path / "results.json"
+    recipes.add_results(path, [{"seed": 0}])
+    recipes.add_results(path, [{"seed": 1}, {"seed": 2}])
+    assert json.loads(path.read_text()) == [{"seed": 0}, {"seed": 1}, {"seed": 2}]
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="holds no JSON list"):
+        recipes.add_results(path, [])
