@@ -15,11 +15,12 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "recipes",
     "text",
 ]
 
 if _backend.problem() is None:
-    from keras_qa import datasets, decoding, inputs, layers, metrics, models, text
+    from keras_qa import datasets, decoding, inputs, layers, metrics, models, recipes, text
     from keras_qa.answerer import QuestionAnswerer, load
     from keras_qa.example import Answer, Example, Support
 elif _backend.undecided():

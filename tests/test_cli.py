@@ -200,8 +200,14 @@ def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, m
 def test_quickstart_answers_and_says_what_comes_next() -> None:
     done = run("quickstart")
     assert done.returncode == 0, done.stderr
-    right = re.search(r"Right on (\d+) % of 200 unseen questions", done.stdout)
-    # A guess is right on 17 %; the classic model cannot pass 50 % by much.
-    assert int(right.group(1)) > 30
-    for line in ("Where is Mary?", "Where is John?", "Try next:", "keras-qa train"):
+    right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", done.stdout)
+    assert float(right.group(1)) >= 98
+    for question, answer, fact in (
+        ("Where is Mary?", "garden", "Mary went to the garden."),
+        ("Where is John?", "hallway", "John went to the hallway."),
+    ):
+        part = done.stdout.split(question)[1]
+        assert re.match(rf"\n +[\d.]+%  {answer}\n", part)
+        assert f"It rests on: {fact}" in part
+    for line in ("Try next:", "keras-qa train"):
         assert line in done.stdout
