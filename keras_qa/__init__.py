@@ -15,12 +15,25 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "plots",
     "recipes",
+    "report",
     "text",
 ]
 
 if _backend.problem() is None:
-    from keras_qa import datasets, decoding, inputs, layers, metrics, models, recipes, text
+    from keras_qa import (
+        datasets,
+        decoding,
+        inputs,
+        layers,
+        metrics,
+        models,
+        plots,
+        recipes,
+        report,
+        text,
+    )
     from keras_qa.answerer import QuestionAnswerer, load
     from keras_qa.example import Answer, Example, Support
 elif _backend.undecided():

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa import batching, decoding, inputs, metrics, models, saving
-from keras_qa.example import Answer, Example, Support, to_examples
+from keras_qa.example import Answer, Example, Support, answered_examples, to_examples
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.splitting import SplitModel
@@ -208,14 +208,7 @@ class QuestionAnswerer:
             ValueError: If there are no examples, one has no answer, or there
                 has been no `fit`.
         """
-        data = to_examples(examples)
-        if not data:
-            raise ValueError("`examples` is empty. Give at least one to evaluate on.")
-        odd = next((place for place, item in enumerate(data) if not item.answers), None)
-        if odd is not None:
-            raise ValueError(
-                f"The example at position {odd} has no answer to compare with: set `answers`."
-            )
+        data = answered_examples(examples)
         found = self._answers(data, 1, batch_size, verbose, explain=False)
         predictions = [answers[0].text for answers in found]
         pairs = list(zip(predictions, data, strict=True))

@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--split", default="valid", choices=("train", "valid", "test"), help="part of bAbI"
     )
+    evaluate.add_argument("--report", metavar="FILE.html", help="page to write about the errors")
     evaluate.set_defaults(run=_evaluate)
 
     answer = commands.add_parser("answer", help="answer a question about a text")
@@ -261,9 +262,17 @@ def _training_parts(options: argparse.Namespace) -> tuple[list[Any], list[Any], 
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from keras_qa import report
     from keras_qa.answerer import load
 
-    _print_scores(load(options.file).evaluate(_examples(options, options.split)))
+    answerer, examples = load(options.file), _examples(options, options.split)
+    if not options.report:
+        _print_scores(answerer.evaluate(examples))
+        return
+    found = report.evaluate(answerer, examples)
+    _print_scores(found.scores)
+    found.save(options.report, f"{pathlib.Path(options.file).name} on {options.data}")
+    print(f"Wrote {options.report}.")
 
 
 def _answer(options: argparse.Namespace) -> None:

@@ -207,3 +207,27 @@ def answer_problem(example: Example) -> str | None:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
+    """As `to_examples`, for examples to evaluate on: at least one, each with an answer.
+
+    Args:
+        examples: As there.
+
+    Returns:
+        A list of `Example` objects, in the same order.
+
+    Raises:
+        TypeError: As there.
+        ValueError: As there, and if there are none or one has no answer.
+    """
+    data = to_examples(examples)
+    if not data:
+        raise ValueError("`examples` is empty. Give at least one to evaluate on.")
+    odd = next((place for place, item in enumerate(data) if not item.answers), None)
+    if odd is not None:
+        raise ValueError(
+            f"The example at position {odd} has no answer to compare with: set `answers`."
+        )
+    return data

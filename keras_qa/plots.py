@@ -1,0 +1,257 @@
+"""Plots: attention over sentences, learning curves, and a table of the tasks. Needs matplotlib."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_qa.example import Answer
+from keras_qa.recipes import FAILED, Run
+from keras_qa.text import sentence_spans
+
+TASKS = (
+    *("one supporting fact", "two supporting facts", "three supporting facts"),
+    *("two-argument relations", "three-argument relations", "yes or no", "counting"),
+    *("lists and sets", "simple negation", "indefinite knowledge", "basic coreference"),
+    *("conjunction", "compound coreference", "time", "basic deduction", "basic induction"),
+    *("positions", "sizes", "path finding", "motivations"),
+)
+RED = "#b00020"
+
+
+def attention(
+    source: Answer | Any, text: str | Sequence[str] | None = None, title: str = ""
+) -> Any:
+    """Draws how much each sentence counts, by hop or step.
+
+    Args:
+        source: An `Answer` with support, or the attention of one question as
+            a model gives it: `(sentences,)` or `(steps, sentences)`. Entries
+            beyond the sentences of the text are padding, and left out.
+        text: The text, a string or a list of sentences, where `source` is no
+            `Answer`.
+        title: The title, such as the question.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If an answer has no support, there is no text, or the
+            attention does not fit it.
+
+    Example:
+
+    >>> from keras_qa import plots
+    >>> figure = plots.attention([[0.9, 0.1], [0.2, 0.8]], "Ann left. Bob came.", "Who came?")
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['Ann left.', 'Bob came.']
+    """
+    if isinstance(source, Answer):
+        if not source.support:
+            raise ValueError(
+                "`source` is an answer without support. Only models that read sentences give it: "
+                "`universal_transformer` and `memory_network`."
+            )
+        parts = sorted(source.support, key=lambda part: part.position)
+        sentences = [part.text for part in parts]
+        weights = np.array([[part.weight for part in parts]])
+        steps = [source.text]
+    else:
+        sentences = _sentences(text)
+        weights = np.atleast_2d(np.asarray(source, "float64"))
+        if weights.ndim != 2 or weights.shape[1] < len(sentences):
+            raise ValueError(
+                f"`source` must have the shape (steps, sentences) of one question, and `text` has "
+                f"{len(sentences)} sentences. Received the shape {np.shape(source)}."
+            )
+        weights = weights[:, : len(sentences)]
+        steps = [str(step) for step in range(1, len(weights) + 1)]
+    longest = max(map(len, sentences), default=0)
+    figure = _figure(2 + 0.08 * longest + 0.6 * len(steps), 1.2 + 0.3 * len(sentences))
+    axes = figure.add_subplot()
+    axes.imshow(weights.T, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_yticks(range(len(sentences)), sentences)
+    axes.set_xticks(range(len(steps)), steps)
+    axes.set_xlabel("answer" if isinstance(source, Answer) else "step")
+    axes.set_title(title)
+    for (step, sentence), weight in np.ndenumerate(weights):
+        colour = "white" if weight > 0.5 else "black"
+        axes.text(step, sentence, f"{weight:.2f}", ha="center", va="center", color=colour)
+    return figure
+
+
+def learning_curves(history: Any) -> Any:
+    """Draws loss and accuracy by epoch.
+
+    Args:
+        history: What `fit` returns, its `history`, a `keras_qa.recipes.Run`,
+            or a list of these, such as the runs of several seeds.
+
+    Returns:
+        A `matplotlib.figure.Figure` with the loss on the left and the accuracy
+        on the right; lines of the validation part are dashed.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there is nothing to draw.
+
+    Example:
+
+    >>> from keras_qa import plots
+    >>> figure = plots.learning_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
+    >>> [line.get_ydata().tolist() for line in figure.axes[0].get_lines()]
+    [[2.0, 1.0], [2.1, 1.5]]
+    """
+    many = history if isinstance(history, (list, tuple)) else [history]
+    curves = [_curves(one) for one in many]
+    if not any(curves):
+        raise ValueError("`history` holds no epochs.")
+    figure = _figure(9, 3.5)
+    for place, name in enumerate(("loss", "accuracy"), start=1):
+        axes = figure.add_subplot(1, 2, place)
+        for number, found in enumerate(curves):
+            label = f"{number + 1}: " if len(curves) > 1 else ""
+            for key, values in found.items():
+                # A second output's metrics begin with its name.
+                if key.removeprefix("val_") not in (name, f"answer_{name}"):
+                    continue
+                valid = key.startswith("val_")
+                axes.plot(
+                    range(1, len(values) + 1),
+                    values,
+                    color=f"C{number % 10}",
+                    linestyle="--" if valid else "-",
+                    label=f"{label}{'validation' if valid else 'training'}",
+                )
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        if axes.get_lines():
+            axes.legend()
+    return figure
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskRow:
+    """A task in a table: errors in percent.
+
+    Args:
+        task: Number of the task.
+        seeds: How many runs have it.
+        mean: Mean error of the runs.
+        best: Error of the run that did best on its whole validation part.
+    """
+
+    task: int
+    seeds: int
+    mean: float
+    best: float
+
+
+def task_rows(results: Any) -> list[TaskRow]:
+    """Puts the results of runs together by task.
+
+    Args:
+        results: As in `task_table`.
+
+    Returns:
+        A `TaskRow` for each task that was trained, in order.
+
+    Raises:
+        ValueError: If the results are of different models or variants, or have no tasks.
+
+    Example:
+
+    >>> from keras_qa import plots
+    >>> runs = [{"validation_error": 4.0, "errors": {"1": 4.0}},
+    ...         {"validation_error": 1.0, "errors": {"1": 1.0}}]
+    >>> plots.task_rows(runs)
+    [TaskRow(task=1, seeds=2, mean=2.5, best=1.0)]
+    """
+    if isinstance(results, (str, os.PathLike)):
+        results = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
+    records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in results]
+    for name in ("model", "variant"):
+        kinds = sorted({str(record[name]) for record in records if record.get(name) is not None})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"`results` are of more than one `{name}`: {', '.join(kinds)}. Pass those of one."
+            )
+    tasks: dict[int, list[tuple[float, float]]] = {}
+    for record in records:
+        for task, error in record["errors"].items():
+            tasks.setdefault(int(task), []).append((record["validation_error"], error))
+    if not tasks:
+        raise ValueError("`results` hold no errors by task.")
+    return [
+        TaskRow(task, len(runs), sum(error for _, error in runs) / len(runs), min(runs)[1])
+        for task, runs in sorted(tasks.items())
+    ]
+
+
+def task_table(results: Any) -> Any:
+    """Draws a table of the bAbI tasks: mean error and best seed's, failed ones in red.
+
+    Args:
+        results: `Run` objects, or records as `keras-qa train --results` writes
+            them, or the file with these.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: As `task_rows` does.
+    """
+    rows = task_rows(results)
+    cells = [
+        [str(row.task), TASKS[row.task - 1], str(row.seeds), f"{row.mean:.2f}", f"{row.best:.2f}"]
+        for row in rows
+    ]
+    means = [sum(getattr(row, name) for row in rows) / len(rows) for name in ("mean", "best")]
+    failed = [sum(getattr(row, name) > FAILED for row in rows) for name in ("mean", "best")]
+    cells.append(["", "mean", "", *(f"{mean:.2f}" for mean in means)])
+    cells.append(["", f"failed (above {FAILED:g} %)", "", *map(str, failed)])
+    figure = _figure(7, 0.6 + 0.26 * len(cells))
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    table = axes.table(
+        cellText=cells,
+        colLabels=["task", "", "seeds", "mean error, %", "best seed, %"],
+        colWidths=[0.1, 0.4, 0.1, 0.2, 0.2],
+        cellLoc="right",
+        bbox=[0, 0, 1, 1],
+    )
+    for place, row in enumerate(rows, start=1):
+        for column, error in ((3, row.mean), (4, row.best)):
+            if error > FAILED:
+                table[place, column].get_text().set_color(RED)
+    return figure
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        # Not `pyplot`, which would choose a window system and keep every figure.
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            'Plots need matplotlib, which is not installed: pip install "keras-qa[plots]".'
+        ) from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _sentences(text: str | Sequence[str] | None) -> list[str]:
+    if text is None:
+        raise ValueError("`text` is missing: whose sentences the attention is over.")
+    plain = text if isinstance(text, str) else "\n".join(text)
+    return [plain[start:end] for start, end in sentence_spans(text)]
+
+
+def _curves(history: Any) -> Mapping[str, Sequence[float]]:
+    return history if isinstance(history, Mapping) else history.history

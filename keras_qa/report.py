@@ -1,0 +1,237 @@
+"""What an answerer gets right and wrong, on one page: by task, by answer, and how sure it is."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_qa import decoding, metrics, report_page
+from keras_qa.answerer import QuestionAnswerer
+from keras_qa.checkpoints import replacing
+from keras_qa.datasets import babi
+from keras_qa.example import Answer, Example, answered_examples
+
+BINS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A question, the answer it got, and how good that is.
+
+    Args:
+        example: The question, with its right answers.
+        answer: The answer given.
+        exact_match: 1.0 if it is right, else 0.0.
+        f1: Its overlap in words with the right answer closest to it.
+    """
+
+    example: Example
+    answer: Answer
+    exact_match: float
+    f1: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Questions that have a task, or a right answer, in common.
+
+    Args:
+        name: What they have in common.
+        questions: How many there are.
+        right: How many were answered right.
+        confused: The wrong answer given most often, or an empty string.
+    """
+
+    name: str
+    questions: int
+    right: int
+    confused: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        """Percent of right answers."""
+        return 100.0 * self.right / self.questions
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """Answers with scores above `low` and up to `high`; a score of 0 is in the first bin.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+        answers: How many there are.
+        score: Their mean score.
+        accuracy: The share of them that is right, between 0 and 1.
+    """
+
+    low: float
+    high: float
+    answers: int
+    score: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What `evaluate` found.
+
+    Args:
+        questions: Number of questions.
+        exact_match: Percent of right answers.
+        f1: Mean overlap in words, in percent.
+        by_task: A `Group` for each bAbI task, where examples say which they
+            are of.
+        by_answer: A `Group` for each right answer, the most frequent first.
+        errors: The wrong answers with the highest scores, the highest first.
+        bins: Scores against how often they are right. Bins without answers
+            are left out.
+        calibration_error: The mean difference of the two, between 0 and 1.
+    """
+
+    questions: int
+    exact_match: float
+    f1: float
+    by_task: list[Group]
+    by_answer: list[Group]
+    errors: list[Judged]
+    bins: list[Bin]
+    calibration_error: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What `QuestionAnswerer.evaluate` gives."""
+        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
+
+    def html(self, title: str = "Evaluation") -> str:
+        """The report as one page that needs nothing else.
+
+        Args:
+            title: Its heading.
+        """
+        return report_page.page(self, title)
+
+    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
+        """Writes the page to a file.
+
+        Args:
+            path: The file.
+            title: Its heading.
+        """
+        with replacing(path) as partial:
+            partial.write_text(self.html(title), encoding="utf-8")
+
+
+def evaluate(
+    answerer: QuestionAnswerer,
+    examples: Iterable[Example | Mapping[str, Any]],
+    errors: int = 20,
+    batch_size: int = 32,
+    verbose: Any = "auto",
+) -> Report:
+    """Asks an answerer questions whose answers are known, and looks at what it gets wrong.
+
+    Args:
+        answerer: A trained `QuestionAnswerer`.
+        examples: Examples with answers.
+        errors: Number of errors to show in full.
+        batch_size: Number of questions a step.
+        verbose: As in `QuestionAnswerer.answer`.
+
+    Returns:
+        A `Report`.
+
+    Raises:
+        ValueError: If there are no examples, or one has no answer.
+
+    Example:
+
+    >>> import keras_qa
+    >>> from keras_qa import report
+    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
+    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories[:50], epochs=1, verbose=0)
+    >>> found = report.evaluate(qa, stories[50:])
+    >>> found.questions, [group.name for group in found.by_task]
+    (10, ['1'])
+    >>> found.html().startswith("<!DOCTYPE html>")
+    True
+    """
+    data = answered_examples(examples)
+    answers = answerer.answer(
+        [item.text for item in data],
+        [item.question for item in data],
+        batch_size=batch_size,
+        verbose=verbose,
+    )
+    return judge(data, answers, errors)
+
+
+def judge(examples: list[Example], answers: list[Answer], errors: int = 20) -> Report:
+    """Compares answers, from wherever they come, with the right ones.
+
+    Args:
+        examples: Examples with answers.
+        answers: As many `Answer` objects.
+        errors: Number of errors to keep.
+
+    Returns:
+        A `Report`.
+    """
+    judged = [
+        Judged(
+            item,
+            answer,
+            metrics.exact_match(answer.text, item.answers),
+            metrics.f1(answer.text, item.answers),
+        )
+        for item, answer in zip(examples, answers, strict=True)
+    ]
+    scores = np.array([item.answer.score for item in judged])
+    right = np.array([item.exact_match for item in judged])
+    tasks = [babi.task_of(item.example) for item in judged]
+    wrong = sorted(
+        (item for item in judged if not item.exact_match), key=lambda item: -item.answer.score
+    )
+    by_task = _groups(
+        [(task, item) for task, item in zip(tasks, judged, strict=True) if task is not None]
+    )
+    by_answer = _groups([(item.example.answers[0], item) for item in judged])
+    return Report(
+        questions=len(judged),
+        exact_match=100.0 * float(right.mean()),
+        f1=100.0 * sum(item.f1 for item in judged) / len(judged),
+        by_task=[by_task[task] for task in sorted(by_task)],
+        by_answer=sorted(by_answer.values(), key=lambda group: (-group.questions, group.name)),
+        errors=wrong[:errors],
+        bins=_bins(scores, right),
+        calibration_error=decoding.expected_calibration_error(scores, right, BINS),
+    )
+
+
+def _groups(items: list[tuple[Any, Judged]]) -> dict[Any, Group]:
+    parts: dict[Any, list[Judged]] = {}
+    for key, item in items:
+        parts.setdefault(key, []).append(item)
+    groups = {}
+    for key, part in parts.items():
+        wrong = collections.Counter(item.answer.text for item in part if not item.exact_match)
+        confused = min(wrong, key=lambda text: (-wrong[text], text), default="")
+        groups[key] = Group(str(key), len(part), len(part) - wrong.total(), confused)
+    return groups
+
+
+def _bins(scores: np.ndarray, right: np.ndarray) -> list[Bin]:
+    place = np.clip(np.ceil(scores * BINS).astype("int64") - 1, 0, BINS - 1)
+    bins = []
+    for number in range(BINS):
+        inside = place == number
+        if inside.any():
+            ends = number / BINS, (number + 1) / BINS
+            means = float(scores[inside].mean()), float(right[inside].mean())
+            bins.append(Bin(*ends, int(inside.sum()), *means))
+    return bins

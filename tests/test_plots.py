@@ -1,0 +1,138 @@
+"""Plots: what is drawn is what was given."""
+
+import dataclasses
+import importlib.util
+import json
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from test_import import last_line, python
+
+from keras_qa import Answer, Support, plots
+from keras_qa.recipes import Run
+
+TEXT = "Ann left. Bob came."
+ANSWER = Answer(
+    "Bob", 0.9, 10, 13, (Support("Bob came.", 0.7, 10, 19, 1), Support("Ann left.", 0.3, 0, 9, 0))
+)
+
+
+def drawn(axes) -> np.ndarray:
+    return np.asarray(axes.get_images()[0].get_array())
+
+
+def words(labels) -> list[str]:
+    return [label.get_text() for label in labels]
+
+
+def test_attention_of_an_answer() -> None:
+    axes = plots.attention(ANSWER, title="Who came?").axes[0]
+    np.testing.assert_array_equal(drawn(axes), [[0.3], [0.7]])
+    assert words(axes.get_yticklabels()) == ["Ann left.", "Bob came."]
+    assert words(axes.get_xticklabels()) == ["Bob"]
+    assert words(axes.texts) == ["0.30", "0.70"]
+    assert axes.get_title() == "Who came?"
+
+
+@pytest.mark.parametrize("text", [TEXT, ["Ann left.", "Bob came."]])
+def test_attention_by_step_leaves_out_padding(text) -> None:
+    weights = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    axes = plots.attention(weights, text).axes[0]
+    np.testing.assert_array_equal(drawn(axes), weights[:, :2].T)
+    assert words(axes.get_xticklabels()) == ["1", "2"]
+    assert words(axes.get_yticklabels()) == ["Ann left.", "Bob came."]
+
+
+def test_attention_that_fits_nothing() -> None:
+    with pytest.raises(ValueError, match="answer without support"):
+        plots.attention(Answer("Bob", 0.9))
+    with pytest.raises(ValueError, match="`text` is missing"):
+        plots.attention([0.1, 0.9])
+    for odd in ([0.1], np.zeros((1, 2, 2))):
+        with pytest.raises(ValueError, match="2 sentences. Received the shape"):
+            plots.attention(odd, TEXT)
+
+
+def run(seed: int, error: float, errors: dict[str, float]) -> Run:
+    history = {"loss": [2.0, 1.0 + seed], "val_accuracy": [0.25, 0.5]}
+    return Run("memory_network", seed, 9, 4, 2, 2, 1.0, "jax", error, errors, history)
+
+
+def lines(axes) -> list[tuple[list[float], str, str, str]]:
+    return [
+        (list(line.get_ydata()), line.get_linestyle(), line.get_color(), line.get_label())
+        for line in axes.get_lines()
+    ]
+
+
+def test_learning_curves_of_seeds() -> None:
+    figure = plots.learning_curves([run(0, 1.0, {}), run(1, 1.0, {})])
+    loss, accuracy = figure.axes
+    assert lines(loss) == [
+        ([2.0, 1.0], "-", "C0", "1: training"),
+        ([2.0, 2.0], "-", "C1", "2: training"),
+    ]
+    assert lines(accuracy) == [
+        ([0.25, 0.5], "--", "C0", "1: validation"),
+        ([0.25, 0.5], "--", "C1", "2: validation"),
+    ]
+    assert list(loss.get_lines()[0].get_xdata()) == [1, 2]
+
+
+def test_learning_curves_of_fit() -> None:
+    history = keras.callbacks.History()
+    history.history = {"answer_accuracy": [0.5], "loss": [1.5], "support_loss": [9.0]}
+    for given in (history, history.history):
+        loss, accuracy = plots.learning_curves(given).axes
+        assert lines(loss) == [([1.5], "-", "C0", "training")]
+        assert lines(accuracy) == [([0.5], "-", "C0", "training")]
+    with pytest.raises(ValueError, match="holds no epochs"):
+        plots.learning_curves({})
+
+
+# Seed 1 is best on both tasks together, but not on task 19.
+RUNS = [run(0, 5.0, {"1": 6.0, "19": 4.0}), run(1, 4.0, {"1": 1.0, "19": 7.0})]
+
+
+def test_tasks_are_put_together(tmp_path) -> None:
+    expected = [plots.TaskRow(1, 2, 3.5, 1.0), plots.TaskRow(19, 2, 5.5, 7.0)]
+    assert plots.task_rows(RUNS) == expected
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([dataclasses.asdict(item) for item in RUNS]))
+    assert plots.task_rows(path) == plots.task_rows(str(path)) == expected
+    alone = {"validation_error": 2.0, "errors": {"2": 2.0}}
+    assert plots.task_rows([*RUNS, alone])[1] == plots.TaskRow(2, 1, 2.0, 2.0)
+
+
+def test_task_table() -> None:
+    table = plots.task_table(RUNS).axes[0].tables[0]
+    cells = [[table[row, column].get_text() for column in range(5)] for row in range(1, 5)]
+    assert [words(row) for row in cells] == [
+        ["1", "one supporting fact", "2", "3.50", "1.00"],
+        ["19", "path finding", "2", "5.50", "7.00"],
+        ["", "mean", "", "4.50", "4.00"],
+        ["", "failed (above 5 %)", "", "1", "1"],
+    ]
+    colours = [[to_hex(cell.get_color()) for cell in row] for row in cells]
+    red = [place for place, colour in np.ndenumerate(colours) if colour == plots.RED]
+    assert red == [(1, 3), (1, 4)]
+    assert len(plots.TASKS) == 20
+
+
+def test_results_that_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match="more than one `model`: answer_classifier, memory_netw"):
+        plots.task_rows([RUNS[0], dataclasses.replace(RUNS[1], model="answer_classifier")])
+    with pytest.raises(ValueError, match="no errors by task"):
+        plots.task_rows([run(0, 1.0, {})])
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path) -> None:
+    code = "from keras_qa import plots; plots.learning_curves({'loss': [1.0]})"
+    hidden = ("matplotlib", "matplotlib.figure")
+    done = python(code, hidden, KERAS_BACKEND=keras.config.backend(), HOME=str(tmp_path))
+    assert last_line(done) == (
+        'ImportError: Plots need matplotlib, which is not installed: pip install "keras-qa[plots]".'
+    )
+    assert importlib.util.find_spec("matplotlib") is not None

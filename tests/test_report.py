@@ -1,0 +1,246 @@
+"""The report: figures as computed by hand, and a page in which nothing is left unescaped."""
+
+import html.parser
+
+import numpy as np
+import pytest
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa import Answer, Example, QuestionAnswerer, Support, report
+from keras_qa.cli import main
+
+EVIL = "<script>alert('1')</script> & \"so\" on"
+
+
+class Page(html.parser.HTMLParser):
+    """Reads tables, elements by tag, and all text."""
+
+    VOID = ("meta", "rect", "circle", "line")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[int, str] = {}
+        self.open: list[int] = []
+        self.rows: list[list[str]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attributes) -> None:
+        self.elements.append((tag, dict(attributes)))
+        self.texts[len(self.elements) - 1] = ""
+        if tag not in self.VOID:
+            self.open.append(len(self.elements) - 1)
+        if tag == "table":
+            self.rows = self.tables[dict(attributes)["id"]] = []
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_startendtag(self, tag: str, attributes) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        place = self.open.pop()
+        assert self.elements[place][0] == tag
+        if tag in ("td", "th"):
+            self.rows[-1].append(self.texts[place])
+
+    def handle_data(self, data: str) -> None:
+        for place in self.open:
+            self.texts[place] += data
+
+    def found(self, tag: str, **attributes: str) -> list[str]:
+        """The text of all elements of a tag with these attributes."""
+        return [
+            self.texts[place]
+            for place, (name, given) in enumerate(self.elements)
+            if name == tag and attributes.items() <= given.items()
+        ]
+
+
+def example(text: str, answer: str, task: int, facts: tuple[int, ...] = ()) -> Example:
+    return Example(text, f"Q{task}?", answer, supporting_facts=facts, id=f"qa{task}_valid_0")
+
+
+TEXT = "Ann went <home>.\nBob left & ran."
+SUPPORT = (
+    Support("Bob left & ran.", 0.75, 17, 32, 1),
+    Support("Ann went <home>.", 0.25, 0, 16, 0),
+)
+ITEMS = [
+    (example(TEXT, "home", 1), Answer("home", 0.95)),
+    (example(TEXT, "home", 1), Answer("away", 0.85, 21, 25, SUPPORT)),
+    (example(TEXT, "home", 1, (0,)), Answer("away", 0.92, None, None, SUPPORT)),
+    (example(TEXT, "home now", 12), Answer("home", 0.3)),
+    (example(TEXT, "no", 2), Answer("no", 0.25)),
+]
+
+
+@pytest.fixture(scope="module")
+def found() -> report.Report:
+    return report.judge(*(list(part) for part in zip(*ITEMS, strict=True)))
+
+
+def test_figures(found) -> None:
+    assert found.questions == 5
+    assert found.exact_match == pytest.approx(40.0)
+    # A word of two is right once: F1 of 2/3.
+    assert found.f1 == pytest.approx(100 * (2 + 2 / 3) / 5)
+    assert [(group.name, group.questions, group.right) for group in found.by_task] == [
+        ("1", 3, 1),
+        ("2", 1, 1),
+        ("12", 1, 0),
+    ]
+    assert found.by_task[0].accuracy == pytest.approx(100 / 3)
+    assert [(group.name, group.right, group.confused) for group in found.by_answer] == [
+        ("home", 1, "away"),
+        ("home now", 0, "home"),
+        ("no", 1, ""),
+    ]
+    assert [item.answer.score for item in found.errors] == [0.92, 0.85, 0.3]
+
+
+def test_calibration(found) -> None:
+    bins = [(part.low, part.high, part.answers) for part in found.bins]
+    assert bins == [(0.2, 0.3, 2), (0.8, 0.9, 1), (0.9, 1.0, 2)]
+    np.testing.assert_allclose([part.score for part in found.bins], [0.275, 0.85, 0.935])
+    np.testing.assert_allclose([part.accuracy for part in found.bins], [0.5, 0.0, 0.5])
+    expected = (2 * 0.225 + 0.85 + 2 * 0.435) / 5
+    assert found.calibration_error == pytest.approx(expected)
+
+
+def test_page_shows_the_figures(found) -> None:
+    page = Page(found.html("A <title>"))
+    assert page.found("h1") == page.found("title") == ["A <title>"]
+    assert page.found("p", id="scores") == [
+        "5 questions: exact match 40.00 %, F1 53.33 %, calibration error 0.4340."
+    ]
+    assert page.tables["tasks"] == [
+        ["task", "questions", "right", "accuracy", "mostly taken for"],
+        ["1", "3", "1", "33.3 %", "away"],
+        ["2", "1", "1", "100.0 %", ""],
+        ["12", "1", "0", "0.0 %", "home"],
+    ]
+    assert page.found("td", **{"class": "failed"}) == ["33.3 %", "0.0 %"]
+    assert page.tables["answers"][1:] == [
+        ["home", "3", "1", "33.3 %", "away"],
+        ["home now", "1", "0", "0.0 %", "home"],
+        ["no", "1", "1", "100.0 %", ""],
+    ]
+    assert page.tables["calibration"] == [
+        ["score", "answers", "mean score", "share right"],
+        ["0.2 to 0.3", "2", "0.275", "0.500"],
+        ["0.8 to 0.9", "1", "0.850", "0.000"],
+        ["0.9 to 1.0", "2", "0.935", "0.500"],
+    ]
+    bars = [given for tag, given in page.elements if tag == "rect" and "class" in given]
+    sides = [[float(bar[name]) for name in ("x", "y", "width", "height")] for bar in bars]
+    np.testing.assert_allclose(
+        sides, [[48, 120, 24, 120], [192, 240, 24, 0], [216, 120, 24, 120]], atol=0.05
+    )
+
+
+def test_errors_show_what_they_rest_on(found) -> None:
+    page = Page(found.html())
+    assert page.found("p", **{"class": "story"}) == [TEXT] * 3
+    spans = [
+        (given["style"], given.get("class"), page.texts[place])
+        for place, (tag, given) in enumerate(page.elements)
+        if tag == "span"
+    ]
+    dark, light = (f"background: rgba(255, 160, 0, {weight})" for weight in ("0.750", "0.250"))
+    assert spans == [
+        (light, "fact", "Ann went <home>."),
+        (dark, None, "Bob left & ran."),
+        # Cut where the answer is mentioned.
+        (light, None, "Ann went <home>."),
+        (dark, None, "Bob "),
+        (dark, None, "left"),
+        (dark, None, " & ran."),
+    ]
+    assert page.found("mark") == ["left"]
+
+
+def test_nothing_is_left_unescaped() -> None:
+    item = Example(f"{EVIL}\nNo.", EVIL, EVIL, id=EVIL)
+    support = (Support(EVIL, 0.5, 0, len(EVIL), 0),)
+    answer = Answer(EVIL + "!", 0.9, 3, 9, support)
+    # The answers differ by more than punctuation.
+    wrong = Answer(EVIL + " now", 0.9, 3, 9, support)
+    written = report.judge([item, item], [answer, wrong]).html(EVIL)
+    assert written.count("<script") == 0
+    page = Page(written)
+    tags = {tag for tag, _ in page.elements}
+    assert tags.isdisjoint({"script", "link", "img", "iframe"})
+    for _, given in page.elements:
+        assert not {"src", "href", "onload"} & given.keys()
+    assert page.tables["answers"][1][0] == EVIL
+    assert page.tables["answers"][1][4] == EVIL + " now"
+    assert page.found("p", **{"class": "story"}) == [f"{EVIL}\nNo."]
+    assert page.found("b") == [EVIL, EVIL + " now", EVIL]
+    assert page.found("small") == [EVIL]
+
+
+def test_without_tasks_and_errors() -> None:
+    item = Example("A.", "Q?", "yes")
+    page = Page(report.judge([item], [Answer("yes", 0.0)]).html())
+    assert "tasks" not in page.tables
+    assert page.tables["calibration"][1] == ["0.0 to 0.1", "1", "0.000", "1.000"]
+    assert page.found("p")[-1] == "None."
+
+
+def test_rare_answers_are_counted() -> None:
+    items = [Example("A.", "Q?", f"a{place}") for place in range(103)]
+    written = report.judge(items, [Answer("b", 0.5)] * 103).html()
+    page = Page(written)
+    assert len(page.tables["answers"]) == 101
+    assert "3 rarer answers are not shown." in page.found("p")
+    assert len(page.found("div", **{"class": "error"})) == 20
+
+
+@pytest.fixture(scope="module", params=["answer_classifier", "memory_network"])
+def fitted(request) -> QuestionAnswerer:
+    options = {} if request.param == "answer_classifier" else {"embedding_dim": 8, "num_hops": 1}
+    texts = [Example(f"{item.text} so it is.", item.question, item.answers) for item in EXAMPLES]
+    return QuestionAnswerer(request.param, options, seed=0).fit(texts, epochs=1, verbose=0)
+
+
+def test_report_of_a_model_agrees_with_what_it_answers(fitted) -> None:
+    found = report.evaluate(fitted, EXAMPLES, errors=3)
+    assert found.scores == pytest.approx(fitted.evaluate(EXAMPLES))
+    answers = fitted.answer([e.text for e in EXAMPLES], [e.question for e in EXAMPLES])
+    wrong = [
+        answer.score
+        for answer, item in zip(answers, EXAMPLES, strict=True)
+        if answer.text not in item.answers
+    ]
+    assert [item.answer.score for item in found.errors] == sorted(wrong, reverse=True)[:3]
+    page = Page(found.html())
+    assert page.found("p", **{"class": "story"}) == [item.example.text for item in found.errors]
+    supported = sum(len(item.answer.support) for item in found.errors)
+    assert (supported > 0) == (fitted.model == "memory_network")
+
+
+def test_examples_without_answers_are_refused(fitted) -> None:
+    with pytest.raises(ValueError, match="`examples` is empty"):
+        report.evaluate(fitted, [])
+    with pytest.raises(ValueError, match="position 1 has no answer to compare with"):
+        report.evaluate(fitted, [EXAMPLES[0], Example("A.", "Q?")])
+
+
+def test_command_writes_the_page(fitted, tmp_path, capsys) -> None:
+    fitted.save(tmp_path / "qa.keras")
+    path = tmp_path / "report.html"
+    arguments = ["--data=simulated", "--examples=30", "--split=test", f"--report={path}"]
+    assert main(["evaluate", str(tmp_path / "qa.keras"), *arguments]) == 0
+    stories = keras_qa.datasets.babi.simulate(1, 30, 2_000_003)
+    scores = fitted.evaluate(stories)
+    printed = capsys.readouterr().out
+    assert f"exact match {scores['exact_match']:.1f} %" in printed
+    assert f"Wrote {path}." in printed
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.found("h1") == ["qa.keras on simulated"]
+    assert page.tables["tasks"][1][:2] == ["1", "30"]
