@@ -190,7 +190,12 @@ def task_rows(results: Any) -> list[TaskRow]:
     if not tasks:
         raise ValueError("`results` hold no errors by task.")
     return [
-        TaskRow(task, len(runs), sum(error for _, error in runs) / len(runs), min(runs)[1])
+        TaskRow(
+            task,
+            len(runs),
+            sum(error for _, error in runs) / len(runs),
+            min(runs, key=lambda run: run[0])[1],
+        )
         for task, runs in sorted(tasks.items())
     ]
 

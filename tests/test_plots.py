@@ -104,6 +104,9 @@ def test_tasks_are_put_together(tmp_path) -> None:
     assert plots.task_rows(path) == plots.task_rows(str(path)) == expected
     alone = {"validation_error": 2.0, "errors": {"2": 2.0}}
     assert plots.task_rows([*RUNS, alone])[1] == plots.TaskRow(2, 1, 2.0, 2.0)
+    # Of two that are as good, the first: the best is not chosen task by task.
+    even = [run(0, 5.0, {"1": 6.0, "2": 4.0}), run(1, 5.0, {"1": 4.0, "2": 6.0})]
+    assert [row.best for row in plots.task_rows(even)] == [6.0, 4.0]
 
 
 def test_task_table() -> None:
