@@ -442,6 +442,10 @@ def test_passage_answers_as_answer_does(fitted, name: str) -> None:
     assert passage.ask(questions, top_k=2) == fitted[name].answer(item.text, questions, top_k=2)
     assert passage.ask(item.question) == fitted[name].answer(item.text, item.question)
     assert passage.ask([]) == []
+    sentences = ["The door is red. Really.", "The box is blue."]
+    answer = fitted[name].read(sentences).ask(item.question)
+    assert answer == fitted[name].answer(sentences, item.question)
+    assert len(answer.support) == 2
     with pytest.raises(TypeError, match="`question` must be a string or a list of strings"):
         passage.ask(None)
 
