@@ -36,7 +36,9 @@ import importlib
 
 import keras
 
-_kernels = importlib.import_module(f"keras_qa.kernels._{keras.config.backend()}")
+_backend = keras.config.backend()
+_kernels = importlib.import_module(f"keras_qa.kernels._{_backend}")
+_programs = importlib.import_module(f"keras_qa.kernels._{_backend}_programs")
 
 lstm = _kernels.lstm
 gru = _kernels.gru
@@ -44,8 +46,10 @@ keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
 TAKES_IDS = _kernels.TAKES_IDS
 
-# What feeds, trains and asks models: see the docstrings in the backends' files.
-as_dataset = _kernels.as_dataset
-compiled = _kernels.compiled
-keep_weights = _kernels.keep_weights
-seed = _kernels.seed
+# What feeds, trains and asks models: see the docstrings in the backends' `_programs`.
+PROGRAMS_AT_ONCE = _programs.PROGRAMS_AT_ONCE
+as_dataset = _programs.as_dataset
+compiled = _programs.compiled
+keep_weights = _programs.keep_weights
+seed = _programs.seed
+train_step = _programs.train_step

@@ -1,6 +1,4 @@
-"""TensorFlow's kernels, and what else only TensorFlow needs.
-
-LSTM and GRU: `tf.while_loop` with a hand-written gradient.
+"""LSTM and GRU on TensorFlow: `tf.while_loop` with a hand-written gradient.
 
 Three levers over differentiating Keras' loop of cells: the input projection is one product before
 the loop; the gradients of the weights are one product each after the backward loop; and what the
@@ -14,13 +12,6 @@ has one.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-from collections.abc import Iterator
-from typing import Any
-
-import keras
-import numpy as np
 import tensorflow as tf
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
@@ -152,13 +143,12 @@ def _time_first(x):
     return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
-def _steps(xs, kernel, bias):
-    """What the loop runs over, and what makes it the projection of a step."""
+def _steps(xs, kernel, bias, scale=1.0):
+    """What the loop runs over, and what makes it the scaled projection of a step."""
     if xs.dtype.is_floating:
-        return _product(xs, kernel) + bias, lambda projected: projected
-    table = kernel + bias
-    # A gather inside the loop stays in the cache, and all its steps are not kept at once.
-    return xs, lambda ids: tf.gather(table, ids)
+        return _product(xs, kernel * scale) + bias * scale, lambda projected: projected
+    # A gather inside the loop stays in the cache, and the whole table is never gone through.
+    return xs, lambda ids: (tf.gather(kernel, ids) + bias) * scale
 
 
 def _in_order(outputs, go_backwards):
@@ -229,7 +219,7 @@ def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, sa
     # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid serves all
     # four gates.
     double = tf.constant([1.0] * 2 * units + [2.0] * units + [1.0] * units, recurrent.dtype)
-    steps, project = _steps(xs, kernel * double, bias * double)
+    steps, project = _steps(xs, kernel, bias, double)
     recurrent = recurrent * double
 
     def step(states, now):
@@ -343,88 +333,3 @@ def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_back
     dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent)
     d_bias = tf.stack([tf.reduce_sum(dz, [0, 1]), tf.reduce_sum(dz_recurrent, [0, 1])])
     return dx, dh0, d_kernel, d_recurrent, d_bias
-
-
-# --- Data, weights, programs --------------------------------------------------------------------
-
-
-def seed(seed: int) -> None:
-    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
-
-
-def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: TensorFlow's variables outlive any exception."""
-    return contextlib.nullcontext([])
-
-
-def as_dataset(batches: Any) -> Any:
-    """Turns batches into a `tf.data.Dataset` that leaves the size of every axis open.
-
-    Keras reads the sizes off the first two batches, and fails at a later batch
-    when these two happened to be equally long. An exception ends the dataset:
-    TensorFlow would print its traceback, and raise an error of its own. Whoever
-    made the batches has to keep the exception and raise it.
-
-    Args:
-        batches: A `keras.utils.PyDataset` or a generator of tuples of arrays.
-
-    Returns:
-        A `tf.data.Dataset` of the same batches.
-    """
-    if isinstance(batches, keras.utils.PyDataset):
-        first, length = batches[0], batches.num_batches
-
-        def iterate() -> Iterator[Any]:
-            with contextlib.suppress(Exception):
-                batches.on_epoch_begin()
-                for position in range(length) if length is not None else itertools.count():
-                    yield batches[position]
-                batches.on_epoch_end()
-
-    else:
-        first, length = next(batches), None
-        rest = itertools.chain([first], batches)
-
-        def iterate() -> Iterator[Any]:
-            with contextlib.suppress(Exception):
-                yield from rest
-
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None,) * array.ndim, array.dtype), first
-    )
-    dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
-    if length is not None:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def compiled(model: keras.Model) -> Any:
-    """Gives a function that predicts one batch, without Keras' loop over batches.
-
-    Args:
-        model: The model. Its weights may change afterwards.
-
-    Returns:
-        A function from a list of arrays, in the order of the model's inputs, to arrays in the
-        structure of its outputs.
-    """
-    # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times what
-    # it costs XLA. XLA compiles for each shape, so the trace may know it too.
-    supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
-    programs: dict[Any, Any] = {}
-
-    def call(*tensors: tf.Tensor) -> Any:
-        return model(keras.tree.pack_sequence_as(model.input, tensors), training=False)
-
-    def run(arrays: list[np.ndarray]) -> Any:
-        shapes = tuple(array.shape for array in arrays)
-        if model.run_eagerly:
-            programs[shapes] = call
-        elif shapes not in programs:
-            specs = [tf.TensorSpec(array.shape, array.dtype) for array in arrays]
-            program = tf.function(call, jit_compile=supported)
-            programs[shapes] = program.get_concrete_function(*specs)
-        outputs = programs[shapes](*map(tf.constant, arrays))
-        return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
-
-    return run

@@ -1,6 +1,4 @@
-"""PyTorch's kernels, and what else only PyTorch needs.
-
-LSTM and GRU: the framework's own fused loops under Keras' weights.
+"""LSTM and GRU on PyTorch: the framework's own fused loops under Keras' weights.
 
 `torch._VF.lstm` and `torch._VF.gru` are what `torch.nn.LSTM` and `torch.nn.GRU` call (oneDNN or a
 C++ loop on a CPU, cuDNN on a GPU, the latter not measured). They know no masks, and packing costs
@@ -11,14 +9,8 @@ gathered. That is exact for any mask.
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import contextvars
-from collections.abc import Callable
-from typing import Any
 
-import keras
-import numpy as np
 import torch
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
@@ -31,12 +23,9 @@ TAKES_IDS = False
 # Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
 _SATURATED = 1e4
 
-# What the program being recorded takes for true: see `compiled`.
-_assumed: contextvars.ContextVar[list[torch.Tensor] | None]
-_assumed = contextvars.ContextVar("assumed", default=None)
-
-# Recording costs as much as some thirty calls, so a shape must come up a few times first.
-_CALLS_BEFORE_RECORDING = 3
+# What the program being recorded takes for true: see `compiled` in `_torch_programs`.
+assumed: contextvars.ContextVar[list[torch.Tensor] | None]
+assumed = contextvars.ContextVar("assumed", default=None)
 
 
 def lstm(
@@ -146,17 +135,17 @@ class _Layout:
 
 def _holds(flag):
     """The value of a flag. While a program is recorded it is true, and kept to be checked."""
-    assumed = _assumed.get()
-    if assumed is None:
+    flags = assumed.get()
+    if flags is None:
         return bool(flag)
-    assumed.append(flag)
+    flags.append(flag)
     return True
 
 
 def _valid_first(x, mask, go_backwards):
     if mask is None:
         return (x.flip(1) if go_backwards else x), None
-    if mask.device.type != "meta" and _assumed.get() is None and bool(mask.all()):
+    if mask.device.type != "meta" and assumed.get() is None and bool(mask.all()):
         return _valid_first(x, None, go_backwards)
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:
@@ -190,129 +179,3 @@ def _held(outputs, last_h, initial_h, layout, return_sequences):
     position = layout.mask.cumsum(1)
     outputs = torch.cat([initial_h[:, None], outputs], dim=1)
     return outputs[rows[:, None], position], last_h
-
-
-# --- Data, weights, programs --------------------------------------------------------------------
-
-
-def seed(seed: int) -> None:
-    """Seeds what the backend draws from outside of Keras' seed generators.
-
-    Here that is dropout, where a layer was given no seed.
-
-    Args:
-        seed: The seed.
-    """
-    torch.manual_seed(seed)
-
-
-def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: PyTorch's parameters outlive any exception."""
-    return contextlib.nullcontext([])
-
-
-def as_dataset(batches: Any) -> Any:
-    """Returns the batches as they are: PyTorch takes each with a shape of its own."""
-    return batches
-
-
-def compiled(model: keras.Model) -> Any:
-    """Gives a function that predicts one batch, without Keras' loop over batches.
-
-    A Keras layer costs more time in Python than the arithmetic of few rows. So the operations of a
-    call are recorded, for each shape that comes up more than a few times, and done again without
-    the layers. A recording is of one course of the code: where that hangs on values, the kernels
-    take the usual course and hand out the flag that it hangs on; if one is false, the layers are
-    called. So they are where a layer is neither Keras' nor ours: it may ask for values unseen.
-
-    Args:
-        model: The model. Its weights may change afterwards.
-
-    Returns:
-        A function from a list of arrays, in the order of the model's inputs, to arrays in the
-        structure of its outputs.
-    """
-    recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
-    calls: collections.Counter[Any] = collections.Counter()
-    programs: dict[Any, Any] = {}
-
-    def call(*tensors: torch.Tensor) -> Any:
-        return model(keras.tree.pack_sequence_as(model.input, tensors), training=False)
-
-    def run(inputs: list[np.ndarray]) -> Any:
-        tensors = [torch.from_numpy(array) for array in inputs]
-        shapes = tuple(tensor.shape for tensor in tensors)
-        calls[shapes] += 1
-        with torch.inference_mode():
-            if recordable and calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
-                programs[shapes] = _recorded(call, tensors)
-            program = programs.get(shapes)
-            if program is not None:
-                outputs, flags = program(*tensors)
-                if all(flags):
-                    return _to_numpy(outputs)
-            return _to_numpy(call(*tensors))
-
-    return run
-
-
-# Keras' layers that may hold code of somebody else.
-_HOLDERS = (
-    keras.Model,
-    keras.layers.Lambda,
-    keras.layers.RNN,
-    keras.layers.TorchModuleWrapper,
-    keras.layers.Wrapper,
-)
-
-
-def _is_recordable(operation: keras.Operation) -> bool:
-    module = type(operation).__module__
-    return module.startswith("keras_qa.") or (
-        module.startswith("keras.") and not isinstance(operation, _HOLDERS)
-    )
-
-
-def _to_numpy(outputs: Any) -> Any:
-    if isinstance(outputs, torch.Tensor):
-        return keras.ops.convert_to_numpy(outputs)
-    return keras.tree.map_structure(_to_numpy, outputs)
-
-
-def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any]:
-    # Imported here: it brings a symbolic algebra system along.
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    def call_with_flags(*tensors: torch.Tensor) -> Any:
-        token = _assumed.set([])
-        try:
-            return call(*tensors), _assumed.get()
-        finally:
-            _assumed.reset(token)
-
-    program = make_fx(call_with_flags, pre_dispatch=True)(*tensors)
-    # Most of Keras' casts change nothing.
-    same: dict[torch.fx.Node, torch.fx.Node] = {}
-    for node, given in _NoOps(program, garbage_collect_values=False).found(tensors):
-        node.replace_all_uses_with(same.get(given, given))
-        same[node] = same.get(given, given)
-    program.graph.eliminate_dead_code()
-    program.recompile()
-    return program.forward
-
-
-class _NoOps(torch.fx.Interpreter):
-    """Finds the operations of a program that return what they are given, and what that is."""
-
-    def found(self, tensors: list[torch.Tensor]) -> list[tuple[torch.fx.Node, torch.fx.Node]]:
-        self.no_ops: list[tuple[torch.fx.Node, torch.fx.Node]] = []
-        self.run(*tensors)
-        return self.no_ops
-
-    def run_node(self, node: torch.fx.Node) -> Any:
-        result = super().run_node(node)
-        given = node.args[0] if node.args else None
-        pure = isinstance(node.target, torch._ops.OpOverload) and not node.target._schema.is_mutable
-        if pure and isinstance(given, torch.fx.Node) and result is self.env[given]:
-            self.no_ops.append((node, given))
-        return result

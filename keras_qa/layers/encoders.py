@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_qa.kernels import folding
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sizes import is_size
 
@@ -113,24 +115,25 @@ class SequenceEncoder(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         mask = self.embedding.compute_mask(inputs)
-        if not training and self.recurrent.can_project(self.vocabulary_size, inputs):
-            table = self.embedding.embeddings
-
-            def read(layer: Any) -> Any:
-                return layer.look_up(table, inputs, mask)
+        tables = None
+        if not training:
+            tables = folding.given(self)
+            if tables is None and None not in inputs.shape and self.folds(math.prod(inputs.shape)):
+                tables = self.fold()
+        if tables is not None:
+            read = [
+                layer.look_up(table, inputs, mask)
+                for layer, table in zip(self._directions(), tables, strict=True)
+            ]
         else:
             words = self.embedding(inputs)
             if self.dropout:
                 words = self.word_dropout(words, training=training)
-
-            def read(layer: Any) -> Any:
-                return layer(words, mask=mask, training=training)
-
-        states = read(self.recurrent)
+            read = [layer(words, mask=mask, training=training) for layer in self._directions()]
+        states = read[0]
         if self.backward is not None:
             # Sequences come in the order in which they were read.
-            others = read(self.backward)
-            others = ops.flip(others, axis=1) if self.pooling != "last" else others
+            others = ops.flip(read[1], axis=1) if self.pooling != "last" else read[1]
             states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":
             # The last state of an empty row is the initial state: zeros.
@@ -143,6 +146,17 @@ class SequenceEncoder(keras.layers.Layer):
         # The most negative number float16 holds, so that it survives every policy.
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
+
+    def folds(self, words: int) -> bool:
+        """Whether it is less work to `fold` than to project so many words."""
+        return words >= self.vocabulary_size and self.recurrent.can_look_up()
+
+    def fold(self) -> list[Any]:
+        """Projects the vocabulary for each direction, for words to be looked up in inference."""
+        return [layer.project(self.embedding.embeddings) for layer in self._directions()]
+
+    def _directions(self) -> list[Any]:
+        return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         # The time axis is gone, and with it what a mask would speak of.

@@ -5,8 +5,6 @@ backends disagree (the outputs of masked steps before the first valid one, when 
 not zero), the numbers are those of Keras on the same backend.
 """
 
-import math
-
 import keras
 from keras import ops
 
@@ -92,28 +90,22 @@ class _Fused(keras.layers.RNN):
         # Keras ignores the outputs unless it returns sequences, but casts them.
         return last, last if outputs is None else outputs, states
 
-    def can_project(self, vocabulary_size, ids):
-        """Whether it is less work to project a table of word vectors than the words of `ids`."""
+    def can_look_up(self):
+        """Whether `look_up` stands for the layer's call."""
         try:
             self._check_settings()
         except NotImplementedError:
             return False
-        sizes = ids.shape
-        return (
-            kernels.TAKES_IDS
-            and self.fused is not False
-            and not self.stateful
-            and None not in sizes
-            and vocabulary_size <= math.prod(sizes)
-        )
+        return kernels.TAKES_IDS and self.fused is not False and not self.stateful
 
-    def look_up(self, table, ids, mask):
-        """What the layer gives for the word vectors `take(table, ids)`, in inference.
+    def project(self, table):
+        """Puts a table of word vectors through the input projection, for `look_up`."""
+        kernel = self._weights()[0]
+        return ops.matmul(ops.cast(table, kernel.dtype), kernel)
 
-        The table goes through the input projection, once, instead of every word.
-        """
-        kernel, *weights = self._weights()
-        projected = ops.matmul(ops.cast(table, kernel.dtype), kernel)
+    def look_up(self, projected, ids, mask):
+        """What the layer gives, in inference, for words by their ids in a projected table."""
+        _, *weights = self._weights()
         states = self.get_initial_state(ops.shape(ids)[0])
         outputs, states = self._run_kernel(ids, mask, states, [projected, *weights], False)
         outputs, last = self._hide_masked(outputs, states[0], mask)

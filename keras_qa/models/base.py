@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -119,7 +120,7 @@ class QAModel(keras.Model):
                 val_x, val_y, val_weight = validation_data
                 batches = self._bucketed(val_x, val_y, val_weight, rows)[0]
                 if isinstance(batches, BucketedBatches):
-                    validation_data = kernels.as_dataset(batches)
+                    validation_data = _as_dataset(batches)
             if length_buckets and shuffle and steps_per_epoch is None:
                 x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)
                 if isinstance(x, BucketedBatches):
@@ -209,6 +210,10 @@ class QAModel(keras.Model):
                 steps=steps,
                 callbacks=_with_hooks(callbacks, hooks[:1]),
             )
+
+    def train_step(self, *arguments: Any) -> Any:
+        """Does one step of training, as `keras.Model.train_step` does."""
+        return kernels.train_step(self, super().train_step, *arguments)
 
     def train_on_batch(
         self,
@@ -371,7 +376,7 @@ class QAModel(keras.Model):
     def _predict_arrays(self, x: Any, size: int, verbose: Any, length_buckets: bool) -> Any:
         inputs, batches = list(to_arrays(x, self).values()), None
         length_buckets = length_buckets and self._fixed_outputs
-        rows = len(inputs[0])
+        rows, words = len(inputs[0]), max(int(np.count_nonzero(array)) for array in inputs)
         if length_buckets and rows > size:
             batches = self._bucketed(inputs, None, None, size)[0]
         elif length_buckets:
@@ -382,26 +387,34 @@ class QAModel(keras.Model):
         if isinstance(batches, BucketedBatches):
             steps, back = len(batches), np.argsort(batches.order)
             parts = (keras.tree.flatten(batches[step]) for step in range(steps))
-            outputs = self._run_program(parts, size, steps, verbose)
+            outputs = self._run_program(parts, size, steps, words, verbose)
             return _each(lambda output: output[back], outputs)
         starts = range(0, rows, size)
         parts = ([array[start : start + size] for array in inputs] for start in starts)
-        return self._run_program(parts, size, len(starts), verbose)
+        return self._run_program(parts, size, len(starts), words, verbose)
 
-    def _run_program(self, batches: Any, size: int, steps: int, verbose: Any) -> Any:
+    def _run_program(self, batches: Any, size: int, steps: int, words: int, verbose: Any) -> Any:
         if self._program is None:
             self._program = kernels.compiled(self)
+        folded = self._program.fold(words) if steps > 1 else None
         if verbose == "auto":
             verbose = int(steps > 1)
         progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
+
+        def run(inputs: list[np.ndarray]) -> Any:
+            output = self._program([filled(array, size) for array in inputs], folded)
+            return _each(lambda array: array[: len(inputs[0])], output)
+
+        if steps == 1:
+            return run(next(iter(batches)))
         outputs = []
-        for step, inputs in enumerate(batches, start=1):
-            rows = len(inputs[0])
-            output = self._program([filled(array, size) for array in inputs])
-            outputs.append(_each(lambda array, rows=rows: array[:rows], output))
-            if progress is not None:
-                progress.update(step)
-        return outputs[0] if steps == 1 else _each(lambda *parts: np.concatenate(parts), *outputs)
+        with ThreadPoolExecutor(kernels.PROGRAMS_AT_ONCE) as pool:
+            ran = pool.map(run, batches) if kernels.PROGRAMS_AT_ONCE > 1 else map(run, batches)
+            for step, output in enumerate(ran, start=1):
+                outputs.append(output)
+                if progress is not None:
+                    progress.update(step)
+        return _each(lambda *parts: np.concatenate(parts), *outputs)
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
@@ -443,7 +456,7 @@ def _each(function: Callable[..., Any], *outputs: Any) -> Any:
 
 
 def _as_dataset(x: Any) -> Any:
-    return kernels.as_dataset(x) if isinstance(x, BucketedBatches) else x
+    return kernels.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
 
 
 def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:

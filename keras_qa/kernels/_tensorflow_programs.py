@@ -1,0 +1,185 @@
+"""How models train and predict on TensorFlow: data, weights, compiled programs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_qa.kernels import folding
+
+# TensorFlow and PyTorch share the cores out by themselves.
+PROGRAMS_AT_ONCE = 1
+
+
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+
+
+def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
+    """Does nothing: TensorFlow's variables outlive any exception."""
+    return contextlib.nullcontext([])
+
+
+def as_dataset(batches: Any, in_memory: bool = False) -> Any:
+    """Turns batches into a `tf.data.Dataset` that leaves the size of every axis open.
+
+    Keras reads the sizes off the first two batches, and fails at a later batch
+    when these two happened to be equally long. An exception ends the dataset:
+    TensorFlow would print its traceback, and raise an error of its own. Whoever
+    made the batches has to keep the exception and raise it.
+
+    Args:
+        batches: A `keras.utils.PyDataset` or a generator of tuples of arrays.
+        in_memory: That `batches` is a `keras.utils.PyDataset` that is known to
+            raise nothing. Reading it then takes a third of the time.
+
+    Returns:
+        A `tf.data.Dataset` of the same batches.
+    """
+    if in_memory:
+        return _mapped(batches)
+    if isinstance(batches, keras.utils.PyDataset):
+        first, length = batches[0], batches.num_batches
+
+        def iterate() -> Iterator[Any]:
+            with contextlib.suppress(Exception):
+                batches.on_epoch_begin()
+                for position in range(length) if length is not None else itertools.count():
+                    yield batches[position]
+                batches.on_epoch_end()
+
+    else:
+        first, length = next(batches), None
+        rest = itertools.chain([first], batches)
+
+        def iterate() -> Iterator[Any]:
+            with contextlib.suppress(Exception):
+                yield from rest
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None,) * array.ndim, array.dtype), first
+    )
+    dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
+    if length is not None:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
+    arrays = keras.tree.flatten(batches[0])
+
+    def read(position: np.ndarray) -> list[np.ndarray]:
+        if position == 0:
+            batches.on_epoch_begin()
+        return keras.tree.flatten(batches[int(position)])
+
+    def give(position: tf.Tensor) -> Any:
+        tensors = tf.numpy_function(read, [position], [array.dtype for array in arrays])
+        for tensor, array in zip(tensors, arrays, strict=True):
+            tensor.set_shape((None,) * array.ndim)
+        return keras.tree.pack_sequence_as(batches[0], tensors)
+
+    return tf.data.Dataset.range(len(batches)).map(give).prefetch(tf.data.AUTOTUNE)
+
+
+class compiled:
+    """Predicts batches without Keras' loop over them, by a program for each of their shapes.
+
+    Args:
+        model: The model. Its weights may change afterwards.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
+        # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
+        supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
+        self.model = model
+        self.compile = tf.function(jit_compile=supported)
+        self.programs: dict[Any, Any] = {}
+
+    def fold(self, words: int) -> Any:
+        """Computes what depends on the weights alone, for batches of so many words together."""
+        names = folding.folding_layers(self.model, words)
+        if names and names not in self.programs:
+            self.programs[names] = self.compile(lambda: folding.fold(self.model, names))
+        return self.programs[names]() if names else {}
+
+    def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
+        """Predicts a batch.
+
+        Args:
+            inputs: Arrays in the order of the model's inputs.
+            folded: What `fold` gave, if the weights have not changed since.
+
+        Returns:
+            Arrays in the structure of the model's outputs.
+        """
+        folded = folded or {}
+        given = keras.tree.flatten(folded)
+        tensors = [*given, *map(tf.constant, inputs)]
+        shapes = (*folded, *(array.shape for array in inputs))
+        if shapes not in self.programs:
+
+            def call(*tensors: tf.Tensor) -> Any:
+                tables = keras.tree.pack_sequence_as(folded, tensors[: len(given)])
+                inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(given) :])
+                with folding.giving(tables):
+                    return self.model(inputs, training=False)
+
+            program = call
+            if not self.model.run_eagerly:
+                specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
+                program = self.compile(call).get_concrete_function(*specs)
+            self.programs[shapes] = program
+        outputs = self.programs[shapes](*tensors)
+        return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+
+def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
+    """Does one step of training by two programs that XLA compiles: the gradients, the update.
+
+    Keras leaves XLA out on a CPU, where it takes a third of the time off. In one program with the
+    gradients the update would be compiled again for each shape, which takes longer than the rest.
+
+    Args:
+        model: The model that trains.
+        step: Its `train_step` by Keras, for where XLA cannot or need not be asked for.
+        data: Inputs, labels and weights of the examples.
+
+    Returns:
+        The metrics by name.
+    """
+    supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
+    if model.run_eagerly or model.jit_compile or tf.distribute.has_strategy() or not supported:
+        return step(data)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    weights = model.trainable_variables
+    if not model.optimizer.built:
+        model.optimizer.build(weights)
+
+    @tf.function(jit_compile=True)
+    def differentiate() -> Any:
+        with tf.GradientTape() as tape:
+            outputs = model(x, training=True)
+            loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, [weight.value for weight in weights])
+        # A table's gradient is put together here rather than by the optimizer, which is slower.
+        return outputs, loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+
+    @tf.function(jit_compile=True)
+    def update() -> None:
+        model.optimizer.apply(gradients, weights)
+
+    outputs, loss, gradients = differentiate()
+    update()
+    for metric in model.metrics:
+        if metric.name == "loss":
+            metric.update_state(loss, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
+    return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)

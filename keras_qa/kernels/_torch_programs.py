@@ -1,0 +1,206 @@
+"""How models train and predict on PyTorch: data, weights, recorded programs."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+from keras_qa.kernels._torch import assumed
+
+# Recording costs as much as some thirty calls, so a shape must come up a few times first.
+_CALLS_BEFORE_RECORDING = 3
+
+# TensorFlow and PyTorch share the cores out by themselves.
+PROGRAMS_AT_ONCE = 1
+
+
+def seed(seed: int) -> None:
+    """Seeds what the backend draws from outside of Keras' seed generators.
+
+    Here that is dropout, where a layer was given no seed.
+
+    Args:
+        seed: The seed.
+    """
+    torch.manual_seed(seed)
+
+
+def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
+    """Does nothing: PyTorch's parameters outlive any exception."""
+    return contextlib.nullcontext([])
+
+
+def as_dataset(batches: Any, in_memory: bool = False) -> Any:
+    """Returns the batches as they are: PyTorch takes each with a shape of its own."""
+    return batches
+
+
+class compiled:
+    """Predicts batches without Keras' loop over them.
+
+    A Keras layer costs more time in Python than the arithmetic of few rows. So the operations of a
+    call are recorded, for each shape that comes up more than a few times, and done again without
+    the layers. A recording is of one course of the code: where that hangs on values, the kernels
+    take the usual course and hand out the flag that it hangs on; if one is false, the layers are
+    called. So they are where a layer is neither Keras' nor ours: it may ask for values unseen.
+
+    Args:
+        model: The model. Its weights may change afterwards.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.programs = _Programs(model, training=False)
+
+    def fold(self, words: int) -> Any:
+        """Nothing: PyTorch's loops project their steps themselves."""
+
+    def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
+        """Predicts a batch.
+
+        Args:
+            inputs: Arrays in the order of the model's inputs.
+            folded: What `fold` gave.
+
+        Returns:
+            Arrays in the structure of the model's outputs.
+        """
+        with torch.inference_mode():
+            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
+
+
+class _Programs:
+    """Calls a model, by a recording where the shapes came up a few times before."""
+
+    def __init__(self, model: keras.Model, training: bool) -> None:
+        self.model = model
+        self.training = training
+        self.calls: collections.Counter[Any] = collections.Counter()
+        self.programs: dict[Any, Any] = {}
+        self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
+
+    def __call__(self, tensors: list[torch.Tensor]) -> Any:
+        shapes = tuple(tensor.shape for tensor in tensors)
+        self.calls[shapes] += 1
+        if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
+            self.programs[shapes] = _recorded(self._call, tensors)
+            # Something is drawn or counted, by a state that the recording would not change.
+            self.recordable = self.programs[shapes] is not None
+        program = self.programs.get(shapes)
+        if program is not None:
+            outputs, flags = program(*tensors)
+            if all(flags):
+                return outputs
+        return self._call(*tensors)
+
+    def _call(self, *tensors: torch.Tensor) -> Any:
+        inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
+        return self.model(inputs, training=self.training)
+
+
+# Keras' layers that may hold code of somebody else.
+_HOLDERS = (
+    keras.Model,
+    keras.layers.Lambda,
+    keras.layers.RNN,
+    keras.layers.TorchModuleWrapper,
+    keras.layers.Wrapper,
+)
+
+
+def _is_recordable(operation: keras.Operation) -> bool:
+    module = type(operation).__module__
+    return module.startswith("keras_qa.") or (
+        module.startswith("keras.") and not isinstance(operation, _HOLDERS)
+    )
+
+
+def _to_numpy(outputs: Any) -> Any:
+    if isinstance(outputs, torch.Tensor):
+        return keras.ops.convert_to_numpy(outputs)
+    return keras.tree.map_structure(_to_numpy, outputs)
+
+
+def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any] | None:
+    # Imported here: it brings a symbolic algebra system along.
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    def call_with_flags(*tensors: torch.Tensor) -> Any:
+        token = assumed.set([])
+        try:
+            return call(*tensors), assumed.get()
+        finally:
+            assumed.reset(token)
+
+    program = make_fx(call_with_flags, pre_dispatch=True)(*tensors)
+    if any(map(_changes_something, program.graph.nodes)):
+        return None
+    # Most of Keras' casts change nothing.
+    same: dict[torch.fx.Node, torch.fx.Node] = {}
+    for node, given in _NoOps(program, garbage_collect_values=False).found(tensors):
+        node.replace_all_uses_with(same.get(given, given))
+        same[node] = same.get(given, given)
+    program.graph.eliminate_dead_code()
+    program.recompile()
+    return program.forward
+
+
+def _changes_something(node: torch.fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+class _NoOps(torch.fx.Interpreter):
+    """Finds the operations of a program that return what they are given, and what that is."""
+
+    def found(self, tensors: list[torch.Tensor]) -> list[tuple[torch.fx.Node, torch.fx.Node]]:
+        self.no_ops: list[tuple[torch.fx.Node, torch.fx.Node]] = []
+        self.run(*tensors)
+        return self.no_ops
+
+    def run_node(self, node: torch.fx.Node) -> Any:
+        result = super().run_node(node)
+        given = node.args[0] if node.args else None
+        is_operation = isinstance(node.target, torch._ops.OpOverload)
+        if is_operation and isinstance(given, torch.fx.Node) and result is self.env[given]:
+            self.no_ops.append((node, given))
+        return result
+
+
+def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
+    """Does one step of training, its forward pass recorded as `compiled` records it.
+
+    Args:
+        model: The model that trains.
+        step: Its `train_step` by Keras, for where nothing can be recorded.
+        data: Inputs, labels and weights of the examples.
+
+    Returns:
+        The metrics by name.
+    """
+    programs = _training_programs.get(model)
+    if programs is None:
+        programs = _training_programs.setdefault(model, _Programs(model, training=True))
+    if not programs.recordable or model.jit_compile:
+        return step(data)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    outputs = programs(keras.tree.flatten(x))
+    model.zero_grad()
+    loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
+    for metric in model.metrics:
+        if metric.name == "loss":
+            metric.update_state(loss, sample_weight=len(keras.tree.flatten(x)[0]))
+    model.optimizer.scale_loss(loss).backward()
+    weights = model.trainable_variables
+    with torch.no_grad():
+        model.optimizer.apply([weight.value.grad for weight in weights], weights)
+    return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+
+
+_training_programs: weakref.WeakKeyDictionary[keras.Model, _Programs]
+_training_programs = weakref.WeakKeyDictionary()

@@ -1,0 +1,162 @@
+"""What replaces Keras' step of training and its loop of prediction gives what Keras' gives."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import same_weights
+from test_batching import AsksForValues, padded_batch
+
+import keras_qa
+
+# PyTorch's recordings start at the fourth call of a shape.
+STEPS = 7
+
+
+def trained(model: keras.Model, feed, labels, weights=None, steps: int = STEPS):
+    """The metrics of each step on the same batch, and the weights after the last."""
+    logs = [
+        model.train_on_batch(feed, labels, sample_weight=weights, return_dict=True)
+        for _ in range(steps)
+    ]
+    return logs, model.get_weights()
+
+
+def plain(model: keras.Model) -> keras.Model:
+    """Keras' own model with the same layers and weights, to be compiled."""
+    twin = type(model).from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    return keras.Model(twin.inputs, twin.outputs)
+
+
+def assert_alike(one, other, atol: float = 1e-5) -> None:
+    (logs, weights), (their_logs, their_weights) = one, other
+    for step, theirs in zip(logs, their_logs, strict=True):
+        assert step.keys() == theirs.keys()
+        for name in step:
+            np.testing.assert_allclose(step[name], theirs[name], rtol=1e-4, atol=1e-5)
+    for got, expected in zip(weights, their_weights, strict=True):
+        np.testing.assert_allclose(got, expected, atol=atol)
+
+
+def small(**options) -> keras_qa.models.QAModel:
+    return keras_qa.models.answer_classifier(
+        50, 40, 7, 4, 3, question_embedding_dim=3, question_units=2, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "weighted"),
+    [
+        (lambda: keras.optimizers.RMSprop(0.01, clipnorm=0.5), False),
+        (
+            lambda: keras.optimizers.Adam(
+                keras.optimizers.schedules.ExponentialDecay(0.01, 2, 0.5), global_clipnorm=0.1
+            ),
+            True,
+        ),
+        (lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.5)), True),
+    ],
+    ids=["rmsprop", "adam", "scaled"],
+)
+def test_a_step_of_training_is_keras(optimizer, weighted: bool) -> None:
+    model = small()
+    # No word twice: Keras on TensorFlow squares a word's gradients before it adds them up.
+    random = np.random.default_rng(0)
+    feed = [random.permutation(size)[1:].reshape(6, -1) for size in (49, 37)]
+    labels = random.integers(0, 7, 6)
+    weights = np.linspace(0, 2, 6, dtype="float32") if weighted else None
+    twin = plain(model)
+    for item in (model, twin):
+        item.compile(optimizer(), "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    assert_alike(trained(model, feed, labels, weights), trained(twin, feed, labels, weights))
+    assert int(model.optimizer.iterations) == STEPS
+
+
+def test_what_is_frozen_stays_and_what_is_thawed_trains() -> None:
+    model = small()
+    feed, labels = padded_batch(12)
+    encoder = model.get_layer("text_encoder")
+    encoder.trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = encoder.get_weights()
+    trained(model, feed, labels)
+    for got, expected in zip(encoder.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    encoder.trainable = True
+    model.compile("adam", "sparse_categorical_crossentropy")
+    trained(model, feed, labels)
+    assert not all(map(np.array_equal, encoder.get_weights(), before))
+
+
+def test_regularisation_is_part_of_the_loss() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(30, 4, 3)(ids)
+    dense = keras.layers.Dense(4, activation="softmax", kernel_regularizer="l2")
+    model = keras_qa.models.QAModel([ids], dense(vector))
+    twin = plain(model)
+    (text, _), labels = padded_batch(12)
+    for item in (model, twin):
+        item.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    feed, labels = text % 30, labels % 4
+    assert_alike(trained(model, [feed], labels), trained(twin, [feed], labels))
+
+
+def test_dropout_is_drawn_at_each_step() -> None:
+    model = small(dropout=0.5, optimizer=keras.optimizers.SGD(1e-9))
+    logs, _ = trained(model, *padded_batch(12))
+    # Almost without learning, what a batch costs differs by what is dropped alone.
+    losses = np.diff([0.0, *(log["loss"] * (step + 1) for step, log in enumerate(logs))])
+    assert len(np.unique(losses.round(5))) == STEPS
+
+
+def test_a_layer_that_asks_for_values_is_trained_through() -> None:
+    numbers = keras.Input((2,), name="numbers")
+    outputs = keras.layers.Dense(1)(AsksForValues()(numbers))
+    model = keras_qa.models.QAModel([numbers], outputs)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=keras.config.backend() != "torch")
+    weight, bias = model.get_weights()
+    for step in range(2 * STEPS):
+        rows = np.full((3, 2), 1.0 if step % 2 else -1.0, "float32")
+        model.train_on_batch(rows, np.full((3, 1), 3.0, "float32"))
+        read = rows * (2 if step % 2 else 1)
+        slope = 2 * (read @ weight + bias - 3) / 3
+        weight, bias = weight - 0.1 * read.T @ slope, bias - 0.1 * slope.sum(axis=0)
+    for got, expected in zip(model.get_weights(), (weight, bias), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_a_gap_in_a_mask_is_trained_on_as_keras_trains_on_it() -> None:
+    model = small()
+    feed, labels = padded_batch(12)
+    gaps = [array.copy() for array in feed]
+    for array in gaps:
+        array[:, 0] = 0
+    twin = plain(model)
+    results = []
+    for item in (model, twin):
+        item.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+        for _ in range(STEPS):
+            trained(item, feed, labels, steps=1)
+            trained(item, gaps, labels, steps=1)
+        results.append(item.get_weights())
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", True), ("gru", False)])
+def test_many_words_are_predicted_as_few(cell: str, bidirectional: bool) -> None:
+    model = keras_qa.models.answer_classifier(
+        60, 60, 6, cell=cell, bidirectional=bidirectional, pooling="mean"
+    )
+    feed, labels = padded_batch()
+    feed, labels = [array % 60 for array in feed], labels % 6
+    for _ in range(2):
+        # 120 rows hold the vocabulary many times; Keras' own call of a row does not.
+        rows = [
+            model.predict_on_batch([array[row : row + 1] for array in feed]) for row in range(9)
+        ]
+        got = model.predict(feed, batch_size=8, verbose=0)[:9]
+        np.testing.assert_allclose(got, np.concatenate(rows), atol=1e-6)
+        before = model.get_weights()
+        model.fit(feed, labels, verbose=0)
+        assert not same_weights(model, before)
