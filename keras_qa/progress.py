@@ -73,7 +73,12 @@ def metric(logs: dict[str, Any], name: str) -> float | None:
     0.5
     """
     head = "val_" if name.startswith("val_") else ""
-    value = logs.get(name, logs.get(f"{head}answer_{name.removeprefix('val_')}"))
+    names = [name, f"{head}answer_{name.removeprefix('val_')}"]
+    if name.endswith("accuracy"):
+        # What readers of spans have for it.
+        names.append(f"{head}exact_match")
+    found = (logs[name] for name in names if name in logs)
+    value = next(found, None)
     return None if value is None else float(value)
 
 

@@ -5,6 +5,7 @@ from keras_qa.text.sentences import sentence_spans
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 from keras_qa.text.vectorizer import Vectorizer
+from keras_qa.text.vectors import WordVectors
 from keras_qa.text.windows import Windower, Windows
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Windower",
     "Windows",
     "WordTokenizer",
+    "WordVectors",
     "sentence_spans",
 ]
