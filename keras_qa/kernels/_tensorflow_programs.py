@@ -88,6 +88,14 @@ def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     return tf.data.Dataset.range(len(batches)).map(give).prefetch(tf.data.AUTOTUNE)
 
 
+def _suits_xla(model: keras.Model) -> bool:
+    # A pretrained backbone takes minutes to compile, and its few large products gain nothing.
+    return all(
+        getattr(layer, "supports_jit", True) and not getattr(layer, "has_large_products", False)
+        for layer in model.layers
+    )
+
+
 class compiled:
     """Predicts batches without Keras' loop over them, by a program for each of their shapes.
 
@@ -98,9 +106,8 @@ class compiled:
     def __init__(self, model: keras.Model) -> None:
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
         # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
-        supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
         self.model = model
-        self.compile = tf.function(jit_compile=supported)
+        self.compile = tf.function(jit_compile=_suits_xla(model))
         self.programs: dict[Any, Any] = {}
 
     def fold(self, words: int) -> Any:
@@ -155,8 +162,8 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     Returns:
         The metrics by name.
     """
-    supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
-    if model.run_eagerly or model.jit_compile or tf.distribute.has_strategy() or not supported:
+    whole = model.run_eagerly or model.jit_compile or tf.distribute.has_strategy()
+    if whole or not _suits_xla(model):
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     weights = model.trainable_variables

@@ -55,6 +55,8 @@ class PretrainedEncoder(keras.layers.Layer):
     """
 
     ignores_padding = True
+    # Whether to leave XLA out where it is not Keras' own choice.
+    has_large_products = True
 
     def __init__(self, backbone: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
