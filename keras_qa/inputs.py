@@ -8,6 +8,7 @@ second and turns every weight to NaN on the third.
 from __future__ import annotations
 
 import dataclasses
+import types
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -190,6 +191,9 @@ def _ignores_padding(operation: Any, node: Mapping[str, Any]) -> bool:
 def _inside(operation: Any) -> list[list[Any]]:
     if isinstance(operation, keras.Model) and operation.inputs:
         return _readers(operation)
+    sizes = getattr(operation, "vocabulary_sizes", None)
+    if sizes is not None:
+        return [[types.SimpleNamespace(vocabulary_size=size)] for size in sizes]
     return [[operation]]
 
 

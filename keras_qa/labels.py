@@ -10,9 +10,11 @@ import keras
 import numpy as np
 
 from keras_qa.inputs import to_numpy
+from keras_qa.losses import SpanLoss
 
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"
+SPAN = "span_loss"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,19 +59,25 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
     )
 
 
-def to_labels(labels: Any, model: keras.Model, batch_size: int) -> Any:
+def to_labels(
+    labels: Any, model: keras.Model, batch_size: int, positions: int | None = None
+) -> Any:
     """Turns labels into checked arrays of the form that a model's loss takes.
 
     Labels may be integers, `(batch,)` or `(batch, 1)`, or rows of
     probabilities that add up to one, `(batch, classes)`, whichever
-    cross-entropy the model was compiled with. For any other loss they are only
-    checked for being finite and as many as the examples.
+    cross-entropy the model was compiled with. For `SpanLoss` they are
+    positions, `(batch,)` or `(batch, answers)`, the right ones first, then -1.
+    For any other loss they are only checked for being finite and as many as
+    the examples.
 
     Args:
         labels: The labels of the one output, or a dict by output name, or a
             list in the order of the outputs.
         model: A compiled functional `keras.Model`.
         batch_size: Number of examples in the feed.
+        positions: Number of positions that a span may start and end at in
+            this feed, where it is known.
 
     Returns:
         An array for a model with one output, else arrays in the structure of
@@ -112,7 +120,7 @@ def to_labels(labels: Any, model: keras.Model, batch_size: int) -> Any:
             "Give the labels as a dict by name, or as a list in this order."
         )
     arrays = [
-        None if part is None else _checked(part, item, batch_size)
+        None if part is None else _checked(part, item, batch_size, positions)
         for part, item in zip(parts, expected, strict=True)
     ]
     if isinstance(model.output, Mapping):
@@ -159,10 +167,10 @@ def _loss_name(loss: Any) -> str | None:
     ):
         if loss is function or isinstance(loss, cls):
             return name
-    return "custom"
+    return SPAN if isinstance(loss, SpanLoss) else "custom"
 
 
-def _checked(raw: Any, item: ModelOutput, batch_size: int) -> np.ndarray:
+def _checked(raw: Any, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
     try:
         array = to_numpy(raw)
     except ValueError as error:
@@ -185,6 +193,8 @@ def _checked(raw: Any, item: ModelOutput, batch_size: int) -> np.ndarray:
             f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
             "finite."
         )
+    if item.loss == SPAN:
+        return _from_positions(array, item, positions)
     if item.loss not in (SPARSE, ONE_HOT):
         return array
     classes = item.classes
@@ -202,12 +212,7 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
             f"The labels of `{item.name}` have shape {array.shape}, but expected integers of shape "
             f"(batch,) or one-hot rows of shape (batch, {classes})."
         )
-    if array.dtype.kind == "f" and (array != np.floor(array)).any():
-        place = np.argwhere(array != np.floor(array))[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but class labels "
-            "must be whole numbers."
-        )
+    _check_whole(array, item, "class labels")
     wrong = (array < 0) | (array >= classes)
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
@@ -221,6 +226,43 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
     if item.loss == SPARSE:
         return array
     return np.eye(classes, dtype="float32")[array]
+
+
+def _from_positions(array: np.ndarray, item: ModelOutput, positions: int | None) -> np.ndarray:
+    if array.ndim not in (1, 2) or not array.size:
+        raise ValueError(
+            f"The labels of `{item.name}` have shape {array.shape}, but expected positions of "
+            "shape (batch,) or (batch, answers)."
+        )
+    _check_whole(array, item, "positions")
+    # Rows with fewer answers than others end in -1.
+    lowest = np.full(array.shape, -1)
+    lowest[(slice(None), 0) if array.ndim == 2 else slice(None)] = 0
+    wrong = array < lowest
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but the first "
+            "position of a row is a right one, and positions start at 0, which stands for no "
+            "answer. Only after the right ones comes -1."
+        )
+    if positions is not None and (array >= positions).any():
+        place = np.argwhere(array >= positions)[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
+            f"{positions} positions (0 to {positions - 1}) in this feed. Cut texts and labels by "
+            "one `keras_qa.text.Windower`."
+        )
+    return array.astype("int32")
+
+
+def _check_whole(array: np.ndarray, item: ModelOutput, kind: str) -> None:
+    if array.dtype.kind == "f" and (array != np.floor(array)).any():
+        place = np.argwhere(array != np.floor(array))[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but {kind} "
+            "must be whole numbers."
+        )
 
 
 def _from_rows(array: np.ndarray, item: ModelOutput) -> np.ndarray:

@@ -39,3 +39,53 @@ class SupportLoss(keras.losses.Loss):
         chance = ops.clip(y_pred, small, 1.0 - small)
         losses = y_true * ops.log(chance) + (1.0 - y_true) * ops.log(1.0 - chance)
         return -ops.sum(losses, axis=1)
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SpanLoss(keras.losses.Loss):
+    """Cross-entropy of where an answer starts, or of where it ends, over the positions of a text.
+
+    A `span_reader` has one for its starts and one for its ends, half of each in its loss.
+
+    Args:
+        marginal: Whether all right positions count: minus the logarithm of
+            the sum of their probabilities (Clark & Gardner 2018,
+            arXiv:1710.10723, section 3.2). Otherwise the first one does.
+        name: Name of the loss.
+        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(batch,)` or `(batch, answers)` positions, such as `Windows.spans[..., 0]`: the
+            right ones first, then -1.
+        y_pred: `(batch, positions)` logits.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.losses import SpanLoss
+    >>> logits = np.log([[1.0, 2.0, 5.0]])
+    >>> right = np.array([[1, 2, 2, -1]])
+    >>> round(float(SpanLoss()(right, logits)), 3)                   # -log(2 / 8)
+    1.386
+    >>> round(float(SpanLoss(marginal=True)(right, logits)), 3)      # -log(7 / 8)
+    0.134
+    """
+
+    def __init__(self, marginal: bool = False, name: str = "span_loss", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.marginal = marginal
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        right = ops.cast(y_true, "int32")
+        right = ops.expand_dims(right, -1) if len(right.shape) == 1 else right
+        if not self.marginal:
+            right = right[:, :1]
+        places = ops.arange(ops.shape(y_pred)[1], dtype="int32")
+        # A position that is named twice counts once.
+        right = ops.any(ops.equal(ops.expand_dims(right, -1), places), axis=1)
+        # Of the rest, nothing is left in float32, and nothing becomes infinite.
+        inside = ops.logsumexp(ops.where(right, y_pred, y_pred - 1e4), axis=1)
+        return ops.logsumexp(y_pred, axis=1) - inside
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "marginal": self.marginal}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import reference
+import span_reference
 import story_reference
 
 from keras_qa import layers
@@ -45,7 +46,8 @@ class Case:
     def mask(self, inputs: Any) -> Any:
         """The mask to call the layer with, or `None` where it finds its own."""
         if isinstance(inputs, list):
-            return [self.mask(part) for part in inputs]
+            masks = [self.mask(part) for part in inputs]
+            return None if all(mask is None for mask in masks) else masks
         return (inputs != 0).any(axis=-1) if inputs.dtype.kind == "f" and inputs.ndim == 3 else None
 
 
@@ -115,6 +117,33 @@ def _universal(halting: bool, attention: bool) -> Case:
     )
 
 
+TEXT_AND_QUESTION = [STORIES[0], STORIES[1][:, :3]]
+POSITIONS = np.random.default_rng(7).normal(size=(3, 4, 6)).astype("float32")
+# The second text and question have as many ids in common as they have words.
+TEXT_IDS = np.array([[5, 6, 1, 7, 5], [8, 9, 0, 0, 0], [0, 0, 0, 0, 0]], "float32")
+ASKED_IDS = np.array([[5, 1, 9], [9, 8, 0], [3, 0, 0]], "float32")
+
+
+def _context(cell: str, num_layers: int) -> Case:
+    return Case(
+        f"context-{cell}-{num_layers}",
+        lambda: layers.ContextEncoder(3, num_layers, cell),
+        STORIES[0],
+        lambda words, weights: span_reference.context(words, weights, cell, num_layers),
+    )
+
+
+def _span(no_answer: str, hidden_dim: int | None, inputs: Any) -> Case:
+    return Case(
+        f"span-{no_answer}-{hidden_dim}-{len(inputs)}",
+        lambda: layers.SpanHead(no_answer, hidden_dim),
+        inputs,
+        lambda features, weights: span_reference.span_head(
+            features, weights, no_answer, hidden_dim is not None
+        ),
+    )
+
+
 CASES = [
     *(
         _encoder(cell, bidirectional, pooling)
@@ -142,4 +171,18 @@ CASES = [
         [STATE, STORIES[0]],
         story_reference.support_head,
     ),
+    _context("lstm", 1),
+    _context("gru", 2),
+    Case("aligned", layers.AlignedQuestionEmbedding, TEXT_AND_QUESTION, span_reference.aligned),
+    Case("flow", layers.BidirectionalAttentionFlow, TEXT_AND_QUESTION, span_reference.flow),
+    Case(
+        "exact-match",
+        layers.ExactMatch,
+        [TEXT_IDS, ASKED_IDS],
+        lambda ids, weights: np.array(
+            [[[1], [0], [0], [0], [1]], [[1], [1], [0], [0], [0]], [[0]] * 5]
+        ),
+    ),
+    _span("learned", None, POSITIONS),
+    _span("first", 5, [POSITIONS, POSITIONS[..., :2]]),
 ]

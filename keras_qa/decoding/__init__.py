@@ -1,10 +1,12 @@
 """From a model's output to answers: the best words and the best spans. NumPy, no backend."""
 
 from keras_qa.decoding.calibration import expected_calibration_error, fit_temperature
+from keras_qa.decoding.decoder import SpanDecoder
 from keras_qa.decoding.mentions import find_mention, top_k
 from keras_qa.decoding.spans import Spans, top_spans
 
 __all__ = [
+    "SpanDecoder",
     "Spans",
     "expected_calibration_error",
     "find_mention",

@@ -1,22 +1,34 @@
 """Blocks to build question answering models from."""
 
+from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.memory import MemoryHops
+from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sentences import SentenceEncoder, TemporalEncoding
+from keras_qa.layers.spans import SpanHead, TextPositions
 from keras_qa.layers.transformer import UniversalTransformerEncoder
+from keras_qa.layers.words import ContextEncoder, ExactMatch, WordEmbedding
 
 __all__ = [
     "GRU",
     "LSTM",
+    "AlignedQuestionEmbedding",
     "AnswerHead",
+    "BidirectionalAttentionFlow",
+    "ContextEncoder",
+    "ExactMatch",
     "MemoryHops",
+    "PretrainedEncoder",
     "SentenceEncoder",
     "SequenceEncoder",
+    "SpanHead",
     "SupportHead",
     "TemporalEncoding",
+    "TextPositions",
     "UniversalTransformerEncoder",
+    "WordEmbedding",
     "answer_head",
     "question_encoder",
     "text_encoder",

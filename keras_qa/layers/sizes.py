@@ -16,3 +16,9 @@ def check_sizes(**sizes: Any) -> None:
             raise ValueError(
                 f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
             )
+
+
+def shapes(input_shape: Any) -> list[Any]:
+    """The shape of each input, of one or of several, as tuples or as a file has them."""
+    several = isinstance(input_shape[0], (list, tuple))
+    return list(input_shape) if several else [input_shape]

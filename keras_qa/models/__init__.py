@@ -2,6 +2,14 @@
 
 from keras_qa.models.base import QAModel
 from keras_qa.models.classifier import answer_classifier
+from keras_qa.models.reader import SpanReader, span_reader
 from keras_qa.models.stories import memory_network, universal_transformer
 
-__all__ = ["QAModel", "answer_classifier", "memory_network", "universal_transformer"]
+__all__ = [
+    "QAModel",
+    "SpanReader",
+    "answer_classifier",
+    "memory_network",
+    "span_reader",
+    "universal_transformer",
+]

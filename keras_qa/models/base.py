@@ -27,7 +27,7 @@ from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.splitting import SplitModel
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
-from keras_qa.text import Vectorizer
+from keras_qa.text import Vectorizer, Windower
 
 # Buckets are for feeds in which they leave out at least a tenth of the steps.
 MOST_STEPS_KEPT = 0.9
@@ -54,8 +54,8 @@ class QAModel(keras.Model):
         name: Name of the model.
 
     Attributes:
-        vectorizer: The `keras_qa.text.Vectorizer` that turns strings into this
-            model's inputs, saved with it, or `None`.
+        vectorizer: The `keras_qa.text.Vectorizer` or `Windower` that turns
+            strings into this model's inputs, saved with it, or `None`.
 
     Example:
 
@@ -280,17 +280,21 @@ class QAModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if self.vectorizer is not None:
+        if isinstance(self.vectorizer, Windower):
+            config["windower"] = self.vectorizer.get_config()
+        elif self.vectorizer is not None:
             config["vectorizer"] = self.vectorizer.get_config()
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> QAModel:
         config = dict(config)
-        vectorizer = config.pop("vectorizer", None)
+        vectorizer, windower = (config.pop(name, None) for name in ("vectorizer", "windower"))
         model = super().from_config(config, custom_objects=custom_objects)
         if vectorizer is not None:
             model.vectorizer = Vectorizer(**vectorizer)
+        elif windower is not None:
+            model.vectorizer = Windower.from_config(windower)
         return model
 
     @contextlib.contextmanager
@@ -363,6 +367,10 @@ class QAModel(keras.Model):
         kept = rows @ steps_a_row(widths, axes)
         return buckets if kept <= MOST_STEPS_KEPT * sum(map(np.size, inputs)) else None
 
+    def _positions(self, inputs: list[np.ndarray]) -> int | None:
+        """How many positions a span may start and end at, where these inputs say so."""
+        return None
+
     @property
     def _fixed_outputs(self) -> bool:
         """Whether the outputs have the same shape however wide the feed is."""
@@ -425,7 +433,7 @@ class QAModel(keras.Model):
                 raise ValueError(
                     "`y` is missing: training and evaluation need a label for each example."
                 )
-            y = to_labels(y, self, batch_size)
+            y = to_labels(y, self, batch_size, self._positions(inputs))
         if sample_weight is not None:
             sample_weight = to_weights(sample_weight, batch_size)
         return (

@@ -1,0 +1,81 @@
+"""How the logits of a reader become answers, as a `.keras` file keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from keras_qa.decoding.spans import Spans, top_spans
+
+# Where nothing was measured, there is no answer if that is likelier than not.
+THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanDecoder:
+    """What a reader's answers are found by.
+
+    Args:
+        max_answer_words: Most words of an answer, punctuation marks included.
+        no_answer: Whether a text may have no answer.
+        no_answer_threshold: Probability of no answer above which there is
+            none. `None` for 0.5.
+        temperature: What the logits are divided by, see `fit_temperature`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.decoding import SpanDecoder
+    >>> words = np.array([[[-1, -1], [0, 4], [5, 9]]])
+    >>> logits = np.log([[3.0, 1.0, 2.0]])
+    >>> spans = SpanDecoder(no_answer=True)(logits, logits, words, np.array([0]), k=1)
+    >>> spans.score.round(2).tolist(), spans.no_answer.round(2).tolist()
+    ([[0.25]], [0.56])
+    """
+
+    max_answer_words: int = 30
+    no_answer: bool = False
+    no_answer_threshold: float | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.max_answer_words < 1:
+            raise ValueError(
+                "`max_answer_words` must be positive. Received: "
+                f"max_answer_words={self.max_answer_words}."
+            )
+        threshold = self.no_answer_threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(
+                "`no_answer_threshold` must be between 0 and 1. Received: "
+                f"no_answer_threshold={threshold}."
+            )
+
+    @property
+    def threshold(self) -> float:
+        """Probability of no answer above which there is none."""
+        return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
+
+    def __call__(
+        self, start: np.ndarray, end: np.ndarray, words: np.ndarray, example: np.ndarray, k: int
+    ) -> Spans:
+        """Finds the `k` best spans of each text, as `top_spans` does."""
+        return top_spans(
+            start,
+            end,
+            words,
+            example,
+            k,
+            self.max_answer_words,
+            self.no_answer,
+            self.temperature,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dataclasses.asdict(self)

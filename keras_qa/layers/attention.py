@@ -1,0 +1,171 @@
+"""Attention between a text and a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.sizes import check_sizes
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class AlignedQuestionEmbedding(keras.layers.Layer):
+    """What of the question is most like each word of a text, in word vectors.
+
+    The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2): word vectors
+    of both go through one dense ReLU layer; the softmax of the products over the question's words
+    weighs their vectors.
+
+    Args:
+        hidden_dim: Width of the dense layer. `None` for that of the word vectors.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the word vectors of the text, `(batch, words, features)`, and of the
+            question, `(batch, asked, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` for all.
+
+    Output shape: `(batch, words, features)`, zeros where no word of the text or of the question is.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import AlignedQuestionEmbedding
+    >>> tuple(AlignedQuestionEmbedding()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
+    (2, 7, 4)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, hidden_dim: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if hidden_dim is not None:
+            check_sizes(hidden_dim=hidden_dim)
+        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
+        self.supports_masking = True
+
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+        width = input_shape[0][-1]
+        self.hidden = keras.layers.Dense(
+            self.hidden_dim or width, activation="relu", dtype=self.dtype_policy, name="hidden"
+        )
+        self.hidden.build((None, None, width))
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        text, question = inputs
+        there, asked = _masks(mask)
+        scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
+        weights = _softmax(scores, None if asked is None else ops.expand_dims(asked, 1))
+        aligned = ops.matmul(ops.cast(weights, question.dtype), question)
+        return _where(there, aligned)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return _masks(mask)[0]
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs[0].shape, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden_dim": self.hidden_dim}
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class BidirectionalAttentionFlow(keras.layers.Layer):
+    """Attention in both directions between a text and a question, word by word.
+
+    The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). How alike word `t` of
+    the text and word `j` of the question are is learned, `w · [h; u; h * u]`. For each word of the
+    text it gives `[h; ũ; h * ũ; h * h̃]`: its own vector `h`; `ũ`, the question's words that it is
+    most like; and `h̃`, the words of the text that some word of the question is most like.
+
+    Args:
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the text, `(batch, words, features)`, and the question,
+            `(batch, asked, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` for all.
+
+    Output shape: `(batch, words, 4 * features)`, zeros where no word of the text is.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import BidirectionalAttentionFlow
+    >>> tuple(BidirectionalAttentionFlow()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
+    (2, 7, 16)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+        width = input_shape[0][-1]
+        # One vector of the paper's `w` for each of its three parts.
+        self.of_text, self.of_question, self.of_both = (
+            self.add_weight(shape=(width,), initializer=_small, name=name)
+            for name in ("of_text", "of_question", "of_both")
+        )
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        text, question = inputs
+        there, asked = _masks(mask)
+        own, other, both = (
+            ops.cast(weight, self.compute_dtype)
+            for weight in (self.of_text, self.of_question, self.of_both)
+        )
+        scores = ops.matmul(text * both, ops.transpose(question, (0, 2, 1)))
+        scores = scores + ops.expand_dims(ops.matmul(text, own), 2)
+        scores = scores + ops.expand_dims(ops.matmul(question, other), 1)
+        scores = ops.cast(scores, "float32")
+        if asked is not None:
+            asked = ops.expand_dims(asked, 1)
+            scores = ops.where(asked, scores, -1e9)
+        to_question = ops.cast(_softmax(scores, asked), question.dtype)
+        found = ops.matmul(to_question, question)
+        to_text = ops.cast(_softmax(ops.max(scores, axis=2), there), text.dtype)
+        important = ops.matmul(ops.expand_dims(to_text, 1), text)
+        flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
+        return _where(there, flow)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return _masks(mask)[0]
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+        *sizes, width = inputs[0].shape
+        return keras.KerasTensor((*sizes, 4 * width), self.compute_dtype)
+
+
+def _small(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    return keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
+
+
+def _masks(mask: Any) -> tuple[Any, Any]:
+    return tuple(mask) if isinstance(mask, (list, tuple)) else (None, None)
+
+
+def _softmax(scores: Any, present: Any) -> Any:
+    """Over the last axis, in float32, and all zeros where nothing is present."""
+    scores = ops.cast(scores, "float32")
+    if present is not None:
+        # Not minus infinity: a row in which nothing is present would become NaN.
+        scores = ops.where(present, scores, -1e9)
+    # Keras' softmax warns of a question of one word.
+    weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
+    return weights if present is None else ops.where(present, weights, 0.0)
+
+
+def _where(present: Any, values: Any) -> Any:
+    if present is None:
+        return values
+    return ops.where(ops.expand_dims(present, -1), values, ops.zeros_like(values))

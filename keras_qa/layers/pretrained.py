@@ -1,0 +1,129 @@
+"""A pretrained backbone of KerasHub as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.sizes import is_size
+
+INPUTS = ("token_ids", "segment_ids", "padding_mask")
+
+_INSTALL = (
+    'Install it: `pip install "keras-qa[hub]"`, or without TensorFlow `pip install --no-deps '
+    "keras-hub` and `pip install kagglehub regex rich safetensors sentencepiece`"
+)
+
+
+def keras_hub() -> Any:
+    """Imports KerasHub, or raises an `ImportError` that says how to install it."""
+    try:
+        import keras_hub as hub
+    except ImportError as error:
+        raise ImportError(
+            f"A pretrained backbone needs KerasHub, which cannot be imported ({error}). {_INSTALL}."
+        ) from error
+    return hub
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class PretrainedEncoder(keras.layers.Layer):
+    """Reads a sequence with a backbone of KerasHub: a vector for each position.
+
+    Args:
+        backbone: A `keras_hub.models.Backbone` that encodes one sequence: its
+            inputs are `token_ids`, `padding_mask` and, where it has them,
+            `segment_ids`. What of it the vectors do not need, such as BERT's
+            pooled output, is not trained.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Those that are
+            shorter than the first are taken to go on with zeros.
+
+    Output shape: `(batch, time, features)`.
+
+    Attributes:
+        input_names: Names of the inputs, in order.
+        max_length: Longest sequence, or `None`.
+
+    Raises:
+        ValueError: If the backbone is of another kind.
+    """
+
+    ignores_padding = True
+
+    def __init__(self, backbone: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        given = getattr(backbone, "input", None) if isinstance(backbone, keras.Model) else None
+        names = list(given) if isinstance(given, Mapping) else []
+        if not {"token_ids", "padding_mask"} <= set(names) <= set(INPUTS):
+            raise ValueError(
+                "`backbone` must be a `keras_hub.models.Backbone` that encodes one sequence, with "
+                f"the inputs `token_ids` and `padding_mask`, such as BERT or RoBERTa. Received a "
+                f"{type(backbone).__name__} with "
+                f"{', '.join(f'`{name}`' for name in names) or 'no inputs by name'}."
+            )
+        output = _sequence(backbone.output)
+        if len(output.shape) != 3:
+            raise ValueError(
+                "`backbone` must give a vector for each position. Received a "
+                f"{type(backbone).__name__} that gives {tuple(output.shape)}."
+            )
+        self.backbone = backbone
+        self.input_names = [name for name in INPUTS if name in names]
+        needed = {id(layer) for layer in keras.Model(backbone.inputs, output).layers}
+        for layer in backbone.layers:
+            if id(layer) not in needed:
+                layer.trainable = False
+        longest: Any = getattr(backbone, "max_sequence_length", None)
+        self.max_length = int(longest) if is_size(longest) else None
+
+    @property
+    def vocabulary_sizes(self) -> list[int | None]:
+        """Number of ids of each input."""
+        sizes = {
+            "token_ids": getattr(self.backbone, "vocabulary_size", None),
+            "segment_ids": getattr(self.backbone, "num_segments", None),
+            "padding_mask": 2,
+        }
+        return [sizes[name] for name in self.input_names]
+
+    def build(self, input_shape: Any) -> None:
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        ids, *others = inputs
+        width = ops.shape(ids)[1]
+        # Trailing zeros may have been cut off, more from one input than from another.
+        others = [
+            ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others
+        ]
+        feed = dict(zip(self.input_names, [ids, *others], strict=True))
+        return ops.cast(_sequence(self.backbone(feed, training=training)), self.compute_dtype)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None) -> keras.KerasTensor:
+        features = _sequence(self.backbone.output).shape[-1]
+        return keras.KerasTensor((*inputs[0].shape, features), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        backbone = keras.saving.serialize_keras_object(self.backbone)
+        return {**super().get_config(), "backbone": backbone}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> PretrainedEncoder:
+        config = dict(config)
+        if isinstance(config["backbone"], Mapping):
+            keras_hub()
+            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
+        return cls(**config)
+
+
+def _sequence(output: Any) -> Any:
+    """What a backbone gives for each position, whatever else it gives."""
+    if isinstance(output, Mapping):
+        return output.get("sequence_output", next(iter(output.values())))
+    return output

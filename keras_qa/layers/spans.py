@@ -1,0 +1,176 @@
+"""Where an answer starts and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.sizes import check_sizes, shapes
+
+NO_ANSWERS = ("learned", "first")
+
+# Finite, so that a difference of two is a number.
+MASKED = -1e9
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SpanHead(keras.layers.Layer):
+    """Logits of where an answer starts and where it ends. Position 0 stands for no answer.
+
+    The logits are float32 under every dtype policy. Positions that are masked get -1e9.
+
+    Args:
+        no_answer: What position 0 is, see below.
+
+            - `"learned"`: one more position than the inputs have, before
+              them, with a learned logit (Levy et al. 2017, arXiv:1706.04115).
+            - `"first"`: the first position of the inputs, such as BERT's
+              [CLS], whatever the mask says (Devlin et al. 2019,
+              arXiv:1810.04805).
+        hidden_dim: Width of a ReLU layer before the logits. `None` for none.
+        dropout: Fraction of the inputs' entries dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`, or a list of such, which are read side by side.
+        mask: `(batch, time)` boolean: where an answer may start and end. With a list, a list of
+            as many; the first one counts. `None` for everywhere.
+
+    Returns:
+        Two tensors, the logits of the start and of the end, `(batch, positions)` float32 each.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import SpanHead
+    >>> start, end = SpanHead()(np.ones((2, 5, 4)))
+    >>> tuple(start.shape), tuple(end.shape)
+    ((2, 6), (2, 6))
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self,
+        no_answer: str = "learned",
+        hidden_dim: int | None = None,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if no_answer not in NO_ANSWERS:
+            raise ValueError(
+                f'`no_answer` must be "learned" or "first". Received: no_answer={no_answer!r}.'
+            )
+        if hidden_dim is not None:
+            check_sizes(hidden_dim=hidden_dim)
+        self.no_answer = no_answer
+        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy, name="input_dropout")
+        self.hidden = (
+            keras.layers.Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+            if self.hidden_dim
+            else None
+        )
+        self.logits = keras.layers.Dense(2, dtype=policy, name="logits")
+
+    def build(self, input_shape: Any) -> None:
+        width = sum(shape[-1] for shape in shapes(input_shape))
+        if self.hidden is not None:
+            self.hidden.build((None, None, width))
+            width = self.hidden_dim
+        self.logits.build((None, None, width))
+        if self.no_answer == "learned":
+            self.none = self.add_weight(shape=(2,), initializer="zeros", name="no_answer")
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
+        mask = mask[0] if isinstance(mask, list) else mask
+        features = self.input_dropout(features, training=training)
+        if self.hidden is not None:
+            features = self.hidden(features)
+        logits = ops.cast(self.logits(features), "float32")
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+            if self.no_answer == "first":
+                mask = ops.concatenate([ops.ones_like(mask[:, :1]), mask[:, 1:]], axis=1)
+            logits = ops.where(ops.expand_dims(mask, -1), logits, MASKED)
+        if self.no_answer == "learned":
+            none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
+            logits = ops.concatenate([none, logits], axis=1)
+        return logits[..., 0], logits[..., 1]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        # Keras would leave masked positions out of a loss that needs them all.
+        return None
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        batch, time, _ = (inputs[0] if isinstance(inputs, list) else inputs).shape
+        if self.no_answer == "learned" and time is not None:
+            time += 1
+        return tuple(keras.KerasTensor((batch, time), "float32") for _ in range(2))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "no_answer": self.no_answer,
+            "hidden_dim": self.hidden_dim,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class TextPositions(keras.layers.Layer):
+    """Which positions of a sequence for a backbone are its text, by the special tokens around it.
+
+    Args:
+        separators: Ids of the special tokens between a question and its text,
+            as `SubwordTokenizer.between` has them: as many as stand there.
+            They stand nowhere in a question or a text.
+        **kwargs: `name`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the ids, `(batch, time)`, and of the padding mask, `(batch, time)`, 0 for
+            padding.
+
+    Output shape: `(batch, time)`, booleans.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import TextPositions
+    >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
+    >>> [bool(value) for value in TextPositions([102])([ids, ids != 0])[0]]
+    [False, False, False, True, True, False, False]
+    """
+
+    ignores_padding = True
+
+    def __init__(self, separators: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.separators = [int(id) for id in separators]
+
+    def call(self, inputs: Any) -> Any:
+        ids, mask = inputs
+        special = ops.zeros_like(ids, dtype="bool")
+        for id in set(self.separators):
+            special = ops.logical_or(special, ops.equal(ids, id))
+        before = ops.cumsum(ops.cast(special, "int32"), axis=1)
+        after = ops.greater_equal(before, len(self.separators))
+        text = ops.logical_and(after, ops.logical_not(special))
+        return ops.logical_and(text, ops.not_equal(mask, 0))
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs[0].shape, "bool")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "separators": self.separators}

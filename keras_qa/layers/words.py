@@ -1,0 +1,214 @@
+"""What a reader knows of each word: a vector, the words around it, and the question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.encoders import CELLS
+from keras_qa.layers.sizes import check_sizes, shapes
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class WordEmbedding(keras.layers.Layer):
+    """Looks up the vector of each word. Id 0 is padding, and masked.
+
+    Args:
+        vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
+        embedding_dim: Width of a word vector.
+        dropout: Fraction of the vectors' entries dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Input shape: `(batch, time)`, integers.
+
+    Output shape: `(batch, time, embedding_dim)`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import WordEmbedding
+    >>> tuple(WordEmbedding(100, 8)(np.array([[5, 7, 0]])).shape)
+    (1, 3, 8)
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self, vocabulary_size: int, embedding_dim: int = 64, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        check_sizes(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
+        self.vocabulary_size = int(vocabulary_size)
+        self.embedding_dim = int(embedding_dim)
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.embedding = keras.layers.Embedding(
+            self.vocabulary_size, self.embedding_dim, mask_zero=True, dtype=policy, name="embedding"
+        )
+        self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.embedding.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.word_dropout(self.embedding(inputs), training=training)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return ops.not_equal(inputs, 0)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape, self.embedding_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class ContextEncoder(keras.layers.Layer):
+    """Reads a sequence from both ends: a vector for each word that knows its context.
+
+    Recurrent layers in both directions, one upon the other (Graves & Schmidhuber 2005). Masked
+    steps come out as zeros.
+
+    Args:
+        units: Width of the recurrent state of each direction.
+        num_layers: Number of layers.
+        cell: `"lstm"` or `"gru"`.
+        dropout: Fraction of what each layer reads that is dropped in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`, or a list of such, which are read side by side.
+        mask: `(batch, time)` boolean, or a list of as many; the first one counts. `None` for all.
+
+    Output shape: `(batch, time, 2 * units)`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import ContextEncoder
+    >>> tuple(ContextEncoder(4)(np.ones((2, 3, 5))).shape)
+    (2, 3, 8)
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self,
+        units: int = 64,
+        num_layers: int = 1,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_sizes(units=units, num_layers=num_layers)
+        if cell not in CELLS:
+            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
+        self.units = int(units)
+        self.num_layers = int(num_layers)
+        self.cell = cell
+        self.dropout = dropout
+        self.supports_masking = True
+        options = {"return_sequences": True, "dtype": self.dtype_policy}
+        self.forwards = [
+            CELLS[cell](self.units, name=f"forward_{place}", **options)
+            for place in range(self.num_layers)
+        ]
+        self.backwards = [
+            CELLS[cell](self.units, go_backwards=True, name=f"backward_{place}", **options)
+            for place in range(self.num_layers)
+        ]
+        self.input_dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="input_dropout"
+        )
+
+    def build(self, input_shape: Any) -> None:
+        width = sum(shape[-1] for shape in shapes(input_shape))
+        for layer, other in zip(self.forwards, self.backwards, strict=True):
+            layer.build((None, None, width))
+            other.build((None, None, width))
+            width = 2 * self.units
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        states = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
+        mask = mask[0] if isinstance(mask, list) else mask
+        for layer, other in zip(self.forwards, self.backwards, strict=True):
+            states = self.input_dropout(states, training=training)
+            before = layer(states, mask=mask, training=training)
+            # What was read backwards comes in the order in which it was read.
+            after = ops.flip(other(states, mask=mask, training=training), axis=1)
+            states = ops.concatenate([before, after], axis=-1)
+        if mask is not None:
+            states = ops.where(ops.expand_dims(mask, -1), states, ops.zeros_like(states))
+        return states
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask[0] if isinstance(mask, list) else mask
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return (*shapes(input_shape)[0][:-1], 2 * self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "num_layers": self.num_layers,
+            "cell": self.cell,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class ExactMatch(keras.layers.Layer):
+    """Whether each word of a text stands in the question, from ids of one vocabulary.
+
+    The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Whether case counts
+    is up to the tokenizer that made the ids. Padding (id 0) and the unknown word (id 1) match
+    nothing.
+
+    Args:
+        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the text, `(batch, words)`, and the question, `(batch, asked)`, integers.
+
+    Output shape: `(batch, words, 1)`: ones and zeros.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import ExactMatch
+    >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
+    >>> [int(value) for value in ExactMatch()([text, question])[0, :, 0]]
+    [0, 1, 0, 0]
+    """
+
+    ignores_padding = True
+
+    def call(self, inputs: Any) -> Any:
+        text, question = inputs
+        same = ops.equal(ops.expand_dims(text, 2), ops.expand_dims(question, 1))
+        found = ops.logical_and(ops.any(same, axis=2), text > 1)
+        return ops.expand_dims(ops.cast(found, self.compute_dtype), -1)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return ops.not_equal(inputs[0], 0)
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((*inputs[0].shape, 1), self.compute_dtype)

@@ -1,0 +1,258 @@
+"""Readers: where in a text the answer to a question starts and ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa.decoding import SpanDecoder
+from keras_qa.layers import (
+    AlignedQuestionEmbedding,
+    BidirectionalAttentionFlow,
+    ContextEncoder,
+    ExactMatch,
+    PretrainedEncoder,
+    SpanHead,
+    TextPositions,
+    WordEmbedding,
+)
+from keras_qa.losses import SpanLoss
+from keras_qa.models.backbones import load_backbone, load_tokenizer
+from keras_qa.models.base import QAModel
+from keras_qa.text import Windower
+from keras_qa.training_metrics import SpanExactMatch, SpanF1
+
+# Most positions of a window, where the backbone takes as many.
+LENGTH = 384
+
+# Any width will do to find out how many positions come to it.
+_PROBE = 7
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SpanReader(QAModel):
+    """A `QAModel` with the outputs `start` and `end`: logits over the positions of a text.
+
+    Position 0 stands for no answer. Labels are a dict of `start` and `end`, `(batch,)` or
+    `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate` tell how often the best span
+    is the right one, `exact_match`, and how far it overlaps, `f1`, by positions.
+
+    Args:
+        inputs: A list of named `keras.Input`.
+        outputs: A dict of the tensors `start` and `end`, `(batch, positions)` each.
+        name: Name of the model.
+
+    Attributes:
+        vectorizer: The `keras_qa.text.Windower` that turns strings into this model's inputs, saved
+            with it, or `None`.
+        decoder: The `keras_qa.decoding.SpanDecoder` that turns its logits into answers, saved with
+            it.
+
+    Raises:
+        ValueError: If the outputs are not these two.
+    """
+
+    # How many positions there are beside those of the input that is read, once it is known.
+    _more_positions: Any = None
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        if not isinstance(outputs, dict) or sorted(outputs) != ["end", "start"]:
+            raise ValueError(
+                "`outputs` must be a dict of `start` and `end`. Received: "
+                f"{sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__}."
+            )
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.decoder = SpanDecoder()
+        self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        for metric in self.span_metrics:
+            metric.update_state(y, y_pred, sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "decoder": self.decoder.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SpanReader:
+        config = dict(config)
+        decoder = config.pop("decoder", {})
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.decoder = SpanDecoder(**decoder)
+        return model
+
+    def _positions(self, inputs: list[np.ndarray]) -> int | None:
+        fixed = self.output["start"].shape[1]
+        if fixed is not None:
+            return fixed
+        if self._more_positions is None:
+            probe = [keras.KerasTensor((1, _PROBE), tensor.dtype) for tensor in self.inputs]
+            feed = keras.tree.pack_sequence_as(self.input, probe)
+            self._more_positions = self.compute_output_spec(feed)["start"].shape[1] - _PROBE
+        names = [tensor.name for tensor in self.inputs]
+        read = names.index("text") if "text" in names else 0
+        return inputs[read].shape[1] + self._more_positions
+
+
+def span_reader(
+    text_vocabulary_size: int = 10_000,
+    question_vocabulary_size: int | None = None,
+    embedding_dim: int = 50,
+    units: int = 64,
+    num_layers: int = 1,
+    cell: str = "lstm",
+    dropout: float | None = None,
+    word_vectors: Any = None,
+    trainable_vectors: bool = False,
+    backbone: Any = None,
+    tokenizer: Any = None,
+    marginal: bool = False,
+    dtype: Any = None,
+    optimizer: Any = None,
+    name: str = "span_reader",
+) -> SpanReader:
+    """A reader: it marks the words of a text that answer a question. Compiled and ready.
+
+    From scratch it is recurrent: word vectors, whether a word stands in the question, and what of
+    the question is most like it (Chen et al. 2017, arXiv:1704.00051) go through a bidirectional
+    layer; attention flows in both directions between text and question, a second bidirectional
+    layer reads what comes out (Seo et al. 2017, arXiv:1611.01603), and a head gives the logits.
+
+    With a `backbone` the question and the text are one sequence, and the head stands upon the
+    backbone's vectors (Devlin et al. 2019, arXiv:1810.04805).
+
+    Args:
+        text_vocabulary_size: Number of word ids in texts.
+        question_vocabulary_size: Number of word ids in questions. Both are
+            looked up in one table, which is as large as the larger of the two.
+        embedding_dim: Width of the word vectors.
+        units: Width of the recurrent state of each direction.
+        num_layers: Number of layers of each of the three recurrent parts.
+        cell: `"lstm"` or `"gru"`.
+        dropout: Fraction dropped in training of the word vectors, of what
+            each recurrent layer reads, and of what the head reads. `None` for
+            0.2, and with a backbone for 0.1 of what the head reads: the
+            backbone has its own.
+        word_vectors: `(vocabulary_size, embedding_dim)`: word vectors to
+            start from, a row for each id. `None` to learn them.
+        trainable_vectors: Whether `word_vectors` are trained.
+        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset,
+            a local folder in Hugging Face's layout, or `hf://…`. The arguments
+            above this one, except `dropout`, are then left aside.
+        tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, or its
+            `tokenizer.json` or folder. `None` to look beside the backbone.
+            Without one nothing says where the text begins, and only padding is
+            masked.
+        marginal: Whether all right answers of a window count, rather than the
+            first, see `SpanLoss`.
+        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
+            for Keras' global policy. A backbone that is an object has its own.
+        optimizer: Optimizer to compile with. `None` for Adam with a learning
+            rate of 0.002, and with a backbone for AdamW with 0.00005 and a
+            weight decay of 0.01.
+        name: Name of the model.
+
+    Returns:
+        A compiled `SpanReader` with the outputs `start` and `end`, `(batch, positions)` float32
+        logits each; position 0 stands for no answer. Its inputs are `text` and `question`,
+        `(batch, words)` int32 each, and there is one position more than words; or those of the
+        backbone, `token_ids`, `segment_ids` where it has them, and `padding_mask`, `(batch, time)`
+        int32 each, and as many positions. With a tokenizer its `vectorizer` is a `text.Windower`.
+
+    Raises:
+        ImportError: If KerasHub is needed and not installed.
+        TypeError: If `backbone` is neither a backbone nor a name.
+        ValueError: If a size is out of its range, `word_vectors` have another shape, or the
+            backbone cannot be loaded or is of another kind.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.models import span_reader
+    >>> model = span_reader(100, units=8)
+    >>> logits = model.predict([np.ones((2, 7), "int32"), np.ones((2, 4), "int32")], verbose=0)
+    >>> {name: value.shape for name, value in logits.items()}
+    {'start': (2, 8), 'end': (2, 8)}
+    """
+    if backbone is not None:
+        model = _on_backbone(backbone, tokenizer, 0.1 if dropout is None else dropout, dtype, name)
+        optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
+    else:
+        vocabulary_size = max(text_vocabulary_size, question_vocabulary_size or 0)
+        words = _words(vocabulary_size, embedding_dim, dropout, word_vectors, dtype)
+        words.trainable = trainable_vectors or word_vectors is None
+        model = _from_scratch(words, units, num_layers, cell, dtype, name)
+        if word_vectors is not None:
+            words.set_weights([np.asarray(word_vectors, "float32")])
+        optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
+    model.compile(
+        optimizer,
+        {"start": SpanLoss(marginal), "end": SpanLoss(marginal)},
+        loss_weights={"start": 0.5, "end": 0.5},
+    )
+    return model
+
+
+def _words(
+    vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: Any
+) -> WordEmbedding:
+    if vectors is not None:
+        shape = np.shape(vectors)
+        if len(shape) != 2 or shape[0] != vocabulary_size:
+            raise ValueError(
+                "`word_vectors` must have a row for each of the "
+                f"{vocabulary_size} ids of the vocabulary. Received the shape {shape}. "
+                "`keras_qa.text.WordVectors.table` makes one for a tokenizer."
+            )
+        embedding_dim = shape[1]
+    dropout = 0.2 if dropout is None else dropout
+    return WordEmbedding(vocabulary_size, embedding_dim, dropout, dtype=dtype, name="words")
+
+
+def _from_scratch(
+    words: WordEmbedding, units: int, num_layers: int, cell: str, dtype: Any, name: str
+) -> SpanReader:
+    text = keras.Input((None,), dtype="int32", name="text")
+    question = keras.Input((None,), dtype="int32", name="question")
+
+    def context(name: str) -> ContextEncoder:
+        return ContextEncoder(units, num_layers, cell, words.dropout, dtype=dtype, name=name)
+
+    said, asked = words(text), words(question)
+    aligned = AlignedQuestionEmbedding(dtype=dtype, name="aligned")([said, asked])
+    same = ExactMatch(dtype=dtype, name="same")([text, question])
+    read = context("text_context")([said, aligned, same])
+    understood = context("question_context")(asked)
+    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([read, understood])
+    features = [context("reasoner")(flow), flow]
+    start, end = SpanHead(dropout=words.dropout, dtype=dtype, name="span")(features)
+    return SpanReader([text, question], {"start": start, "end": end}, name=name)
+
+
+def _on_backbone(
+    backbone: Any, tokenizer: Any, dropout: float, dtype: Any, name: str
+) -> SpanReader:
+    tokenizer = load_tokenizer(tokenizer, backbone)
+    model = load_backbone(backbone, dtype)
+    encoder = PretrainedEncoder(model, dtype=model.dtype_policy, name="backbone")
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in encoder.input_names]
+    by_name = dict(zip(encoder.input_names, inputs, strict=True))
+    mask = by_name["padding_mask"]
+    if tokenizer is not None:
+        if tokenizer.vocabulary_size > (model.vocabulary_size or tokenizer.vocabulary_size):
+            raise ValueError(
+                f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` knows "
+                f"{model.vocabulary_size}. Give the tokenizer that belongs to it."
+            )
+        place = TextPositions(tokenizer.between, name="text_positions")
+        mask = place([by_name["token_ids"], mask])
+    head = SpanHead("first", dropout=dropout, dtype=model.dtype_policy, name="span")
+    start, end = head(encoder(inputs), mask=mask)
+    reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
+    if tokenizer is not None:
+        reader.vectorizer = Windower(tokenizer, min(LENGTH, encoder.max_length or LENGTH))
+    return reader

@@ -1,0 +1,151 @@
+"""Metrics of spans while a reader trains, by positions: what `metrics` says of strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.layers.sizes import check_sizes
+
+
+class _SpanMetric(keras.metrics.Metric):
+    """A mean over windows of what `compare` says of the best span and the right ones.
+
+    The best span is the one with the highest sum of start and end logits.
+    """
+
+    def __init__(self, max_positions: int, name: str, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        check_sizes(max_positions=max_positions)
+        self.max_positions = int(max_positions)
+        self.total = self.add_variable((), "zeros", name="total")
+        self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(
+        self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any], sample_weight: Any = None
+    ) -> None:
+        firsts, lasts = (_columns(y_true[name]) for name in ("start", "end"))
+        first, last = best_span(y_pred["start"], y_pred["end"], self.max_positions)
+        scores = self.compare(ops.expand_dims(first, 1), ops.expand_dims(last, 1), firsts, lasts)
+        scores = ops.max(ops.where(firsts >= 0, scores, 0.0), axis=1)
+        weights = ops.ones_like(scores)
+        if sample_weight is not None:
+            # One weight an example, or the same for both outputs.
+            if isinstance(sample_weight, Mapping):
+                sample_weight = sample_weight["start"]
+            weights = ops.cast(ops.reshape(sample_weight, (-1,)), scores.dtype)
+        self.total.assign_add(ops.sum(scores * weights))
+        self.count.assign_add(ops.sum(weights))
+
+    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        return ops.divide_no_nan(self.total, self.count)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "max_positions": self.max_positions}
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SpanExactMatch(_SpanMetric):
+    """How often the best span of a window is a right one, first and last position alike.
+
+    Args:
+        max_positions: Most positions of a span.
+        name: Name of the metric.
+        **kwargs: `dtype`, as in `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: A dict of `start` and `end`, `(batch,)` or `(batch, answers)` positions, the right
+            ones first, then -1. Position 0 stands for no answer.
+        y_pred: A dict of `start` and `end`, `(batch, positions)` logits.
+        sample_weight: `(batch,)`, or `None`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.training_metrics import SpanExactMatch
+    >>> metric = SpanExactMatch()
+    >>> logits = {"start": np.eye(4)[[1, 2]], "end": np.eye(4)[[2, 2]]}
+    >>> metric.update_state({"start": np.array([1, 1]), "end": np.array([2, 2])}, logits)
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(
+        self, max_positions: int = 30, name: str = "span_exact_match", **kwargs: Any
+    ) -> None:
+        super().__init__(max_positions, name, **kwargs)
+
+    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+        same = ops.logical_and(ops.equal(first, firsts), ops.equal(last, lasts))
+        return ops.cast(same, "float32")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SpanF1(_SpanMetric):
+    """Overlap in positions of the best span of a window with the right one closest to it.
+
+    Args:
+        max_positions: Most positions of a span.
+        name: Name of the metric.
+        **kwargs: `dtype`, as in `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: As in `SpanExactMatch`.
+        y_pred: As there.
+        sample_weight: As there.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.training_metrics import SpanF1
+    >>> metric = SpanF1()
+    >>> logits = {"start": np.eye(4)[[1]], "end": np.eye(4)[[2]]}
+    >>> metric.update_state({"start": np.array([2]), "end": np.array([2])}, logits)
+    >>> round(float(metric.result()), 3)            # one of two positions, and all of one
+    0.667
+    """
+
+    def __init__(self, max_positions: int = 30, name: str = "span_f1", **kwargs: Any) -> None:
+        super().__init__(max_positions, name, **kwargs)
+
+    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+        shared = ops.minimum(last, lasts) - ops.maximum(first, firsts) + 1
+        lengths = (last - first + 1) + (lasts - firsts + 1)
+        return 2.0 * ops.cast(ops.maximum(shared, 0), "float32") / ops.cast(lengths, "float32")
+
+
+def best_span(start: Any, end: Any, max_positions: int) -> tuple[Any, Any]:
+    """First and last position of the best span of each row of logits.
+
+    Args:
+        start: `(batch, positions)` logits. Position 0 is a span of its own.
+        end: `(batch, positions)` logits.
+        max_positions: Most positions of a span.
+
+    Returns:
+        Two tensors of `(batch,)` int32.
+    """
+    positions = ops.shape(start)[1]
+    start, end = ops.cast(start, "float32"), ops.cast(end, "float32")
+    # How far the last position is from the first one.
+    reach = ops.arange(max_positions, dtype="int32")
+    first = ops.expand_dims(ops.arange(positions, dtype="int32"), 1)
+    last = first + reach
+    there = ops.logical_and(last < positions, ops.logical_or(first > 0, reach == 0))
+    ends = ops.take(end, ops.minimum(last, positions - 1), axis=1)
+    ends = ops.where(there, ends, -1e30)
+    scores = start + ops.max(ends, axis=2)
+    first = ops.cast(ops.argmax(scores, axis=1), "int32")
+    rows = ops.take_along_axis(ends, ops.reshape(first, (-1, 1, 1)), axis=1)[:, 0]
+    return first, first + ops.cast(ops.argmax(rows, axis=1), "int32")
+
+
+def _columns(labels: Any) -> Any:
+    labels = ops.cast(labels, "int32")
+    return ops.expand_dims(labels, -1) if len(labels.shape) == 1 else labels

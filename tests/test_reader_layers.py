@@ -1,0 +1,146 @@
+"""What the layers of a reader do beyond the table of layers, and the loss and metrics of spans."""
+
+import keras
+import numpy as np
+import pytest
+import span_reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layer_cases import POSITIONS, STORIES
+
+from keras_qa import layers
+from keras_qa.losses import SpanLoss
+from keras_qa.training_metrics import SpanExactMatch, SpanF1, best_span
+
+
+def to_numpy(value) -> np.ndarray:
+    return keras.ops.convert_to_numpy(value)
+
+
+def test_vectors_are_looked_up_and_padding_is_masked() -> None:
+    layer = layers.WordEmbedding(5, 3)
+    ids = np.array([[4, 2, 0]])
+    np.testing.assert_array_equal(to_numpy(layer(ids))[0], layer.get_weights()[0][[4, 2, 0]])
+    assert to_numpy(layer.compute_mask(ids)).tolist() == [[True, True, False]]
+    dropped = to_numpy(layers.WordEmbedding(5, 300, dropout=0.5)(ids, training=True))
+    assert 0.3 < (dropped == 0).mean() < 0.7
+
+
+def test_vectors_that_are_not_trained_stay_not_trained_in_a_config() -> None:
+    layer = layers.WordEmbedding(5, 3, trainable=False)
+    layer.build((None, None))
+    twin = layers.WordEmbedding.from_config(layer.get_config())
+    twin.build((None, None))
+    assert layer.trainable_weights == twin.trainable_weights == []
+    assert len(twin.weights) == 1
+
+
+@pytest.mark.parametrize("no_answer", ["learned", "first"])
+def test_masked_positions_never_hold_an_answer(no_answer: str) -> None:
+    head = layers.SpanHead(no_answer)
+    free = [to_numpy(part) for part in head(POSITIONS)]
+    mask = np.array([[0, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0]], bool)
+    expected = mask if no_answer == "first" else np.pad(mask, [(0, 0), (1, 0)])
+    # Position 0 stands for no answer, which is always possible.
+    expected = expected | (np.arange(expected.shape[1]) == 0)
+    for logits, open_logits in zip(head(POSITIONS, mask=mask), free, strict=True):
+        wanted = np.where(expected, open_logits, np.float32(-1e9))
+        np.testing.assert_array_equal(to_numpy(logits), wanted)
+
+
+def test_text_is_what_stands_after_the_separators() -> None:
+    roberta = layers.TextPositions([2, 2])
+    ids = np.array([[0, 9, 2, 2, 7, 8, 2, 1], [0, 9, 9, 2, 2, 2, 1, 1]])
+    mask = np.array([[1] * 7 + [0], [1] * 6 + [0, 0]])
+    assert to_numpy(roberta([ids, mask])).astype(int).tolist() == [
+        [0, 0, 0, 0, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    assert roberta.get_config()["separators"] == [2, 2]
+
+
+def test_attention_in_a_model_masks_what_is_padding() -> None:
+    text, question = STORIES[0], STORIES[1][:, :3]
+    layer = layers.BidirectionalAttentionFlow()
+    masks = [span_reference.there(text), span_reference.there(question)]
+    alone = to_numpy(layer([text, question], mask=masks))
+    # The second text has two words, its question two.
+    cut = to_numpy(layer([text[1:2, :2], question[1:2, :2]]))
+    np.testing.assert_allclose(alone[1:2, :2], cut, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.WordEmbedding(0), "`vocabulary_size` must be a positive integer.*=0"),
+        (lambda: layers.ContextEncoder(num_layers=0), "`num_layers` must be.*num_layers=0"),
+        (lambda: layers.ContextEncoder(cell="rnn"), '"lstm" or "gru".*cell=\'rnn\''),
+        (lambda: layers.SpanHead("none"), '"learned" or "first".*no_answer=\'none\''),
+        (lambda: layers.SpanHead(hidden_dim=-1), "`hidden_dim` must be.*hidden_dim=-1"),
+        (lambda: layers.AlignedQuestionEmbedding(0), "`hidden_dim` must be.*hidden_dim=0"),
+        (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
+    ],
+)
+def test_bad_arguments_are_named(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+LOGITS = np.log(np.array([[1, 2, 5, 2], [4, 1, 1, 2]], "float32"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "marginal", "expected"),
+    [
+        ([2, 0], False, [5 / 10, 4 / 8]),
+        ([[2, 3], [0, -1]], False, [5 / 10, 4 / 8]),
+        ([[2, 3], [0, -1]], True, [7 / 10, 4 / 8]),
+        ([[2, 2], [1, 3]], True, [5 / 10, 3 / 8]),
+    ],
+)
+def test_loss_is_what_is_left_of_the_right_positions(labels, marginal, expected) -> None:
+    loss = SpanLoss(marginal, reduction="none")
+    found = to_numpy(loss(np.array(labels), LOGITS))
+    np.testing.assert_allclose(found, -np.log(expected), atol=1e-5)
+    assert SpanLoss.from_config(loss.get_config()).marginal is marginal
+
+
+def test_loss_of_masked_positions_is_finite() -> None:
+    logits = np.where(np.arange(4) == 3, np.float32(-1e9), LOGITS)
+    found = to_numpy(SpanLoss(True, reduction="none")(np.array([[2, 1], [0, -1]]), logits))
+    np.testing.assert_allclose(found, -np.log([7 / 8, 4 / 6]), atol=1e-5)
+
+
+spans = st.tuples(st.integers(0, 7), st.integers(0, 7)).map(sorted).map(tuple)
+# Position 0 is a span of its own.
+golds = spans.map(lambda span: span if span[0] else (0, 0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_metrics_are_those_of_all_spans_tried_one_by_one(data) -> None:
+    right = data.draw(st.lists(st.lists(golds, min_size=1, max_size=3), min_size=4, max_size=4))
+    rng = np.random.default_rng(data.draw(st.integers(0, 10_000)))
+    start, end = rng.normal(size=(2, 4, 8)).astype("float32")
+    weights = rng.uniform(0.1, 1, 4).astype("float32")
+    labels = np.full((4, 3, 2), -1)
+    for row, answers in enumerate(right):
+        labels[row, : len(answers)] = answers
+    best = [span_reference.best_span(*logits, 3) for logits in zip(start, end, strict=True)]
+    first, last = (to_numpy(part).tolist() for part in best_span(start, end, 3))
+    assert list(zip(first, last, strict=True)) == best
+    y_true = {"start": labels[..., 0], "end": labels[..., 1]}
+    y_pred = {"start": start, "end": end}
+    for metric, score in (
+        (SpanExactMatch(3), lambda span, gold: float(span == gold)),
+        (SpanF1(3), span_reference.overlap),
+    ):
+        scores = [
+            max(score(span, gold) for gold in answers)
+            for span, answers in zip(best, right, strict=True)
+        ]
+        metric.update_state(y_true, y_pred)
+        assert float(metric.result()) == pytest.approx(np.mean(scores), abs=1e-6)
+        metric.reset_state()
+        metric.update_state(y_true, y_pred, weights)
+        assert float(metric.result()) == pytest.approx(np.average(scores, weights=weights))
