@@ -17,7 +17,7 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         epochs: Number of epochs at most.
-        steps: Number of batches an epoch.
+        steps: Number of batches an epoch, where Keras does not say.
         label: What each line begins with.
     """
 
@@ -30,6 +30,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.start: float | None = None
+        self.steps = self.params.get("steps") or self.steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.start is None:
@@ -129,14 +130,17 @@ class Bar:
 def metric(logs: dict[str, Any], name: str) -> float | None:
     """A metric of the answers, whether they are the model's only output or not.
 
+    For readers of spans the accuracy is how often the best span is the right one.
+
     Example:
 
     >>> from keras_qa.progress import metric
     >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
     0.5
     """
-    head = "val_" if name.startswith("val_") else ""
-    value = logs.get(name, logs.get(f"{head}answer_{name.removeprefix('val_')}"))
+    head, rest = ("val_", name.removeprefix("val_")) if name.startswith("val_") else ("", name)
+    names = [name, f"{head}answer_{rest}", *([f"{head}exact_match"] * (rest == "accuracy"))]
+    value = next((logs[key] for key in names if key in logs), None)
     return None if value is None else float(value)
 
 

@@ -181,6 +181,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
+    answerer_options: Mapping[str, Any] | None = None,
 ) -> Training:
     """Trains an answerer by a recipe, and keeps the epoch and the seed that do best on validation.
 
@@ -204,6 +205,8 @@ def train(
             are any.
         callbacks: Keras callbacks.
         verbose: 0 is silent, 1 prints a line an epoch.
+        answerer_options: Further arguments of `QuestionAnswerer`, such as
+            `{"vectors": …}`.
 
     Returns:
         A `Training`: the answerer, and a `Run` for each seed.
@@ -242,10 +245,13 @@ def train(
     runs: list[Run] = []
     best, kept = 0, None
     for place in range(seeds):
-        run = _identity(model, model_options, recipe, seed + place, data, valid)
+        options = {**(model_options or {}), **(answerer_options or {})}
+        run = _identity(model, options, recipe, seed + place, data, valid)
         state = TrainingState(run, files[place] if files else None)
         shown = [Progress(recipe.epochs, recipe.steps(len(data)), f"seed {seed + place}  ")]
-        answerer = QuestionAnswerer(model, model_options, seed=seed + place)
+        answerer = QuestionAnswerer(
+            model, model_options, seed=seed + place, **(answerer_options or {})
+        )
         answerer.fit(
             data,
             valid or None,
@@ -253,7 +259,7 @@ def train(
             batch_size=recipe.batch_size,
             callbacks=[*callbacks, *(shown if verbose else []), state],
             verbose=0,
-            optimizer=recipe.optimizer(len(data)),
+            optimizer=recipe.optimizer,
             initial_epoch=state.epochs,
         )
         runs.append(_summary(answerer, state, data, valid))
@@ -347,7 +353,9 @@ def _identity(
     digest = hashlib.sha256()
     for part in parts:
         for item in part:
-            facts = (item.text, item.question, item.answers, item.supporting_facts)
+            facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
+            if item.answer_start:
+                facts += (item.answer_start,)
             digest.update(repr(facts).encode())
         digest.update(b"\0")
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from keras_qa.answerer import QuestionAnswerer
 from keras_qa.checkpoints import replacing
 from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
+from keras_qa.span_report import Raw
 
 BINS = 10
 
@@ -101,8 +102,8 @@ class Report:
         version: Likewise, the version of SQuAD whose official scores these
             are; else an empty string.
         official: These scores, as `metrics.squad` gives them.
-        bins_before: As `bins`, for the scores before they were calibrated,
-            where they are known.
+        bins_before: As `bins`, for the answers with a temperature of 1, where
+            they are known.
         calibration_error_before: As `calibration_error`, likewise.
     """
 
@@ -183,15 +184,17 @@ def evaluate(
     True
     """
     data = to_examples(examples)
-    if not _about_spans(data):
+    if not data or not _about_spans(data):
         data = answered_examples(data)
-    answers = answerer.answer(
-        [item.text for item in data],
-        [item.question for item in data],
-        batch_size=batch_size,
-        verbose=verbose,
-    )
-    return judge(data, answers, errors, version)
+    with span_report.listening(answerer) as listener:
+        answers = answerer.answer(
+            [item.text for item in data],
+            [item.question for item in data],
+            batch_size=batch_size,
+            verbose=verbose,
+        )
+    raw = None if listener is None else listener.raw(data)
+    return judge(data, answers, errors, version, raw)
 
 
 def judge(
@@ -199,7 +202,7 @@ def judge(
     answers: list[Answer],
     errors: int = 20,
     version: str | None = None,
-    before: Sequence[float] | None = None,
+    raw: Raw | None = None,
 ) -> Report:
     """Compares answers, from wherever they come, with the right ones.
 
@@ -213,8 +216,8 @@ def judge(
         errors: Number of errors to keep.
         version: Version of SQuAD whose official scores to give: `"1.1"` or
             `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1.
-        before: The scores of the answers before they were calibrated, where
-            they are known.
+        raw: What a reader said before its answers were calibrated and weighed
+            against there being none, where it is known.
 
     Returns:
         A `Report`.
@@ -251,12 +254,18 @@ def judge(
         bins=_bins(scores, right),
         calibration_error=decoding.expected_calibration_error(scores, right, BINS),
     )
-    if before is not None:
-        raw = np.array(before, "float64")
+    if raw is not None:
+        scores = np.array([answer.score for answer in raw.before])
+        right = np.array(
+            [
+                metrics.exact_match(answer.text, item.answers or [""])
+                for item, answer in zip(examples, raw.before, strict=True)
+            ]
+        )
         found = dataclasses.replace(
             found,
-            bins_before=_bins(raw, right),
-            calibration_error_before=decoding.expected_calibration_error(raw, right, BINS),
+            bins_before=_bins(scores, right),
+            calibration_error_before=decoding.expected_calibration_error(scores, right, BINS),
         )
     if not _about_spans(examples):
         return found
@@ -268,7 +277,7 @@ def judge(
         by_question_word=[words[name] for name in span_report.QUESTION_WORDS if name in words],
         by_length=[lengths[name] for name in span_report.LENGTHS if name in lengths],
         version=version,
-        official=span_report.official(examples, answers, version),
+        official=span_report.official(examples, answers, version, raw),
     )
 
 

@@ -1,9 +1,12 @@
 """The report about spans: figures by hand, and a page that shows given and right answers."""
 
+import dataclasses
+
 import pytest
 from test_report import Page
 
 from keras_qa import Answer, Example, metrics, report, span_report
+from keras_qa.span_report import Raw
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
 
@@ -81,7 +84,12 @@ def test_official_scores_are_those_of_the_metric() -> None:
 
 
 def test_calibration_before_and_after() -> None:
-    found = judged(before=[0.99, 0.99, 0.99, 0.95, 0.99, 0.99, 0.99])
+    scores = [0.99, 0.99, 0.99, 0.95, 0.99, 0.99, 0.99]
+    before = [
+        dataclasses.replace(given, score=score)
+        for (_, given), score in zip(ITEMS, scores, strict=True)
+    ]
+    found = judged(raw=Raw(before, [given.text for _, given in ITEMS], [0.0] * 7, 1.0))
     assert [(b.low, b.answers) for b in found.bins_before] == [(0.9, 7)]
     mean = (6 * 0.99 + 0.95) / 7
     assert found.calibration_error_before == pytest.approx(mean - 2 / 7)

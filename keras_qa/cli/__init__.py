@@ -77,7 +77,31 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="number of simulated questions where the archive lacks a training file",
     )
-    train.add_argument("--epochs", type=int, help="at most; see keras_qa.recipes.DEFAULT")
+    reader = train.add_argument_group("for --model span_reader")
+    reader.add_argument(
+        "--backbone",
+        metavar="DIR",
+        help="folder of an encoder in Hugging Face's or KerasHub's layout, hf://..., or a preset "
+        "of KerasHub",
+    )
+    reader.add_argument(
+        "--tokenizer", metavar="FILE", help="tokenizer.json, where it is not beside the backbone"
+    )
+    reader.add_argument(
+        "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
+    )
+    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
+    reader.add_argument("--length", type=int, help="positions of a window of the text")
+    train.add_argument(
+        "--model-options",
+        default="{}",
+        metavar="JSON",
+        help="further arguments of the factory, such as '{\"units\": 32}'",
+    )
+    train.add_argument("--dtype", help="dtype policy of the model, such as mixed_bfloat16")
+    train.add_argument(
+        "--epochs", type=int, help="at most; see keras_qa.recipes.DEFAULT, keras_qa.reader_recipes"
+    )
     train.add_argument("--batch-size", type=int)
     train.add_argument("--learning-rate", type=float)
     train.add_argument("--patience", type=int, help="epochs without a rise before training stops")
@@ -92,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(evaluate)
     evaluate.add_argument(
         "--split", default="valid", choices=("train", "valid", "test"), help="part of bAbI"
+    )
+    evaluate.add_argument(
+        "--version",
+        choices=("1.1", "2.0"),
+        help="of the official scores of SQuAD; 2.0 where a question has no answer",
     )
     evaluate.add_argument("--report", metavar="FILE.html", help="page to write about the errors")
     evaluate.set_defaults(run=_evaluate)
@@ -127,6 +156,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="babi, simulated (tasks 1, 2, 3, 6, 15), SQuAD's .json, or a .csv, .tsv, .jsonl or "
         ".parquet file",
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="leave out questions whose answer is not where answer_start says, and count them",
     )
     parser.add_argument("--task", type=_task, default=1, help="bAbI task, from 1 to 20, or all")
     parser.add_argument("--path", help="bAbI archive or folder; downloaded where this is not given")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import Any
 
 from keras_qa.datasets import babi, question_files
@@ -31,7 +32,12 @@ def examples(options: argparse.Namespace, split: str) -> list[Example]:
 
 def from_file(path: str, options: argparse.Namespace) -> list[Example]:
     """The examples of a file."""
-    return question_files.load(path, columns(options))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = question_files.load(path, columns(options), strict=not options.lenient)
+    for warning in caught:
+        print(warning.message)
+    return found
 
 
 def columns(options: argparse.Namespace) -> dict[str, str]:
