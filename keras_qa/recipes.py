@@ -20,6 +20,7 @@ from keras_qa.checkpoints import TrainingState, replacing
 from keras_qa.datasets import babi
 from keras_qa.example import Example, to_examples
 from keras_qa.progress import Progress, clock
+from keras_qa.schedules import WarmupLinearDecay
 
 # A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
 FAILED = 5.0
@@ -30,7 +31,7 @@ class Recipe:
     """How long and how fast to train; the same for every task.
 
     Adam, or AdamW where there is a weight decay, whose learning rate rises linearly and then falls
-    as half of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983).
+    as half of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or linearly.
 
     Args:
         epochs: Number of epochs at most.
@@ -42,6 +43,7 @@ class Recipe:
         clip_norm: Largest norm of the gradients of all weights together.
         patience: Training stops once the accuracy on the validation part has
             not risen for this many epochs.
+        decay: How the learning rate falls: `"cosine"` or `"linear"`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -54,6 +56,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     patience: int = 25
+    decay: str = "cosine"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -73,6 +76,10 @@ class Recipe:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
             )
+        if self.decay not in ("cosine", "linear"):
+            raise ValueError(
+                f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
+            )
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
@@ -91,6 +98,8 @@ class Recipe:
         """
         total = self.epochs * self.steps(examples)
         rise = int(self.warmup * total)
+        if self.decay == "linear":
+            return WarmupLinearDecay(self.learning_rate, total, rise)
         return keras.optimizers.schedules.CosineDecay(
             0.0 if rise else self.learning_rate,
             max(total - rise, 1),
@@ -112,6 +121,33 @@ class Recipe:
 
 # What `keras-qa train` takes where nothing else is said.
 DEFAULT = Recipe()
+
+# For a `span_reader` from scratch, and for one on a pretrained backbone.
+READING = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
+FINE_TUNING = Recipe(
+    epochs=2,
+    batch_size=16,
+    learning_rate=1e-4,
+    warmup=0.1,
+    weight_decay=0.01,
+    patience=2,
+    decay="linear",
+)
+
+
+def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe for a model where nothing else is said.
+
+    Args:
+        model: Name of its factory.
+        model_options: Arguments for the factory.
+
+    Returns:
+        A `Recipe`.
+    """
+    if model != "span_reader":
+        return DEFAULT
+    return READING if (model_options or {}).get("backbone") is None else FINE_TUNING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +210,7 @@ def train(
     validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
     model: str = "universal_transformer",
     model_options: Mapping[str, Any] | None = None,
-    recipe: Recipe = DEFAULT,
+    recipe: Recipe | None = None,
     seed: int = 0,
     seeds: int = 1,
     out: str | os.PathLike[str] | None = None,
@@ -196,7 +232,8 @@ def train(
             else is learned from them.
         model: Name of a factory in `keras_qa.models`.
         model_options: Arguments for the factory.
-        recipe: How long and how fast to train.
+        recipe: How long and how fast to train. `None` for what `recipe_for`
+            gives for the model.
         seed: The first seed.
         seeds: Number of seeds, each trained from the start.
         out: File to save the best answerer to, ending in `.keras`. `None`
@@ -206,7 +243,7 @@ def train(
         callbacks: Keras callbacks.
         verbose: 0 is silent, 1 prints a line an epoch.
         answerer_options: Further arguments of `QuestionAnswerer`, such as
-            `{"vectors": …}`.
+            `{"vectors": "glove.txt"}`.
 
     Returns:
         A `Training`: the answerer, and a `Run` for each seed.
@@ -231,6 +268,8 @@ def train(
         raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
     if out is not None:
         check_out(out)
+    recipe = recipe or recipe_for(model, model_options)
+    further = dict(answerer_options or {})
     data = to_examples(examples)
     valid = to_examples(validation_data) if validation_data is not None else []
     files: list[pathlib.Path] = []
@@ -245,13 +284,11 @@ def train(
     runs: list[Run] = []
     best, kept = 0, None
     for place in range(seeds):
-        options = {**(model_options or {}), **(answerer_options or {})}
+        options = {**(model_options or {}), **further}
         run = _identity(model, options, recipe, seed + place, data, valid)
         state = TrainingState(run, files[place] if files else None)
         shown = [Progress(recipe.epochs, recipe.steps(len(data)), f"seed {seed + place}  ")]
-        answerer = QuestionAnswerer(
-            model, model_options, seed=seed + place, **(answerer_options or {})
-        )
+        answerer = QuestionAnswerer(model, model_options, seed=seed + place, **further)
         answerer.fit(
             data,
             valid or None,

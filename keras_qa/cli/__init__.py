@@ -99,9 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         help="further arguments of the factory, such as '{\"units\": 32}'",
     )
     train.add_argument("--dtype", help="dtype policy of the model, such as mixed_bfloat16")
-    train.add_argument(
-        "--epochs", type=int, help="at most; see keras_qa.recipes.DEFAULT, keras_qa.reader_recipes"
-    )
+    train.add_argument("--epochs", type=int, help="at most; see keras_qa.recipes.recipe_for")
     train.add_argument("--batch-size", type=int)
     train.add_argument("--learning-rate", type=float)
     train.add_argument("--patience", type=int, help="epochs without a rise before training stops")

@@ -8,7 +8,7 @@ import json
 import pathlib
 from typing import Any
 
-from keras_qa import reader_recipes, recipes, report
+from keras_qa import recipes, report
 from keras_qa.answerer import load
 from keras_qa.cli import data
 from keras_qa.text import WordVectors
@@ -20,7 +20,7 @@ def train(options: argparse.Namespace) -> None:
     names = ("epochs", "batch_size", "learning_rate", "patience")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model_options, answerer_options = _options(options)
-    default = reader_recipes.recipe_for(options.model, model_options)
+    default = recipes.recipe_for(options.model, model_options)
     recipe = dataclasses.replace(default, **given)
     train, valid, about = data.training_parts(options)
     print(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")

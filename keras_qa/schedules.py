@@ -1,0 +1,53 @@
+"""Learning rates that Keras does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly from 0, and falls linearly to 0, as BERT's fine-tuning has it.
+
+    Args:
+        learning_rate: The highest learning rate.
+        steps: Number of steps after which it is 0.
+        warmup_steps: Number of steps in which it rises.
+        name: Name of the schedule.
+
+    Reference:
+        Devlin et al. 2019, "BERT", arXiv:1810.04805, appendix A.
+
+    Example:
+
+    >>> from keras_qa.schedules import WarmupLinearDecay
+    >>> rate = WarmupLinearDecay(0.1, steps=100, warmup_steps=20)
+    >>> [round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100, 110)]
+    [0.0, 0.05, 0.1, 0.05, 0.0, 0.0]
+    """
+
+    def __init__(
+        self, learning_rate: float, steps: int, warmup_steps: int = 0, name: str = "linear"
+    ) -> None:
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.steps = steps
+        self.warmup_steps = warmup_steps
+        self.name = name
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        fall = (self.steps - step) / max(self.steps - self.warmup_steps, 1)
+        share = ops.minimum(step / self.warmup_steps, fall) if self.warmup_steps else fall
+        return self.learning_rate * ops.clip(share, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "learning_rate": self.learning_rate,
+            "steps": self.steps,
+            "warmup_steps": self.warmup_steps,
+            "name": self.name,
+        }

@@ -1,0 +1,57 @@
+"""Recipes for readers of spans."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from test_span_answers import EXAMPLES
+
+from keras_qa import recipes
+from keras_qa.recipes import Recipe, train
+from keras_qa.schedules import WarmupLinearDecay
+
+
+def test_rate_rises_and_falls_linearly() -> None:
+    recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25, decay="linear")
+    # Four steps an epoch, five of the twenty to rise in.
+    schedule = recipe.schedule(examples=35)
+    rates = [float(schedule(step)) for step in range(22)]
+    expected = [0.04 * step for step in range(5)]
+    expected += [0.2 * (20 - step) / 15 for step in range(5, 21)] + [0.0]
+    np.testing.assert_allclose(rates, expected, atol=1e-6)
+    config = keras.optimizers.schedules.serialize(schedule)
+    twin = keras.optimizers.schedules.deserialize(config)
+    assert twin.get_config() == schedule.get_config()
+    assert float(WarmupLinearDecay(0.2, 4)(1)) == pytest.approx(0.15)
+    with pytest.raises(ValueError, match="`decay` must be .*Received: decay='steep'"):
+        Recipe(decay="steep")
+
+
+def test_each_model_has_its_recipe() -> None:
+    assert recipes.recipe_for("universal_transformer") is recipes.DEFAULT
+    assert recipes.recipe_for("span_reader") is recipes.READING
+    assert recipes.recipe_for("span_reader", {"backbone": "folder"}) is recipes.FINE_TUNING
+    assert dataclasses.asdict(recipes.FINE_TUNING)["learning_rate"] == 1e-4
+
+
+def test_reader_is_trained_by_a_recipe_and_keeps_its_best_epoch(tmp_path) -> None:
+    out = tmp_path / "reader.keras"
+    done = train(
+        EXAMPLES,
+        EXAMPLES,
+        "span_reader",
+        {"units": 8, "embedding_dim": 8, "dropout": 0.0},
+        recipe=Recipe(epochs=25, batch_size=8, learning_rate=0.02, decay="linear"),
+        out=out,
+        verbose=0,
+        answerer_options={"max_answer_words": 3},
+    )
+    run = done.runs[0]
+    # It ends with the first epoch in which all answers are right.
+    assert run.validation_error == 0.0
+    assert run.history["val_accuracy"][-1] == 1.0
+    assert run.best_epoch == run.epochs == len(run.history["val_loss"]) < 25
+    assert done.answerer.model_.decoder.max_answer_words == 3
+    assert done.answerer.calibration_["temperature"] == done.answerer.model_.decoder.temperature
+    assert out.exists()
