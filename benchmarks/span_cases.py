@@ -106,4 +106,30 @@ def decoding(device: str) -> tuple[Contenders, int]:
     return {"four windows a text": best(4), "a window a text": best(1)}, count
 
 
-CASES = {"windows": windows, "decoding": decoding}
+def long_text(words: int) -> Callable[[str], tuple[Contenders, int]]:
+    """One question about a text, counted in words. A process a length tells the memory, too."""
+
+    def make(device: str) -> tuple[Contenders, int]:
+        import keras_qa
+
+        examples = [
+            keras_qa.Example(f"The {thing} is {colour}.", f"Which {thing}?", colour, 8 + len(thing))
+            for thing in ("door", "box", "car")
+            for colour in ("red", "green", "blue")
+        ]
+        answerer = keras_qa.QuestionAnswerer("span_reader", {"units": 32}, seed=0)
+        answerer.fit(examples, epochs=1, verbose=0)
+        count = sized(words, words // 100)
+        passage = text(np.random.default_rng(0), count)
+        question = " ".join(passage.split()[:10])
+        return {"answer": lambda: answerer.answer(passage, question, top_k=5, verbose=0)}, count
+
+    return make
+
+
+WORDS = (25_000, 50_000, 100_000, 200_000, 400_000)
+CASES = {
+    "windows": windows,
+    "decoding": decoding,
+    **{f"long text, {words:,} words": long_text(words) for words in WORDS},
+}
