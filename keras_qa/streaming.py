@@ -45,6 +45,7 @@ def answer_file(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
     columns: Mapping[str, str] | None = None,
+    text: str | None = None,
     top_k: int | None = None,
     batch_size: int = 32,
     verbose: int = 1,
@@ -68,6 +69,8 @@ def answer_file(
             `end`.
         columns: Names of columns, as the arguments of
             `keras_qa.datasets.tables.load`.
+        text: The text that all questions are about; the file then needs none.
+            `None` for those of the file.
         top_k: Number of answers to write a question: a list `answers` of
             objects with `text`, `score`, `start` and `end`, beside the best
             one. `None` for the best one alone.
@@ -106,7 +109,7 @@ def answer_file(
     _check(source, target)
     if top_k is not None and top_k < 1:
         raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k}.")
-    records = question_files.records(source, columns, answers=False)
+    records = question_files.records(source, columns, answers=False, text=text)
     before = _resumed(target, records, source) if target.exists() else 0
     done = before
     bar = Bar(question_files.count(source), before) if verbose else None
@@ -198,8 +201,10 @@ def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
     size = 0
     try:
         for record in records:
+            # Texts of questions that follow each other are read once.
+            text = record[1].plain_text
+            size += 0 if chunk and chunk[-1][1].plain_text == text else len(text)
             chunk.append(record)
-            size += len(record[1].plain_text)
             if len(chunk) == MOST_QUESTIONS or size >= MOST_CHARACTERS:
                 yield chunk
                 chunk, size = [], 0

@@ -102,6 +102,28 @@ def test_several_answers_and_named_columns(answerer, tmp_path) -> None:
     assert list(line["answers"][1]) == ["text", "score", "start", "end"]
 
 
+def test_all_questions_may_be_about_one_text(answerer, tmp_path) -> None:
+    text = "\n".join(item.text for item in EXAMPLES)
+    answerer.save(tmp_path / "qa.keras")
+    (tmp_path / "text.txt").write_text(text)
+    questions = list(dict.fromkeys(row["question"] for row in ROWS))
+    write(tmp_path / "asked.jsonl", [{"question": question} for question in questions])
+    (tmp_path / "asked.json").write_text(json.dumps(squad(ROWS[:4])))
+    out = tmp_path / "answers.jsonl"
+    arguments = ["answer", str(tmp_path / "qa.keras"), f"--text={tmp_path / 'text.txt'}"]
+    for name, asked in (
+        ("asked.jsonl", questions),
+        ("asked.json", [row["question"] for row in ROWS[:4]]),
+    ):
+        out.unlink(missing_ok=True)
+        assert main([*arguments, f"--input={tmp_path / name}", f"--output={out}"]) == 0
+        answers = answerer.answer(text, asked)
+        assert [(row["question"], row["answer"], row["start"]) for row in lines(out)] == [
+            (question, answer.text, answer.start)
+            for question, answer in zip(asked, answers, strict=True)
+        ]
+
+
 def test_any_place_of_breaking_off_gives_the_same_file(answerer, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(streaming, "MOST_QUESTIONS", 4)
     path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"

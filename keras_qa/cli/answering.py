@@ -19,13 +19,12 @@ NONE = "(no answer)"
 
 def run(options: argparse.Namespace) -> None:
     """Answers a question about a text, or the questions of a file."""
-    one = {"--text": options.text, "--question": options.question}
-    many = {"--input": options.input, "--output": options.output}
-    given = [name for name, value in {**one, **many}.items() if value is not None]
-    if given not in (list(one), list(many)):
+    names = ("text", "question", "input", "output")
+    given = tuple(name for name in names if getattr(options, name) is not None)
+    if given not in (names[:2], names[2:], ("text", "input", "output")):
         raise ValueError(
             "`answer` needs --text and --question, or --input and --output. Received: "
-            f"{', '.join(given) or 'none of them'}."
+            f"{', '.join(f'--{name}' for name in given) or 'none of them'}."
         )
     if options.input is None:
         _answer_one(options)
@@ -43,10 +42,17 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 def _answer_file(options: argparse.Namespace) -> None:
     columns = data.columns(options)
+    text = None if options.text is None else _read(options.text)
     answerer = load(options.file)
     try:
         done = streaming.answer_file(
-            answerer, options.input, options.output, columns, options.top_k, options.batch_size
+            answerer,
+            options.input,
+            options.output,
+            columns,
+            text,
+            options.top_k,
+            options.batch_size,
         )
     except KeyboardInterrupt:
         print("\nThe same command goes on after the last answer written.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -53,7 +54,10 @@ def load(
 
 
 def records(
-    path: str | Path, columns: Mapping[str, str] | None = None, answers: bool = True
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    answers: bool = True,
+    text: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
     """As `load`, one at a time, each with what to call it in a message.
 
@@ -61,6 +65,7 @@ def records(
         path: As in `load`. JSON is read at once, tables row by row.
         columns: As in `load`.
         answers: Whether to read answers, too.
+        text: The text of all questions. `None` for those of the file.
 
     Yields:
         What to call an example, and the example. Offsets are not checked.
@@ -68,6 +73,8 @@ def records(
     path = Path(path).expanduser()
     if path.suffix.lower() == ".json":
         for example in squad.load(path):
+            if text is not None:
+                example = Example(text, example.question, id=example.id)
             yield f"`{path}`, question {example.id!r}", example
         return
     given = dict(columns or {})
@@ -78,7 +85,12 @@ def records(
     arguments: dict[str, Any] = {"text": "text", "question": "question", **given}
     if answers:
         arguments.setdefault("answers", "answers")
-    yield from tables.records(path, **arguments)
+    if text is None:
+        yield from tables.records(path, **arguments)
+        return
+    arguments["text"] = arguments["question"]
+    for place, example in tables.records(path, **arguments):
+        yield place, dataclasses.replace(example, text=text)
 
 
 def count(path: str | Path) -> int:
