@@ -19,7 +19,16 @@ from benchmarks.cases import CASES
 RESULTS = pathlib.Path(__file__).parent / "results"
 BACKENDS = ("tensorflow", "torch", "jax")
 NO_GPU = 3
-PACKAGES = ("keras-qa", "keras", "numpy", "tensorflow", "torch", "jax", "tokenizers")
+PACKAGES = (
+    "keras-qa",
+    "keras",
+    "numpy",
+    "tensorflow",
+    "torch",
+    "jax",
+    "tokenizers",
+    "transformers",
+)
 
 
 def main() -> int:
@@ -49,7 +58,7 @@ def main() -> int:
                 return done.returncode
             results[case] = json.loads(done.stdout.splitlines()[-1])
             _show(case, results[case])
-        if results and not options.no_save:
+        if results and not (options.no_save or options.quick):
             path = RESULTS / f"{backend}-{options.device}.json"
             kept = json.loads(path.read_text())["cases"] if options.cases and path.exists() else {}
             report = {**_circumstances(options), "cases": {**kept, **results}}
@@ -65,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--no-save", action="store_true", help="write nothing to results/")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes and one round: see that cases run"
+    )
     parser.add_argument("--worker", metavar="CASE", help=argparse.SUPPRESS)
     return parser
 
@@ -87,12 +99,14 @@ def _work(options: argparse.Namespace) -> int:
     """Times one case in this process, and prints the result as the last line."""
     import keras
 
+    from benchmarks import measure
     from benchmarks.measure import alternate, peak_memory
 
     if options.device == "gpu" and not _has_gpu(keras.config.backend()):
         return NO_GPU
+    measure.quick = options.quick
     contenders, samples = CASES[options.worker]("cuda" if options.device == "gpu" else "cpu")
-    times = alternate(contenders, options.rounds)
+    times = alternate(contenders, 1 if options.quick else options.rounds)
     result = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
     print(json.dumps(result))
     return 0

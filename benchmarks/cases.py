@@ -11,27 +11,33 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.measure import Contenders
+from benchmarks import span_cases, story_cases
+from benchmarks.measure import Contenders, sized
 
-ROWS, VOCABULARY, ANSWERS, BATCH, EPOCHS = 1_000, 10_000, 500, 128, 3
+VOCABULARY, ANSWERS, BATCH, EPOCHS = 10_000, 500, 128, 3
+
+
+def rows_of_data() -> int:
+    return sized(1_000, 128)
 
 
 def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
     """1,000 rows of 100 + 100 words; masked: log-normal lengths of 28 and 8 words on average."""
     rng = np.random.default_rng(0)
+    rows = rows_of_data()
     if masked:
         sizes = [
-            np.clip(rng.lognormal(np.log(28) - 0.3, 0.77, ROWS).astype(int), 1, 100),
-            np.clip(rng.poisson(8, ROWS), 1, 20),
+            np.clip(rng.lognormal(np.log(28) - 0.3, 0.77, rows).astype(int), 1, 100),
+            np.clip(rng.poisson(8, rows), 1, 20),
         ]
         widths = (100, 20)
     else:
-        sizes, widths = [np.full(ROWS, 100)] * 2, (100, 100)
+        sizes, widths = [np.full(rows, 100)] * 2, (100, 100)
     feed = [
-        np.where(np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (ROWS, width)), 0)
+        np.where(np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (rows, width)), 0)
         for size, width in zip(sizes, widths, strict=True)
     ]
-    return [array.astype("int32") for array in feed], rng.integers(0, ANSWERS, ROWS)
+    return [array.astype("int32") for array in feed], rng.integers(0, ANSWERS, rows)
 
 
 def _trio(masked: bool, device: str):
@@ -58,7 +64,7 @@ def train(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
             "keras-qa": lambda: ours.fit(feed, labels, **options),
             "plain Keras": lambda: plain.fit(feed, labels, **options),
             "native PyTorch": lambda: rival.train(EPOCHS),
-        }, ROWS * EPOCHS
+        }, rows_of_data() * EPOCHS
 
     return make
 
@@ -71,7 +77,7 @@ def predict(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
             "keras-qa": lambda: ours.predict(feed, **options),
             "plain Keras": lambda: plain.predict(feed, **options),
             "native PyTorch": rival.predict,
-        }, ROWS
+        }, rows_of_data()
 
     return make
 
@@ -109,7 +115,7 @@ def levers(device: str) -> tuple[Contenders, int]:
         "kernels alone": fit("auto", False),
         "buckets alone": fit(False, True),
         "neither": fit(False, False),
-    }, ROWS * EPOCHS
+    }, rows_of_data() * EPOCHS
 
 
 def growth(device: str) -> tuple[Contenders, int]:
@@ -184,4 +190,6 @@ CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {
     "passage": passage,
     "strings": strings,
     "import": importing,
+    **story_cases.CASES,
+    **span_cases.CASES,
 }

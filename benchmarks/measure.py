@@ -11,6 +11,14 @@ from typing import Any
 
 Contenders = dict[str, Callable[[], Any]]
 
+# Whether to measure nothing, but see that cases run.
+quick = False
+
+
+def sized(full: int, tiny: int) -> int:
+    """How much work a case is: the first, or the second where it has to be quick."""
+    return tiny if quick else full
+
 
 def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]]:
     """Times every contender once a round, so that a change of the machine's speed meets all.

@@ -18,6 +18,7 @@ __all__ = [
     "plots",
     "recipes",
     "report",
+    "streaming",
     "text",
 ]
 
@@ -32,6 +33,7 @@ if _backend.problem() is None:
         plots,
         recipes,
         report,
+        streaming,
         text,
     )
     from keras_qa.answerer import QuestionAnswerer, load

@@ -390,7 +390,9 @@ def _identity(
     digest = hashlib.sha256()
     for part in parts:
         for item in part:
-            facts = (item.text, item.question, item.answers, item.supporting_facts)
+            facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
+            if item.answer_start:
+                facts += (item.answer_start,)
             digest.update(repr(facts).encode())
         digest.update(b"\0")
     return {

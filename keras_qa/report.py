@@ -1,4 +1,4 @@
-"""What an answerer gets right and wrong, on one page: by task, by answer, and how sure it is."""
+"""What an answerer gets right and wrong, on one page, and how sure it is of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa import decoding, metrics, report_page
+from keras_qa import decoding, metrics, report_page, span_report
 from keras_qa.answerer import QuestionAnswerer
 from keras_qa.checkpoints import replacing
 from keras_qa.datasets import babi
-from keras_qa.example import Answer, Example, answered_examples
+from keras_qa.example import Answer, Example, answered_examples, to_examples
+from keras_qa.span_report import Raw
 
 BINS = 10
 
@@ -38,19 +39,21 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Questions that have a task, or a right answer, in common.
+    """Questions that have a task, a right answer or something else in common.
 
     Args:
         name: What they have in common.
         questions: How many there are.
         right: How many were answered right.
         confused: The wrong answer given most often, or an empty string.
+        f1: The mean overlap of their answers with the right ones, in percent.
     """
 
     name: str
     questions: int
     right: int
     confused: str = ""
+    f1: float = 0.0
 
     @property
     def accuracy(self) -> float:
@@ -88,10 +91,20 @@ class Report:
         by_task: A `Group` for each bAbI task, where examples say which they
             are of.
         by_answer: A `Group` for each right answer, the most frequent first.
-        errors: The wrong answers with the highest scores, the highest first.
+        errors: The wrong answers, first those with the highest scores and the
+            least in common with the right ones: by score times what F1 lacks.
         bins: Scores against how often they are right. Bins without answers
             are left out.
         calibration_error: The mean difference of the two, between 0 and 1.
+        by_question_word: Where examples say where their answers stand: a
+            `Group` for each word that questions ask with.
+        by_length: Likewise, a `Group` for the lengths of the right answers.
+        version: Likewise, the version of SQuAD whose official scores these
+            are; else an empty string.
+        official: These scores, as `metrics.squad` gives them.
+        bins_before: As `bins`, for the answers with a temperature of 1, where
+            they are known.
+        calibration_error_before: As `calibration_error`, likewise.
     """
 
     questions: int
@@ -102,6 +115,12 @@ class Report:
     errors: list[Judged]
     bins: list[Bin]
     calibration_error: float
+    by_question_word: list[Group] = dataclasses.field(default_factory=list)
+    by_length: list[Group] = dataclasses.field(default_factory=list)
+    version: str = ""
+    official: dict[str, float] = dataclasses.field(default_factory=dict)
+    bins_before: list[Bin] = dataclasses.field(default_factory=list)
+    calibration_error_before: float | None = None
 
     @property
     def scores(self) -> dict[str, float]:
@@ -133,6 +152,7 @@ def evaluate(
     errors: int = 20,
     batch_size: int = 32,
     verbose: Any = "auto",
+    version: str | None = None,
 ) -> Report:
     """Asks an answerer questions whose answers are known, and looks at what it gets wrong.
 
@@ -142,12 +162,14 @@ def evaluate(
         errors: Number of errors to show in full.
         batch_size: Number of questions a step.
         verbose: As in `QuestionAnswerer.answer`.
+        version: As in `judge`.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: If there are no examples, or one has no answer.
+        ValueError: If there are no examples, or one has no answer where none
+            says where its answer stands.
 
     Example:
 
@@ -161,23 +183,41 @@ def evaluate(
     >>> found.html().startswith("<!DOCTYPE html>")
     True
     """
-    data = answered_examples(examples)
-    answers = answerer.answer(
-        [item.text for item in data],
-        [item.question for item in data],
-        batch_size=batch_size,
-        verbose=verbose,
-    )
-    return judge(data, answers, errors)
+    data = to_examples(examples)
+    if not data or not _about_spans(data):
+        data = answered_examples(data)
+    with span_report.listening(answerer) as listener:
+        answers = answerer.answer(
+            [item.text for item in data],
+            [item.question for item in data],
+            batch_size=batch_size,
+            verbose=verbose,
+        )
+    raw = None if listener is None else listener.raw(data)
+    return judge(data, answers, errors, version, raw)
 
 
-def judge(examples: list[Example], answers: list[Answer], errors: int = 20) -> Report:
+def judge(
+    examples: list[Example],
+    answers: list[Answer],
+    errors: int = 20,
+    version: str | None = None,
+    raw: Raw | None = None,
+) -> Report:
     """Compares answers, from wherever they come, with the right ones.
+
+    Where an example says where its answer stands, all are taken for questions
+    about spans. An example without an answer then has the right answer that
+    there is none, which an `Answer` says by an empty text.
 
     Args:
         examples: Examples with answers.
         answers: As many `Answer` objects.
         errors: Number of errors to keep.
+        version: Version of SQuAD whose official scores to give: `"1.1"` or
+            `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1.
+        raw: What a reader said before its answers were calibrated and weighed
+            against there being none, where it is known.
 
     Returns:
         A `Report`.
@@ -186,8 +226,8 @@ def judge(examples: list[Example], answers: list[Answer], errors: int = 20) -> R
         Judged(
             item,
             answer,
-            metrics.exact_match(answer.text, item.answers),
-            metrics.f1(answer.text, item.answers),
+            metrics.exact_match(answer.text, item.answers or [""]),
+            metrics.f1(answer.text, item.answers or [""]),
         )
         for item, answer in zip(examples, answers, strict=True)
     ]
@@ -195,13 +235,16 @@ def judge(examples: list[Example], answers: list[Answer], errors: int = 20) -> R
     right = np.array([item.exact_match for item in judged])
     tasks = [babi.task_of(item.example) for item in judged]
     wrong = sorted(
-        (item for item in judged if not item.exact_match), key=lambda item: -item.answer.score
+        (item for item in judged if not item.exact_match),
+        key=lambda item: -item.answer.score * (1.0 - item.f1),
     )
     by_task = _groups(
         [(task, item) for task, item in zip(tasks, judged, strict=True) if task is not None]
     )
-    by_answer = _groups([(item.example.answers[0], item) for item in judged])
-    return Report(
+    by_answer = _groups(
+        [(item.example.answers[0], item) for item in judged if item.example.answers]
+    )
+    found = Report(
         questions=len(judged),
         exact_match=100.0 * float(right.mean()),
         f1=100.0 * sum(item.f1 for item in judged) / len(judged),
@@ -211,6 +254,35 @@ def judge(examples: list[Example], answers: list[Answer], errors: int = 20) -> R
         bins=_bins(scores, right),
         calibration_error=decoding.expected_calibration_error(scores, right, BINS),
     )
+    if raw is not None:
+        scores = np.array([answer.score for answer in raw.before])
+        right = np.array(
+            [
+                metrics.exact_match(answer.text, item.answers or [""])
+                for item, answer in zip(examples, raw.before, strict=True)
+            ]
+        )
+        found = dataclasses.replace(
+            found,
+            bins_before=_bins(scores, right),
+            calibration_error_before=decoding.expected_calibration_error(scores, right, BINS),
+        )
+    if not _about_spans(examples):
+        return found
+    version = version or span_report.version_of(examples)
+    words = _groups([(span_report.question_word(item.example.question), item) for item in judged])
+    lengths = _groups([(span_report.answer_length(item.example.answers), item) for item in judged])
+    return dataclasses.replace(
+        found,
+        by_question_word=[words[name] for name in span_report.QUESTION_WORDS if name in words],
+        by_length=[lengths[name] for name in span_report.LENGTHS if name in lengths],
+        version=version,
+        official=span_report.official(examples, answers, version, raw),
+    )
+
+
+def _about_spans(examples: list[Example]) -> bool:
+    return any(item.answer_start for item in examples)
 
 
 def _groups(items: list[tuple[Any, Judged]]) -> dict[Any, Group]:
@@ -221,7 +293,8 @@ def _groups(items: list[tuple[Any, Judged]]) -> dict[Any, Group]:
     for key, part in parts.items():
         wrong = collections.Counter(item.answer.text for item in part if not item.exact_match)
         confused = min(wrong, key=lambda text: (-wrong[text], text), default="")
-        groups[key] = Group(str(key), len(part), len(part) - wrong.total(), confused)
+        overlap = 100.0 * sum(item.f1 for item in part) / len(part)
+        groups[key] = Group(str(key), len(part), len(part) - wrong.total(), confused, overlap)
     return groups
 
 

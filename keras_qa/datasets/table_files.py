@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,19 +14,33 @@ from typing import Any
 # The csv module has one limit for the process, and no reader takes its own.
 _CSV_LIMIT_LOCK = threading.Lock()
 _CSV_LIMIT = 2**31 - 1
+_CSV_BLOCK = 16
+_PARQUET_BLOCK = 256
 
 # What a row is called in an error message, and its columns.
 Row = tuple[str, Any]
 
 
-def csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> list[Row]:
-    # All is read under the raised limit, which nobody else should see: hence the list.
-    with _CSV_LIMIT_LOCK:
-        before = csv.field_size_limit(_CSV_LIMIT)
-        try:
-            return list(_read_csv(path, delimiter, columns))
-        finally:
-            csv.field_size_limit(before)
+def csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[Row]:
+    rows = _read_csv(path, delimiter, columns)
+    ended = False
+    while not ended:
+        block: list[Row] = []
+        problem = None
+        # Nobody else should see the raised limit: hence blocks.
+        with _CSV_LIMIT_LOCK:
+            before = csv.field_size_limit(_CSV_LIMIT)
+            try:
+                for row in itertools.islice(rows, _CSV_BLOCK):
+                    block.append(row)
+            except ValueError as error:
+                problem = error
+            finally:
+                csv.field_size_limit(before)
+        yield from block
+        if problem is not None:
+            raise problem
+        ended = len(block) < _CSV_BLOCK
 
 
 def _read_csv(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[Row]:
@@ -99,6 +115,35 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
+    with _parquet(path) as file:
+        names = file.schema_arrow.names
+        wanted = []
+        for name, column in each(columns):
+            top = column if column in names else column.split(".")[0]
+            if top not in names:
+                raise missing(f"`{path}`", name, column, names)
+            wanted.append(top)
+        at = 0
+        # A wide table may hold much else, so only the named columns are read.
+        for batch in file.iter_batches(_PARQUET_BLOCK, columns=list(dict.fromkeys(wanted))):
+            for row in batch.to_pylist():
+                yield f"`{path}`, row {at}", row
+                at += 1
+
+
+def parquet_first(path: Path) -> dict[str, Any]:
+    with _parquet(path) as file:
+        batch = next(file.iter_batches(1), None)
+        return batch.to_pylist()[0] if batch else {}
+
+
+def parquet_size(path: Path) -> int:
+    with _parquet(path) as file:
+        return file.metadata.num_rows
+
+
+@contextlib.contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -108,19 +153,7 @@ def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
         ) from None
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            wanted = []
-            for name, column in each(columns):
-                top = column if column in names else column.split(".")[0]
-                if top not in names:
-                    raise missing(f"`{path}`", name, column, names)
-                wanted.append(top)
-            at = 0
-            # A wide table may hold much else, so only the named columns are read.
-            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
-                for row in batch.to_pylist():
-                    yield f"`{path}`, row {at}", row
-                    at += 1
+            yield file
     except pyarrow.ArrowInvalid as error:
         raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
 

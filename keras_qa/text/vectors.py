@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -130,6 +131,12 @@ class WordVectors:
     def dim(self) -> int:
         """Number of numbers a vector has."""
         return self.array.shape[1]
+
+    def __repr__(self) -> str:
+        # A run that is resumed is known by its settings, of which the vectors are one.
+        digest = zlib.crc32("\n".join(self.words).encode(errors="replace"))
+        digest = zlib.crc32(self.array.tobytes(), digest)
+        return f"<WordVectors: {len(self):,} words, {self.dim} numbers each, {digest:08x}>"
 
     def __len__(self) -> int:
         return len(self.words)

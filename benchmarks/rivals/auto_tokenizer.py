@@ -1,0 +1,50 @@
+"""Windows by `transformers`, as its question answering examples make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def windows(
+    folder: str, questions: Sequence[str], texts: Sequence[str], length: int, overlap: int
+) -> Callable[[], dict[str, np.ndarray]]:
+    """Gives the features that a reader is trained on.
+
+    Args:
+        folder: A folder with `tokenizer.json`.
+        questions: The questions.
+        texts: A text for each.
+        length: Positions of a window.
+        overlap: Pieces that a window shares with the one before.
+
+    Returns:
+        A function that makes the windows of all, with offsets, as arrays.
+
+    Raises:
+        ImportError: If transformers is not installed.
+    """
+    import os
+
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer: Any = PreTrainedTokenizerFast(
+        tokenizer_file=os.path.join(folder, "tokenizer.json"), pad_token="[PAD]"
+    )
+
+    def make() -> dict[str, np.ndarray]:
+        found = tokenizer(
+            list(questions),
+            list(texts),
+            truncation="only_second",
+            max_length=length,
+            stride=overlap,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            padding="max_length",
+        )
+        return {name: np.array(value) for name, value in found.items()}
+
+    return make

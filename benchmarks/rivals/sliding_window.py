@@ -1,0 +1,79 @@
+"""A baseline that learns nothing: the span whose surroundings share most words with the question.
+
+After the sliding window of Richardson et al. 2013, "MCTest", which Rajpurkar et al. 2016 took as
+SQuAD's first baseline. `python -m benchmarks.rivals.sliding_window valid.json` scores it.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+import sys
+
+import numpy as np
+
+# Words that no answer begins or ends with, and that tell nothing where questions have them.
+_STOP = (
+    "a an the of in on at to by for from with and or but as is are was were be been being am do "
+    "does did has have had will would can could may might must shall should not no it its this "
+    "that these those there their they them he she his her him we our you your i who whom whose "
+    "what which when where why how many much than then so such into about after before during "
+    "between also"
+)
+STOP = frozenset(_STOP.split())
+MOST_WORDS = 4
+_WORD = re.compile(r"\w+(?:[.,'’-]\w+)*")
+
+
+def answer(text: str, question: str) -> str:
+    """Answers a question by a span of a text.
+
+    Every run of up to four words that are neither in the question nor stop words is a candidate.
+    It scores the question's words in a window around it, as many words on each side as the
+    question has: each counts log(1 + 1/n), where n is how often the text has it, and less the
+    farther it is. Of equal ones the longest is taken, then the first.
+
+    Args:
+        text: The text.
+        question: The question.
+
+    Returns:
+        The answer as the text has it, or an empty string.
+    """
+    spans = [match.span() for match in _WORD.finditer(text)]
+    words = [text[start:end].lower() for start, end in spans]
+    asked = {match[0].lower() for match in _WORD.finditer(question)} - STOP
+    counts = collections.Counter(words)
+    weight = np.array([np.log(1 + 1 / counts[word]) if word in asked else 0.0 for word in words])
+    free = np.array([word not in asked and word not in STOP for word in words], bool)
+    reach = max(len(asked), 2)
+    # What the words around each place give it.
+    near = np.zeros(len(words))
+    for distance in range(1, reach + 1):
+        near[distance:] += weight[:-distance] * (1 - distance / (2 * reach))
+        near[:-distance] += weight[distance:] * (1 - distance / (2 * reach))
+    best, found = (-1.0, 0), ""
+    for first in np.flatnonzero(free):
+        last = first
+        while last + 1 < len(words) and free[last + 1] and last + 1 - first < MOST_WORDS:
+            last += 1
+        if first and free[first - 1] and last - first < MOST_WORDS - 1:
+            continue
+        score = (float(near[first : last + 1].mean()), last - first)
+        if score > best:
+            best, found = score, text[spans[first][0] : spans[last][1]]
+    return found
+
+
+def main(path: str) -> None:
+    """Prints the official scores of the baseline on a SQuAD file."""
+    import keras_qa
+
+    examples = keras_qa.datasets.squad.load(path)
+    predictions = {item.id: answer(item.plain_text, item.question) for item in examples}
+    scores = keras_qa.metrics.squad(predictions, examples)
+    print(f"{len(examples)} questions: {scores}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

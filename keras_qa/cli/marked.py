@@ -1,0 +1,75 @@
+"""An answer in its sentence, as a terminal or a plain line can show it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TextIO
+
+from keras_qa.text import sentence_spans
+
+# Bold and inverse, and back.
+TERMINAL = ("\x1b[1;7m", "\x1b[0m")
+PLAIN = ("«", "»")
+
+# So many characters are shown before and after an answer.
+AROUND = 120
+# Where a sentence ends is looked for so far from an answer: a text may have no sentences at all.
+REACH = 2_000
+
+
+def marks(stream: TextIO) -> tuple[str, str]:
+    """What to put before and after an answer on a stream.
+
+    Follows https://no-color.org: `NO_COLOR` asks for plain marks.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return PLAIN if plain or not stream.isatty() else TERMINAL
+
+
+def marked(text: str, start: int, end: int, around: Sequence[str] = PLAIN) -> str:
+    """The sentence, or the sentences, of an answer with the answer marked.
+
+    Args:
+        text: The text.
+        start: Offset of the answer's first character.
+        end: Offset one past its last.
+        around: What to put before and after it.
+
+    Returns:
+        One line, cut where it is long.
+
+    Example:
+
+    >>> from keras_qa.cli.marked import marked
+    >>> marked("Ann left. Bob went home by bus. Then he slept.", 19, 23)
+    'Bob went «home» by bus.'
+    """
+    first = max(0, start - REACH)
+    part = text[first : end + REACH]
+    inside = [
+        (first + left, first + right)
+        for left, right in sentence_spans(part)
+        if first + left < end and first + right > start
+    ]
+    left = min([start, *(span[0] for span in inside)])
+    right = max([end, *(span[1] for span in inside)])
+    head, tail = max(left, start - AROUND), min(right, end + AROUND)
+    return "".join(
+        [
+            "…" if head > left else "",
+            plain(text[head:start]),
+            around[0],
+            plain(text[start:end]),
+            around[1],
+            plain(text[end:tail]),
+            "…" if tail < right else "",
+        ]
+    )
+
+
+def plain(text: str) -> str:
+    """A text without what moves a terminal's cursor or changes its colours."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "�" for letter in text
+    )

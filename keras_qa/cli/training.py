@@ -1,0 +1,111 @@
+"""`keras-qa train` and `keras-qa evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from keras_qa import recipes, report
+from keras_qa.answerer import load
+from keras_qa.cli import data
+from keras_qa.text import WordVectors
+
+
+def train(options: argparse.Namespace) -> None:
+    """Trains an answerer by a recipe and saves it."""
+    recipes.check_out(options.out)
+    names = ("epochs", "batch_size", "learning_rate", "patience")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    model_options, answerer_options = _options(options)
+    default = recipes.recipe_for(options.model, model_options)
+    recipe = dataclasses.replace(default, **given)
+    train, valid, about = data.training_parts(options)
+    print(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
+    try:
+        done = recipes.train(
+            train,
+            valid or None,
+            options.model,
+            model_options,
+            recipe=recipe,
+            seed=options.seed,
+            seeds=options.seeds,
+            out=options.out,
+            resume=options.resume,
+            answerer_options=answerer_options,
+        )
+    except KeyboardInterrupt:
+        print("\nThe same command with --resume goes on after the last epoch that ended.")
+        raise
+    print(f"Saved {options.out}.")
+    if options.results:
+        recipes.add_results(
+            options.results, [{**about, **dataclasses.asdict(run)} for run in done.runs]
+        )
+    if valid:
+        print(recipes.summary(done))
+        print_scores(done.answerer.evaluate(valid))
+
+
+def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of the model's factory, and further ones of the answerer."""
+    names = ("backbone", "tokenizer", "vectors", "vectors_words", "length")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if given and options.model != "span_reader":
+        raise ValueError(
+            f"`--{next(iter(given)).replace('_', '-')}` is for --model span_reader. Received: "
+            f"--model {options.model}."
+        )
+    model_options = _json("--model-options", options.model_options)
+    for name in ("backbone", "tokenizer"):
+        if name in given:
+            model_options[name] = given[name]
+    if options.dtype:
+        model_options["dtype"] = options.dtype
+    answerer_options: dict[str, Any] = {}
+    if "length" in given:
+        answerer_options["length"] = given["length"]
+    if "vectors" in given:
+        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
+        print(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
+        answerer_options["vectors"] = found
+    return model_options, answerer_options
+
+
+def _json(name: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(
+            f'`{name}` must be a JSON object, such as {{"units": 32}}. Received: {text!r}.'
+        )
+    return found
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Measures a saved answerer, and writes the report where one is asked for."""
+    answerer, examples = load(options.file), data.examples(options, options.split)
+    about_spans = any(item.answer_start for item in examples)
+    if not (options.report or options.version or about_spans):
+        print_scores(answerer.evaluate(examples))
+        return
+    found = report.evaluate(answerer, examples, version=options.version)
+    print_scores(found.scores)
+    if found.official:
+        print(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
+    if options.report:
+        found.save(options.report, f"{pathlib.Path(options.file).name} on {options.data}")
+        print(f"Wrote {options.report}.")
+
+
+def print_scores(scores: dict[str, float]) -> None:
+    """Prints a line of scores."""
+    print(
+        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, "
+        f"{scores['examples']} examples"
+    )

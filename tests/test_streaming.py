@@ -1,0 +1,358 @@
+"""Files of questions: every answer written once, whatever breaks the work off."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tracemalloc
+
+import pandas as pd
+import pytest
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa import QuestionAnswerer, streaming
+from keras_qa.cli import main
+from keras_qa.cli.marked import marked
+from keras_qa.datasets import question_files
+from keras_qa.progress import Bar
+
+ROWS = [
+    {"id": f"q{place}", "text": item.text, "question": item.question}
+    for place, item in enumerate(EXAMPLES * 3)
+]
+
+
+@pytest.fixture(scope="module")
+def answerer() -> QuestionAnswerer:
+    return QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def expected(answerer) -> list[dict]:
+    answers = answerer.answer([row["text"] for row in ROWS], [row["question"] for row in ROWS])
+    return [
+        {
+            "id": row["id"],
+            "question": row["question"],
+            "answer": answer.text,
+            "score": pytest.approx(answer.score, abs=2e-6),
+            "start": answer.start,
+            "end": answer.end,
+        }
+        for row, answer in zip(ROWS, answers, strict=True)
+    ]
+
+
+def lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write(path, rows) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def squad(rows) -> dict:
+    paragraphs = [
+        {
+            "context": row["text"],
+            "qas": [{"id": row["id"], "question": row["question"], "answers": []}],
+        }
+        for row in rows
+    ]
+    return {"data": [{"paragraphs": paragraphs}]}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "parquet", "json"])
+def test_answers_keep_ids_and_order(suffix, answerer, expected, tmp_path) -> None:
+    path = tmp_path / f"asked.{suffix}"
+    frame = pd.DataFrame(ROWS)
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    elif suffix in ("csv", "tsv"):
+        frame.to_csv(path, index=False, sep="\t" if suffix == "tsv" else ",")
+    elif suffix == "json":
+        path.write_text(json.dumps(squad(ROWS)))
+    else:
+        write(path, ROWS)
+    assert question_files.count(path) == len(ROWS)
+    done = streaming.answer_file(answerer, path, tmp_path / "answers.jsonl", verbose=0)
+    assert (done.questions, done.before) == (len(ROWS), 0)
+    assert lines(tmp_path / "answers.jsonl") == expected
+
+
+def test_several_answers_and_named_columns(answerer, tmp_path) -> None:
+    rows = [{"context": EXAMPLES[0].text, "asked": EXAMPLES[0].question, "number": 7}]
+    write(tmp_path / "asked.jsonl", rows)
+    streaming.answer_file(
+        answerer,
+        tmp_path / "asked.jsonl",
+        tmp_path / "answers.jsonl",
+        {"question": "asked", "id": "number"},
+        top_k=2,
+        verbose=0,
+    )
+    ranked = answerer.answer(EXAMPLES[0].text, EXAMPLES[0].question, top_k=2)
+    (line,) = lines(tmp_path / "answers.jsonl")
+    assert line["id"] == "7"
+    assert line["answer"] == ranked[0].text
+    assert [entry["text"] for entry in line["answers"]] == [answer.text for answer in ranked]
+    assert list(line["answers"][1]) == ["text", "score", "start", "end"]
+
+
+def test_all_questions_may_be_about_one_text(answerer, tmp_path) -> None:
+    text = "\n".join(item.text for item in EXAMPLES)
+    answerer.save(tmp_path / "qa.keras")
+    (tmp_path / "text.txt").write_text(text)
+    questions = list(dict.fromkeys(row["question"] for row in ROWS))
+    write(tmp_path / "asked.jsonl", [{"question": question} for question in questions])
+    (tmp_path / "asked.json").write_text(json.dumps(squad(ROWS[:4])))
+    out = tmp_path / "answers.jsonl"
+    arguments = ["answer", str(tmp_path / "qa.keras"), f"--text={tmp_path / 'text.txt'}"]
+    for name, asked in (
+        ("asked.jsonl", questions),
+        ("asked.json", [row["question"] for row in ROWS[:4]]),
+    ):
+        out.unlink(missing_ok=True)
+        assert main([*arguments, f"--input={tmp_path / name}", f"--output={out}"]) == 0
+        answers = answerer.answer(text, asked)
+        assert [(row["question"], row["answer"], row["start"]) for row in lines(out)] == [
+            (question, answer.text, answer.start)
+            for question, answer in zip(asked, answers, strict=True)
+        ]
+
+
+def test_any_place_of_breaking_off_gives_the_same_file(answerer, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(streaming, "MOST_QUESTIONS", 4)
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS[:7])
+    streaming.answer_file(answerer, path, out, verbose=0)
+    whole = out.read_bytes()
+    # Within the last two lines, and at their ends.
+    for size in [*range(whole[:-150].rindex(b"\n") + 1, len(whole) + 1, 9), 3, 0]:
+        out.write_bytes(whole[:size])
+        done = streaming.answer_file(answerer, path, out, verbose=0)
+        assert done.before == whole[:size].count(b"\n")
+        assert done.before + done.questions == 7
+        again = [json.loads(line) for line in out.read_bytes().splitlines()]
+        for row in again:
+            row["score"] = pytest.approx(row["score"], abs=2e-6)
+        assert [json.loads(line) for line in whole.splitlines()] == again
+
+
+def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
+    answerer.save(tmp_path / "qa.keras")
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS)
+    code = (
+        "import os, signal, sys\n"
+        "from keras_qa import streaming\n"
+        "streaming.MOST_QUESTIONS = 5\n"
+        "write, seen = streaming._write, []\n"
+        "def write_and_die(file, rows):\n"
+        "    seen.append(rows)\n"
+        "    if len(seen) == 3:\n"
+        '        file.write(b\'{"id": "q1\')\n'
+        "        file.flush()\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    write(file, rows)\n"
+        "streaming._write = write_and_die\n"
+        "from keras_qa.cli import main\n"
+        "main(sys.argv[1:])"
+    )
+    arguments = ["answer", str(tmp_path / "qa.keras"), f"--input={path}", f"--output={out}"]
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert out.read_bytes().count(b"\n") == 10
+    assert not out.read_bytes().endswith(b"\n")
+    assert main(arguments) == 0
+    assert lines(out) == expected
+    before = out.read_bytes()
+    assert main(arguments) == 0
+    assert out.read_bytes() == before
+
+
+def test_the_command_says_what_it_did(answerer, tmp_path, capsys) -> None:
+    answerer.save(tmp_path / "qa.keras")
+    write(tmp_path / "asked.jsonl", ROWS[:3])
+    out = tmp_path / "answers.jsonl"
+    arguments = ["answer", str(tmp_path / "qa.keras"), f"--input={tmp_path / 'asked.jsonl'}"]
+    assert main([*arguments, f"--output={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert re.fullmatch(rf"Answered 3 questions in 0:\d\d\. Wrote {out}\.\n", printed)
+    out.write_bytes(out.read_bytes()[:-5])
+    assert main([*arguments, f"--output={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert re.match(r"Answered 1 questions in 0:\d\d, 2 had been answered before\. W", printed)
+    assert main([*arguments, "--question=?"]) == 2
+    assert (
+        "needs --text and --question, or --input and --output. Received: --question, --input."
+        in capsys.readouterr().err
+    )
+
+
+BAD = {
+    "no JSON": ('{"id": "q5", "text": ', "line 6: expected one JSON object a line"),
+    "no text": ('{"id": "q5", "question": "?"}', "line 6 has no column `text`"),
+    "no string": ('{"id": "q5", "text": 5, "question": "?"}', "line 6: `text` must be"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_record_stops_after_the_answers_before_it(kind, answerer, expected, tmp_path) -> None:
+    line, message = BAD[kind]
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS[:5])
+    good = path.read_text()
+    path.write_text(f"{good}{line}\n")
+    with pytest.raises((ValueError, TypeError), match=message):
+        streaming.answer_file(answerer, path, out, verbose=0)
+    assert lines(out) == expected[:5]
+    write(path, ROWS)
+    assert streaming.answer_file(answerer, path, out, verbose=0).before == 5
+    assert lines(out) == expected
+
+
+def test_a_question_that_cannot_be_answered_is_named(expected, tmp_path) -> None:
+    """A `.csv` record in the middle of a block, and a model that refuses what it reads."""
+    import keras
+
+    class Picky(QuestionAnswerer):
+        def answer(self, text, question, **options):
+            if "refused" in question:
+                raise ValueError("The question has 900 pieces.")
+            return super().answer(text, question, **options)
+
+    keras.utils.set_random_seed(0)
+    picky = Picky(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    rows = [*ROWS[:6], {**ROWS[6], "question": "refused"}, *ROWS[7:]]
+    path, out = tmp_path / "asked.csv", tmp_path / "answers.jsonl"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=r"asked.csv`, line 8: The question has 900 pieces"):
+        streaming.answer_file(picky, path, out, verbose=0)
+    assert lines(out) == expected[:6]
+
+
+def test_answers_to_other_questions_are_not_mixed(answerer, tmp_path) -> None:
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS[:4])
+    streaming.answer_file(answerer, path, out, verbose=0)
+    content = out.read_bytes()
+    for rows, message in (
+        (ROWS[1:5], "line 1 answers the question with the id 'q0', but .*line 1 asks with the "),
+        (ROWS[:3], "line 4 answers a question more than .*asked.jsonl` has"),
+    ):
+        write(path, rows)
+        with pytest.raises(ValueError, match=message):
+            streaming.answer_file(answerer, path, out, verbose=0)
+        assert out.read_bytes() == content
+    for other in (b'{"note": 1}\n', b"half a note", b"[]\n"):
+        out.write_bytes(other)
+        with pytest.raises(ValueError, match="line 1 holds no answer"):
+            streaming.answer_file(answerer, path, out, verbose=0)
+        assert out.read_bytes() == other
+
+
+def test_places_are_checked_first(answerer, tmp_path) -> None:
+    path = tmp_path / "asked.jsonl"
+    write(path, ROWS[:4])
+    for source, target, kind, message in (
+        ("none.jsonl", "a.jsonl", FileNotFoundError, "`path` must be a file"),
+        ("asked.txt", "a.jsonl", ValueError, "`path` must end in .json, .csv"),
+        ("asked.jsonl", "a.csv", ValueError, "`out` must end in .jsonl"),
+        ("asked.jsonl", "none/a.jsonl", ValueError, "`out` is in a folder that does not exist"),
+        ("asked.jsonl", "asked.jsonl", ValueError, "`out` must be another file than `path`"),
+    ):
+        with pytest.raises(kind, match=message):
+            streaming.answer_file(answerer, tmp_path / source, tmp_path / target, verbose=0)
+    with pytest.raises(ValueError, match="`top_k` must be a positive integer. Received: top_k=0"):
+        streaming.answer_file(answerer, path, tmp_path / "a.jsonl", top_k=0, verbose=0)
+    assert os.listdir(tmp_path) == ["asked.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(streaming, "MOST_QUESTIONS", 8)
+    peaks = []
+    # The first time, what a model compiles or records is counted, too.
+    for count in (160, 16, 160):
+        text = "word " * 4_000
+        rows = [{"text": f"{text}{place}", "question": "?"} for place in range(count)]
+        path, out = tmp_path / f"asked.{suffix}", tmp_path / "answers.jsonl"
+        out.unlink(missing_ok=True)
+        if suffix == "csv":
+            pd.DataFrame(rows).to_csv(path, index=False)
+        else:
+            write(path, rows)
+        del rows
+        tracemalloc.start()
+        streaming.answer_file(answerer, path, out, batch_size=8, verbose=0)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    _, few, many = peaks
+    # The questions are ten times as many, and have 3 MB.
+    assert many < 1.3 * few
+
+
+def test_half_a_character_can_be_written(answerer, tmp_path) -> None:
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    path.write_text('{"text": "A.", "question": "\\ud800?"}\n')
+    streaming.answer_file(answerer, path, out, verbose=0)
+    assert lines(out)[0]["question"] == "\ud800?"
+    assert streaming.answer_file(answerer, path, out, verbose=0).before == 1
+
+
+def test_the_bar_counts_what_is_left() -> None:
+    bar = Bar(total=300, done=100)
+    assert bar.line(150, 10.0) == (
+        "[##########..........] 150/300  50 %  5.0 a second  0:10, 0:30 left"
+    )
+    assert "100/300  33 %  0.0 a second  0:00, ? left" in bar.line(100, 0.0)
+    assert "[####################] 0/0  100 %" in Bar(0).line(0, 1.0)
+
+
+def test_the_answer_is_marked_in_its_sentence() -> None:
+    text = "First one. Mary went to the bath\troom today. Last one."
+    start = text.index("the")
+    assert marked(text, start, start + 8) == "Mary went to «the bath» room today."
+    assert marked(text, start, start + 8, ("<", ">")) == "Mary went to <the bath> room today."
+    # Over two sentences, and where nothing ends one.
+    assert marked("One here. Two there.", 4, 13) == "One «here. Two» there."
+    long = "a" * 5_000 + " answer " + "b" * 5_000
+    assert marked(long, 5_001, 5_007) == f"…{'a' * 119} «answer» {'b' * 119}…"
+    assert marked("A\x1b[31m red.", 7, 10) == "A�[31m «red»."
+
+
+def test_the_command_marks_the_answer(tmp_path, capsys, monkeypatch) -> None:
+    stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+    qa = QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+    qa.save(tmp_path / "qa.keras")
+    text = "Mary went to the garden.\nShe saw the kitchen, the office and the hallway."
+    answers = qa.answer(text, "Where is Mary?", top_k=4)
+    (tmp_path / "text.txt").write_text(text)
+    arguments = ["answer", str(tmp_path / "qa.keras"), f"--text={tmp_path / 'text.txt'}"]
+    arguments += ["--question=Where is Mary?", "--top-k=4"]
+    assert main(arguments) == 0
+    printed = []
+    for answer in answers:
+        printed.append(f"  {answer.score:6.1%}  {answer.text}\n")
+        if answer.start is not None:
+            first, second = text.split("\n")
+            sentence = first if answer.text in first else second
+            printed.append(f"          {sentence.replace(answer.text, f'«{answer.text}»')}\n")
+    assert any("«" in line for line in printed)
+    assert capsys.readouterr().out == "".join(printed)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(arguments) == 0
+    colours = "".join(printed).replace("«", "\x1b[1;7m").replace("»", "\x1b[0m")
+    assert capsys.readouterr().out == colours
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "".join(printed)
+    (tmp_path / "text.txt").write_bytes(b"na\xefve")
+    assert main(arguments) == 2
+    assert "text.txt` is not UTF-8 at byte 2" in capsys.readouterr().err
