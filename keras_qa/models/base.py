@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -13,25 +12,17 @@ import numpy as np
 
 from keras_qa import kernels, saving
 from keras_qa.batching import (
-    Bucket,
     BucketedBatches,
     TellEpoch,
-    filled,
-    fitted,
-    groups,
-    plan,
-    sizes,
-    steps_a_row,
 )
-from keras_qa.inputs import model_inputs, to_arrays
+from keras_qa.inputs import to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
+from keras_qa.models.bucketing import bucketed
 from keras_qa.models.evidence import Evidence
+from keras_qa.models.predicting import Predictor
 from keras_qa.models.splitting import SplitModel
 from keras_qa.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.text import Vectorizer, Windower
-
-# Buckets are for feeds in which they leave out at least a tenth of the steps.
-MOST_STEPS_KEPT = 0.9
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -69,7 +60,7 @@ class QAModel(keras.Model):
     """
 
     vectorizer: Any = None
-    _program: Any = None
+    _predictor: Any = None
     _split: Any = None
     _evidence: Any = None
 
@@ -118,11 +109,11 @@ class QAModel(keras.Model):
             if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size
                 val_x, val_y, val_weight = validation_data
-                batches = self._bucketed(val_x, val_y, val_weight, rows)[0]
+                batches = bucketed(self, val_x, val_y, val_weight, rows)[0]
                 if isinstance(batches, BucketedBatches):
                     validation_data = _as_dataset(batches)
             if length_buckets and shuffle and steps_per_epoch is None:
-                x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size, shuffle)
+                x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size, shuffle)
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x))
             if class_weight is not None:
@@ -170,7 +161,7 @@ class QAModel(keras.Model):
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
                 if length_buckets and steps is None:
-                    x, y, sample_weight = self._bucketed(x, y, sample_weight, batch_size)
+                    x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size)
             return super().evaluate(
                 _as_dataset(x),
                 y,
@@ -200,7 +191,10 @@ class QAModel(keras.Model):
         """
         sources: list[Source] = []
         if not is_source(x) and callbacks is None and steps is None:
-            return self._predict_arrays(x, batch_size or 32, verbose, length_buckets)
+            if self._predictor is None:
+                self._predictor = Predictor(self)
+            inputs = list(to_arrays(x, self).values())
+            return self._predictor(inputs, batch_size or 32, verbose, length_buckets)
         with self._guard(sources, may_end=steps is None) as hooks:
             x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
             return super().predict(
@@ -339,90 +333,9 @@ class QAModel(keras.Model):
         sources.append(source)
         return source.data, None, None
 
-    def _bucketed(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool = False
-    ) -> Batch:
-        if is_source(x):
-            return x, y, sample_weight
-        inputs = keras.tree.flatten(x)
-        others = [part for part in (y, sample_weight) if part is not None]
-        size = batch_size or 32
-        buckets = self._buckets(inputs, size)
-        if buckets is None:
-            # Labels of an output that is not trained are no array.
-            if not shuffle or any(part is None for part in keras.tree.flatten(others)):
-                return x, y, sample_weight
-            # As wide as the feed, for the sake of an order that can be taken up again.
-            axes = zip(inputs, groups(inputs), strict=True)
-            full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
-            buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
-        seed = int(np.random.randint(2**31)) if shuffle else None
-        batches = BucketedBatches(inputs, tuple(others), buckets, size, self.input, seed)
-        return batches, None, None
-
-    def _buckets(self, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:
-        """Length buckets, or `None` where they save too little."""
-        if not all(item.ignores_padding for item in model_inputs(self)):
-            return None
-        axes = groups(inputs)
-        buckets = plan(sizes(inputs), batch_size, axes)
-        full = [length for array in inputs for length in array.shape[1:]]
-        widths = np.minimum([bucket.widths for bucket in buckets], full)
-        rows = np.array([len(bucket.rows) for bucket in buckets])
-        kept = rows @ steps_a_row(widths, axes)
-        return buckets if kept <= MOST_STEPS_KEPT * sum(map(np.size, inputs)) else None
-
     def _positions(self, inputs: list[np.ndarray]) -> int | None:
         """How many positions a span may start and end at, where these inputs say so."""
         return None
-
-    @property
-    def _fixed_outputs(self) -> bool:
-        """Whether the outputs have the same shape however wide the feed is."""
-        return all(None not in tensor.shape[1:] for tensor in self.outputs)
-
-    def _predict_arrays(self, x: Any, size: int, verbose: Any, length_buckets: bool) -> Any:
-        inputs, batches = list(to_arrays(x, self).values()), None
-        length_buckets = length_buckets and self._fixed_outputs
-        rows, words = len(inputs[0]), max(int(np.count_nonzero(array)) for array in inputs)
-        if length_buckets and rows > size:
-            batches = self._bucketed(inputs, None, None, size)[0]
-        elif length_buckets:
-            inputs = [
-                fitted(array) if item.ignores_padding else array
-                for array, item in zip(inputs, model_inputs(self), strict=True)
-            ]
-        if isinstance(batches, BucketedBatches):
-            steps, back = len(batches), np.argsort(batches.order)
-            parts = (keras.tree.flatten(batches[step]) for step in range(steps))
-            outputs = self._run_program(parts, size, steps, words, verbose)
-            return _each(lambda output: output[back], outputs)
-        starts = range(0, rows, size)
-        parts = ([array[start : start + size] for array in inputs] for start in starts)
-        return self._run_program(parts, size, len(starts), words, verbose)
-
-    def _run_program(self, batches: Any, size: int, steps: int, words: int, verbose: Any) -> Any:
-        if self._program is None:
-            self._program = kernels.compiled(self)
-        folded = self._program.fold(words) if steps > 1 else None
-        if verbose == "auto":
-            verbose = int(steps > 1)
-        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
-
-        def run(inputs: list[np.ndarray]) -> Any:
-            output = self._program([filled(array, size) for array in inputs], folded)
-            return _each(lambda array: array[: len(inputs[0])], output)
-
-        if steps == 1:
-            return run(next(iter(batches)))
-        outputs = []
-        with ThreadPoolExecutor(kernels.PROGRAMS_AT_ONCE) as pool:
-            ran = pool.map(run, batches) if kernels.PROGRAMS_AT_ONCE > 1 else map(run, batches)
-            for step, output in enumerate(ran, start=1):
-                outputs.append(output)
-                if progress is not None:
-                    progress.update(step)
-        return _each(lambda *parts: np.concatenate(parts), *outputs)
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
@@ -454,13 +367,6 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
-
-
-def _each(function: Callable[..., Any], *outputs: Any) -> Any:
-    # Going through a structure takes as long as the smallest models do.
-    if isinstance(outputs[0], np.ndarray):
-        return function(*outputs)
-    return keras.tree.map_structure(function, *outputs)
 
 
 def _as_dataset(x: Any) -> Any:

@@ -1,0 +1,91 @@
+"""Predicts arrays without Keras' loop over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa import kernels
+from keras_qa.batching import BucketedBatches, filled, fitted
+from keras_qa.inputs import model_inputs
+from keras_qa.models.bucketing import bucketed
+
+
+class Predictor:
+    """Predicts arrays by programs, one for each of few shapes.
+
+    Args:
+        model: The model. Its weights may change afterwards.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.program = kernels.compiled(model)
+        # Whether the outputs have the same shape however wide the feed is.
+        self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
+
+    def __call__(
+        self, inputs: list[np.ndarray], size: int, verbose: Any, length_buckets: bool
+    ) -> Any:
+        """Predicts.
+
+        Args:
+            inputs: Checked arrays in the order of the model's inputs.
+            size: Rows a batch.
+            verbose: As in `keras.Model.predict`.
+            length_buckets: Whether rows of like length come in one batch, trimmed, where the
+                outputs are as wide for it.
+
+        Returns:
+            Arrays in the structure of the model's outputs, in the order of the rows.
+        """
+        batches = None
+        length_buckets = length_buckets and self.fixed_outputs
+        rows, words = len(inputs[0]), max(int(np.count_nonzero(array)) for array in inputs)
+        if length_buckets and rows > size:
+            batches = bucketed(self.model, inputs, None, None, size)[0]
+        elif length_buckets:
+            inputs = [
+                fitted(array) if item.ignores_padding else array
+                for array, item in zip(inputs, model_inputs(self.model), strict=True)
+            ]
+        if isinstance(batches, BucketedBatches):
+            steps, back = len(batches), np.argsort(batches.order)
+            parts = (keras.tree.flatten(batches[step]) for step in range(steps))
+            outputs = self._run(parts, size, steps, words, verbose)
+            return _each(lambda output: output[back], outputs)
+        starts = range(0, rows, size)
+        parts = ([array[start : start + size] for array in inputs] for start in starts)
+        return self._run(parts, size, len(starts), words, verbose)
+
+    def _run(self, batches: Any, size: int, steps: int, words: int, verbose: Any) -> Any:
+        folded = self.program.fold(words) if steps > 1 else None
+        if verbose == "auto":
+            verbose = int(steps > 1)
+        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
+
+        def run(inputs: list[np.ndarray]) -> Any:
+            output = self.program([filled(array, size) for array in inputs], folded)
+            return _each(lambda array: array[: len(inputs[0])], output)
+
+        if steps == 1:
+            return run(next(iter(batches)))
+        outputs = []
+        with ThreadPoolExecutor(kernels.PROGRAMS_AT_ONCE) as pool:
+            ran = pool.map(run, batches) if kernels.PROGRAMS_AT_ONCE > 1 else map(run, batches)
+            for step, output in enumerate(ran, start=1):
+                outputs.append(output)
+                if progress is not None:
+                    progress.update(step)
+        return _each(lambda *parts: np.concatenate(parts), *outputs)
+
+
+def _each(function: Callable[..., Any], *outputs: Any) -> Any:
+    # Going through a structure takes as long as the smallest models do.
+    if isinstance(outputs[0], np.ndarray):
+        return function(*outputs)
+    return keras.tree.map_structure(function, *outputs)
