@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import same_weights
-from test_batching import AsksForValues, padded_batch
+from test_batching import padded_batch
 
 import keras_qa
 
@@ -107,22 +107,6 @@ def test_dropout_is_drawn_at_each_step() -> None:
     # Almost without learning, what a batch costs differs by what is dropped alone.
     losses = np.diff([0.0, *(log["loss"] * (step + 1) for step, log in enumerate(logs))])
     assert len(np.unique(losses.round(5))) == STEPS
-
-
-def test_a_layer_that_asks_for_values_is_trained_through() -> None:
-    numbers = keras.Input((2,), name="numbers")
-    outputs = keras.layers.Dense(1)(AsksForValues()(numbers))
-    model = keras_qa.models.QAModel([numbers], outputs)
-    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=keras.config.backend() != "torch")
-    weight, bias = model.get_weights()
-    for step in range(2 * STEPS):
-        rows = np.full((3, 2), 1.0 if step % 2 else -1.0, "float32")
-        model.train_on_batch(rows, np.full((3, 1), 3.0, "float32"))
-        read = rows * (2 if step % 2 else 1)
-        slope = 2 * (read @ weight + bias - 3) / 3
-        weight, bias = weight - 0.1 * read.T @ slope, bias - 0.1 * slope.sum(axis=0)
-    for got, expected in zip(model.get_weights(), (weight, bias), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
 def test_a_gap_in_a_mask_is_trained_on_as_keras_trains_on_it() -> None:
