@@ -88,16 +88,24 @@ class _Programs:
     def __call__(self, tensors: list[torch.Tensor]) -> Any:
         shapes = tuple(tensor.shape for tensor in tensors)
         self.calls[shapes] += 1
+        if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING:
+            outputs, self.recordable = self._call_and_compare(tensors)
+            return outputs
         if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
             self.programs[shapes] = _recorded(self._call, tensors)
-            # Something is drawn or counted, by a state that the recording would not change.
-            self.recordable = self.programs[shapes] is not None
         program = self.programs.get(shapes)
         if program is not None:
             outputs, flags = program(*tensors)
             if all(flags):
                 return outputs
         return self._call(*tensors)
+
+    def _call_and_compare(self, tensors: list[torch.Tensor]) -> tuple[Any, bool]:
+        """Calls, and says whether all stayed as it was: a recording does not draw or count."""
+        state = [variable.value for variable in self.model.non_trainable_variables]
+        before = [value.clone() for value in state]
+        outputs = self._call(*tensors)
+        return outputs, all(map(torch.equal, before, state))
 
     def _call(self, *tensors: torch.Tensor) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
@@ -139,8 +147,6 @@ def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable
             assumed.reset(token)
 
     program = make_fx(call_with_flags, pre_dispatch=True)(*tensors)
-    if any(map(_changes_something, program.graph.nodes)):
-        return None
     # Most of Keras' casts change nothing.
     same: dict[torch.fx.Node, torch.fx.Node] = {}
     for node, given in _NoOps(program, garbage_collect_values=False).found(tensors):
@@ -149,10 +155,6 @@ def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable
     program.graph.eliminate_dead_code()
     program.recompile()
     return program.forward
-
-
-def _changes_something(node: torch.fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 class _NoOps(torch.fx.Interpreter):
@@ -166,8 +168,8 @@ class _NoOps(torch.fx.Interpreter):
     def run_node(self, node: torch.fx.Node) -> Any:
         result = super().run_node(node)
         given = node.args[0] if node.args else None
-        is_operation = isinstance(node.target, torch._ops.OpOverload)
-        if is_operation and isinstance(given, torch.fx.Node) and result is self.env[given]:
+        pure = isinstance(node.target, torch._ops.OpOverload) and not node.target._schema.is_mutable
+        if pure and isinstance(given, torch.fx.Node) and result is self.env[given]:
             self.no_ops.append((node, given))
         return result
 
