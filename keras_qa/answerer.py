@@ -10,7 +10,6 @@ from typing import Any
 import keras
 
 from keras_qa import models, saving, span_answers, word_answers
-from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.passage import Passage, check_top_k, shaped
@@ -152,6 +151,9 @@ class QuestionAnswerer:
         model = self._untrained(data)
         answers = _answers_of(model)
         feed, labels = answers.training(data)
+        validation_feed = answers.training(validation) if validation else None
+        if isinstance(answers, SpanAnswers):
+            answers.expect(data, self.max_answer_words, self.no_answer_threshold)
         if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
         if optimizer is not None:
@@ -163,7 +165,7 @@ class QuestionAnswerer:
         self.history_ = model.fit(
             feed,
             labels,
-            validation_data=answers.training(validation) if validation else None,
+            validation_data=validation_feed,
             epochs=epochs,
             batch_size=batch_size,
             callbacks=callbacks,
@@ -300,25 +302,21 @@ class QuestionAnswerer:
                     )
             if not span_answers.reads_spans(self.model):
                 return word_answers.adopt(self.model, data, *words)
-            reader = span_answers.adopt(self.model, data, words[0], *windows)
-        else:
-            factory = FACTORIES.get(self.model)
-            if factory is None:
-                raise ValueError(
-                    f"`model` must be a `keras.Model` or one of "
-                    f"{', '.join(map(repr, FACTORIES))}. Received: model={self.model!r}."
-                )
-            options = dict(self.model_options or {})
-            if self.model != "span_reader":
-                if self.vectors is not None:
-                    raise ValueError(
-                        f'`vectors` are for model="span_reader". Received: model={self.model!r}.'
-                    )
-                return word_answers.build(self.model, factory, options, data, *words)
-            reader = span_answers.build(options, data, words[0], self.vectors, *windows)
-        unanswerable = any(not item.answers for item in data)
-        reader.decoder = SpanDecoder(self.max_answer_words, unanswerable, self.no_answer_threshold)
-        return reader
+            return span_answers.adopt(self.model, data, words[0], *windows)
+        factory = FACTORIES.get(self.model)
+        if factory is None:
+            raise ValueError(
+                f"`model` must be a `keras.Model` or one of "
+                f"{', '.join(map(repr, FACTORIES))}. Received: model={self.model!r}."
+            )
+        options = dict(self.model_options or {})
+        if self.model == "span_reader":
+            return span_answers.build(options, data, words[0], self.vectors, *windows)
+        if self.vectors is not None:
+            raise ValueError(
+                f'`vectors` are for model="span_reader". Received: model={self.model!r}.'
+            )
+        return word_answers.build(self.model, factory, options, data, *words)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

@@ -41,10 +41,20 @@ class SpanAnswers:
 
     def training(self, examples: list[Example]) -> tuple[Any, Any]:
         """The feed and the labels of examples to train on."""
+        if not examples:
+            raise ValueError("`examples` is empty. Give at least one to train on.")
         windows = self.windower(examples, labels=True)
         assert windows.spans is not None
         labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
         return self._feed(windows), labels
+
+    def expect(
+        self, examples: list[Example], max_answer_words: int, threshold: float | None
+    ) -> None:
+        """Sets how answers are found, after examples like those to come."""
+        # What the model has learned before it still knows.
+        no_answer = self.model.decoder.no_answer or any(not item.answers for item in examples)
+        self.model.decoder = SpanDecoder(max_answer_words, no_answer, threshold)
 
     def calibrated(self, validation: list[Example], batch_size: int) -> dict[str, float]:
         """Fits the temperature on validation data, and then the threshold of no answer.

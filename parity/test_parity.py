@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 from conftest import BACKENDS
-from work import MODELS
+from work import MODELS, READERS
 
 
 def test_every_model_saved_on_one_backend_answers_alike_on_all(work, tmp_path) -> None:
@@ -18,6 +18,11 @@ def test_every_model_saved_on_one_backend_answers_alike_on_all(work, tmp_path) -
         for backend in BACKENDS
         for name in MODELS
         for key in ("words", "probabilities", "raw", "scores", "answers")
+    } | {
+        f"{backend}-{name}/{key}"
+        for backend in BACKENDS
+        for name in READERS
+        for key in ("words", "logits", "raw", "scores", "answers")
     }
     for one, other in itertools.combinations(BACKENDS, 2):
         assert set(results[one]) == set(results[other]) == expected

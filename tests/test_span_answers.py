@@ -72,12 +72,12 @@ def test_scores_of_all_spans_add_up_to_one(fitted, doubting) -> None:
         assert len({(answer.start, answer.end) for answer in answers}) == entries
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(
-        st.text(st.characters(codec="utf-8"), max_size=20)
+        st.text(st.characters(codec="utf-8"), max_size=8)
         | st.sampled_from(["e\u0301a", "مريم إلى", "👩‍🚀 up", "a\r\n\tb", "z\u200bz", "猫が好き"]),
-        max_size=6,
+        max_size=3,
     )
 )
 def test_offsets_hold_for_any_text(fitted: QuestionAnswerer, parts: list[str]) -> None:
@@ -105,7 +105,7 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
     whole = reader.vectorizer
     reader.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
     try:
-        filler = "it was said. " * 30
+        filler = "it was said. " * 8
         texts = [f"{filler}the car is {colour}. {filler}" for colour in COLOURS] + [
             "the box is red."
         ]
@@ -252,7 +252,7 @@ def test_reader_on_a_backbone_learns_is_saved_and_loaded(tmp_path) -> None:
     assert found.score == pytest.approx(expected.score, abs=1e-5)
 
 
-def test_a_plain_keras_model_learns(tmp_path) -> None:
+def test_a_plain_keras_model_learns() -> None:
     text, question = (keras.Input((None,), dtype="int32", name=n) for n in ("text", "question"))
     words = keras_qa.layers.WordEmbedding(40, 8)
     asked = keras.layers.GlobalAveragePooling1D()(words(question))
@@ -262,8 +262,8 @@ def test_a_plain_keras_model_learns(tmp_path) -> None:
     start, end = keras_qa.layers.SpanHead()(both)
     plain = keras.Model([text, question], {"start": start, "end": end})
     qa = QuestionAnswerer(plain, seed=0)
-    qa.fit(EXAMPLES, epochs=40, batch_size=8, verbose=0, optimizer=keras.optimizers.Adam(0.02))
-    assert qa.evaluate(EXAMPLES)["exact_match"] == 100.0
+    qa.fit(EXAMPLES[:4], epochs=25, verbose=0, optimizer=keras.optimizers.Adam(0.03))
+    assert qa.evaluate(EXAMPLES[:4])["exact_match"] == 100.0
 
 
 def test_optimizer_may_depend_on_the_number_of_windows() -> None:
@@ -289,6 +289,8 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
             "question of the example at position 0 has 400 pieces, too many for a window of 384",
         ),
         (lambda qa: qa.evaluate([]), "`examples` is empty"),
+        (lambda qa: qa.fit([]), "`examples` is empty. Give at least one to train on"),
+        (lambda qa: answerer().fit([]), "`examples` is empty"),
         (
             lambda qa: qa.fit([Example("He went.", "Who?", "He", 1, id="q7")]),
             r"position 0 \(id 'q7'\): the answer 'He' is not at 1, .* It is at 0. Correct",

@@ -175,8 +175,8 @@ def span_reader(
     >>> from keras_qa.models import span_reader
     >>> model = span_reader(100, units=8)
     >>> logits = model.predict([np.ones((2, 7), "int32"), np.ones((2, 4), "int32")], verbose=0)
-    >>> {name: value.shape for name, value in logits.items()}
-    {'start': (2, 8), 'end': (2, 8)}
+    >>> logits["start"].shape, logits["end"].shape
+    ((2, 8), (2, 8))
     """
     if backbone is not None:
         model = _on_backbone(backbone, tokenizer, 0.1 if dropout is None else dropout, dtype, name)
