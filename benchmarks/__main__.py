@@ -18,7 +18,7 @@ from benchmarks.cases import CASES
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 BACKENDS = ("tensorflow", "torch", "jax")
-NO_GPU = 3
+NO_GPU, ABSENT = 3, 4
 PACKAGES = (
     "keras-qa",
     "keras",
@@ -54,6 +54,8 @@ def main() -> int:
             if done.returncode == NO_GPU:
                 print(f"{backend}: there is no GPU here, so nothing was measured.")
                 break
+            if done.returncode == ABSENT:
+                continue
             if done.returncode != 0:
                 return done.returncode
             results[case] = json.loads(done.stdout.splitlines()[-1])
@@ -105,7 +107,11 @@ def _work(options: argparse.Namespace) -> int:
     if options.device == "gpu" and not _has_gpu(keras.config.backend()):
         return NO_GPU
     measure.quick = options.quick
-    contenders, samples = CASES[options.worker]("cuda" if options.device == "gpu" else "cpu")
+    try:
+        contenders, samples = CASES[options.worker]("cuda" if options.device == "gpu" else "cpu")
+    except measure.AbsentError as error:
+        print(f"{options.worker}: {error}", file=sys.stderr)
+        return ABSENT
     times = alternate(contenders, 1 if options.quick else options.rounds)
     result = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
     print(json.dumps(result))

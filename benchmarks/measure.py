@@ -15,6 +15,10 @@ Contenders = dict[str, Callable[[], Any]]
 quick = False
 
 
+class AbsentError(Exception):
+    """What a case needs is not installed."""
+
+
 def sized(full: int, tiny: int) -> int:
     """How much work a case is: the first, or the second where it has to be quick."""
     return tiny if quick else full

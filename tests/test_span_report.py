@@ -83,6 +83,14 @@ def test_official_scores_are_those_of_the_metric() -> None:
     assert forced.official == metrics.squad(predictions, references[:5], "2.0")
 
 
+def test_a_version_makes_it_a_report_about_spans() -> None:
+    item, given = Example("A.", "Q?", "yes"), Answer("yes", 0.5)
+    assert report.judge([item], [given]).official == {}
+    found = report.judge([item], [given], version="1.1")
+    assert found.official == {"exact_match": 100.0, "f1": 100.0}
+    assert [group.name for group in found.by_length] == ["1 word"]
+
+
 def test_calibration_before_and_after() -> None:
     scores = [0.99, 0.99, 0.99, 0.95, 0.99, 0.99, 0.99]
     before = [

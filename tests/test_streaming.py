@@ -215,6 +215,15 @@ def test_a_bad_record_stops_after_the_answers_before_it(kind, answerer, expected
     assert lines(out) == expected
 
 
+def test_a_bad_line_of_csv_stops_after_the_answers_before_it(answerer, expected, tmp_path) -> None:
+    path, out = tmp_path / "asked.csv", tmp_path / "answers.jsonl"
+    pd.DataFrame(ROWS[:3]).to_csv(path, index=False)
+    path.write_text(path.read_text() + "q3,text,question,more\n")
+    with pytest.raises(ValueError, match="line 5: expected 3 cells"):
+        streaming.answer_file(answerer, path, out, verbose=0)
+    assert lines(out) == expected[:3]
+
+
 def test_a_question_that_cannot_be_answered_is_named(expected, tmp_path) -> None:
     """A `.csv` record in the middle of a block, and a model that refuses what it reads."""
     import keras
@@ -274,7 +283,9 @@ def test_places_are_checked_first(answerer, tmp_path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(streaming, "MOST_QUESTIONS", 8)
+    # Either bounds what is read before answers are written.
+    name, most = ("MOST_QUESTIONS", 8) if suffix == "jsonl" else ("MOST_CHARACTERS", 150_000)
+    monkeypatch.setattr(streaming, name, most)
     peaks = []
     # The first time, what a model compiles or records is counted, too.
     for count in (160, 16, 160):

@@ -208,6 +208,7 @@ BAD = {
     "wide.txt": (b"2 999999999\n", "line 1: vectors of 999,999,999 numbers"),
     "cut.gz": (gzip.compress(text())[:-12], "is damaged or cut off"),
     "broken.gz": (b"\x1f\x8b" + bytes(30), "is damaged or cut off"),
+    "glove.zip": (b"PK\x03\x04 and so on", "is a ZIP archive. Unpack it"),
     "head.bin": (b"a 1 2\n", "byte 0: expected the number of words and of dimensions"),
     "cut.bin": (binary()[:-5], f"byte {len(binary()) - 5}: the file ends in word 8 of 8"),
     "rest.bin": (binary() + b"x", f"byte {len(binary()) - 1}: there is more than the 8 words"),

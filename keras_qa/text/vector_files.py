@@ -19,7 +19,7 @@ MOST_NUMBERS = 100_000
 _BLOCK = 2**18
 
 _HEADER = re.compile(rb"(\d+)[ \t](\d+)\s*")
-_GZIP = b"\x1f\x8b"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
 def read(path: Path, wanted: Collection[str] | None) -> tuple[list[str], np.ndarray]:
@@ -34,7 +34,10 @@ def read(path: Path, wanted: Collection[str] | None) -> tuple[list[str], np.ndar
         The words, and `(words, dim)` float32.
     """
     with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP
+        magic = file.read(4)
+    if magic == _ZIP:
+        raise ValueError(f"`{path}` is a ZIP archive. Unpack it, and give a file that was in it.")
+    zipped = magic[:2] == _GZIP
     name = path.name.lower().removesuffix(".gz")
     found = _Found(path, wanted, "byte" if name.endswith(".bin") else "line")
     try:
