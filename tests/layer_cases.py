@@ -96,16 +96,19 @@ def _hops(tying: str, attention: bool) -> Case:
     )
 
 
-def _universal(halting: bool, attention: bool) -> Case:
+def _universal(halting: bool, attention: bool, roles: int = 1) -> Case:
+    heads = 2 if roles == 1 else 1
+
     def expected(inputs: Any, weights: list[np.ndarray]) -> list[np.ndarray]:
-        results = story_reference.universal(inputs, weights, 3, 2, halting)
+        results = story_reference.universal(inputs, weights, 3, heads, halting, roles)
         return results if attention else results[:2]
 
     return Case(
-        f"universal{'-halting' * halting}{'-attention' * attention}",
+        f"universal{'-halting' * halting}{'-attention' * attention}{'-roles' * (roles > 1)}",
         lambda: layers.UniversalTransformerEncoder(
             num_steps=3,
-            num_heads=2,
+            num_heads=heads,
+            num_roles=roles,
             hidden_dim=5,
             max_positions=3,
             halting=halting,
@@ -154,6 +157,8 @@ CASES = [
     _head(None),
     _head(5),
     *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "multiplicative", "positional")),
+    _sentences("roles", STORY_IDS, 3, num_roles=3),
+    _sentences("roles", STORY_IDS[:, 0], 2, num_roles=2),
     _sentences("matrix", STORY_IDS[:, 0]),
     _sentences("positional", STORY_IDS[:, 0]),
     _sentences("recurrent", STORY_IDS, "gru", True),
@@ -165,6 +170,7 @@ CASES = [
     _universal(False, False),
     _universal(True, False),
     _universal(False, True),
+    _universal(True, True, roles=3),
     Case(
         "support",
         lambda: layers.SupportHead(5),

@@ -19,6 +19,22 @@ def by_sentence(encode, ids: np.ndarray, *args) -> np.ndarray:
     return np.array(vectors).reshape(*ids.shape[:-1], -1)
 
 
+def sentence_roles(row, weights, roles: int) -> np.ndarray:
+    """Each word by the matrices of its place, from the front and from the back."""
+    places, table = (np.asarray(weight, "float64") for weight in weights)
+    length = max((place + 1 for place, word in enumerate(row) if word), default=0)
+    most = places.shape[1] - 1
+    result = []
+    for matrices in np.split(places, roles, axis=-1):
+        total = np.zeros(table.shape[1])
+        for place, word in enumerate(row):
+            if word:
+                total += table[word] @ matrices[0, min(place, most)]
+                total += table[word] @ matrices[1, min(length - 1 - place, most)]
+        result.append(total)
+    return np.concatenate(result)
+
+
 def sentence_matrix(row, weights) -> np.ndarray:
     places, table = (np.asarray(weight, "float64") for weight in weights)
     result = np.zeros(table.shape[1])
@@ -110,13 +126,17 @@ def norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return centred / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-6) * gain + bias
 
 
-def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np.ndarray]:
+def universal(
+    inputs, weights, steps: int, heads: int, halting: bool, roles: int = 1
+) -> list[np.ndarray]:
     """Dehghani et al. 2019: the query's state, the sentences', attention by step, rollout."""
     weights = [np.asarray(weight, "float64") for weight in weights]
     results = []
     for query, story in zip(*inputs, strict=True):
         there = (story != 0).any(axis=-1)
-        state, attention, rollout = _universal(query, story[there], weights, steps, heads, halting)
+        state, attention, rollout = _universal(
+            query, story[there], weights, steps, heads, halting, roles
+        )
         sentences = np.zeros(story.shape)
         sentences[there] = state[1:]
         by_step, share = np.zeros((steps, len(story))), np.zeros(len(story))
@@ -125,29 +145,38 @@ def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np
     return [np.array(part) for part in zip(*results, strict=True)]
 
 
-def _universal(query, story, weights, steps, heads, halting):
-    query_signal, step_signals, times, *rest = weights
+def _universal(query, story, weights, steps, heads, halting, roles):
+    query_signal, step_signals, *rest = weights
+    role_signals = rest.pop(0) if roles > 1 else 0.0
+    times, *rest = rest
     norms = [rest[2 * place : 2 * place + 2] for place in range(3)]
     dense = [rest[6 + 2 * place : 8 + 2 * place] for place in range((len(rest) - 6) // 2)]
     halt = dense.pop(1) if halting else None
     hidden, project, mix, output = dense
     at = ages(np.ones(len(story)), len(times))
     signals = np.stack([query_signal, *(times[age] for age in at)])
+    signals = np.concatenate([signals] * roles, axis=1) + role_signals
     state = np.stack([query, *story]).astype("float64")
     count, dim = state.shape
     spent, mean = np.zeros(count), np.zeros(state.shape)
     maps = []
     for step in range(steps):
         read = state + signals + step_signals[step]
-        normed = norm(read, *norms[0])
-        queries, keys, values = np.split(normed @ project[0] + project[1], 3, axis=1)
+        normed = np.concatenate(
+            [norm(role, *norms[0]) for role in np.split(read, roles, axis=1)], axis=1
+        )
+        # Roles as so many more positions, one place after the other.
+        split = normed.reshape(count * roles, dim // roles)
+        queries, keys, values = np.split(split @ project[0] + project[1], 3, axis=1)
         by_head, mixed = [], []
-        for head in range(heads):
-            part = slice(head * dim // heads, (head + 1) * dim // heads)
-            by_head.append(softmax(queries[:, part] @ keys[:, part].T / np.sqrt(dim // heads)))
-            mixed.append(by_head[-1] @ values[:, part])
-        maps.append(np.mean(by_head, axis=0))
-        new = read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
+        for columns in np.split(np.arange(dim // roles), heads):
+            products = queries[:, columns] @ keys[:, columns].T
+            by_head.append(softmax(products / np.sqrt(len(columns))))
+            mixed.append(by_head[-1] @ values[:, columns])
+        shares = np.mean(by_head, axis=0).reshape(count, roles, count, roles)
+        maps.append(shares.sum(axis=3).mean(axis=1))
+        mixed = np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
+        new = read + mixed.reshape(count, dim)
         inner = np.maximum(norm(new, *norms[1]) @ hidden[0] + hidden[1], 0)
         new = new + inner @ output[0] + output[1]
         if halt is None:

@@ -32,7 +32,7 @@ EXAMPLES = [
 
 
 def universal(**options) -> keras_qa.models.QAModel:
-    settings = {"embedding_dim": 8, "num_steps": 2, "num_heads": 2, "dropout": 0.0, **options}
+    settings = {"embedding_dim": 16, "num_steps": 2, "num_heads": 2, "dropout": 0.0, **options}
     return keras_qa.models.universal_transformer(12, None, 4, **settings)
 
 
@@ -64,10 +64,10 @@ def answers(model: keras.Model, feed) -> np.ndarray:
 
 def test_sizes_are_those_of_the_arguments() -> None:
     model = universal(hidden_dim=5, max_words=3, max_sentences=6)
-    words = 12 * 8 + 3 * 8 * 8
-    signals = 6 * 8 + 8 + 2 * 8
-    block = 8 * 24 + 24 + 8 * 8 + 8 + 8 * 5 + 5 + 5 * 8 + 8 + 3 * 2 * 8
-    assert model.count_params() == words + signals + block + 8 * 4 + 4
+    words = 12 * 4 + 2 * 3 * 4 * 16
+    signals = 6 * 4 + 4 + 2 * 16 + 16
+    block = 4 * 12 + 12 + 4 * 4 + 4 + 16 * 5 + 5 + 5 * 16 + 16 + 2 * 4 + 2 * 2 * 16
+    assert model.count_params() == words + signals + block + 16 * 4 + 4
     assert universal().get_layer("reasoner").hidden_dim == 32
     assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4
     tied = memory(tying="layer", max_sentences=6)
@@ -331,6 +331,7 @@ def test_models_without_attention_have_no_evidence() -> None:
         (lambda: layers.SentenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell='),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
         (lambda: layers.SentenceEncoder(5, 6, "attention"), "multiple of 4, the number of heads"),
+        (lambda: layers.SentenceEncoder(5, 6, "roles"), "multiple of 4, the number of roles"),
         (lambda: layers.SentenceEncoder(5, 7, "recurrent"), "multiple of 2, the number of direct"),
         (lambda: layers.TemporalEncoding(5, noise=1.0), "`noise` must be at least 0 and below 1"),
         (lambda: layers.TemporalEncoding(0), "`max_sentences` must be a positive integer"),
@@ -340,6 +341,14 @@ def test_models_without_attention_have_no_evidence() -> None:
         (
             lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
             "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",
+        ),
+        (
+            lambda: layers.UniversalTransformerEncoder(2, 2, num_roles=2)([STATE, STORIES[0]]),
+            "features of a role, which is 3. Received: num_heads=2",
+        ),
+        (
+            lambda: layers.UniversalTransformerEncoder(2, 2, num_roles=4)([STATE, STORIES[0]]),
+            "`num_roles` must divide the number of features, which is 6. Received: num_roles=4",
         ),
         (
             lambda: layers.UniversalTransformerEncoder(ponder_cost=-1),

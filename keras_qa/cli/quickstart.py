@@ -18,7 +18,14 @@ RECIPE: dict[str, Any] = {
     "learning_rate": 4e-3,
     "warmup": 0.1,
 }
-OPTIONS = {"embedding_dim": 32, "num_steps": 2}
+OPTIONS = {
+    "embedding_dim": 32,
+    "hidden_dim": 128,
+    "num_steps": 2,
+    "num_heads": 4,
+    "num_roles": 1,
+    "encoding": "matrix",
+}
 STORY = "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
 
 

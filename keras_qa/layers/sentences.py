@@ -10,7 +10,7 @@ from keras import ops
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.sizes import check_sizes
 
-ENCODINGS = ("matrix", "multiplicative", "positional", "recurrent", "attention")
+ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -25,6 +25,12 @@ class SentenceEncoder(keras.layers.Layer):
         embedding_dim: Width of a word vector, and of a sentence's.
         encoding: How the order of words counts.
 
+            - `"roles"`: `num_roles` vectors side by side, each a sum of word
+              vectors times a learned matrix of its place, counted from the
+              first word, and another of its place, counted from the last. So
+              who does something and to whom stand apart, and the same word
+              can be found again in either role (after Schlag & Schmidhuber
+              2018, arXiv:1811.12143).
             - `"matrix"`: the sum of word vectors, each times a learned matrix
               of its place. It tells any order from any other.
             - `"multiplicative"`: the sum of word vectors, each times a learned
@@ -37,12 +43,13 @@ class SentenceEncoder(keras.layers.Layer):
               with weights that each head learns to give (Lin et al. 2017,
               arXiv:1703.03130).
         max_words: Number of places with weights of their own; words beyond
-            share the last one. For `"matrix"`, `"multiplicative"` and
-            `"attention"`.
+            share the last one. For `"roles"`, `"matrix"`, `"multiplicative"`
+            and `"attention"`.
         cell: `"lstm"` or `"gru"`. For `"recurrent"`.
         bidirectional: Whether to read from both ends, with half of the width
             each. For `"recurrent"`.
         num_heads: Number of heads. For `"attention"`.
+        num_roles: Number of roles, which share the width. For `"roles"`.
         dropout: Fraction of the sentence vectors' entries dropped in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -75,6 +82,7 @@ class SentenceEncoder(keras.layers.Layer):
         cell: str = "gru",
         bidirectional: bool = True,
         num_heads: int = 4,
+        num_roles: int = 4,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +92,7 @@ class SentenceEncoder(keras.layers.Layer):
             embedding_dim=embedding_dim,
             max_words=max_words,
             num_heads=num_heads,
+            num_roles=num_roles,
         )
         if encoding not in ENCODINGS:
             raise ValueError(
@@ -92,11 +101,14 @@ class SentenceEncoder(keras.layers.Layer):
             )
         if cell not in CELLS:
             raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        parts = {"attention": num_heads, "recurrent": 2 if bidirectional else 1}.get(encoding, 1)
+        parts, kind = {
+            "attention": (num_heads, "heads"),
+            "recurrent": (2 if bidirectional else 1, "directions"),
+            "roles": (num_roles, "roles"),
+        }.get(encoding, (1, "parts"))
         if embedding_dim % parts:
             raise ValueError(
-                f"`embedding_dim` must be a multiple of {parts}, the number of "
-                f"{'heads' if encoding == 'attention' else 'directions'}. "
+                f"`embedding_dim` must be a multiple of {parts}, the number of {kind}. "
                 f"Received: embedding_dim={embedding_dim}."
             )
         # Keras takes no NumPy integers, and JSON holds none.
@@ -107,11 +119,12 @@ class SentenceEncoder(keras.layers.Layer):
         self.cell = cell
         self.bidirectional = bidirectional
         self.num_heads = int(num_heads)
+        self.num_roles = int(num_roles)
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size,
-            self.embedding_dim,
+            self.embedding_dim // (parts if encoding == "roles" else 1),
             # Small, so that the first updates tell words apart: a story has few of them.
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.3),
             dtype=policy,
@@ -140,7 +153,13 @@ class SentenceEncoder(keras.layers.Layer):
         dim = self.embedding_dim
         self.embedding.build(input_shape)
         words = (None, None, dim)
-        if self.encoding == "matrix":
+        if self.encoding == "roles":
+            self.places = self.add_weight(
+                shape=(2, self.max_words, dim // self.num_roles, dim),
+                initializer=self._random_roles,
+                name="places",
+            )
+        elif self.encoding == "matrix":
             self.places = self.add_weight(
                 shape=(self.max_words, dim, dim), initializer=_near_identity, name="places"
             )
@@ -169,21 +188,52 @@ class SentenceEncoder(keras.layers.Layer):
         words = self.embedding(ids)
         if self.encoding != "recurrent":
             words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
-        vectors = getattr(self, f"_{self.encoding}")(words, present, training)
+        if self.encoding == "roles":
+            vectors = self._roles(ids, words, present)
+        else:
+            vectors = getattr(self, f"_{self.encoding}")(words, present, training)
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
 
-    def _place_weights(self, words: Any) -> Any:
+    def _place_weights(self, words: Any, axis: int = 0) -> Any:
         places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
-        return ops.cast(ops.take(self.places, places, axis=0), self.compute_dtype)
+        return ops.cast(ops.take(self.places, places, axis=axis), self.compute_dtype)
+
+    def _roles(self, ids: Any, words: Any, present: Any) -> Any:
+        # The words once more, the last one first.
+        place = ops.arange(ops.shape(ids)[1])
+        length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
+        source = length - 1 - place
+        backwards = ops.take_along_axis(ids, ops.cast(ops.maximum(source, 0), "int32"), axis=1)
+        present = ops.logical_and(source >= 0, backwards != 0)
+        last = ops.where(
+            ops.expand_dims(present, -1), self.embedding(backwards), ops.zeros_like(words)
+        )
+        both = ops.concatenate([words, last], axis=1)
+        return self._by_place(both, self._place_weights(words, axis=1))
 
     def _matrix(self, words: Any, present: Any, training: Any) -> Any:
+        return self._by_place(words, self._place_weights(words))
+
+    def _by_place(self, words: Any, matrices: Any) -> Any:
         # All places side by side, so that one product does the sum over words too.
-        dim = self.embedding_dim
-        rows = ops.shape(words)[0]
-        width = ops.shape(words)[1] * dim
-        matrices = ops.reshape(self._place_weights(words), (width, dim))
-        return ops.matmul(ops.reshape(words, (rows, width)), matrices)
+        width = ops.shape(words)[1] * words.shape[-1]
+        flat = ops.reshape(words, (ops.shape(words)[0], width))
+        return ops.matmul(flat, ops.reshape(matrices, (width, self.embedding_dim)))
+
+    def _random_roles(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        # A word starts out as much the same wherever it stands. The first role adds all words up;
+        # to the others a place counts more or less, at random.
+        ends, places, dim, _ = shape
+        one = ops.full((ends, places, 1, 1, 1), 0.5, dtype=dtype)
+        others = (ends, places, 1, self.num_roles - 1, 1)
+        share = [one, keras.random.normal(others, stddev=0.5, dtype=dtype)]
+        share = ops.concatenate(share[: self.num_roles], axis=3)
+        noise = keras.random.normal(
+            (ends, places, dim, self.num_roles, dim), stddev=0.5 * dim**-0.5, dtype=dtype
+        )
+        same = ops.reshape(ops.eye(dim, dtype=dtype), (1, 1, dim, 1, dim))
+        return ops.reshape(share * same + noise, (ends, places, dim, self.num_roles * dim))
 
     def _multiplicative(self, words: Any, present: Any, training: Any) -> Any:
         return ops.sum(words * self._place_weights(words), axis=1)
@@ -233,6 +283,7 @@ class SentenceEncoder(keras.layers.Layer):
             "cell": self.cell,
             "bidirectional": self.bidirectional,
             "num_heads": self.num_heads,
+            "num_roles": self.num_roles,
             "dropout": self.dropout,
         }
 

@@ -22,11 +22,12 @@ def universal_transformer(
     text_vocabulary_size: int = 10_000,
     question_vocabulary_size: int | None = None,
     answer_vocabulary_size: int = 500,
-    embedding_dim: int = 64,
+    embedding_dim: int = 128,
     hidden_dim: int | None = None,
     num_steps: int = 4,
-    num_heads: int = 4,
-    encoding: str = "matrix",
+    num_heads: int = 2,
+    num_roles: int = 4,
+    encoding: str = "roles",
     max_words: int = 12,
     max_sentences: int = 128,
     noise: float = 0.0,
@@ -41,20 +42,23 @@ def universal_transformer(
 ) -> QAModel:
     """A universal transformer over the sentences of a story and a question, compiled and ready.
 
-    Every sentence and the question become one vector each, by one encoder; the vectors refine each
-    other in `num_steps` steps of one and the same block, and the answer is read off the question's
-    (Dehghani et al. 2019, arXiv:1807.03819, section 3.1).
+    Every sentence and the question become one vector each, by one encoder, made of several roles
+    side by side; roles attend to roles, and the vectors refine each other, in `num_steps` steps of
+    one and the same block. The answer is read off the question's (Dehghani et al. 2019,
+    arXiv:1807.03819, section 3.1).
 
     Args:
         text_vocabulary_size: Number of word ids in texts.
         question_vocabulary_size: Number of word ids in questions. Both are
             looked up in one table, which is as large as the larger of the two.
         answer_vocabulary_size: Number of answers.
-        embedding_dim: Width of word, sentence and question vectors.
-        hidden_dim: Width inside of the block's dense layers. `None` for four
-            times `embedding_dim`.
+        embedding_dim: Width of sentence and question vectors.
+        hidden_dim: Width inside of the block's dense layers. `None` for twice
+            `embedding_dim`.
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
+        num_roles: Number of parts of a sentence's vector that attend to others
+            on their own. They share its width. 1 for sentences as a whole.
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of places in a sentence with weights of their own.
         max_sentences: Number of places in a story with a signal of their own,
@@ -97,6 +101,7 @@ def universal_transformer(
         encoding,
         max_words,
         num_heads=num_heads,
+        num_roles=num_roles,
         dropout=dropout,
         dtype=dtype,
         name="sentences",
@@ -104,12 +109,13 @@ def universal_transformer(
     reasoner = UniversalTransformerEncoder(
         num_steps,
         num_heads,
-        4 * embedding_dim if hidden_dim is None else hidden_dim,
+        2 * embedding_dim if hidden_dim is None else hidden_dim,
         dropout,
         max_sentences,
         noise,
         halting,
         ponder_cost,
+        num_roles=num_roles,
         dtype=dtype,
         name="reasoner",
     )
