@@ -120,7 +120,8 @@ def _universal(halting: bool, attention: bool, roles: int = 1) -> Case:
     )
 
 
-TEXT_AND_QUESTION = [STORIES[0], STORIES[1][:, :3]]
+# Four words and three, two words and an empty question, an empty text and two.
+TEXT_AND_QUESTION = [STORIES[0], STORIES[1][[0, 2, 1], :3]]
 POSITIONS = np.random.default_rng(7).normal(size=(3, 4, 6)).astype("float32")
 # The second text and question have as many ids in common as they have words.
 TEXT_IDS = np.array([[5, 6, 1, 7, 5], [8, 9, 0, 0, 0], [0, 0, 0, 0, 0]], "float32")

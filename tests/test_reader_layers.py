@@ -69,6 +69,16 @@ def test_attention_in_a_model_masks_what_is_padding() -> None:
     np.testing.assert_allclose(alone[1:2, :2], cut, atol=1e-6)
 
 
+def test_nothing_is_found_in_a_question_of_padding() -> None:
+    # The vector of padding is not zero.
+    text, question = np.ones((1, 2, 3), "float32"), np.full((1, 2, 3), 5.0, "float32")
+    masks = [np.ones((1, 2), bool), np.zeros((1, 2), bool)]
+    aligned = layers.AlignedQuestionEmbedding()([text, question], mask=masks)
+    np.testing.assert_array_equal(to_numpy(aligned), 0.0)
+    flow = to_numpy(layers.BidirectionalAttentionFlow()([text, question], mask=masks))
+    np.testing.assert_allclose(flow[0], [[1.0] * 3 + [0.0] * 6 + [1.0] * 3] * 2, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

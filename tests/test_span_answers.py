@@ -345,3 +345,13 @@ def test_a_model_without_text_needs_a_windower() -> None:
     model.vectorizer = Windower(tokenizer, length=7, overlap=1)
     qa = QuestionAnswerer(model).fit(EXAMPLES, epochs=1, verbose=0)
     assert qa.vectorizer_.length == 7
+
+
+def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
+    logits = np.array([[1.0, 2.0]])
+    words = np.array([[[-1, -1], [0, 3]]])
+    narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]))
+    start, end, places, example = span_answers._joined([(logits, logits, words, [3]), narrow])
+    assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
+    assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
+    assert example.tolist() == [3, 4]

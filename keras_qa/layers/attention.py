@@ -133,7 +133,11 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
             scores = ops.where(asked, scores, -1e9)
         to_question = ops.cast(_softmax(scores, asked), question.dtype)
         found = ops.matmul(to_question, question)
-        to_text = ops.cast(_softmax(ops.max(scores, axis=2), there), text.dtype)
+        highest = ops.max(scores, axis=2)
+        if asked is not None:
+            # Without a question, all words are alike.
+            highest = ops.where(ops.any(asked, axis=2), highest, 0.0)
+        to_text = ops.cast(_softmax(highest, there), text.dtype)
         important = ops.matmul(ops.expand_dims(to_text, 1), text)
         flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
         return _where(there, flow)

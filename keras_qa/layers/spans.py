@@ -133,9 +133,9 @@ class TextPositions(keras.layers.Layer):
     """Which positions of a sequence for a backbone are its text, by the special tokens around it.
 
     Args:
-        separators: Ids of the special tokens between a question and its text,
-            as `SubwordTokenizer.between` has them: as many as stand there.
-            They stand nowhere in a question or a text.
+        separators: Ids of the special tokens between a question and its text
+            and after it, as `SubwordTokenizer.between` and `after` have them. They stand
+            nowhere in a question or a text.
         **kwargs: `name`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -164,8 +164,7 @@ class TextPositions(keras.layers.Layer):
         special = ops.zeros_like(ids, dtype="bool")
         for id in set(self.separators):
             special = ops.logical_or(special, ops.equal(ids, id))
-        before = ops.cumsum(ops.cast(special, "int32"), axis=1)
-        after = ops.greater_equal(before, len(self.separators))
+        after = ops.cumsum(ops.cast(special, "int32"), axis=1) > 0
         text = ops.logical_and(after, ops.logical_not(special))
         return ops.logical_and(text, ops.not_equal(mask, 0))
 

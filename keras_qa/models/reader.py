@@ -248,7 +248,7 @@ def _on_backbone(
                 f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` knows "
                 f"{model.vocabulary_size}. Give the tokenizer that belongs to it."
             )
-        place = TextPositions(tokenizer.between, name="text_positions")
+        place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
         mask = place([by_name["token_ids"], mask])
     head = SpanHead("first", dropout=dropout, dtype=model.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
