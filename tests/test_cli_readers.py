@@ -91,7 +91,12 @@ def test_what_was_before_the_temperature_is_heard(folder) -> None:
 
     loaded = keras_qa.load(folder / "reader.keras")
     data = EXAMPLES + WITHOUT
-    hot = dataclasses.replace(loaded.model_.decoder, temperature=5.0, no_answer_threshold=0.4)
+    loaded.model_.decoder = dataclasses.replace(loaded.model_.decoder, temperature=1.0)
+    with listening(loaded) as listener:
+        loaded.answer([e.text for e in data], [e.question for e in data])
+    # Half of the texts have no answer then.
+    threshold = float(np.median(listener.raw(data).no_answer))
+    hot = dataclasses.replace(loaded.model_.decoder, temperature=1.5, no_answer_threshold=threshold)
     loaded.model_.decoder = hot
     with listening(loaded) as listener:
         answers = loaded.answer([e.text for e in data], [e.question for e in data], top_k=2)
@@ -100,10 +105,11 @@ def test_what_was_before_the_temperature_is_heard(folder) -> None:
     loaded.model_.decoder = dataclasses.replace(hot, temperature=1.0)
     expected = loaded.answer([e.text for e in data], [e.question for e in data])
     assert [a.text for a in raw.before] == [a.text for a in expected]
+    assert 0 < sum(not a.text for a in expected) < len(data)
     np.testing.assert_allclose(
         [a.score for a in raw.before], [a.score for a in expected], rtol=1e-5
     )
-    assert raw.threshold == 0.4
+    assert raw.threshold == threshold
     for row, nothing, span in zip(answers, raw.no_answer, raw.spans, strict=True):
         chances = {answer.text: answer.score for answer in row}
         assert "" not in chances or chances[""] == pytest.approx(nothing, rel=1e-5)
@@ -111,6 +117,9 @@ def test_what_was_before_the_temperature_is_heard(folder) -> None:
     loaded.model_.decoder = hot
     found = report.evaluate(loaded, data)
     before = report.judge(data, raw.before)
+    given = report.judge(data, [row[0] for row in answers]).official
+    assert given["NoAns_exact"] > 0
+    assert given.items() <= found.official.items()
     assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
 
 

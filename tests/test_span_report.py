@@ -83,6 +83,22 @@ def test_official_scores_are_those_of_the_metric() -> None:
     assert forced.official == metrics.squad(predictions, references[:5], "2.0")
 
 
+def test_thresholds_are_those_of_the_best_spans() -> None:
+    spans = ["1999", "Bob", "Bob", "big red", "Ann", "home", "home"]
+    chances = [0.1, 0.1, 0.1, 0.1, 0.6, 0.7, 0.3]
+    found = judged(raw=Raw([given for _, given in ITEMS], spans, chances, 0.5))
+    exact = {name: value for name, value in found.official.items() if name.endswith("exact")}
+    # Two are above the threshold, one of which has no answer indeed.
+    assert exact == pytest.approx(
+        {
+            "exact": 100 * 2 / 7,
+            "HasAns_exact": 100 / 5,
+            "NoAns_exact": 50.0,
+            "best_exact": 100 * 3 / 7,
+        }
+    )
+
+
 def test_a_version_makes_it_a_report_about_spans() -> None:
     item, given = Example("A.", "Q?", "yes"), Answer("yes", 0.5)
     assert report.judge([item], [given]).official == {}
