@@ -83,6 +83,8 @@ def test_word_vectors_are_taken_and_stay() -> None:
         np.testing.assert_array_equal(words.get_weights()[0], vectors)
         model.train_on_batch(x, y)
         assert np.array_equal(words.get_weights()[0], vectors) is not trained
+        twin = SpanReader.from_config(model.get_config())
+        assert len(twin.trainable_weights) == len(model.trainable_weights)
 
 
 @pytest.mark.parametrize("kind", ["scratch", "reader"])

@@ -50,6 +50,8 @@ class WordEmbedding(keras.layers.Layer):
         self.embedding = keras.layers.Embedding(
             self.vocabulary_size, self.embedding_dim, mask_zero=True, dtype=policy, name="embedding"
         )
+        # A layer that is made anew from its config would otherwise have a table that trains.
+        self.embedding.trainable = self.trainable
         self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
