@@ -8,16 +8,14 @@ from test_batching import padded_batch
 
 import keras_qa
 
-# PyTorch's recordings start at the fourth call of a shape.
-STEPS = 7
+# PyTorch records at the fourth call of a shape, TensorFlow compiles for so many steps.
+STEPS = 24
 
 
 def trained(model: keras.Model, feed, labels, weights=None, steps: int = STEPS):
     """The metrics of each step on the same batch, and the weights after the last."""
-    logs = [
-        model.train_on_batch(feed, labels, sample_weight=weights, return_dict=True)
-        for _ in range(steps)
-    ]
+    options = {"sample_weight": weights, "batch_size": len(labels), "epochs": steps}
+    logs = model.fit(feed, labels, shuffle=False, verbose=0, **options).history
     return logs, model.get_weights()
 
 
@@ -30,10 +28,9 @@ def plain(model: keras.Model) -> keras.Model:
 
 def assert_alike(one, other, atol: float = 1e-5) -> None:
     (logs, weights), (their_logs, their_weights) = one, other
-    for step, theirs in zip(logs, their_logs, strict=True):
-        assert step.keys() == theirs.keys()
-        for name in step:
-            np.testing.assert_allclose(step[name], theirs[name], rtol=1e-4, atol=1e-5)
+    assert logs.keys() == their_logs.keys()
+    for name, values in logs.items():
+        np.testing.assert_allclose(values, their_logs[name], rtol=1e-4, atol=1e-5)
     for got, expected in zip(weights, their_weights, strict=True):
         np.testing.assert_allclose(got, expected, atol=atol)
 
@@ -47,10 +44,10 @@ def small(**options) -> keras_qa.models.QAModel:
 @pytest.mark.parametrize(
     ("optimizer", "weighted"),
     [
-        (lambda: keras.optimizers.RMSprop(0.01, clipnorm=0.5), False),
+        (lambda: keras.optimizers.RMSprop(1e-3, clipnorm=0.5), False),
         (
             lambda: keras.optimizers.Adam(
-                keras.optimizers.schedules.ExponentialDecay(0.01, 2, 0.5), global_clipnorm=0.1
+                keras.optimizers.schedules.ExponentialDecay(1e-3, 2, 0.5), global_clipnorm=0.1
             ),
             True,
         ),
@@ -105,8 +102,7 @@ def test_dropout_is_drawn_at_each_step() -> None:
     model = small(dropout=0.5, optimizer=keras.optimizers.SGD(1e-9))
     logs, _ = trained(model, *padded_batch(12))
     # Almost without learning, what a batch costs differs by what is dropped alone.
-    losses = np.diff([0.0, *(log["loss"] * (step + 1) for step, log in enumerate(logs))])
-    assert len(np.unique(losses.round(5))) == STEPS
+    assert len(np.unique(np.round(logs["loss"], 5))) > STEPS - 3
 
 
 def test_a_gap_in_a_mask_is_trained_on_as_keras_trains_on_it() -> None:
@@ -119,9 +115,8 @@ def test_a_gap_in_a_mask_is_trained_on_as_keras_trains_on_it() -> None:
     results = []
     for item in (model, twin):
         item.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
-        for _ in range(STEPS):
-            trained(item, feed, labels, steps=1)
-            trained(item, gaps, labels, steps=1)
+        for ids in (feed, gaps, feed):
+            trained(item, ids, labels)
         results.append(item.get_weights())
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

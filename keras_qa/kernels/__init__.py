@@ -52,4 +52,5 @@ as_dataset = _programs.as_dataset
 compiled = _programs.compiled
 keep_weights = _programs.keep_weights
 seed = _programs.seed
+prepare_training = _programs.prepare_training
 train_step = _programs.train_step

@@ -130,6 +130,10 @@ class compiled:
             return self.model.stateless_call(trainable, fixed, inputs, training=False)[0]
 
 
+def prepare_training(model: keras.Model, steps: int) -> None:
+    """Does nothing: only TensorFlow decides before a training."""
+
+
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
     """Takes Keras' own step: see TensorFlow's."""
     return step(*arguments)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import pathlib
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -88,6 +90,17 @@ def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     return tf.data.Dataset.range(len(batches)).map(give).prefetch(tf.data.AUTOTUNE)
 
 
+def _has_room() -> bool:
+    """Whether XLA may compile more. TensorFlow keeps what it compiled as long as the process lives,
+    a hundred mappings of memory for each program, and aborts where Linux gives it no more."""
+    try:
+        mappings = pathlib.Path("/proc/self/maps").read_bytes().count(b"\n")
+        most = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text())
+    except OSError:
+        return True
+    return mappings < most // 2
+
+
 def _suits_xla(model: keras.Model) -> bool:
     # A pretrained backbone takes minutes to compile, and its few large products gain nothing.
     return all(
@@ -107,14 +120,13 @@ class compiled:
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
         # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
         self.model = model
-        self.compile = tf.function(jit_compile=_suits_xla(model))
         self.programs: dict[Any, Any] = {}
 
     def fold(self, words: int) -> Any:
         """Computes what depends on the weights alone, for batches of so many words together."""
         names = folding.folding_layers(self.model, words)
         if names and names not in self.programs:
-            self.programs[names] = self.compile(lambda: folding.fold(self.model, names))
+            self.programs[names] = self._compile(lambda: folding.fold(self.model, names))
         return self.programs[names]() if names else {}
 
     def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
@@ -142,10 +154,34 @@ class compiled:
             program = call
             if not self.model.run_eagerly:
                 specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
-                program = self.compile(call).get_concrete_function(*specs)
+                program = self._compile(call).get_concrete_function(*specs)
             self.programs[shapes] = program
         outputs = self.programs[shapes](*tensors)
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+    def _compile(self, function: Callable[..., Any]) -> Any:
+        return tf.function(function, jit_compile=_suits_xla(self.model) and _has_room())
+
+
+# A shorter training is over before XLA has compiled it.
+LEAST_STEPS = 24
+
+_training_by_xla: weakref.WeakSet[keras.Model] = weakref.WeakSet()
+
+
+def prepare_training(model: keras.Model, steps: int) -> None:
+    """Decides whether XLA compiles the steps of a training, which `train_step` then looks up.
+
+    Args:
+        model: The model that is to train.
+        steps: How many steps there will be, of few shapes; 0 where that is not known.
+    """
+    whole = model.run_eagerly or model.jit_compile or tf.distribute.has_strategy()
+    if whole or not _suits_xla(model):
+        _training_by_xla.discard(model)
+    elif model not in _training_by_xla and steps >= LEAST_STEPS and _has_room():
+        _training_by_xla.add(model)
+        model.make_train_function(force=True)
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
@@ -162,8 +198,7 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     Returns:
         The metrics by name.
     """
-    whole = model.run_eagerly or model.jit_compile or tf.distribute.has_strategy()
-    if whole or not _suits_xla(model):
+    if model not in _training_by_xla:
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     weights = model.trainable_variables

@@ -174,6 +174,10 @@ class _NoOps(torch.fx.Interpreter):
         return result
 
 
+def prepare_training(model: keras.Model, steps: int) -> None:
+    """Does nothing: only TensorFlow decides before a training."""
+
+
 def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     """Does one step of training, its forward pass recorded as `compiled` records it.
 

@@ -116,6 +116,7 @@ class QAModel(keras.Model):
                 x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size, shuffle)
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x))
+            kernels.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:
                 # On a tf.data.Dataset Keras fails at a class that has no weight.
                 classes = range(model_outputs(self)[0].classes)
@@ -367,6 +368,13 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _steps(x: Any, batch_size: int | None) -> int:
+    """Steps an epoch, or 0 where a data source has any number of shapes."""
+    if isinstance(x, BucketedBatches):
+        return len(x)
+    return 0 if is_source(x) else -(-len(keras.tree.flatten(x)[0]) // (batch_size or 32))
 
 
 def _as_dataset(x: Any) -> Any:
