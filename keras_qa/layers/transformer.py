@@ -227,9 +227,10 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         return halting.result, maps
 
     def _normed_roles(self, state: Any) -> Any:
-        shape = ops.shape(state)
-        roles = ops.reshape(state, (*shape[:2], self.num_roles, -1))
-        return ops.reshape(self.attention_norm(roles), shape)
+        places, features = ops.shape(state)[1], state.shape[-1]
+        shape = (-1, places, self.num_roles, features // self.num_roles)
+        roles = self.attention_norm(ops.reshape(state, shape))
+        return ops.reshape(roles, (-1, places, features))
 
     def _block(self, state: Any, bias: Any, training: Any) -> tuple[Any, Any]:
         mixed, weights = self._attend(self._normed_roles(state), bias)
