@@ -50,8 +50,8 @@ def attention(
 
     >>> from keras_qa import plots
     >>> figure = plots.attention([[0.9, 0.1], [0.2, 0.8]], "Ann left. Bob came.", "Who came?")
-    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    ['Ann left.', 'Bob came.']
+    >>> tuple(label.get_text() for label in figure.axes[0].get_yticklabels())
+    ('Ann left.', 'Bob came.')
     """
     if isinstance(source, Answer):
         if not source.support:
@@ -106,8 +106,8 @@ def learning_curves(history: Any) -> Any:
 
     >>> from keras_qa import plots
     >>> figure = plots.learning_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
-    >>> [line.get_ydata().tolist() for line in figure.axes[0].get_lines()]
-    [[2.0, 1.0], [2.1, 1.5]]
+    >>> tuple(line.get_ydata().tolist() for line in figure.axes[0].get_lines())
+    ([2.0, 1.0], [2.1, 1.5])
     """
     many = history if isinstance(history, (list, tuple)) else [history]
     curves = [_curves(one) for one in many]

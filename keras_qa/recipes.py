@@ -93,8 +93,8 @@ class Recipe:
         >>> from keras_qa.recipes import Recipe
         >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
         >>> rate = recipe.schedule(examples=100)
-        >>> [round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100)]
-        [0.0, 0.05, 0.1, 0.05, 0.0]
+        >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
+        (0.0, 0.05, 0.1, 0.05, 0.0)
         """
         total = self.epochs * self.steps(examples)
         rise = int(self.warmup * total)

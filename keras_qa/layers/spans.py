@@ -149,8 +149,8 @@ class TextPositions(keras.layers.Layer):
     >>> import numpy as np
     >>> from keras_qa.layers import TextPositions
     >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
-    >>> [bool(value) for value in TextPositions([102])([ids, ids != 0])[0]]
-    [False, False, False, True, True, False, False]
+    >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
+    (0, 0, 0, 1, 1, 0, 0)
     """
 
     ignores_padding = True

@@ -197,8 +197,8 @@ class ExactMatch(keras.layers.Layer):
     >>> import numpy as np
     >>> from keras_qa.layers import ExactMatch
     >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
-    >>> [int(value) for value in ExactMatch()([text, question])[0, :, 0]]
-    [0, 1, 0, 0]
+    >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
+    (0, 1, 0, 0)
     """
 
     ignores_padding = True
