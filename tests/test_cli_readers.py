@@ -118,7 +118,6 @@ def test_what_was_before_the_temperature_is_heard(folder) -> None:
     found = report.evaluate(loaded, data)
     before = report.judge(data, raw.before)
     given = report.judge(data, [row[0] for row in answers]).official
-    assert given["NoAns_exact"] > 0
     assert given.items() <= found.official.items()
     assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
 
