@@ -8,7 +8,7 @@ from test_batching import padded_batch
 
 import keras_qa
 
-# PyTorch records at the fourth call of a shape, TensorFlow compiles for so many steps.
+# TensorFlow compiles a training of so many steps.
 STEPS = 24
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +55,7 @@ class compiled:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.programs = _Programs(model, training=False)
+        self.programs = _Programs(model)
 
     def fold(self, words: int) -> Any:
         """Nothing: PyTorch's loops project their steps themselves."""
@@ -78,9 +77,8 @@ class compiled:
 class _Programs:
     """Calls a model, by a recording where the shapes came up a few times before."""
 
-    def __init__(self, model: keras.Model, training: bool) -> None:
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self.training = training
         self.calls: collections.Counter[Any] = collections.Counter()
         self.programs: dict[Any, Any] = {}
         self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
@@ -88,9 +86,6 @@ class _Programs:
     def __call__(self, tensors: list[torch.Tensor]) -> Any:
         shapes = tuple(tensor.shape for tensor in tensors)
         self.calls[shapes] += 1
-        if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING:
-            outputs, self.recordable = self._call_and_compare(tensors)
-            return outputs
         if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
             self.programs[shapes] = _recorded(self._call, tensors)
         program = self.programs.get(shapes)
@@ -100,16 +95,9 @@ class _Programs:
                 return outputs
         return self._call(*tensors)
 
-    def _call_and_compare(self, tensors: list[torch.Tensor]) -> tuple[Any, bool]:
-        """Calls, and says whether all stayed as it was: a recording does not draw or count."""
-        state = [variable.value for variable in self.model.non_trainable_variables]
-        before = [value.clone() for value in state]
-        outputs = self._call(*tensors)
-        return outputs, all(map(torch.equal, before, state))
-
     def _call(self, *tensors: torch.Tensor) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
-        return self.model(inputs, training=self.training)
+        return self.model(inputs, training=False)
 
 
 # Keras' layers that may hold code of somebody else.
@@ -178,35 +166,6 @@ def prepare_training(model: keras.Model, steps: int) -> None:
     """Does nothing: only TensorFlow decides before a training."""
 
 
-def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
-    """Does one step of training, its forward pass recorded as `compiled` records it.
-
-    Args:
-        model: The model that trains.
-        step: Its `train_step` by Keras, for where nothing can be recorded.
-        data: Inputs, labels and weights of the examples.
-
-    Returns:
-        The metrics by name.
-    """
-    programs = _training_programs.get(model)
-    if programs is None:
-        programs = _training_programs.setdefault(model, _Programs(model, training=True))
-    if not programs.recordable or model.jit_compile:
-        return step(data)
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    outputs = programs(keras.tree.flatten(x))
-    model.zero_grad()
-    loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
-    for metric in model.metrics:
-        if metric.name == "loss":
-            metric.update_state(loss, sample_weight=len(keras.tree.flatten(x)[0]))
-    model.optimizer.scale_loss(loss).backward()
-    weights = model.trainable_variables
-    with torch.no_grad():
-        model.optimizer.apply([weight.value.grad for weight in weights], weights)
-    return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
-
-
-_training_programs: weakref.WeakKeyDictionary[keras.Model, _Programs]
-_training_programs = weakref.WeakKeyDictionary()
+def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
+    """Takes Keras' own step: see TensorFlow's."""
+    return step(*arguments)
