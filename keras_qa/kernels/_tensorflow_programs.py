@@ -74,7 +74,8 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 
 
 def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
-    arrays = keras.tree.flatten(batches[0])
+    first = batches[0]
+    arrays = keras.tree.flatten(first)
 
     def read(position: np.ndarray) -> list[np.ndarray]:
         if position == 0:
@@ -85,7 +86,7 @@ def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
         tensors = tf.numpy_function(read, [position], [array.dtype for array in arrays])
         for tensor, array in zip(tensors, arrays, strict=True):
             tensor.set_shape((None,) * array.ndim)
-        return keras.tree.pack_sequence_as(batches[0], tensors)
+        return keras.tree.pack_sequence_as(first, tensors)
 
     return tf.data.Dataset.range(len(batches)).map(give).prefetch(tf.data.AUTOTUNE)
 
@@ -117,8 +118,6 @@ class compiled:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
-        # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
         self.model = model
         self.programs: dict[Any, Any] = {}
 
@@ -160,6 +159,8 @@ class compiled:
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     def _compile(self, function: Callable[..., Any]) -> Any:
+        # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
+        # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
         return tf.function(function, jit_compile=_suits_xla(self.model) and _has_room())
 
 

@@ -55,7 +55,10 @@ class compiled:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.programs = _Programs(model)
+        self.model = model
+        self.calls: collections.Counter[Any] = collections.Counter()
+        self.programs: dict[Any, Any] = {}
+        self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
 
     def fold(self, words: int) -> Any:
         """Nothing: PyTorch's loops project their steps themselves."""
@@ -70,34 +73,21 @@ class compiled:
         Returns:
             Arrays in the structure of the model's outputs.
         """
-        with torch.inference_mode():
-            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
-
-
-class _Programs:
-    """Calls a model, by a recording where the shapes came up a few times before."""
-
-    def __init__(self, model: keras.Model) -> None:
-        self.model = model
-        self.calls: collections.Counter[Any] = collections.Counter()
-        self.programs: dict[Any, Any] = {}
-        self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
-
-    def __call__(self, tensors: list[torch.Tensor]) -> Any:
+        tensors = [torch.from_numpy(array) for array in inputs]
         shapes = tuple(tensor.shape for tensor in tensors)
         self.calls[shapes] += 1
-        if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
-            self.programs[shapes] = _recorded(self._call, tensors)
-        program = self.programs.get(shapes)
-        if program is not None:
-            outputs, flags = program(*tensors)
-            if all(flags):
-                return outputs
-        return self._call(*tensors)
+        with torch.inference_mode():
+            if self.recordable and self.calls[shapes] == _CALLS_BEFORE_RECORDING + 1:
+                self.programs[shapes] = _recorded(self._call, tensors)
+            program = self.programs.get(shapes)
+            if program is not None:
+                outputs, flags = program(*tensors)
+                if all(flags):
+                    return _to_numpy(outputs)
+            return _to_numpy(self._call(*tensors))
 
     def _call(self, *tensors: torch.Tensor) -> Any:
-        inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
-        return self.model(inputs, training=False)
+        return self.model(keras.tree.pack_sequence_as(self.model.input, tensors), training=False)
 
 
 # Keras' layers that may hold code of somebody else.
@@ -123,7 +113,7 @@ def _to_numpy(outputs: Any) -> Any:
     return keras.tree.map_structure(_to_numpy, outputs)
 
 
-def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any] | None:
+def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> Callable[..., Any]:
     # Imported here: it brings a symbolic algebra system along.
     from torch.fx.experimental.proxy_tensor import make_fx
 
