@@ -139,3 +139,10 @@ def test_many_words_are_predicted_as_few(cell: str, bidirectional: bool) -> None
         before = model.get_weights()
         model.fit(feed, labels, verbose=0)
         assert not same_weights(model, before)
+
+
+@pytest.mark.parametrize("batch_size", [8, 120])
+def test_progress_is_shown_for_one_batch_as_for_many(model, batch_size: int, capsys) -> None:
+    feed, _ = padded_batch()
+    model.predict(feed, batch_size=batch_size, verbose=1)
+    assert f"{120 // batch_size}/{120 // batch_size}" in capsys.readouterr().out

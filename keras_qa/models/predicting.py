@@ -45,7 +45,7 @@ class Predictor:
         """
         batches = None
         length_buckets = length_buckets and self.fixed_outputs
-        rows, words = len(inputs[0]), max(int(np.count_nonzero(array)) for array in inputs)
+        rows = len(inputs[0])
         if length_buckets and rows > size:
             batches = bucketed(self.model, inputs, None, None, size)[0]
         elif length_buckets:
@@ -56,32 +56,36 @@ class Predictor:
         if isinstance(batches, BucketedBatches):
             steps, back = len(batches), np.argsort(batches.order)
             parts = (keras.tree.flatten(batches[step]) for step in range(steps))
-            outputs = self._run(parts, size, steps, words, verbose)
+            outputs = self._run(parts, inputs, size, steps, verbose)
             return _each(lambda output: output[back], outputs)
         starts = range(0, rows, size)
         parts = ([array[start : start + size] for array in inputs] for start in starts)
-        return self._run(parts, size, len(starts), words, verbose)
+        return self._run(parts, inputs, size, len(starts), verbose)
 
-    def _run(self, batches: Any, size: int, steps: int, words: int, verbose: Any) -> Any:
-        folded = self.program.fold(words) if steps > 1 else None
+    def _run(
+        self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Any
+    ) -> Any:
+        several = steps > 1
+        folded = None
+        if several:
+            folded = self.program.fold(max(int(np.count_nonzero(array)) for array in feed))
         if verbose == "auto":
-            verbose = int(steps > 1)
+            verbose = int(several)
         progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
 
         def run(inputs: list[np.ndarray]) -> Any:
             output = self.program([filled(array, size) for array in inputs], folded)
             return _each(lambda array: array[: len(inputs[0])], output)
 
-        if steps == 1:
-            return run(next(iter(batches)))
         outputs = []
-        with ThreadPoolExecutor(kernels.PROGRAMS_AT_ONCE) as pool:
-            ran = pool.map(run, batches) if kernels.PROGRAMS_AT_ONCE > 1 else map(run, batches)
+        at_once = kernels.PROGRAMS_AT_ONCE
+        with ThreadPoolExecutor(at_once) as pool:
+            ran = pool.map(run, batches) if several and at_once > 1 else map(run, batches)
             for step, output in enumerate(ran, start=1):
                 outputs.append(output)
                 if progress is not None:
                     progress.update(step)
-        return _each(lambda *parts: np.concatenate(parts), *outputs)
+        return _each(lambda *parts: np.concatenate(parts), *outputs) if several else outputs[0]
 
 
 def _each(function: Callable[..., Any], *outputs: Any) -> Any:
