@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -167,6 +168,43 @@ def squad(
             )
     scores = _squad_2(predictions, golds, no_answer_probabilities, no_answer_threshold)
     return scores | _best_thresholds(predictions, golds, no_answer_probabilities)
+
+
+def squad_in_order(
+    answers: Sequence[str],
+    examples: Sequence[Example],
+    version: str = "1.1",
+    no_answer_probabilities: Sequence[float] | None = None,
+    no_answer_threshold: float = 1.0,
+) -> dict[str, float]:
+    """As `squad`, of answers in the order of their examples, which need no ids.
+
+    Args:
+        answers: An answer to each example.
+        examples: The examples.
+        version: As in `squad`.
+        no_answer_probabilities: One for each example. Version 2.0 only.
+        no_answer_threshold: As in `squad`.
+
+    Returns:
+        As `squad`.
+
+    Example:
+
+    >>> from keras_qa import Example
+    >>> from keras_qa.metrics import squad_in_order
+    >>> squad_in_order(["Home!"], [Example("Mary went home.", "Where is Mary?", "home")])
+    {'exact_match': 100.0, 'f1': 100.0}
+    """
+    names = [str(place) for place in range(len(examples))]
+    references = [
+        dataclasses.replace(item, id=name) for name, item in zip(names, examples, strict=True)
+    ]
+    chances = None
+    if no_answer_probabilities is not None:
+        chances = dict(zip(names, no_answer_probabilities, strict=True))
+    predictions = dict(zip(names, answers, strict=True))
+    return squad(predictions, references, version, chances, no_answer_threshold)
 
 
 def _squad_1(predictions: Mapping[str, str], golds: Sequence[_Gold]) -> dict[str, float]:

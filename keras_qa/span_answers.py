@@ -94,14 +94,7 @@ class SpanAnswers:
             "calibration_error": errors[1],
         }
 
-    def answers(
-        self,
-        examples: list[Example],
-        count: int,
-        batch_size: int,
-        verbose: Any,
-        explain: bool = True,
-    ) -> Ranked:
+    def answers(self, examples: list[Example], count: int, batch_size: int, verbose: Any) -> Ranked:
         """The best answers of each example, best first."""
         ranked: Ranked = []
         progress = keras.utils.Progbar(len(examples)) if verbose else None
@@ -115,12 +108,10 @@ class SpanAnswers:
         """The official scores: of version 1.1, or 2.0 where some have no answer."""
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
-        data = [dataclasses.replace(item, id=str(place)) for place, item in enumerate(examples)]
-        found = self.answers(data, 1, batch_size, verbose)
-        predictions = {str(place): row[0].text for place, row in enumerate(found)}
-        if all(item.answers for item in data):
-            return {**metrics.squad(predictions, data), "examples": len(data)}
-        scores = metrics.squad(predictions, data, "2.0")
+        found = [row[0].text for row in self.answers(examples, 1, batch_size, verbose)]
+        if all(item.answers for item in examples):
+            return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
+        scores = metrics.squad_in_order(found, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
@@ -306,13 +297,9 @@ def _ranked(
 
 def _threshold(best: decoding.Spans, examples: list[Example]) -> float:
     """The threshold with the highest F1, as the official script of SQuAD v2.0 finds it."""
-    names = [str(place) for place in range(len(examples))]
-    data = [dataclasses.replace(item, id=name) for name, item in zip(names, examples, strict=True)]
-    answers = {
-        name: item.plain_text[start:end] if start >= 0 else ""
-        for name, item, start, end in zip(
-            names, data, best.start[:, 0], best.end[:, 0], strict=True
-        )
-    }
-    chances = dict(zip(names, best.no_answer.tolist(), strict=True))
-    return min(metrics.squad(answers, data, "2.0", chances)["best_f1_thresh"], 1.0)
+    answers = [
+        item.plain_text[start:end] if start >= 0 else ""
+        for item, start, end in zip(examples, best.start[:, 0], best.end[:, 0], strict=True)
+    ]
+    scores = metrics.squad_in_order(answers, examples, "2.0", best.no_answer.tolist())
+    return min(scores["best_f1_thresh"], 1.0)

@@ -95,16 +95,9 @@ def official(
     Returns:
         What `metrics.squad` gives.
     """
-    names = [str(place) for place in range(len(examples))]
-    references = [
-        dataclasses.replace(item, id=name) for name, item in zip(names, examples, strict=True)
-    ]
     if raw is not None and version == "2.0" and any(raw.no_answer):
-        predictions = dict(zip(names, raw.spans, strict=True))
-        chances = dict(zip(names, raw.no_answer, strict=True))
-        return metrics.squad(predictions, references, version, chances, raw.threshold)
-    predictions = {name: answer.text for name, answer in zip(names, answers, strict=True)}
-    return metrics.squad(predictions, references, version)
+        return metrics.squad_in_order(raw.spans, examples, version, raw.no_answer, raw.threshold)
+    return metrics.squad_in_order([answer.text for answer in answers], examples, version)
 
 
 @dataclasses.dataclass(frozen=True)
