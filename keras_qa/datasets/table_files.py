@@ -115,7 +115,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
-    with _parquet(path) as file:
+    with parquet_file(path) as file:
         names = file.schema_arrow.names
         wanted = []
         for name, column in each(columns):
@@ -132,18 +132,19 @@ def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def parquet_first(path: Path) -> dict[str, Any]:
-    with _parquet(path) as file:
+    with parquet_file(path) as file:
         batch = next(file.iter_batches(1), None)
         return batch.to_pylist()[0] if batch else {}
 
 
 def parquet_size(path: Path) -> int:
-    with _parquet(path) as file:
+    with parquet_file(path) as file:
         return file.metadata.num_rows
 
 
 @contextlib.contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
+def parquet_file(path: Path) -> Iterator[Any]:
+    """Opens a Parquet file, and says in a line what stands in the way."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -13,6 +13,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from keras_qa.datasets.table_files import parquet_file
+
 # A word of more bytes, or a vector of more numbers, is a file read wrongly.
 MOST_BYTES = 10_000
 MOST_NUMBERS = 100_000
@@ -129,22 +131,15 @@ def read_words(path: Path) -> list[str]:
 
 
 def _parquet_words(path: Path) -> list[str]:
-    try:
+    with parquet_file(path) as file:
         import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise ImportError(
-            'Reading Parquet needs pyarrow. Install it with `pip install "keras-qa[tables]"`.'
-        ) from None
-    try:
-        schema = pyarrow.parquet.read_schema(path)
+
+        schema = file.schema_arrow
         kinds = (pyarrow.types.is_string, pyarrow.types.is_large_string)
         names = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
         if not names:
             raise ValueError(f"`{path}` has no column of words: {', '.join(schema.names)}.")
-        words = pyarrow.parquet.read_table(path, columns=names[:1])[names[0]].to_pylist()
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
+        words = file.read(columns=names[:1])[names[0]].to_pylist()
     if None in words:
         raise ValueError(f"`{path}`, row {words.index(None)} has no word in `{names[0]}`.")
     return words
