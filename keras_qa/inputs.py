@@ -67,6 +67,12 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     return _KNOWN[model]
 
 
+def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:
+    """How many ids every input of a model knows, and at most `most`; `None` where nothing says."""
+    sizes = (*(item.vocabulary_size for item in model_inputs(model)), most)
+    return min((size for size in sizes if size is not None), default=None)
+
+
 def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
     """Turns a feed into checked arrays, one for each input of a model.
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from keras_qa.example import Answer, Example
 
+# The best answers of each question, best first.
+Ranked = list[list[Answer]]
+
 
 class Passage:
     """A text that was read, and can be asked. Made by `QuestionAnswerer.read`.
@@ -26,9 +29,7 @@ class Passage:
     True
     """
 
-    def __init__(
-        self, example: Example, answers: Callable[[list[Example], int], list[list[Answer]]]
-    ) -> None:
+    def __init__(self, example: Example, answers: Callable[[list[Example], int], Ranked]) -> None:
         self.text = example.plain_text
         self._example = example
         self._answers = answers
@@ -59,7 +60,7 @@ class Passage:
         return shaped(self._answers(examples, top_k or 1), top_k, many) if examples else []
 
 
-def shaped(ranked: list[list[Answer]], top_k: int | None, many: bool) -> Any:
+def shaped(ranked: Ranked, top_k: int | None, many: bool) -> Any:
     """One answer a question without `top_k`, and no list around what one question got."""
     results = ranked if top_k is not None else [answers[0] for answers in ranked]
     return results if many else results[0]

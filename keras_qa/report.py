@@ -184,7 +184,7 @@ def evaluate(
     True
     """
     data = to_examples(examples)
-    if not data or not _about_spans(data):
+    if not data or not about_spans(data):
         data = answered_examples(data)
     with span_report.listening(answerer) as listener:
         answers = answerer.answer(
@@ -268,7 +268,7 @@ def judge(
             bins_before=_bins(scores, right),
             calibration_error_before=decoding.expected_calibration_error(scores, right, BINS),
         )
-    if version is None and not _about_spans(examples):
+    if version is None and not about_spans(examples):
         return found
     version = version or span_report.version_of(examples)
     words = _groups([(span_report.question_word(item.example.question), item) for item in judged])
@@ -282,7 +282,8 @@ def judge(
     )
 
 
-def _about_spans(examples: list[Example]) -> bool:
+def about_spans(examples: list[Example]) -> bool:
+    """Whether an example says where its answer stands, so that official scores mean something."""
     return any(item.answer_start for item in examples)
 
 

@@ -6,12 +6,12 @@ import itertools
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from keras_qa.recipes import FAILED
+
 if TYPE_CHECKING:
     from keras_qa.report import Bin, Group, Judged, Report
 
 MOST_ANSWERS = 100
-# Accuracy below which a task is failed, in percent.
-PASSED = 95.0
 # Of a longer text, in characters, an error shows what is around the answers.
 MOST_TEXT, AROUND = 4_000, 500
 NO_ANSWER = "no answer"
@@ -63,7 +63,7 @@ def page(report: Report, title: str) -> str:
         rows = [[_cell(name), _cell(f"{value:.10g}")] for name, value in report.official.items()]
         parts += ["<h2>Official scores</h2>", _table("official", heads, rows)]
     if report.by_task:
-        parts += ["<h2>By task</h2>", _groups("tasks", "task", report.by_task, PASSED)]
+        parts += ["<h2>By task</h2>", _groups("tasks", "task", report.by_task, 100.0 - FAILED)]
     if report.version:
         words, lengths = report.by_question_word, report.by_length
         parts += ["<h2>By question word</h2>", _spans("words", "question word", words)]

@@ -16,9 +16,8 @@ from keras_qa.example import Answer, Example
 from keras_qa.layers.spans import MASKED
 from keras_qa.losses import SpanLoss
 from keras_qa.models import SpanReader, span_reader
+from keras_qa.passage import Ranked
 from keras_qa.text import Windower, Windows, WordTokenizer, WordVectors
-
-Ranked = list[list[Answer]]
 
 # So many windows are read at a time, whatever a text's length.
 WINDOWS = 256
@@ -230,10 +229,9 @@ def adopt(
             "`keras_qa.models.span_reader(backbone=…, tokenizer=…)`, or set `model.vectorizer` of "
             "a `SpanReader` to a `keras_qa.text.Windower`."
         )
-    tables = (item.vocabulary_size for item in inputs.model_inputs(model))
-    known = [size for size in (*tables, vocabulary_size) if size is not None]
     texts = (text for item in examples for text in (item.plain_text, item.question))
-    tokenizer = WordTokenizer.train(texts, min(known, default=None))
+    known = inputs.smallest_vocabulary(model, vocabulary_size)
+    tokenizer = WordTokenizer.train(texts, known)
     return _with_windows(model, tokenizer, length, overlap)
 
 

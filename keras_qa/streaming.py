@@ -13,6 +13,7 @@ from typing import IO, Any
 from keras_qa.answerer import QuestionAnswerer
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
+from keras_qa.passage import check_top_k
 from keras_qa.progress import Bar
 
 # So many questions, or characters of their texts, are answered before their answers are written.
@@ -107,8 +108,7 @@ def answer_file(
     began = time.monotonic()
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k}.")
+    check_top_k(top_k)
     records = question_files.records(source, columns, answers=False, text=text)
     before = _resumed(target, records, source) if target.exists() else 0
     done = before

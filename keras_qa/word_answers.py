@@ -12,9 +12,8 @@ from keras_qa import batching, decoding, inputs, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
+from keras_qa.passage import Ranked
 from keras_qa.text import Vectorizer, sentence_spans
-
-Ranked = list[list[Answer]]
 
 
 class WordAnswers:
@@ -164,13 +163,12 @@ def adopt(
         else:
             model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if model.vectorizer is None:
-        tables = (item.vocabulary_size for item in inputs.model_inputs(model))
-        sizes = [size for size in (*tables, vocabulary_size) if size is not None]
+        known = inputs.smallest_vocabulary(model, vocabulary_size)
         classes = _answer(model.output).shape[-1]
         answers = min(answer_vocabulary_size or classes, classes)
-        model.vectorizer = Vectorizer(
-            min(sizes, default=None), answers, sentences=_reads_sentences(model)
-        ).adapt(examples)
+        model.vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(model)).adapt(
+            examples
+        )
     return model
 
 

@@ -90,8 +90,7 @@ def _json(name: str, text: str) -> dict[str, Any]:
 def evaluate(options: argparse.Namespace) -> None:
     """Measures a saved answerer, and writes the report where one is asked for."""
     answerer, examples = load(options.file), data.examples(options, options.split)
-    about_spans = any(item.answer_start for item in examples)
-    if not (options.report or options.version or about_spans):
+    if not (options.report or options.version or report.about_spans(examples)):
         print_scores(answerer.evaluate(examples))
         return
     found = report.evaluate(answerer, examples, version=options.version)
