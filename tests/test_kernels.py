@@ -298,3 +298,26 @@ def test_the_module_is_the_backends():
     assert kernels.gru.__module__ == f"keras_qa.kernels._{BACKEND}"
     # No GPU where the suite runs, so Keras has no fused kernel that would be preferred.
     assert not kernels.keras_is_fused("lstm", None)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_words_are_looked_up_and_their_gradients_added_up(mode) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.array([[3, 1, 3, 0], [4, 3, 1, 1], [0, 0, 2, 4]])
+    table = rng.normal(size=(6, UNITS)).astype("float32")
+    weight = rng.normal(size=(*ids.shape, UNITS)).astype("float32")
+
+    def rows(ids, *rest):
+        return [kernels.look_up(rest[-1], ids)]
+
+    def loss(ids, *rest):
+        return ops.sum(kernels.look_up(rest[-1], ids) * rest[-2])
+
+    # The last three are what a compiled program knows the shapes of.
+    arrays = [ids, table, weight, table]
+    np.testing.assert_array_equal(run(rows, arrays, mode)[0], table[ids])
+    expected = np.zeros_like(table)
+    np.add.at(expected, ids, weight)
+    got = gradients(loss, [ids, ids, weight, table], mode)
+    np.testing.assert_allclose(got[-1], expected, atol=1e-6)
+    np.testing.assert_allclose(got[0], table[ids], atol=1e-6)

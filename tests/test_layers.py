@@ -207,6 +207,18 @@ def test_classic_factories_have_the_classic_sizes() -> None:
     assert sizes == [640_000 + 12_416, 320_000 + 3_136, 24_500]
 
 
+@pytest.mark.parametrize("ids", [IDS, IDS.astype("float32"), IDS[0, :1]])
+def test_embedding_is_keras_layer(ids: np.ndarray) -> None:
+    layer, keras_layer = layers.Embedding(10, 3, mask_zero=True), keras.layers.Embedding(10, 3)
+    for item in (layer, keras_layer):
+        item.build()
+    layer.set_weights(keras_layer.get_weights())
+    rows = keras_layer.get_weights()[0][ids.astype("int32")]
+    np.testing.assert_array_equal(flat(layer(ids)), flat(rows))
+    twin = layers.Embedding.from_config(layer.get_config())
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(twin.compute_mask(IDS)), IDS != 0)
+
+
 def test_dropout_acts_in_training_only() -> None:
     layer = layers.SequenceEncoder(10, 50, 3, dropout=0.5)
     np.testing.assert_array_equal(flat(layer(IDS)), flat(layer(IDS)))

@@ -25,6 +25,8 @@ the reset gate applied after the product (Keras' `reset_after=True`); the gates 
   (`initial_h` where nothing came before); None unless `return_sequences`.
 - `last_c` is None unless `return_state`: on torch it costs extra under a mask.
 
+`look_up(table, ids)` returns the rows (..., D) of a table (V, D) for integer ids (...).
+
 `keras_is_fused(kind, mask)` says whether Keras' own layer would do better: where a GPU is present
 and Keras calls cuDNN for a `kind` ("lstm" or "gru") without a mask. Not measured.
 
@@ -42,6 +44,7 @@ _programs = importlib.import_module(f"keras_qa.kernels._{_backend}_programs")
 
 lstm = _kernels.lstm
 gru = _kernels.gru
+look_up = _kernels.look_up
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
 TAKES_IDS = _kernels.TAKES_IDS

@@ -85,6 +85,11 @@ def gru(
     return outputs, h.astype(dtype)
 
 
+def look_up(table, ids):
+    """See `keras_qa.kernels.look_up`."""
+    return jnp.take(table, ids, axis=0)
+
+
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return kind == "lstm" and mask is None and jax.default_backend() == "gpu"

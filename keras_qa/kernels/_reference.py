@@ -65,6 +65,11 @@ def gru(
     return ops.stack(outputs, axis=1) if return_sequences else None, h
 
 
+def look_up(table, ids):
+    """See `keras_qa.kernels.look_up`."""
+    return ops.take(table, ids, axis=0)
+
+
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return False

@@ -124,6 +124,11 @@ def gru(
     return outputs, tf.cast(h, dtype)
 
 
+def look_up(table, ids):
+    """See `keras_qa.kernels.look_up`."""
+    return tf.gather(table, ids)
+
+
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return mask is None and bool(tf.config.list_logical_devices("GPU"))

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa.kernels import folding
+from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sizes import is_size
 
@@ -88,7 +89,7 @@ class SequenceEncoder(keras.layers.Layer):
         self.pooling = pooling
         self.dropout = dropout
         policy = self.dtype_policy
-        self.embedding = keras.layers.Embedding(
+        self.embedding = Embedding(
             self.vocabulary_size,
             self.embedding_dim,
             mask_zero=True,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.sizes import check_sizes
 
@@ -122,7 +123,7 @@ class SentenceEncoder(keras.layers.Layer):
         self.num_roles = int(num_roles)
         self.dropout = dropout
         policy = self.dtype_policy
-        self.embedding = keras.layers.Embedding(
+        self.embedding = Embedding(
             self.vocabulary_size,
             self.embedding_dim // (parts if encoding == "roles" else 1),
             # Small, so that the first updates tell words apart: a story has few of them.

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.sizes import check_sizes, shapes
 
@@ -47,7 +48,7 @@ class WordEmbedding(keras.layers.Layer):
         self.embedding_dim = int(embedding_dim)
         self.dropout = dropout
         policy = self.dtype_policy
-        self.embedding = keras.layers.Embedding(
+        self.embedding = Embedding(
             self.vocabulary_size, self.embedding_dim, mask_zero=True, dtype=policy, name="embedding"
         )
         # A layer that is made anew from its config would otherwise have a table that trains.
