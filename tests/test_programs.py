@@ -98,6 +98,37 @@ def test_regularisation_is_part_of_the_loss() -> None:
     assert_alike(trained(model, [feed], labels), trained(twin, [feed], labels))
 
 
+def test_a_loss_that_a_layer_adds_is_part_of_the_loss() -> None:
+    model = keras_qa.models.universal_transformer(
+        30, answer_vocabulary_size=4, embedding_dim=8, num_roles=1, encoding="matrix", num_heads=2,
+        halting=True, ponder_cost=0.5, dropout=0.0, noise=0.0,
+    )  # fmt: skip
+    twin = plain(model)
+    for item in (model, twin):
+        item.compile(
+            keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+    random = np.random.default_rng(0)
+    feed, labels = [random.integers(1, 30, (6, *size)) for size in ((3, 4), (4,))], np.arange(6) % 4
+    trained_ones = trained(model, feed, labels), trained(twin, feed, labels)
+    assert trained_ones[0][0]["loss"][-1] > 0.5
+    assert_alike(*trained_ones)
+
+
+def test_single_batches_after_a_long_training_are_trained_on_as_before() -> None:
+    model = small(optimizer=keras.optimizers.SGD(0.5))
+    feed, labels = padded_batch(12)
+    trained(model, feed, labels)
+    twin = plain(model)
+    twin.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    for rows in (slice(12), slice(5), slice(12)):
+        part = [array[rows] for array in feed]
+        model.train_on_batch(part, labels[rows])
+        twin.train_on_batch(part, labels[rows])
+    for got, expected in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
 def test_dropout_is_drawn_at_each_step() -> None:
     model = small(dropout=0.5, optimizer=keras.optimizers.SGD(1e-9))
     logs, _ = trained(model, *padded_batch(12))
