@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels, saving
+from keras_qa import kernels, memory, saving
 from keras_qa.batching import (
     BucketedBatches,
     TellEpoch,
@@ -93,7 +93,7 @@ class QAModel(keras.Model):
         """
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
-        with self._guard(sources, may_end) as hooks:
+        with memory.kept(), self._guard(sources, may_end) as hooks:
             x, y, sample_weight = self._feed(
                 sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
             )
