@@ -95,19 +95,32 @@ def rounded(width: int) -> int:
 
 def fitted(ids: np.ndarray) -> np.ndarray:
     """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    widths = [rounded(int(width)) for width in sizes([ids]).max(axis=0)]
-    ids = ids[(slice(None), *(slice(width) for width in widths))]
-    more = [width - size for width, size in zip(widths, ids.shape[1:], strict=True)]
-    return np.pad(ids, [(0, 0), *((0, size) for size in more)]) if any(more) else ids
+    return _resized(ids, (len(ids), *(rounded(_used(ids, axis)) for axis in range(1, ids.ndim))))
 
 
 def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
     """Fills up rows to a power of two, or to `most` rows, so that few batch sizes are compiled."""
-    rows = len(array)
-    more = 2 ** (rows - 1).bit_length() - rows
+    rows = 2 ** (len(array) - 1).bit_length()
     if most is not None:
-        more = min(more, most - rows)
-    return np.pad(array, [(0, more), *[(0, 0)] * (array.ndim - 1)]) if more else array
+        rows = min(rows, most)
+    return _resized(array, (max(rows, len(array)), *array.shape[1:]))
+
+
+def _used(ids: np.ndarray, axis: int) -> int:
+    """How much of an axis is not padding in every row, at least 1."""
+    others = tuple(other for other in range(ids.ndim) if other != axis)
+    places = np.flatnonzero(ids.any(axis=others))
+    return int(places[-1]) + 1 if len(places) else 1
+
+
+def _resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Cuts and fills up with zeros. `np.pad` takes longer than the smallest models do."""
+    if array.shape == shape:
+        return array
+    resized = np.zeros(shape, array.dtype)
+    common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
+    resized[common] = array[common]
+    return resized
 
 
 def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = None) -> list[Bucket]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_qa.kernels import folding
 
 # TensorFlow and PyTorch share the cores out by themselves.
-PROGRAMS_AT_ONCE = 1
+PROGRAMS_AT_ONCE = 2
 
 
 def seed(seed: int) -> None:

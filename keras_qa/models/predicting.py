@@ -65,18 +65,20 @@ class Predictor:
     def _run(
         self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Any
     ) -> Any:
-        several = steps > 1
-        folded = None
-        if several:
-            folded = self.program.fold(max(int(np.count_nonzero(array)) for array in feed))
-        if verbose == "auto":
-            verbose = int(several)
-        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
-
         def run(inputs: list[np.ndarray]) -> Any:
             output = self.program([filled(array, size) for array in inputs], folded)
-            return _each(lambda array: array[: len(inputs[0])], output)
+            rows = len(inputs[0])
+            return _each(lambda array: array[:rows], output)
 
+        several = steps > 1
+        folded = None
+        if verbose == "auto":
+            verbose = int(several)
+        if not several and not verbose:
+            return run(next(iter(batches)))
+        if several:
+            folded = self.program.fold(max(int(np.count_nonzero(array)) for array in feed))
+        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
         outputs = []
         at_once = kernels.PROGRAMS_AT_ONCE
         with ThreadPoolExecutor(at_once) as pool:
@@ -85,7 +87,7 @@ class Predictor:
                 outputs.append(output)
                 if progress is not None:
                     progress.update(step)
-        return _each(lambda *parts: np.concatenate(parts), *outputs) if several else outputs[0]
+        return _each(lambda *parts: np.concatenate(parts), *outputs)
 
 
 def _each(function: Callable[..., Any], *outputs: Any) -> Any:
