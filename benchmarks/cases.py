@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import span_cases, story_cases
-from benchmarks.measure import Contenders, sized
+from benchmarks.measure import Apart, Contenders, sized
 
 VOCABULARY, ANSWERS, BATCH, EPOCHS = 10_000, 500, 128, 3
 
@@ -52,7 +52,7 @@ def _trio(masked: bool, device: str):
         labels,
         ours,
         classic(VOCABULARY, ANSWERS, masked),
-        Rival(feed, labels, VOCABULARY, ANSWERS, BATCH, masked, device),
+        Apart(Rival, feed, labels, VOCABULARY, ANSWERS, BATCH, masked, device),
     )
 
 
@@ -63,7 +63,7 @@ def train(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
         return {
             "keras-qa": lambda: ours.fit(feed, labels, **options),
             "plain Keras": lambda: plain.fit(feed, labels, **options),
-            "native PyTorch": lambda: rival.train(EPOCHS),
+            "native PyTorch": lambda: rival("train", EPOCHS),
         }, rows_of_data() * EPOCHS
 
     return make
@@ -76,7 +76,7 @@ def predict(masked: bool) -> Callable[[str], tuple[Contenders, int]]:
         return {
             "keras-qa": lambda: ours.predict(feed, **options),
             "plain Keras": lambda: plain.predict(feed, **options),
-            "native PyTorch": rival.predict,
+            "native PyTorch": lambda: rival("predict"),
         }, rows_of_data()
 
     return make
@@ -93,7 +93,7 @@ def one_question(device: str) -> tuple[Contenders, int]:
     return {
         "keras-qa": each(lambda single: ours.predict(single, verbose=0)),
         "plain Keras": each(lambda single: plain.predict(single, verbose=0)),
-        "native PyTorch": each(rival.ask),
+        "native PyTorch": lambda: rival("ask_each", len(singles)),
     }, 100
 
 

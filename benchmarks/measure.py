@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import multiprocessing
 import resource
 import statistics
 import time
@@ -22,6 +24,45 @@ class AbsentError(Exception):
 def sized(full: int, tiny: int) -> int:
     """How much work a case is: the first, or the second where it has to be quick."""
     return tiny if quick else full
+
+
+class Apart:
+    """A rival in a process of its own, so that nothing we set in ours makes it faster or slower.
+
+    Args:
+        make: Makes the rival there. It must be importable.
+        *arguments: What it is made of.
+    """
+
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        context.Process(target=_serve, args=(theirs, make, arguments), daemon=True).start()
+        self._wait()
+
+    def __call__(self, method: str, *arguments: Any) -> None:
+        """Calls a method of the rival, and returns when it has: what it gives stays there."""
+        self.pipe.send((method, arguments))
+        self._wait()
+
+    def _wait(self) -> None:
+        error = self.pipe.recv()
+        if error is not None:
+            raise RuntimeError(f"the rival failed: {error}")
+
+
+def _serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    rival = make(*arguments)
+    pipe.send(None)
+    with contextlib.suppress(EOFError):
+        while True:
+            method, arguments = pipe.recv()
+            try:
+                getattr(rival, method)(*arguments)
+            except Exception as error:  # noqa: BLE001 - it is raised on the other side.
+                pipe.send(repr(error))
+            else:
+                pipe.send(None)
 
 
 def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.measure import Contenders, sized
+from benchmarks.measure import Apart, Contenders, sized
 
 VOCABULARY, ANSWERS, BATCH, EPOCHS = 200, 20, 64, 2
 SENTENCES, WORDS = 20, 8
@@ -48,10 +48,10 @@ def train(data: Callable[[], tuple[list[np.ndarray], np.ndarray]]):
             "heads": OPTIONS["num_heads"],
             "dropout": OPTIONS["dropout"],
         }
-        rival = StoryRival(feed, labels, VOCABULARY, ANSWERS, options, BATCH, device)
+        rival = Apart(StoryRival, feed, labels, VOCABULARY, ANSWERS, options, BATCH, device)
         return {
             "keras-qa": lambda: ours.fit(feed, labels, epochs=EPOCHS, batch_size=BATCH, verbose=0),
-            "native PyTorch": lambda: rival.train(EPOCHS),
+            "native PyTorch": lambda: rival("train", EPOCHS),
         }, EPOCHS * len(labels)
 
     return make

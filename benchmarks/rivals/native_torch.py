@@ -38,6 +38,7 @@ class Rival:
         self.model = Classic(vocabulary, answers).to(device)
         self.optimizer = torch.optim.RMSprop(self.model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
         self.loss = nn.CrossEntropyLoss()
+        self.arrays = feed
         self.feed = [torch.from_numpy(array.astype("int64")).to(device) for array in feed]
         self.labels = torch.from_numpy(labels.astype("int64")).to(device)
         # Lengths stay on the host: PyTorch wants them there.
@@ -74,6 +75,10 @@ class Rival:
         self.model.eval()
         tensors = [torch.from_numpy(array).to(self.device) for array in feed]
         return torch.softmax(self.model(*tensors), dim=-1).cpu().numpy()
+
+    def ask_each(self, questions: int) -> None:
+        for row in range(questions):
+            self.ask([array[row : row + 1] for array in self.arrays])
 
     def _wait(self) -> None:
         if self.device == "cuda":
