@@ -166,6 +166,17 @@ CASES = [
     _sentences("recurrent", STORY_IDS, "lstm", False, cell="lstm", bidirectional=False),
     _sentences("attention", STORY_IDS, 2, num_heads=2),
     Case("temporal", lambda: layers.TemporalEncoding(3), STORIES[0], story_reference.temporal),
+    *(
+        Case(
+            f"previous-{gates}",
+            lambda gates=gates: layers.PreviousSentence(gates),
+            STORIES[0],
+            lambda sentences, weights, gates=gates: story_reference.previous(
+                sentences, weights, gates
+            ),
+        )
+        for gates in (1, 3)
+    ),
     _hops("adjacent", False),
     _hops("layer", True),
     _universal(False, False),

@@ -103,6 +103,17 @@ def temporal(sentences: np.ndarray, weights) -> np.ndarray:
     return result
 
 
+def previous(sentences: np.ndarray, weights, gates: int) -> np.ndarray:
+    projection, gate, bias = (np.asarray(weight, "float64") for weight in weights)
+    result = sentences.astype("float64")
+    for story, told in zip(result, sentences, strict=True):
+        there = (told != 0).any(axis=-1)
+        for place in np.flatnonzero(there[1:] & there[:-1]) + 1:
+            opened = np.repeat(sigmoid(told[place] @ gate + bias), len(projection) // gates)
+            story[place] += opened * (told[place - 1] @ projection)
+    return result
+
+
 def memory_hops(inputs, weights, hops: int, tying: str) -> list[np.ndarray]:
     """Sukhbaatar et al. 2015, equations 1 to 4 and section 2.2: state, attention, their mean."""
     states, memories = inputs[0].astype("float64"), inputs[1:]

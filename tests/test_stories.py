@@ -67,7 +67,8 @@ def test_sizes_are_those_of_the_arguments() -> None:
     words = 12 * 4 + 2 * 3 * 4 * 16
     signals = 6 * 4 + 4 + 2 * 16 + 16
     block = 4 * 12 + 12 + 4 * 4 + 4 + 16 * 5 + 5 + 5 * 16 + 16 + 2 * 4 + 2 * 2 * 16
-    assert model.count_params() == words + signals + block + 16 * 4 + 4
+    previous = 16 * 16 + 16 * 4 + 4
+    assert model.count_params() == words + previous + signals + block + 16 * 4 + 4
     assert universal().get_layer("reasoner").hidden_dim == 32
     assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4
     tied = memory(tying="layer", max_sentences=6)
@@ -345,6 +346,8 @@ def test_models_without_attention_have_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: layers.PreviousSentence(0), "`num_gates` must be.*num_gates=0"),
+        (lambda: layers.PreviousSentence(3)(np.ones((1, 2, 4))), "which is 4.*num_gates=3"),
         (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
         (lambda: layers.SentenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell='),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),

@@ -7,7 +7,7 @@ from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.memory import MemoryHops
 from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
-from keras_qa.layers.sentences import SentenceEncoder, TemporalEncoding
+from keras_qa.layers.sentences import PreviousSentence, SentenceEncoder, TemporalEncoding
 from keras_qa.layers.spans import SpanHead, TextPositions
 from keras_qa.layers.transformer import UniversalTransformerEncoder
 from keras_qa.layers.words import ContextEncoder, ExactMatch, WordEmbedding
@@ -23,6 +23,7 @@ __all__ = [
     "ExactMatch",
     "MemoryHops",
     "PretrainedEncoder",
+    "PreviousSentence",
     "SentenceEncoder",
     "SequenceEncoder",
     "SpanHead",

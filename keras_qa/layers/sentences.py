@@ -376,3 +376,80 @@ class TemporalEncoding(keras.layers.Layer):
             "max_sentences": self.max_sentences,
             "noise": self.noise,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class PreviousSentence(keras.layers.Layer):
+    """Adds to each sentence what it takes up from the one before, such as who «they» are.
+
+    A learned projection of the previous sentence's vector, times gates that the sentence itself
+    opens. They start out almost closed: most sentences stand alone. (Without it, bAbI's tasks 11
+    and 13 were learned by heart: one run each with 9,000 questions came to 12 % and 6 % error, and
+    no further.)
+
+    Args:
+        num_gates: Number of gates, each for as many features as the others.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, sentences, features)`.
+        mask: `(batch, sentences)` boolean, which sentences are there. `None`
+            for all. What is not there neither gives nor takes.
+
+    Output shape: as the input.
+
+    Raises:
+        ValueError: If an argument is out of its range, or does not divide the features.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_qa.layers import PreviousSentence
+    >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
+    (2, 5, 8)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, num_gates: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_sizes(num_gates=num_gates)
+        self.num_gates = int(num_gates)
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        features: Any = input_shape[-1]
+        if features % self.num_gates:
+            raise ValueError(
+                f"`num_gates` must divide the number of features, which is {features}. "
+                f"Received: num_gates={self.num_gates}."
+            )
+        policy = self.dtype_policy
+        self.projection = keras.layers.Dense(
+            features, use_bias=False, dtype=policy, name="projection"
+        )
+        self.gate = keras.layers.Dense(
+            self.num_gates,
+            activation="sigmoid",
+            bias_initializer=keras.initializers.Constant(-2.0),
+            dtype=policy,
+            name="gate",
+        )
+        for layer in (self.projection, self.gate):
+            layer.build((None, None, features))
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        before = ops.pad(self.projection(inputs), ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        gates = ops.repeat(self.gate(inputs), inputs.shape[-1] // self.num_gates, axis=-1)
+        added = gates * before
+        if mask is not None:
+            both = ops.logical_and(mask, ops.pad(mask, ((0, 0), (1, 0)))[:, :-1])
+            added = ops.where(ops.expand_dims(both, -1), added, ops.zeros_like(added))
+        return inputs + added
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_gates": self.num_gates}

@@ -8,6 +8,7 @@ import keras
 
 from keras_qa.layers import (
     MemoryHops,
+    PreviousSentence,
     SentenceEncoder,
     SupportHead,
     TemporalEncoding,
@@ -119,7 +120,8 @@ def universal_transformer(
         dtype=dtype,
         name="reasoner",
     )
-    state, sentences = reasoner([encoder(question), encoder(text)])
+    taking_up = PreviousSentence(num_roles, dtype=dtype, name="previous")
+    state, sentences = reasoner([encoder(question), taking_up(encoder(text))])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
     support = None
     if supporting_facts:
