@@ -88,7 +88,8 @@ def test_text_comes_from_standard_input(folder) -> None:
         stdin=EXAMPLES[0].text,
     )
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r" +[\d.]+%  (red|green|blue)\n", done.stdout)
+    # An answer that the text holds is shown in its sentence.
+    assert re.fullmatch(r" +[\d.]+%  (red|green|blue)\n( +.*«\1».*\n)?", done.stdout)
 
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:

@@ -88,6 +88,7 @@ class _Programs:
         self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
         if training:
             self.recordable &= not model.jit_compile
+        self.compared = False
         self.calls_before = 0 if training else _CALLS_BEFORE_RECORDING
 
     def is_outdated(self) -> bool:
@@ -101,8 +102,8 @@ class _Programs:
 
     def __call__(self, tensors: list[torch.Tensor]) -> Any:
         shapes = tuple(tensor.shape for tensor in tensors)
-        if self.training and self.recordable and not self.calls:
-            self.calls[()] += 1
+        if self.training and self.recordable and not self.compared:
+            self.compared = True
             return self._call_and_compare(tensors)
         self.calls[shapes] += 1
         if self.recordable and self.calls[shapes] == self.calls_before + 1:
