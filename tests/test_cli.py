@@ -88,8 +88,10 @@ def test_text_comes_from_standard_input(folder) -> None:
         stdin=EXAMPLES[0].text,
     )
     assert done.returncode == 0, done.stderr
-    # An answer that the text holds is shown in its sentence.
-    assert re.fullmatch(r" +[\d.]+%  (red|green|blue)\n( +.*«\1».*\n)?", done.stdout)
+    shown = re.fullmatch(r" +[\d.]+%  (red|green|blue)\n( +.*«\1».*\n)?", done.stdout)
+    assert shown, done.stdout
+    # An answer is shown in its sentence where the text holds it, and only there.
+    assert (shown[1] in EXAMPLES[0].text) == (shown[2] is not None)
 
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:

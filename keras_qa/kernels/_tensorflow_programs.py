@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_qa.kernels import folding
 
-# TensorFlow and PyTorch share the cores out by themselves.
+# A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
 PROGRAMS_AT_ONCE = 2
 
 

@@ -17,7 +17,7 @@ from keras_qa.kernels._torch import assumed
 # Recording costs as much as some thirty calls, so a shape must come up a few times first.
 _CALLS_BEFORE_RECORDING = 3
 
-# TensorFlow and PyTorch share the cores out by themselves.
+# PyTorch shares the cores out by itself.
 PROGRAMS_AT_ONCE = 1
 
 
