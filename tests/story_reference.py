@@ -115,8 +115,9 @@ def previous(sentences: np.ndarray, weights, gates: int) -> np.ndarray:
 
 
 def memory_hops(inputs, weights, hops: int, tying: str) -> list[np.ndarray]:
-    """Sukhbaatar et al. 2015, equations 1 to 4 and section 2.2: state, attention, their mean."""
+    """Sukhbaatar et al. 2015, equations 1 to 4, sections 2.2, 4.2: state, attention, their mean."""
     states, memories = inputs[0].astype("float64"), inputs[1:]
+    *carry, linear = (np.asarray(weight, "float64") for weight in weights)
     attention = np.zeros((len(states), hops, memories[0].shape[1]))
     for row, there in enumerate((memories[0] != 0).any(axis=-1)):
         state = states[row]
@@ -124,11 +125,15 @@ def memory_hops(inputs, weights, hops: int, tying: str) -> list[np.ndarray]:
             first = hop if tying == "adjacent" else 0
             compared, added = memories[first][row], memories[first + 1][row]
             if there.any():
-                attention[row, hop, there] = softmax(compared[there] @ state)
+                products = compared[there] @ state
+                share = linear * 0.3 * products / np.sqrt(there.sum())
+                attention[row, hop, there] = share + (1 - linear) * softmax(products)
             if tying == "layer":
-                state = state @ np.asarray(weights[0], "float64")
+                state = state @ carry[0]
             state = state + attention[row, hop] @ added
         states[row] = state
+    sizes = np.abs(attention)
+    attention = sizes / np.maximum(sizes.sum(axis=-1, keepdims=True), 1e-12)
     return [states, attention, attention.mean(axis=1)]
 
 
@@ -137,17 +142,13 @@ def norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return centred / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-6) * gain + bias
 
 
-def universal(
-    inputs, weights, steps: int, heads: int, halting: bool, roles: int = 1
-) -> list[np.ndarray]:
+def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np.ndarray]:
     """Dehghani et al. 2019: the query's state, the sentences', attention by step, rollout."""
     weights = [np.asarray(weight, "float64") for weight in weights]
     results = []
     for query, story in zip(*inputs, strict=True):
         there = (story != 0).any(axis=-1)
-        state, attention, rollout = _universal(
-            query, story[there], weights, steps, heads, halting, roles
-        )
+        state, attention, rollout = _universal(query, story[there], weights, steps, heads, halting)
         sentences = np.zeros(story.shape)
         sentences[there] = state[1:]
         by_step, share = np.zeros((steps, len(story))), np.zeros(len(story))
@@ -156,38 +157,29 @@ def universal(
     return [np.array(part) for part in zip(*results, strict=True)]
 
 
-def _universal(query, story, weights, steps, heads, halting, roles):
-    query_signal, step_signals, *rest = weights
-    role_signals = rest.pop(0) if roles > 1 else 0.0
-    times, *rest = rest
+def _universal(query, story, weights, steps, heads, halting):
+    query_signal, step_signals, times, *rest = weights
     norms = [rest[2 * place : 2 * place + 2] for place in range(3)]
     dense = [rest[6 + 2 * place : 8 + 2 * place] for place in range((len(rest) - 6) // 2)]
     halt = dense.pop(1) if halting else None
     hidden, project, mix, output = dense
     at = ages(np.ones(len(story)), len(times))
     signals = np.stack([query_signal, *(times[age] for age in at)])
-    signals = np.concatenate([signals] * roles, axis=1) + role_signals
     state = np.stack([query, *story]).astype("float64")
     count, dim = state.shape
     spent, mean = np.zeros(count), np.zeros(state.shape)
     maps = []
     for step in range(steps):
         read = state + signals + step_signals[step]
-        normed = np.concatenate(
-            [norm(role, *norms[0]) for role in np.split(read, roles, axis=1)], axis=1
-        )
-        # Roles as so many more positions, one place after the other.
-        split = normed.reshape(count * roles, dim // roles)
-        queries, keys, values = np.split(split @ project[0] + project[1], 3, axis=1)
+        normed = norm(read, *norms[0])
+        queries, keys, values = np.split(normed @ project[0] + project[1], 3, axis=1)
         by_head, mixed = [], []
-        for columns in np.split(np.arange(dim // roles), heads):
+        for columns in np.split(np.arange(dim), heads):
             products = queries[:, columns] @ keys[:, columns].T
             by_head.append(softmax(products / np.sqrt(len(columns))))
             mixed.append(by_head[-1] @ values[:, columns])
-        shares = np.mean(by_head, axis=0).reshape(count, roles, count, roles)
-        maps.append(shares.sum(axis=3).mean(axis=1))
-        mixed = np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
-        new = read + mixed.reshape(count, dim)
+        maps.append(np.mean(by_head, axis=0))
+        new = read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
         inner = np.maximum(norm(new, *norms[1]) @ hidden[0] + hidden[1], 0)
         new = new + inner @ output[0] + output[1]
         if halt is None:

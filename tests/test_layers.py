@@ -85,7 +85,10 @@ def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
 
     model.train_on_batch(case.inputs, target)
     gradient = [before - after for before, after in zip(start, model.get_weights(), strict=True)]
-    for weight in range(len(start)):
+    for weight, variable in enumerate(model.weights):
+        if not variable.trainable:
+            np.testing.assert_array_equal(gradient[weight], 0.0)
+            continue
         direction = [np.zeros_like(w, dtype="float64") for w in start]
         direction[weight] = rng.normal(size=start[weight].shape)
         slope = (loss(direction, 1e-5) - loss(direction, -1e-5)) / 2e-5

@@ -65,14 +65,15 @@ def answers(model: keras.Model, feed) -> np.ndarray:
 def test_sizes_are_those_of_the_arguments() -> None:
     model = universal(hidden_dim=5, max_words=3, max_sentences=6)
     words = 12 * 4 + 2 * 3 * 4 * 16
-    signals = 6 * 4 + 4 + 2 * 16 + 16
-    block = 4 * 12 + 12 + 4 * 4 + 4 + 16 * 5 + 5 + 5 * 16 + 16 + 2 * 4 + 2 * 2 * 16
+    signals = 6 * 16 + 16 + 2 * 16
+    block = 16 * 48 + 48 + 16 * 16 + 16 + 16 * 5 + 5 + 5 * 16 + 16 + 3 * 2 * 16
     previous = 16 * 16 + 16 * 4 + 4
     assert model.count_params() == words + previous + signals + block + 16 * 4 + 4
     assert universal().get_layer("reasoner").hidden_dim == 32
-    assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4
+    # One more tells whether hops are linear.
+    assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4 + 1
     tied = memory(tying="layer", max_sentences=6)
-    assert tied.count_params() == 2 * (12 * 8 + 6 * 8) + 8 * 8 + 8 * 4 + 4
+    assert tied.count_params() == 2 * (12 * 8 + 6 * 8) + 8 * 8 + 8 * 4 + 4 + 1
     assert [tensor.shape for tensor in model.inputs] == [(None, None, None), (None, None)]
     assert model.output.shape == (None, 4)
     assert float(model.optimizer.learning_rate) == pytest.approx(1.5e-3)
@@ -362,14 +363,6 @@ def test_models_without_attention_have_no_evidence() -> None:
         (
             lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
             "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",
-        ),
-        (
-            lambda: layers.UniversalTransformerEncoder(2, 2, num_roles=2)([STATE, STORIES[0]]),
-            "features of a role, which is 3. Received: num_heads=2",
-        ),
-        (
-            lambda: layers.UniversalTransformerEncoder(2, 2, num_roles=4)([STATE, STORIES[0]]),
-            "`num_roles` must divide the number of features, which is 6. Received: num_roles=4",
         ),
         (
             lambda: layers.UniversalTransformerEncoder(ponder_cost=-1),

@@ -5,9 +5,10 @@ from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.memory import MemoryHops
+from keras_qa.layers.order import PreviousSentence, TemporalEncoding
 from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
-from keras_qa.layers.sentences import PreviousSentence, SentenceEncoder, TemporalEncoding
+from keras_qa.layers.sentences import SentenceEncoder
 from keras_qa.layers.spans import SpanHead, TextPositions
 from keras_qa.layers.transformer import UniversalTransformerEncoder
 from keras_qa.layers.words import ContextEncoder, ExactMatch, WordEmbedding

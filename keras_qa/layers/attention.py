@@ -61,7 +61,7 @@ class AlignedQuestionEmbedding(keras.layers.Layer):
         text, question = inputs
         there, asked = _masks(mask)
         scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
-        weights = _softmax(scores, None if asked is None else ops.expand_dims(asked, 1))
+        weights = masked_softmax(scores, None if asked is None else ops.expand_dims(asked, 1))
         aligned = ops.matmul(ops.cast(weights, question.dtype), question)
         return _where(there, aligned)
 
@@ -131,13 +131,13 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
         if asked is not None:
             asked = ops.expand_dims(asked, 1)
             scores = ops.where(asked, scores, -1e9)
-        to_question = ops.cast(_softmax(scores, asked), question.dtype)
+        to_question = ops.cast(masked_softmax(scores, asked), question.dtype)
         found = ops.matmul(to_question, question)
         highest = ops.max(scores, axis=2)
         if asked is not None:
             # Without a question, all words are alike.
             highest = ops.where(ops.any(asked, axis=2), highest, 0.0)
-        to_text = ops.cast(_softmax(highest, there), text.dtype)
+        to_text = ops.cast(masked_softmax(highest, there), text.dtype)
         important = ops.matmul(ops.expand_dims(to_text, 1), text)
         flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
         return _where(there, flow)
@@ -158,13 +158,13 @@ def _masks(mask: Any) -> tuple[Any, Any]:
     return tuple(mask) if isinstance(mask, (list, tuple)) else (None, None)
 
 
-def _softmax(scores: Any, present: Any) -> Any:
+def masked_softmax(scores: Any, present: Any) -> Any:
     """Over the last axis, in float32, and all zeros where nothing is present."""
     scores = ops.cast(scores, "float32")
     if present is not None:
         # Not minus infinity: a row in which nothing is present would become NaN.
         scores = ops.where(present, scores, -1e9)
-    # Keras' softmax warns of a question of one word.
+    # Keras' softmax warns of a question of one word, and of a text of one sentence.
     weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
     return weights if present is None else ops.where(present, weights, 0.0)
 

@@ -7,9 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.sizes import check_sizes
 
 TYINGS = ("adjacent", "layer")
+LINEAR_SCALE = 0.3
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -19,6 +21,11 @@ class MemoryHops(keras.layers.Layer):
     The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895): a hop compares the
     state with every sentence in one encoding, and adds to it the mean of the sentences in another,
     weighted by the softmax of the products.
+
+    While its weight `linear` is one, each sentence counts by its product itself, times 0.3 and
+    divided by the root of the number of sentences (section 4.2 of the paper, «linear start»). So
+    chains of facts are found that a softmax hides from training, such as those of bAbI's task 16.
+    `keras_qa.recipes.train` starts with one and sets it to zero later on.
 
     Args:
         num_hops: Number of hops.
@@ -40,7 +47,8 @@ class MemoryHops(keras.layers.Layer):
     Returns:
         The state after the last hop, `(batch, features)`. With `return_attention` also the weights
         of the sentences in each hop, `(batch, num_hops, sentences)`, and their mean over the hops,
-        `(batch, sentences)`; each adds up to one, or is all zeros where there is no sentence.
+        `(batch, sentences)`; each adds up to one, or is all zeros where there is no sentence. Of
+        weights that may be negative, as `linear` ones are, it is their sizes that are shared out.
 
     Raises:
         ValueError: If an argument is out of its range, or the inputs are not as many as the tying
@@ -87,6 +95,9 @@ class MemoryHops(keras.layers.Layer):
             self.carry = self.add_weight(
                 shape=(input_shape[0][-1],) * 2, initializer="glorot_uniform", name="carry"
             )
+        self.linear = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, dtype="float32", name="linear"
+        )
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -95,16 +106,28 @@ class MemoryHops(keras.layers.Layer):
         attention = []
         for hop in range(self.num_hops):
             first = hop if self.tying == "adjacent" else 0
-            weights = _attend(state, memories[first], present)
-            found = ops.matmul(ops.expand_dims(weights, 1), memories[first + 1])[:, 0]
+            weights = self._attend(state, memories[first], present)
+            read = ops.expand_dims(ops.cast(weights, self.compute_dtype), 1)
+            found = ops.matmul(read, memories[first + 1])[:, 0]
             if self.tying == "layer":
                 state = ops.matmul(state, ops.cast(self.carry, self.compute_dtype))
             state = state + found
-            attention.append(ops.cast(weights, "float32"))
+            attention.append(weights)
         if not self.return_attention:
             return state
-        by_hop = ops.stack(attention, axis=1)
+        by_hop = ops.abs(ops.stack(attention, axis=1))
+        by_hop = by_hop / ops.maximum(ops.sum(by_hop, axis=-1, keepdims=True), 1e-12)
         return state, by_hop, ops.mean(by_hop, axis=1)
+
+    def _attend(self, state: Any, memory: Any, present: Any) -> Any:
+        products = ops.cast(ops.matmul(memory, ops.expand_dims(state, -1))[..., 0], "float32")
+        there = ops.ones_like(products) if present is None else ops.cast(present, "float32")
+        weights = masked_softmax(products, present)
+        # Three hops make a power of three of it. So weighed, 9 sentences count as much as in the
+        # paper, whose words start out a third as long.
+        count = ops.maximum(ops.sum(there, axis=-1, keepdims=True), 1.0)
+        linear = LINEAR_SCALE * products / ops.sqrt(count)
+        return self.linear * there * linear + (1.0 - self.linear) * weights
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         # What is returned speaks of the text as a whole.
@@ -125,14 +148,3 @@ class MemoryHops(keras.layers.Layer):
             "tying": self.tying,
             "return_attention": self.return_attention,
         }
-
-
-def _attend(state: Any, memory: Any, present: Any) -> Any:
-    scores = ops.cast(ops.matmul(memory, ops.expand_dims(state, -1))[..., 0], "float32")
-    if present is not None:
-        # Not minus infinity: a text without sentences would become NaN.
-        scores = ops.where(present, scores, -1e9)
-    weights = ops.softmax(scores, axis=-1)
-    if present is not None:
-        weights = ops.where(present, weights, 0.0)
-    return ops.cast(weights, memory.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.layers.sentences import TemporalEncoding
+from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.sizes import check_sizes
 
 # A position that has spent this much of its one unit of halting runs no further.
@@ -27,10 +27,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
     one, see `TemporalEncoding`; the query has a signal of its own.
     Padding is never attended to.
 
-    Where states are several roles side by side (see `SentenceEncoder`), it is roles that attend to
-    roles, all with the same weights and each with a signal of its own; the dense layers read and
-    write the state as a whole.
-
     Args:
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
@@ -47,7 +43,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         ponder_cost: Weight in the loss of the mean number of steps. For
             `halting`.
         return_attention: Whether to return the attention as well.
-        num_roles: Number of roles that a state is made of.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -60,7 +55,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
     Returns:
         The state of the query, `(batch, features)`, and those of the sentences,
         `(batch, sentences, features)`. With `return_attention` also the weights that the query
-        gives the sentences in each step, a mean over heads and roles,
+        gives the sentences in each step, a mean over the heads,
         `(batch, num_steps, sentences)`, and what share of the query's last state has come from each
         sentence, `(batch, sentences)`, which adds up to one, or is all zeros where there is no
         sentence: the attention rollout of Abnar & Zuidema 2020 (arXiv:2005.00928).
@@ -92,7 +87,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         halting: bool = False,
         ponder_cost: float = 0.001,
         return_attention: bool = False,
-        num_roles: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,7 +95,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             num_heads=num_heads,
             hidden_dim=hidden_dim,
             max_positions=max_positions,
-            num_roles=num_roles,
         )
         if ponder_cost < 0:
             raise ValueError(
@@ -116,7 +109,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         self.halting = halting
         self.ponder_cost = ponder_cost
         self.return_attention = return_attention
-        self.num_roles = int(num_roles)
         policy = self.dtype_policy
         self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
         self.attention_norm, self.transition_norm, self.output_norm = (
@@ -140,17 +132,11 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         )
 
     def build(self, input_shape: list[tuple[Any, ...]]) -> None:
-        features = input_shape[0][-1]
-        if features % self.num_roles:
-            raise ValueError(
-                f"`num_roles` must divide the number of features, which is {features}. "
-                f"Received: num_roles={self.num_roles}."
-            )
-        dim = features // self.num_roles
+        dim: Any = input_shape[0][-1]
         if dim % self.num_heads:
             raise ValueError(
-                f"`num_heads` must divide the number of features{' of a role' * (dim < features)}, "
-                f"which is {dim}. Received: num_heads={self.num_heads}."
+                f"`num_heads` must divide the number of features, which is {dim}. "
+                f"Received: num_heads={self.num_heads}."
             )
         policy = self.dtype_policy
         # One product for queries, keys and values.
@@ -158,26 +144,24 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             3 * dim, kernel_initializer=_alike, dtype=policy, name="projection"
         )
         self.mixing = keras.layers.Dense(dim, dtype=policy, name="mixing")
-        self.output_layer = keras.layers.Dense(features, dtype=policy, name="output_layer")
-        for layer in (self.positions, self.attention_norm, self.projection, self.mixing):
-            layer.build((None, None, dim))
+        self.output_layer = keras.layers.Dense(dim, dtype=policy, name="output_layer")
         for layer in (
+            self.positions,
+            self.attention_norm,
+            self.projection,
+            self.mixing,
             self.transition_norm,
             self.output_norm,
             self.hidden,
             *([self.halt] if self.halt is not None else []),
         ):
-            layer.build((None, None, features))
+            layer.build((None, None, dim))
         self.output_layer.build((None, None, self.hidden_dim))
         scale = keras.initializers.RandomNormal(stddev=0.3)
         self.query_signal = self.add_weight(shape=(dim,), initializer=scale, name="query_signal")
         self.step_signals = self.add_weight(
-            shape=(self.num_steps, features), initializer=scale, name="step_signals"
+            shape=(self.num_steps, dim), initializer=scale, name="step_signals"
         )
-        if self.num_roles > 1:
-            self.role_signals = self.add_weight(
-                shape=(features,), initializer=scale, name="role_signals"
-            )
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
@@ -190,9 +174,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         own = ops.cast(self.query_signal, self.compute_dtype)
         own = ops.broadcast_to(own, (ops.shape(query)[0], 1, own.shape[-1]))
         signals = ops.concatenate([own, times], axis=1)
-        if self.num_roles > 1:
-            signals = ops.tile(signals, (1, 1, self.num_roles))
-            signals = signals + ops.cast(self.role_signals, self.compute_dtype)
         state = ops.concatenate([query[:, None], sentences], axis=1)
         state, maps = self._steps(state, signals, present, training)
         state = self.output_norm(state)
@@ -205,7 +186,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
 
     def _steps(self, state: Any, signals: Any, present: Any, training: Any) -> tuple[Any, list]:
         # Not minus infinity, which half precision turns into NaN.
-        bias = ops.where(ops.repeat(present, self.num_roles, axis=1), 0.0, -1e9)[:, None, None, :]
+        bias = ops.where(present, 0.0, -1e9)[:, None, None, :]
         steps = ops.cast(self.step_signals, self.compute_dtype)
         maps = []
         halting = _Halting(state) if self.halt is not None else None
@@ -214,7 +195,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             new, weights = self._block(read, bias, training)
             maps.append(weights)
             if halting is not None:
-                chance = self.halt(self._normed_roles(read))
+                chance = self.halt(self.attention_norm(read))
                 new = halting.step(chance, state, new, step == self.num_steps - 1)
             state = new
         if halting is None:
@@ -226,36 +207,22 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             )
         return halting.result, maps
 
-    def _normed_roles(self, state: Any) -> Any:
-        places, features = ops.shape(state)[1], state.shape[-1]
-        shape = (-1, places, self.num_roles, features // self.num_roles)
-        roles = self.attention_norm(ops.reshape(state, shape))
-        return ops.reshape(roles, (-1, places, features))
-
     def _block(self, state: Any, bias: Any, training: Any) -> tuple[Any, Any]:
-        mixed, weights = self._attend(self._normed_roles(state), bias)
+        mixed, weights = self._attend(self.attention_norm(state), bias)
         state = state + self.drop(mixed, training=training)
         added = self.output_layer(self.hidden(self.transition_norm(state)))
         return state + self.drop(added, training=training), weights
 
     def _attend(self, state: Any, bias: Any) -> tuple[Any, Any]:
-        places, features = ops.shape(state)[1], state.shape[-1]
-        dim, count = features // self.num_roles, places * self.num_roles
-        projected = self.projection(ops.reshape(state, (-1, count, dim)))
-        split = ops.reshape(projected, (-1, count, 3, self.num_heads, dim // self.num_heads))
+        count, dim = ops.shape(state)[1], state.shape[-1]
+        head_dim = dim // self.num_heads
+        split = ops.reshape(self.projection(state), (-1, count, 3, self.num_heads, head_dim))
         queries, keys, values = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), num=3)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
-        scale = (dim // self.num_heads) ** -0.5
-        weights = ops.softmax(ops.cast(products, "float32") * scale + bias, axis=-1)
+        weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, count, dim))
-        mixed = ops.reshape(self.mixing(mixed), (-1, places, features))
-        if not self.return_attention:
-            return mixed, None
-        shape = (-1, self.num_heads, places, self.num_roles, places, self.num_roles)
-        # What one role gives all roles of another place, on the whole.
-        shares = ops.mean(ops.sum(ops.reshape(weights, shape), axis=5), axis=(1, 3))
-        return mixed, shares
+        mixed = self.mixing(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, count, dim)))
+        return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> list[Any]:
         there = mask[1] if isinstance(mask, (list, tuple)) else None
@@ -284,7 +251,6 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             "halting": self.halting,
             "ponder_cost": self.ponder_cost,
             "return_attention": self.return_attention,
-            "num_roles": self.num_roles,
         }
 
 

@@ -23,10 +23,10 @@ def universal_transformer(
     text_vocabulary_size: int = 10_000,
     question_vocabulary_size: int | None = None,
     answer_vocabulary_size: int = 500,
-    embedding_dim: int = 128,
+    embedding_dim: int = 64,
     hidden_dim: int | None = None,
     num_steps: int = 4,
-    num_heads: int = 2,
+    num_heads: int = 4,
     num_roles: int = 4,
     encoding: str = "roles",
     max_words: int = 12,
@@ -43,9 +43,9 @@ def universal_transformer(
 ) -> QAModel:
     """A universal transformer over the sentences of a story and a question, compiled and ready.
 
-    Every sentence and the question become one vector each, by one encoder, made of several roles
-    side by side; roles attend to roles, and the vectors refine each other, in `num_steps` steps of
-    one and the same block. The answer is read off the question's (Dehghani et al. 2019,
+    Every sentence and the question become one vector each, by one encoder; a sentence takes up what
+    it needs of the one before it; then the vectors refine each other in `num_steps` steps of one
+    and the same block. The answer is read off the question's (Dehghani et al. 2019,
     arXiv:1807.03819, section 3.1).
 
     Args:
@@ -58,8 +58,9 @@ def universal_transformer(
             `embedding_dim`.
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
-        num_roles: Number of parts of a sentence's vector that attend to others
-            on their own. They share its width. 1 for sentences as a whole.
+        num_roles: Number of roles that a sentence's vector is made of, see
+            `SentenceEncoder`, and of gates through which it takes up the one
+            before, see `PreviousSentence`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of places in a sentence with weights of their own.
         max_sentences: Number of places in a story with a signal of their own,
@@ -116,7 +117,6 @@ def universal_transformer(
         noise,
         halting,
         ponder_cost,
-        num_roles=num_roles,
         dtype=dtype,
         name="reasoner",
     )
