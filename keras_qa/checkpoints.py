@@ -161,6 +161,8 @@ class TrainingState(keras.callbacks.Callback):
             `epochs`, `patience` and `seed` are used here.
         path: The checkpoint's file, to go on from if it is there, and to
             replace after each epoch. `None` for none.
+        patient_epochs: Number of epochs, the first ones, that do not count for
+            `patience`.
 
     Attributes:
         epochs: Number of epochs trained.
@@ -168,10 +170,13 @@ class TrainingState(keras.callbacks.Callback):
             `waited`, `seconds` and `ended`.
     """
 
-    def __init__(self, run: dict[str, Any], path: pathlib.Path | None) -> None:
+    def __init__(
+        self, run: dict[str, Any], path: pathlib.Path | None, patient_epochs: int = 0
+    ) -> None:
         super().__init__()
         self.run = run
         self.path = path
+        self.patient_epochs = patient_epochs
         self.epochs = 0
         self.best: list[np.ndarray] = []
         self.notes: dict[str, Any] = {
@@ -231,7 +236,8 @@ class TrainingState(keras.callbacks.Callback):
         notes = self.notes
         score = [accuracy, -loss]
         rises = notes["score"] is None or accuracy > notes["score"][0]
-        notes["waited"] = 0 if rises else notes["waited"] + 1
+        starting = self.epochs <= self.patient_epochs
+        notes["waited"] = 0 if rises or starting else notes["waited"] + 1
         if rises or score > notes["score"]:
             notes["score"], notes["best_epoch"] = score, self.epochs
             self.best = self.model.get_weights()

@@ -20,7 +20,7 @@ from keras_qa.checkpoints import TrainingState, replacing
 from keras_qa.datasets import babi
 from keras_qa.example import Example, to_examples
 from keras_qa.progress import Progress, clock
-from keras_qa.schedules import WarmupLinearDecay
+from keras_qa.schedules import LinearStart, WarmupLinearDecay
 
 # A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
 FAILED = 5.0
@@ -44,6 +44,9 @@ class Recipe:
         patience: Training stops once the accuracy on the validation part has
             not risen for this many epochs.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
+        linear_start: Share of the epochs, the first ones, in which memory hops
+            attend without a softmax, see `layers.MemoryHops`. They do not
+            count for `patience`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -57,6 +60,7 @@ class Recipe:
     clip_norm: float = 1.0
     patience: int = 25
     decay: str = "cosine"
+    linear_start: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -68,10 +72,12 @@ class Recipe:
                 raise ValueError(
                     f"`{name}` must be positive. Received: {name}={getattr(self, name)}."
                 )
-        if not 0 <= self.warmup < 1:
-            raise ValueError(
-                f"`warmup` must be at least 0 and below 1. Received: warmup={self.warmup}."
-            )
+        for name in ("warmup", "linear_start"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 0 and below 1. "
+                    f"Received: {name}={getattr(self, name)}."
+                )
         if self.weight_decay < 0:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
@@ -80,6 +86,11 @@ class Recipe:
             raise ValueError(
                 f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
             )
+
+    @property
+    def linear_epochs(self) -> int:
+        """Number of epochs in which memory hops attend without a softmax."""
+        return int(self.linear_start * self.epochs)
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
@@ -123,7 +134,9 @@ class Recipe:
 DEFAULT = Recipe()
 
 # For a `span_reader` from scratch, and for one on a pretrained backbone.
-READING = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
+READING = Recipe(
+    epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3, linear_start=0.0
+)
 FINE_TUNING = Recipe(
     epochs=2,
     batch_size=16,
@@ -132,6 +145,7 @@ FINE_TUNING = Recipe(
     weight_decay=0.01,
     patience=2,
     decay="linear",
+    linear_start=0.0,
 )
 
 
@@ -189,9 +203,9 @@ class Training:
     """What `train` gives.
 
     Args:
-        answerer: The answerer of the seed that did best on the validation part.
-        runs: A `Run` for each seed.
-        best: The place of that seed's run.
+        answerer: The answerer that did best on the validation part.
+        runs: A `Run` for each model and seed that was trained.
+        best: The place of its run.
     """
 
     answerer: QuestionAnswerer
@@ -200,15 +214,19 @@ class Training:
 
     @property
     def mean_error(self) -> float | None:
-        """The mean over the seeds of the error on the validation part, in percent."""
-        errors = [run.validation_error for run in self.runs if run.validation_error is not None]
+        """The mean over the best model's seeds of the error on the validation part, in percent."""
+        errors = [
+            run.validation_error
+            for run in self.runs
+            if run.model == self.runs[self.best].model and run.validation_error is not None
+        ]
         return sum(errors) / len(errors) if errors else None
 
 
 def train(
     examples: Iterable[Example | Mapping[str, Any]],
     validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
-    model: str = "universal_transformer",
+    model: str | Sequence[str] = "universal_transformer",
     model_options: Mapping[str, Any] | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
@@ -230,7 +248,9 @@ def train(
         examples: Examples to train on, each with an answer.
         validation_data: Examples to choose the epoch and the seed by. Nothing
             else is learned from them.
-        model: Name of a factory in `keras_qa.models`.
+        model: Name of a factory in `keras_qa.models`. Of several names, one
+            after the other is trained until one answers all of the validation
+            part right; the best is kept.
         model_options: Arguments for the factory.
         recipe: How long and how fast to train. `None` for what `recipe_for`
             gives for the model.
@@ -246,7 +266,7 @@ def train(
             `{"vectors": "glove.txt"}`.
 
     Returns:
-        A `Training`: the answerer, and a `Run` for each seed.
+        A `Training`: the answerer, and a `Run` for each model and seed.
 
     Raises:
         TypeError: If an example is none, or a field has the wrong type.
@@ -268,46 +288,63 @@ def train(
         raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
     if out is not None:
         check_out(out)
-    recipe = recipe or recipe_for(model, model_options)
     further = dict(answerer_options or {})
+    options = {**(model_options or {}), **further}
     data = to_examples(examples)
     valid = to_examples(validation_data) if validation_data is not None else []
-    files: list[pathlib.Path] = []
-    if out is not None:
-        files = [checkpoint_path(out, number) for number in range(seed, seed + seeds)]
-        left = next((file for file in files if file.exists()), None)
-        if left is not None and not resume:
-            raise ValueError(
-                f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
-                "(`--resume`), or delete it to start anew."
-            )
+    names = [model] if isinstance(model, str) else list(model)
+    if len(names) > 1 and not valid:
+        raise ValueError(
+            "Several models are chosen from by `validation_data`, which is missing. "
+            f"Received: model={names}."
+        )
+    numbers = range(seed, seed + seeds)
+    files = {
+        (name, number): checkpoint_path(out, name, number) if out is not None else None
+        for name in names
+        for number in numbers
+    }
+    left = next((file for file in files.values() if file is not None and file.exists()), None)
+    if left is not None and not resume:
+        raise ValueError(
+            f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
+            "(`--resume`), or delete it to start anew."
+        )
     runs: list[Run] = []
     best, kept = 0, None
-    for place in range(seeds):
-        options = {**(model_options or {}), **further}
-        run = _identity(model, options, recipe, seed + place, data, valid)
-        state = TrainingState(run, files[place] if files else None)
-        shown = [Progress(recipe.epochs, recipe.steps(len(data)), f"seed {seed + place}  ")]
-        answerer = QuestionAnswerer(model, model_options, seed=seed + place, **further)
+    for (name, number), file in files.items():
+        if number == seed and runs and runs[best].validation_error == 0:
+            break
+        settings = recipe or recipe_for(name, model_options)
+        run = _identity(name, options, settings, number, data, valid)
+        state = TrainingState(run, file, settings.linear_epochs)
+        label = f"{name}  " * (len(names) > 1) + f"seed {number}  "
+        shown = [Progress(settings.epochs, settings.steps(len(data)), label)]
+        answerer = QuestionAnswerer(name, model_options, seed=number, **further)
         answerer.fit(
             data,
             valid or None,
             epochs=state.last_epoch,
-            batch_size=recipe.batch_size,
-            callbacks=[*callbacks, *(shown if verbose else []), state],
+            batch_size=settings.batch_size,
+            callbacks=[
+                LinearStart(settings.linear_epochs),
+                *callbacks,
+                *(shown if verbose else []),
+                state,
+            ],
             verbose=0,
-            optimizer=recipe.optimizer,
+            optimizer=settings.optimizer,
             initial_epoch=state.epochs,
         )
         runs.append(_summary(answerer, state, data, valid))
         if kept is None or _rank(runs[-1]) > _rank(runs[best]):
-            best, kept = place, answerer
+            best, kept = len(runs) - 1, answerer
     assert kept is not None
     if out is not None:
         with replacing(out) as partial:
             kept.save(partial)
-        for file in files:
-            file.unlink(missing_ok=True)
+        for file in files.values():
+            file.unlink(missing_ok=True)  # type: ignore[union-attr]
     return Training(kept, runs, best)
 
 
@@ -322,9 +359,19 @@ def summary(done: Training) -> str:
     """
     best = done.runs[done.best]
     lines = []
-    if len(done.runs) > 1:
+    models = list(dict.fromkeys(run.model for run in done.runs))
+    if len(models) > 1:
+        errors = {
+            name: [r.validation_error for r in done.runs if r.model == name] for name in models
+        }
         lines.append(
-            f"{len(done.runs)} seeds: mean error {done.mean_error:.2f} %, best "
+            "best error by model: "
+            + ", ".join(f"{name} {min(errors[name]):.2f} %" for name in models)  # type: ignore
+        )
+    seeds = sum(run.model == best.model for run in done.runs)
+    if seeds > 1:
+        lines.append(
+            f"{seeds} seeds: mean error {done.mean_error:.2f} %, best "
             f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation part)"
         )
     if len(best.errors) > 1:
@@ -351,10 +398,10 @@ def check_out(out: str | os.PathLike[str]) -> None:
         raise ValueError(f"`out` is in a folder that does not exist: {str(folder)!r}.")
 
 
-def checkpoint_path(out: str | os.PathLike[str], seed: int) -> pathlib.Path:
-    """Where the checkpoint of a seed stands, while `train` works on `out`."""
+def checkpoint_path(out: str | os.PathLike[str], model: str, seed: int) -> pathlib.Path:
+    """Where the checkpoint of a model and a seed stands, while `train` works on `out`."""
     out = pathlib.Path(out)
-    return out.with_name(f"{out.stem}.seed{seed}.checkpoint.npz")
+    return out.with_name(f"{out.stem}.{model}.seed{seed}.checkpoint.npz")
 
 
 def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:

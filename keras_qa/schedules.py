@@ -1,4 +1,4 @@
-"""Learning rates that Keras does not have."""
+"""What changes in the course of training: the learning rate, and how memory hops attend."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 from keras import ops
+
+from keras_qa.layers import MemoryHops
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -51,3 +53,23 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "name": self.name,
         }
+
+
+class LinearStart(keras.callbacks.Callback):
+    """Lets memory hops attend without a softmax in the first epochs, see `layers.MemoryHops`.
+
+    Args:
+        epochs: Number of these epochs.
+
+    Reference:
+        Sukhbaatar et al. 2015, "End-To-End Memory Networks", arXiv:1503.08895, section 4.2.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        for layer in self.model.layers:
+            if isinstance(layer, MemoryHops):
+                layer.linear.assign(float(epoch < self.epochs))

@@ -96,6 +96,7 @@ def test_text_comes_from_standard_input(folder) -> None:
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     arguments = ["--data=simulated", "--task=6", "--examples=40", "--epochs=1"]
+    arguments += ["--model=universal_transformer"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
     assert "40 questions to train on, 200 to validate on." in printed
@@ -148,6 +149,32 @@ def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) 
     failed = sum(error > 5 for error in one["errors"].values())
     line = f"mean over the tasks {one['validation_error']:.2f} %, {failed} failed"
     assert printed.count(line) == 2
+
+
+def test_two_models_are_chosen_from_where_there_is_something_to_choose_by(folder, tmp_path) -> None:
+    results = tmp_path / "r.json"
+    arguments = ["train", f"--data={folder / 'data.jsonl'}", "--epochs=1", "--batch-size=4"]
+    arguments += ["--columns=text=context,answers=answer", f"--results={results}"]
+    arguments += [f"--out={tmp_path / 'qa.keras'}"]
+    assert main(arguments) == 0
+    assert main([*arguments, f"--validation={folder / 'data.jsonl'}"]) == 0
+    assert (
+        main(
+            [
+                *arguments,
+                "--model",
+                "memory_network",
+                "answer_classifier",
+                f"--validation={folder / 'data.jsonl'}",
+            ]
+        )
+        == 0
+    )
+    assert [run["model"] for run in json.loads(results.read_text())] == [
+        "universal_transformer",
+        *("universal_transformer", "memory_network"),
+        *("memory_network", "answer_classifier"),
+    ]
 
 
 def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:

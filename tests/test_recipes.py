@@ -79,7 +79,7 @@ def test_run_that_an_exception_broke_off_goes_on(unbroken, tmp_path, epoch: int)
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(out=out, callbacks=[StopAt(epoch)])
-    assert recipes.checkpoint_path(out, 3).exists() == (epoch > 0)
+    assert recipes.checkpoint_path(out, "memory_network", 3).exists() == (epoch > 0)
     done = small(out=out, resume=True)
     assert_same_run(done, unbroken)
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
@@ -95,7 +95,7 @@ def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, os.path.dirname(__file__), str(out)])
     assert done.returncode == -signal.SIGKILL
-    assert Checkpoint.load(recipes.checkpoint_path(out, 3)).epochs == 2
+    assert Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).epochs == 2
     assert_same_run(small(out=out, resume=True), unbroken)
 
 
@@ -110,7 +110,7 @@ def test_seeds_that_ended_are_not_trained_again(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(out=out, seeds=2, callbacks=[StopSecond(0)])
-    seconds = Checkpoint.load(recipes.checkpoint_path(out, 3)).notes["seconds"]
+    seconds = Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).notes["seconds"]
     done = small(out=out, seeds=2, resume=True)
     assert done.runs[0].seconds == round(seconds, 2)
     assert dataclasses.replace(done.runs[0], seconds=0) == dataclasses.replace(
@@ -159,6 +159,81 @@ def test_training_stops_when_nothing_gets_better() -> None:
     assert run.validation_error == 100.0
 
 
+class Linear(keras.callbacks.Callback):
+    """Notes in each epoch whether the hops of a memory network attend without a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        if step == 0:
+            self.seen.append(float(self.model.get_layer("reasoner").linear))
+
+
+def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
+    recipe = Recipe(epochs=5, batch_size=16, learning_rate=0.01, linear_start=0.5)
+    noted = Linear()
+    done = small(recipe=recipe, callbacks=[noted])
+    assert noted.seen == [1.0, 1.0, 0.0, 0.0, 0.0]
+    # The epoch that is kept answers as it was trained to.
+    kept = float(done.answerer.model_.get_layer("reasoner").linear)
+    assert kept == float(done.runs[0].best_epoch <= 2)
+    # A run that is broken off in the linear epochs goes on in them.
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(1)])
+    assert_same_run(small(recipe=recipe, out=out, resume=True), done)
+
+
+def test_linear_start_does_not_count_for_patience() -> None:
+    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
+    recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)
+    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert run.epochs == 4 + 2
+
+
+MODELS = ["answer_classifier", "memory_network"]
+
+
+def test_of_several_models_the_best_is_kept(tmp_path, capsys) -> None:
+    out = tmp_path / "qa.keras"
+    arguments = {"recipe": RECIPE, "seed": 3, "seeds": 2, "verbose": 0}
+    alone = [train(STORIES[:32], STORIES[32:], name, **arguments) for name in MODELS]
+    done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 1})
+    assert [(run.model, run.seed) for run in done.runs] == [
+        *(("answer_classifier", seed) for seed in (3, 4)),
+        *(("memory_network", seed) for seed in (3, 4)),
+    ]
+    runs = [run for each in alone for run in each.runs]
+    for one, other in zip(done.runs, runs, strict=True):
+        assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
+    errors = [run.validation_error for run in runs]
+    assert done.runs[done.best].validation_error == min(errors)
+    best = MODELS.index(done.runs[done.best].model)
+    assert done.mean_error == alone[best].mean_error
+    assert same_weights(done.answerer.model_, alone[best].answerer.model_.get_weights())
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    assert capsys.readouterr().out.startswith("answer_classifier  seed 3  epoch 1/4")
+    assert recipes.summary(done).splitlines()[0] == (
+        f"best error by model: answer_classifier {min(errors[:2]):.2f} %, "
+        f"memory_network {min(errors[2:]):.2f} %"
+    )
+
+
+def test_no_further_model_is_trained_once_all_is_right() -> None:
+    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
+    done = train(EXAMPLES, EXAMPLES, MODELS, recipe=recipe, verbose=0)
+    assert [(run.model, run.validation_error) for run in done.runs] == [("answer_classifier", 0.0)]
+
+
+def test_several_models_need_something_to_choose_by() -> None:
+    with pytest.raises(
+        ValueError, match=r"`validation_data`, which is missing. Received: model=\["
+    ):
+        train(EXAMPLES, model=MODELS, verbose=0)
+
+
 def test_without_validation_all_epochs_count() -> None:
     recipe = Recipe(epochs=3, batch_size=9)
     run = train(EXAMPLES, None, "answer_classifier", recipe=recipe, verbose=0).runs[0]
@@ -189,7 +264,7 @@ def test_weight_decay_takes_adamw() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("epochs", 0), ("batch_size", -1), ("patience", 1.5), ("learning_rate", 0.0)]
-    + [("warmup", 1.0), ("weight_decay", -1.0), ("clip_norm", float("nan"))],
+    + [("warmup", 1.0), ("linear_start", 1.0), ("weight_decay", -1.0), ("clip_norm", float("nan"))],
 )
 def test_recipe_out_of_range(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"^`{name}` must .* Received: {name}={value}"):
@@ -198,7 +273,7 @@ def test_recipe_out_of_range(name: str, value: float) -> None:
 
 def test_checkpoint_of_another_run_is_refused(tmp_path) -> None:
     out = tmp_path / "qa.keras"
-    path = recipes.checkpoint_path(out, 3)
+    path = recipes.checkpoint_path(out, "memory_network", 3)
     with pytest.raises(Stop):
         small(out=out, callbacks=[StopAt(1)])
     before = path.read_bytes()

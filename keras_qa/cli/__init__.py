@@ -61,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train an answerer and save it")
     _add_data(train)
     train.add_argument(
-        "--model", default="universal_transformer", help="a factory in keras_qa.models"
+        "--model",
+        nargs="+",
+        help="a factory in keras_qa.models; of several, the one that does best on validation is "
+        "kept (default: universal_transformer and, where that leaves errors, memory_network)",
     )
     train.add_argument("--out", required=True, metavar="FILE.keras", help="where to save")
     train.add_argument(
