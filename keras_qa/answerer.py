@@ -371,10 +371,14 @@ def _answers_of(model: Any) -> WordAnswers | SpanAnswers:
 
 
 def _recompile(model: QAModel, optimizer: Any) -> None:
-    compiled = model.get_compile_config()
     optimizer = keras.optimizers.get(optimizer)
-    compiled["optimizer"] = keras.saving.serialize_keras_object(optimizer)
-    model.compile_from_config(compiled)
+    if optimizer.built:
+        # Its moments are those of other weights, or of another training.
+        optimizer = optimizer.from_config(optimizer.get_config())
+    # Not through its configuration, which lacks what is excluded from weight decay.
+    compiled = {**model.get_compile_config(), "optimizer": None}
+    model.compile(**{**keras.saving.deserialize_keras_object(compiled), "optimizer": optimizer})
+    optimizer.build(model.trainable_variables)
 
 
 def _shown(verbose: Any, examples: Sequence[Example]) -> Any:

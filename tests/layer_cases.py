@@ -155,25 +155,15 @@ CASES = [
     _head(None),
     _head(5),
     *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "multiplicative", "positional")),
-    _sentences("roles", STORY_IDS, 3, num_roles=3),
-    _sentences("roles", STORY_IDS[:, 0], 2, num_roles=2),
+    _sentences("roles", STORY_IDS, num_roles=3),
+    _sentences("roles", STORY_IDS[:, 0], num_roles=2),
     _sentences("matrix", STORY_IDS[:, 0]),
     _sentences("positional", STORY_IDS[:, 0]),
     _sentences("recurrent", STORY_IDS, "gru", True),
     _sentences("recurrent", STORY_IDS, "lstm", False, cell="lstm", bidirectional=False),
     _sentences("attention", STORY_IDS, 2, num_heads=2),
     Case("temporal", lambda: layers.TemporalEncoding(3), STORIES[0], story_reference.temporal),
-    *(
-        Case(
-            f"previous-{gates}",
-            lambda gates=gates: layers.PreviousSentence(gates),
-            STORIES[0],
-            lambda sentences, weights, gates=gates: story_reference.previous(
-                sentences, weights, gates
-            ),
-        )
-        for gates in (1, 3)
-    ),
+    Case("previous", layers.PreviousSentence, STORIES[0], story_reference.previous),
     _hops("adjacent", False),
     _hops("layer", True),
     _universal(False, False),

@@ -19,20 +19,18 @@ def by_sentence(encode, ids: np.ndarray, *args) -> np.ndarray:
     return np.array(vectors).reshape(*ids.shape[:-1], -1)
 
 
-def sentence_roles(row, weights, roles: int) -> np.ndarray:
-    """Each word by the matrices of its place, from the front and from the back."""
-    places, table = (np.asarray(weight, "float64") for weight in weights)
-    length = max((place + 1 for place, word in enumerate(row) if word), default=0)
-    most = places.shape[1] - 1
-    result = []
-    for matrices in np.split(places, roles, axis=-1):
-        total = np.zeros(table.shape[1])
+def sentence_roles(row, weights) -> np.ndarray:
+    """After Schlag & Schmidhuber 2018: the sum of role times filler, roles by place."""
+    places, mixing, table = (np.asarray(weight, "float64") for weight in weights)
+    result = np.zeros(table.shape[1])
+    most, length = places.shape[1] - 1, np.flatnonzero(row).max(initial=-1) + 1
+    for role, matrix in enumerate(np.split(mixing, places.shape[-1])):
         for place, word in enumerate(row):
             if word:
-                total += table[word] @ matrices[0, min(place, most)]
-                total += table[word] @ matrices[1, min(length - 1 - place, most)]
-        result.append(total)
-    return np.concatenate(result)
+                share = places[0, min(place, most), role]
+                share += places[1, min(length - 1 - place, most), role]
+                result += share * table[word] @ matrix
+    return result
 
 
 def sentence_matrix(row, weights) -> np.ndarray:
@@ -103,13 +101,13 @@ def temporal(sentences: np.ndarray, weights) -> np.ndarray:
     return result
 
 
-def previous(sentences: np.ndarray, weights, gates: int) -> np.ndarray:
+def previous(sentences: np.ndarray, weights) -> np.ndarray:
     projection, gate, bias = (np.asarray(weight, "float64") for weight in weights)
     result = sentences.astype("float64")
     for story, told in zip(result, sentences, strict=True):
         there = (told != 0).any(axis=-1)
         for place in np.flatnonzero(there[1:] & there[:-1]) + 1:
-            opened = np.repeat(sigmoid(told[place] @ gate + bias), len(projection) // gates)
+            opened = sigmoid(told[place] @ gate + bias)
             story[place] += opened * (told[place - 1] @ projection)
     return result
 
@@ -158,7 +156,7 @@ def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np
 
 
 def _universal(query, story, weights, steps, heads, halting):
-    query_signal, step_signals, times, *rest = weights
+    query_signal, step_signals, distances, times, *rest = weights
     norms = [rest[2 * place : 2 * place + 2] for place in range(3)]
     dense = [rest[6 + 2 * place : 8 + 2 * place] for place in range((len(rest) - 6) // 2)]
     halt = dense.pop(1) if halting else None
@@ -167,6 +165,12 @@ def _universal(query, story, weights, steps, heads, halting):
     signals = np.stack([query_signal, *(times[age] for age in at)])
     state = np.stack([query, *story]).astype("float64")
     count, dim = state.shape
+    bias = np.zeros((heads, count, count))
+    for own, other in np.ndindex(len(story), len(story)):
+        earlier = own - other
+        weight = distances[[0, 2] if earlier > 0 else [1, 3]]
+        if earlier:
+            bias[:, own + 1, other + 1] = weight[0] * np.log1p(abs(earlier)) + weight[1]
     spent, mean = np.zeros(count), np.zeros(state.shape)
     maps = []
     for step in range(steps):
@@ -174,9 +178,9 @@ def _universal(query, story, weights, steps, heads, halting):
         normed = norm(read, *norms[0])
         queries, keys, values = np.split(normed @ project[0] + project[1], 3, axis=1)
         by_head, mixed = [], []
-        for columns in np.split(np.arange(dim), heads):
+        for head, columns in enumerate(np.split(np.arange(dim), heads)):
             products = queries[:, columns] @ keys[:, columns].T
-            by_head.append(softmax(products / np.sqrt(len(columns))))
+            by_head.append(softmax(products / np.sqrt(len(columns)) + bias[head]))
             mixed.append(by_head[-1] @ values[:, columns])
         maps.append(np.mean(by_head, axis=0))
         new = read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1]

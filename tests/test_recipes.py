@@ -186,6 +186,21 @@ def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
     assert_same_run(small(recipe=recipe, out=out, resume=True), done)
 
 
+def test_mapping_replaces_fields_of_the_models_own_recipe() -> None:
+    class Seen(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None) -> None:
+            optimizer = self.model.optimizer
+            self.found = optimizer.weight_decay, optimizer.global_clipnorm
+
+    seen = Seen()
+    changed = {"epochs": 2, "batch_size": 32, "clip_norm": 0.5, "weight_decay": 0.25}
+    done = small(recipe=changed, callbacks=[seen])
+    assert done.runs[0].epochs == 2
+    assert seen.found == (0.25, 0.5)
+    with pytest.raises(TypeError, match="epoch_count"):
+        small(recipe={"epoch_count": 3})
+
+
 def test_linear_start_does_not_count_for_patience() -> None:
     hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
     recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)
@@ -250,6 +265,17 @@ def test_learning_rate_rises_and_falls_over_all_steps() -> None:
     np.testing.assert_allclose(rates, [*up, *down], atol=1e-7)
     flat = Recipe(epochs=1, batch_size=1, learning_rate=0.2, warmup=0).schedule(examples=4)
     np.testing.assert_allclose([float(flat(step)) for step in (0, 2, 4)], [0.2, 0.1, 0], atol=1e-7)
+
+
+def test_weight_decay_spares_what_only_scales_and_places() -> None:
+    # One step that takes away all of what decays, and in which Adam adds next to nothing.
+    recipe = Recipe(epochs=1, batch_size=32, learning_rate=1e-9, weight_decay=1e9, warmup=0.0)
+    options = {"embedding_dim": 8, "num_heads": 2, "num_steps": 1}
+    done = small(model="universal_transformer", model_options=options, recipe=recipe)
+    weights = {w.path: keras.ops.convert_to_numpy(w) for w in done.answerer.model_.weights}
+    kept = {path.split("/")[-1] for path, weight in weights.items() if np.abs(weight).max() > 1e-6}
+    # The bias is that of a gate, and not zero at the start.
+    assert kept == {"gamma", "places", "query_signal", "step_signals", "bias"}
 
 
 def test_weight_decay_takes_adamw() -> None:

@@ -64,12 +64,12 @@ def answers(model: keras.Model, feed) -> np.ndarray:
 
 def test_sizes_are_those_of_the_arguments() -> None:
     model = universal(hidden_dim=5, max_words=3, max_sentences=6)
-    words = 12 * 4 + 2 * 3 * 4 * 16
-    signals = 6 * 16 + 16 + 2 * 16
+    words = 12 * 16 + 2 * 3 * 8 + 8 * 16 * 16
+    signals = 6 * 16 + 16 + 2 * 16 + 4 * 2
     block = 16 * 48 + 48 + 16 * 16 + 16 + 16 * 5 + 5 + 5 * 16 + 16 + 3 * 2 * 16
-    previous = 16 * 16 + 16 * 4 + 4
+    previous = 16 * 16 + 16 + 1
     assert model.count_params() == words + previous + signals + block + 16 * 4 + 4
-    assert universal().get_layer("reasoner").hidden_dim == 32
+    assert universal().get_layer("reasoner").hidden_dim == 64
     # One more tells whether hops are linear.
     assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4 + 1
     tied = memory(tying="layer", max_sentences=6)
@@ -127,21 +127,25 @@ def test_lists_and_dicts_are_fed_alike(untrained, name: str) -> None:
 
 
 @pytest.mark.parametrize("roles", [1, 4])
-def test_first_role_knows_a_word_wherever_it_stands(roles: int) -> None:
+def test_word_starts_out_as_much_the_same_wherever_it_stands(roles: int) -> None:
     keras.utils.set_random_seed(0)
-    encoder = layers.SentenceEncoder(200, 64 * roles, "roles", num_roles=roles)
+    encoder = layers.SentenceEncoder(200, 64, "roles", num_roles=roles)
 
-    def made_of(place: int) -> list[np.ndarray]:
-        """What a word instead of another adds to each role."""
+    def made_of(place: int) -> np.ndarray:
+        """What a word instead of another adds to a sentence of four."""
         ids = np.full((2, 198, 4), 1)
         ids[0, :, place], ids[1, :, place] = np.arange(2, 200), np.roll(np.arange(2, 200), 1)
         vectors = keras.ops.convert_to_numpy(encoder(ids))
-        return np.split(vectors[0] - vectors[1], roles, axis=1)
+        return vectors[0] - vectors[1]
 
-    one, other = made_of(0)[0], made_of(3)[0]
+    one, other = made_of(0), made_of(3)
     alike = np.sum(one * other) / np.sqrt(np.sum(one * one) * np.sum(other * other))
-    # Noise of variance 1/4 for the place from the front, and as much for that from the back.
-    assert alike == pytest.approx(1 / 1.5, abs=0.05)
+    places = keras.ops.convert_to_numpy(encoder.places)
+    np.testing.assert_array_equal(places[..., 0], 0.5)
+    # The matrices are noise of the size of one, and the first role's has an identity in it.
+    first, fourth = places[0, 0] + places[1, 3], places[0, 3] + places[1, 0]
+    sizes = np.sqrt((1 + first @ first) * (1 + fourth @ fourth))
+    assert alike == pytest.approx((1 + first @ fourth) / sizes, abs=0.05)
 
 
 def test_empty_stories_are_stories(untrained) -> None:
@@ -261,6 +265,16 @@ def test_halting_costs_the_steps_it_takes() -> None:
         assert loss == pytest.approx(0.5 * cost, rel=1e-5)
 
 
+def test_places_start_out_as_waves() -> None:
+    for width in (5, 6):
+        layer = layers.TemporalEncoding(40)
+        layer.build((None, None, width))
+        # From one radian a sentence down to a hundredth of one.
+        waves = [f(39 * rate) for rate in (1.0, 0.1, 0.01) for f in (np.sin, np.cos)]
+        places = keras.ops.convert_to_numpy(layer.places)
+        np.testing.assert_allclose(places[39], 0.42 * np.array(waves[:width]), atol=1e-6)
+
+
 def test_noise_moves_all_sentences_but_the_last() -> None:
     layer = layers.TemporalEncoding(40, noise=0.5)
     sentences = np.ones((200, 10, 1), "float32")
@@ -347,13 +361,11 @@ def test_models_without_attention_have_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.PreviousSentence(0), "`num_gates` must be.*num_gates=0"),
-        (lambda: layers.PreviousSentence(3)(np.ones((1, 2, 4))), "which is 4.*num_gates=3"),
         (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
         (lambda: layers.SentenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell='),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
         (lambda: layers.SentenceEncoder(5, 6, "attention"), "multiple of 4, the number of heads"),
-        (lambda: layers.SentenceEncoder(5, 6, "roles"), "multiple of 4, the number of roles"),
+        (lambda: layers.SentenceEncoder(5, 6, "roles", num_roles=0), "`num_roles` must be"),
         (lambda: layers.SentenceEncoder(5, 7, "recurrent"), "multiple of 2, the number of direct"),
         (lambda: layers.TemporalEncoding(5, noise=1.0), "`noise` must be at least 0 and below 1"),
         (lambda: layers.TemporalEncoding(0), "`max_sentences` must be a positive integer"),

@@ -28,8 +28,6 @@ def train(options: argparse.Namespace) -> None:
     if options.model is None and (not valid or options.model_options != "{}"):
         # Nothing to choose by, or options that may fit one factory alone.
         models = models[:1]
-    default = recipes.recipe_for(models[0], model_options)
-    recipe = dataclasses.replace(default, **given)
     print(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     try:
         done = recipes.train(
@@ -37,7 +35,7 @@ def train(options: argparse.Namespace) -> None:
             valid or None,
             models,
             model_options,
-            recipe=recipe,
+            recipe=given,
             seed=options.seed,
             seeds=options.seeds,
             out=options.out,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_qa.layers.sizes import check_sizes
@@ -14,9 +15,10 @@ from keras_qa.layers.sizes import check_sizes
 class TemporalEncoding(keras.layers.Layer):
     """Adds to each sentence a learned vector that says how many sentences came after it.
 
-    Sentences are counted backwards from the last one that is no padding, so that neither padding
-    nor a longer story changes what the last ones get (Sukhbaatar et al. 2015, arXiv:1503.08895,
-    section 4.1).
+    The vectors start out as sines and cosines, so that neighbours are alike and earlier can be told
+    from later (Vaswani et al. 2017, arXiv:1706.03762, section 3.5). Sentences are counted backwards
+    from the last one that is no padding, so that neither padding nor a longer story changes what
+    the last ones get (Sukhbaatar et al. 2015, arXiv:1503.08895, section 4.1).
 
     Args:
         max_sentences: Number of places with a vector of their own; older
@@ -60,16 +62,16 @@ class TemporalEncoding(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
-            initializer=keras.initializers.RandomNormal(stddev=0.3),
+            initializer=_waves,
             name="places",
         )
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
-        return inputs + self.vectors(inputs, mask, training)
+        return inputs + self.vectors(self.ages(inputs, mask, training), mask)
 
-    def vectors(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
-        """What is added to the inputs, `(batch, sentences, features)`."""
+    def ages(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """How many sentences came after each, `(batch, sentences)`, empty places included."""
         present = (
             ops.ones_like(inputs[..., 0], "int32") if mask is None else ops.cast(mask, "int32")
         )
@@ -78,9 +80,15 @@ class TemporalEncoding(keras.layers.Layer):
             draws = keras.random.uniform(ops.shape(present), seed=self.seed_generator)
             places = present * (1 + ops.cast(draws < self.noise, "int32"))
         total = ops.sum(places, axis=1, keepdims=True)
-        age = ops.clip(total - ops.cumsum(places, axis=1), 0, self.max_sentences - 1)
-        vectors = ops.take(ops.cast(self.places, self.compute_dtype), age, axis=0)
-        return ops.where(ops.expand_dims(present, -1) > 0, vectors, ops.zeros_like(vectors))
+        return total - ops.cumsum(places, axis=1)
+
+    def vectors(self, ages: Any, mask: Any = None) -> Any:
+        """What is added to sentences of these ages, `(batch, sentences, features)`."""
+        ages = ops.clip(ages, 0, self.max_sentences - 1)
+        vectors = ops.take(ops.cast(self.places, self.compute_dtype), ages, axis=0)
+        if mask is None:
+            return vectors
+        return ops.where(ops.expand_dims(mask, -1), vectors, ops.zeros_like(vectors))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -97,13 +105,12 @@ class TemporalEncoding(keras.layers.Layer):
 class PreviousSentence(keras.layers.Layer):
     """Adds to each sentence what it takes up from the one before, such as who «they» are.
 
-    A learned projection of the previous sentence's vector, times gates that the sentence itself
-    opens. They start out almost closed: most sentences stand alone. (Without it, bAbI's tasks 11
-    and 13 were learned by heart: one run each with 9,000 questions came to 12 % and 6 % error, and
-    no further.)
+    A learned projection of the previous sentence's vector, times a gate that the sentence itself
+    opens. It starts out almost closed: most sentences stand alone. (Without it, bAbI's tasks 11 and
+    13 were learned by heart: one run each with 9,000 questions came to 12 % and 6 % error, and no
+    further.)
 
     Args:
-        num_gates: Number of gates, each for as many features as the others.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -112,9 +119,6 @@ class PreviousSentence(keras.layers.Layer):
             for all. What is not there neither gives nor takes.
 
     Output shape: as the input.
-
-    Raises:
-        ValueError: If an argument is out of its range, or does not divide the features.
 
     Example:
 
@@ -126,25 +130,18 @@ class PreviousSentence(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, num_gates: int = 1, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_sizes(num_gates=num_gates)
-        self.num_gates = int(num_gates)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         features: Any = input_shape[-1]
-        if features % self.num_gates:
-            raise ValueError(
-                f"`num_gates` must divide the number of features, which is {features}. "
-                f"Received: num_gates={self.num_gates}."
-            )
         policy = self.dtype_policy
         self.projection = keras.layers.Dense(
             features, use_bias=False, dtype=policy, name="projection"
         )
         self.gate = keras.layers.Dense(
-            self.num_gates,
+            1,
             activation="sigmoid",
             bias_initializer=keras.initializers.Constant(-2.0),
             dtype=policy,
@@ -156,8 +153,7 @@ class PreviousSentence(keras.layers.Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         before = ops.pad(self.projection(inputs), ((0, 0), (1, 0), (0, 0)))[:, :-1]
-        gates = ops.repeat(self.gate(inputs), inputs.shape[-1] // self.num_gates, axis=-1)
-        added = gates * before
+        added = self.gate(inputs) * before
         if mask is not None:
             both = ops.logical_and(mask, ops.pad(mask, ((0, 0), (1, 0)))[:, :-1])
             added = ops.where(ops.expand_dims(both, -1), added, ops.zeros_like(added))
@@ -166,5 +162,12 @@ class PreviousSentence(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_gates": self.num_gates}
+
+def _waves(shape: tuple[int, int], dtype: Any = None) -> Any:
+    places, features = shape
+    half = (features + 1) // 2
+    rates = 100.0 ** -(np.arange(half) / max(half - 1, 1))
+    angles = np.arange(places)[:, None] * rates
+    # Sine and cosine of a rate side by side, of a size like that of the sentences' vectors.
+    waves = 0.42 * np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(places, 2 * half)
+    return ops.convert_to_tensor(waves[:, :features], dtype=dtype)

@@ -26,12 +26,12 @@ class SentenceEncoder(keras.layers.Layer):
         embedding_dim: Width of a word vector, and of a sentence's.
         encoding: How the order of words counts.
 
-            - `"roles"`: `num_roles` vectors side by side, each a sum of word
-              vectors times a learned matrix of its place, counted from the
-              first word, and another of its place, counted from the last. So
-              who does something and to whom stand apart, and the same word
-              can be found again in either role (after Schlag & Schmidhuber
-              2018, arXiv:1811.12143).
+            - `"roles"`: `num_roles` weighted sums of the words, each times a
+              learned matrix of its own, added up. How much a word counts in
+              each is learned for its place, counted from the first word and
+              counted from the last. So who does something and to whom are
+              told apart, and all places share what is learned of words (after
+              Schlag & Schmidhuber 2018, arXiv:1811.12143).
             - `"matrix"`: the sum of word vectors, each times a learned matrix
               of its place. It tells any order from any other.
             - `"multiplicative"`: the sum of word vectors, each times a learned
@@ -50,7 +50,7 @@ class SentenceEncoder(keras.layers.Layer):
         bidirectional: Whether to read from both ends, with half of the width
             each. For `"recurrent"`.
         num_heads: Number of heads. For `"attention"`.
-        num_roles: Number of roles, which share the width. For `"roles"`.
+        num_roles: Number of weighted sums. For `"roles"`.
         dropout: Fraction of the sentence vectors' entries dropped in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -83,7 +83,7 @@ class SentenceEncoder(keras.layers.Layer):
         cell: str = "gru",
         bidirectional: bool = True,
         num_heads: int = 4,
-        num_roles: int = 4,
+        num_roles: int = 8,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -105,7 +105,6 @@ class SentenceEncoder(keras.layers.Layer):
         parts, kind = {
             "attention": (num_heads, "heads"),
             "recurrent": (2 if bidirectional else 1, "directions"),
-            "roles": (num_roles, "roles"),
         }.get(encoding, (1, "parts"))
         if embedding_dim % parts:
             raise ValueError(
@@ -125,7 +124,7 @@ class SentenceEncoder(keras.layers.Layer):
         policy = self.dtype_policy
         self.embedding = Embedding(
             self.vocabulary_size,
-            self.embedding_dim // (parts if encoding == "roles" else 1),
+            self.embedding_dim,
             # Small, so that the first updates tell words apart: a story has few of them.
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.3),
             dtype=policy,
@@ -156,9 +155,10 @@ class SentenceEncoder(keras.layers.Layer):
         words = (None, None, dim)
         if self.encoding == "roles":
             self.places = self.add_weight(
-                shape=(2, self.max_words, dim // self.num_roles, dim),
-                initializer=self._random_roles,
-                name="places",
+                shape=(2, self.max_words, self.num_roles), initializer=_random_roles, name="places"
+            )
+            self.mixing = self.add_weight(
+                shape=(self.num_roles * dim, dim), initializer=_near_identity, name="mixing"
             )
         elif self.encoding == "matrix":
             self.places = self.add_weight(
@@ -189,52 +189,32 @@ class SentenceEncoder(keras.layers.Layer):
         words = self.embedding(ids)
         if self.encoding != "recurrent":
             words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
-        if self.encoding == "roles":
-            vectors = self._roles(ids, words, present)
-        else:
-            vectors = getattr(self, f"_{self.encoding}")(words, present, training)
+        vectors = getattr(self, f"_{self.encoding}")(words, present, training)
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
 
-    def _place_weights(self, words: Any, axis: int = 0) -> Any:
+    def _place_weights(self, words: Any) -> Any:
         places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
-        return ops.cast(ops.take(self.places, places, axis=axis), self.compute_dtype)
+        return ops.cast(ops.take(self.places, places, axis=0), self.compute_dtype)
 
-    def _roles(self, ids: Any, words: Any, present: Any) -> Any:
-        # The words once more, the last one first.
-        place = ops.arange(ops.shape(ids)[1])
+    def _roles(self, words: Any, present: Any, training: Any) -> Any:
+        from_first, from_last = ops.unstack(ops.cast(self.places, self.compute_dtype), num=2)
+        place = ops.arange(ops.shape(words)[1])
         length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
-        source = length - 1 - place
-        backwards = ops.take_along_axis(ids, ops.cast(ops.maximum(source, 0), "int32"), axis=1)
-        present = ops.logical_and(source >= 0, backwards != 0)
-        last = ops.where(
-            ops.expand_dims(present, -1), self.embedding(backwards), ops.zeros_like(words)
-        )
-        both = ops.concatenate([words, last], axis=1)
-        return self._by_place(both, self._place_weights(words, axis=1))
+        end = self.max_words - 1
+        # Beyond the last word there are none to weigh.
+        last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
+        weights = ops.take(from_first, ops.minimum(place, end), axis=0)
+        weights = weights + ops.matmul(last, from_last)
+        sums = ops.matmul(ops.transpose(weights, (0, 2, 1)), words)
+        sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
+        return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
 
     def _matrix(self, words: Any, present: Any, training: Any) -> Any:
-        return self._by_place(words, self._place_weights(words))
-
-    def _by_place(self, words: Any, matrices: Any) -> Any:
         # All places side by side, so that one product does the sum over words too.
-        width = ops.shape(words)[1] * words.shape[-1]
-        flat = ops.reshape(words, (ops.shape(words)[0], width))
-        return ops.matmul(flat, ops.reshape(matrices, (width, self.embedding_dim)))
-
-    def _random_roles(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        # A word starts out as much the same wherever it stands. The first role adds all words up;
-        # to the others a place counts more or less, at random.
-        ends, places, dim, _ = shape
-        one = ops.full((ends, places, 1, 1, 1), 0.5, dtype=dtype)
-        others = (ends, places, 1, self.num_roles - 1, 1)
-        share = [one, keras.random.normal(others, stddev=0.5, dtype=dtype)]
-        share = ops.concatenate(share[: self.num_roles], axis=3)
-        noise = keras.random.normal(
-            (ends, places, dim, self.num_roles, dim), stddev=0.5 * dim**-0.5, dtype=dtype
-        )
-        same = ops.reshape(ops.eye(dim, dtype=dtype), (1, 1, dim, 1, dim))
-        return ops.reshape(share * same + noise, (ends, places, dim, self.num_roles * dim))
+        width = ops.shape(words)[1] * self.embedding_dim
+        matrices = ops.reshape(self._place_weights(words), (width, self.embedding_dim))
+        return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
 
     def _multiplicative(self, words: Any, present: Any, training: Any) -> Any:
         return ops.sum(words * self._place_weights(words), axis=1)
@@ -292,4 +272,11 @@ class SentenceEncoder(keras.layers.Layer):
 def _near_identity(shape: tuple[int, ...], dtype: Any = None) -> Any:
     # A word starts out as much the same wherever it stands, so that a question's is found again.
     noise = keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
-    return noise + ops.eye(shape[-1], dtype=dtype)
+    return noise + ops.eye(*shape[-2:], dtype=dtype)
+
+
+def _random_roles(shape: tuple[int, int, int], dtype: Any = None) -> Any:
+    # The first role adds all words up; to the others a place counts more or less, at random.
+    one = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
+    others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype or "float32")
+    return ops.concatenate([one, ops.cast(others, one.dtype)], axis=2)

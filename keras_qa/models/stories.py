@@ -27,7 +27,7 @@ def universal_transformer(
     hidden_dim: int | None = None,
     num_steps: int = 4,
     num_heads: int = 4,
-    num_roles: int = 4,
+    num_roles: int = 8,
     encoding: str = "roles",
     max_words: int = 12,
     max_sentences: int = 128,
@@ -54,13 +54,12 @@ def universal_transformer(
             looked up in one table, which is as large as the larger of the two.
         answer_vocabulary_size: Number of answers.
         embedding_dim: Width of sentence and question vectors.
-        hidden_dim: Width inside of the block's dense layers. `None` for twice
-            `embedding_dim`.
+        hidden_dim: Width inside of the block's dense layers. `None` for four
+            times `embedding_dim`.
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
-        num_roles: Number of roles that a sentence's vector is made of, see
-            `SentenceEncoder`, and of gates through which it takes up the one
-            before, see `PreviousSentence`.
+        num_roles: Number of weighted sums of a sentence's words, see
+            `SentenceEncoder`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of places in a sentence with weights of their own.
         max_sentences: Number of places in a story with a signal of their own,
@@ -111,7 +110,7 @@ def universal_transformer(
     reasoner = UniversalTransformerEncoder(
         num_steps,
         num_heads,
-        2 * embedding_dim if hidden_dim is None else hidden_dim,
+        4 * embedding_dim if hidden_dim is None else hidden_dim,
         dropout,
         max_sentences,
         noise,
@@ -120,7 +119,7 @@ def universal_transformer(
         dtype=dtype,
         name="reasoner",
     )
-    taking_up = PreviousSentence(num_roles, dtype=dtype, name="previous")
+    taking_up = PreviousSentence(dtype=dtype, name="previous")
     state, sentences = reasoner([encoder(question), taking_up(encoder(text))])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
     support = None
