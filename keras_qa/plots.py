@@ -157,6 +157,9 @@ class TaskRow:
 def task_rows(results: Any) -> list[TaskRow]:
     """Puts the results of runs together by task.
 
+    Of several models that were trained on a task, only the runs of the one with the best run
+    count, as in `recipes.train`.
+
     Args:
         results: As in `task_table`.
 
@@ -164,7 +167,7 @@ def task_rows(results: Any) -> list[TaskRow]:
         A `TaskRow` for each task that was trained, in order.
 
     Raises:
-        ValueError: If the results are of different models or variants, or have no tasks.
+        ValueError: If the results are of different variants, or have no tasks.
 
     Example:
 
@@ -177,27 +180,24 @@ def task_rows(results: Any) -> list[TaskRow]:
     if isinstance(results, (str, os.PathLike)):
         results = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
     records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in results]
-    for name in ("model", "variant"):
-        kinds = sorted({str(record[name]) for record in records if record.get(name) is not None})
-        if len(kinds) > 1:
-            raise ValueError(
-                f"`results` are of more than one `{name}`: {', '.join(kinds)}. Pass those of one."
-            )
-    tasks: dict[int, list[tuple[float, float]]] = {}
+    variants = sorted({str(record["variant"]) for record in records if record.get("variant")})
+    if len(variants) > 1:
+        raise ValueError(
+            f"`results` are of more than one variant: {', '.join(variants)}. Pass those of one."
+        )
+    tasks: dict[int, list[tuple[float, float, Any]]] = {}
     for record in records:
         for task, error in record["errors"].items():
-            tasks.setdefault(int(task), []).append((record["validation_error"], error))
+            run = record["validation_error"], error, record.get("model")
+            tasks.setdefault(int(task), []).append(run)
     if not tasks:
         raise ValueError("`results` hold no errors by task.")
-    return [
-        TaskRow(
-            task,
-            len(runs),
-            sum(error for _, error in runs) / len(runs),
-            min(runs, key=lambda run: run[0])[1],
-        )
-        for task, runs in sorted(tasks.items())
-    ]
+    rows = []
+    for task, runs in sorted(tasks.items()):
+        _, best, model = min(runs, key=lambda run: run[0])
+        errors = [error for _, error, other in runs if other == model]
+        rows.append(TaskRow(task, len(errors), sum(errors) / len(errors), best))
+    return rows
 
 
 def task_table(results: Any) -> Any:

@@ -104,6 +104,10 @@ def test_tasks_are_put_together(tmp_path) -> None:
     assert plots.task_rows(path) == plots.task_rows(str(path)) == expected
     alone = {"validation_error": 2.0, "errors": {"2": 2.0}}
     assert plots.task_rows([*RUNS, alone])[1] == plots.TaskRow(2, 1, 2.0, 2.0)
+    # Of two models, the one with the best run.
+    other = dataclasses.replace(run(2, 3.0, {"1": 2.0, "19": 4.0}), model="universal_transformer")
+    rows = [plots.TaskRow(1, 1, 2.0, 2.0), plots.TaskRow(19, 1, 4.0, 4.0)]
+    assert plots.task_rows([*RUNS, other]) == rows
     # Of two that are as good, the first: the best is not chosen task by task.
     even = [run(0, 5.0, {"1": 6.0, "2": 4.0}), run(1, 5.0, {"1": 4.0, "2": 6.0})]
     assert [row.best for row in plots.task_rows(even)] == [6.0, 4.0]
@@ -125,8 +129,9 @@ def test_task_table() -> None:
 
 
 def test_results_that_do_not_go_together() -> None:
-    with pytest.raises(ValueError, match="more than one `model`: answer_classifier, memory_netw"):
-        plots.task_rows([RUNS[0], dataclasses.replace(RUNS[1], model="answer_classifier")])
+    records = [{**dataclasses.asdict(item), "variant": "en"} for item in RUNS]
+    with pytest.raises(ValueError, match="more than one variant: en, hn"):
+        plots.task_rows([records[0], {**records[1], "variant": "hn"}])
     with pytest.raises(ValueError, match="no errors by task"):
         plots.task_rows([run(0, 1.0, {})])
 
