@@ -96,7 +96,13 @@ class MemoryHops(keras.layers.Layer):
                 shape=(input_shape[0][-1],) * 2, initializer="glorot_uniform", name="carry"
             )
         self.linear = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, dtype="float32", name="linear"
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            # The weights of sentences are made in float32, whatever the layer computes in.
+            autocast=False,
+            name="linear",
         )
         self.built = True
 
