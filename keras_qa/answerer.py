@@ -376,8 +376,8 @@ def _recompile(model: QAModel, optimizer: Any) -> None:
         # Its moments are those of other weights, or of another training.
         optimizer = optimizer.from_config(optimizer.get_config())
     # Not through its configuration, which lacks what is excluded from weight decay.
-    compiled = {**model.get_compile_config(), "optimizer": None}
-    model.compile(**{**keras.saving.deserialize_keras_object(compiled), "optimizer": optimizer})
+    compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
+    model.compile(**{**compiled, "optimizer": optimizer})
     optimizer.build(model.trainable_variables)
 
 

@@ -219,11 +219,7 @@ class Training:
     @property
     def mean_error(self) -> float | None:
         """The mean over the best model's seeds of the error on the validation part, in percent."""
-        errors = [
-            run.validation_error
-            for run in self.runs
-            if run.model == self.runs[self.best].model and run.validation_error is not None
-        ]
+        errors = _errors(self.runs, self.runs[self.best].model)
         return sum(errors) / len(errors) if errors else None
 
 
@@ -303,13 +299,9 @@ def train(
             "Several models are chosen from by `validation_data`, which is missing. "
             f"Received: model={names}."
         )
-    numbers = range(seed, seed + seeds)
-    files = {
-        (name, number): checkpoint_path(out, name, number) if out is not None else None
-        for name in names
-        for number in numbers
-    }
-    left = next((file for file in files.values() if file is not None and file.exists()), None)
+    planned = [(name, number) for name in names for number in range(seed, seed + seeds)]
+    files = {each: checkpoint_path(out, *each) for each in planned} if out is not None else {}
+    left = next((file for file in files.values() if file.exists()), None)
     if left is not None and not resume:
         raise ValueError(
             f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
@@ -317,14 +309,14 @@ def train(
         )
     runs: list[Run] = []
     best, kept = 0, None
-    for (name, number), file in files.items():
+    for name, number in planned:
         if number == seed and runs and runs[best].validation_error == 0:
             break
         settings = recipe
         if not isinstance(settings, Recipe):
             settings = dataclasses.replace(recipe_for(name, model_options), **(settings or {}))
         run = _identity(name, options, settings, number, data, valid)
-        state = TrainingState(run, file, settings.linear_epochs)
+        state = TrainingState(run, files.get((name, number)), settings.linear_epochs)
         label = f"{name}  " * (len(names) > 1) + f"seed {number}  "
         shown = [Progress(settings.epochs, settings.steps(len(data)), label)]
         answerer = QuestionAnswerer(name, model_options, seed=number, **further)
@@ -351,7 +343,7 @@ def train(
         with replacing(out) as partial:
             kept.save(partial)
         for file in files.values():
-            file.unlink(missing_ok=True)  # type: ignore[union-attr]
+            file.unlink(missing_ok=True)
     return Training(kept, runs, best)
 
 
@@ -368,13 +360,8 @@ def summary(done: Training) -> str:
     lines = []
     models = list(dict.fromkeys(run.model for run in done.runs))
     if len(models) > 1:
-        errors = {
-            name: [r.validation_error for r in done.runs if r.model == name] for name in models
-        }
-        lines.append(
-            "best error by model: "
-            + ", ".join(f"{name} {min(errors[name]):.2f} %" for name in models)  # type: ignore
-        )
+        errors = [f"{name} {min(_errors(done.runs, name)):.2f} %" for name in models]
+        lines.append(f"best error by model: {', '.join(errors)}")
     seeds = sum(run.model == best.model for run in done.runs)
     if seeds > 1:
         lines.append(
@@ -390,6 +377,12 @@ def summary(done: Training) -> str:
         )
     epochs = f"{best.epochs} epochs in {clock(best.seconds)}, the best was number {best.best_epoch}"
     return "\n".join([*lines, f"error {best.validation_error:.2f} %, {epochs}"])
+
+
+def _errors(runs: Sequence[Run], model: str) -> list[float]:
+    """The errors on the validation part of a model's runs, where there was one."""
+    found = [run.validation_error for run in runs if run.model == model]
+    return [error for error in found if error is not None]
 
 
 def check_out(out: str | os.PathLike[str]) -> None:

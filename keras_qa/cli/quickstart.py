@@ -17,7 +17,6 @@ RECIPE: dict[str, Any] = {
     "batch_size": 32,
     "learning_rate": 4e-3,
     "warmup": 0.1,
-    "weight_decay": 0.0,
 }
 OPTIONS = {
     "embedding_dim": 32,

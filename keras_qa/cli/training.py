@@ -24,10 +24,10 @@ def train(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
-    models = options.model or list(MODELS)
-    if options.model is None and (not valid or options.model_options != "{}"):
-        # Nothing to choose by, or options that may fit one factory alone.
-        models = models[:1]
+    models = options.model
+    if models is None:
+        # Without validation there is nothing to choose by; options may fit one factory alone.
+        models = MODELS if valid and options.model_options == "{}" else MODELS[:1]
     print(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     try:
         done = recipes.train(

@@ -193,9 +193,9 @@ class SentenceEncoder(keras.layers.Layer):
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
 
-    def _place_weights(self, words: Any) -> Any:
+    def _place_weights(self, weights: Any, words: Any) -> Any:
         places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
-        return ops.cast(ops.take(self.places, places, axis=0), self.compute_dtype)
+        return ops.cast(ops.take(weights, places, axis=0), self.compute_dtype)
 
     def _roles(self, words: Any, present: Any, training: Any) -> Any:
         from_first, from_last = ops.unstack(ops.cast(self.places, self.compute_dtype), num=2)
@@ -204,8 +204,7 @@ class SentenceEncoder(keras.layers.Layer):
         end = self.max_words - 1
         # Beyond the last word there are none to weigh.
         last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
-        weights = ops.take(from_first, ops.minimum(place, end), axis=0)
-        weights = weights + ops.matmul(last, from_last)
+        weights = self._place_weights(from_first, words) + ops.matmul(last, from_last)
         sums = ops.matmul(ops.transpose(weights, (0, 2, 1)), words)
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
@@ -213,11 +212,11 @@ class SentenceEncoder(keras.layers.Layer):
     def _matrix(self, words: Any, present: Any, training: Any) -> Any:
         # All places side by side, so that one product does the sum over words too.
         width = ops.shape(words)[1] * self.embedding_dim
-        matrices = ops.reshape(self._place_weights(words), (width, self.embedding_dim))
+        matrices = ops.reshape(self._place_weights(self.places, words), (width, self.embedding_dim))
         return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
 
     def _multiplicative(self, words: Any, present: Any, training: Any) -> Any:
-        return ops.sum(words * self._place_weights(words), axis=1)
+        return ops.sum(words * self._place_weights(self.places, words), axis=1)
 
     def _positional(self, words: Any, present: Any, training: Any) -> Any:
         # (1 - j/J) - (k/d)(1 - 2j/J) for word j of J and entry k of d.
@@ -237,7 +236,7 @@ class SentenceEncoder(keras.layers.Layer):
         return ops.concatenate(states, axis=-1)
 
     def _attention(self, words: Any, present: Any, training: Any) -> Any:
-        words = words + self._place_weights(words)
+        words = words + self._place_weights(self.places, words)
         scores = ops.cast(self.scores(self.hidden(words)), "float32")
         # Not minus infinity: a sentence of padding alone would become NaN.
         scores = ops.where(ops.expand_dims(present, -1), scores, -1e9)
@@ -278,5 +277,5 @@ def _near_identity(shape: tuple[int, ...], dtype: Any = None) -> Any:
 def _random_roles(shape: tuple[int, int, int], dtype: Any = None) -> Any:
     # The first role adds all words up; to the others a place counts more or less, at random.
     one = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
-    others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype or "float32")
-    return ops.concatenate([one, ops.cast(others, one.dtype)], axis=2)
+    others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype)
+    return ops.concatenate([one, others], axis=2)
