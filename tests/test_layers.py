@@ -222,6 +222,20 @@ def test_embedding_is_keras_layer(ids: np.ndarray) -> None:
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(twin.compute_mask(IDS)), IDS != 0)
 
 
+@pytest.mark.parametrize("options", [{}, {"noise_shape": (None, 1, 4, 1)}])
+def test_dropout_is_keras_layer(options: dict) -> None:
+    inputs = np.random.default_rng(0).normal(size=(3, 5, 4, 7)).astype("float32")
+    layer, keras_layer = (
+        module.Dropout(0.25, seed=3, **options) for module in (layers, keras.layers)
+    )
+    np.testing.assert_array_equal(flat(layer(inputs)), flat(inputs))
+    for _ in range(2):
+        got, expected = (flat(each(inputs, training=True)) for each in (layer, keras_layer))
+        np.testing.assert_array_equal(got, expected)
+        assert 0 < np.mean(got == 0) < 1
+    assert layers.Dropout.from_config(layer.get_config()).rate == 0.25
+
+
 def test_dropout_acts_in_training_only() -> None:
     layer = layers.SequenceEncoder(10, 50, 3, dropout=0.5)
     np.testing.assert_array_equal(flat(layer(IDS)), flat(layer(IDS)))

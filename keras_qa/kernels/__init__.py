@@ -27,6 +27,12 @@ the reset gate applied after the product (Keras' `reset_after=True`); the gates 
 
 `look_up(table, ids)` returns the rows (..., D) of a table (V, D) for integer ids (...).
 
+`repeat(step, state, inputs, draw)` applies a step again and again, once for each part along the
+first axis of the arrays `inputs`: `state, output = step(state, parts, drawn)`. It returns the last
+state and the outputs stacked, or None if they are None. `state`, `inputs` and `parts` are tuples of
+arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
+no random numbers.
+
 `keras_is_fused(kind, mask)` says whether Keras' own layer would do better: where a GPU is present
 and Keras calls cuDNN for a `kind` ("lstm" or "gru") without a mask. Not measured.
 
@@ -45,6 +51,7 @@ _programs = importlib.import_module(f"keras_qa.kernels._{_backend}_programs")
 lstm = _kernels.lstm
 gru = _kernels.gru
 look_up = _kernels.look_up
+repeat = _kernels.repeat
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
 TAKES_IDS = _kernels.TAKES_IDS

@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from keras_qa.kernels import _reference
+
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = True
@@ -88,6 +90,18 @@ def gru(
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
     return jnp.take(table, ids, axis=0)
+
+
+def repeat(step, state, inputs, draw):
+    """See `keras_qa.kernels.repeat`."""
+    # Outside of a program, each call would compile the loop again.
+    if not isinstance(state[0], jax.core.Tracer):
+        return _reference.repeat(step, state, inputs, draw)
+    draws = [draw() for _ in range(inputs[0].shape[0])]
+    drawn = None if draws[0] is None else jnp.stack(draws)
+    # Of steps written out one after the other XLA makes ever longer chains, each of which the
+    # backward pass computes several times over.
+    return lax.scan(lambda state, parts: step(state, *parts), state, (inputs, drawn))
 
 
 def keras_is_fused(kind, mask):

@@ -1,4 +1,4 @@
-"""LSTM and GRU written out step by step in `keras.ops`: what the fused kernels are tested against.
+"""The kernels written out step by step in `keras.ops`: what the fused ones are tested against.
 
 It is slow, differentiable by whatever differentiates `keras.ops`, and wants a known number of
 steps.
@@ -68,6 +68,15 @@ def gru(
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
     return ops.take(table, ids, axis=0)
+
+
+def repeat(step, state, inputs, draw):
+    """See `keras_qa.kernels.repeat`."""
+    outputs = []
+    for n in range(inputs[0].shape[0]):
+        state, output = step(state, tuple(x[n] for x in inputs), draw())
+        outputs.append(output)
+    return state, None if outputs[0] is None else ops.stack(outputs)
 
 
 def keras_is_fused(kind, mask):

@@ -13,6 +13,8 @@ import contextvars
 
 import torch
 
+from keras_qa.kernels._reference import repeat as repeat
+
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False

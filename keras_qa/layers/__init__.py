@@ -1,6 +1,7 @@
 """Blocks to build question answering models from."""
 
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
@@ -20,6 +21,7 @@ __all__ = [
     "AnswerHead",
     "BidirectionalAttentionFlow",
     "ContextEncoder",
+    "Dropout",
     "Embedding",
     "ExactMatch",
     "MemoryHops",

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa.kernels import folding
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sizes import is_size
@@ -96,7 +97,7 @@ class SequenceEncoder(keras.layers.Layer):
             dtype=policy,
             name="embedding",
         )
-        self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
+        self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
         # Not `keras.layers.Bidirectional`: it copies a layer by its config and drops the original,
         # and while a file is loaded Keras takes objects whose id is used again for the same one.
         options = {"return_sequences": pooling != "last", "dtype": policy}

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.sizes import check_sizes
@@ -130,7 +131,7 @@ class SentenceEncoder(keras.layers.Layer):
             dtype=policy,
             name="embedding",
         )
-        self.sentence_dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.sentence_dropout = Dropout(dropout, dtype=policy, name="dropout")
         self.recurrent: Any = None
         self.backward: Any = None
         self.scores: Any = None

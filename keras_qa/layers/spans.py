@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.sizes import check_sizes, shapes
 
 NO_ANSWERS = ("learned", "first")
@@ -74,7 +75,7 @@ class SpanHead(keras.layers.Layer):
         self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.dropout = dropout
         policy = self.dtype_policy
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=policy, name="input_dropout")
+        self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
         self.hidden = (
             keras.layers.Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
             if self.hidden_dim

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa import kernels
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.sizes import check_sizes
 
@@ -119,7 +121,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
             for name in ("attention_norm", "transition_norm", "output_norm")
         )
-        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
+        self.drop = Dropout(dropout, dtype=policy, name="drop")
         self.hidden = keras.layers.Dense(
             self.hidden_dim, activation="relu", dtype=policy, name="hidden"
         )
@@ -190,7 +192,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         states = ops.where(there[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
         if not self.return_attention:
             return state[:, 0], states
-        by_step = ops.stack([weights[:, 0, 1:] for weights in maps], axis=1)
+        by_step = ops.transpose(maps[:, :, 0, 1:], (1, 0, 2))
         return state[:, 0], states, by_step, _rollout(maps, present)
 
     def _bias(self, ages: Any, present: Any) -> Any:
@@ -208,32 +210,40 @@ class UniversalTransformerEncoder(keras.layers.Layer):
 
     def _steps(
         self, state: Any, signals: Any, present: Any, bias: Any, training: Any
-    ) -> tuple[Any, list]:
-        steps = ops.cast(self.step_signals, self.compute_dtype)
-        maps = []
-        halting = _Halting(state) if self.halt is not None else None
-        for step in range(self.num_steps):
-            read = state + signals + steps[step]
-            new, weights = self._block(read, bias, training)
-            maps.append(weights)
-            if halting is not None:
+    ) -> tuple[Any, Any]:
+        is_last = ops.arange(self.num_steps) == self.num_steps - 1
+        steps = (ops.cast(self.step_signals, self.compute_dtype), is_last)
+
+        def draw() -> Any:
+            if not training or not self.dropout:
+                return None
+            return self.drop(ops.ones((2, *ops.shape(state)), state.dtype), training=True)
+
+        def step(states: tuple[Any, ...], parts: tuple[Any, ...], kept: Any) -> tuple[Any, Any]:
+            (old, *halting), (signal, is_last) = states, parts
+            read = old + signals + signal
+            new, weights = self._block(read, bias, kept)
+            if halting:
                 chance = self.halt(self.attention_norm(read))
-                new = halting.step(chance, state, new, step == self.num_steps - 1)
-            state = new
-        if halting is None:
+                new, *halting = _halt(chance, old, new, is_last, *halting)
+            return (new, *halting), weights
+
+        if self.halt is None:
+            (state,), maps = kernels.repeat(step, (state,), steps, draw)
             return state, maps
+        spent = ops.zeros_like(state[..., :1], "float32")
+        halting = (ops.zeros_like(state), spent, spent)
+        (_, result, _, cost), maps = kernels.repeat(step, (state, *halting), steps, draw)
         if training and self.ponder_cost:
             counted = ops.cast(present, "float32")
-            self.add_loss(
-                self.ponder_cost * ops.sum(halting.cost[..., 0] * counted) / ops.sum(counted)
-            )
-        return halting.result, maps
+            self.add_loss(self.ponder_cost * ops.sum(cost[..., 0] * counted) / ops.sum(counted))
+        return result, maps
 
-    def _block(self, state: Any, bias: Any, training: Any) -> tuple[Any, Any]:
+    def _block(self, state: Any, bias: Any, kept: Any) -> tuple[Any, Any]:
         mixed, weights = self._attend(self.attention_norm(state), bias)
-        state = state + self.drop(mixed, training=training)
+        state = state + (mixed if kept is None else mixed * kept[0])
         added = self.output_layer(self.hidden(self.transition_norm(state)))
-        return state + self.drop(added, training=training), weights
+        return state + (added if kept is None else added * kept[1]), weights
 
     def _attend(self, state: Any, bias: Any) -> tuple[Any, Any]:
         count, dim = ops.shape(state)[1], state.shape[-1]
@@ -283,33 +293,27 @@ def _alike(shape: tuple[int, int], dtype: Any = None) -> Any:
     return ops.concatenate([keys, keys, values], axis=1)
 
 
-class _Halting:
-    """What each position has spent of its one unit, and the mean of its states so far."""
-
-    def __init__(self, state: Any) -> None:
-        self.result = ops.zeros_like(state)
-        self.spent = ops.zeros_like(state[..., :1], "float32")
-        self.cost = self.spent
-
-    def step(self, chance: Any, old: Any, new: Any, last: bool) -> Any:
-        chance = ops.cast(chance, "float32")
-        running = ops.cast(self.spent < HALTED, "float32")
-        rest = 1.0 - self.spent
-        stops = ops.logical_or(self.spent + chance >= HALTED, last)
-        weight = running * ops.where(stops, rest, chance)
-        # One for the step, and what is left once for the last one.
-        self.cost = self.cost + running * (1.0 + ops.where(stops, rest, 0.0))
-        self.spent = self.spent + weight
-        self.result = self.result + ops.cast(weight, new.dtype) * new
-        return ops.where(running > 0, new, old)
+def _halt(
+    chance: Any, old: Any, new: Any, is_last: Any, result: Any, spent: Any, cost: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Halts: the state, its weighted mean, what is spent of its one unit, and what it cost."""
+    chance = ops.cast(chance, "float32")
+    running = ops.cast(spent < HALTED, "float32")
+    rest = 1.0 - spent
+    stops = ops.logical_or(spent + chance >= HALTED, is_last)
+    weight = running * ops.where(stops, rest, chance)
+    # One for the step, and what is left once for the last one.
+    cost = cost + running * (1.0 + ops.where(stops, rest, 0.0))
+    result = result + ops.cast(weight, new.dtype) * new
+    return ops.where(running > 0, new, old), result, spent + weight, cost
 
 
-def _rollout(maps: list[Any], present: Any) -> Any:
+def _rollout(maps: Any, present: Any) -> Any:
     """What share of the first position's last state came from each other one."""
     share = ops.cast(ops.arange(ops.shape(present)[1]) == 0, "float32")
-    share = ops.zeros_like(maps[0][:, :1]) + share
-    for weights in reversed(maps):
-        share = 0.5 * (share + ops.matmul(share, weights))
+    share = ops.zeros_like(maps[0, :, :1]) + share
+    for step in reversed(range(maps.shape[0])):
+        share = 0.5 * (share + ops.matmul(share, maps[step]))
     sentences = share[:, 0, 1:]
     total = ops.sum(sentences, axis=-1, keepdims=True)
     return sentences / ops.maximum(total, 1e-12)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.sizes import check_sizes, shapes
@@ -53,7 +54,7 @@ class WordEmbedding(keras.layers.Layer):
         )
         # A layer that is made anew from its config would otherwise have a table that trains.
         self.embedding.trainable = self.trainable
-        self.word_dropout = keras.layers.Dropout(dropout, dtype=policy, name="word_dropout")
+        self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.embedding.build(input_shape)
@@ -136,9 +137,7 @@ class ContextEncoder(keras.layers.Layer):
             CELLS[cell](self.units, go_backwards=True, name=f"backward_{place}", **options)
             for place in range(self.num_layers)
         ]
-        self.input_dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="input_dropout"
-        )
+        self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="input_dropout")
 
     def build(self, input_shape: Any) -> None:
         width = sum(shape[-1] for shape in shapes(input_shape))
