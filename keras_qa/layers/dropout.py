@@ -30,7 +30,8 @@ class Dropout(keras.layers.Dropout):
     """
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        if not training or self.noise_shape is not None:
+        # TensorFlow leaves sizes open, and gains nothing.
+        if not training or self.noise_shape is not None or None in inputs.shape:
             return super().call(inputs, training=training)
         flat = super().call(ops.reshape(inputs, (-1,)), training=training)
-        return ops.reshape(flat, ops.shape(inputs))
+        return ops.reshape(flat, inputs.shape)
