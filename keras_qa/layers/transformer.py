@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_qa import kernels
@@ -211,7 +212,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
     def _steps(
         self, state: Any, signals: Any, present: Any, bias: Any, training: Any
     ) -> tuple[Any, Any]:
-        is_last = ops.arange(self.num_steps) == self.num_steps - 1
+        is_last = np.arange(self.num_steps) == self.num_steps - 1
         steps = (ops.cast(self.step_signals, self.compute_dtype), is_last)
 
         def draw() -> Any:
@@ -228,12 +229,14 @@ class UniversalTransformerEncoder(keras.layers.Layer):
                 new, *halting = _halt(chance, old, new, is_last, *halting)
             return (new, *halting), weights
 
-        if self.halt is None:
-            (state,), maps = kernels.repeat(step, (state,), steps, draw)
+        states: tuple[Any, ...] = (state,)
+        if self.halt is not None:
+            spent = ops.zeros_like(state[..., :1], "float32")
+            states = (state, ops.zeros_like(state), spent, spent)
+        (state, *halting), maps = kernels.repeat(step, states, steps, draw)
+        if not halting:
             return state, maps
-        spent = ops.zeros_like(state[..., :1], "float32")
-        halting = (ops.zeros_like(state), spent, spent)
-        (_, result, _, cost), maps = kernels.repeat(step, (state, *halting), steps, draw)
+        result, _, cost = halting
         if training and self.ponder_cost:
             counted = ops.cast(present, "float32")
             self.add_loss(self.ponder_cost * ops.sum(cost[..., 0] * counted) / ops.sum(counted))
