@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
 import importlib.util
 import json
 import os
-import pathlib
-import platform
 import subprocess
 import sys
 from typing import Any
 
 from benchmarks.cases import CASES
+from benchmarks.measure import RESULTS, circumstances
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 BACKENDS = ("tensorflow", "torch", "jax")
 NO_GPU, ABSENT = 3, 4
-PACKAGES = (
-    "keras-qa",
-    "keras",
-    "numpy",
-    "tensorflow",
-    "torch",
-    "jax",
-    "tokenizers",
-    "transformers",
-)
 
 
 def main() -> int:
@@ -58,12 +44,17 @@ def main() -> int:
                 continue
             if done.returncode != 0:
                 return done.returncode
-            results[case] = json.loads(done.stdout.splitlines()[-1])
+            # A case carries its own circumstances: others may be measured on another day.
+            results[case] = {
+                **json.loads(done.stdout.splitlines()[-1]),
+                "rounds": options.rounds,
+                **circumstances(),
+            }
             _show(case, results[case])
         if results and not (options.no_save or options.quick):
             path = RESULTS / f"{backend}-{options.device}.json"
             kept = json.loads(path.read_text())["cases"] if options.cases and path.exists() else {}
-            report = {**_circumstances(options), "cases": {**kept, **results}}
+            report = {"device": options.device, "cases": {**kept, **results}}
             path.write_text(json.dumps(report, indent=1) + "\n")
             print(f"Saved {path}.")
     return 0
@@ -130,30 +121,6 @@ def _show(name: str, result: dict[str, Any]) -> None:
             f"{samples / values['median']:11,.0f} a second  {ratio:5.2f} × {base}"
             f"  first call {values['first']:.1f} s"
         )
-
-
-def _circumstances(options: argparse.Namespace) -> dict[str, object]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    processor = platform.processor() or platform.machine()
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        processor = names[0].split(":", 1)[1].strip() if names else processor
-    return {
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "device": options.device,
-        "machine": {"processor": processor, "cores": os.cpu_count(), "system": platform.system()},
-        "python": platform.python_version(),
-        "versions": versions,
-        "rounds": options.rounds,
-    }
 
 
 if __name__ == "__main__":

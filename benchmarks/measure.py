@@ -1,15 +1,33 @@
-"""How things are timed: warmed up, in alternation, medians with their spread."""
+"""How things are timed: warmed up, in alternation, medians with their spread; and where."""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import gc
+import importlib.metadata
 import multiprocessing
+import os
+import pathlib
+import platform
 import resource
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+PACKAGES = (
+    "keras-qa",
+    "keras",
+    "numpy",
+    "tensorflow",
+    "torch",
+    "jax",
+    "tokenizers",
+    "transformers",
+)
 
 Contenders = dict[str, Callable[[], Any]]
 
@@ -99,6 +117,29 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]
 def peak_memory() -> float:
     """Most memory this process ever held, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def circumstances() -> dict[str, object]:
+    """Where and when something was measured: machine, versions, commit."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    processor = platform.processor() or platform.machine()
+    info = pathlib.Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
+        "machine": {"processor": processor, "cores": os.cpu_count(), "system": platform.system()},
+        "python": platform.python_version(),
+        "versions": versions,
+    }
 
 
 def _timed(function: Callable[[], Any]) -> float:

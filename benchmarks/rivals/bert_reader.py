@@ -8,6 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+# What the examples of `transformers` leave out of the weight decay.
+_NO_DECAY = ("bias", "LayerNorm.weight")
+
 
 class ReaderRival:
     """Trains on the windows that a reader of ours is trained on.
@@ -38,40 +41,78 @@ class ReaderRival:
         # Weights in single precision, whatever the file has.
         self.model = BertForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)
         self.model.to(device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=0.01)
-        names = {
-            "input_ids": feed["token_ids"],
-            "token_type_ids": feed["segment_ids"],
-            "attention_mask": feed["padding_mask"],
-            "start_positions": start,
-            "end_positions": end,
-        }
-        self.data = {
-            name: torch.from_numpy(np.asarray(array, "int64")) for name, array in names.items()
-        }
+        decayed, others = [], []
+        for name, weight in self.model.named_parameters():
+            (others if name.endswith(_NO_DECAY) else decayed).append(weight)
+        groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-4)
+        self.data = _tensors(feed)
+        for name, positions in (("start_positions", start), ("end_positions", end)):
+            self.data[name] = torch.from_numpy(np.asarray(positions, "int64"))
         self.batch_size = batch_size
         self.half = half
         self.device = device
 
-    def train(self, epochs: int) -> None:
+    def train(self, epochs: int, warmup: float | None = None) -> None:
+        """Trains for some epochs at a fixed rate.
+
+        With `warmup` the rate rises linearly for this share of the steps and then falls to
+        nothing, and gradients are clipped to a norm of 1, as `transformers.Trainer` does.
+        """
         self.model.train()
-        lengths = self.data["attention_mask"].sum(1)
+        steps = epochs * -(-len(self.data["input_ids"]) // self.batch_size)
+        schedule = None
+        if warmup is not None:
+            from transformers import get_linear_schedule_with_warmup
+
+            schedule = get_linear_schedule_with_warmup(self.optimizer, int(warmup * steps), steps)
         for _ in range(epochs):
-            for rows in torch.randperm(len(lengths)).split(self.batch_size):
-                longest = int(lengths[rows].max())
-                batch = {
-                    name: (array[rows, :longest] if array.ndim == 2 else array[rows]).to(
-                        self.device
-                    )
-                    for name, array in self.data.items()
-                }
-                precision: contextlib.AbstractContextManager = contextlib.nullcontext()
-                if self.half:
-                    precision = torch.autocast(self.device, torch.bfloat16)
-                with precision:
-                    loss = self.model(**batch).loss
+            for rows in torch.randperm(len(self.data["input_ids"])).split(self.batch_size):
+                with self._precision():
+                    loss = self.model(**self._batch(self.data, rows)).loss
                 self.optimizer.zero_grad()
                 loss.backward()
+                if schedule is not None:
+                    torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
                 self.optimizer.step()
+                if schedule is not None:
+                    schedule.step()
         if self.device == "cuda":
             torch.cuda.synchronize()
+
+    def logits(self, feed: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Gives `(windows, positions)` logits of the start and of the end."""
+        self.model.eval()
+        data = _tensors(feed)
+        shape = tuple(data["input_ids"].shape)
+        start, end = np.full((2, *shape), -1e9, "float32")
+        for rows in torch.argsort(data["attention_mask"].sum(1)).split(32):
+            with torch.no_grad(), self._precision():
+                found = self.model(**self._batch(data, rows))
+            for array, part in ((start, found.start_logits), (end, found.end_logits)):
+                array[rows.numpy(), : part.shape[1]] = part.float().cpu().numpy()
+        return start, end
+
+    def _batch(
+        self, data: Mapping[str, torch.Tensor], rows: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Some rows, no wider than the longest of them."""
+        longest = int(data["attention_mask"][rows].sum(1).max())
+        cut = {n: (t[rows, :longest] if t.ndim == 2 else t[rows]) for n, t in data.items()}
+        return {name: tensor.to(self.device) for name, tensor in cut.items()}
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        return (
+            torch.autocast(self.device, torch.bfloat16) if self.half else contextlib.nullcontext()
+        )
+
+
+def _tensors(feed: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    names = {
+        "input_ids": "token_ids",
+        "token_type_ids": "segment_ids",
+        "attention_mask": "padding_mask",
+    }
+    return {
+        theirs: torch.from_numpy(np.asarray(feed[ours], "int64")) for theirs, ours in names.items()
+    }

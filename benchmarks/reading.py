@@ -1,0 +1,164 @@
+"""`python -m benchmarks.reading FOLDER`: how well readers answer, and in how many minutes.
+
+FOLDER holds `train.json` and `valid.json` in SQuAD's format. Each contender is trained on the first
+and scored on the second, a process for each run; with all its epochs, as nothing is chosen by
+`valid.json`. Every record is added to the file of results as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.measure import RESULTS, circumstances
+from benchmarks.rivals import sliding_window
+from benchmarks.span_cases import backbone_folder
+
+Examples = list[Any]
+Answers = list[str]
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    if options.worker:
+        _work(options)
+        return
+    for contender in options.contenders:
+        seeds = options.seeds if contender != "sliding window" else options.seeds[:1]
+        for seed in seeds:
+            command = [sys.executable, "-m", "benchmarks.reading", *sys.argv[1:]]
+            subprocess.run([*command, "--worker", contender, str(seed)], check=True)
+
+
+def _work(options: argparse.Namespace) -> None:
+    from keras_qa import datasets, metrics, recipes
+
+    contender, seed = options.worker[0], int(options.worker[1])
+    train, valid = (
+        datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")
+    )
+    train = train[: options.questions]
+    started = time.perf_counter()
+    answers = CONTENDERS[contender](train, options, seed)
+    minutes = (time.perf_counter() - started) / 60
+    scores = metrics.squad_in_order(answers(valid), valid)
+    record = {
+        "contender": contender,
+        "seed": seed,
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "half": options.half,
+        "cores_used": len(os.sched_getaffinity(0)),
+        "questions": len(train),
+        "validation_questions": len(valid),
+        "minutes": round(minutes, 1),
+        **{name: round(value, 2) for name, value in scores.items()},
+        **circumstances(),
+    }
+    recipes.add_results(options.out, [record])
+    print(f"{contender}, seed {seed}: {scores} after {minutes:.1f} minutes")
+
+
+def _ours(
+    model_options: dict[str, Any],
+    vectors: Callable[[argparse.Namespace], Any] | None = None,
+) -> Callable[..., Callable[[Examples], Answers]]:
+    def make(
+        train: Examples, options: argparse.Namespace, seed: int
+    ) -> Callable[[Examples], Answers]:
+        from keras_qa import recipes
+
+        given = {name: make() for name, make in model_options.items()}
+        if options.half:
+            given["dtype"] = "mixed_bfloat16"
+        further = {"vectors": vectors(options)} if vectors is not None else None
+        recipe = {} if options.epochs is None else {"epochs": options.epochs}
+        done = recipes.train(
+            train, None, "span_reader", given, recipe, seed=seed, answerer_options=further
+        )
+        return lambda asked: [
+            answer.text
+            for answer in done.answerer.answer(
+                [item.text for item in asked], [item.question for item in asked], verbose=0
+            )
+        ]
+
+    return make
+
+
+def _vectors(options: argparse.Namespace) -> Any:
+    from keras_qa.text import WordVectors
+
+    if options.vectors is None:
+        raise SystemExit("Name a file of word vectors: --vectors, and --vectors-words for a .npy.")
+    return WordVectors.load(options.vectors, options.vectors_words)
+
+
+def _transformers(
+    train: Examples, options: argparse.Namespace, seed: int
+) -> Callable[[Examples], Answers]:
+    import torch
+
+    import keras_qa
+    from benchmarks.rivals.bert_reader import ReaderRival
+
+    folder = backbone_folder()
+    assert folder is not None
+    recipe = keras_qa.recipes.FINE_TUNING
+    torch.manual_seed(seed)
+    windower = keras_qa.text.Windower(keras_qa.text.SubwordTokenizer.from_file(folder))
+    windows = windower(train, labels=True)
+    start, end = windows.spans[:, 0, 0], windows.spans[:, 0, 1]
+    rival = ReaderRival(folder, windows.feed, start, end, recipe.batch_size, options.half, "cpu")
+    rival.train(options.epochs or recipe.epochs, recipe.warmup)
+
+    def answers(asked: Examples) -> Answers:
+        windows = windower(asked)
+        best = keras_qa.decoding.SpanDecoder()(
+            *rival.logits(windows.feed), windows.words, windows.example, k=1
+        )
+        places = zip(asked, best.start[:, 0], best.end[:, 0], strict=True)
+        return [item.plain_text[max(start, 0) : max(end, 0)] for item, start, end in places]
+
+    return answers
+
+
+def _sliding_window(
+    train: Examples, options: argparse.Namespace, seed: int
+) -> Callable[[Examples], Answers]:
+    return lambda asked: [sliding_window.answer(item.plain_text, item.question) for item in asked]
+
+
+CONTENDERS: dict[str, Callable[..., Callable[[Examples], Answers]]] = {
+    "backbone": _ours({"backbone": backbone_folder}),
+    "transformers": _transformers,
+    "vectors": _ours({}, _vectors),
+    "no vectors": _ours({}),
+    "sliding window": _sliding_window,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument(
+        "--contenders", nargs="+", choices=CONTENDERS, default=["backbone", "transformers"]
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
+    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
+    parser.add_argument("--questions", type=int, help="train on so many; default: all")
+    parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
+    parser.add_argument("--vectors-words", help="the words of a .npy file")
+    parser.add_argument("--out", default=RESULTS / "reading.json", help="file of results")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
