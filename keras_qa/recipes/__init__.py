@@ -1,0 +1,31 @@
+"""How to train: one recipe for every task, with checkpoints, early stopping and several seeds."""
+
+from keras_qa.recipes.recipe import (
+    DEFAULT,
+    FINE_TUNING,
+    MEMORY,
+    READING,
+    REASONING,
+    Recipe,
+    recipe_for,
+)
+from keras_qa.recipes.results import FAILED, Run, Training, add_results, summary
+from keras_qa.recipes.training import check_out, checkpoint_path, train
+
+__all__ = [
+    "DEFAULT",
+    "FAILED",
+    "FINE_TUNING",
+    "MEMORY",
+    "READING",
+    "REASONING",
+    "Recipe",
+    "Run",
+    "Training",
+    "add_results",
+    "check_out",
+    "checkpoint_path",
+    "recipe_for",
+    "summary",
+    "train",
+]

@@ -1,0 +1,230 @@
+"""Training by a recipe: checkpoints, early stopping, several seeds and models."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_qa import _backend
+from keras_qa.answerer import QuestionAnswerer
+from keras_qa.checkpoints import TrainingState, replacing
+from keras_qa.datasets import babi
+from keras_qa.example import Example, to_examples
+from keras_qa.progress import Progress
+from keras_qa.recipes.recipe import Recipe, recipe_for
+from keras_qa.recipes.results import Run, Training
+from keras_qa.schedules import LinearStart
+
+
+def train(
+    examples: Iterable[Example | Mapping[str, Any]],
+    validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+    model: str | Sequence[str] = "universal_transformer",
+    model_options: Mapping[str, Any] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+    answerer_options: Mapping[str, Any] | None = None,
+) -> Training:
+    """Trains an answerer by a recipe, and keeps the epoch and the seed that do best on validation.
+
+    Training stops when all answers of the validation part are right, or when their number has not
+    risen for `recipe.patience` epochs. Without a validation part it takes all epochs, and keeps
+    the last. With `out` the whole state is written beside it after each epoch. A run that was
+    killed, at any moment, and is resumed ends in the weights of an unbroken one.
+
+    Args:
+        examples: Examples to train on, each with an answer.
+        validation_data: Examples to choose the epoch and the seed by. Nothing
+            else is learned from them.
+        model: Name of a factory in `keras_qa.models`. Of several names, one
+            after the other is trained until one answers all of the validation
+            part right; the best is kept.
+        model_options: Arguments for the factory.
+        recipe: How long and how fast to train. `None` for what `recipe_for`
+            gives for each model; a mapping, such as `{"epochs": 10}`, for
+            that with some of its fields replaced.
+        seed: The first seed.
+        seeds: Number of seeds, each trained from the start.
+        out: File to save the best answerer to, ending in `.keras`. `None`
+            saves nothing, and writes no checkpoints.
+        resume: Whether to go on from the checkpoints beside `out`, where there
+            are any.
+        callbacks: Keras callbacks.
+        verbose: 0 is silent, 1 prints a line an epoch.
+        answerer_options: Further arguments of `QuestionAnswerer`, such as
+            `{"vectors": "glove.txt"}`.
+
+    Returns:
+        A `Training`: the answerer, and a `Run` for each model and seed.
+
+    Raises:
+        TypeError: If an example is none, or a field has the wrong type.
+        ValueError: If an argument is out of its range, a checkpoint is damaged
+            or of another run, or there is one and `resume` is not set.
+
+    Example:
+
+    >>> import keras_qa
+    >>> from keras_qa.recipes import Recipe, train
+    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=100, seed=0)
+    >>> done = train(stories[:80], stories[80:], recipe=Recipe(epochs=2), verbose=0)
+    >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
+    (2, 80, 2)
+    """
+    if not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")
+    if resume and out is None:
+        raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
+    if out is not None:
+        check_out(out)
+    further = dict(answerer_options or {})
+    options = {**(model_options or {}), **further}
+    data = to_examples(examples)
+    valid = to_examples(validation_data) if validation_data is not None else []
+    names = [model] if isinstance(model, str) else list(model)
+    if len(names) > 1 and not valid:
+        raise ValueError(
+            "Several models are chosen from by `validation_data`, which is missing. "
+            f"Received: model={names}."
+        )
+    planned = [(name, number) for name in names for number in range(seed, seed + seeds)]
+    files = {each: checkpoint_path(out, *each) for each in planned} if out is not None else {}
+    left = next((file for file in files.values() if file.exists()), None)
+    if left is not None and not resume:
+        raise ValueError(
+            f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
+            "(`--resume`), or delete it to start anew."
+        )
+    runs: list[Run] = []
+    best, kept = 0, None
+    for name, number in planned:
+        if number == seed and runs and runs[best].validation_error == 0:
+            break
+        settings = recipe
+        if not isinstance(settings, Recipe):
+            settings = dataclasses.replace(recipe_for(name, model_options), **(settings or {}))
+        run = _identity(name, options, settings, number, data, valid)
+        state = TrainingState(run, files.get((name, number)), settings.linear_epochs)
+        label = f"{name}  " * (len(names) > 1) + f"seed {number}  "
+        shown = [Progress(settings.epochs, settings.steps(len(data)), label)]
+        answerer = QuestionAnswerer(name, model_options, seed=number, **further)
+        answerer.fit(
+            data,
+            valid or None,
+            epochs=state.last_epoch,
+            batch_size=settings.batch_size,
+            callbacks=[
+                LinearStart(settings.linear_epochs),
+                *callbacks,
+                *(shown if verbose else []),
+                state,
+            ],
+            verbose=0,
+            optimizer=settings.optimizer,
+            initial_epoch=state.epochs,
+        )
+        runs.append(_summary(answerer, state, data, valid))
+        if kept is None or _rank(runs[-1]) > _rank(runs[best]):
+            best, kept = len(runs) - 1, answerer
+    assert kept is not None
+    if out is not None:
+        with replacing(out) as partial:
+            kept.save(partial)
+        for file in files.values():
+            file.unlink(missing_ok=True)
+    return Training(kept, runs, best)
+
+
+def check_out(out: str | os.PathLike[str]) -> None:
+    """Raises where an answerer cannot be saved to `out`.
+
+    Raises:
+        ValueError: If the name does not end in `.keras`, or there is no such folder.
+    """
+    if not str(out).endswith(".keras"):
+        raise ValueError(f"`out` must end in `.keras`. Received: out={str(out)!r}.")
+    folder = pathlib.Path(out).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"`out` is in a folder that does not exist: {str(folder)!r}.")
+
+
+def checkpoint_path(out: str | os.PathLike[str], model: str, seed: int) -> pathlib.Path:
+    """Where the checkpoint of a model and a seed stands, while `train` works on `out`."""
+    out = pathlib.Path(out)
+    return out.with_name(f"{out.stem}.{model}.seed{seed}.checkpoint.npz")
+
+
+def _identity(
+    model: str,
+    options: Mapping[str, Any] | None,
+    recipe: Recipe,
+    seed: int,
+    *parts: list[Example],
+) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for part in parts:
+        for item in part:
+            facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
+            if item.answer_start:
+                facts += (item.answer_start,)
+            digest.update(repr(facts).encode())
+        digest.update(b"\0")
+    return {
+        "model": model,
+        "model_options": json.dumps(dict(options or {}), default=str, sort_keys=True),
+        **dataclasses.asdict(recipe),
+        "seed": seed,
+        "backend": _backend.configured(),
+        "data": digest.hexdigest()[:16],
+    }
+
+
+def _summary(
+    answerer: QuestionAnswerer,
+    state: TrainingState,
+    data: list[Example],
+    valid: list[Example],
+) -> Run:
+    parts: dict[int | None, list[Example]] = {}
+    for item in valid:
+        parts.setdefault(babi.task_of(item), []).append(item)
+    errors = {
+        task: 100.0 - answerer.evaluate(part, verbose=0)["exact_match"]
+        for task, part in parts.items()
+    }
+    total = sum(errors[task] * len(part) for task, part in parts.items())
+    history: dict[str, list[float]] = {}
+    for epoch in state.notes["history"]:
+        for name, value in epoch.items():
+            history.setdefault(name, []).append(round(value, 6))
+    return Run(
+        model=state.run["model"],
+        seed=state.run["seed"],
+        questions=len(data),
+        validation_questions=len(valid),
+        epochs=state.epochs,
+        best_epoch=state.notes["best_epoch"] or state.epochs,
+        seconds=round(state.notes["seconds"], 2),
+        backend=_backend.configured(),
+        validation_error=round(total / len(valid), 4) if valid else None,
+        errors={str(task): round(error, 4) for task, error in errors.items() if task is not None},
+        history=history,
+    )
+
+
+def _rank(run: Run) -> tuple[float, float]:
+    if run.validation_error is None:
+        return (0.0, 0.0)
+    return (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1])
