@@ -8,6 +8,7 @@ __all__ = [
     "Example",
     "QuestionAnswerer",
     "Support",
+    "augmentation",
     "datasets",
     "decoding",
     "inputs",
@@ -24,6 +25,7 @@ __all__ = [
 
 if _backend.problem() is None:
     from keras_qa import (
+        augmentation,
         datasets,
         decoding,
         inputs,

@@ -157,8 +157,8 @@ class TaskRow:
 def task_rows(results: Any) -> list[TaskRow]:
     """Puts the results of runs together by task.
 
-    Of several models that were trained on a task, only the runs of the one with the best run
-    count, as in `recipes.train`.
+    Of several models that were trained on a task, with and without copies of the examples, only the
+    runs of the one with the best run count, as in `recipes.train`.
 
     Args:
         results: As in `task_table`.
@@ -188,14 +188,15 @@ def task_rows(results: Any) -> list[TaskRow]:
     tasks: dict[int, list[tuple[float, float, Any]]] = {}
     for record in records:
         for task, error in record["errors"].items():
-            run = record["validation_error"], error, record.get("model")
+            kind = record.get("model"), record.get("copies", 0)
+            run = record["validation_error"], error, kind
             tasks.setdefault(int(task), []).append(run)
     if not tasks:
         raise ValueError("`results` hold no errors by task.")
     rows = []
     for task, runs in sorted(tasks.items()):
-        _, best, model = min(runs, key=lambda run: run[0])
-        errors = [error for _, error, other in runs if other == model]
+        _, best, kind = min(runs, key=lambda run: run[0])
+        errors = [error for _, error, other in runs if other == kind]
         rows.append(TaskRow(task, len(errors), sum(errors) / len(errors), best))
     return rows
 

@@ -96,11 +96,16 @@ def test_text_comes_from_standard_input(folder) -> None:
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     # All stories of this task are of one length: one shape to compile for.
-    arguments = ["--data=simulated", "--task=15", "--examples=40", "--epochs=1"]
-    arguments += ["--model=universal_transformer"]
+    arguments = ["--data=simulated", "--task=15", "--examples=100", "--epochs=1"]
+    arguments += ["--model=universal_transformer", "--enlarge-to=200"]
+    arguments += [f"--results={tmp_path / 'results.json'}"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
-    assert "40 questions to train on, 200 to validate on." in printed
+    assert "100 questions to train on, 200 to validate on." in printed
+    copies = [run["copies"] for run in json.loads((tmp_path / "results.json").read_text())]
+    assert copies == [1, 0]
+    for copied in (" with copies", ""):
+        assert f"\nuniversal_transformer{copied}  seed 0  epoch 1/1" in printed
     assert "200 examples" in printed
     loaded = keras_qa.load(tmp_path / "qa.keras")
     assert set(loaded.vectorizer_.answers[1:]) <= {"cat", "mouse", "sheep", "wolf"}

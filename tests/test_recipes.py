@@ -15,6 +15,7 @@ from test_answerer import EXAMPLES
 
 import keras_qa
 from keras_qa import Example, recipes
+from keras_qa.augmentation import swap_words
 from keras_qa.checkpoints import Checkpoint
 from keras_qa.recipes import Recipe, train
 
@@ -290,7 +291,13 @@ def test_weight_decay_takes_adamw() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("epochs", 0), ("batch_size", -1), ("patience", 1.5), ("learning_rate", 0.0)]
-    + [("warmup", 1.0), ("linear_start", 1.0), ("weight_decay", -1.0), ("clip_norm", float("nan"))],
+    + [
+        ("warmup", 1.0),
+        ("linear_start", 1.0),
+        ("weight_decay", -1.0),
+        ("clip_norm", float("nan")),
+        ("enlarge_to", -1),
+    ],
 )
 def test_recipe_out_of_range(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"^`{name}` must .* Received: {name}={value}"):
@@ -370,3 +377,58 @@ def test_results_are_added_to_a_file(tmp_path) -> None:
     path.write_text("{}")
     with pytest.raises(ValueError, match="holds no JSON list"):
         recipes.add_results(path, [])
+
+
+def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None:
+    seen = []
+    fit = keras_qa.QuestionAnswerer.fit
+
+    def noted(answerer, examples, *arguments, **options):
+        seen.append(examples)
+        return fit(answerer, examples, *arguments, **options)
+
+    monkeypatch.setattr(keras_qa.QuestionAnswerer, "fit", noted)
+    recipe = dataclasses.replace(RECIPE, enlarge_to=100)
+    out = tmp_path / "qa.keras"
+    done = small(recipe=recipe, out=out, verbose=1)
+    # Copies first, then without, as not all was right.
+    assert [(run.model, run.copies, run.questions) for run in done.runs] == [
+        ("memory_network", 2, 32),
+        ("memory_network", 0, 32),
+    ]
+    assert seen == [STORIES[:32] + swap_words(STORIES[:32], 2, seed=3), STORIES[:32]]
+    errors = [run.validation_error for run in done.runs]
+    assert done.runs[done.best].validation_error == done.mean_error == min(errors) > 0
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    printed = capsys.readouterr().out
+    for label in (
+        "memory_network with copies  seed 3  epoch 4/4",
+        "\nmemory_network  seed 3  epoch",
+    ):
+        assert label in printed
+    assert recipes.summary(done).splitlines()[0] == (
+        f"best error by model: memory_network with copies {errors[0]:.2f} %, "
+        f"memory_network {errors[1]:.2f} %"
+    )
+
+
+def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
+    recipe = dataclasses.replace(RECIPE, enlarge_to=64)
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(1)])
+    assert recipes.checkpoint_path(out, "memory_network", 3, copies=1).exists()
+    assert_same_run(small(recipe=recipe, out=out, resume=True), small(recipe=recipe))
+
+
+def test_copies_are_for_what_validation_can_choose() -> None:
+    assert [Recipe(enlarge_to=9_000).copies(count) for count in (900, 904, 4_501)] == [9, 8, 0]
+    assert Recipe().copies(1) == 0
+    for model, size in (("universal_transformer", 9_000), ("span_reader", 0)):
+        assert recipes.recipe_for(model).enlarge_to == size
+    recipe = dataclasses.replace(RECIPE, enlarge_to=100)
+    run = train(STORIES[:32], None, "memory_network", SMALL, recipe, verbose=0).runs[0]
+    assert run.copies == 0
+    # Nothing is used alike here.
+    alone = [Example("The sky is blue.", "Which colour is it?", "blue")] * 8
+    assert [run.copies for run in train(alone, alone, recipe=recipe, verbose=0).runs] == [0]

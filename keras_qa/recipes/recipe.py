@@ -34,6 +34,9 @@ class Recipe:
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.
+        enlarge_to: Fewer examples than this are brought up to as many by
+            copies in which words that are used alike have changed places. 0
+            for none.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -48,6 +51,7 @@ class Recipe:
     patience: int = 25
     decay: str = "cosine"
     linear_start: float = 0.0
+    enlarge_to: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -65,10 +69,11 @@ class Recipe:
                     f"`{name}` must be at least 0 and below 1. "
                     f"Received: {name}={getattr(self, name)}."
                 )
-        if self.weight_decay < 0:
-            raise ValueError(
-                f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
-            )
+        for name in ("weight_decay", "enlarge_to"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"`{name}` must not be negative. Received: {name}={getattr(self, name)}."
+                )
         if self.decay not in ("cosine", "linear"):
             raise ValueError(
                 f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
@@ -78,6 +83,10 @@ class Recipe:
     def linear_epochs(self) -> int:
         """Number of epochs in which memory hops attend without a softmax."""
         return int(self.linear_start * self.epochs)
+
+    def copies(self, examples: int) -> int:
+        """Number of copies of each of so many examples."""
+        return max(0, self.enlarge_to // max(examples, 1) - 1)
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
@@ -124,8 +133,8 @@ DEFAULT = Recipe()
 # For a `universal_transformer`, which without the decay learns bAbI's tasks 2 and 17 by heart, and
 # with it guesses at task 6 for 35 epochs before it finds the rule; and for a `memory_network`,
 # whose hops find no chain with a decay.
-REASONING = Recipe(weight_decay=0.5, patience=50)
-MEMORY = Recipe(linear_start=0.2)
+REASONING = Recipe(weight_decay=0.5, patience=50, enlarge_to=9_000)
+MEMORY = Recipe(linear_start=0.2, enlarge_to=9_000)
 
 # For a `span_reader` from scratch, and for one on a pretrained backbone.
 READING = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)

@@ -25,6 +25,8 @@ class Run:
         model: Name of the model's factory.
         seed: The seed.
         questions: Number of questions trained on.
+        copies: Number of copies of each, with words exchanged, trained on
+            beside them.
         validation_questions: Number of questions in the validation part.
         epochs: Number of epochs trained.
         best_epoch: The epoch, from 1, whose weights were kept.
@@ -41,6 +43,7 @@ class Run:
     model: str
     seed: int
     questions: int
+    copies: int
     validation_questions: int
     epochs: int
     best_epoch: int
@@ -68,7 +71,8 @@ class Training:
     @property
     def mean_error(self) -> float | None:
         """The mean over the best model's seeds of the error on the validation part, in percent."""
-        errors = _errors(self.runs, self.runs[self.best].model)
+        best = self.runs[self.best]
+        errors = _errors(self.runs, best.model, best.copies)
         return sum(errors) / len(errors) if errors else None
 
 
@@ -83,11 +87,11 @@ def summary(done: Training) -> str:
     """
     best = done.runs[done.best]
     lines = []
-    models = list(dict.fromkeys(run.model for run in done.runs))
-    if len(models) > 1:
-        errors = [f"{name} {min(_errors(done.runs, name)):.2f} %" for name in models]
+    kinds = list(dict.fromkeys((run.model, run.copies) for run in done.runs))
+    if len(kinds) > 1:
+        errors = [f"{labelled(*kind)} {min(_errors(done.runs, *kind)):.2f} %" for kind in kinds]
         lines.append(f"best error by model: {', '.join(errors)}")
-    seeds = sum(run.model == best.model for run in done.runs)
+    seeds = sum((run.model, run.copies) == (best.model, best.copies) for run in done.runs)
     if seeds > 1:
         lines.append(
             f"{seeds} seeds: mean error {done.mean_error:.2f} %, best "
@@ -127,7 +131,12 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
         partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
 
 
-def _errors(runs: Sequence[Run], model: str) -> list[float]:
+def labelled(model: str, copies: int) -> str:
+    """What a model is called beside others, and beside itself without copies."""
+    return f"{model} with copies" if copies else model
+
+
+def _errors(runs: Sequence[Run], model: str, copies: int) -> list[float]:
     """The errors on the validation part of a model's runs, where there was one."""
-    found = [run.validation_error for run in runs if run.model == model]
+    found = [run.validation_error for run in runs if (run.model, run.copies) == (model, copies)]
     return [error for error in found if error is not None]

@@ -14,12 +14,13 @@ import keras
 
 from keras_qa import _backend
 from keras_qa.answerer import QuestionAnswerer
+from keras_qa.augmentation import interchangeable_words, swap_words
 from keras_qa.checkpoints import TrainingState, replacing
 from keras_qa.datasets import babi
 from keras_qa.example import Example, to_examples
 from keras_qa.progress import Progress
 from keras_qa.recipes.recipe import Recipe, recipe_for
-from keras_qa.recipes.results import Run, Training
+from keras_qa.recipes.results import Run, Training, labelled
 from keras_qa.schedules import LinearStart
 
 
@@ -44,6 +45,11 @@ def train(
     the last. With `out` the whole state is written beside it after each epoch. A run that was
     killed, at any moment, and is resumed ends in the weights of an unbroken one.
 
+    Few examples are brought up to `recipe.enlarge_to` by copies in which words that are used alike
+    have changed places, see `augmentation.swap_words`, where there is a validation part to tell
+    whether that helps: if not all of it is answered right so, models are trained without copies
+    as well, and the best is kept.
+
     Args:
         examples: Examples to train on, each with an answer.
         validation_data: Examples to choose the epoch and the seed by. Nothing
@@ -67,7 +73,7 @@ def train(
             `{"vectors": "glove.txt"}`.
 
     Returns:
-        A `Training`: the answerer, and a `Run` for each model and seed.
+        A `Training`: the answerer, and a `Run` for each model and seed, with and without copies.
 
     Raises:
         TypeError: If an example is none, or a field has the wrong type.
@@ -99,8 +105,12 @@ def train(
             "Several models are chosen from by `validation_data`, which is missing. "
             f"Received: model={names}."
         )
-    planned = [(name, number) for name in names for number in range(seed, seed + seeds)]
-    files = {each: checkpoint_path(out, *each) for each in planned} if out is not None else {}
+    plans = _plans(names, recipe, model_options, range(seed, seed + seeds), data, bool(valid))
+    files = {
+        plan: checkpoint_path(out, plan.model, plan.seed, plan.copies)
+        for plan in plans
+        if out is not None
+    }
     left = next((file for file in files.values() if file.exists()), None)
     if left is not None and not resume:
         raise ValueError(
@@ -109,19 +119,19 @@ def train(
         )
     runs: list[Run] = []
     best, kept = 0, None
-    for name, number in planned:
-        if number == seed and runs and runs[best].validation_error == 0:
+    for plan in plans:
+        if plan.seed == seed and runs and runs[best].validation_error == 0:
             break
-        settings = recipe
-        if not isinstance(settings, Recipe):
-            settings = dataclasses.replace(recipe_for(name, model_options), **(settings or {}))
-        run = _identity(name, options, settings, number, data, valid)
-        state = TrainingState(run, files.get((name, number)), settings.linear_epochs)
-        label = f"{name}  " * (len(names) > 1) + f"seed {number}  "
-        shown = [Progress(settings.epochs, settings.steps(len(data)), label)]
-        answerer = QuestionAnswerer(name, model_options, seed=number, **further)
+        settings, name = plan.recipe, plan.model
+        rows = data + swap_words(data, plan.copies, plan.seed)
+        run = _identity(name, options, settings, plan.seed, rows, valid)
+        state = TrainingState(run, files.get(plan), settings.linear_epochs)
+        several = len({(other.model, other.copies) for other in plans}) > 1
+        label = f"{plan.label}  " * several + f"seed {plan.seed}  "
+        shown = [Progress(settings.epochs, settings.steps(len(rows)), label)]
+        answerer = QuestionAnswerer(name, model_options, seed=plan.seed, **further)
         answerer.fit(
-            data,
+            rows,
             valid or None,
             epochs=state.last_epoch,
             batch_size=settings.batch_size,
@@ -135,7 +145,7 @@ def train(
             optimizer=settings.optimizer,
             initial_epoch=state.epochs,
         )
-        runs.append(_summary(answerer, state, data, valid))
+        runs.append(_summary(answerer, state, plan, data, valid))
         if kept is None or _rank(runs[-1]) > _rank(runs[best]):
             best, kept = len(runs) - 1, answerer
     assert kept is not None
@@ -160,10 +170,50 @@ def check_out(out: str | os.PathLike[str]) -> None:
         raise ValueError(f"`out` is in a folder that does not exist: {str(folder)!r}.")
 
 
-def checkpoint_path(out: str | os.PathLike[str], model: str, seed: int) -> pathlib.Path:
-    """Where the checkpoint of a model and a seed stands, while `train` works on `out`."""
+def checkpoint_path(
+    out: str | os.PathLike[str], model: str, seed: int, copies: int = 0
+) -> pathlib.Path:
+    """Where the checkpoint of a `Run` stands, while `train` works on `out`."""
     out = pathlib.Path(out)
-    return out.with_name(f"{out.stem}.{model}.seed{seed}.checkpoint.npz")
+    enlarged = f".copies{copies}" if copies else ""
+    return out.with_name(f"{out.stem}.{model}{enlarged}.seed{seed}.checkpoint.npz")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    model: str
+    recipe: Recipe
+    copies: int
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return labelled(self.model, self.copies)
+
+
+def _plans(
+    names: Sequence[str],
+    recipe: Recipe | Mapping[str, Any] | None,
+    model_options: Mapping[str, Any] | None,
+    seeds: Iterable[int],
+    data: list[Example],
+    chosen: bool,
+) -> list[_Plan]:
+    """What is to be trained, one after the other: with copies of the examples first."""
+    settings = [
+        recipe
+        if isinstance(recipe, Recipe)
+        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
+        for name in names
+    ]
+    # Whether copies do any good only validation can tell.
+    copies = [each.copies(len(data)) if chosen else 0 for each in settings]
+    if any(copies) and not interchangeable_words(data):
+        copies = [0] * len(names)
+    attempts = [*zip(names, settings, copies, strict=True)]
+    enlarged = [attempt for attempt in attempts if attempt[2]]
+    plain = [(name, each, 0) for name, each in zip(names, settings, strict=True)]
+    return [_Plan(*attempt, number) for attempt in enlarged + plain for number in seeds]
 
 
 def _identity(
@@ -194,6 +244,7 @@ def _identity(
 def _summary(
     answerer: QuestionAnswerer,
     state: TrainingState,
+    plan: _Plan,
     data: list[Example],
     valid: list[Example],
 ) -> Run:
@@ -210,9 +261,10 @@ def _summary(
         for name, value in epoch.items():
             history.setdefault(name, []).append(round(value, 6))
     return Run(
-        model=state.run["model"],
-        seed=state.run["seed"],
+        model=plan.model,
+        seed=plan.seed,
         questions=len(data),
+        copies=plan.copies,
         validation_questions=len(valid),
         epochs=state.epochs,
         best_epoch=state.notes["best_epoch"] or state.epochs,

@@ -1,0 +1,116 @@
+"""Copies of examples in which words that are used alike have changed places."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.augmentation import interchangeable_words, swap_words
+from keras_qa.datasets import babi
+
+NAMES, PLACES = ("Mary", "John", "Ann"), ("kitchen", "garden", "attic")
+# Every name at every place as often as at any other, twice with another word around.
+MOVES = [
+    Example(
+        f"{name} went to the {place}. {other} moved to the {elsewhere}.",
+        f"Where is {name}?",
+        place,
+        choices=PLACES,
+        supporting_facts=(0,),
+        id=f"{name} {place}",
+    )
+    for name, other in itertools.permutations(NAMES, 2)
+    for place, elsewhere in itertools.permutations(PLACES, 2)
+]
+
+
+def test_words_that_are_used_alike_are_found() -> None:
+    groups = [["ann", "john", "mary"], ["attic", "garden", "kitchen"]]
+    assert interchangeable_words(MOVES) == groups
+    # «went» and «moved» are used alike, too, but no question or answer has them.
+    assert interchangeable_words([Example(m.text.split(".")[0], "Who?", "he") for m in MOVES]) == []
+
+
+def test_words_that_other_words_go_with_are_kept_apart() -> None:
+    # Who is hungry goes to the kitchen: to exchange the places alone would make this untrue.
+    why = {"kitchen": "hungry", "garden": "bored", "attic": "tired"}
+    told = [
+        Example(f"{name} is {why[place]}. {name} went to the {place}.", question, answer)
+        for name in NAMES
+        for place in PLACES
+        for question, answer in (
+            (f"Where is {name}?", place),
+            (f"Why did {name} go to the {place}?", why[place]),
+        )
+    ]
+    assert interchangeable_words(told * 12) == [["ann", "john", "mary"]]
+    # A word that is seldom used is no reason to take it for any other.
+    rare = [Example("Mary went home.", "Where is Mary?", "home"), *MOVES]
+    assert interchangeable_words(rare) == interchangeable_words(MOVES)
+
+
+def test_groups_of_babi() -> None:
+    groups = {task: interchangeable_words(babi.simulate(task, 900, 0)) for task in (1, 2, 6)}
+    people = ["daniel", "john", "mary", "sandra"]
+    places = ["bathroom", "bedroom", "garden", "hallway", "kitchen", "office"]
+    things = ["apple", "football", "milk"]
+    assert groups == {1: [places, people], 2: [things, places], 6: [places, people]}
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), lists=st.booleans())
+def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
+    data = MOVES
+    if lists:
+        data = [Example(m.text.split(". "), m.question, m.answers, id=m.id) for m in MOVES]
+    copies = swap_words(data, 2, seed)
+    assert copies == swap_words(data, 2, seed)
+    assert len(copies) == 2 * len(data)
+    for one, other in zip(data * 2, copies, strict=True):
+        exchange: dict[str, str] = {}
+        parts = [
+            (one.plain_text, other.plain_text),
+            (one.question, other.question),
+            *zip(one.answers, other.answers, strict=True),
+            *zip(one.choices, other.choices, strict=True),
+        ]
+        for before, after in parts:
+            # What stands between words stays, and so do their capitals.
+            assert re.split(r"\w+", before) == re.split(r"\w+", after)
+            for word, new in zip(
+                re.findall(r"\w+", before), re.findall(r"\w+", after), strict=True
+            ):
+                assert exchange.setdefault(word, new) == new
+        for group in (NAMES, PLACES):
+            used = [exchange[word] for word in group if word in exchange]
+            assert len(set(used)) == len(used)
+            assert set(used) <= set(group)
+        fixed = {"went", "moved", "to", "the", "Where", "is"} & exchange.keys()
+        assert all(exchange[word] == word for word in fixed)
+        assert (one.supporting_facts, one.id) == (other.supporting_facts, other.id)
+        assert isinstance(other.text, list) == lists
+
+
+def test_every_exchange_is_drawn() -> None:
+    found = {item.question for item in swap_words(MOVES, 20, seed=1)[:: len(MOVES)]}
+    assert found == {f"Where is {name}?" for name in NAMES}
+
+
+def test_nothing_is_exchanged_where_nothing_is_alike() -> None:
+    assert swap_words([Example("The sky is blue.", "Which colour is it?", "blue")], 5) == []
+    assert swap_words([], 5) == []
+    assert swap_words(MOVES, 0) == []
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="`copies` must not be negative. Received: copies=-1"):
+        swap_words(MOVES, -1)
+    span = Example("He went home.", "Where?", "home", 8)
+    message = "is for answers that are words. The example at position 1 has an `answer_start`"
+    with pytest.raises(ValueError, match=message):
+        swap_words([MOVES[0], span], 1)
+    with pytest.raises(TypeError, match="must hold `Example` objects"):
+        interchangeable_words(["text"])
