@@ -111,7 +111,7 @@ def swap_words(
 
 
 def _lines(data: list[Example]) -> tuple[collections.Counter[tuple[str, ...]], set[str]]:
-    """Sentences, and questions with their answers; and the words that both have."""
+    """Sentences, and questions with their answers; and the words that may change places."""
     told, asked = set(), set()
     lines: collections.Counter[tuple[str, ...]] = collections.Counter()
     texts = sorted({item.plain_text for item in data})
@@ -122,12 +122,14 @@ def _lines(data: list[Example]) -> tuple[collections.Counter[tuple[str, ...]], s
         for start, end in sentence_spans(text):
             words = _words(text[start:end])
             told.update(words)
-            lines[tuple(words)] += 1
+            lines[_lowered(words)] += 1
     for item in data:
         words = [*_words(item.question), "?", *_words(" ".join(item.answers))]
         asked.update(words)
-        lines[tuple(words)] += 1
-    return lines, told & asked
+        lines[_lowered(words)] += 1
+    capital = {word.lower() for word in told if word[0].isupper()}
+    names = capital - told - asked
+    return lines, {*_lowered(told)} & (names | {*_lowered(asked)})
 
 
 def _uses(
@@ -200,7 +202,11 @@ def _differ(one: _Uses, two: _Uses) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [match[0].lower() for match in _WORD.finditer(text)]
+    return [match[0] for match in _WORD.finditer(text)]
+
+
+def _lowered(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
 
 
 def _swapped(item: Example, groups: list[list[str]], rng: np.random.Generator) -> Example:

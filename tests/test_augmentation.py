@@ -52,12 +52,25 @@ def test_words_that_other_words_go_with_are_kept_apart() -> None:
     assert interchangeable_words(rare) == interchangeable_words(MOVES)
 
 
+@pytest.mark.parametrize(("always", "groups"), [(True, [["ann", "john", "mary"]]), (False, [])])
+def test_names_change_places_though_no_question_has_them(always: bool, groups) -> None:
+    told = [
+        Example(f"{name} {what} the milk. Page {page}.", "What is it?", "milk")
+        for name in NAMES
+        for what in ("took", "dropped")
+        for page in range(10)
+    ]
+    if not always:
+        told += [Example(f"So {name.lower()} left.", "Who?", "nobody") for name in NAMES]
+    assert interchangeable_words(told) == groups
+
+
 def test_groups_of_babi() -> None:
     groups = {task: interchangeable_words(babi.simulate(task, 900, 0)) for task in (1, 2, 6)}
     people = ["daniel", "john", "mary", "sandra"]
     places = ["bathroom", "bedroom", "garden", "hallway", "kitchen", "office"]
     things = ["apple", "football", "milk"]
-    assert groups == {1: [places, people], 2: [things, places], 6: [places, people]}
+    assert groups == {1: [places, people], 2: [things, places, people], 6: [places, people]}
 
 
 @settings(max_examples=30, deadline=None)
