@@ -104,7 +104,7 @@ def test_simulated_stories_train(tmp_path, capsys) -> None:
     assert "100 questions to train on, 200 to validate on." in printed
     copies = [run["copies"] for run in json.loads((tmp_path / "results.json").read_text())]
     assert copies == [1, 0]
-    for copied in (" with copies", ""):
+    for copied in (" with 1 copy", ""):
         assert f"\nuniversal_transformer{copied}  seed 0  epoch 1/1" in printed
     assert "200 examples" in printed
     loaded = keras_qa.load(tmp_path / "qa.keras")

@@ -109,10 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--enlarge-to",
         type=int,
+        nargs="*",
         metavar="N",
         help="bring fewer questions up to N by copies in which words that are used alike have "
-        "changed places, where validation shows that it helps; 0 for none (default: 9000 for "
-        "models that reason over stories)",
+        "changed places, where validation shows that it helps; several are tried one after the "
+        "other, no number is for no copies (default: 3600 9000 for models that reason over "
+        "stories)",
     )
     train.add_argument("--seed", type=int, default=0, help="the first seed")
     train.add_argument("--seeds", type=int, default=1, metavar="N", help="number of seeds")

@@ -20,8 +20,10 @@ MODELS = ("universal_transformer", "memory_network")
 def train(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
     recipes.check_out(options.out)
-    names = ("epochs", "batch_size", "learning_rate", "patience", "enlarge_to")
+    names = ("epochs", "batch_size", "learning_rate", "patience")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.enlarge_to is not None:
+        given["enlarge_to"] = tuple(options.enlarge_to)
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
     models = options.model

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_qa.layers.sizes import is_size
 from keras_qa.schedules import WarmupLinearDecay
 
 
@@ -34,9 +35,9 @@ class Recipe:
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.
-        enlarge_to: Fewer examples than this are brought up to as many by
-            copies in which words that are used alike have changed places. 0
-            for none.
+        enlarge_to: Sizes that fewer examples are brought up to, one after the
+            other, by copies in which words that are used alike have changed
+            places. Empty for none.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -51,7 +52,7 @@ class Recipe:
     patience: int = 25
     decay: str = "cosine"
     linear_start: float = 0.0
-    enlarge_to: int = 0
+    enlarge_to: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -69,11 +70,15 @@ class Recipe:
                     f"`{name}` must be at least 0 and below 1. "
                     f"Received: {name}={getattr(self, name)}."
                 )
-        for name in ("weight_decay", "enlarge_to"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"`{name}` must not be negative. Received: {name}={getattr(self, name)}."
-                )
+        if self.weight_decay < 0:
+            raise ValueError(
+                f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
+            )
+        sizes = self.enlarge_to
+        if not isinstance(sizes, (tuple, list)) or not all(is_size(size) for size in sizes):
+            raise ValueError(
+                f"`enlarge_to` must be positive integers, as a tuple. Received: enlarge_to={sizes}."
+            )
         if self.decay not in ("cosine", "linear"):
             raise ValueError(
                 f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
@@ -84,9 +89,17 @@ class Recipe:
         """Number of epochs in which memory hops attend without a softmax."""
         return int(self.linear_start * self.epochs)
 
-    def copies(self, examples: int) -> int:
-        """Number of copies of each of so many examples."""
-        return max(0, self.enlarge_to // max(examples, 1) - 1)
+    def copies(self, examples: int) -> list[int]:
+        """Numbers of copies of each of so many examples to try, one after the other.
+
+        Example:
+
+        >>> from keras_qa.recipes import Recipe
+        >>> Recipe(enlarge_to=(3_600, 9_000)).copies(900)
+        [3, 9]
+        """
+        found = [size // max(examples, 1) - 1 for size in self.enlarge_to]
+        return [copies for copies in dict.fromkeys(found) if copies > 0]
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
@@ -130,11 +143,15 @@ class Recipe:
 
 DEFAULT = Recipe()
 
+# Few examples are learned by heart. Some of bAbI's tasks are solved from 900 only with many copies,
+# others only with few.
+ENLARGED = (3_600, 9_000)
+
 # For a `universal_transformer`, which without the decay learns bAbI's tasks 2 and 17 by heart, and
 # with it guesses at task 6 for 35 epochs before it finds the rule; and for a `memory_network`,
 # whose hops find no chain with a decay.
-REASONING = Recipe(weight_decay=0.5, patience=50, enlarge_to=9_000)
-MEMORY = Recipe(linear_start=0.2, enlarge_to=9_000)
+REASONING = Recipe(weight_decay=0.5, patience=50, enlarge_to=ENLARGED)
+MEMORY = Recipe(linear_start=0.2, enlarge_to=ENLARGED)
 
 # For a `span_reader` from scratch, and for one on a pretrained backbone.
 READING = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)

@@ -132,8 +132,8 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
 
 
 def labelled(model: str, copies: int) -> str:
-    """What a model is called beside others, and beside itself without copies."""
-    return f"{model} with copies" if copies else model
+    """What a model is called beside others, and beside itself with other copies."""
+    return f"{model} with {copies} {'copy' if copies == 1 else 'copies'}" if copies else model
 
 
 def _errors(runs: Sequence[Run], model: str, copies: int) -> list[float]:

@@ -45,10 +45,10 @@ def train(
     the last. With `out` the whole state is written beside it after each epoch. A run that was
     killed, at any moment, and is resumed ends in the weights of an unbroken one.
 
-    Few examples are brought up to `recipe.enlarge_to` by copies in which words that are used alike
-    have changed places, see `augmentation.swap_words`, where there is a validation part to tell
-    whether that helps: if not all of it is answered right so, models are trained without copies
-    as well, and the best is kept.
+    Few examples are brought up to the sizes of `recipe.enlarge_to` by copies in which words that
+    are used alike have changed places, see `augmentation.swap_words`, where there is a validation
+    part to tell whether that helps: while not all of it is answered right, the models are trained
+    with the next number of copies, and without any at last. The best is kept.
 
     Args:
         examples: Examples to train on, each with an answer.
@@ -199,7 +199,7 @@ def _plans(
     data: list[Example],
     chosen: bool,
 ) -> list[_Plan]:
-    """What is to be trained, one after the other: with copies of the examples first."""
+    """What is to be trained, one after the other: with copies of the examples first, if any."""
     settings = [
         recipe
         if isinstance(recipe, Recipe)
@@ -207,13 +207,17 @@ def _plans(
         for name in names
     ]
     # Whether copies do any good only validation can tell.
-    copies = [each.copies(len(data)) if chosen else 0 for each in settings]
-    if any(copies) and not interchangeable_words(data):
-        copies = [0] * len(names)
-    attempts = [*zip(names, settings, copies, strict=True)]
-    enlarged = [attempt for attempt in attempts if attempt[2]]
-    plain = [(name, each, 0) for name, each in zip(names, settings, strict=True)]
-    return [_Plan(*attempt, number) for attempt in enlarged + plain for number in seeds]
+    tried = [each.copies(len(data)) if chosen else [] for each in settings]
+    if any(tried) and not interchangeable_words(data):
+        tried = [[] for _ in names]
+    attempts = [
+        (name, each, copies[place])
+        for place in range(max(map(len, tried)))
+        for name, each, copies in zip(names, settings, tried, strict=True)
+        if place < len(copies)
+    ]
+    attempts += [(name, each, 0) for name, each in zip(names, settings, strict=True)]
+    return [_Plan(*attempt, number) for attempt in attempts for number in seeds]
 
 
 def _identity(
@@ -223,6 +227,9 @@ def _identity(
     seed: int,
     *parts: list[Example],
 ) -> dict[str, Any]:
+    facts_of_recipe = dataclasses.asdict(recipe)
+    # What came of it is in the data.
+    del facts_of_recipe["enlarge_to"]
     digest = hashlib.sha256()
     for part in parts:
         for item in part:
@@ -234,7 +241,7 @@ def _identity(
     return {
         "model": model,
         "model_options": json.dumps(dict(options or {}), default=str, sort_keys=True),
-        **dataclasses.asdict(recipe),
+        **facts_of_recipe,
         "seed": seed,
         "backend": _backend.configured(),
         "data": digest.hexdigest()[:16],
