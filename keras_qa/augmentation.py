@@ -58,7 +58,8 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
         # are used. Two groups at once can hide what sets both apart, so each is tried alone, too.
         views = [[], *([group] for group in groups), groups]
         uses = [_uses(lines, words, view) for view in views]
-        last, groups = groups, _groups(sorted(words), uses, apart)
+        often = sorted(word for word in words if uses[0][word].total() >= _OFTEN)
+        last, groups = groups, _groups(often, uses, apart)
         if groups == last:
             break
     return groups
@@ -150,9 +151,19 @@ def _groups(
     words: list[str], views: list[dict[str, _Uses]], apart: set[tuple[str, str]]
 ) -> list[list[str]]:
     """Groups of words that are used alike in all views. Those that are not are put in `apart`."""
+    # Of a whole language few words have any surroundings in common.
+    near: dict[str, set[str]] = {word: set() for word in words}
+    for uses in views:
+        users = collections.defaultdict(list)
+        for word in words:
+            for use in uses[word]:
+                users[use].append(word)
+        for several in users.values():
+            for word in several:
+                near[word].update(several)
 
     def alike(word: str, other: str) -> bool:
-        if (word, other) in apart:
+        if other not in near[word] or (word, other) in apart:
             return False
         pairs = [_compared(word, other, uses) for uses in views]
         if any(_differ(*pair) for pair in pairs):
@@ -182,10 +193,7 @@ def _compared(word: str, other: str, uses: dict[str, _Uses]) -> tuple[_Uses, _Us
 
 def _share(one: _Uses, two: _Uses) -> bool:
     shared = sum(one[use] for use in two), sum(two[use] for use in one)
-    totals = one.total(), two.total()
-    return min(totals) >= _OFTEN and all(
-        part > _SHARED * total for part, total in zip(shared, totals, strict=True)
-    )
+    return shared[0] > _SHARED * one.total() and shared[1] > _SHARED * two.total()
 
 
 def _differ(one: _Uses, two: _Uses) -> bool:
