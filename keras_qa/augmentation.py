@@ -32,9 +32,10 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
     """Finds words of texts and questions that are used alike, so that they may change places.
 
     Words are used alike if the same words stand around them, in sentences as
-    in questions with their answers. Only words that texts have, and questions
-    or answers, are looked at: an order of words that no question names, such as that of the
-    days, may matter.
+    in questions with their answers. Only words of texts that questions or
+    answers have, too, and names, which are always written with a capital, are
+    looked at: what is said of others may depend on which they are, as with
+    «took» and «dropped», or the days of a week.
 
     Args:
         examples: Examples with answers.
@@ -104,7 +105,7 @@ def swap_words(
             "`swap_words` is for answers that are words. The example at position "
             f"{marked} has an `answer_start`."
         )
-    groups = interchangeable_words(data)
+    groups = interchangeable_words(data) if copies else []
     if not groups:
         return []
     rng = np.random.default_rng(seed)
