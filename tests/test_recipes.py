@@ -432,6 +432,7 @@ def test_copies_are_for_what_validation_can_choose() -> None:
         [],
     ]
     assert Recipe().copies(1) == []
+    assert Recipe(enlarge_to=[9]) == Recipe(enlarge_to=(9,))
     for model, sizes in (("universal_transformer", (3_600, 9_000)), ("span_reader", ())):
         assert recipes.recipe_for(model).enlarge_to == sizes
     recipe = dataclasses.replace(RECIPE, enlarge_to=(100,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -74,11 +74,12 @@ class Recipe:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
             )
-        sizes = self.enlarge_to
-        if not isinstance(sizes, (tuple, list)) or not all(is_size(size) for size in sizes):
+        if not isinstance(self.enlarge_to, Sequence) or not all(map(is_size, self.enlarge_to)):
             raise ValueError(
-                f"`enlarge_to` must be positive integers, as a tuple. Received: enlarge_to={sizes}."
+                "`enlarge_to` must be a tuple of positive integers. Received: "
+                f"enlarge_to={self.enlarge_to}."
             )
+        object.__setattr__(self, "enlarge_to", tuple(self.enlarge_to))
         if self.decay not in ("cosine", "linear"):
             raise ValueError(
                 f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
