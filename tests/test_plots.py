@@ -57,7 +57,7 @@ def test_attention_that_fits_nothing() -> None:
 
 def run(seed: int, error: float, errors: dict[str, float]) -> Run:
     history = {"loss": [2.0, 1.0 + seed], "val_accuracy": [0.25, 0.5]}
-    return Run("memory_network", seed, 9, 4, 2, 2, 1.0, "jax", error, errors, history)
+    return Run("memory_network", seed, 9, 0, 4, 2, 2, 1.0, "jax", error, errors, history)
 
 
 def lines(axes) -> list[tuple[list[float], str, str, str]]:
@@ -108,6 +108,8 @@ def test_tasks_are_put_together(tmp_path) -> None:
     other = dataclasses.replace(run(2, 3.0, {"1": 2.0, "19": 4.0}), model="universal_transformer")
     rows = [plots.TaskRow(1, 1, 2.0, 2.0), plots.TaskRow(19, 1, 4.0, 4.0)]
     assert plots.task_rows([*RUNS, other]) == rows
+    # A model with copies of its examples is another one.
+    assert plots.task_rows([*RUNS, dataclasses.replace(RUNS[0], copies=3)]) == expected
     # Of two that are as good, the first: the best is not chosen task by task.
     even = [run(0, 5.0, {"1": 6.0, "2": 4.0}), run(1, 5.0, {"1": 4.0, "2": 6.0})]
     assert [row.best for row in plots.task_rows(even)] == [6.0, 4.0]
