@@ -105,7 +105,7 @@ def swap_words(
             "`swap_words` is for answers that are words. The example at position "
             f"{marked} has an `answer_start`."
         )
-    groups = interchangeable_words(data) if copies else []
+    groups = interchangeable_words(data)
     if not groups:
         return []
     rng = np.random.default_rng(seed)

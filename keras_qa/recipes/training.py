@@ -123,7 +123,7 @@ def train(
         if plan.seed == seed and runs and runs[best].validation_error == 0:
             break
         settings, name = plan.recipe, plan.model
-        rows = data + swap_words(data, plan.copies, plan.seed)
+        rows = data + swap_words(data, plan.copies, plan.seed) if plan.copies else data
         run = _identity(name, options, settings, plan.seed, rows, valid)
         state = TrainingState(run, files.get(plan), settings.linear_epochs)
         several = len({(other.model, other.copies) for other in plans}) > 1
