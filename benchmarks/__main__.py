@@ -26,6 +26,7 @@ def main() -> int:
         print("The rival needs PyTorch: pip install torch.", file=sys.stderr)
         return 2
     cases = [c for c in CASES if not options.cases or any(word in c for word in options.cases)]
+    here = circumstances()
     for backend in options.backends or installed:
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         # The accelerator is hidden from whoever would take it unasked.
@@ -48,7 +49,7 @@ def main() -> int:
             results[case] = {
                 **json.loads(done.stdout.splitlines()[-1]),
                 "rounds": options.rounds,
-                **circumstances(),
+                **here,
             }
             _show(case, results[case])
         if results and not (options.no_save or options.quick):

@@ -37,6 +37,8 @@ def main() -> None:
 
 
 def _work(options: argparse.Namespace) -> None:
+    import keras
+
     from keras_qa import datasets, metrics, recipes
 
     contender, seed = options.worker[0], int(options.worker[1])
@@ -51,7 +53,7 @@ def _work(options: argparse.Namespace) -> None:
     record = {
         "contender": contender,
         "seed": seed,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": keras.config.backend(),
         "half": options.half,
         "cores_used": len(os.sched_getaffinity(0)),
         "questions": len(train),

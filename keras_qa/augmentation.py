@@ -67,7 +67,10 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
 
 
 def swap_words(
-    examples: Iterable[Example | Mapping[str, Any]], copies: int, seed: int = 0
+    examples: Iterable[Example | Mapping[str, Any]],
+    copies: int,
+    seed: int = 0,
+    groups: list[list[str]] | None = None,
 ) -> list[Example]:
     """Gives copies of examples in which words that are used alike have changed places.
 
@@ -80,6 +83,8 @@ def swap_words(
         examples: Examples with answers that are words, without `answer_start`.
         copies: Number of copies of each.
         seed: Seed of the exchanges.
+        groups: What `interchangeable_words` gave for the examples. `None` to
+            find it here.
 
     Returns:
         The copies, without the examples themselves. Where no words are used alike there are none.
@@ -105,7 +110,7 @@ def swap_words(
             "`swap_words` is for answers that are words. The example at position "
             f"{marked} has an `answer_start`."
         )
-    groups = interchangeable_words(data)
+    groups = interchangeable_words(data) if groups is None else groups
     if not groups:
         return []
     rng = np.random.default_rng(seed)

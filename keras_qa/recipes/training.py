@@ -105,7 +105,18 @@ def train(
             "Several models are chosen from by `validation_data`, which is missing. "
             f"Received: model={names}."
         )
-    plans = _plans(names, recipe, model_options, range(seed, seed + seeds), data, bool(valid))
+    settings = [
+        recipe
+        if isinstance(recipe, Recipe)
+        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
+        for name in names
+    ]
+    # Whether copies do any good only validation can tell.
+    tried = [each.copies(len(data)) if valid else [] for each in settings]
+    words = interchangeable_words(data) if any(tried) else []
+    tried = tried if words else [[] for _ in names]
+    plans = _plans(names, settings, tried, range(seed, seed + seeds))
+    several = len({(plan.model, plan.copies) for plan in plans}) > 1
     files = {
         plan: checkpoint_path(out, plan.model, plan.seed, plan.copies)
         for plan in plans
@@ -122,27 +133,28 @@ def train(
     for plan in plans:
         if plan.seed == seed and runs and runs[best].validation_error == 0:
             break
-        settings, name = plan.recipe, plan.model
-        rows = data + swap_words(data, plan.copies, plan.seed) if plan.copies else data
-        run = _identity(name, options, settings, plan.seed, rows, valid)
-        state = TrainingState(run, files.get(plan), settings.linear_epochs)
-        several = len({(other.model, other.copies) for other in plans}) > 1
-        label = f"{plan.label}  " * several + f"seed {plan.seed}  "
-        shown = [Progress(settings.epochs, settings.steps(len(rows)), label)]
-        answerer = QuestionAnswerer(name, model_options, seed=plan.seed, **further)
+        followed = plan.recipe
+        rows = data
+        if plan.copies:
+            rows = data + swap_words(data, plan.copies, plan.seed, words)
+        run = _identity(plan.model, options, followed, plan.seed, rows, valid)
+        state = TrainingState(run, files.get(plan), followed.linear_epochs)
+        label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
+        shown = [Progress(followed.epochs, followed.steps(len(rows)), label)]
+        answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **further)
         answerer.fit(
             rows,
             valid or None,
             epochs=state.last_epoch,
-            batch_size=settings.batch_size,
+            batch_size=followed.batch_size,
             callbacks=[
-                LinearStart(settings.linear_epochs),
+                LinearStart(followed.linear_epochs),
                 *callbacks,
                 *(shown if verbose else []),
                 state,
             ],
             verbose=0,
-            optimizer=settings.optimizer,
+            optimizer=followed.optimizer,
             initial_epoch=state.epochs,
         )
         runs.append(_summary(answerer, state, plan, data, valid))
@@ -186,30 +198,14 @@ class _Plan:
     copies: int
     seed: int
 
-    @property
-    def label(self) -> str:
-        return labelled(self.model, self.copies)
-
 
 def _plans(
     names: Sequence[str],
-    recipe: Recipe | Mapping[str, Any] | None,
-    model_options: Mapping[str, Any] | None,
+    settings: Sequence[Recipe],
+    tried: Sequence[Sequence[int]],
     seeds: Iterable[int],
-    data: list[Example],
-    chosen: bool,
 ) -> list[_Plan]:
     """What is to be trained, one after the other: with copies of the examples first, if any."""
-    settings = [
-        recipe
-        if isinstance(recipe, Recipe)
-        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
-        for name in names
-    ]
-    # Whether copies do any good only validation can tell.
-    tried = [each.copies(len(data)) if chosen else [] for each in settings]
-    if any(tried) and not interchangeable_words(data):
-        tried = [[] for _ in names]
     attempts = [
         (name, each, copies[place])
         for place in range(max(map(len, tried)))
