@@ -68,14 +68,13 @@ class QuestionAnswerer:
             they are from how often answers are right, `calibration_error` and
             `calibration_error_before`; else empty.
 
-    Example:
-
-    >>> import keras_qa
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-    >>> answer = qa.answer(text="Mary moved to the garden.", question="Where is Mary?")
-    >>> 0 < answer.score < 1
-    True
+    Examples:
+        >>> import keras_qa
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+        >>> answer = qa.answer(text="Mary moved to the garden.", question="Where is Mary?")
+        >>> 0 < answer.score < 1
+        True
     """
 
     def __init__(
@@ -342,14 +341,13 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is refused, or holds no answerer.
 
-    Example:
-
-    >>> import os, tempfile, keras_qa
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-    >>> path = os.path.join(tempfile.mkdtemp(), "qa.keras")
-    >>> keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(path)
-    >>> keras_qa.load(path)
-    QuestionAnswerer(model=<answer_classifier>)
+    Examples:
+        >>> import os, tempfile, keras_qa
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> path = os.path.join(tempfile.mkdtemp(), "qa.keras")
+        >>> keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(path)
+        >>> keras_qa.load(path)
+        QuestionAnswerer(model=<answer_classifier>)
     """
     model = saving.load_model(path)
     if not isinstance(model, QAModel) or model.vectorizer is None:

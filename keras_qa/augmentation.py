@@ -43,13 +43,12 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
     Returns:
         Groups of two words or more, in lower case.
 
-    Example:
-
-    >>> import keras_qa
-    >>> from keras_qa.augmentation import interchangeable_words
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
-    >>> interchangeable_words(stories)[0]
-    ['bathroom', 'bedroom', 'garden', 'hallway', 'kitchen', 'office']
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.augmentation import interchangeable_words
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
+        >>> interchangeable_words(stories)[0]
+        ['bathroom', 'bedroom', 'garden', 'hallway', 'kitchen', 'office']
     """
     lines, words = _lines(to_examples(examples))
     groups: list[list[str]] = []
@@ -93,13 +92,12 @@ def swap_words(
         TypeError: If an example is none, or a field has the wrong type.
         ValueError: If `copies` is negative, or an example has an `answer_start`.
 
-    Example:
-
-    >>> import keras_qa
-    >>> from keras_qa.augmentation import swap_words
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
-    >>> len(swap_words(stories, copies=3))
-    1500
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.augmentation import swap_words
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
+        >>> len(swap_words(stories, copies=3))
+        1500
     """
     data = to_examples(examples)
     if copies < 0:

@@ -37,12 +37,11 @@ def lengths(ids: np.ndarray) -> np.ndarray:
     Returns:
         `(rows,)` integers.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.batching import lengths
-    >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
-    [3, 1]
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.batching import lengths
+        >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
+        [3, 1]
     """
     present = np.any(ids != 0, axis=tuple(range(2, ids.ndim)))
     trailing = np.argmax(present[:, ::-1], axis=1)
@@ -58,12 +57,11 @@ def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         `(rows, axes)` integers, the axes of one input after those of another.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.batching import sizes
-    >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
-    [[1, 2, 1]]
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.batching import sizes
+        >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
+        [[1, 2, 1]]
     """
     columns = []
     for array in inputs:
@@ -83,11 +81,10 @@ def rounded(width: int) -> int:
 
     Other data of like length then has the same widths, and needs no program of its own.
 
-    Example:
-
-    >>> from keras_qa.batching import rounded
-    >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
-    [4, 8, 36, 104, 1024]
+    Examples:
+        >>> from keras_qa.batching import rounded
+        >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
+        [4, 8, 36, 104, 1024]
     """
     step = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
     return -(-width // step) * step
@@ -138,12 +135,11 @@ def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = No
     Returns:
         The buckets. Every row is in one of them.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.batching import plan
-    >>> [bucket.widths for bucket in plan(np.array([[40], [3], [39], [4]]), batch_size=2)]
-    [(4,), (40,)]
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.batching import plan
+        >>> [bucket.widths for bucket in plan(np.array([[40], [3], [39], [4]]), batch_size=2)]
+        [(4,), (40,)]
     """
     groups = groups or (1,) * sizes.shape[1]
     buckets = [np.arange(len(sizes))]

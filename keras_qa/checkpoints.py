@@ -116,15 +116,14 @@ class Checkpoint:
 def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Gives a file to write beside `path`, and puts it there once the block ends without error.
 
-    Example:
-
-    >>> import os, tempfile
-    >>> from keras_qa.checkpoints import replacing
-    >>> path = os.path.join(tempfile.mkdtemp(), "notes.txt")
-    >>> with replacing(path) as partial:
-    ...     _ = partial.write_text("done")
-    >>> os.listdir(os.path.dirname(path))
-    ['notes.txt']
+    Examples:
+        >>> import os, tempfile
+        >>> from keras_qa.checkpoints import replacing
+        >>> path = os.path.join(tempfile.mkdtemp(), "notes.txt")
+        >>> with replacing(path) as partial:
+        ...     _ = partial.write_text("done")
+        >>> os.listdir(os.path.dirname(path))
+        ['notes.txt']
     """
     path = pathlib.Path(path)
     # The ending stays: it says what to write.

@@ -29,12 +29,11 @@ class Example:
     Raises:
         TypeError: If a field holds something else than text where text belongs.
 
-    Example:
-
-    >>> from keras_qa import Example
-    >>> example = Example("Mary went home.", "Where is Mary?", "home")
-    >>> example.answers
-    ('home',)
+    Examples:
+        >>> from keras_qa import Example
+        >>> example = Example("Mary went home.", "Where is Mary?", "home")
+        >>> example.answers
+        ('home',)
     """
 
     text: str | list[str]
@@ -176,11 +175,11 @@ def answer_problem(example: Example) -> str | None:
         A line that says which answer is not where `answer_start` says, and
         where it is; or `None` where all are right or no offset is known.
 
-    Example:
-
-    >>> from keras_qa.example import Example, answer_problem
-    >>> answer_problem(Example("He went home.", "Where?", "home", 7))
-    "the answer 'home' is not at 7, where its text has ' hom'. It is at 8. Correct `answer_start`"
+    Examples:
+        >>> from keras_qa.example import Example, answer_problem
+        >>> problem = answer_problem(Example("He went home.", "Where?", "home", 7))
+        >>> problem.split(". ")[0]
+        "the answer 'home' is not at 7, where its text has ' hom'"
     """
     if not example.answer_start:
         return None

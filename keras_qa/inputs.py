@@ -94,14 +94,13 @@ def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
         ValueError: If an input is missing, unknown, empty, has the wrong rank
             or size, holds an id out of its vocabulary, or a NaN.
 
-    Example:
-
-    >>> import keras_qa
-    >>> model = keras_qa.models.answer_classifier(64, 64, 8)
-    >>> feed = {"text": [[5, 6, 7], [8]], "question": [[2], [3]]}
-    >>> arrays = keras_qa.inputs.to_arrays(feed, model)
-    >>> arrays["text"].tolist()
-    [[5, 6, 7], [8, 0, 0]]
+    Examples:
+        >>> import keras_qa
+        >>> model = keras_qa.models.answer_classifier(64, 64, 8)
+        >>> feed = {"text": [[5, 6, 7], [8]], "question": [[2], [3]]}
+        >>> arrays = keras_qa.inputs.to_arrays(feed, model)
+        >>> arrays["text"].tolist()
+        [[5, 6, 7], [8, 0, 0]]
     """
     expected = model_inputs(model)
     arrays = {

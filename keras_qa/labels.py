@@ -88,13 +88,12 @@ def to_labels(
         ValueError: If labels are missing, out of range, not one-hot, or not
             as many as the examples.
 
-    Example:
-
-    >>> import keras_qa
-    >>> from keras_qa.labels import to_labels
-    >>> model = keras_qa.models.answer_classifier(64, 64, 3)
-    >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
-    [2, 0]
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.labels import to_labels
+        >>> model = keras_qa.models.answer_classifier(64, 64, 3)
+        >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
+        [2, 0]
     """
     expected = model_outputs(model)
     names = [item.name for item in expected]

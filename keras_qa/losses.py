@@ -19,12 +19,11 @@ class SupportLoss(keras.losses.Loss):
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.losses import SupportLoss
-    >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
-    1.386
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.losses import SupportLoss
+        >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
+        1.386
     """
 
     def __init__(self, name: str = "support_loss", **kwargs: Any) -> None:
@@ -59,16 +58,15 @@ class SpanLoss(keras.losses.Loss):
             right ones first, then -1.
         y_pred: `(batch, positions)` logits.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.losses import SpanLoss
-    >>> logits = np.log([[1.0, 2.0, 5.0]])
-    >>> right = np.array([[1, 2, 2, -1]])
-    >>> round(float(SpanLoss()(right, logits)), 3)                   # -log(2 / 8)
-    1.386
-    >>> round(float(SpanLoss(marginal=True)(right, logits)), 3)      # -log(7 / 8)
-    0.134
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.losses import SpanLoss
+        >>> logits = np.log([[1.0, 2.0, 5.0]])
+        >>> right = np.array([[1, 2, 2, -1]])
+        >>> round(float(SpanLoss()(right, logits)), 3)                   # -log(2 / 8)
+        1.386
+        >>> round(float(SpanLoss(marginal=True)(right, logits)), 3)      # -log(7 / 8)
+        0.134
     """
 
     def __init__(self, marginal: bool = False, name: str = "span_loss", **kwargs: Any) -> None:

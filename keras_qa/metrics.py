@@ -31,11 +31,10 @@ def normalize_answer(answer: str) -> str:
     Returns:
         The answer as it is compared.
 
-    Example:
-
-    >>> from keras_qa.metrics import normalize_answer
-    >>> normalize_answer("The  Kitchen.")
-    'kitchen'
+    Examples:
+        >>> from keras_qa.metrics import normalize_answer
+        >>> normalize_answer("The  Kitchen.")
+        'kitchen'
     """
     return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION)).split())
 
@@ -50,11 +49,10 @@ def exact_match(prediction: str, answers: Sequence[str]) -> float:
     Returns:
         1.0 or 0.0.
 
-    Example:
-
-    >>> from keras_qa.metrics import exact_match
-    >>> exact_match("the kitchen", ["Kitchen", "living room"])
-    1.0
+    Examples:
+        >>> from keras_qa.metrics import exact_match
+        >>> exact_match("the kitchen", ["Kitchen", "living room"])
+        1.0
     """
     predicted = normalize_answer(prediction)
     return float(any(predicted == normalize_answer(answer) for answer in answers))
@@ -71,11 +69,10 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
         The harmonic mean of precision and recall over words, between 0 and 1.
         Where one of the two is empty: 1.0 if both are, else 0.0.
 
-    Example:
-
-    >>> from keras_qa.metrics import f1
-    >>> f1("the small kitchen", ["kitchen"])
-    0.6666666666666666
+    Examples:
+        >>> from keras_qa.metrics import f1
+        >>> f1("the small kitchen", ["kitchen"])
+        0.6666666666666666
     """
     predicted = normalize_answer(prediction)
     return float(max((_f1(predicted, normalize_answer(answer)) for answer in answers), default=0.0))
@@ -125,17 +122,16 @@ def squad(
         What You Don't Know: Unanswerable Questions for SQuAD",
         arXiv:1806.03822.
 
-    Example:
-
-    >>> from keras_qa import Example
-    >>> from keras_qa.metrics import squad
-    >>> where = Example("Mary went home.", "Where is Mary?", "home", id="q1")
-    >>> why = Example("Mary went home.", "Why?", id="q2")
-    >>> squad({"q1": "Home!"}, [where])
-    {'exact_match': 100.0, 'f1': 100.0}
-    >>> scores = squad({"q1": "her home", "q2": ""}, [where, why], version="2.0")
-    >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
-    (50.0, 83.3, 100.0)
+    Examples:
+        >>> from keras_qa import Example
+        >>> from keras_qa.metrics import squad
+        >>> where = Example("Mary went home.", "Where is Mary?", "home", id="q1")
+        >>> why = Example("Mary went home.", "Why?", id="q2")
+        >>> squad({"q1": "Home!"}, [where])
+        {'exact_match': 100.0, 'f1': 100.0}
+        >>> scores = squad({"q1": "her home", "q2": ""}, [where, why], version="2.0")
+        >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
+        (50.0, 83.3, 100.0)
     """
     if version not in VERSIONS:
         raise ValueError(f'`version` must be "1.1" or "2.0". Received: version={version!r}.')
@@ -189,12 +185,11 @@ def squad_in_order(
     Returns:
         As `squad`.
 
-    Example:
-
-    >>> from keras_qa import Example
-    >>> from keras_qa.metrics import squad_in_order
-    >>> squad_in_order(["Home!"], [Example("Mary went home.", "Where is Mary?", "home")])
-    {'exact_match': 100.0, 'f1': 100.0}
+    Examples:
+        >>> from keras_qa import Example
+        >>> from keras_qa.metrics import squad_in_order
+        >>> squad_in_order(["Home!"], [Example("Mary went home.", "Where is Mary?", "home")])
+        {'exact_match': 100.0, 'f1': 100.0}
     """
     names = [str(place) for place in range(len(examples))]
     references = [

@@ -19,14 +19,14 @@ class Passage:
         answers: What gives the best answers to some questions about it, so
             many for each, best first.
 
-    Example:
-
-    >>> import keras_qa
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-    >>> passage = qa.read("Mary moved to the garden.")
-    >>> passage.ask("Where is Mary?") == qa.answer("Mary moved to the garden.", "Where is Mary?")
-    True
+    Examples:
+        >>> import keras_qa
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+        >>> passage = qa.read("Mary moved to the garden.")
+        >>> question = "Where is Mary?"
+        >>> passage.ask(question) == qa.answer("Mary moved to the garden.", question)
+        True
     """
 
     def __init__(self, example: Example, answers: Callable[[list[Example], int], Ranked]) -> None:

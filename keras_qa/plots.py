@@ -46,12 +46,11 @@ def attention(
         ValueError: If an answer has no support, there is no text, or the
             attention does not fit it.
 
-    Example:
-
-    >>> from keras_qa import plots
-    >>> figure = plots.attention([[0.9, 0.1], [0.2, 0.8]], "Ann left. Bob came.", "Who came?")
-    >>> tuple(label.get_text() for label in figure.axes[0].get_yticklabels())
-    ('Ann left.', 'Bob came.')
+    Examples:
+        >>> from keras_qa import plots
+        >>> figure = plots.attention([[0.9, 0.1], [0.2, 0.8]], "Ann left. Bob came.", "Who came?")
+        >>> tuple(label.get_text() for label in figure.axes[0].get_yticklabels())
+        ('Ann left.', 'Bob came.')
     """
     if isinstance(source, Answer):
         if not source.support:
@@ -102,12 +101,11 @@ def learning_curves(history: Any) -> Any:
         ImportError: If matplotlib is not installed.
         ValueError: If there is nothing to draw.
 
-    Example:
-
-    >>> from keras_qa import plots
-    >>> figure = plots.learning_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
-    >>> tuple(line.get_ydata().tolist() for line in figure.axes[0].get_lines())
-    ([2.0, 1.0], [2.1, 1.5])
+    Examples:
+        >>> from keras_qa import plots
+        >>> figure = plots.learning_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
+        >>> tuple(line.get_ydata().tolist() for line in figure.axes[0].get_lines())
+        ([2.0, 1.0], [2.1, 1.5])
     """
     many = history if isinstance(history, (list, tuple)) else [history]
     curves = [_curves(one) for one in many]
@@ -169,13 +167,12 @@ def task_rows(results: Any) -> list[TaskRow]:
     Raises:
         ValueError: If the results are of different variants, or have no tasks.
 
-    Example:
-
-    >>> from keras_qa import plots
-    >>> runs = [{"validation_error": 4.0, "errors": {"1": 4.0}},
-    ...         {"validation_error": 1.0, "errors": {"1": 1.0}}]
-    >>> plots.task_rows(runs)
-    [TaskRow(task=1, seeds=2, mean=2.5, best=1.0)]
+    Examples:
+        >>> from keras_qa import plots
+        >>> runs = [{"validation_error": 4.0, "errors": {"1": 4.0}},
+        ...         {"validation_error": 1.0, "errors": {"1": 1.0}}]
+        >>> plots.task_rows(runs)
+        [TaskRow(task=1, seeds=2, mean=2.5, best=1.0)]
     """
     if isinstance(results, (str, os.PathLike)):
         results = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))

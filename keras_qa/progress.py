@@ -73,11 +73,10 @@ class Bar:
         total: Number of questions.
         done: How many of them were answered before.
 
-    Example:
-
-    >>> from keras_qa.progress import Bar
-    >>> Bar(total=4_000, done=1_000).line(2_000, seconds=50)
-    '[##########..........] 2,000/4,000  50 %  20.0 a second  0:50, 1:40 left'
+    Examples:
+        >>> from keras_qa.progress import Bar
+        >>> Bar(total=4_000, done=1_000).line(2_000, seconds=50)
+        '[##########..........] 2,000/4,000  50 %  20.0 a second  0:50, 1:40 left'
     """
 
     WIDTH = 20
@@ -132,11 +131,10 @@ def metric(logs: dict[str, Any], name: str) -> float | None:
 
     For readers of spans the accuracy is how often the best span is the right one.
 
-    Example:
-
-    >>> from keras_qa.progress import metric
-    >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
-    0.5
+    Examples:
+        >>> from keras_qa.progress import metric
+        >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
+        0.5
     """
     head, rest = ("val_", name.removeprefix("val_")) if name.startswith("val_") else ("", name)
     names = [name, f"{head}answer_{rest}", *([f"{head}exact_match"] * (rest == "accuracy"))]
@@ -147,11 +145,10 @@ def metric(logs: dict[str, Any], name: str) -> float | None:
 def clock(seconds: float) -> str:
     """Seconds as hours, minutes and seconds.
 
-    Example:
-
-    >>> from keras_qa.progress import clock
-    >>> clock(65), clock(7325)
-    ('1:05', '2:02:05')
+    Examples:
+        >>> from keras_qa.progress import clock
+        >>> clock(65), clock(7325)
+        ('1:05', '2:02:05')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

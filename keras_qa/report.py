@@ -171,17 +171,16 @@ def evaluate(
         ValueError: If there are no examples, or one has no answer where none
             says where its answer stands.
 
-    Example:
-
-    >>> import keras_qa
-    >>> from keras_qa import report
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
-    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories[:50], epochs=1, verbose=0)
-    >>> found = report.evaluate(qa, stories[50:])
-    >>> found.questions, [group.name for group in found.by_task]
-    (10, ['1'])
-    >>> found.html().startswith("<!DOCTYPE html>")
-    True
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa import report
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories[:50], epochs=1, verbose=0)
+        >>> found = report.evaluate(qa, stories[50:])
+        >>> found.questions, [group.name for group in found.by_task]
+        (10, ['1'])
+        >>> found.html().startswith("<!DOCTYPE html>")
+        True
     """
     data = to_examples(examples)
     if not data or not about_spans(data):

@@ -30,11 +30,10 @@ LENGTHS = (NONE, *_LENGTHS.values(), _LONGER)
 def question_word(question: str) -> str:
     """The word that an English question asks with.
 
-    Example:
-
-    >>> from keras_qa.span_report import question_word
-    >>> question_word("In which year did it end?"), question_word("Name it.")
-    ('which', 'other')
+    Examples:
+        >>> from keras_qa.span_report import question_word
+        >>> question_word("In which year did it end?"), question_word("Name it.")
+        ('which', 'other')
     """
     found = _WORDS.search(" ".join(question.split()))
     return found[1].lower() if found else OTHER
@@ -43,11 +42,10 @@ def question_word(question: str) -> str:
 def answer_length(answers: Sequence[str]) -> str:
     """How many words the first right answer has, as a part of a report.
 
-    Example:
-
-    >>> from keras_qa.span_report import answer_length
-    >>> answer_length(["in the late spring"]), answer_length([])
-    ('4 to 5 words', 'no answer')
+    Examples:
+        >>> from keras_qa.span_report import answer_length
+        >>> answer_length(["in the late spring"]), answer_length([])
+        ('4 to 5 words', 'no answer')
     """
     if not answers:
         return NONE

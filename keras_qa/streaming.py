@@ -87,23 +87,22 @@ def answer_file(
             which is named; or if `out` holds something else than answers to
             the questions that `path` begins with. Nothing of it is lost.
 
-    Example:
-
-    >>> import json, os, tempfile
-    >>> import keras_qa
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-    >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-    >>> folder = tempfile.mkdtemp()
-    >>> path, out = (os.path.join(folder, name) for name in ("asked.jsonl", "answers.jsonl"))
-    >>> with open(path, "w") as file:
-    ...     for number, story in enumerate(stories):
-    ...         row = {"id": number, "text": story.text, "question": story.question}
-    ...         print(json.dumps(row), file=file)
-    >>> keras_qa.streaming.answer_file(qa, path, out, verbose=0).questions
-    50
-    >>> with open(out) as file:
-    ...     sorted(json.loads(file.readline()))
-    ['answer', 'end', 'id', 'question', 'score', 'start']
+    Examples:
+        >>> import json, os, tempfile
+        >>> import keras_qa
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+        >>> folder = tempfile.mkdtemp()
+        >>> path, out = (os.path.join(folder, name) for name in ("asked.jsonl", "answers.jsonl"))
+        >>> with open(path, "w") as file:
+        ...     for number, story in enumerate(stories):
+        ...         row = {"id": number, "text": story.text, "question": story.question}
+        ...         print(json.dumps(row), file=file)
+        >>> keras_qa.streaming.answer_file(qa, path, out, verbose=0).questions
+        50
+        >>> with open(out) as file:
+        ...     sorted(json.loads(file.readline()))
+        ['answer', 'end', 'id', 'question', 'score', 'start']
     """
     began = time.monotonic()
     source, target = Path(path).expanduser(), Path(out).expanduser()

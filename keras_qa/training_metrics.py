@@ -65,15 +65,14 @@ class SpanExactMatch(_SpanMetric):
         y_pred: A dict of `start` and `end`, `(batch, positions)` logits.
         sample_weight: `(batch,)`, or `None`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.training_metrics import SpanExactMatch
-    >>> metric = SpanExactMatch()
-    >>> logits = {"start": np.eye(4)[[1, 2]], "end": np.eye(4)[[2, 2]]}
-    >>> metric.update_state({"start": np.array([1, 1]), "end": np.array([2, 2])}, logits)
-    >>> float(metric.result())
-    0.5
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.training_metrics import SpanExactMatch
+        >>> metric = SpanExactMatch()
+        >>> logits = {"start": np.eye(4)[[1, 2]], "end": np.eye(4)[[2, 2]]}
+        >>> metric.update_state({"start": np.array([1, 1]), "end": np.array([2, 2])}, logits)
+        >>> float(metric.result())
+        0.5
     """
 
     def __init__(
@@ -100,15 +99,14 @@ class SpanF1(_SpanMetric):
         y_pred: As there.
         sample_weight: As there.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.training_metrics import SpanF1
-    >>> metric = SpanF1()
-    >>> logits = {"start": np.eye(4)[[1]], "end": np.eye(4)[[2]]}
-    >>> metric.update_state({"start": np.array([2]), "end": np.array([2])}, logits)
-    >>> round(float(metric.result()), 3)            # one of two positions, and all of one
-    0.667
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.training_metrics import SpanF1
+        >>> metric = SpanF1()
+        >>> logits = {"start": np.eye(4)[[1]], "end": np.eye(4)[[2]]}
+        >>> metric.update_state({"start": np.array([2]), "end": np.array([2])}, logits)
+        >>> round(float(metric.result()), 3)            # one of two positions, and all of one
+        0.667
     """
 
     def __init__(self, max_positions: int = 30, name: str = "span_f1", **kwargs: Any) -> None:

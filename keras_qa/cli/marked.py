@@ -39,11 +39,10 @@ def marked(text: str, start: int, end: int, around: Sequence[str] = PLAIN) -> st
     Returns:
         One line, cut where it is long.
 
-    Example:
-
-    >>> from keras_qa.cli.marked import marked
-    >>> marked("Ann left. Bob went home by bus. Then he slept.", 19, 23)
-    'Bob went «home» by bus.'
+    Examples:
+        >>> from keras_qa.cli.marked import marked
+        >>> marked("Ann left. Bob went home by bus. Then he slept.", 19, 23)
+        'Bob went «home» by bus.'
     """
     first = max(0, start - REACH)
     part = text[first : end + REACH]

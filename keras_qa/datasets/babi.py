@@ -92,12 +92,11 @@ def load(
         Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of
         Prerequisite Toy Tasks", arXiv:1502.05698.
 
-    Example:
-
-    ```python
-    train = keras_qa.datasets.babi.load(task=1, split="train")
-    valid = keras_qa.datasets.babi.load(task=1, split="valid", path="tasks_1-20_v1-2.tar.gz")
-    ```
+    Examples:
+        ```python
+        train = keras_qa.datasets.babi.load(task=1, split="train")
+        valid = keras_qa.datasets.babi.load(task=1, split="valid", path="tasks_1-20_v1-2.tar.gz")
+        ```
     """
     try:
         number = 0 if isinstance(task, bool) else operator.index(task)
@@ -169,11 +168,12 @@ def load_tasks(
         AbsentError: If a file is missing, and nothing was put in its place.
         ValueError: As `load` does.
 
-    Example:
-
-    ```python
-    parts = keras_qa.datasets.babi.load_tasks([1, 3], path="tasks_1-20_v1-2.tar.gz", simulate=9_000)
-    ```
+    Examples:
+        ```python
+        parts = keras_qa.datasets.babi.load_tasks(
+            [1, 3], path="tasks_1-20_v1-2.tar.gz", simulate=9_000
+        )
+        ```
     """
     train: list[Example] = []
     valid: list[Example] = []
@@ -203,11 +203,10 @@ def load_tasks(
 def task_of(example: Example) -> int | None:
     """The bAbI task that an example is of, as its `id` says, or `None`.
 
-    Example:
-
-    >>> from keras_qa.datasets import babi
-    >>> babi.task_of(babi.simulate(task=6, examples=1)[0])
-    6
+    Examples:
+        >>> from keras_qa.datasets import babi
+        >>> babi.task_of(babi.simulate(task=6, examples=1)[0])
+        6
     """
     match = _ID.match(example.id or "")
     return int(match[1]) if match else None

@@ -60,17 +60,17 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
         Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of
         Prerequisite Toy Tasks", arXiv:1502.05698.
 
-    Example:
-
-    >>> from keras_qa.datasets import babi
-    >>> train = babi.simulate(task=1, examples=1_000, seed=0)
-    >>> len(train)
-    1000
-    >>> train[0].question in {f"Where is {name}?" for name in ("John", "Mary", "Sandra", "Daniel")}
-    True
-    >>> fact = train[0].text.split("\\n")[train[0].supporting_facts[0]]
-    >>> fact.endswith(f"the {train[0].answers[0]}.")
-    True
+    Examples:
+        >>> from keras_qa.datasets import babi
+        >>> train = babi.simulate(task=1, examples=1_000, seed=0)
+        >>> len(train)
+        1000
+        >>> names = "John", "Mary", "Sandra", "Daniel"
+        >>> train[0].question in {f"Where is {name}?" for name in names}
+        True
+        >>> fact = train[0].text.split("\\n")[train[0].supporting_facts[0]]
+        >>> fact.endswith(f"the {train[0].answers[0]}.")
+        True
     """
     simulated = f"{', '.join(map(str, TASKS[:-1]))} or {TASKS[-1]}"
     task = _integer("task", task, simulated, TASKS.__contains__)

@@ -42,11 +42,10 @@ def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list
         the Open-Domain Machine Comprehension of Text", EMNLP, aclanthology
         D13-1020.
 
-    Example:
-
-    ```python
-    train = keras_qa.datasets.mctest.load("MCTest", variant="mc500", split="train")
-    ```
+    Examples:
+        ```python
+        train = keras_qa.datasets.mctest.load("MCTest", variant="mc500", split="train")
+        ```
     """
     for name, value, expected in (
         ("variant", variant, VARIANTS),

@@ -36,17 +36,16 @@ def load(
         ValueError: If the file is malformed, or an answer is not where its
             offset says.
 
-    Example:
-
-    >>> import json, os, tempfile
-    >>> from keras_qa.datasets import question_files
-    >>> row = {"id": 7, "context": "He went home.", "question": "Where?", "answer": "home"}
-    >>> path = os.path.join(tempfile.mkdtemp(), "questions.jsonl")
-    >>> with open(path, "w") as file:
-    ...     _ = file.write(json.dumps(row))
-    >>> example, = question_files.load(path)
-    >>> example.text, example.answers, example.id
-    ('He went home.', ('home',), '7')
+    Examples:
+        >>> import json, os, tempfile
+        >>> from keras_qa.datasets import question_files
+        >>> row = {"id": 7, "context": "He went home.", "question": "Where?", "answer": "home"}
+        >>> path = os.path.join(tempfile.mkdtemp(), "questions.jsonl")
+        >>> with open(path, "w") as file:
+        ...     _ = file.write(json.dumps(row))
+        >>> example, = question_files.load(path)
+        >>> example.text, example.answers, example.id
+        ('He went home.', ('home',), '7')
     """
     if Path(path).suffix.lower() == ".json":
         return squad.load(path, strict=strict)

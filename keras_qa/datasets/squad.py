@@ -100,12 +100,11 @@ def load(
         What You Don't Know: Unanswerable Questions for SQuAD",
         arXiv:1806.03822.
 
-    Example:
-
-    ```python
-    train = keras_qa.datasets.squad.load(split="train", version="2.0")
-    valid = keras_qa.datasets.squad.load("dev-v2.0.json")
-    ```
+    Examples:
+        ```python
+        train = keras_qa.datasets.squad.load(split="train", version="2.0")
+        valid = keras_qa.datasets.squad.load("dev-v2.0.json")
+        ```
     """
     for name, value, expected in (("split", split, SPLITS), ("version", version, VERSIONS)):
         if value not in expected:
@@ -147,15 +146,14 @@ def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example
             is true.
         TypeError: If a row is no mapping, or a value has the wrong type.
 
-    Example:
-
-    >>> from keras_qa.datasets import squad
-    >>> example, = squad.rows([{
-    ...     "id": "q1", "context": "He went home.", "question": "Where did he go?",
-    ...     "answers": {"text": ["home"], "answer_start": [8]},
-    ... }])
-    >>> example.answers, example.answer_start
-    (('home',), (8,))
+    Examples:
+        >>> from keras_qa.datasets import squad
+        >>> example, = squad.rows([{
+        ...     "id": "q1", "context": "He went home.", "question": "Where did he go?",
+        ...     "answers": {"text": ["home"], "answer_start": [8]},
+        ... }])
+        >>> example.answers, example.answer_start
+        (('home',), (8,))
     """
     return gold_spans.checked(tables.row_records(rows, **COLUMNS), strict, unique_ids=True)
 

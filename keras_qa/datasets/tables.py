@@ -60,11 +60,10 @@ def load(
         TypeError: If a value has the wrong type.
         ImportError: If Parquet is read without pyarrow.
 
-    Example:
-
-    ```python
-    examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
-    ```
+    Examples:
+        ```python
+        examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
+        ```
     """
     found = records(path, text, question, answers, answer_start, choices, id)
     return gold_spans.checked(found, strict)
@@ -101,15 +100,14 @@ def rows(
             answer is not where `answer_start` says.
         TypeError: If a row is no mapping, or a value has the wrong type.
 
-    Example:
-
-    >>> from keras_qa.datasets import tables
-    >>> squad = {"context": "He went home.", "question": "Where did he go?",
-    ...          "answers": {"text": ["home"], "answer_start": [8]}}
-    >>> example, = tables.rows([squad], text="context", answers="answers.text",
-    ...                        answer_start="answers.answer_start")
-    >>> example.answers, example.answer_start
-    (('home',), (8,))
+    Examples:
+        >>> from keras_qa.datasets import tables
+        >>> squad = {"context": "He went home.", "question": "Where did he go?",
+        ...          "answers": {"text": ["home"], "answer_start": [8]}}
+        >>> example, = tables.rows([squad], text="context", answers="answers.text",
+        ...                        answer_start="answers.answer_start")
+        >>> example.answers, example.answer_start
+        (('home',), (8,))
     """
     found = row_records(rows, text, question, answers, answer_start, choices, id)
     return gold_spans.checked(found, strict)

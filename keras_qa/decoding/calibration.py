@@ -55,17 +55,17 @@ def fit_temperature(
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
         arXiv:1706.04599.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.decoding import fit_temperature
-    >>> offsets = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
-    >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
-    >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
-    >>> end = np.where(np.arange(3) == 1, 9.0, 0.0) * np.ones((4, 1))
-    >>> temperature = fit_temperature(start, end, offsets, np.arange(4), right, 1, no_answer=False)
-    >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
-    0.75
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.decoding import fit_temperature
+        >>> offsets = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
+        >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
+        >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
+        >>> end = np.where(np.arange(3) == 1, 9.0, 0.0) * np.ones((4, 1))
+        >>> windows = start, end, offsets, np.arange(4)
+        >>> temperature = fit_temperature(*windows, right, 1, no_answer=False)
+        >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
+        0.75
     """
     logits = window_words.logits(start, end, offsets, example)
     spans = np.asarray(spans)
@@ -154,11 +154,10 @@ def expected_calibration_error(
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
         arXiv:1706.04599.
 
-    Example:
-
-    >>> from keras_qa.decoding import expected_calibration_error
-    >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
-    0.333
+    Examples:
+        >>> from keras_qa.decoding import expected_calibration_error
+        >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
+        0.333
     """
     scores = np.asarray(confidences, "float64")
     right = np.asarray(correct, "float64")

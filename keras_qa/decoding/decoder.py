@@ -27,15 +27,14 @@ class SpanDecoder:
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.decoding import SpanDecoder
-    >>> words = np.array([[[-1, -1], [0, 4], [5, 9]]])
-    >>> logits = np.log([[3.0, 1.0, 2.0]])
-    >>> spans = SpanDecoder(no_answer=True)(logits, logits, words, np.array([0]), k=1)
-    >>> spans.score.round(2).tolist(), spans.no_answer.round(2).tolist()
-    ([[0.25]], [0.56])
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.decoding import SpanDecoder
+        >>> words = np.array([[[-1, -1], [0, 4], [5, 9]]])
+        >>> logits = np.log([[3.0, 1.0, 2.0]])
+        >>> spans = SpanDecoder(no_answer=True)(logits, logits, words, np.array([0]), k=1)
+        >>> spans.score.round(2).tolist(), spans.no_answer.round(2).tolist()
+        ([[0.25]], [0.56])
     """
 
     max_answer_words: int = 30

@@ -22,12 +22,11 @@ def top_k(probabilities: np.ndarray, k: int) -> np.ndarray:
     Raises:
         ValueError: If `k` is not positive.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.decoding import top_k
-    >>> top_k(np.array([[0.1, 0.6, 0.3]]), 2).tolist()
-    [[1, 2]]
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.decoding import top_k
+        >>> top_k(np.array([[0.1, 0.6, 0.3]]), 2).tolist()
+        [[1, 2]]
     """
     if k < 1:
         raise ValueError(f"`k` must be positive. Received: k={k}.")
@@ -46,11 +45,10 @@ def find_mention(text: str, answer: str) -> tuple[int, int] | None:
     Returns:
         `(start, end)` such that `text[start:end]` is the mention, or `None`.
 
-    Example:
-
-    >>> from keras_qa.decoding import find_mention
-    >>> find_mention("Mary moved to the bathroom.", "bathroom")
-    (18, 26)
+    Examples:
+        >>> from keras_qa.decoding import find_mention
+        >>> find_mention("Mary moved to the bathroom.", "bathroom")
+        (18, 26)
     """
     if not answer.strip():
         return None

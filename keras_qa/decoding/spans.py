@@ -77,18 +77,17 @@ def top_spans(
         Comprehension", arXiv:1710.10723: scores shared by all parts of a text.
         Devlin et al. 2019, "BERT", arXiv:1810.04805: no answer at position 0.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.decoding import top_spans
-    >>> offsets = np.array([[[-1, -1], [0, 4], [5, 9], [10, 14]]])   # «Mary went home»
-    >>> start = np.log([[1, 1, 2, 6]])
-    >>> end = np.log([[2, 1, 1, 3]])
-    >>> spans = top_spans(start, end, offsets, example=np.array([0]), k=2)
-    >>> spans.start.tolist(), spans.end.tolist(), spans.score.round(2).tolist()
-    ([[10, 5]], [[14, 14]], [[0.55, 0.18]])
-    >>> spans.no_answer.round(2).tolist()
-    [0.06]
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.decoding import top_spans
+        >>> offsets = np.array([[[-1, -1], [0, 4], [5, 9], [10, 14]]])   # «Mary went home»
+        >>> start = np.log([[1, 1, 2, 6]])
+        >>> end = np.log([[2, 1, 1, 3]])
+        >>> spans = top_spans(start, end, offsets, example=np.array([0]), k=2)
+        >>> spans.start.tolist(), spans.end.tolist(), spans.score.round(2).tolist()
+        ([[10, 5]], [[14, 14]], [[0.55, 0.18]])
+        >>> spans.no_answer.round(2).tolist()
+        [0.06]
     """
     for name, value in (("k", k), ("max_answer_words", max_answer_words)):
         if value < 1:

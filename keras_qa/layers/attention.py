@@ -32,12 +32,11 @@ class AlignedQuestionEmbedding(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import AlignedQuestionEmbedding
-    >>> tuple(AlignedQuestionEmbedding()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
-    (2, 7, 4)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import AlignedQuestionEmbedding
+        >>> tuple(AlignedQuestionEmbedding()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
+        (2, 7, 4)
     """
 
     ignores_padding = True
@@ -94,12 +93,11 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
 
     Output shape: `(batch, words, 4 * features)`, zeros where no word of the text is.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import BidirectionalAttentionFlow
-    >>> tuple(BidirectionalAttentionFlow()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
-    (2, 7, 16)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import BidirectionalAttentionFlow
+        >>> tuple(BidirectionalAttentionFlow()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
+        (2, 7, 16)
     """
 
     ignores_padding = True

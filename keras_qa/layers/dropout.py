@@ -21,12 +21,11 @@ class Dropout(keras.layers.Dropout):
 
     Output shape: as the input.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import Dropout
-    >>> tuple(Dropout(0.5)(np.ones((2, 3, 8)), training=True).shape)
-    (2, 3, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Dropout
+        >>> tuple(Dropout(0.5)(np.ones((2, 3, 8)), training=True).shape)
+        (2, 3, 8)
     """
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:

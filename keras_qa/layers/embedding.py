@@ -21,12 +21,11 @@ class Embedding(keras.layers.Embedding):
 
     Output shape: `(batch, ..., output_dim)`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import Embedding
-    >>> tuple(Embedding(10, 4)(np.array([[1, 2, 3]])).shape)
-    (1, 3, 4)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Embedding
+        >>> tuple(Embedding(10, 4)(np.array([[1, 2, 3]])).shape)
+        (1, 3, 4)
     """
 
     def call(self, inputs):

@@ -45,13 +45,12 @@ class SequenceEncoder(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import SequenceEncoder
-    >>> encoder = SequenceEncoder(100, embedding_dim=8, units=4, cell="gru")
-    >>> tuple(encoder(np.array([[5, 7, 9, 0], [3, 0, 0, 0]])).shape)
-    (2, 4)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import SequenceEncoder
+        >>> encoder = SequenceEncoder(100, embedding_dim=8, units=4, cell="gru")
+        >>> tuple(encoder(np.array([[5, 7, 9, 0], [3, 0, 0, 0]])).shape)
+        (2, 4)
     """
 
     # Columns of padding at the end may be cut off without changing the result.
@@ -199,11 +198,10 @@ def text_encoder(
     Returns:
         A `SequenceEncoder`.
 
-    Example:
-
-    >>> from keras_qa.layers import text_encoder
-    >>> text_encoder(10_000).units
-    32
+    Examples:
+        >>> from keras_qa.layers import text_encoder
+        >>> text_encoder(10_000).units
+        32
     """
     return SequenceEncoder(vocabulary_size, embedding_dim, units, name=name, **kwargs)
 
@@ -227,10 +225,9 @@ def question_encoder(
     Returns:
         A `SequenceEncoder`.
 
-    Example:
-
-    >>> from keras_qa.layers import question_encoder
-    >>> question_encoder(10_000).embedding_dim
-    32
+    Examples:
+        >>> from keras_qa.layers import question_encoder
+        >>> question_encoder(10_000).embedding_dim
+        32
     """
     return SequenceEncoder(vocabulary_size, embedding_dim, units, name=name, **kwargs)

@@ -31,12 +31,11 @@ class AnswerHead(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import AnswerHead
-    >>> tuple(AnswerHead(500)(np.zeros((2, 48), "float32")).shape)
-    (2, 500)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import AnswerHead
+        >>> tuple(AnswerHead(500)(np.zeros((2, 48), "float32")).shape)
+        (2, 500)
     """
 
     def __init__(
@@ -118,12 +117,11 @@ class SupportHead(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import SupportHead
-    >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
-    (2, 5)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import SupportHead
+        >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
+        (2, 5)
     """
 
     ignores_padding = True
@@ -173,10 +171,9 @@ def answer_head(vocabulary_size: int = 500, name: str = "answer", **kwargs: Any)
     Returns:
         An `AnswerHead`.
 
-    Example:
-
-    >>> from keras_qa.layers import answer_head
-    >>> answer_head().vocabulary_size
-    500
+    Examples:
+        >>> from keras_qa.layers import answer_head
+        >>> answer_head().vocabulary_size
+        500
     """
     return AnswerHead(vocabulary_size, name=name, **kwargs)

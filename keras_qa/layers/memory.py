@@ -54,13 +54,12 @@ class MemoryHops(keras.layers.Layer):
         ValueError: If an argument is out of its range, or the inputs are not as many as the tying
             needs.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import MemoryHops
-    >>> state, sentences = np.ones((2, 8)), np.ones((2, 5, 8))
-    >>> tuple(MemoryHops(2)([state, sentences, sentences, sentences]).shape)
-    (2, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import MemoryHops
+        >>> state, sentences = np.ones((2, 8)), np.ones((2, 5, 8))
+        >>> tuple(MemoryHops(2)([state, sentences, sentences, sentences]).shape)
+        (2, 8)
     """
 
     ignores_padding = True

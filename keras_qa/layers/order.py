@@ -39,12 +39,11 @@ class TemporalEncoding(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import TemporalEncoding
-    >>> tuple(TemporalEncoding(50)(np.zeros((2, 3, 8), "float32")).shape)
-    (2, 3, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import TemporalEncoding
+        >>> tuple(TemporalEncoding(50)(np.zeros((2, 3, 8), "float32")).shape)
+        (2, 3, 8)
     """
 
     ignores_padding = True
@@ -120,12 +119,11 @@ class PreviousSentence(keras.layers.Layer):
 
     Output shape: as the input.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import PreviousSentence
-    >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
-    (2, 5, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import PreviousSentence
+        >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
+        (2, 5, 8)
     """
 
     ignores_padding = True

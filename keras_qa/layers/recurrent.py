@@ -171,13 +171,12 @@ class LSTM(_Fused, keras.layers.LSTM):
         ValueError: `fused` is not one of its values, or is True with a setting not supported.
         NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
 
-    Example:
-
-    >>> import numpy as np
-    >>> layer = LSTM(4)
-    >>> mask = np.array([[True, True, False], [True, True, True]])
-    >>> tuple(layer(np.ones((2, 3, 5)), mask=mask).shape)
-    (2, 4)
+    Examples:
+        >>> import numpy as np
+        >>> layer = LSTM(4)
+        >>> mask = np.array([[True, True, False], [True, True, True]])
+        >>> tuple(layer(np.ones((2, 3, 5)), mask=mask).shape)
+        (2, 4)
     """
 
     _kind = "lstm"
@@ -226,12 +225,11 @@ class GRU(_Fused, keras.layers.GRU):
         ValueError: `fused` is not one of its values, or is True with a setting not supported.
         NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
 
-    Example:
-
-    >>> import numpy as np
-    >>> layer = GRU(4, return_sequences=True)
-    >>> tuple(layer(np.ones((2, 3, 5))).shape)
-    (2, 3, 4)
+    Examples:
+        >>> import numpy as np
+        >>> layer = GRU(4, return_sequences=True)
+        >>> tuple(layer(np.ones((2, 3, 5))).shape)
+        (2, 3, 4)
     """
 
     _kind = "gru"

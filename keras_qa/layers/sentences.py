@@ -63,13 +63,12 @@ class SentenceEncoder(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import SentenceEncoder
-    >>> encoder = SentenceEncoder(100, embedding_dim=8)
-    >>> tuple(encoder(np.array([[[5, 7, 9], [3, 0, 0]]])).shape)
-    (1, 2, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import SentenceEncoder
+        >>> encoder = SentenceEncoder(100, embedding_dim=8)
+        >>> tuple(encoder(np.array([[[5, 7, 9], [3, 0, 0]]])).shape)
+        (1, 2, 8)
     """
 
     # Columns of padding at the end may be cut off without changing the result.

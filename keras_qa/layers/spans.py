@@ -46,13 +46,12 @@ class SpanHead(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import SpanHead
-    >>> start, end = SpanHead()(np.ones((2, 5, 4)))
-    >>> tuple(start.shape), tuple(end.shape)
-    ((2, 6), (2, 6))
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import SpanHead
+        >>> start, end = SpanHead()(np.ones((2, 5, 4)))
+        >>> tuple(start.shape), tuple(end.shape)
+        ((2, 6), (2, 6))
     """
 
     ignores_padding = True
@@ -145,13 +144,12 @@ class TextPositions(keras.layers.Layer):
 
     Output shape: `(batch, time)`, booleans.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import TextPositions
-    >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
-    >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
-    (0, 0, 0, 1, 1, 0, 0)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import TextPositions
+        >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
+        >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
+        (0, 0, 0, 1, 1, 0, 0)
     """
 
     ignores_padding = True

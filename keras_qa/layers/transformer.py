@@ -71,14 +71,13 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         ValueError: If an argument is out of its range, or the features cannot be shared among the
             heads.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import UniversalTransformerEncoder
-    >>> encoder = UniversalTransformerEncoder(num_steps=2, num_heads=2, hidden_dim=16)
-    >>> query, sentences = encoder([np.ones((2, 8)), np.ones((2, 5, 8))])
-    >>> tuple(query.shape), tuple(sentences.shape)
-    ((2, 8), (2, 5, 8))
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import UniversalTransformerEncoder
+        >>> encoder = UniversalTransformerEncoder(num_steps=2, num_heads=2, hidden_dim=16)
+        >>> query, sentences = encoder([np.ones((2, 8)), np.ones((2, 5, 8))])
+        >>> tuple(query.shape), tuple(sentences.shape)
+        ((2, 8), (2, 5, 8))
     """
 
     ignores_padding = True

@@ -30,12 +30,11 @@ class WordEmbedding(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import WordEmbedding
-    >>> tuple(WordEmbedding(100, 8)(np.array([[5, 7, 0]])).shape)
-    (1, 3, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import WordEmbedding
+        >>> tuple(WordEmbedding(100, 8)(np.array([[5, 7, 0]])).shape)
+        (1, 3, 8)
     """
 
     ignores_padding = True
@@ -101,12 +100,11 @@ class ContextEncoder(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import ContextEncoder
-    >>> tuple(ContextEncoder(4)(np.ones((2, 3, 5))).shape)
-    (2, 3, 8)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import ContextEncoder
+        >>> tuple(ContextEncoder(4)(np.ones((2, 3, 5))).shape)
+        (2, 3, 8)
     """
 
     ignores_padding = True
@@ -192,13 +190,12 @@ class ExactMatch(keras.layers.Layer):
 
     Output shape: `(batch, words, 1)`: ones and zeros.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.layers import ExactMatch
-    >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
-    >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
-    (0, 1, 0, 0)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import ExactMatch
+        >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
+        >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
+        (0, 1, 0, 0)
     """
 
     ignores_padding = True

@@ -49,14 +49,13 @@ class QAModel(keras.Model):
         vectorizer: The `keras_qa.text.Vectorizer` or `Windower` that turns
             strings into this model's inputs, saved with it, or `None`.
 
-    Example:
-
-    >>> import keras, keras_qa
-    >>> words = keras.Input((None,), dtype="int32", name="text")
-    >>> vector = keras_qa.layers.SequenceEncoder(64, 8, 4)(words)
-    >>> model = keras_qa.models.QAModel([words], keras_qa.layers.AnswerHead(3)(vector))
-    >>> model.predict([[5, 6], [7]], verbose=0).shape
-    (2, 3)
+    Examples:
+        >>> import keras, keras_qa
+        >>> words = keras.Input((None,), dtype="int32", name="text")
+        >>> vector = keras_qa.layers.SequenceEncoder(64, 8, 4)(words)
+        >>> model = keras_qa.models.QAModel([words], keras_qa.layers.AnswerHead(3)(vector))
+        >>> model.predict([[5, 6], [7]], verbose=0).shape
+        (2, 3)
     """
 
     vectorizer: Any = None

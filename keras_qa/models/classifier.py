@@ -65,11 +65,10 @@ def answer_classifier(
     Raises:
         ValueError: If a size, the cell or the pooling is out of its range.
 
-    Example:
-
-    >>> from keras_qa.models import answer_classifier
-    >>> answer_classifier().count_params()
-    1000052
+    Examples:
+        >>> from keras_qa.models import answer_classifier
+        >>> answer_classifier().count_params()
+        1000052
     """
     shared = {
         "cell": cell,

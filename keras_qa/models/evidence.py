@@ -24,15 +24,14 @@ class Evidence:
     Raises:
         NotImplementedError: If there is no such layer, or more than one.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.models import memory_network
-    >>> from keras_qa.models.evidence import Evidence
-    >>> evidence = Evidence(memory_network(50, answer_vocabulary_size=6, embedding_dim=16))
-    >>> outputs = evidence.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")])
-    >>> {name: value.shape for name, value in sorted(outputs.items())}
-    {'answer': (2, 6), 'attention': (2, 3, 3), 'support': (2, 3)}
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import memory_network
+        >>> from keras_qa.models.evidence import Evidence
+        >>> evidence = Evidence(memory_network(50, answer_vocabulary_size=6, embedding_dim=16))
+        >>> outputs = evidence.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")])
+        >>> {name: value.shape for name, value in sorted(outputs.items())}
+        {'answer': (2, 6), 'attention': (2, 3, 3), 'support': (2, 3)}
     """
 
     def __init__(self, model: keras.Model) -> None:

@@ -169,14 +169,13 @@ def span_reader(
         ValueError: If a size is out of its range, `word_vectors` have another shape, or the
             backbone cannot be loaded or is of another kind.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.models import span_reader
-    >>> model = span_reader(100, units=8)
-    >>> logits = model.predict([np.ones((2, 7), "int32"), np.ones((2, 4), "int32")], verbose=0)
-    >>> logits["start"].shape, logits["end"].shape
-    ((2, 8), (2, 8))
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import span_reader
+        >>> model = span_reader(100, units=8)
+        >>> logits = model.predict([np.ones((2, 7), "int32"), np.ones((2, 4), "int32")], verbose=0)
+        >>> logits["start"].shape, logits["end"].shape
+        ((2, 8), (2, 8))
     """
     if backbone is not None:
         model = _on_backbone(backbone, tokenizer, 0.1 if dropout is None else dropout, dtype, name)

@@ -24,15 +24,14 @@ class SplitModel:
         NotImplementedError: If there is no such cut, since a layer serves both
             parts or another input is needed at once.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.models import answer_classifier
-    >>> from keras_qa.models.splitting import SplitModel
-    >>> parts = SplitModel(answer_classifier(100, 100, 5), "text")
-    >>> vectors = parts.encode(np.array([[5, 6, 7]]))
-    >>> parts.finish(vectors, [np.array([[8, 9]])]).shape
-    (1, 5)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import answer_classifier
+        >>> from keras_qa.models.splitting import SplitModel
+        >>> parts = SplitModel(answer_classifier(100, 100, 5), "text")
+        >>> vectors = parts.encode(np.array([[5, 6, 7]]))
+        >>> parts.finish(vectors, [np.array([[8, 9]])]).shape
+        (1, 5)
     """
 
     def __init__(self, model: keras.Model, name: str) -> None:

@@ -87,13 +87,12 @@ def universal_transformer(
     Raises:
         ValueError: If a size or the encoding is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.models import universal_transformer
-    >>> model = universal_transformer(50, answer_vocabulary_size=6, embedding_dim=16)
-    >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
-    (2, 6)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import universal_transformer
+        >>> model = universal_transformer(50, answer_vocabulary_size=6, embedding_dim=16)
+        >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
+        (2, 6)
     """
     text, question = _inputs()
     encoder = SentenceEncoder(
@@ -185,13 +184,12 @@ def memory_network(
     Raises:
         ValueError: If a size, the tying or the encoding is out of its range.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.models import memory_network
-    >>> model = memory_network(50, answer_vocabulary_size=6, embedding_dim=16)
-    >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
-    (2, 6)
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import memory_network
+        >>> model = memory_network(50, answer_vocabulary_size=6, embedding_dim=16)
+        >>> model.predict([np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")], verbose=0).shape
+        (2, 6)
     """
     text, question = _inputs()
 

@@ -93,11 +93,10 @@ class Recipe:
     def copies(self, examples: int) -> list[int]:
         """Numbers of copies of each of so many examples to try, one after the other.
 
-        Example:
-
-        >>> from keras_qa.recipes import Recipe
-        >>> Recipe(enlarge_to=(3_600, 9_000)).copies(900)
-        [3, 9]
+        Examples:
+            >>> from keras_qa.recipes import Recipe
+            >>> Recipe(enlarge_to=(3_600, 9_000)).copies(900)
+            [3, 9]
         """
         found = [size // max(examples, 1) - 1 for size in self.enlarge_to]
         return [copies for copies in dict.fromkeys(found) if copies > 0]
@@ -109,13 +108,12 @@ class Recipe:
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """The learning rate at each step, for a training part of so many examples.
 
-        Example:
-
-        >>> from keras_qa.recipes import Recipe
-        >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
-        >>> rate = recipe.schedule(examples=100)
-        >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
-        (0.0, 0.05, 0.1, 0.05, 0.0)
+        Examples:
+            >>> from keras_qa.recipes import Recipe
+            >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
+            >>> rate = recipe.schedule(examples=100)
+            >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
+            (0.0, 0.05, 0.1, 0.05, 0.0)
         """
         total = self.epochs * self.steps(examples)
         rise = int(self.warmup * total)

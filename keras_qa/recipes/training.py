@@ -80,14 +80,13 @@ def train(
         ValueError: If an argument is out of its range, a checkpoint is damaged
             or of another run, or there is one and `resume` is not set.
 
-    Example:
-
-    >>> import keras_qa
-    >>> from keras_qa.recipes import Recipe, train
-    >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=100, seed=0)
-    >>> done = train(stories[:80], stories[80:], recipe=Recipe(epochs=2), verbose=0)
-    >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
-    (2, 80, 2)
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.recipes import Recipe, train
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=100, seed=0)
+        >>> done = train(stories[:80], stories[80:], recipe=Recipe(epochs=2), verbose=0)
+        >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
+        (2, 80, 2)
     """
     if not isinstance(seeds, int) or seeds < 1:
         raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")

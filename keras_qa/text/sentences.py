@@ -27,13 +27,12 @@ def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
         the sentence. Offsets into a list count in its sentences joined by line
         breaks, as in `Example.plain_text`.
 
-    Example:
-
-    >>> from keras_qa.text import sentence_spans
-    >>> sentence_spans("Mary went home. Is it 3.5 km?")
-    [(0, 15), (16, 29)]
-    >>> sentence_spans(["Mary went home", "by bus"])
-    [(0, 14), (15, 21)]
+    Examples:
+        >>> from keras_qa.text import sentence_spans
+        >>> sentence_spans("Mary went home. Is it 3.5 km?")
+        [(0, 15), (16, 29)]
+        >>> sentence_spans(["Mary went home", "by bus"])
+        [(0, 14), (15, 21)]
     """
     spans = []
     if not isinstance(text, str):

@@ -39,18 +39,17 @@ class SubwordTokenizer:
         ValueError: If the tokenizer sets no special token before a pair of
             texts, where the model says that there is no answer.
 
-    Example:
-
-    >>> from keras_qa.text import SubwordTokenizer
-    >>> from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    >>> words = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "bath": 4, "##room": 5}
-    >>> plain = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
-    >>> plain.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    >>> plain.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
-    >>> tokenizer = SubwordTokenizer(plain)
-    >>> ids, offsets = tokenizer.encode("bathroom?")
-    >>> ids.tolist(), offsets.tolist(), tokenizer.before
-    ([4, 5, 3], [[0, 4], [4, 8], [8, 9]], (1,))
+    Examples:
+        >>> from keras_qa.text import SubwordTokenizer
+        >>> from tokenizers import Tokenizer, models, pre_tokenizers, processors
+        >>> words = {"[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "bath": 4, "##room": 5}
+        >>> plain = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+        >>> plain.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        >>> plain.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+        >>> tokenizer = SubwordTokenizer(plain)
+        >>> ids, offsets = tokenizer.encode("bathroom?")
+        >>> ids.tolist(), offsets.tolist(), tokenizer.before
+        ([4, 5, 3], [[0, 4], [4, 8], [8, 9]], (1,))
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:

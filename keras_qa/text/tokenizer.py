@@ -25,13 +25,12 @@ class WordTokenizer:
         tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
             `WordTokenizer.train` to build one from texts.
 
-    Example:
-
-    >>> from keras_qa.text import WordTokenizer
-    >>> tokenizer = WordTokenizer.train(["Mary went home."])
-    >>> ids, offsets = tokenizer.encode("Mary slept.")
-    >>> ids.tolist(), offsets.tolist()
-    ([4, 1, 2], [[0, 4], [5, 10], [10, 11]])
+    Examples:
+        >>> from keras_qa.text import WordTokenizer
+        >>> tokenizer = WordTokenizer.train(["Mary went home."])
+        >>> ids, offsets = tokenizer.encode("Mary slept.")
+        >>> ids.tolist(), offsets.tolist()
+        ([4, 1, 2], [[0, 4], [5, 10], [10, 11]])
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:

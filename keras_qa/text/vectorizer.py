@@ -30,15 +30,14 @@ class Vectorizer:
         sentences: Whether a text becomes sentences of words rather than one
             row of words, see `sentence_spans`.
 
-    Example:
-
-    >>> from keras_qa import Example
-    >>> from keras_qa.text import Vectorizer
-    >>> examples = [Example("Mary went home.", "Where is Mary?", "home")]
-    >>> vectorizer = Vectorizer().adapt(examples)
-    >>> feed = vectorizer(examples)
-    >>> feed["question"].shape, vectorizer.labels(examples).tolist()
-    ((1, 4), [1])
+    Examples:
+        >>> from keras_qa import Example
+        >>> from keras_qa.text import Vectorizer
+        >>> examples = [Example("Mary went home.", "Where is Mary?", "home")]
+        >>> vectorizer = Vectorizer().adapt(examples)
+        >>> feed = vectorizer(examples)
+        >>> feed["question"].shape, vectorizer.labels(examples).tolist()
+        ((1, 4), [1])
     """
 
     def __init__(

@@ -32,18 +32,17 @@ class WordVectors:
         Pennington et al. 2014, "GloVe: Global Vectors for Word Representation",
         D14-1162. Mikolov et al. 2013, arXiv:1301.3781 (word2vec).
 
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_qa.text import WordTokenizer, WordVectors
-    >>> vectors = WordVectors(["mary", "home"], np.array([[1, 2], [3, 4]]))
-    >>> tokenizer = WordTokenizer.train(["Mary Mary went home home home."])
-    >>> tokenizer.vocabulary
-    ['[PAD]', '[UNK]', 'home', 'mary', '.', 'went']
-    >>> vectors.table(tokenizer)[[0, 2, 3]].tolist()
-    [[0.0, 0.0], [3.0, 4.0], [1.0, 2.0]]
-    >>> vectors.coverage(tokenizer)
-    2
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.text import WordTokenizer, WordVectors
+        >>> vectors = WordVectors(["mary", "home"], np.array([[1, 2], [3, 4]]))
+        >>> tokenizer = WordTokenizer.train(["Mary Mary went home home home."])
+        >>> tokenizer.vocabulary
+        ['[PAD]', '[UNK]', 'home', 'mary', '.', 'went']
+        >>> vectors.table(tokenizer)[[0, 2, 3]].tolist()
+        [[0.0, 0.0], [3.0, 4.0], [1.0, 2.0]]
+        >>> vectors.coverage(tokenizer)
+        2
     """
 
     def __init__(self, words: Sequence[str], array: np.ndarray) -> None:
@@ -101,11 +100,10 @@ class WordVectors:
                 line, or in a binary file the byte.
             ImportError: If Parquet is read without pyarrow.
 
-        Example:
-
-        ```python
-        vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt", words=tokenizer.vocabulary)
-        ```
+        Examples:
+            ```python
+            vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt", words=tokenizer.vocabulary)
+            ```
         """
         file = _file("path", path)
         wanted = None

@@ -70,19 +70,18 @@ class Windower:
         TypeError: If `tokenizer` is neither.
         ValueError: If `length` or `overlap` is out of range.
 
-    Example:
-
-    >>> from keras_qa import Example
-    >>> from keras_qa.text import Windower, WordTokenizer
-    >>> example = Example("Mary went home. John slept.", "Who slept?", "John", 16)
-    >>> windower = Windower(WordTokenizer.train([example.text]), length=4, overlap=2)
-    >>> windows = windower([example], labels=True)
-    >>> windows.feed["text"].shape, windows.example.tolist()
-    ((3, 4), [0, 0, 0])
-    >>> windows.spans.tolist()
-    [[[0, 0]], [[3, 3]], [[1, 1]]]
-    >>> windows.offsets[2, 1].tolist()
-    [16, 20]
+    Examples:
+        >>> from keras_qa import Example
+        >>> from keras_qa.text import Windower, WordTokenizer
+        >>> example = Example("Mary went home. John slept.", "Who slept?", "John", 16)
+        >>> windower = Windower(WordTokenizer.train([example.text]), length=4, overlap=2)
+        >>> windows = windower([example], labels=True)
+        >>> windows.feed["text"].shape, windows.example.tolist()
+        ((3, 4), [0, 0, 0])
+        >>> windows.spans.tolist()
+        [[[0, 0]], [[3, 3]], [[1, 1]]]
+        >>> windows.offsets[2, 1].tolist()
+        [16, 20]
     """
 
     def __init__(
