@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import decoding, inputs, metrics
+from keras_qa import decoding, graph, metrics
 from keras_qa.batching import rounded, sizes
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
@@ -230,7 +230,7 @@ def adopt(
             "a `SpanReader` to a `keras_qa.text.Windower`."
         )
     texts = (text for item in examples for text in (item.plain_text, item.question))
-    known = inputs.smallest_vocabulary(model, vocabulary_size)
+    known = graph.smallest_vocabulary(model, vocabulary_size)
     tokenizer = WordTokenizer.train(texts, known)
     return _with_windows(model, tokenizer, length, overlap)
 

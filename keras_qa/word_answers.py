@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import batching, decoding, inputs, metrics
+from keras_qa import batching, decoding, graph, inputs, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
@@ -163,7 +163,7 @@ def adopt(
         else:
             model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if model.vectorizer is None:
-        known = inputs.smallest_vocabulary(model, vocabulary_size)
+        known = graph.smallest_vocabulary(model, vocabulary_size)
         classes = _answer(model.output).shape[-1]
         answers = min(answer_vocabulary_size or classes, classes)
         model.vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(model)).adapt(

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_qa import kernels
 from keras_qa.batching import BucketedBatches, filled, fitted
-from keras_qa.inputs import model_inputs
+from keras_qa.graph import model_inputs
 from keras_qa.models.bucketing import bucketed
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa import kernels
-from keras_qa.inputs import tensor_configs
+from keras_qa.graph import tensor_configs
 
 
 class SplitModel:
