@@ -30,10 +30,10 @@ sys.meta_path.insert(0, Hide())
 """
 
 
-def python(code: str, hidden: tuple[str, ...] = (), **environment: str):
+def python(code: str, *arguments: str, hidden: tuple[str, ...] = (), **environment: str):
     variables = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     return subprocess.run(
-        [sys.executable, "-c", HIDE.format(hidden=hidden) + code],
+        [sys.executable, "-c", HIDE.format(hidden=hidden) + code, *arguments],
         capture_output=True,
         text=True,
         env={**variables, **environment},
@@ -93,6 +93,25 @@ def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
         done.stderr
     )
     assert (tmp_path / "qa.keras").is_file()
+
+
+def test_command_loads_what_a_recipe_trained(tmp_path) -> None:
+    # Its optimizer names a schedule of ours, which nothing but the file asks for.
+    recipe = keras_qa.recipes.Recipe(epochs=1, decay="linear")
+    stories = keras_qa.datasets.babi.simulate(task=1, examples=40, seed=0)
+    path, text = tmp_path / "qa.keras", tmp_path / "text.txt"
+    text.write_text("Mary went home.")
+    keras_qa.recipes.train(stories, None, "answer_classifier", None, recipe, out=path, verbose=0)
+    backend = keras.config.backend()
+    done = python(
+        "from keras_qa.cli import main; sys.exit(main(['answer', *sys.argv[1:]]))",
+        str(path),
+        f"--text={text}",
+        "--question=Where is Mary?",
+        hidden=tuple(name for name in BACKENDS if name != backend),
+        KERAS_HOME=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
