@@ -161,7 +161,7 @@ def test_an_answer_that_is_not_where_it_should_be_is_reported_by_id(write, answe
     path = write(content(good, question("bad", [("Zoë", 0), (answer, start)])))
     pattern = (
         rf"^`{re.escape(str(path))}`, data\[0\]\.paragraphs\[0\]\.qas\[1\] \(id 'bad'\): .*"
-        rf"{re.escape(message)}.*`strict=False` to leave it out\.$"
+        rf"{re.escape(message)}.*`strict=False` \(`--lenient`\) to leave it out\.$"
     )
     with pytest.raises(ValueError, match=pattern):
         squad.load(path)

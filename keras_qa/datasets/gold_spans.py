@@ -46,7 +46,8 @@ def checked(
     if strict:
         others = f" So it is with {len(wrong)} of {total} questions." if len(wrong) > 1 else ""
         raise ValueError(
-            f"{_named(place, example)}: {problem}, or pass `strict=False` to leave it out.{others}"
+            f"{_named(place, example)}: {problem}, or pass `strict=False` (`--lenient`) to leave "
+            f"it out.{others}"
         )
     names = ", ".join(_named(*entry[:2]) for entry in wrong[:5])
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
