@@ -141,7 +141,7 @@ def test_results_that_do_not_go_together() -> None:
 def test_without_matplotlib_the_extra_is_named(tmp_path) -> None:
     code = "from keras_qa import plots; plots.learning_curves({'loss': [1.0]})"
     hidden = ("matplotlib", "matplotlib.figure")
-    done = python(code, hidden, KERAS_BACKEND=keras.config.backend(), HOME=str(tmp_path))
+    done = python(code, hidden=hidden, KERAS_BACKEND=keras.config.backend(), HOME=str(tmp_path))
     assert last_line(done) == (
         'ImportError: Plots need matplotlib, which is not installed: pip install "keras-qa[plots]".'
     )
