@@ -223,6 +223,12 @@ def test_backbone_of_an_unknown_kind_is_one_line(tmp_path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_backbone_lacks_is_named(tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    with pytest.raises(ValueError, match="cannot be loaded: KerasHub finds no 'image_size' in it"):
+        span_reader(backbone=tmp_path)
+
+
 def test_without_kerashub_one_line_says_what_to_install(reader, tmp_path, monkeypatch) -> None:
     reader.save(tmp_path / "reader.keras")
     monkeypatch.setitem(sys.modules, "keras_hub", None)

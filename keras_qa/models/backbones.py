@@ -45,6 +45,8 @@ def load_backbone(backbone: Any, dtype: Any = None) -> keras.Model:
         return hub.models.Backbone.from_preset(name, **options)
     except (ValueError, OSError, KeyError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0][:300]
+        if isinstance(error, KeyError):
+            reason = f"KerasHub finds no {reason} in it."
         raise ValueError(
             f"`backbone` cannot be loaded: {reason} Expected the name of a KerasHub preset, a "
             f"folder with `config.json` and weights, or `hf://…`. Received: backbone={name!r}."
