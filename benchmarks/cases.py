@@ -177,14 +177,17 @@ def importing(device: str) -> tuple[Contenders, int]:
     # What pip installs it also compiles. A checkout is compiled by the first import, if it may be.
     environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
 
-    def run(module: str, before: str) -> Callable[[], Seconds]:
-        clock = "time.perf_counter()"
-        code = f"import time{before}; start = {clock}; import {module}; print({clock} - start)"
-        command = [sys.executable, "-c", code]
-        quiet = {"env": environment, "stderr": subprocess.DEVNULL}
-        return lambda: Seconds(subprocess.check_output(command, **quiet))
+    def run(before: str, timed: str) -> Callable[[], Seconds]:
+        start, end = "start = time.perf_counter()", "print(time.perf_counter() - start)"
+        command = [sys.executable, "-c", "\n".join(["import time", before, start, timed, end])]
+        return lambda: Seconds(
+            subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
+        )
 
-    return {"keras_qa after keras": run("keras_qa", ", keras"), "keras": run("keras", "")}, 1
+    return {
+        "keras_qa after keras": run("import keras", "import keras_qa"),
+        "keras": run("", "import keras"),
+    }, 1
 
 
 CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {

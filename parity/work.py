@@ -33,11 +33,6 @@ MARKED = [
 QUESTIONS = [*STORIES[:20], Example("", "Where is Mary?"), Example("Mary is here.", "")]
 
 
-def readers(backend: str) -> list[str]:
-    """Those that a backend saves. One of them alone saves MiniLM, which takes 90 MB."""
-    return ["reader-scratch", "reader-backbone", *([MINILM] if backend == "torch" else [])]
-
-
 def train(name: str) -> keras_qa.QuestionAnswerer:
     options = {**MODELS[name], "hidden_dim": 8, "dropout": 0.1}
     answerer = keras_qa.QuestionAnswerer(model_options=options, seed=0)
@@ -45,14 +40,14 @@ def train(name: str) -> keras_qa.QuestionAnswerer:
 
 
 def train_reader(name: str) -> keras_qa.QuestionAnswerer:
-    if name == "reader-scratch":
-        options = {"units": 8, "embedding_dim": 8}
-    else:
-        options = minilm() if name == MINILM else backbone()
-    recipe = keras_qa.recipes.FINE_TUNING
+    options = READERS[name]()
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
-    optimizer = recipe.optimizer if name == MINILM else None
+    optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == MINILM else None
     return answerer.fit(MARKED, MARKED[:20], epochs=1, optimizer=optimizer, verbose=0)
+
+
+def scratch() -> dict[str, object]:
+    return {"units": 8, "embedding_dim": 8}
 
 
 def minilm() -> dict[str, object]:
@@ -81,6 +76,14 @@ def backbone() -> dict[str, object]:
         max_sequence_length=64,
     )
     return {"backbone": bert, "tokenizer": tokenizer}
+
+
+READERS = {"reader-scratch": scratch, "reader-backbone": backbone, MINILM: minilm}
+
+
+def readers(backend: str) -> list[str]:
+    """Those that a backend saves. One of them alone saves MiniLM, which takes 90 MB."""
+    return [name for name in READERS if name != MINILM or backend == "torch"]
 
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:

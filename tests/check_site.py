@@ -8,10 +8,11 @@ from __future__ import annotations
 import pathlib
 import sys
 
-pages = sorted(pathlib.Path(sys.argv[1], "reference").rglob("*.html"))
-if not any('class="gp"' in page.read_text("utf-8") for page in pages):
+files = sorted(pathlib.Path(sys.argv[1], "reference").rglob("*.html"))
+pages = {str(file): file.read_text("utf-8") for file in files}
+if not any('class="gp"' in page for page in pages.values()):
     sys.exit("The reference has no examples.")
-quoted = [str(page) for page in pages if "<blockquote>" in page.read_text("utf-8")]
+quoted = [name for name, page in pages.items() if "<blockquote>" in page]
 if quoted:
     sys.exit(
         f"Examples are shown as quoted text: {', '.join(quoted)}. Indent them below `Examples:`."

@@ -15,6 +15,7 @@ import keras_qa
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
 BACKENDS = ("tensorflow", "torch", "jax")
 OTHERS = [name for name in BACKENDS if importlib.util.find_spec(name) is None]
+ALL_BUT_ONE = tuple(name for name in BACKENDS if name != keras.config.backend())
 
 # Makes Python say of some packages that they are not installed.
 HIDE = """
@@ -81,14 +82,13 @@ def test_without_a_choice_the_name_says_what_to_set(tmp_path) -> None:
 
 
 def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
-    others = tuple(name for name in BACKENDS if name != keras.config.backend())
     code = (
         "from keras_qa.cli import main\n"
         f"done = main(['train', '--data=simulated', '--examples=5', '--epochs=1', "
         f"'--out={tmp_path / 'qa.keras'}'])\n"
         "import keras; print('backend', keras.config.backend(), done)"
     )
-    done = python(code, hidden=others, KERAS_HOME=str(tmp_path))
+    done = python(code, hidden=ALL_BUT_ONE, KERAS_HOME=str(tmp_path))
     assert done.stdout.strip().splitlines()[-1] == f"backend {keras.config.backend()} 0", (
         done.stderr
     )
@@ -102,13 +102,12 @@ def test_command_loads_what_a_recipe_trained(tmp_path) -> None:
     path, text = tmp_path / "qa.keras", tmp_path / "text.txt"
     text.write_text("Mary went home.")
     keras_qa.recipes.train(stories, None, "answer_classifier", None, recipe, out=path, verbose=0)
-    backend = keras.config.backend()
     done = python(
         "from keras_qa.cli import main; sys.exit(main(['answer', *sys.argv[1:]]))",
         str(path),
         f"--text={text}",
         "--question=Where is Mary?",
-        hidden=tuple(name for name in BACKENDS if name != backend),
+        hidden=ALL_BUT_ONE,
         KERAS_HOME=str(tmp_path),
     )
     assert done.returncode == 0, done.stderr
