@@ -367,3 +367,59 @@ def test_words_are_looked_up_and_their_gradients_added_up(mode) -> None:
     got = gradients(loss, [ids, ids, weight, table], mode)
     np.testing.assert_allclose(got[-1], expected, atol=1e-6)
     np.testing.assert_allclose(got[0], table[ids], atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_scales_it(rate, mode):
+    # Numbers may be drawn several at a time, and there may be some left over.
+    x = np.random.default_rng(0).uniform(1, 2, (3, 100_003)).astype("float32")
+
+    def dropped(seed):
+        def drop(x, *rest):
+            return [kernels.dropout(x, rate, seed)]
+
+        return run(drop, [x, x[:1], x[:1], x[:1]], mode)[0]
+
+    first, second = (dropped(keras.random.SeedGenerator(number)) for number in (5, 6))
+    kept, again = first != 0, second != 0
+    np.testing.assert_allclose(first[kept], x[kept] / (1 - rate), rtol=1e-6)
+    row, beside = kept.ravel(), again.ravel()
+    # Five standard deviations, for places drawn together or one after the other, and both calls.
+    for part in (row, *(row[place::4] for place in range(4)), *kept, again):
+        assert abs(np.mean(part) - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / part.size)
+    pairs = [(row[step:], row[:-step]) for step in (1, 2, 3, 4)] + [(row, beside)]
+    for pair in pairs:
+        assert abs(np.corrcoef(pair)[0, 1]) < 5 / np.sqrt(row.size)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_dropped_has_no_gradient(mode):
+    x = np.random.default_rng(1).uniform(1, 2, (50, 41)).astype("float32")
+    seed = keras.random.SeedGenerator(5)
+
+    def loss(x, *rest):
+        return ops.sum(kernels.dropout(x, 0.25, seed) ** 2) / 2
+
+    got = gradients(loss, [x, *(np.zeros((1, 1), "int32") for _ in range(3))], mode)[0]
+    np.testing.assert_allclose(got[got != 0], (x / 0.75**2)[got != 0], rtol=1e-6)
+    assert 0.7 < np.mean(got != 0) < 0.8
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_dropout_in_half_precision(dtype):
+    ones = ops.ones((64, 33), dtype)
+    got = kernels.dropout(ones, 0.5, keras.random.SeedGenerator(5))
+    assert keras.backend.standardize_dtype(got.dtype) == dtype
+    assert set(np.unique(to_numpy(ops.cast(got, "float32")))) == {0.0, 2.0}
+
+
+def test_a_seed_draws_the_same_again():
+    ones = ops.ones((64, 33))
+
+    def drawn(number):
+        kernels.seed(number)
+        return to_numpy(kernels.dropout(ones, 0.5, keras.random.SeedGenerator(number)))
+
+    np.testing.assert_array_equal(drawn(1), drawn(1))
+    assert not np.array_equal(drawn(1), drawn(2))

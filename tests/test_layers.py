@@ -223,7 +223,7 @@ def test_embedding_is_keras_layer(ids: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"noise_shape": (None, 1, 4, 1)}])
-def test_dropout_is_keras_layer(options: dict) -> None:
+def test_dropout_with_a_seed_is_keras_layer(options: dict) -> None:
     inputs = np.random.default_rng(0).normal(size=(3, 5, 4, 7)).astype("float32")
     layer, keras_layer = (
         module.Dropout(0.25, seed=3, **options) for module in (layers, keras.layers)
@@ -234,6 +234,17 @@ def test_dropout_is_keras_layer(options: dict) -> None:
         np.testing.assert_array_equal(got, expected)
         assert 0 < np.mean(got == 0) < 1
     assert layers.Dropout.from_config(layer.get_config()).rate == 0.25
+
+
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0, 0), (0.25, 0.15, 0.35), (1.0, 1, 1)])
+def test_dropout_drops_its_rate(rate: float, least: float, most: float) -> None:
+    inputs = np.random.default_rng(0).uniform(1, 2, size=(30, 5, 7)).astype("float32")
+    layer = layers.Dropout(rate)
+    np.testing.assert_array_equal(flat(layer(inputs)), flat(inputs))
+    got = flat(layer(inputs, training=True)).reshape(inputs.shape)
+    kept = got != 0
+    np.testing.assert_allclose(got[kept], inputs[kept] / max(1 - rate, 1e-9), rtol=1e-6)
+    assert least <= 1 - np.mean(kept) <= most
 
 
 def test_dropout_acts_in_training_only() -> None:

@@ -27,6 +27,10 @@ the reset gate applied after the product (Keras' `reset_after=True`); the gates 
 
 `look_up(table, ids)` returns the rows (..., D) of a table (V, D) for integer ids (...).
 
+`dropout(inputs, rate, seed)` sets a share of the entries to zero, `rate` rounded to 16 bits, and
+divides the others by the share that is left. What it draws depends on `seed`, a
+`keras.random.SeedGenerator`, or on torch, as with Keras' own, on PyTorch's global seed.
+
 `repeat(step, state, inputs, draw)` applies a step again and again, once for each part along the
 first axis of the arrays `inputs`: `state, output = step(state, parts, drawn)`. It returns the last
 state and the outputs stacked, or None if they are None. `state`, `inputs` and `parts` are tuples of
@@ -51,6 +55,7 @@ _programs = importlib.import_module(f"keras_qa.kernels._{_backend}_programs")
 lstm = _kernels.lstm
 gru = _kernels.gru
 look_up = _kernels.look_up
+dropout = _kernels.dropout
 repeat = _kernels.repeat
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

@@ -70,6 +70,11 @@ def look_up(table, ids):
     return ops.take(table, ids, axis=0)
 
 
+def dropout(inputs, rate, seed):
+    """See `keras_qa.kernels.dropout`."""
+    return keras.random.dropout(inputs, rate, seed=seed)
+
+
 def repeat(step, state, inputs, draw):
     """See `keras_qa.kernels.repeat`."""
     outputs = []

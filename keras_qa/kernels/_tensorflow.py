@@ -131,6 +131,19 @@ def look_up(table, ids):
     return tf.gather(table, ids)
 
 
+def dropout(inputs, rate, seed):
+    """See `keras_qa.kernels.dropout`."""
+    # The generator that TensorFlow takes where none is named costs XLA as long as all the rest of
+    # a step of a universal transformer. Two numbers of 16 bits come out of one of its words.
+    count = tf.size(inputs)
+    words = tf.random.stateless_uniform(
+        [(count + 1) // 2], tf.cast(seed.next(), "int32"), None, None, "uint32", alg="philox"
+    )
+    drawn = tf.reshape(tf.bitcast(words, "uint16"), [-1])[:count]
+    kept = tf.reshape(tf.cast(drawn, "int32") >= round(rate * 2**16), tf.shape(inputs))
+    return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
+
+
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return mask is None and bool(tf.config.list_logical_devices("GPU"))

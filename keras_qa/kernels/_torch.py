@@ -97,6 +97,19 @@ def look_up(table, ids):
     return rows.reshape(*ids.shape, table.shape[1])
 
 
+def dropout(inputs, rate, seed):
+    """See `keras_qa.kernels.dropout`."""
+    if inputs.device.type != "cpu":
+        return torch.nn.functional.dropout(inputs, rate)
+    # Four numbers of 16 bits come out of one of 64, which takes as long to draw as PyTorch's own
+    # dropout spends on each number.
+    count = inputs.numel()
+    words = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,), dtype=torch.int64)
+    drawn = words.view(torch.int16)[:count].view(inputs.shape)
+    kept = drawn >= round(rate * 2**16) - 2**15
+    return inputs * (kept.to(inputs.dtype) / (1 - rate))
+
+
 def keras_is_fused(kind, mask):
     """See `keras_qa.kernels.keras_is_fused`."""
     return False

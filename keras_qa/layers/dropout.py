@@ -1,19 +1,19 @@
-"""Dropout that compiles in a tenth of the time on JAX."""
+"""Dropout that takes a small part of the time of a training step."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
-from keras import ops
+
+from keras_qa import kernels
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout`, drawing for all entries in a row.
+    """`keras.layers.Dropout`, whose numbers are drawn by a kernel of the backend.
 
-    On JAX the numbers are the same ones, but XLA takes 0.2 instead of 2.1 seconds to compile what
-    draws them for an array of five axes (on one core of a CPU, jax 0.10), for each shape again.
+    With a `seed` or a `noise_shape` it is Keras' own, number by number.
 
     Args:
         *args: As in `keras.layers.Dropout`.
@@ -29,8 +29,7 @@ class Dropout(keras.layers.Dropout):
     """
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        # TensorFlow leaves sizes open, and gains nothing.
-        if not training or self.noise_shape is not None or None in inputs.shape:
+        asked = self.seed is not None or self.noise_shape is not None
+        if not training or asked or not 0 < self.rate < 1:
             return super().call(inputs, training=training)
-        flat = super().call(ops.reshape(inputs, (-1,)), training=training)
-        return ops.reshape(flat, inputs.shape)
+        return kernels.dropout(inputs, self.rate, self.seed_generator)

@@ -187,7 +187,7 @@ class SentenceEncoder(keras.layers.Layer):
         ids = ops.reshape(inputs, (-1, shape[-1]))
         present = ids != 0
         words = self.embedding(ids)
-        if self.encoding != "recurrent":
+        if self.encoding not in ("recurrent", "roles"):
             words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
         vectors = getattr(self, f"_{self.encoding}")(words, present, training)
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
@@ -205,6 +205,8 @@ class SentenceEncoder(keras.layers.Layer):
         # Beyond the last word there are none to weigh.
         last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
         weights = self._place_weights(from_first, words) + ops.matmul(last, from_last)
+        # There are fewer weights than entries of words to set to zero where there is no word.
+        weights = ops.where(ops.expand_dims(present, -1), weights, ops.zeros_like(weights))
         sums = ops.matmul(ops.transpose(weights, (0, 2, 1)), words)
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
