@@ -97,7 +97,7 @@ def test_text_comes_from_standard_input(folder) -> None:
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     # All stories of this task are of one length: one shape to compile for.
     arguments = ["--data=simulated", "--task=15", "--examples=100", "--epochs=1"]
-    arguments += ["--model=universal_transformer", "--enlarge-to=200"]
+    arguments += ["--model=universal_transformer", "--enlarge-to=200", "--weight-decay=0.25"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
@@ -110,6 +110,7 @@ def test_simulated_stories_train(tmp_path, capsys) -> None:
     loaded = keras_qa.load(tmp_path / "qa.keras")
     assert set(loaded.vectorizer_.answers[1:]) <= {"cat", "mouse", "sheep", "wolf"}
     assert loaded.model_.name == "universal_transformer"
+    assert loaded.model_.optimizer.weight_decay == 0.25
 
 
 def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) -> None:
@@ -211,6 +212,7 @@ def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
         (["train", "--data=simulated", "--out=/none/x.keras"], "folder that does not exist"),
         (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
         (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
+        (["train", "--data=simulated", "--weight-decay=-1", "--out=x.keras"], "weight_decay` must"),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
         (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),

@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int, help="at most; see keras_qa.recipes.recipe_for")
     train.add_argument("--batch-size", type=int)
     train.add_argument("--learning-rate", type=float)
+    train.add_argument("--weight-decay", type=float)
     train.add_argument("--patience", type=int, help="epochs without a rise before training stops")
     train.add_argument(
         "--enlarge-to",
