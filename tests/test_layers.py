@@ -222,38 +222,6 @@ def test_embedding_is_keras_layer(ids: np.ndarray) -> None:
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(twin.compute_mask(IDS)), IDS != 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"noise_shape": (None, 1, 4, 1)}])
-def test_dropout_with_a_seed_is_keras_layer(options: dict) -> None:
-    inputs = np.random.default_rng(0).normal(size=(3, 5, 4, 7)).astype("float32")
-    layer, keras_layer = (
-        module.Dropout(0.25, seed=3, **options) for module in (layers, keras.layers)
-    )
-    np.testing.assert_array_equal(flat(layer(inputs)), flat(inputs))
-    for _ in range(2):
-        got, expected = (flat(each(inputs, training=True)) for each in (layer, keras_layer))
-        np.testing.assert_array_equal(got, expected)
-        assert 0 < np.mean(got == 0) < 1
-    assert layers.Dropout.from_config(layer.get_config()).rate == 0.25
-
-
-@pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0, 0), (0.25, 0.15, 0.35), (1.0, 1, 1)])
-def test_dropout_drops_its_rate(rate: float, least: float, most: float) -> None:
-    inputs = np.random.default_rng(0).uniform(1, 2, size=(30, 5, 7)).astype("float32")
-    layer = layers.Dropout(rate)
-    np.testing.assert_array_equal(flat(layer(inputs)), flat(inputs))
-    got = flat(layer(inputs, training=True)).reshape(inputs.shape)
-    kept = got != 0
-    np.testing.assert_allclose(got[kept], inputs[kept] / max(1 - rate, 1e-9), rtol=1e-6)
-    assert least <= 1 - np.mean(kept) <= most
-
-
-def test_dropout_acts_in_training_only() -> None:
-    layer = layers.SequenceEncoder(10, 50, 3, dropout=0.5)
-    np.testing.assert_array_equal(flat(layer(IDS)), flat(layer(IDS)))
-    trained = flat(layer(IDS, training=True))
-    assert not np.allclose(trained, flat(layer(IDS)), atol=1e-3)
-
-
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_encoder_is_built_without_copies_by_config(cell: str, monkeypatch) -> None:
     # While a file is loaded, Keras takes two serialised objects whose `id` is the same for one.

@@ -31,15 +31,14 @@ def stories(task: int, sentences: int, count: int) -> list[keras_qa.Example]:
 
 @pytest.mark.parametrize(
     ("task", "sentences", "questions", "epochs"),
-    [(1, 4, 2_500, 10), (6, 4, 5_000, 10), (15, 8, 3_000, 20)],
+    # Whole batches of 32 questions, for the sake of the one shape.
+    [(1, 4, 2_496, 10), (6, 4, 4_992, 10), (15, 8, 2_976, 20)],
 )
 def test_at_least_99_percent_of_unseen_questions_are_answered_right(
     task: int, sentences: int, questions: int, epochs: int
 ) -> None:
     known = stories(task, sentences, UNSEEN + questions)
-    # Whole batches only, for the sake of the one shape.
-    taught = known[UNSEEN:][: questions // 32 * 32]
     recipe = Recipe(epochs=epochs, batch_size=32, learning_rate=3e-3)
-    answerer = train(taught, model_options=OPTIONS, recipe=recipe, verbose=0).answerer
+    answerer = train(known[UNSEEN:], model_options=OPTIONS, recipe=recipe, verbose=0).answerer
     right = answerer.evaluate(known[:UNSEEN], verbose=0)["exact_match"]
     assert right >= 99.0
