@@ -8,6 +8,7 @@ compiled for a shape is used again. Stories have two lengths: sentences, and wor
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -204,6 +205,8 @@ class BucketedBatches(keras.utils.PyDataset):
         epoch: Number of the epoch whose order is next. The order depends on it and on the seed
             alone, so that training can go on where it was broken off.
         order: Position of each row that the batches give, one after the other.
+        weights: How much each row is wanted where an epoch gives a share of the batches only, see
+            `choose`. `(rows,)` float32, ones at first.
     """
 
     def __init__(
@@ -223,6 +226,8 @@ class BucketedBatches(keras.utils.PyDataset):
         self.structure = structure
         self.seed = seed
         self.epoch = 0
+        self.share = 1.0
+        self.weights = np.ones(len(inputs[0]), "float32")
         self._arrange()
 
     @property
@@ -244,6 +249,18 @@ class BucketedBatches(keras.utils.PyDataset):
         # tf.data keeps tuples, and makes one tensor of a list.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
+    def choose(self, share: float) -> None:
+        """Makes an epoch give a share of the batches, always as many, with the rows drawn anew.
+
+        Rows are drawn one after the other, without putting any back, each with a chance that is
+        proportional to its weight (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
+
+        Args:
+            share: The share, above 0 and at most 1.
+        """
+        self.share = share
+        self._arrange()
+
     def on_epoch_begin(self) -> None:
         if self.seed is not None:
             self._arrange()
@@ -251,12 +268,30 @@ class BucketedBatches(keras.utils.PyDataset):
     def _arrange(self) -> None:
         self.batches = []
         random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
-        for bucket in self.buckets:
-            rows = bucket.rows if random is None else random.permutation(bucket.rows)
+        parts = [bucket.rows for bucket in self.buckets]
+        if random is not None:
+            drawn = parts if self.share == 1 else self._drawn(random)
+            parts = [random.permutation(rows) for rows in drawn]
+        for rows, bucket in zip(parts, self.buckets, strict=True):
             for start in range(0, len(rows), self.batch_size):
                 self.batches.append((rows[start : start + self.batch_size], bucket.widths))
         if random is not None:
             random.shuffle(self.batches)
+
+    def _drawn(self, random: np.random.Generator) -> list[np.ndarray]:
+        """The rows of each bucket that an epoch gives: whole batches of those drawn first."""
+        turns = random.exponential(size=len(self.weights)) / self.weights
+        batches = []
+        for place, bucket in enumerate(self.buckets):
+            rows = bucket.rows[np.argsort(turns[bucket.rows])]
+            for start in range(0, len(rows), self.batch_size):
+                batches.append((place, rows[start : start + self.batch_size]))
+        batches.sort(key=lambda batch: turns[batch[1]].mean())
+        taken = batches[: math.ceil(self.share * len(batches))]
+        parts: list[list[np.ndarray]] = [[np.array([], int)] for _ in self.buckets]
+        for place, rows in taken:
+            parts[place].append(rows)
+        return [np.concatenate(part) for part in parts]
 
 
 class TellEpoch(keras.callbacks.Callback):

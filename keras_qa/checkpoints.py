@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from keras_qa import kernels
+from keras_qa.focus import Focus
 from keras_qa.progress import metric
 
 FORMAT = 1
@@ -31,7 +32,8 @@ class Checkpoint:
             data. A run goes on from a checkpoint of the same run only.
         epochs: Number of epochs that were trained.
         state: Weights, seeds of dropout and the optimizer's variables after
-            the last of them.
+            the last of them; and the rows' weights where an epoch trains on a
+            share of them.
         best: The best epoch's weights, or an empty list.
         notes: What else the run has to remember, all of which JSON can hold.
     """
@@ -162,6 +164,7 @@ class TrainingState(keras.callbacks.Callback):
             replace after each epoch. `None` for none.
         patient_epochs: Number of epochs, the first ones, that do not count for
             `patience`.
+        focus: What chooses the rows of an epoch, or `None` where all are.
 
     Attributes:
         epochs: Number of epochs trained.
@@ -170,12 +173,17 @@ class TrainingState(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, run: dict[str, Any], path: pathlib.Path | None, patient_epochs: int = 0
+        self,
+        run: dict[str, Any],
+        path: pathlib.Path | None,
+        patient_epochs: int = 0,
+        focus: Focus | None = None,
     ) -> None:
         super().__init__()
         self.run = run
         self.path = path
         self.patient_epochs = patient_epochs
+        self.focus = focus
         self.epochs = 0
         self.best: list[np.ndarray] = []
         self.notes: dict[str, Any] = {
@@ -192,6 +200,8 @@ class TrainingState(keras.callbacks.Callback):
             checkpoint.check(run, path)
             self.epochs, self.notes = checkpoint.epochs, checkpoint.notes
             self.found, self.best = checkpoint.state, checkpoint.best
+            if focus is not None:
+                focus.weights = self.found.pop()
 
     @property
     def last_epoch(self) -> int:
@@ -229,6 +239,8 @@ class TrainingState(keras.callbacks.Callback):
             self.model.stop_training = True
         if self.path is not None:
             state = capture(self.model)
+            if self.focus is not None and self.focus.weights is not None:
+                state.append(self.focus.weights)
             Checkpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
 
     def _compare(self, accuracy: Any, loss: Any) -> None:

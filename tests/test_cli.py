@@ -213,6 +213,7 @@ def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
         (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
         (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
         (["train", "--data=simulated", "--weight-decay=-1", "--out=x.keras"], "weight_decay` must"),
+        (["train", "--data=simulated", "--focus=0", "--out=x.keras"], "`focus` must be above 0"),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
         (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),

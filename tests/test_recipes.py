@@ -187,6 +187,20 @@ def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
     assert_same_run(small(recipe=recipe, out=out, resume=True), done)
 
 
+def test_run_on_what_is_answered_wrong_goes_on(tmp_path) -> None:
+    recipe = dataclasses.replace(RECIPE, batch_size=8, focus=0.5)
+    assert recipe.steps(32) == 2
+    done = small(recipe=recipe)
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(2)])
+    state = Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).state
+    # The rows' weights come last: half of the rows an epoch were seen.
+    assert state[-1].shape == (32,)
+    assert 16 <= (state[-1] < 1).sum() <= 32
+    assert_same_run(small(recipe=recipe, out=out, resume=True), done)
+
+
 def test_mapping_replaces_fields_of_the_models_own_recipe() -> None:
     class Seen(keras.callbacks.Callback):
         def on_train_begin(self, logs=None) -> None:
@@ -294,6 +308,8 @@ def test_weight_decay_takes_adamw() -> None:
     + [
         ("warmup", 1.0),
         ("linear_start", 1.0),
+        ("focus", 0.0),
+        ("focus", 1.5),
         ("weight_decay", -1.0),
         ("clip_norm", float("nan")),
         ("enlarge_to", -1),

@@ -20,7 +20,7 @@ MODELS = ("universal_transformer", "memory_network")
 def train(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
     recipes.check_out(options.out)
-    names = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience")
+    names = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience", "focus")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.enlarge_to is not None:
         given["enlarge_to"] = tuple(options.enlarge_to)

@@ -11,10 +11,8 @@ import keras
 import numpy as np
 
 from keras_qa import kernels, memory, saving
-from keras_qa.batching import (
-    BucketedBatches,
-    TellEpoch,
-)
+from keras_qa.batching import BucketedBatches, TellEpoch
+from keras_qa.focus import Focus
 from keras_qa.inputs import to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
 from keras_qa.models.bucketing import bucketed
@@ -115,6 +113,9 @@ class QAModel(keras.Model):
                 x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size, shuffle)
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x))
+            for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
+                if isinstance(callback, Focus):
+                    callback.attach(self, x)
             kernels.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:
                 # On a tf.data.Dataset Keras fails at a class that has no weight.

@@ -53,6 +53,7 @@ class Recipe:
     decay: str = "cosine"
     linear_start: float = 0.0
     enlarge_to: tuple[int, ...] = ()
+    focus: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -70,6 +71,10 @@ class Recipe:
                     f"`{name}` must be at least 0 and below 1. "
                     f"Received: {name}={getattr(self, name)}."
                 )
+        if not 0 < self.focus <= 1:
+            raise ValueError(
+                f"`focus` must be above 0 and at most 1. Received: focus={self.focus}."
+            )
         if self.weight_decay < 0:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
@@ -103,7 +108,7 @@ class Recipe:
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
-        return math.ceil(examples / self.batch_size)
+        return math.ceil(self.focus * math.ceil(examples / self.batch_size))
 
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """The learning rate at each step, for a training part of so many examples.

@@ -18,6 +18,7 @@ from keras_qa.augmentation import interchangeable_words, swap_words
 from keras_qa.checkpoints import TrainingState, replacing
 from keras_qa.datasets import babi
 from keras_qa.example import Example, to_examples
+from keras_qa.focus import Focus
 from keras_qa.progress import Progress
 from keras_qa.recipes.recipe import Recipe, recipe_for
 from keras_qa.recipes.results import Run, Training, labelled
@@ -137,7 +138,8 @@ def train(
         if plan.copies:
             rows = data + swap_words(data, plan.copies, plan.seed, words)
         run = _identity(plan.model, options, followed, plan.seed, rows, valid)
-        state = TrainingState(run, files.get(plan), followed.linear_epochs)
+        focus = Focus(followed.focus) if followed.focus < 1 else None
+        state = TrainingState(run, files.get(plan), followed.linear_epochs, focus)
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
         shown = [Progress(followed.epochs, followed.steps(len(rows)), label)]
         answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **further)
@@ -150,6 +152,7 @@ def train(
                 LinearStart(followed.linear_epochs),
                 *callbacks,
                 *(shown if verbose else []),
+                *([focus] if focus else []),
                 state,
             ],
             verbose=0,

@@ -1,0 +1,107 @@
+"""Training on what is still answered wrong, rather than on what has long been learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa import kernels
+from keras_qa.batching import BucketedBatches
+from keras_qa.labels import ONE_HOT, SPARSE, model_outputs
+
+# What is answered right is still seen now and then, or it is forgotten.
+LEAST_WEIGHT = 0.02
+
+
+class Focus(keras.callbacks.Callback):
+    """Makes each epoch a share of the batches: rows that are answered wrong are drawn first.
+
+    After an epoch the rows that it trained on are answered. The chance that the model leaves for
+    wrong answers, but at least 0.02, is then a row's weight in the next draw; rows that have not
+    been seen weigh 1. So most backward passes are of rows with a high loss, as Jiang et al. 2019
+    (arXiv:1910.00762) have it, though a row's score is as old as its last turn.
+
+    For `QAModel.fit` with arrays, and models whose answer is one of several classes.
+
+    Args:
+        share: Share of the batches, above 0 and at most 1.
+
+    Attributes:
+        weights: Weight of each row, `(rows,)` float32, or `None` before the first training. A
+            training goes on with those that are here.
+
+    Raises:
+        ValueError: If the share is out of its range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.focus import Focus
+        >>> from keras_qa.models import answer_classifier
+        >>> model = answer_classifier(text_vocabulary_size=20, answer_vocabulary_size=5)
+        >>> feed = [np.ones((100, 6), "int32"), np.ones((100, 3), "int32")]
+        >>> focus = Focus(0.25)
+        >>> _ = model.fit(feed, np.ones(100), batch_size=10, callbacks=[focus], verbose=0)
+        >>> int((focus.weights < 1).sum())
+        30
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        if not 0 < share <= 1:
+            raise ValueError(f"`share` must be above 0 and at most 1. Received: share={share}.")
+        self.share = share
+        self.weights: np.ndarray | None = None
+
+    def attach(self, model: keras.Model, batches: Any) -> None:
+        """Takes over which rows an epoch trains on. `QAModel.fit` calls this.
+
+        Args:
+            model: The compiled model that is to train.
+            batches: Its `BucketedBatches`.
+
+        Raises:
+            ValueError: If the batches are something else, the model gives no answer out of
+                several classes, or `weights` are those of other rows.
+        """
+        if not isinstance(batches, BucketedBatches):
+            raise ValueError(
+                "`Focus` chooses from arrays, with `shuffle` and `length_buckets`. Received: "
+                f"{type(batches).__name__}."
+            )
+        outputs = model_outputs(model)
+        names = [item.name for item in outputs if item.name == "answer" or len(outputs) == 1]
+        answers = [item for item in outputs if item.name in names and len(item.shape) == 2]
+        if not answers or answers[0].loss not in (SPARSE, ONE_HOT):
+            raise ValueError(
+                "`Focus` is for models that give chances of answers and learn them by a "
+                "cross-entropy. Received: outputs "
+                f"{', '.join(f'`{item.name}` with loss {item.loss!r}' for item in outputs)}."
+            )
+        self.batches = batches
+        self.labels = _answer(batches.others[0])
+        self.program = kernels.compiled(model)
+        if self.weights is not None:
+            if self.weights.shape != batches.weights.shape:
+                raise ValueError(
+                    f"`weights` has shape {self.weights.shape}, but the feed holds "
+                    f"{len(batches.weights)} rows. Make a new `Focus` for other rows."
+                )
+            batches.weights = self.weights
+        self.weights = batches.weights
+        batches.choose(self.share)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for step, (rows, _) in enumerate(self.batches.batches):
+            inputs = keras.tree.flatten(self.batches[step][0])
+            chances, labels = _answer(self.program(inputs)), self.labels[rows]
+            if labels.ndim == 1:
+                labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
+            wrong = 1.0 - np.sum(chances * labels, axis=1)
+            self.batches.weights[rows] = np.maximum(wrong, LEAST_WEIGHT)
+
+
+def _answer(outputs: Any) -> Any:
+    return outputs["answer"] if isinstance(outputs, Mapping) else outputs

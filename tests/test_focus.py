@@ -1,0 +1,171 @@
+"""Training on what is answered wrong: which rows an epoch draws, and what they weigh."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from conftest import same_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import keras_qa
+from keras_qa.batching import BucketedBatches, lengths, plan
+from keras_qa.focus import LEAST_WEIGHT, Focus
+
+CLASSES = 5
+
+
+def feed(rows: int = 100, seed: int = 0):
+    """Texts of two lengths, so that they come in two buckets, questions and labels."""
+    rng = np.random.default_rng(seed)
+    text = rng.integers(1, 20, (rows, 24), dtype="int32")
+    text[: rows // 2, 4:] = 0
+    question = rng.integers(1, 20, (rows, 4), dtype="int32")
+    return [text, question], rng.integers(0, CLASSES, rows, dtype="int32")
+
+
+def classifier(**arguments):
+    model = keras_qa.models.answer_classifier(20, 20, CLASSES, text_units=4, **arguments)
+    # Nothing is learned: what the model answers after an epoch is what it answers now.
+    model.optimizer.learning_rate = 0.0
+    return model
+
+
+def drawn(size: list[int], batch_size: int, share: float, weights, epochs: int = 1):
+    """The batches of some epochs, of texts of these lengths."""
+    text = (np.arange(30) < np.array(size)[:, None]).astype("int32")
+    buckets = plan(lengths(text)[:, None], batch_size)
+    batches = BucketedBatches([text], (np.arange(len(size)),), buckets, batch_size, ["text"], 3)
+    batches.weights = np.array(weights, "float32")
+    batches.choose(share)
+    for epoch in range(epochs):
+        batches.epoch = epoch
+        batches.on_epoch_begin()
+        yield batches
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.floats(0.01, 1.0)), min_size=1, max_size=60),
+    st.integers(1, 9),
+    st.floats(0.01, 1.0),
+)
+def test_an_epoch_gives_a_share_of_the_batches(rows, batch_size: int, share: float) -> None:
+    size, weights = zip(*rows, strict=True)
+    (everything,) = (len(batches) for batches in drawn(size, batch_size, 1.0, weights))
+    orders = []
+    for batches in drawn(size, batch_size, share, weights, epochs=3):
+        assert len(batches) == math.ceil(share * everything)
+        assert len(set(batches.order)) == len(batches.order)
+        for place in range(len(batches)):
+            (ids,), labels = batches[place]
+            assert len(labels) <= batch_size
+            # The batch is wide enough for its rows.
+            assert ids.sum() == sum(size[row] for row in labels)
+        orders.append(batches.order.tolist())
+    again = [batches.order.tolist() for batches in drawn(size, batch_size, share, weights, 3)]
+    assert orders == again
+
+
+def test_rows_of_more_weight_come_first() -> None:
+    # Of 40 short and 40 long rows, those with an odd number weigh a million times as much.
+    weights = np.where(np.arange(80) % 2, 1.0, 1e-6)
+    for batches in drawn([3] * 40 + [30] * 40, 10, 0.5, weights, epochs=5):
+        assert sorted(batches.order) == list(range(1, 80, 2))
+    for batches in drawn([3] * 40 + [30] * 40, 10, 0.75, weights, epochs=5):
+        assert set(range(1, 80, 2)) < set(batches.order)
+
+
+def test_chances_are_proportional_to_weights() -> None:
+    # One row an epoch: its chance is its share of all weight.
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    seen = [batches.order[0] for batches in drawn([3] * 4, 1, 0.25, weights, epochs=4_000)]
+    np.testing.assert_allclose(np.bincount(seen) / 4_000, weights, atol=0.025)
+
+
+def test_weights_are_the_chances_of_wrong_answers() -> None:
+    inputs, labels = feed()
+    model = classifier()
+    # Some answers are sure to be right, others to be wrong.
+    kernel, bias = model.layers[-1].get_weights()[-2:]
+    bias[1] = 9.0
+    model.layers[-1].set_weights([*model.layers[-1].get_weights()[:-2], kernel, bias])
+    focus = Focus(0.4)
+    model.fit(inputs, labels, batch_size=10, callbacks=[focus], verbose=0)
+    chances = model.predict(inputs, verbose=0)[np.arange(100), labels]
+    wanted = np.maximum(1.0 - chances, LEAST_WEIGHT)
+    seen = focus.weights != 1
+    assert seen.sum() == 40
+    assert wanted.min() == np.float32(LEAST_WEIGHT)
+    assert wanted.max() > 0.9
+    np.testing.assert_allclose(focus.weights[seen], wanted[seen], atol=1e-6)
+
+
+def test_later_epochs_follow_the_weights() -> None:
+    class Seen(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None) -> None:
+            self.rows: list[np.ndarray] = []
+
+        def on_epoch_end(self, epoch: int, logs=None) -> None:
+            self.rows.append(focus.batches.order)
+
+    inputs, labels = feed(80)
+    focus, seen = Focus(0.5), Seen()
+    focus.weights = np.where(np.arange(80) % 2, 1.0, 1e-6).astype("float32")
+    model = classifier()
+    model.fit(inputs, labels, batch_size=10, epochs=2, callbacks=[seen, focus], verbose=0)
+    assert sorted(seen.rows[0]) == list(range(1, 80, 2))
+    # They weigh no more than 1 still, and the others as little as before.
+    assert sorted(seen.rows[1]) == list(range(1, 80, 2))
+    assert (focus.weights[::2] == np.float32(1e-6)).all()
+
+
+@pytest.mark.parametrize("kind", ["one-hot", "support"])
+def test_labels_of_other_forms(kind: str) -> None:
+    inputs, labels = feed(40)
+    if kind == "one-hot":
+        model = classifier(loss="categorical_crossentropy")
+        answers = labels
+    else:
+        model = keras_qa.models.universal_transformer(
+            20, answer_vocabulary_size=CLASSES, embedding_dim=8, supporting_facts=True
+        )
+        model.optimizer.learning_rate = 0.0
+        inputs[0] = inputs[0].reshape(40, 6, 4)
+        answers = {"answer": labels, "support": np.zeros((40, 6), "int32")}
+    focus = Focus(1.0)
+    model.fit(inputs, answers, batch_size=10, callbacks=[focus], verbose=0)
+    chances = model.predict(inputs, verbose=0)
+    chances = chances if kind == "one-hot" else chances["answer"]
+    wanted = np.maximum(1.0 - chances[np.arange(40), labels], LEAST_WEIGHT)
+    np.testing.assert_allclose(focus.weights, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
+def test_share_out_of_range(share: float) -> None:
+    with pytest.raises(ValueError, match=r"^`share` must be above 0 and at most 1. Received: "):
+        Focus(share)
+
+
+def test_what_cannot_be_chosen_from() -> None:
+    inputs, labels = feed(40)
+    model = classifier()
+    model.optimizer.learning_rate = 0.1
+    before = model.get_weights()
+    names = {"text": inputs[0], "question": inputs[1]}
+    for data in (
+        {"x": (batch for batch in [(names, labels)])},
+        {"x": inputs, "y": labels, "shuffle": False},
+        {"x": inputs, "y": labels, "length_buckets": False},
+    ):
+        with pytest.raises(ValueError, match=r"^`Focus` chooses from arrays, with `shuffle`"):
+            model.fit(**data, callbacks=[Focus(0.5)], verbose=0)
+    focus = Focus(0.5)
+    focus.weights = np.ones(39, "float32")
+    with pytest.raises(ValueError, match=r"^`weights` has shape \(39,\), but the feed holds 40"):
+        model.fit(inputs, labels, callbacks=[focus], verbose=0)
+    model.compile("adam", "mean_squared_error")
+    with pytest.raises(ValueError, match=r"^`Focus` is for models .* loss 'mean_squared_error'\.$"):
+        model.fit(inputs, np.eye(CLASSES)[labels], callbacks=[Focus(0.5)], verbose=0)
+    assert same_weights(model, before)
