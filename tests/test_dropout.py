@@ -35,6 +35,17 @@ def test_dropout_keeps_its_share_and_scales_it(rate, mode):
         assert abs(np.corrcoef(pair)[0, 1]) < 5 / np.sqrt(row.size)
 
 
+def test_numbers_are_keras_own_on_jax_alone() -> None:
+    x = ops.convert_to_tensor(np.random.default_rng(0).uniform(1, 2, (3, 4, 1001)), "float32")
+    for rate in (0.1, 0.25, 0.5, 1 / 3):
+        for number in range(3):
+            got, wanted = (
+                to_numpy(drop(x, rate, seed=keras.random.SeedGenerator(number)))
+                for drop in (kernels.dropout, keras.random.dropout)
+            )
+            assert np.array_equal(got, wanted) == (keras.backend.backend() == "jax")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_dropped_has_no_gradient(mode):
     x = np.random.default_rng(1).uniform(1, 2, (50, 41)).astype("float32")
