@@ -205,8 +205,6 @@ class BucketedBatches(keras.utils.PyDataset):
         epoch: Number of the epoch whose order is next. The order depends on it and on the seed
             alone, so that training can go on where it was broken off.
         order: Position of each row that the batches give, one after the other.
-        weights: How much each row is wanted where an epoch gives a share of the batches only, see
-            `choose`. `(rows,)` float32, ones at first.
     """
 
     def __init__(
@@ -227,7 +225,7 @@ class BucketedBatches(keras.utils.PyDataset):
         self.seed = seed
         self.epoch = 0
         self.share = 1.0
-        self.weights = np.ones(len(inputs[0]), "float32")
+        self.weights: np.ndarray | None = None
         self._arrange()
 
     @property
@@ -249,7 +247,7 @@ class BucketedBatches(keras.utils.PyDataset):
         # tf.data keeps tuples, and makes one tensor of a list.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
-    def choose(self, share: float) -> None:
+    def choose(self, share: float, weights: np.ndarray) -> None:
         """Makes an epoch give a share of the batches, always as many, with the rows drawn anew.
 
         Rows are drawn one after the other, without putting any back, each with a chance that is
@@ -257,8 +255,9 @@ class BucketedBatches(keras.utils.PyDataset):
 
         Args:
             share: The share, above 0 and at most 1.
+            weights: Weight of each row, `(rows,)`, read again at each epoch.
         """
-        self.share = share
+        self.share, self.weights = share, weights
         self._arrange()
 
     def on_epoch_begin(self) -> None:
@@ -266,32 +265,34 @@ class BucketedBatches(keras.utils.PyDataset):
             self._arrange()
 
     def _arrange(self) -> None:
-        self.batches = []
         random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
         parts = [bucket.rows for bucket in self.buckets]
         if random is not None:
-            drawn = parts if self.share == 1 else self._drawn(random)
-            parts = [random.permutation(rows) for rows in drawn]
-        for rows, bucket in zip(parts, self.buckets, strict=True):
-            for start in range(0, len(rows), self.batch_size):
-                self.batches.append((rows[start : start + self.batch_size], bucket.widths))
+            parts = [random.permutation(rows) for rows in self._drawn(parts, random)]
+        self.batches = [(rows, self.buckets[place].widths) for place, rows in self._cut(parts)]
         if random is not None:
             random.shuffle(self.batches)
 
-    def _drawn(self, random: np.random.Generator) -> list[np.ndarray]:
+    def _cut(self, parts: list[np.ndarray]) -> list[tuple[int, np.ndarray]]:
+        """The rows of each bucket as batches, with the bucket's place."""
+        size = self.batch_size
+        return [
+            (place, rows[start : start + size])
+            for place, rows in enumerate(parts)
+            for start in range(0, len(rows), size)
+        ]
+
+    def _drawn(self, parts: list[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
         """The rows of each bucket that an epoch gives: whole batches of those drawn first."""
+        if self.weights is None or self.share == 1:
+            return parts
         turns = random.exponential(size=len(self.weights)) / self.weights
-        batches = []
-        for place, bucket in enumerate(self.buckets):
-            rows = bucket.rows[np.argsort(turns[bucket.rows])]
-            for start in range(0, len(rows), self.batch_size):
-                batches.append((place, rows[start : start + self.batch_size]))
+        batches = self._cut([rows[np.argsort(turns[rows])] for rows in parts])
         batches.sort(key=lambda batch: turns[batch[1]].mean())
-        taken = batches[: math.ceil(self.share * len(batches))]
-        parts: list[list[np.ndarray]] = [[np.array([], int)] for _ in self.buckets]
-        for place, rows in taken:
-            parts[place].append(rows)
-        return [np.concatenate(part) for part in parts]
+        taken: list[list[np.ndarray]] = [[np.array([], int)] for _ in parts]
+        for place, rows in batches[: math.ceil(self.share * len(batches))]:
+            taken[place].append(rows)
+        return [np.concatenate(rows) for rows in taken]
 
 
 class TellEpoch(keras.callbacks.Callback):

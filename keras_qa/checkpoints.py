@@ -239,7 +239,7 @@ class TrainingState(keras.callbacks.Callback):
             self.model.stop_training = True
         if self.path is not None:
             state = capture(self.model)
-            if self.focus is not None and self.focus.weights is not None:
+            if self.focus is not None:
                 state.append(self.focus.weights)
             Checkpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 
 from keras_qa import kernels
 from keras_qa.batching import BucketedBatches
-from keras_qa.labels import ONE_HOT, SPARSE, model_outputs
+from keras_qa.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
 # What is answered right is still seen now and then, or it is forgotten.
 LEAST_WEIGHT = 0.02
@@ -53,7 +52,7 @@ class Focus(keras.callbacks.Callback):
         if not 0 < share <= 1:
             raise ValueError(f"`share` must be above 0 and at most 1. Received: share={share}.")
         self.share = share
-        self.weights: np.ndarray | None = None
+        self.weights: Any = None
 
     def attach(self, model: keras.Model, batches: Any) -> None:
         """Takes over which rows an epoch trains on. `QAModel.fit` calls this.
@@ -80,28 +79,24 @@ class Focus(keras.callbacks.Callback):
                 "cross-entropy. Received: outputs "
                 f"{', '.join(f'`{item.name}` with loss {item.loss!r}' for item in outputs)}."
             )
+        rows = len(batches.inputs[0])
+        if self.weights is None:
+            self.weights = np.ones(rows, "float32")
+        if self.weights.shape != (rows,):
+            raise ValueError(
+                f"`weights` has shape {self.weights.shape}, but the feed holds {rows} rows. Make "
+                "a new `Focus` for other rows."
+            )
         self.batches = batches
-        self.labels = _answer(batches.others[0])
+        self.labels = answer_of(batches.others[0])
         self.program = kernels.compiled(model)
-        if self.weights is not None:
-            if self.weights.shape != batches.weights.shape:
-                raise ValueError(
-                    f"`weights` has shape {self.weights.shape}, but the feed holds "
-                    f"{len(batches.weights)} rows. Make a new `Focus` for other rows."
-                )
-            batches.weights = self.weights
-        self.weights = batches.weights
-        batches.choose(self.share)
+        batches.choose(self.share, self.weights)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
             inputs = keras.tree.flatten(self.batches[step][0])
-            chances, labels = _answer(self.program(inputs)), self.labels[rows]
+            chances, labels = answer_of(self.program(inputs)), self.labels[rows]
             if labels.ndim == 1:
                 labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
             wrong = 1.0 - np.sum(chances * labels, axis=1)
-            self.batches.weights[rows] = np.maximum(wrong, LEAST_WEIGHT)
-
-
-def _answer(outputs: Any) -> Any:
-    return outputs["answer"] if isinstance(outputs, Mapping) else outputs
+            self.weights[rows] = np.maximum(wrong, LEAST_WEIGHT)

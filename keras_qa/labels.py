@@ -127,6 +127,11 @@ def to_labels(
     return arrays[0] if len(arrays) == 1 else arrays
 
 
+def answer_of(parts: Any) -> Any:
+    """The answer's part of outputs or labels: themselves where there is one output alone."""
+    return parts["answer"] if isinstance(parts, Mapping) else parts
+
+
 def to_weights(weights: Any, batch_size: int) -> Any:
     """Checks sample weights: finite, not negative, one for each example.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_qa import batching, decoding, graph, inputs, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
+from keras_qa.labels import answer_of
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
 from keras_qa.passage import Ranked
@@ -54,7 +55,7 @@ class WordAnswers:
             found = evidence.predict(feed, batch_size, verbose)
             return self.decoded(found["answer"], examples, count, found["support"])
         outputs = self.model.predict(feed, batch_size=batch_size, verbose=verbose)
-        return self.decoded(_answer(outputs), examples, count)
+        return self.decoded(answer_of(outputs), examples, count)
 
     def evaluate(self, examples: list[Example], batch_size: int, verbose: Any) -> dict[str, float]:
         """Scores of examples, each of which has an answer."""
@@ -81,7 +82,7 @@ class WordAnswers:
             ids = self.vectorizer.ids([item.question for item in examples])
             rows = batching.filled(batching.fitted(ids))
             vectors = [np.repeat(vector, len(rows), axis=0) for vector in kept]
-            outputs = _answer(parts.finish(vectors, [rows]))
+            outputs = answer_of(parts.finish(vectors, [rows]))
             return self.decoded(outputs[: len(examples)], examples, count)
 
         return ask
@@ -164,16 +165,12 @@ def adopt(
             model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if model.vectorizer is None:
         known = graph.smallest_vocabulary(model, vocabulary_size)
-        classes = _answer(model.output).shape[-1]
+        classes = answer_of(model.output).shape[-1]
         answers = min(answer_vocabulary_size or classes, classes)
         model.vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(model)).adapt(
             examples
         )
     return model
-
-
-def _answer(outputs: Any) -> Any:
-    return outputs["answer"] if isinstance(outputs, Mapping) else outputs
 
 
 def _reads_sentences(model: keras.Model) -> bool:

@@ -42,8 +42,7 @@ def drawn(size: list[int], batch_size: int, share: float, weights, epochs: int =
     text = (np.arange(30) < np.array(size)[:, None]).astype("int32")
     buckets = plan(lengths(text)[:, None], batch_size)
     batches = BucketedBatches([text], (np.arange(len(size)),), buckets, batch_size, ["text"], 3)
-    batches.weights = np.array(weights, "float32")
-    batches.choose(share)
+    batches.choose(share, np.array(weights, "float32"))
     for epoch in range(epochs):
         batches.epoch = epoch
         batches.on_epoch_begin()
