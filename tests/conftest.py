@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +14,13 @@ import keras_qa
 TEXT_VOCABULARY = 50
 QUESTION_VOCABULARY = 40
 ANSWERS = 7
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    # A process that does not end when its tests have would hold up what comes after it, and not
+    # say where it stands.
+    faulthandler.dump_traceback_later(300, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(autouse=True)
