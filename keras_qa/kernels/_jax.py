@@ -154,12 +154,12 @@ def _halve(weight, gates):
     return weight * jnp.array(scale, weight.dtype)
 
 
-def _steps(x, kernel, bias, gates):
-    """What the loop runs over, and what makes it the projection of a step."""
+def _projected(x, kernel, bias, gates):
+    """The halved projection of every step, of vectors or of ids of a table of projections."""
     if jnp.issubdtype(x.dtype, jnp.integer):
-        # A gather inside the loop stays in the cache, and the whole table is never gone through.
-        return x, lambda ids: _halve(kernel.at[ids].get(mode="clip") + bias, gates)
-    return x @ _halve(kernel, gates) + _halve(bias, gates), lambda projected: projected
+        # Not inside the loop: there XLA shares a lookup out to two threads at every step.
+        return _halve(kernel.at[x].get(mode="clip") + bias, gates)
+    return x @ _halve(kernel, gates) + _halve(bias, gates)
 
 
 def _sigmoid(tanh_of_half):
@@ -193,13 +193,13 @@ def _lstm_forward(
     go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, *, save=True
 ):
     x = jnp.swapaxes(x, 0, 1)
-    steps, project = _steps(x, kernel, bias, "ssts")
+    steps = _projected(x, kernel, bias, "ssts")
     halved = _halve(recurrent, "ssts")
 
     def step(state, now):
         h, c = state
         z, m = now
-        gates = jnp.tanh(project(z) + h @ halved)
+        gates = jnp.tanh(z + h @ halved)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         # Without the barrier XLA computes the cell twice, in the fusions of c and of h.
         new_c = lax.optimization_barrier(_sigmoid(f) * c + _sigmoid(i) * g)
@@ -287,13 +287,12 @@ def _gru_forward(
     go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, *, save=True
 ):
     x = jnp.swapaxes(x, 0, 1)
-    steps, project = _steps(x, kernel, bias[0], "sst")
+    steps = _projected(x, kernel, bias[0], "sst")
     halved, inner_bias = _halve(recurrent, "sst"), _halve(bias[1], "sst")
     units = h0.shape[-1]
 
     def step(h, now):
         x_t, m = now
-        x_t = project(x_t)
         inner = h @ halved + inner_bias
         gates = _sigmoid(jnp.tanh(x_t[:, : 2 * units] + inner[:, : 2 * units]))
         z, r = jnp.split(lax.optimization_barrier(gates), 2, axis=-1)

@@ -52,14 +52,15 @@ def lstm(
     @tf.custom_gradient
     def run(x, h0, c0, kernel, recurrent, bias):
         xs = tf.transpose(x, [1, 0, 2])
-        _, (hs, cs, sigmoids) = _lstm_forward(
-            xs, mask, h0, c0, kernel, recurrent, bias, go_backwards=go_backwards, saved=3
+        saved = _lstm_forward_to_train(
+            xs, mask, h0, c0, kernel, recurrent, bias, go_backwards=go_backwards
         )
+        hs, cs = saved[:2]
         outputs = _in_order(hs, go_backwards)
 
         def gradient(d_outputs, dh, dc):
             return _lstm_backward(
-                xs, mask, h0, c0, kernel, recurrent, sigmoids, hs, cs,
+                xs, mask, h0, c0, kernel, recurrent, saved,
                 d_outputs if return_sequences else None, dh, dc, go_backwards,
             )  # fmt: skip
 
@@ -70,7 +71,7 @@ def lstm(
     else:
         xs = _time_first(arguments[0])
         (h, c), hs = _lstm_forward(
-            xs, mask, *arguments[1:], go_backwards=go_backwards, saved=int(return_sequences)
+            xs, mask, *arguments[1:], go_backwards=go_backwards, save_h=return_sequences
         )
         outputs = _in_order(hs[0], go_backwards) if return_sequences else None
     outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
@@ -163,12 +164,12 @@ def _time_first(x):
     return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
-def _steps(xs, kernel, bias, scale=1.0):
-    """What the loop runs over, and what makes it the scaled projection of a step."""
+def _projected(xs, kernel, bias, scaled=lambda weight: weight):
+    """The scaled projection of every step, of vectors or of ids of a table of projections."""
     if xs.dtype.is_floating:
-        return _product(xs, kernel * scale) + bias * scale, lambda projected: projected
-    # A gather inside the loop stays in the cache, and the whole table is never gone through.
-    return xs, lambda ids: (tf.gather(kernel, ids) + bias) * scale
+        return _product(xs, scaled(kernel)), scaled(bias)
+    # Not inside the loop: there XLA shares a lookup out to two threads at every step.
+    return scaled(tf.gather(kernel, xs)), scaled(bias)
 
 
 def _in_order(outputs, go_backwards):
@@ -233,67 +234,112 @@ def _product(a, weight, transpose_b=False):
 # --- LSTM ---------------------------------------------------------------------------------------
 
 
-def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, saved):
-    """Returns the last states, and the first `saved` of hs, cs and the gates at every step."""
+def _halved(weight):
+    """Halves what goes into the sigmoids: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so that one `tanh`
+    over the whole row serves all four gates."""
+    units = weight.shape[-1] // 4
+    return weight * tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units, weight.dtype)
+
+
+def _sigmoid(tanh_of_half):
+    return 0.5 * tanh_of_half + 0.5
+
+
+def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, save_h):
+    """Returns the last states, and h after every step if asked for."""
     units = recurrent.shape[0]
-    # tanh(x) = 2 sigmoid(2x) - 1: with the candidate's weights doubled, one sigmoid serves all
-    # four gates.
-    double = tf.constant([1.0] * 2 * units + [2.0] * units + [1.0] * units, recurrent.dtype)
-    steps, project = _steps(xs, kernel, bias, double)
-    recurrent = recurrent * double
+    steps, bias = _projected(xs, kernel, bias, _halved)
+    recurrent = _halved(recurrent)
 
     def step(states, now):
         h, c = states
-        sigmoids = tf.sigmoid(project(now[0]) + tf.matmul(h, recurrent))
-        i, f, g, o = tf.split(sigmoids, 4, axis=-1)
-        new_c = f * c + i * (g + g - 1)
-        new_h = o * tf.tanh(new_c)
+        tanhs = tf.tanh(now[0] + (tf.matmul(h, recurrent) + bias))
+        i, f, g, o = tf.split(tanhs, 4, axis=-1)
+        new_c = _sigmoid(f) * c + _sigmoid(i) * g
+        new_h = _sigmoid(o) * tf.tanh(new_c)
         if mask is not None:
             new_h, new_c = tf.where(now[1], new_h, h), tf.where(now[1], new_c, c)
-        return [new_h, new_c], [new_h, new_c, sigmoids][:saved]
+        return [new_h, new_c], [new_h][: int(save_h)]
 
     inputs = [steps] if mask is None else [steps, mask]
-    return _loop(step, [h0, c0], inputs, [units, units, 4 * units][:saved], go_backwards)
+    return _loop(step, [h0, c0], inputs, [units][: int(save_h)], go_backwards)
 
 
-def _lstm_backward(
-    xs, mask, h0, c0, kernel, recurrent, sigmoids, hs, cs, d_outputs, dh, dc, go_backwards
-):
-    i, f, g, o = tf.split(sigmoids, 4, axis=-1)
-    g = g + g - 1
-    tanh_c = tf.tanh(cs)
-    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
-    into_gates = tf.concat(
-        [
-            g * i * (1 - i),
-            _previous(cs, c0, go_backwards) * f * (1 - f),
-            i * (1 - g * g),
-            tanh_c * o * (1 - o),
-        ],
-        axis=-1,
+def _lstm_forward_to_train(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards):
+    """Returns h, c, the gates before they are shifted, and tanh(c), each after every step.
+
+    XLA runs a loop of up to eight operations a step in one thread, and wakes up another one twice
+    a step for a longer one, which may take as long as the step. So h is not saved but computed
+    from what is: a step begins with it rather than ends, and c needs no copy of its own.
+    """
+    units = recurrent.shape[0]
+    steps, bias = _projected(xs, kernel, bias, _halved)
+    recurrent = _halved(recurrent)
+    if mask is None:
+        has_begun = tf.fill([tf.shape(steps)[0], 1, 1], True)
+    else:
+        has_begun = tf.cumsum(tf.cast(mask, tf.int32), reverse=go_backwards) > 0
+    had_begun = _previous(has_begun, tf.zeros_like(has_begun[0]), go_backwards)
+
+    def step(states, now):
+        tanhs, c = states
+        h = tf.where(now[1], _sigmoid(tanhs[:, 3 * units :]) * tf.tanh(c), h0)
+        new_tanhs = tf.tanh(now[0] + (tf.matmul(h, recurrent) + bias))
+        i, f, g, _ = tf.split(new_tanhs, 4, axis=-1)
+        new_c = _sigmoid(f) * c + _sigmoid(i) * g
+        if mask is not None:
+            new_tanhs, new_c = tf.where(now[2], new_tanhs, tanhs), tf.where(now[2], new_c, c)
+        return [new_tanhs, new_c], [new_c, new_tanhs]
+
+    inputs = [steps, had_begun] if mask is None else [steps, had_begun, mask]
+    _, (cs, tanhs) = _loop(
+        step, [tf.zeros_like(steps[0]), c0], inputs, [units, 4 * units], go_backwards
     )
+    tanh_c = tf.tanh(cs)
+    hs = tf.where(has_begun, _sigmoid(tanhs[..., 3 * units :]) * tanh_c, h0)
+    return hs, cs, tanhs, tanh_c
+
+
+def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc, go_backwards):
+    hs, cs, tanhs, tanh_c = saved
+    i, f, g, o = tf.split(tanhs, 4, axis=-1)
+    i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
+    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+    into_gates = [
+        g * i * (1 - i),
+        _previous(cs, c0, go_backwards) * f * (1 - f),
+        i * (1 - g * g),
+        tanh_c * o * (1 - o),
+    ]
     into_c = o * (1 - tanh_c * tanh_c)
-    inputs = [into_gates, into_c, f]
     if mask is not None:
         keep = tf.cast(mask, xs.dtype)
-        inputs = [into_gates * keep, into_c * keep, tf.where(mask, f, tf.ones_like(f)), mask]
+        into_gates, into_c = [part * keep for part in into_gates], into_c * keep
+        f = tf.where(mask, f, tf.ones_like(f))
+    # What comes back to a step from the one after it has passed the forget gate of that one.
+    f_after = _previous(f, tf.ones_like(f[0]), not go_backwards)
+    inputs = [tf.concat(into_gates, axis=-1), into_c, f_after]
+    if mask is not None:
+        inputs.append(mask)
     if d_outputs is not None:
         inputs.append(_in_order(d_outputs, go_backwards))
 
+    # At most eight operations of XLA, as in the forward pass.
     def step(states, now):
         dh, dc = states
         if d_outputs is not None:
             dh = dh + now[-1]
-        dc = dc + dh * now[1]
+        dc = dc * now[2] + dh * now[1]
         dz = tf.concat([dc, dc, dc, dh], axis=-1) * now[0]
         previous_dh = tf.matmul(dz, recurrent, transpose_b=True)
         if mask is not None:
             previous_dh = tf.where(now[3], previous_dh, dh)
-        return [previous_dh, dc * now[2]], [dz]
+        return [previous_dh, dc], [dz]
 
-    (dh0, dc0), (dz,) = _loop(step, [dh, dc], inputs, [kernel.shape[1]], not go_backwards)
+    (dh0, dc), (dz,) = _loop(step, [dh, dc], inputs, [kernel.shape[1]], not go_backwards)
     previous_h = _previous(hs, h0, go_backwards)
     dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz)
+    dc0 = dc * f[-1 if go_backwards else 0]
     return dx, dh0, dc0, d_kernel, d_recurrent, tf.reduce_sum(dz, [0, 1])
 
 
@@ -303,12 +349,12 @@ def _lstm_backward(
 def _gru_forward(xs, mask, h0, kernel, recurrent, bias, *, go_backwards, saved):
     """Returns the last state, and the first `saved` of what is computed at every step."""
     units = recurrent.shape[0]
-    steps, project = _steps(xs, kernel, bias[0])
+    steps, input_bias = _projected(xs, kernel, bias[0])
 
     def step(states, now):
         (h,) = states
         inner = tf.matmul(h, recurrent) + bias[1]
-        x_t = project(now[0])
+        x_t = now[0] + input_bias
         gates = tf.sigmoid(x_t[:, : 2 * units] + inner[:, : 2 * units])
         z, r = tf.split(gates, 2, axis=-1)
         h_h = inner[:, 2 * units :]

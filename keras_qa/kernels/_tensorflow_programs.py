@@ -70,7 +70,7 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
     if length is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return _prefetched(dataset)
 
 
 def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
@@ -88,7 +88,14 @@ def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
             tensor.set_shape((None,) * array.ndim)
         return keras.tree.pack_sequence_as(first, tensors)
 
-    return tf.data.Dataset.range(len(batches)).map(give).prefetch(tf.data.AUTOTUNE)
+    return _prefetched(tf.data.Dataset.range(len(batches)).map(give))
+
+
+def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    # Left to tune itself, a dataset may take a third of a second to end, at every epoch.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
 
 
 def _has_room() -> bool:
