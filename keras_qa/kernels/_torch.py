@@ -51,7 +51,7 @@ def lstm(
     if return_state and layout is not None:
         x, kernel = _hold_cell(x, kernel, layout.counts)
     # Keras' gates i, f, c, o are torch's i, f, g, o.
-    weights = _weights(kernel, recurrent_kernel, (bias, None), x)
+    weights = _weights(kernel, recurrent_kernel, (bias, None))
     state = (initial_h[None].contiguous(), initial_c[None].contiguous())
     outputs, h, c = torch._VF.lstm(
         x, state, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
@@ -76,7 +76,7 @@ def gru(
     _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
-    weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases, x)
+    weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
     outputs, h = torch._VF.gru(
         x,
         initial_h[None].contiguous(),
@@ -94,6 +94,10 @@ def gru(
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
     # The gradient of `torch.nn.functional.embedding` takes three times as long on a CPU.
+    if ids.dim() == 2:
+        # In the order of steps, in which the loops would have to bring them.
+        rows = table.index_select(0, ids.t().reshape(-1))
+        return rows.reshape(*ids.t().shape, table.shape[1]).transpose(0, 1)
     rows = table.index_select(0, ids.reshape(-1))
     return rows.reshape(*ids.shape, table.shape[1])
 
@@ -121,11 +125,11 @@ def _check_steps(x):
         raise NotImplementedError("torch's loops take vectors, not ids")
 
 
-def _weights(kernel, recurrent_kernel, biases, x):
+def _weights(kernel, recurrent_kernel, biases):
     weights = [kernel.t().contiguous(), recurrent_kernel.t().contiguous()]
     if biases[0] is None:
         return weights
-    return weights + [x.new_zeros(kernel.shape[1]) if b is None else b for b in biases]
+    return weights + [kernel.new_zeros(kernel.shape[1]) if b is None else b for b in biases]
 
 
 def _reset_first(weight):
