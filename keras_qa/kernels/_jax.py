@@ -25,7 +25,7 @@ from keras_qa.kernels import _reference
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = True
 
-# Whether the loops take ids.
+# Whether the kernels take ids.
 TAKES_IDS = True
 
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.

@@ -20,7 +20,7 @@ from keras_qa.kernels._reference import repeat as repeat
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
-# Whether the loops take ids.
+# Whether the kernels take ids.
 TAKES_IDS = True
 
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.
@@ -164,12 +164,12 @@ def _time_first(x):
     return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
-def _projected(xs, kernel, bias, scaled=lambda weight: weight):
+def _projected(xs, kernel, scaled=tf.identity):
     """The scaled projection of every step, of vectors or of ids of a table of projections."""
     if xs.dtype.is_floating:
-        return _product(xs, scaled(kernel)), scaled(bias)
+        return _product(xs, scaled(kernel))
     # Not inside the loop: there XLA shares a lookup out to two threads at every step.
-    return scaled(tf.gather(kernel, xs)), scaled(bias)
+    return scaled(tf.gather(kernel, xs))
 
 
 def _in_order(outputs, go_backwards):
@@ -234,7 +234,7 @@ def _product(a, weight, transpose_b=False):
 # --- LSTM ---------------------------------------------------------------------------------------
 
 
-def _halved(weight):
+def _halve(weight):
     """Halves what goes into the sigmoids: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so that one `tanh`
     over the whole row serves all four gates."""
     units = weight.shape[-1] // 4
@@ -248,8 +248,8 @@ def _sigmoid(tanh_of_half):
 def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, save_h):
     """Returns the last states, and h after every step if asked for."""
     units = recurrent.shape[0]
-    steps, bias = _projected(xs, kernel, bias, _halved)
-    recurrent = _halved(recurrent)
+    steps = _projected(xs, kernel, _halve)
+    recurrent, bias = _halve(recurrent), _halve(bias)
 
     def step(states, now):
         h, c = states
@@ -273,8 +273,8 @@ def _lstm_forward_to_train(xs, mask, h0, c0, kernel, recurrent, bias, *, go_back
     from what is: a step begins with it rather than ends, and c needs no copy of its own.
     """
     units = recurrent.shape[0]
-    steps, bias = _projected(xs, kernel, bias, _halved)
-    recurrent = _halved(recurrent)
+    steps = _projected(xs, kernel, _halve)
+    recurrent, bias = _halve(recurrent), _halve(bias)
     if mask is None:
         has_begun = tf.fill([tf.shape(steps)[0], 1, 1], True)
     else:
@@ -324,7 +324,7 @@ def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc
     if d_outputs is not None:
         inputs.append(_in_order(d_outputs, go_backwards))
 
-    # At most eight operations of XLA, as in the forward pass.
+    # At most eight operations of XLA where no sequence was returned, as in the forward pass.
     def step(states, now):
         dh, dc = states
         if d_outputs is not None:
@@ -349,12 +349,12 @@ def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc
 def _gru_forward(xs, mask, h0, kernel, recurrent, bias, *, go_backwards, saved):
     """Returns the last state, and the first `saved` of what is computed at every step."""
     units = recurrent.shape[0]
-    steps, input_bias = _projected(xs, kernel, bias[0])
+    steps = _projected(xs, kernel) + bias[0]
 
     def step(states, now):
         (h,) = states
         inner = tf.matmul(h, recurrent) + bias[1]
-        x_t = now[0] + input_bias
+        x_t = now[0]
         gates = tf.sigmoid(x_t[:, : 2 * units] + inner[:, : 2 * units])
         z, r = tf.split(gates, 2, axis=-1)
         h_h = inner[:, 2 * units :]

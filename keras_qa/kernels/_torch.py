@@ -20,7 +20,7 @@ from keras_qa.kernels._reference import repeat as repeat
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
-# Whether the loops take ids: torch's project their steps themselves.
+# Whether the kernels take ids: torch's loops project their steps themselves.
 TAKES_IDS = False
 
 # Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
@@ -93,13 +93,11 @@ def gru(
 
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
+    # In the order of steps, in which the loops would have to bring the rows of a batch.
+    ordered = ids.t() if ids.dim() == 2 else ids
     # The gradient of `torch.nn.functional.embedding` takes three times as long on a CPU.
-    if ids.dim() == 2:
-        # In the order of steps, in which the loops would have to bring them.
-        rows = table.index_select(0, ids.t().reshape(-1))
-        return rows.reshape(*ids.t().shape, table.shape[1]).transpose(0, 1)
-    rows = table.index_select(0, ids.reshape(-1))
-    return rows.reshape(*ids.shape, table.shape[1])
+    rows = table.index_select(0, ordered.reshape(-1)).reshape(*ordered.shape, table.shape[1])
+    return rows.transpose(0, 1) if ids.dim() == 2 else rows
 
 
 def dropout(inputs, rate, seed):
