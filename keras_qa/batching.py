@@ -107,8 +107,10 @@ def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
 def _used(ids: np.ndarray, axis: int) -> int:
     """How much of an axis is not padding in every row, at least 1."""
     others = tuple(other for other in range(ids.ndim) if other != axis)
-    places = np.flatnonzero(ids.any(axis=others))
-    return int(places[-1]) + 1 if len(places) else 1
+    used = np.logical_or.reduce(ids, axis=others)[::-1]
+    # The first place of the greatest, which is the first of all where nothing is used.
+    place = int(used.argmax())
+    return len(used) - place if used[place] else 1
 
 
 def _resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import weakref
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class ModelInput:
     vocabulary_size: int | None
     ignores_padding: bool
 
-    @property
+    @functools.cached_property
     def holds_ids(self) -> bool:
         return np.issubdtype(np.dtype(self.dtype), np.integer)
 

@@ -217,6 +217,22 @@ def test_few_rows_see_the_weights_of_now(model) -> None:
     np.testing.assert_allclose(after, model.predict(feed, verbose=0, batch_size=3), atol=1e-6)
 
 
+# 50,000 words projected for an LSTM of 32 units take 25 MiB.
+@pytest.mark.parametrize("vocabulary", [30, 50_000])
+def test_one_row_sees_each_weight_of_now(vocabulary: int) -> None:
+    model = keras_qa.models.answer_classifier(vocabulary, 30, 5, bidirectional=True, pooling="max")
+    feed, _ = padded_batch(1)
+    row = [array % 30 for array in feed]
+    outputs = [model.predict(row, verbose=0)]
+    model.layers[2].trainable = False
+    for weight in model.weights:
+        weight.assign(weight.value * 1.5 + 0.1)
+        outputs.append(model.predict(row, verbose=0))
+        np.testing.assert_allclose(outputs[-1], model.predict_on_batch(row), atol=1e-6)
+        np.testing.assert_array_equal(model.predict(row, verbose=0), outputs[-1])
+    assert len(np.unique(outputs, axis=0)) == len(outputs)
+
+
 def test_often_asked_shapes_see_the_weights_and_the_ids_of_now(model) -> None:
     feed, labels = padded_batch(3)
     gaps = [array.copy() for array in feed]

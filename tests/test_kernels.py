@@ -1,5 +1,7 @@
 """Each backend's kernels against `_reference`: values and gradients, for every kind of mask."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -297,6 +299,31 @@ def test_half_precision(kind, mask, dtype):
     got = gradients(weighted(fused), rounded)
     for g, e in zip(got, gradients(weighted(reference), rounded), strict=True):
         np.testing.assert_allclose(g, e, atol=2 * atol * max(1.0, np.abs(e).max()))
+
+
+def threads():
+    """How many threads the backend has at hand."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads()
+    if BACKEND == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    return len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_a_short_step_leaves_the_threads_as_they_are(kind):
+    before = threads()
+    arrays = case(kind)
+    run(call(kernels, kind, None), arrays)
+    assert threads() == before
+    arrays[-1] = arrays[-1][..., :-1]
+    with pytest.raises(Exception, match=r"size|shape|[Dd]imension"):
+        run(call(kernels, kind, None), arrays)
+    assert threads() == before
 
 
 @pytest.mark.parametrize("kind", GATES)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
+import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +87,10 @@ def _is_lost(variable: Any) -> bool:
     return isinstance(value, jax.Array) and value.is_deleted()
 
 
+# Bytes of what is computed ahead for the next question: more is computed for many at once only.
+MOST_KEPT = 16 * 2**20
+
+
 class compiled:
     """Predicts batches without Keras' loop over them, by a program for each of their shapes.
 
@@ -95,11 +103,16 @@ class compiled:
         self.programs: tuple[Any, Any] = (self._fold, self._call)
         if model.jit_compile:
             self.programs = (jax.jit(self._fold, static_argnums=0), jax.jit(self._call))
+        names = folding.folding_layers(model, sys.maxsize)
+        shapes = jax.eval_shape(functools.partial(self._fold, names), self._weights())
+        size = sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(shapes))
+        self.kept_names = names if size <= MOST_KEPT else ()
+        self.kept: tuple[list[jax.Array], Any] = ([], {})
 
     def fold(self, words: int) -> Any:
         """Computes what depends on the weights alone, for batches of so many words together."""
         names = folding.folding_layers(self.model, words)
-        return self.programs[0](names, *self._weights()) if names else {}
+        return self.programs[0](names, self._weights()) if names else {}
 
     def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
         """Predicts a batch.
@@ -111,23 +124,39 @@ class compiled:
         Returns:
             Arrays in the structure of the model's outputs.
         """
-        outputs = self.programs[1](*self._weights(), folded or {}, inputs)
+        weights = self._weights()
+        if folded is None:
+            folded = self._keep(weights)
+        outputs = self.programs[1](weights, folded, inputs)
+        if isinstance(outputs, jax.Array):
+            return np.asarray(outputs)
         return keras.tree.map_structure(np.asarray, outputs)
 
-    def _weights(self) -> list[list[jax.Array]]:
-        parts = (self.model.trainable_variables, self.model.non_trainable_variables)
-        return [[variable.value for variable in part] for part in parts]
+    def _keep(self, weights: list[jax.Array]) -> Any:
+        """What `fold` gives, from the last call where the weights have not changed since."""
+        if not self.kept_names:
+            return {}
+        known, folded = self.kept
+        # No array of JAX ever changes: other weights are other arrays.
+        if len(known) != len(weights) or any(map(operator.is_not, known, weights)):
+            folded = self.programs[0](self.kept_names, weights)
+            self.kept = weights, folded
+        return folded
 
-    def _fold(self, names: tuple[str, ...], trainable: Any, fixed: Any) -> Any:
-        variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
-        values = zip(variables, [*trainable, *fixed], strict=True)
-        with keras.StatelessScope(state_mapping=list(values)):
+    def _weights(self) -> list[jax.Array]:
+        return [variable.value for variable in self.model.variables]
+
+    def _scope(self, weights: list[jax.Array]) -> keras.StatelessScope:
+        return keras.StatelessScope(list(zip(self.model.variables, weights, strict=True)))
+
+    def _fold(self, names: tuple[str, ...], weights: list[jax.Array]) -> Any:
+        with self._scope(weights):
             return folding.fold(self.model, names)
 
-    def _call(self, trainable: Any, fixed: Any, folded: Any, inputs: Any) -> Any:
+    def _call(self, weights: list[jax.Array], folded: Any, inputs: Any) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, inputs)
-        with folding.giving(folded):
-            return self.model.stateless_call(trainable, fixed, inputs, training=False)[0]
+        with self._scope(weights), folding.giving(folded):
+            return self.model(inputs, training=False)
 
 
 def prepare_training(model: keras.Model, steps: int) -> None:

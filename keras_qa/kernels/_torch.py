@@ -26,6 +26,9 @@ TAKES_IDS = False
 # Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
 _SATURATED = 1e4
 
+# Rows times the square of the units up to which a step is quicker in one thread than in two.
+_SMALL_STEP = 2**13
+
 # What the program being recorded takes for true: see `compiled` in `_torch_programs`.
 assumed: contextvars.ContextVar[list[torch.Tensor] | None]
 assumed = contextvars.ContextVar("assumed", default=None)
@@ -53,9 +56,10 @@ def lstm(
     # Keras' gates i, f, c, o are torch's i, f, g, o.
     weights = _weights(kernel, recurrent_kernel, (bias, None))
     state = (initial_h[None].contiguous(), initial_c[None].contiguous())
-    outputs, h, c = torch._VF.lstm(
-        x, state, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
-    )
+    outputs, h, c = run_loop(
+        torch._VF.lstm, x, state, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(),
+        False, True,
+    )  # fmt: skip
     outputs, h = _held(outputs, h[0], initial_h, layout, return_sequences)
     return outputs, h, c[0] if return_state else None
 
@@ -77,18 +81,24 @@ def gru(
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
-    outputs, h = torch._VF.gru(
-        x,
-        initial_h[None].contiguous(),
-        weights,
-        bias is not None,
-        1,
-        0.0,
-        torch.is_grad_enabled(),
-        False,
-        True,
-    )
+    outputs, h = run_loop(
+        torch._VF.gru, x, initial_h[None].contiguous(), weights, bias is not None, 1, 0.0,
+        torch.is_grad_enabled(), False, True,
+    )  # fmt: skip
     return _held(outputs, h[0], initial_h, layout, return_sequences)
+
+
+def run_loop(loop, x, state, *arguments):
+    """Runs a loop of torch's, in one thread where threads would only wait for each other."""
+    hidden = state if isinstance(state, torch.Tensor) else state[0]
+    threads = torch.get_num_threads()
+    if hidden.numel() * hidden.shape[-1] > _SMALL_STEP or threads == 1:
+        return loop(x, state, *arguments)
+    torch.set_num_threads(1)
+    try:
+        return loop(x, state, *arguments)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def look_up(table, ids):

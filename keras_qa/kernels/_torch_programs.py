@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import torch
 
-from keras_qa.kernels._torch import assumed
+from keras_qa.kernels._torch import assumed, run_loop
 
 # Recording costs as much as some thirty calls, so a shape must come up a few times first.
 _CALLS_BEFORE_RECORDING = 3
@@ -170,6 +170,11 @@ def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> torch.fx
         node.replace_all_uses_with(same.get(given, given))
         same[node] = same.get(given, given)
     program.graph.eliminate_dead_code()
+    # What was recorded is the loop alone, without what chooses its threads.
+    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.lstm.input):
+        node.args, node.target = (node.target, *node.args), run_loop
+    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.gru.input):
+        node.args, node.target = (node.target, *node.args), run_loop
     program.recompile()
     return program
 
