@@ -18,7 +18,7 @@ the reset gate applied after the product (Keras' `reset_after=True`); the gates 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
 - `x` (B, T) of integers stands for one-hot steps: a step's projection is a row of `kernel`. For
-  inference; where `TAKES_IDS` is false, it raises.
+  inference; where `takes_ids()` is false, it raises or is slower.
 - `training` False says that no gradient is expected: nothing is saved for one. It is right all the
   same, but costs more.
 - `outputs` (B, T, U) in the order of computation, a masked step repeating the state before it
@@ -37,8 +37,10 @@ state and the outputs stacked, or None if they are None. `state`, `inputs` and `
 arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
 no random numbers.
 
-`keras_is_fused(kind, mask)` says whether Keras' own layer would do better: where a GPU is present
-and Keras calls cuDNN for a `kind` ("lstm" or "gru") without a mask. Not measured.
+`takes_ids()` says whether ids are better looked up by the kernels than by an embedding.
+
+`keras_is_fused()` says whether Keras' own layers call cuDNN, which they do on TensorFlow where
+there is a GPU. They want masks with padding on the right: see `right_padding`.
 
 All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
 a kernel does not support raises `NotImplementedError`.
@@ -57,9 +59,9 @@ gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
 repeat = _kernels.repeat
+takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
-TAKES_IDS = _kernels.TAKES_IDS
 
 # What feeds, trains and asks models: see the docstrings in the backends' `_programs`.
 PROGRAMS_AT_ONCE = _programs.PROGRAMS_AT_ONCE

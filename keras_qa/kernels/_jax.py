@@ -5,8 +5,9 @@ loop, and the gradients of the weights are one product each after the backward l
 backward loop multiplies the incoming gradient with depends on the forward pass alone, so it is
 computed for all steps at once; a step of the backward loop is then one small product.
 
-A GPU takes the same path (not measured there); `layers` prefers Keras' own cuDNN call where Keras
-has one.
+On a GPU an LSTM is cuDNN's, with the lengths of the rows, by `jax.experimental.rnn`; JAX has no
+such call for a GRU, which takes the same path there as on a CPU. Neither has been run on a GPU yet:
+the tests put JAX' own reference in the place of that call.
 """
 
 from __future__ import annotations
@@ -19,21 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from keras_qa.kernels import _reference
+from keras_qa.kernels import _reference, right_padding
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = True
 
-# Whether the kernels take ids.
-TAKES_IDS = True
-
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.
 _HALF = (jnp.float16, jnp.bfloat16)
 
 
-# Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
-@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "return_state", "training"))
 def lstm(
     x,
     mask,
@@ -53,12 +49,11 @@ def lstm(
     if bias is None:
         bias = jnp.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
     arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
-    settings = (go_backwards, return_sequences, _time_major(mask))
-    if jnp.issubdtype(x.dtype, jnp.integer):
-        (outputs, h, c), _ = _lstm_forward(*settings, *arguments, save=False)
-    else:
-        outputs, h, c = _lstm(*settings, *arguments)
-    outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
+    # cuDNN's call by JAX is for float32 alone.
+    by_cudnn = _is_gpu() and arguments[0].dtype == jnp.float32
+    run = _lstm_by_cudnn if by_cudnn else _lstm_by_scan
+    outputs, h, c = run(go_backwards, return_sequences, mask, *arguments)
+    outputs = outputs.astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
 
@@ -133,9 +128,19 @@ def repeat(step, state, inputs, draw):
     return lax.scan(lambda state, parts: step(state, *parts), state, (inputs, drawn))
 
 
-def keras_is_fused(kind, mask):
+def takes_ids():
+    """See `keras_qa.kernels.takes_ids`."""
+    return not _is_gpu()
+
+
+def keras_is_fused():
     """See `keras_qa.kernels.keras_is_fused`."""
-    return kind == "lstm" and mask is None and jax.default_backend() == "gpu"
+    return False
+
+
+def _is_gpu():
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda")
 
 
 def _widen(*arrays):
@@ -179,6 +184,37 @@ def _previous(states, initial, go_backwards):
 
 
 # --- LSTM ---------------------------------------------------------------------------------------
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias):
+    # Imported here: few need it, and it is experimental.
+    from jax.experimental import rnn
+
+    if mask is None:
+        mask = jnp.ones(x.shape[:2], bool)
+    if go_backwards:
+        x, mask = jnp.flip(x, 1), jnp.flip(mask, 1)
+    x, lengths = right_padding.moved(x, mask)
+    weights = [kernel.T.ravel(), recurrent.T.ravel(), bias, jnp.zeros_like(bias)]
+    outputs, h, c = rnn.lstm(
+        x, h0[None], c0[None], jnp.concatenate(weights), jnp.maximum(lengths, 1),
+        kernel.shape[0], recurrent.shape[0], 1, 0.0, False,
+    )  # fmt: skip
+    has_begun = lengths[:, None] > 0
+    h, c = jnp.where(has_begun, h[0], h0), jnp.where(has_begun, c[0], c0)
+    return right_padding.held(outputs, mask, h0) if return_sequences else None, h, c
+
+
+# Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
+@partial(jax.jit, static_argnums=(0, 1))
+def _lstm_by_scan(go_backwards, return_sequences, mask, x, *arguments):
+    settings = (go_backwards, return_sequences, _time_major(mask))
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        (outputs, h, c), _ = _lstm_forward(*settings, x, *arguments, save=False)
+    else:
+        outputs, h, c = _lstm(*settings, x, *arguments)
+    return jnp.swapaxes(outputs, 0, 1) if return_sequences else None, h, c
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

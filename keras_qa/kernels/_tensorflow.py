@@ -6,8 +6,7 @@ backward loop multiplies the incoming gradient with depends on the forward pass 
 computed for all steps at once. Outside XLA the price of a step is its number of operations, so the
 loops hold as few as possible. Everything works with unknown sizes and under `jit_compile=True`.
 
-A GPU takes the same path (not measured there); `layers` prefers Keras' own cuDNN call where Keras
-has one.
+On a GPU `layers` let Keras call cuDNN: see `keras_is_fused`.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ from keras_qa.kernels._reference import repeat as repeat
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
-
-# Whether the kernels take ids.
-TAKES_IDS = True
 
 # A half-precision loop rounds its state at every step; the state and the gates stay in float32.
 _HALF = (tf.float16, tf.bfloat16)
@@ -145,9 +141,14 @@ def dropout(inputs, rate, seed):
     return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
 
 
-def keras_is_fused(kind, mask):
+def takes_ids():
+    """See `keras_qa.kernels.takes_ids`."""
+    return not keras_is_fused()
+
+
+def keras_is_fused():
     """See `keras_qa.kernels.keras_is_fused`."""
-    return mask is None and bool(tf.config.list_logical_devices("GPU"))
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def _widen(*tensors):

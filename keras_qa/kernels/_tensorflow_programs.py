@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_qa.kernels import folding
+from keras_qa.kernels._tensorflow import keras_is_fused
 
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
 PROGRAMS_AT_ONCE = 2
@@ -110,6 +111,9 @@ def _has_room() -> bool:
 
 
 def _suits_xla(model: keras.Model) -> bool:
+    if keras_is_fused():
+        # Keras decides well on a GPU. XLA cannot compile a call of cuDNN.
+        return bool(model.jit_compile)
     # A pretrained backbone takes minutes to compile, and its few large products gain nothing.
     return all(
         getattr(layer, "supports_jit", True) and not getattr(layer, "has_large_products", False)

@@ -20,9 +20,6 @@ from keras_qa.kernels._reference import repeat as repeat
 # the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
-# Whether the kernels take ids: torch's loops project their steps themselves.
-TAKES_IDS = False
-
 # Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
 _SATURATED = 1e4
 
@@ -123,7 +120,12 @@ def dropout(inputs, rate, seed):
     return inputs * (kept.to(inputs.dtype) / (1 - rate))
 
 
-def keras_is_fused(kind, mask):
+def takes_ids():
+    """See `keras_qa.kernels.takes_ids`: torch's loops project their steps themselves."""
+    return False
+
+
+def keras_is_fused():
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
 

@@ -1,14 +1,16 @@
 """`LSTM` and `GRU` that are Keras' layers with the step loop replaced by a fused kernel.
 
-Weights, names, configuration and numbers are Keras'; only `inner_loop` differs. Where Keras' own
-backends disagree (the outputs of masked steps before the first valid one, when the initial state is
-not zero), the numbers are those of Keras on the same backend.
+Weights, names, configuration and numbers are Keras'; only `inner_loop` differs. On TensorFlow with
+a GPU that kernel is cuDNN's, which Keras' layer calls. Where Keras' own backends disagree (the
+outputs of masked steps before the first valid one, when the initial state is not zero), the numbers
+are those of Keras on the same backend.
 """
 
 import keras
 from keras import ops
 
 from keras_qa import kernels
+from keras_qa.kernels import right_padding
 
 _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
@@ -56,8 +58,6 @@ class _Fused(keras.layers.RNN):
             raise NotImplementedError(
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
             )
-        if self.fused == "auto" and kernels.keras_is_fused(self._kind, mask):
-            raise NotImplementedError("Keras has a fused kernel of its own here")
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if isinstance(mask, (list, tuple)):
@@ -74,21 +74,45 @@ class _Fused(keras.layers.RNN):
         if not fused:
             return super().inner_loop(sequences, initial_state, mask, training=training)
 
-        dtype = self.cell.compute_dtype
-        sequences = ops.cast(sequences, dtype)
-        if training and 0.0 < self.dropout < 1.0:
-            # One mask for all steps; Keras has drawn it before this call and drops it after.
-            dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
-            sequences = sequences * ops.expand_dims(dropout_mask, 1)
+        sequences = ops.cast(sequences, self.cell.compute_dtype)
         if mask is not None:
             mask = ops.cast(mask, "bool")
-        weights = self._weights()
-        outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
+        if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
+            outputs, states = self._run_keras(sequences, mask, initial_state, training)
+        else:
+            if training and 0.0 < self.dropout < 1.0:
+                # One mask for all steps; Keras has drawn it before this call and drops it after.
+                dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
+                sequences = sequences * ops.expand_dims(dropout_mask, 1)
+            weights = self._weights()
+            outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
         last = states[0]
         if mask is not None:
             outputs, last = self._hide_masked(outputs, last, mask)
         # Keras ignores the outputs unless it returns sequences, but casts them.
         return last, last if outputs is None else outputs, states
+
+    def _run_keras(self, sequences, mask, initial_state, training):
+        """Outputs and states by Keras' own layer, which is given no mask that cuDNN refuses."""
+        if mask is None:
+            result = super().inner_loop(sequences, initial_state, None, training=training)
+            return result[1] if self.return_sequences else None, result[2]
+        sequences, lengths = right_padding.moved(sequences, mask)
+        lengths = ops.expand_dims(lengths, 1)
+        read = ops.maximum(lengths, 1)
+        steps = ops.shape(mask)[1]
+        shown = ops.expand_dims(ops.arange(steps, dtype="int32"), 0) < read
+        _, outputs, states = super().inner_loop(sequences, initial_state, shown, training=training)
+        states = [
+            ops.where(lengths > 0, state, initial)
+            for state, initial in zip(states, initial_state, strict=True)
+        ]
+        if not self.return_sequences:
+            return None, states
+        # Backwards, Keras computes the padding first.
+        first = steps - read if self.go_backwards else 0
+        mask = ops.flip(mask, axis=1) if self.go_backwards else mask
+        return right_padding.held(outputs, mask, initial_state[0], first), states
 
     def can_look_up(self):
         """Whether `look_up` stands for the layer's call."""
@@ -96,7 +120,7 @@ class _Fused(keras.layers.RNN):
             self._check_settings()
         except NotImplementedError:
             return False
-        return kernels.TAKES_IDS and self.fused is not False and not self.stateful
+        return kernels.takes_ids() and self.fused is not False and not self.stateful
 
     def project(self, table):
         """Puts a table of word vectors through the input projection, for `look_up`."""
@@ -179,8 +203,6 @@ class LSTM(_Fused, keras.layers.LSTM):
         (2, 4)
     """
 
-    _kind = "lstm"
-
     def _run_kernel(self, sequences, mask, initial_state, weights, training):
         outputs, h, c = kernels.lstm(
             sequences,
@@ -231,8 +253,6 @@ class GRU(_Fused, keras.layers.GRU):
         >>> tuple(layer(np.ones((2, 3, 5))).shape)
         (2, 3, 4)
     """
-
-    _kind = "gru"
 
     def _check_settings(self):
         super()._check_settings()
