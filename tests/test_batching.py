@@ -217,6 +217,19 @@ def test_few_rows_see_the_weights_of_now(model) -> None:
     np.testing.assert_allclose(after, model.predict(feed, verbose=0, batch_size=3), atol=1e-6)
 
 
+def test_rows_that_are_not_to_be_written_to_are_predicted(model) -> None:
+    # Of sizes that need no filling up, so that the arrays themselves reach the backend.
+    feed = [np.arange(1, 17, dtype="int32").reshape(2, 8) for _ in range(2)]
+    expected = [model.predict([array + shift for array in feed], verbose=0) for shift in (0, 1)]
+    for array in feed:
+        array.setflags(write=False)
+    np.testing.assert_array_equal(model.predict(feed, verbose=0), expected[0])
+    for array in feed:
+        array.setflags(write=True)
+        array += 1
+    np.testing.assert_array_equal(model.predict(feed, verbose=0), expected[1])
+
+
 # 50,000 words projected for an LSTM of 32 units take 25 MiB.
 @pytest.mark.parametrize("vocabulary", [30, 50_000])
 def test_one_row_sees_each_weight_of_now(vocabulary: int) -> None:

@@ -65,6 +65,8 @@ class compiled:
         Returns:
             Arrays in the structure of the model's outputs.
         """
+        # PyTorch warns of arrays that are not to be written to.
+        inputs = [array if array.flags.writeable else array.copy() for array in inputs]
         with torch.inference_mode():
             return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
 
