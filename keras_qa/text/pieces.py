@@ -7,12 +7,15 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tokenizers
 
 from keras_qa.text import characters
 from keras_qa.text.characters import JOINER, LETTER, MARK, SPACE
+
+if TYPE_CHECKING:
+    import tokenizers
 
 # So many characters are tokenised at a time: the library needs some 100 bytes for each.
 MOST_CHARACTERS = 1_000_000

@@ -6,11 +6,14 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tokenizers
 
 from keras_qa.text import pieces
+
+if TYPE_CHECKING:
+    import tokenizers
 
 FILE = "tokenizer.json"
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
@@ -53,6 +56,9 @@ class SubwordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
+        # Imported where it is called, as in `WordTokenizer`.
+        import tokenizers
+
         if not isinstance(tokenizer, str):
             tokenizer = tokenizer.to_str()
         tokenizer = tokenizers.Tokenizer.from_str(tokenizer)

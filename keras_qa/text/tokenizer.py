@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tokenizers
-from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from keras_qa.text import pieces
+
+if TYPE_CHECKING:
+    import tokenizers
 
 PADDING = "[PAD]"
 UNKNOWN = "[UNK]"
@@ -34,6 +36,9 @@ class WordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
+        # Imported where it is called: it is a quarter of `import keras_qa`.
+        import tokenizers
+
         if isinstance(tokenizer, str):
             tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
         # A text that says «[PAD]» means the word, not padding.
@@ -64,7 +69,9 @@ class WordTokenizer:
                 "`vocabulary_size` must be at least 3: padding, the unknown word and one word. "
                 f"Received: vocabulary_size={vocabulary_size}."
             )
-        tokenizer = tokenizers.Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+        tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Sequence(
             [
                 normalizers.NFC(),
