@@ -112,6 +112,8 @@ class compiled:
     def fold(self, words: int) -> Any:
         """Computes what depends on the weights alone, for batches of so many words together."""
         names = folding.folding_layers(self.model, words)
+        if names == self.kept_names:
+            return self._keep(self._weights())
         return self.programs[0](names, self._weights()) if names else {}
 
     def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
@@ -128,8 +130,6 @@ class compiled:
         if folded is None:
             folded = self._keep(weights)
         outputs = self.programs[1](weights, folded, inputs)
-        if isinstance(outputs, jax.Array):
-            return np.asarray(outputs)
         return keras.tree.map_structure(np.asarray, outputs)
 
     def _keep(self, weights: list[jax.Array]) -> Any:

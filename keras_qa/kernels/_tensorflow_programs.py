@@ -149,13 +149,14 @@ class compiled:
         Returns:
             Arrays in the structure of the model's outputs.
         """
-        given = keras.tree.flatten(folded) if folded else []
+        folded = folded or {}
+        given = keras.tree.flatten(folded)
         tensors = [*given, *map(_to_tensor, inputs)]
-        shapes = (*(folded or ()), *(array.shape for array in inputs))
+        shapes = (*folded, *(array.shape for array in inputs))
         if shapes not in self.programs:
 
             def call(*tensors: tf.Tensor) -> Any:
-                tables = keras.tree.pack_sequence_as(folded or {}, tensors[: len(given)])
+                tables = keras.tree.pack_sequence_as(folded, tensors[: len(given)])
                 inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(given) :])
                 with folding.giving(tables):
                     return self.model(inputs, training=False)
@@ -166,8 +167,6 @@ class compiled:
                 program = self._compile(call).get_concrete_function(*specs)
             self.programs[shapes] = program
         outputs = self.programs[shapes](*tensors)
-        if isinstance(outputs, tf.Tensor):
-            return outputs.numpy()
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     def _compile(self, function: Callable[..., Any]) -> Any:

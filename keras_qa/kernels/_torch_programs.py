@@ -173,10 +173,9 @@ def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> torch.fx
         same[node] = same.get(given, given)
     program.graph.eliminate_dead_code()
     # What was recorded is the loop alone, without what chooses its threads.
-    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.lstm.input):
-        node.args, node.target = (node.target, *node.args), run_loop
-    for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.gru.input):
-        node.args, node.target = (node.target, *node.args), run_loop
+    for loop in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
+        for node in program.graph.find_nodes(op="call_function", target=loop):
+            node.args, node.target = (loop, *node.args), run_loop
     program.recompile()
     return program
 
