@@ -36,7 +36,7 @@ class WordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
-        # Imported where it is called: it is a quarter of `import keras_qa`.
+        # Imported where it is called: it is an eighth of `import keras_qa`.
         import tokenizers
 
         if isinstance(tokenizer, str):
