@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -139,7 +140,8 @@ def keras_is_fused():
 
 
 def _is_gpu():
-    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    config: Any = jax.config  # It gets its attributes as the program runs.
+    device = config.jax_default_device
     return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda")
 
 
