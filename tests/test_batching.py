@@ -230,6 +230,28 @@ def test_rows_that_are_not_to_be_written_to_are_predicted(model) -> None:
     np.testing.assert_array_equal(model.predict(feed, verbose=0), expected[1])
 
 
+class _Marks(keras.layers.Layer):
+    """Says which ids are no filling, on TensorFlow by operations that XLA has not compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supports_jit = False
+
+    def call(self, ids):
+        return keras.ops.cast(keras.ops.not_equal(ids, 0), "float32")
+
+
+def test_rows_are_predicted_wherever_they_lie_in_memory() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    model = keras_qa.models.QAModel([ids], _Marks()(ids))
+    memory = np.ones(64, "int32")
+    for start in range(17):
+        row = memory[start : start + 32].reshape(1, 32)
+        row[0, start] = 0
+        np.testing.assert_array_equal(model.predict(row, verbose=0), row != 0)
+        row[0, start] = 1
+
+
 # 50,000 words projected for an LSTM of 32 units take 25 MiB.
 @pytest.mark.parametrize("vocabulary", [30, 50_000])
 def test_one_row_sees_each_weight_of_now(vocabulary: int) -> None:

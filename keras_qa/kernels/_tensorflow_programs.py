@@ -19,6 +19,9 @@ from keras_qa.kernels._tensorflow import keras_is_fused
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
 PROGRAMS_AT_ONCE = 2
 
+# What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
+ALIGNMENT = 64
+
 
 def seed(seed: int) -> None:
     """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
@@ -177,10 +180,18 @@ class compiled:
 
 def _to_tensor(array: np.ndarray) -> tf.Tensor:
     # `tf.constant` is an operation of its own, a tenth of the time of one question. DLPack has no
-    # word for arrays that are not to be written to, nor for every dtype.
-    if array.dtype == np.int32 and array.flags.writeable:
-        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    return tf.constant(array)
+    # word for every dtype, and hands the memory over as it lies.
+    if array.dtype != np.int32:
+        return tf.constant(array)
+    return tf.experimental.dlpack.from_dlpack(_aligned(array).__dlpack__())
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """Copies an array to where TensorFlow's operations read: they abort the process elsewhere."""
+    memory = np.empty(array.nbytes + ALIGNMENT, "uint8")
+    copy = np.ndarray(array.shape, array.dtype, memory, -memory.ctypes.data % ALIGNMENT)
+    copy[...] = array
+    return copy
 
 
 # A shorter training is over before XLA has compiled it.
