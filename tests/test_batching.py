@@ -1,5 +1,7 @@
 """Length buckets: every row once, few shapes, as narrow as they can be."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -228,6 +230,28 @@ def test_rows_that_are_not_to_be_written_to_are_predicted(model) -> None:
         array.setflags(write=True)
         array += 1
     np.testing.assert_array_equal(model.predict(feed, verbose=0), expected[1])
+
+
+class _Slow(keras.layers.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def call(self, ids):
+        self.calls += 1
+        time.sleep(0.1)
+        return keras.ops.cast(ids, "float32")
+
+
+def test_batches_that_come_at_once_are_compiled_once() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    layer = _Slow()
+    model = keras_qa.models.QAModel([ids], layer(ids))
+    layer.calls = 0
+    feed = np.arange(64, dtype="int32").reshape(8, 8)
+    np.testing.assert_array_equal(model.predict(feed, batch_size=2, verbose=0), feed)
+    # PyTorch compiles nothing.
+    assert layer.calls == (4 if keras.config.backend() == "torch" else 1)
 
 
 class _Marks(keras.layers.Layer):

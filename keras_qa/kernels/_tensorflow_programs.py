@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import pathlib
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -134,6 +135,7 @@ class compiled:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.programs: dict[Any, Any] = {}
+        self.lock = threading.Lock()
 
     def fold(self, words: int) -> Any:
         """Computes what depends on the weights alone, for batches of so many words together."""
@@ -153,23 +155,28 @@ class compiled:
             Arrays in the structure of the model's outputs.
         """
         folded = folded or {}
-        given = keras.tree.flatten(folded)
-        tensors = [*given, *map(_to_tensor, inputs)]
+        tensors = [*keras.tree.flatten(folded), *map(_to_tensor, inputs)]
         shapes = (*folded, *(array.shape for array in inputs))
-        if shapes not in self.programs:
-
-            def call(*tensors: tf.Tensor) -> Any:
-                tables = keras.tree.pack_sequence_as(folded, tensors[: len(given)])
-                inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(given) :])
-                with folding.giving(tables):
-                    return self.model(inputs, training=False)
-
-            self.programs[shapes] = call
-            if not self.model.run_eagerly:
-                specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
-                self.programs[shapes] = _flat(self._compile(call).get_concrete_function(*specs))
+        # The first batches come at once, and XLA would compile a shape that they share twice.
+        with self.lock:
+            if shapes not in self.programs:
+                self.programs[shapes] = self._program(folded, tensors)
         outputs = self.programs[shapes](*tensors)
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
+
+    def _program(self, folded: Any, tensors: list[tf.Tensor]) -> Callable[..., Any]:
+        given = len(keras.tree.flatten(folded))
+
+        def call(*tensors: tf.Tensor) -> Any:
+            tables = keras.tree.pack_sequence_as(folded, tensors[:given])
+            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[given:])
+            with folding.giving(tables):
+                return self.model(inputs, training=False)
+
+        if self.model.run_eagerly:
+            return call
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
+        return _flat(self._compile(call).get_concrete_function(*specs))
 
     def _compile(self, function: Callable[..., Any]) -> Any:
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
