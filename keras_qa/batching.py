@@ -146,15 +146,17 @@ def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = No
     """
     groups = groups or (1,) * sizes.shape[1]
     buckets = [np.arange(len(sizes))]
+    splits = [_best_split(sizes, batch_size, groups)]
     total = _cost(sizes, groups)
     while len(buckets) < MOST_BUCKETS:
-        splits = [_best_split(sizes[rows], batch_size, groups) for rows in buckets]
         best = max(range(len(splits)), key=lambda place: splits[place][0])
-        saving, left, right = splits[best]
+        saving, left, right = splits.pop(best)
         if saving < LEAST_SAVING * total:
             break
         rows = buckets.pop(best)
-        buckets[best:best] = [rows[left], rows[right]]
+        parts = [rows[left], rows[right]]
+        buckets[best:best] = parts
+        splits[best:best] = [_best_split(sizes[part], batch_size, groups) for part in parts]
     return [
         Bucket(rows, tuple(rounded(int(width)) for width in sizes[rows].max(axis=0)))
         for rows in buckets
