@@ -35,6 +35,18 @@ def assert_alike(one, other, atol: float = 1e-5) -> None:
         np.testing.assert_allclose(got, expected, atol=atol)
 
 
+def assert_trained_alike(model: keras.Model, feeds, labels, learning_rate: float) -> None:
+    """Trains on one feed after the other, and compares with Keras' own model."""
+    results = []
+    for item in (model, plain(model)):
+        item.compile(keras.optimizers.SGD(learning_rate), "sparse_categorical_crossentropy")
+        for ids in feeds:
+            trained(item, ids, labels)
+        results.append(item.get_weights())
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def small(**options) -> keras_qa.models.QAModel:
     return keras_qa.models.answer_classifier(
         50, 40, 7, 4, 3, question_embedding_dim=3, question_units=2, **options
@@ -142,15 +154,38 @@ def test_a_gap_in_a_mask_is_trained_on_as_keras_trains_on_it() -> None:
     gaps = [array.copy() for array in feed]
     for array in gaps:
         array[:, 0] = 0
-    twin = plain(model)
-    results = []
-    for item in (model, twin):
-        item.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
-        for ids in (feed, gaps, feed):
-            trained(item, ids, labels)
-        results.append(item.get_weights())
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert_trained_alike(model, [feed, gaps, feed], labels, 0.5)
+
+
+def test_batches_with_and_without_padding_are_trained_on_in_turn() -> None:
+    feed, labels = padded_batch(12)
+    full = [np.where(array == 0, 3, array) for array in feed]
+    assert_trained_alike(small(), [full, feed, full], labels, 0.1)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_batches_with_and_without_padding_are_predicted_in_turn(cell, bidirectional) -> None:
+    model = small(cell=cell, bidirectional=bidirectional)
+    feed, _ = padded_batch(8)
+    full = [np.where(array == 0, 3, array) for array in feed]
+    # PyTorch records at the fourth call.
+    for ids in [full, feed] * 5:
+        got = model.predict(ids, verbose=0, length_buckets=False)
+        np.testing.assert_allclose(got, model.predict_on_batch(ids), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [keras_qa.layers.LSTM, keras_qa.layers.GRU])
+def test_a_mask_may_hide_what_is_not_zero(layer) -> None:
+    vectors = keras.Input((None, 2), name="vectors")
+    state = layer(3)(keras.layers.Masking(2.0)(vectors))
+    model = keras_qa.models.QAModel([vectors], keras.layers.Dense(4)(state))
+    feed = np.random.default_rng(0).uniform(-1, 1, (8, 6, 2)).astype("float32")
+    hidden = feed.copy()
+    hidden[:3, 2:] = 2
+    for batch in [feed] * 5 + [hidden, feed] * 3:
+        got = model.predict(batch, verbose=0)
+        np.testing.assert_allclose(got, model.predict_on_batch(batch), atol=1e-6)
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", True), ("gru", False)])

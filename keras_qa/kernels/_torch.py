@@ -10,6 +10,7 @@ gathered. That is exact for any mask.
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 
 import torch
 
@@ -26,8 +27,21 @@ _SATURATED = 1e4
 # Rows times the square of the units up to which a step is quicker in one thread than in two.
 _SMALL_STEP = 2**13
 
-# What the program being recorded takes for true: see `compiled` in `_torch_programs`.
-assumed: contextvars.ContextVar[list[torch.Tensor] | None]
+
+@dataclasses.dataclass
+class Course:
+    """What a program takes for true while it is recorded: see `compiled` in `_torch_programs`.
+
+    Args:
+        full: Whether it takes every mask to hide nothing.
+        flags: What must be true when the program runs.
+    """
+
+    full: bool
+    flags: list[torch.Tensor] = dataclasses.field(default_factory=list)
+
+
+assumed: contextvars.ContextVar[Course | None]
 assumed = contextvars.ContextVar("assumed", default=None)
 
 
@@ -172,18 +186,24 @@ class _Layout:
 
 def _holds(flag):
     """The value of a flag. While a program is recorded it is true, and kept to be checked."""
-    flags = assumed.get()
-    if flags is None:
+    course = assumed.get()
+    if course is None:
         return bool(flag)
-    flags.append(flag)
+    course.flags.append(flag)
     return True
 
 
+def _is_full(mask):
+    """Whether a mask hides nothing, or is taken to."""
+    course = assumed.get()
+    if mask.device.type == "meta" or (course is not None and not course.full):
+        return False
+    return _holds(mask.all())
+
+
 def _valid_first(x, mask, go_backwards):
-    if mask is None:
+    if mask is None or _is_full(mask):
         return (x.flip(1) if go_backwards else x), None
-    if mask.device.type != "meta" and assumed.get() is None and bool(mask.all()):
-        return _valid_first(x, None, go_backwards)
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:
         rows = torch.arange(x.shape[0], device=x.device)[:, None]

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import torch
 
-from keras_qa.kernels._torch import assumed, run_loop
+from keras_qa.kernels._torch import Course, assumed, run_loop
 
 # Recording costs as much as some thirty calls, so a shape must come up a few times first.
 _CALLS_BEFORE_RECORDING = 3
@@ -67,8 +67,9 @@ class compiled:
         """
         # PyTorch warns of arrays that are not to be written to.
         inputs = [array if array.flags.writeable else array.copy() for array in inputs]
+        full = all(array.all() for array in inputs)
         with torch.inference_mode():
-            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
+            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs], full))
 
 
 class _Programs:
@@ -77,8 +78,9 @@ class _Programs:
     A Keras layer costs more time in Python than the arithmetic of few rows. So the operations of a
     call are recorded, for each shape, and done again without the layers. A recording is of one
     course of the code: where that hangs on values, the kernels take the usual course and hand out
-    the flag that it hangs on; if one is false, the layers are called. So they are where a layer is
-    neither Keras' nor ours: it may ask for values unseen.
+    the flag that it hangs on; if one is false, the layers are called. Batches without padding have
+    recordings of their own. A model with a layer that is neither Keras' nor ours is not recorded:
+    the layer may ask for values unseen.
     """
 
     def __init__(self, model: keras.Model, training: bool) -> None:
@@ -102,14 +104,15 @@ class _Programs:
         trainable = [variable.trainable for variable in model.variables]
         return trainable, model.run_eagerly, model.jit_compile
 
-    def __call__(self, tensors: list[torch.Tensor]) -> Any:
-        shapes = tuple(tensor.shape for tensor in tensors)
+    def __call__(self, tensors: list[torch.Tensor], full: bool) -> Any:
+        """Calls the model with a batch, `full` where no value of it is zero."""
+        shapes = (full, *(tensor.shape for tensor in tensors))
         if self.training and self.recordable and not self.compared:
             self.compared = True
             return self._call_and_compare(tensors)
         self.calls[shapes] += 1
         if self.recordable and self.calls[shapes] == self.calls_before + 1:
-            recorded = _recorded(self._call, tensors)
+            recorded = _recorded(self._call, tensors, full)
             self.programs[shapes] = recorded.forward if self.training else _Folded(recorded)
         program = self.programs.get(shapes)
         if program is not None:
@@ -154,14 +157,17 @@ def _to_numpy(outputs: Any) -> Any:
     return keras.tree.map_structure(_to_numpy, outputs)
 
 
-def _recorded(call: Callable[..., Any], tensors: list[torch.Tensor]) -> torch.fx.GraphModule:
+def _recorded(
+    call: Callable[..., Any], tensors: list[torch.Tensor], full: bool
+) -> torch.fx.GraphModule:
     # Imported here: it brings a symbolic algebra system along.
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def call_with_flags(*tensors: torch.Tensor) -> Any:
-        token = assumed.set([])
+        course = Course(full)
+        token = assumed.set(course)
         try:
-            return call(*tensors), assumed.get()
+            return call(*tensors), course.flags
         finally:
             assumed.reset(token)
 
@@ -284,7 +290,8 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     # `train_on_batch` hands arrays over.
-    outputs = programs([keras.ops.convert_to_tensor(part) for part in keras.tree.flatten(x)])
+    tensors = [keras.ops.convert_to_tensor(part) for part in keras.tree.flatten(x)]
+    outputs = programs(tensors, all(bool(tensor.all()) for tensor in tensors))
     model.zero_grad()
     loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
     for metric in model.metrics:
