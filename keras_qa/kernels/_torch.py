@@ -30,7 +30,7 @@ _SMALL_STEP = 2**13
 
 @dataclasses.dataclass
 class Course:
-    """What a program takes for true while it is recorded: see `compiled` in `_torch_programs`.
+    """What a program takes for true while it is recorded: see `_torch_programs`.
 
     Args:
         full: Whether it takes every mask to hide nothing.
@@ -168,11 +168,8 @@ class _Layout:
     def __init__(self, mask, go_backwards):
         self.mask = mask.flip(1) if go_backwards else mask
         self.counts = mask.sum(1)
-        # A look at the values: free on a CPU, one synchronisation on a GPU. A tensor without
-        # values (Keras infers shapes on the "meta" device) takes the general way.
-        self.right_padded = mask.device.type != "meta" and _holds(
-            (mask[:, 1:] <= mask[:, :-1]).all()
-        )
+        # A look at the values: free on a CPU, one synchronisation on a GPU.
+        self.right_padded = _holds((mask[:, 1:] <= mask[:, :-1]).all())
         if self.right_padded and not go_backwards:
             self.order = None
         elif self.right_padded:
@@ -186,6 +183,9 @@ class _Layout:
 
 def _holds(flag):
     """The value of a flag. While a program is recorded it is true, and kept to be checked."""
+    if flag.device.type == "meta":
+        # Keras infers shapes without values, which take the general way.
+        return False
     course = assumed.get()
     if course is None:
         return bool(flag)
@@ -196,9 +196,7 @@ def _holds(flag):
 def _is_full(mask):
     """Whether a mask hides nothing, or is taken to."""
     course = assumed.get()
-    if mask.device.type == "meta" or (course is not None and not course.full):
-        return False
-    return _holds(mask.all())
+    return (course is None or course.full) and _holds(mask.all())
 
 
 def _valid_first(x, mask, go_backwards):

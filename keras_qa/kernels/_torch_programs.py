@@ -67,9 +67,8 @@ class compiled:
         """
         # PyTorch warns of arrays that are not to be written to.
         inputs = [array if array.flags.writeable else array.copy() for array in inputs]
-        full = all(array.all() for array in inputs)
         with torch.inference_mode():
-            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs], full))
+            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
 
 
 class _Programs:
@@ -104,17 +103,19 @@ class _Programs:
         trainable = [variable.trainable for variable in model.variables]
         return trainable, model.run_eagerly, model.jit_compile
 
-    def __call__(self, tensors: list[torch.Tensor], full: bool) -> Any:
-        """Calls the model with a batch, `full` where no value of it is zero."""
-        shapes = (full, *(tensor.shape for tensor in tensors))
-        if self.training and self.recordable and not self.compared:
+    def __call__(self, tensors: list[torch.Tensor]) -> Any:
+        if not self.recordable:
+            return self._call(*tensors)
+        if self.training and not self.compared:
             self.compared = True
             return self._call_and_compare(tensors)
-        self.calls[shapes] += 1
-        if self.recordable and self.calls[shapes] == self.calls_before + 1:
+        full = all(bool(tensor.all()) for tensor in tensors)
+        course = (full, *(tensor.shape for tensor in tensors))
+        self.calls[course] += 1
+        if self.calls[course] == self.calls_before + 1:
             recorded = _recorded(self._call, tensors, full)
-            self.programs[shapes] = recorded.forward if self.training else _Folded(recorded)
-        program = self.programs.get(shapes)
+            self.programs[course] = recorded.forward if self.training else _Folded(recorded)
+        program = self.programs.get(course)
         if program is not None:
             outputs, flags = program(*tensors)
             if all(flags):
@@ -290,8 +291,7 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     # `train_on_batch` hands arrays over.
-    tensors = [keras.ops.convert_to_tensor(part) for part in keras.tree.flatten(x)]
-    outputs = programs(tensors, all(bool(tensor.all()) for tensor in tensors))
+    outputs = programs([keras.ops.convert_to_tensor(part) for part in keras.tree.flatten(x)])
     model.zero_grad()
     loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
     for metric in model.metrics:
