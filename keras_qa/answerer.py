@@ -10,9 +10,10 @@ from typing import Any
 import keras
 
 import keras_qa.schedules  # noqa: F401 - files of fine-tuned readers name what it registers.
-from keras_qa import models, saving, span_answers, word_answers
+from keras_qa import models, span_answers, word_answers
 from keras_qa.example import Example, to_examples
 from keras_qa.models import QAModel
+from keras_qa.models.loading import load_model
 from keras_qa.passage import Passage, check_top_k, shaped
 from keras_qa.span_answers import SpanAnswers
 from keras_qa.text import Windower
@@ -350,7 +351,7 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    model = saving.load_model(path)
+    model = load_model(path)
     if not isinstance(model, QAModel) or model.vectorizer is None:
         raise ValueError(
             f"`{path}` holds a model, but no vocabulary to ask it with strings. "

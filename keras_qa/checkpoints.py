@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -10,15 +9,15 @@ import pathlib
 import random
 import time
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_qa import kernels
+from keras_qa.files.atomic import replacing
 from keras_qa.focus import Focus
-from keras_qa.progress import metric
+from keras_qa.recipes.progress import metric
 
 FORMAT = 1
 
@@ -112,29 +111,6 @@ class Checkpoint:
                     f"{self.run.get(name)!r}, but {run[name]!r} here. Go on with the same "
                     "settings and data, or delete it to start anew."
                 )
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Gives a file to write beside `path`, and puts it there once the block ends without error.
-
-    Examples:
-        >>> import os, tempfile
-        >>> from keras_qa.checkpoints import replacing
-        >>> path = os.path.join(tempfile.mkdtemp(), "notes.txt")
-        >>> with replacing(path) as partial:
-        ...     _ = partial.write_text("done")
-        >>> os.listdir(os.path.dirname(path))
-        ['notes.txt']
-    """
-    path = pathlib.Path(path)
-    # The ending stays: it says what to write.
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def capture(model: keras.Model) -> list[np.ndarray]:

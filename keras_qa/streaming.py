@@ -14,7 +14,7 @@ from keras_qa.answerer import QuestionAnswerer
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
 from keras_qa.passage import check_top_k
-from keras_qa.progress import Bar
+from keras_qa.terminal import Bar
 
 # So many questions, or characters of their texts, are answered before their answers are written.
 MOST_QUESTIONS = 128

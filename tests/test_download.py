@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from keras_qa.datasets import babi, download
+from keras_qa.datasets import babi
+from keras_qa.files import download
 
 CONTENT = bytes(range(256)) * 1_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_answerer import EXAMPLES
 
 import keras_qa
-from keras_qa import saving
+from keras_qa.models.loading import load_model
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_model_without_a_vocabulary_is_named(kept_models, tmp_path) -> None:
     model.save(tmp_path / "model.keras")
     refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
     feed, _ = batch(3)
-    loaded = saving.load_model(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
 
 
@@ -152,5 +152,5 @@ def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
     path = tmp_path / "model.keras"
     for model in kept_models.values():
         model.save(path)
-        assert saving.load_model(path).loss == model.loss
+        assert load_model(path).loss == model.loss
     assert re.fullmatch(rb"keras-qa sha256:[0-9a-f]{64}", zipfile.ZipFile(path).comment)

@@ -17,7 +17,7 @@ from keras_qa import QuestionAnswerer, streaming
 from keras_qa.cli import main
 from keras_qa.cli.marked import marked
 from keras_qa.datasets import question_files
-from keras_qa.progress import Bar
+from keras_qa.terminal import Bar
 
 ROWS = [
     {"id": f"q{place}", "text": item.text, "question": item.question}

@@ -12,7 +12,7 @@ from keras_qa.answerer import load
 from keras_qa.cli import data
 from keras_qa.cli.marked import marked, marks, plain
 from keras_qa.example import Answer
-from keras_qa.progress import clock
+from keras_qa.terminal import clock
 
 NONE = "(no answer)"
 

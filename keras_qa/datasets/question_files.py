@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_qa.datasets import gold_spans, squad, table_files, tables
+from keras_qa.datasets import gold_spans, squad, tables
 from keras_qa.example import Example
+from keras_qa.files import table_files
 
 SUFFIXES = (".json", *tables.SUFFIXES)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_qa.datasets import download, gold_spans, tables
+from keras_qa.datasets import gold_spans, tables
 from keras_qa.example import Example
+from keras_qa.files import download
 
 SPLITS = ("train", "valid")
 VERSIONS = ("1.1", "2.0")

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa.datasets import gold_spans, table_files
+from keras_qa.datasets import gold_spans
 from keras_qa.example import Example
+from keras_qa.files import table_files
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _ABSENT = object()

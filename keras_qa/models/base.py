@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels, memory, saving
+from keras_qa import kernels, memory
 from keras_qa.batching import BucketedBatches, TellEpoch
+from keras_qa.files import sealed
 from keras_qa.focus import Focus
 from keras_qa.inputs import to_arrays
 from keras_qa.labels import model_outputs, to_labels, to_weights
@@ -276,7 +277,7 @@ class QAModel(keras.Model):
         """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
         super().save(filepath, overwrite=overwrite, **kwargs)
         if str(filepath).endswith(".keras") and kwargs.get("zipped", True):
-            saving.seal(filepath)
+            sealed.seal(filepath)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

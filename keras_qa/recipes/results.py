@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa.answerer import QuestionAnswerer
-from keras_qa.checkpoints import replacing
-from keras_qa.progress import clock
+from keras_qa.files.atomic import replacing
+from keras_qa.terminal import clock
 
 # A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
 FAILED = 5.0

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from keras_qa.datasets.table_files import parquet_file
+from keras_qa.files.table_files import parquet_file
 
 # A word of more bytes, or a vector of more numbers, is a file read wrongly.
 MOST_BYTES = 10_000

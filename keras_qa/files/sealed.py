@@ -10,8 +10,6 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-import keras
-
 # The seal is the archive's comment, the last bytes of the file, so that any
 # reader of zip files, Keras among them, opens a sealed file as it opens others.
 SEAL = b"keras-qa sha256:"
@@ -35,37 +33,16 @@ def seal(path: str | os.PathLike[str]) -> None:
         file.write(digest.encode())
 
 
-def load_model(path: str | os.PathLike[str]) -> keras.Model:
-    """Loads a `.keras` file, once it has been found whole and free of code.
+def verify(path: pathlib.Path) -> None:
+    """Raises where a `.keras` file is damaged or holds code. Nothing in it is executed.
 
     Args:
         path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
 
-    Returns:
-        The `keras.Model`.
-
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, is no `.keras` file, or holds code
-            such as a `Lambda` layer. Nothing in it has been executed then.
+        ValueError: If the file is damaged, is no `.keras` file, or holds code such as a `Lambda`
+            layer.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file `{path}`. Expected a `.keras` file.")
-    _verify(path)
-    try:
-        return keras.saving.load_model(path)
-    except (TypeError, ValueError, KeyError, OSError) as error:
-        # Keras puts the cause last, behind the whole config.
-        cause = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
-        reason = cause.splitlines()[0][:300]
-        raise ValueError(
-            f"`{path}` cannot be loaded: {reason} "
-            "If it holds layers of your own, import the module that registers them first."
-        ) from None
-
-
-def _verify(path: pathlib.Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

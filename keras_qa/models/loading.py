@@ -1,0 +1,40 @@
+"""Loads `.keras` files that were found whole and free of code."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import keras
+
+from keras_qa.files import sealed
+
+
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file, once it has been found whole and free of code.
+
+    Args:
+        path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
+
+    Returns:
+        The `keras.Model`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, is no `.keras` file, or holds code
+            such as a `Lambda` layer. Nothing in it has been executed then.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file `{path}`. Expected a `.keras` file.")
+    sealed.verify(path)
+    try:
+        return keras.saving.load_model(path)
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        # Keras puts the cause last, behind the whole config.
+        cause = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
+        reason = cause.splitlines()[0][:300]
+        raise ValueError(
+            f"`{path}` cannot be loaded: {reason} "
+            "If it holds layers of your own, import the module that registers them first."
+        ) from None
