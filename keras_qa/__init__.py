@@ -8,7 +8,6 @@ __all__ = [
     "Example",
     "QuestionAnswerer",
     "Support",
-    "augmentation",
     "datasets",
     "decoding",
     "inputs",
@@ -25,7 +24,6 @@ __all__ = [
 
 if _backend.problem() is None:
     from keras_qa import (
-        augmentation,
         datasets,
         decoding,
         inputs,

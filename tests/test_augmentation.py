@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.augmentation import interchangeable_words, swap_words
 from keras_qa.datasets import babi
+from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 
 NAMES, PLACES = ("Mary", "John", "Ann"), ("kitchen", "garden", "attic")
 # Every name at every place as often as at any other, twice with another word around.

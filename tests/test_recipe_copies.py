@@ -7,7 +7,7 @@ from test_recipes import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, 
 
 import keras_qa
 from keras_qa import Example, recipes
-from keras_qa.augmentation import swap_words
+from keras_qa.datasets.augmentation import swap_words
 from keras_qa.recipes import Recipe, train
 
 

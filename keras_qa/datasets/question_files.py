@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_qa.datasets import gold_spans, squad, tables
+from keras_qa.datasets import answer_offsets, squad, tables
 from keras_qa.example import Example
 from keras_qa.files import table_files
 
@@ -50,7 +50,7 @@ def load(
     """
     if Path(path).suffix.lower() == ".json":
         return squad.load(path, strict=strict)
-    return gold_spans.checked(records(path, columns), strict)
+    return answer_offsets.checked(records(path, columns), strict)
 
 
 def records(

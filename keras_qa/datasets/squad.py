@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_qa.datasets import gold_spans, tables
+from keras_qa.datasets import answer_offsets, tables
 from keras_qa.example import Example
 from keras_qa.files import download
 
@@ -121,13 +121,13 @@ def load(
     if path.is_dir():
         path = path / original
     if path.suffix.lower() in tables.SUFFIXES:
-        return gold_spans.checked(tables.records(path, **COLUMNS), strict, unique_ids=True)
+        return answer_offsets.checked(tables.records(path, **COLUMNS), strict, unique_ids=True)
     if not path.is_file():
         raise FileNotFoundError(
             f"`path` must be a file in the layout of SQuAD. Received: `path={str(path)!r}`, where "
             "nothing is. Leave `path` out to download the original."
         )
-    return gold_spans.checked(_questions(path), strict, unique_ids=True)
+    return answer_offsets.checked(_questions(path), strict, unique_ids=True)
 
 
 def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example]:
@@ -156,7 +156,7 @@ def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example
         >>> example.answers, example.answer_start
         (('home',), (8,))
     """
-    return gold_spans.checked(tables.row_records(rows, **COLUMNS), strict, unique_ids=True)
+    return answer_offsets.checked(tables.row_records(rows, **COLUMNS), strict, unique_ids=True)
 
 
 def _questions(path: Path) -> Iterator[tuple[str, Example]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa.datasets import gold_spans
+from keras_qa.datasets import answer_offsets
 from keras_qa.example import Example
 from keras_qa.files import table_files
 
@@ -67,7 +67,7 @@ def load(
         ```
     """
     found = records(path, text, question, answers, answer_start, choices, id)
-    return gold_spans.checked(found, strict)
+    return answer_offsets.checked(found, strict)
 
 
 def rows(
@@ -111,7 +111,7 @@ def rows(
         (('home',), (8,))
     """
     found = row_records(rows, text, question, answers, answer_start, choices, id)
-    return gold_spans.checked(found, strict)
+    return answer_offsets.checked(found, strict)
 
 
 def records(

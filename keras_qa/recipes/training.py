@@ -14,9 +14,9 @@ import keras
 
 from keras_qa import _backend
 from keras_qa.answerer import QuestionAnswerer
-from keras_qa.augmentation import interchangeable_words, swap_words
 from keras_qa.checkpoints import TrainingState
 from keras_qa.datasets import babi
+from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files.atomic import replacing
 from keras_qa.focus import Focus
@@ -48,7 +48,7 @@ def train(
     killed, at any moment, and is resumed ends in the weights of an unbroken one.
 
     Few examples are brought up to the sizes of `recipe.enlarge_to` by copies in which words that
-    are used alike have changed places, see `augmentation.swap_words`, where there is a validation
+    are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a validation
     part to tell whether that helps: while not all of it is answered right, the models are trained
     with the next number of copies, and without any at last. The best is kept.
 

@@ -45,7 +45,7 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.augmentation import interchangeable_words
+        >>> from keras_qa.datasets.augmentation import interchangeable_words
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
         >>> interchangeable_words(stories)[0]
         ['bathroom', 'bedroom', 'garden', 'hallway', 'kitchen', 'office']
@@ -94,7 +94,7 @@ def swap_words(
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.augmentation import swap_words
+        >>> from keras_qa.datasets.augmentation import swap_words
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
         >>> len(swap_words(stories, copies=3))
         1500
