@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels
+from keras_qa import execution
 from keras_qa.files.atomic import replacing
 from keras_qa.focus import Focus
 from keras_qa.recipes.progress import metric
@@ -196,7 +196,7 @@ class TrainingState(keras.callbacks.Callback):
         seed = int(np.random.SeedSequence((self.run["seed"], epoch)).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)
-        kernels.seed(seed)
+        execution.seed(seed)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         notes = self.notes

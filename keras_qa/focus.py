@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels
+from keras_qa import execution
 from keras_qa.batching import BucketedBatches
 from keras_qa.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
@@ -89,7 +89,7 @@ class Focus(keras.callbacks.Callback):
             )
         self.batches = batches
         self.labels = answer_of(batches.others[0])
-        self.program = kernels.compiled(model)
+        self.program = execution.compiled(model)
         batches.choose(self.share, self.weights)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.graph import ModelInput, model_inputs
+from keras_qa.execution.graph import ModelInput, model_inputs
 
 
 def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels
+from keras_qa import execution
 from keras_qa.inputs import is_frame
 
 Batch = tuple[Any, ...]
@@ -60,7 +60,7 @@ class Source:
             data = self._all_checked(itertools.chain.from_iterable(itertools.repeat(source)))
         else:
             data = _InOrder(source, self._checked, _length(source))
-        self.data = kernels.as_dataset(data)
+        self.data = execution.as_dataset(data)
 
     def _checked(self, read: Callable[[], Any], position: int) -> Batch:
         try:

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import decoding, graph, metrics
+from keras_qa import decoding, metrics
 from keras_qa.batching import rounded, sizes
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
+from keras_qa.execution import graph
 from keras_qa.layers.spans import MASKED
 from keras_qa.losses import SpanLoss
 from keras_qa.models import SpanReader, span_reader

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import batching, decoding, graph, inputs, metrics
+from keras_qa import batching, decoding, inputs, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
+from keras_qa.execution import graph
 from keras_qa.labels import answer_of
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence

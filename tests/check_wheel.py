@@ -12,7 +12,7 @@ def main(folder: str) -> None:
     assert not odd, f"{wheel.name} holds {odd}"
     tests = [name for name in names if "tests" in name or "/test_" in name or "conftest" in name]
     assert not tests, f"{wheel.name} holds {tests}"
-    for name in ("keras_qa/py.typed", "keras_qa/datasets/babi.py", "keras_qa/kernels/_jax.py"):
+    for name in ("keras_qa/py.typed", "keras_qa/datasets/babi.py", "keras_qa/kernels/jax.py"):
         assert name in names, f"{wheel.name} lacks {name}"
     assert any(name.endswith("licenses/LICENSE") for name in names), f"{wheel.name} has no licence"
     print(f"{wheel.name}: {len(names)} files")

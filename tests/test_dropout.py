@@ -8,7 +8,7 @@ from layer_cases import IDS
 from test_kernels import MODES, gradients, run, to_numpy
 from test_layers import flat
 
-from keras_qa import kernels, layers
+from keras_qa import execution, kernels, layers
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -71,7 +71,7 @@ def test_a_seed_draws_the_same_again():
     ones = ops.ones((64, 33))
 
     def drawn(number):
-        kernels.seed(number)
+        execution.seed(number)
         return to_numpy(kernels.dropout(ones, 0.5, keras.random.SeedGenerator(number)))
 
     np.testing.assert_array_equal(drawn(1), drawn(1))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
-from keras_qa.graph import model_inputs
+from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs import to_arrays
 
 TEXT = np.array([[5, 6, 7], [8, 0, 0]], "int32")

@@ -146,8 +146,6 @@ def device(request, monkeypatch):
     import jax.numpy as jnp
     from jax.experimental import rnn
 
-    from keras_qa.kernels import _jax
-
     calls = []
 
     def reference(x, h, c, weights, lengths, *settings):
@@ -353,8 +351,8 @@ def test_what_is_not_asked_for_is_none():
 
 
 def test_the_module_is_the_backends():
-    assert kernels.lstm.__module__ == f"keras_qa.kernels._{BACKEND}"
-    assert kernels.gru.__module__ == f"keras_qa.kernels._{BACKEND}"
+    assert kernels.lstm.__module__ == f"keras_qa.kernels.{BACKEND}"
+    assert kernels.gru.__module__ == f"keras_qa.kernels.{BACKEND}"
     assert BACKEND == "tensorflow" or not kernels.keras_is_fused()
 
 

@@ -10,7 +10,7 @@ BLOCK = 48 * 2**20
 # Pages of memory that were handed out anew for a block taken, written to and freed a second time.
 FAULTS = f"""
 import ctypes, os, resource
-from keras_qa import memory
+from keras_qa.execution import memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

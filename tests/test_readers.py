@@ -12,7 +12,7 @@ from small_tokenizers import wordpiece
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.graph import model_inputs
+from keras_qa.execution.graph import model_inputs
 from keras_qa.models import SpanReader, span_reader
 from keras_qa.text import Windower
 

@@ -10,7 +10,7 @@ from layer_cases import STATE, STORIES
 
 import keras_qa
 from keras_qa import layers
-from keras_qa.graph import model_inputs
+from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs import to_arrays
 from keras_qa.losses import SupportLoss
 from keras_qa.models.evidence import Evidence

@@ -1,6 +1,4 @@
-"""The one room that asks which backend is on: one file a backend, chosen once.
-
-Recurrent layers as whole loops:
+"""Recurrent layers as whole loops: one file a backend, chosen once.
 
 Every file has the same two functions with the same arguments; `_reference.py` says in `keras.ops`
 what they compute. A mask is a boolean per step, not a length per row: the state is held over a
@@ -50,9 +48,7 @@ import importlib
 
 import keras
 
-_backend = keras.config.backend()
-_kernels = importlib.import_module(f"keras_qa.kernels._{_backend}")
-_programs = importlib.import_module(f"keras_qa.kernels._{_backend}_programs")
+_kernels = importlib.import_module(f"keras_qa.kernels.{keras.config.backend()}")
 
 lstm = _kernels.lstm
 gru = _kernels.gru
@@ -62,12 +58,3 @@ repeat = _kernels.repeat
 takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
-
-# What feeds, trains and asks models: see the docstrings in the backends' `_programs`.
-PROGRAMS_AT_ONCE = _programs.PROGRAMS_AT_ONCE
-as_dataset = _programs.as_dataset
-compiled = _programs.compiled
-keep_weights = _programs.keep_weights
-seed = _programs.seed
-prepare_training = _programs.prepare_training
-train_step = _programs.train_step

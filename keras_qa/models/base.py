@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels, memory
+from keras_qa import execution
 from keras_qa.batching import BucketedBatches, TellEpoch
+from keras_qa.execution import memory
 from keras_qa.files import sealed
 from keras_qa.focus import Focus
 from keras_qa.inputs import to_arrays
@@ -117,7 +118,7 @@ class QAModel(keras.Model):
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, Focus):
                     callback.attach(self, x)
-            kernels.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
+            execution.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:
                 # On a tf.data.Dataset Keras fails at a class that has no weight.
                 classes = range(model_outputs(self)[0].classes)
@@ -209,7 +210,7 @@ class QAModel(keras.Model):
 
     def train_step(self, *arguments: Any) -> Any:
         """Does one step of training, as `keras.Model.train_step` does."""
-        return kernels.train_step(self, super().train_step, *arguments)
+        return execution.train_step(self, super().train_step, *arguments)
 
     def train_on_batch(
         self,
@@ -308,7 +309,7 @@ class QAModel(keras.Model):
             if may_end:
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
             try:
-                with kernels.keep_weights(self) as hooks:
+                with execution.keep_weights(self) as hooks:
                     yield [RaiseErrors(sources), *hooks]
             finally:
                 RaiseErrors(sources).check()
@@ -379,7 +380,7 @@ def _steps(x: Any, batch_size: int | None) -> int:
 
 
 def _as_dataset(x: Any) -> Any:
-    return kernels.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
+    return execution.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
 
 
 def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:

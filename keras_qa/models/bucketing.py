@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa.batching import Bucket, BucketedBatches, groups, plan, sizes, steps_a_row
-from keras_qa.graph import model_inputs
+from keras_qa.execution.graph import model_inputs
 from keras_qa.sources import Batch, is_source
 
 # Buckets are for feeds in which they leave out at least a tenth of the steps.

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels
+from keras_qa import execution
 from keras_qa.batching import BucketedBatches, filled, fitted
-from keras_qa.graph import model_inputs
+from keras_qa.execution.graph import model_inputs
 from keras_qa.models.bucketing import bucketed
 
 
@@ -24,7 +24,7 @@ class Predictor:
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self.program = kernels.compiled(model)
+        self.program = execution.compiled(model)
         # Whether the outputs have the same shape however wide the feed is.
         self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
 
@@ -80,7 +80,7 @@ class Predictor:
             folded = self.program.fold(max(int(np.count_nonzero(array)) for array in feed))
         progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
         outputs = []
-        at_once = kernels.PROGRAMS_AT_ONCE
+        at_once = execution.PROGRAMS_AT_ONCE
         with ThreadPoolExecutor(at_once) as pool:
             ran = pool.map(run, batches) if several and at_once > 1 else map(run, batches)
             for step, output in enumerate(ran, start=1):

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import kernels
-from keras_qa.graph import tensor_configs
+from keras_qa import execution
+from keras_qa.execution.graph import tensor_configs
 
 
 class SplitModel:
@@ -44,8 +44,8 @@ class SplitModel:
         cut = _cut(self.copy, name)
         encoder = keras.Model([own], cut)
         rest = keras.Model([*cut, *others], self.copy.output)
-        self._encode = kernels.compiled(encoder)
-        self._finish = kernels.compiled(rest)
+        self._encode = execution.compiled(encoder)
+        self._finish = execution.compiled(rest)
         self.copy.set_weights(model.get_weights())
 
     def is_outdated(self) -> bool:

@@ -48,9 +48,9 @@ def train(
     killed, at any moment, and is resumed ends in the weights of an unbroken one.
 
     Few examples are brought up to the sizes of `recipe.enlarge_to` by copies in which words that
-    are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a validation
-    part to tell whether that helps: while not all of it is answered right, the models are trained
-    with the next number of copies, and without any at last. The best is kept.
+    are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a
+    validation part to tell whether that helps: while not all of it is answered right, the models
+    are trained with the next number of copies, and without any at last. The best is kept.
 
     Args:
         examples: Examples to train on, each with an answer.

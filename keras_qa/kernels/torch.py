@@ -30,7 +30,7 @@ _SMALL_STEP = 2**13
 
 @dataclasses.dataclass
 class Course:
-    """What a program takes for true while it is recorded: see `_torch_programs`.
+    """What a program takes for true while it is recorded: see `execution`.
 
     Args:
         full: Whether it takes every mask to hide nothing.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import torch
 
-from keras_qa.kernels._torch import Course, assumed, run_loop
+from keras_qa.kernels.torch import Course, assumed, run_loop
 
 # Recording costs as much as some thirty calls, so a shape must come up a few times first.
 _CALLS_BEFORE_RECORDING = 3

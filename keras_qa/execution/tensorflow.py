@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_qa.kernels import folding
-from keras_qa.kernels._tensorflow import keras_is_fused
+from keras_qa.kernels.tensorflow import keras_is_fused
 
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
 PROGRAMS_AT_ONCE = 2

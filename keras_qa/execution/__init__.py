@@ -1,0 +1,18 @@
+"""How a model runs: what feeds, trains and asks it, one file a backend, chosen once.
+
+Every file has the same names with the same arguments; their docstrings say what each does.
+"""
+
+import importlib
+
+import keras
+
+_programs = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")
+
+PROGRAMS_AT_ONCE = _programs.PROGRAMS_AT_ONCE
+as_dataset = _programs.as_dataset
+compiled = _programs.compiled
+keep_weights = _programs.keep_weights
+seed = _programs.seed
+prepare_training = _programs.prepare_training
+train_step = _programs.train_step
