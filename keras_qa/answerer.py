@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 
-import keras_qa.schedules  # noqa: F401 - files of fine-tuned readers name what it registers.
 from keras_qa import models, span_answers, word_answers
 from keras_qa.example import Example, to_examples
 from keras_qa.models import QAModel

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa.inputs import to_numpy
-from keras_qa.losses import SpanLoss
+from keras_qa.objectives import SpanLoss
 
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"

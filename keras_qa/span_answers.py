@@ -15,8 +15,8 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.execution import graph
 from keras_qa.layers.spans import MASKED
-from keras_qa.losses import SpanLoss
 from keras_qa.models import SpanReader, span_reader
+from keras_qa.objectives import SpanLoss
 from keras_qa.passage import Ranked
 from keras_qa.text import Windower, Windows, WordTokenizer, WordVectors
 

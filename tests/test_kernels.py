@@ -146,6 +146,8 @@ def device(request, monkeypatch):
     import jax.numpy as jnp
     from jax.experimental import rnn
 
+    from keras_qa.kernels import jax as _jax
+
     calls = []
 
     def reference(x, h, c, weights, lengths, *settings):

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from layer_cases import POSITIONS, STORIES
 
 from keras_qa import layers
-from keras_qa.losses import SpanLoss
-from keras_qa.training_metrics import SpanExactMatch, SpanF1, best_span
+from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss, best_span
 
 
 def to_numpy(value) -> np.ndarray:

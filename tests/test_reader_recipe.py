@@ -8,8 +8,8 @@ import pytest
 from test_span_answers import EXAMPLES
 
 from keras_qa import recipes
+from keras_qa.objectives import WarmupLinearDecay
 from keras_qa.recipes import Recipe, train
-from keras_qa.schedules import WarmupLinearDecay
 
 
 def test_rate_rises_and_falls_linearly() -> None:

@@ -12,8 +12,8 @@ import keras_qa
 from keras_qa import layers
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs import to_arrays
-from keras_qa.losses import SupportLoss
 from keras_qa.models.evidence import Evidence
+from keras_qa.objectives import SupportLoss
 
 TEXT = np.array([[[5, 6, 7], [8, 0, 0]], [[9, 3, 0], [0, 0, 0]]], "int32")
 QUESTION = np.array([[2, 3], [4, 0]], "int32")

@@ -18,11 +18,10 @@ from keras_qa.layers import (
     TextPositions,
     WordEmbedding,
 )
-from keras_qa.losses import SpanLoss
 from keras_qa.models.backbones import load_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
+from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.text import Windower
-from keras_qa.training_metrics import SpanExactMatch, SpanF1
 
 # Most positions of a window, where the backbone takes as many.
 LENGTH = 384

@@ -15,8 +15,8 @@ from keras_qa.layers import (
     UniversalTransformerEncoder,
     answer_head,
 )
-from keras_qa.losses import SupportLoss
 from keras_qa.models.base import QAModel
+from keras_qa.objectives import SupportLoss
 
 
 def universal_transformer(

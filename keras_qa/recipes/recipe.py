@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa.layers.sizes import is_size
-from keras_qa.schedules import WarmupLinearDecay
+from keras_qa.objectives import WarmupLinearDecay
 
 
 @dataclasses.dataclass(frozen=True)

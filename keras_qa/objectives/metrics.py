@@ -67,7 +67,7 @@ class SpanExactMatch(_SpanMetric):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.training_metrics import SpanExactMatch
+        >>> from keras_qa.objectives import SpanExactMatch
         >>> metric = SpanExactMatch()
         >>> logits = {"start": np.eye(4)[[1, 2]], "end": np.eye(4)[[2, 2]]}
         >>> metric.update_state({"start": np.array([1, 1]), "end": np.array([2, 2])}, logits)
@@ -101,7 +101,7 @@ class SpanF1(_SpanMetric):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.training_metrics import SpanF1
+        >>> from keras_qa.objectives import SpanF1
         >>> metric = SpanF1()
         >>> logits = {"start": np.eye(4)[[1]], "end": np.eye(4)[[2]]}
         >>> metric.update_state({"start": np.array([2]), "end": np.array([2])}, logits)

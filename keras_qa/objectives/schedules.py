@@ -24,7 +24,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         Devlin et al. 2019, "BERT", arXiv:1810.04805, appendix A.
 
     Examples:
-        >>> from keras_qa.schedules import WarmupLinearDecay
+        >>> from keras_qa.objectives import WarmupLinearDecay
         >>> rate = WarmupLinearDecay(0.1, steps=100, warmup_steps=20)
         >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100, 110))
         (0.0, 0.05, 0.1, 0.05, 0.0, 0.0)

@@ -21,7 +21,7 @@ class SupportLoss(keras.losses.Loss):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.losses import SupportLoss
+        >>> from keras_qa.objectives import SupportLoss
         >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
         1.386
     """
@@ -60,7 +60,7 @@ class SpanLoss(keras.losses.Loss):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.losses import SpanLoss
+        >>> from keras_qa.objectives import SpanLoss
         >>> logits = np.log([[1.0, 2.0, 5.0]])
         >>> right = np.array([[1, 2, 2, -1]])
         >>> round(float(SpanLoss()(right, logits)), 3)                   # -log(2 / 8)

@@ -1,0 +1,14 @@
+"""What training aims at: losses, metrics of training, and learning-rate schedules."""
+
+from keras_qa.objectives.losses import SpanLoss, SupportLoss
+from keras_qa.objectives.metrics import SpanExactMatch, SpanF1
+from keras_qa.objectives.schedules import LinearStart, WarmupLinearDecay
+
+__all__ = [
+    "LinearStart",
+    "SpanExactMatch",
+    "SpanF1",
+    "SpanLoss",
+    "SupportLoss",
+    "WarmupLinearDecay",
+]
