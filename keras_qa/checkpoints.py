@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.files.atomic import replacing
-from keras_qa.focus import Focus
+from keras_qa.inputs.hard_examples import Focus
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1

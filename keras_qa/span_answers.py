@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from keras_qa import decoding, metrics
-from keras_qa.batching import rounded, sizes
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.execution import graph
+from keras_qa.inputs.padding import rounded, sizes
 from keras_qa.layers.spans import MASKED
 from keras_qa.models import SpanReader, span_reader
 from keras_qa.objectives import SpanLoss

@@ -8,10 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import batching, decoding, inputs, metrics
+from keras_qa import decoding, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.execution import graph
-from keras_qa.labels import answer_of
+from keras_qa.inputs import to_arrays
+from keras_qa.inputs.labels import answer_of
+from keras_qa.inputs.padding import pad, trim
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
 from keras_qa.passage import Ranked
@@ -76,12 +78,12 @@ class WordAnswers:
         except NotImplementedError:
             # Nothing can be kept: a question then costs as much as in `answer`.
             return lambda examples, count: self.answers(examples, count, 32, 0)
-        feed = inputs.to_arrays(self.vectorizer([example]), self.model)
-        kept = parts.encode(batching.fitted(feed["text"]))
+        feed = to_arrays(self.vectorizer([example]), self.model)
+        kept = parts.encode(trim(feed["text"]))
 
         def ask(examples: list[Example], count: int) -> Ranked:
             ids = self.vectorizer.ids([item.question for item in examples])
-            rows = batching.filled(batching.fitted(ids))
+            rows = pad(trim(ids))
             vectors = [np.repeat(vector, len(rows), axis=0) for vector in kept]
             outputs = answer_of(parts.finish(vectors, [rows]))
             return self.decoded(outputs[: len(examples)], examples, count)

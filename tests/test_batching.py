@@ -10,17 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
-from keras_qa.batching import (
-    MOST_BUCKETS,
-    BucketedBatches,
-    fitted,
-    groups,
-    lengths,
-    plan,
-    rounded,
-    steps_a_row,
-)
-from keras_qa.batching import sizes as sizes_of
+from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, plan, steps_a_row
+from keras_qa.inputs.padding import groups, lengths, rounded, trim
+from keras_qa.inputs.padding import sizes as sizes_of
 
 
 def test_lengths_end_at_the_last_id() -> None:
@@ -345,8 +337,8 @@ def test_stories_have_two_lengths() -> None:
     assert sizes_of([text, np.array([[1, 2], [1, 0]])]).tolist() == [[2, 2, 2], [1, 1, 1]]
     assert groups([text, text[0]]) == (2, 1)
     assert steps_a_row(np.array([[10, 7, 4], [1, 2, 3]]), (2, 1)).tolist() == [74, 5]
-    assert fitted(text).shape == (2, 4, 4)
-    np.testing.assert_array_equal(fitted(text)[:, :3, :3], text)
+    assert trim(text).shape == (2, 4, 4)
+    np.testing.assert_array_equal(trim(text)[:, :3, :3], text)
 
 
 def test_plan_counts_sentences_times_words() -> None:

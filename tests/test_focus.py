@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
-from keras_qa.batching import BucketedBatches, lengths, plan
-from keras_qa.focus import LEAST_WEIGHT, Focus
+from keras_qa.inputs.buckets import BucketedBatches, plan
+from keras_qa.inputs.hard_examples import LEAST_WEIGHT, Focus
+from keras_qa.inputs.padding import lengths
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import keras_qa
 from keras_qa.execution.graph import model_inputs
-from keras_qa.inputs import to_arrays
+from keras_qa.inputs.arrays import to_arrays
 
 TEXT = np.array([[5, 6, 7], [8, 0, 0]], "int32")
 QUESTION = np.array([[2, 3], [4, 0]], "int32")

@@ -9,7 +9,7 @@ import pytest
 from conftest import ANSWERS, batch, same_weights
 
 import keras_qa
-from keras_qa.labels import to_labels, to_weights
+from keras_qa.inputs.labels import to_labels, to_weights
 
 ONE_HOT = np.eye(4, dtype="float32")
 

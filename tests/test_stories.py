@@ -11,7 +11,7 @@ from layer_cases import STATE, STORIES
 import keras_qa
 from keras_qa import layers
 from keras_qa.execution.graph import model_inputs
-from keras_qa.inputs import to_arrays
+from keras_qa.inputs.arrays import to_arrays
 from keras_qa.models.evidence import Evidence
 from keras_qa.objectives import SupportLoss
 

@@ -11,17 +11,16 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.batching import BucketedBatches, TellEpoch
 from keras_qa.execution import memory
 from keras_qa.files import sealed
-from keras_qa.focus import Focus
-from keras_qa.inputs import to_arrays
-from keras_qa.labels import model_outputs, to_labels, to_weights
-from keras_qa.models.bucketing import bucketed
+from keras_qa.inputs.arrays import to_arrays
+from keras_qa.inputs.buckets import BucketedBatches, TellEpoch, bucketed
+from keras_qa.inputs.hard_examples import Focus
+from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
+from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.predicting import Predictor
 from keras_qa.models.splitting import SplitModel
-from keras_qa.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.text import Vectorizer, Windower
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.batching import fitted, sizes
-from keras_qa.inputs import to_arrays
+from keras_qa.inputs.arrays import to_arrays
+from keras_qa.inputs.padding import sizes, trim
 
 
 class Evidence:
@@ -80,7 +80,7 @@ class Evidence:
         results: dict[str, np.ndarray] = {}
         progress = keras.utils.Progbar(len(parts)) if verbose else None
         for rows in parts:
-            cut = {name: fitted(array[rows]) for name, array in arrays.items()}
+            cut = {name: trim(array[rows]) for name, array in arrays.items()}
             for name, values in self.twin.predict(cut, batch_size, verbose=0).items():
                 if name not in results:
                     # All that was cut off is padding, on which nothing rests.

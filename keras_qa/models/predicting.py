@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.batching import BucketedBatches, filled, fitted
 from keras_qa.execution.graph import model_inputs
-from keras_qa.models.bucketing import bucketed
+from keras_qa.inputs.buckets import BucketedBatches, bucketed
+from keras_qa.inputs.padding import pad, trim
 
 
 class Predictor:
@@ -50,7 +50,7 @@ class Predictor:
             batches = bucketed(self.model, inputs, None, None, size)[0]
         elif length_buckets:
             inputs = [
-                fitted(array) if item.ignores_padding else array
+                trim(array) if item.ignores_padding else array
                 for array, item in zip(inputs, model_inputs(self.model), strict=True)
             ]
         if isinstance(batches, BucketedBatches):
@@ -66,7 +66,7 @@ class Predictor:
         self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Any
     ) -> Any:
         def run(inputs: list[np.ndarray]) -> Any:
-            output = self.program([filled(array, size) for array in inputs], folded)
+            output = self.program([pad(array, size) for array in inputs], folded)
             rows = len(inputs[0])
             return _each(lambda array: array[:rows], output)
 

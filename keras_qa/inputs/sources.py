@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.inputs import is_frame
+from keras_qa.inputs.arrays import is_frame
 
 Batch = tuple[Any, ...]
 Check = Callable[[Any], Batch]

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_qa.execution.graph import model_inputs
+from keras_qa.inputs.padding import groups, rounded, sizes
+from keras_qa.inputs.sources import Batch, is_source
+
 # Each shape costs one compilation under XLA.
 MOST_BUCKETS = 8
 # A further bucket must save this share of all steps, or it is not worth its compilation.
 LEAST_SAVING = 0.02
+# Buckets are for feeds in which they leave out at least a tenth of the steps.
+MOST_STEPS_KEPT = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,100 +32,6 @@ class Bucket:
 
     rows: np.ndarray
     widths: tuple[int, ...]
-
-
-def lengths(ids: np.ndarray) -> np.ndarray:
-    """Length of each row up to its last id that is no padding, at least 1.
-
-    Args:
-        ids: `(rows, time)` or `(rows, time, ...)`, padded with zeros.
-
-    Returns:
-        `(rows,)` integers.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.batching import lengths
-        >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
-        [3, 1]
-    """
-    present = np.any(ids != 0, axis=tuple(range(2, ids.ndim)))
-    trailing = np.argmax(present[:, ::-1], axis=1)
-    return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
-
-
-def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Lengths of each row along each axis of all inputs, at least 1.
-
-    Args:
-        inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
-
-    Returns:
-        `(rows, axes)` integers, the axes of one input after those of another.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.batching import sizes
-        >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
-        [[1, 2, 1]]
-    """
-    columns = []
-    for array in inputs:
-        columns.append(lengths(array))
-        if array.ndim == 3:
-            columns.append(lengths(np.asarray(array.any(axis=1))))
-    return np.stack(columns, axis=1)
-
-
-def groups(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """How many of the columns of `sizes` belong to each input."""
-    return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
-
-
-def rounded(width: int) -> int:
-    """The next width of a ladder that has four to eight steps to each doubling.
-
-    Other data of like length then has the same widths, and needs no program of its own.
-
-    Examples:
-        >>> from keras_qa.batching import rounded
-        >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
-        [4, 8, 36, 104, 1024]
-    """
-    step = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
-    return -(-width // step) * step
-
-
-def fitted(ids: np.ndarray) -> np.ndarray:
-    """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    return _resized(ids, (len(ids), *(rounded(_used(ids, axis)) for axis in range(1, ids.ndim))))
-
-
-def filled(array: np.ndarray, most: int | None = None) -> np.ndarray:
-    """Fills up rows to a power of two, or to `most` rows, so that few batch sizes are compiled."""
-    rows = 2 ** (len(array) - 1).bit_length()
-    if most is not None:
-        rows = min(rows, most)
-    return _resized(array, (max(rows, len(array)), *array.shape[1:]))
-
-
-def _used(ids: np.ndarray, axis: int) -> int:
-    """How much of an axis is not padding in every row, at least 1."""
-    others = tuple(other for other in range(ids.ndim) if other != axis)
-    used = np.logical_or.reduce(ids, axis=others)[::-1]
-    # The first place of the greatest, which is the first of all where nothing is used.
-    place = int(used.argmax())
-    return len(used) - place if used[place] else 1
-
-
-def _resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Cuts and fills up with zeros. `np.pad` takes longer than the smallest models do."""
-    if array.shape == shape:
-        return array
-    resized = np.zeros(shape, array.dtype)
-    common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
-    resized[common] = array[common]
-    return resized
 
 
 def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = None) -> list[Bucket]:
@@ -140,7 +51,7 @@ def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = No
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.batching import plan
+        >>> from keras_qa.inputs.buckets import plan
         >>> [bucket.widths for bucket in plan(np.array([[40], [3], [39], [4]]), batch_size=2)]
         [(4,), (40,)]
     """
@@ -312,3 +223,56 @@ class TellEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.epoch = epoch
+
+
+def bucketed(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
+    shuffle: bool = False,
+) -> Batch:
+    """Puts a checked feed into length buckets, where that saves enough.
+
+    Args:
+        model: The model that is fed.
+        x: Arrays in the structure of its inputs, or a data source, which stays as it is.
+        y: Labels, or `None`.
+        sample_weight: Weights, or `None`.
+        batch_size: Rows a batch. `None` for 32.
+        shuffle: Whether rows and batches come in a new order each epoch.
+
+    Returns:
+        `BucketedBatches` and twice `None`; or what was given.
+    """
+    if is_source(x):
+        return x, y, sample_weight
+    inputs = keras.tree.flatten(x)
+    others = [part for part in (y, sample_weight) if part is not None]
+    size = batch_size or 32
+    buckets = _buckets(model, inputs, size)
+    if buckets is None:
+        # Labels of an output that is not trained are no array.
+        if not shuffle or any(part is None for part in keras.tree.flatten(others)):
+            return x, y, sample_weight
+        # As wide as the feed, for the sake of an order that can be taken up again.
+        axes = zip(inputs, groups(inputs), strict=True)
+        full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
+        buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
+    seed = int(np.random.randint(2**31)) if shuffle else None
+    batches = BucketedBatches(inputs, tuple(others), buckets, size, model.input, seed)
+    return batches, None, None
+
+
+def _buckets(model: keras.Model, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:
+    """Length buckets, or `None` where they save too little."""
+    if not all(item.ignores_padding for item in model_inputs(model)):
+        return None
+    axes = groups(inputs)
+    buckets = plan(sizes(inputs), batch_size, axes)
+    full = [length for array in inputs for length in array.shape[1:]]
+    widths = np.minimum([bucket.widths for bucket in buckets], full)
+    rows = np.array([len(bucket.rows) for bucket in buckets])
+    kept = rows @ steps_a_row(widths, axes)
+    return buckets if kept <= MOST_STEPS_KEPT * sum(map(np.size, inputs)) else None

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.inputs import to_numpy
+from keras_qa.inputs.arrays import to_numpy
 from keras_qa.objectives import SpanLoss
 
 SPARSE = "sparse_categorical_crossentropy"
@@ -90,7 +90,7 @@ def to_labels(
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.labels import to_labels
+        >>> from keras_qa.inputs import to_labels
         >>> model = keras_qa.models.answer_classifier(64, 64, 3)
         >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
         [2, 0]

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.batching import BucketedBatches
-from keras_qa.labels import ONE_HOT, SPARSE, answer_of, model_outputs
+from keras_qa.inputs.buckets import BucketedBatches
+from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
 # What is answered right is still seen now and then, or it is forgotten.
 LEAST_WEIGHT = 0.02
@@ -37,7 +37,7 @@ class Focus(keras.callbacks.Callback):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.focus import Focus
+        >>> from keras_qa.inputs.hard_examples import Focus
         >>> from keras_qa.models import answer_classifier
         >>> model = answer_classifier(text_vocabulary_size=20, answer_vocabulary_size=5)
         >>> feed = [np.ones((100, 6), "int32"), np.ones((100, 3), "int32")]

@@ -1,0 +1,10 @@
+"""What models are fed: any feed, label or data source as checked arrays, in length buckets.
+
+Every check happens here, on the host, before a backend sees the data.
+"""
+
+from keras_qa.inputs.arrays import to_arrays
+from keras_qa.inputs.hard_examples import Focus
+from keras_qa.inputs.labels import to_labels
+
+__all__ = ["Focus", "to_arrays", "to_labels"]
