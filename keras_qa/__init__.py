@@ -8,6 +8,7 @@ __all__ = [
     "Example",
     "QuestionAnswerer",
     "Support",
+    "answering",
     "datasets",
     "decoding",
     "inputs",
@@ -18,12 +19,12 @@ __all__ = [
     "plots",
     "recipes",
     "report",
-    "streaming",
     "text",
 ]
 
 if _backend.problem() is None:
     from keras_qa import (
+        answering,
         datasets,
         decoding,
         inputs,
@@ -33,10 +34,9 @@ if _backend.problem() is None:
         plots,
         recipes,
         report,
-        streaming,
         text,
     )
-    from keras_qa.answerer import QuestionAnswerer, load
+    from keras_qa.answering import QuestionAnswerer, load
     from keras_qa.example import Answer, Example, Support
 elif _backend.undecided():
     # `keras-qa` imports this package before it can choose the one backend that is there.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_qa import decoding, metrics, report_page, span_report
-from keras_qa.answerer import QuestionAnswerer
+from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files.atomic import replacing

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from small_backbones import TOKENIZER, bert
 
 import keras_qa
-from keras_qa import Answer, Example, QuestionAnswerer, metrics, span_answers
+from keras_qa import Answer, Example, QuestionAnswerer, metrics
+from keras_qa.answering import spans
 from keras_qa.decoding import SpanDecoder
 from keras_qa.models import span_reader
 from keras_qa.text import Windower, WordTokenizer, WordVectors
@@ -111,7 +112,7 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
         ]
         questions = ["What colour is the car?"] * 4 + ["What colour is the box?"]
         expected = fitted.answer(texts, questions, top_k=3)
-        monkeypatch.setattr(span_answers, "WINDOWS", 7)
+        monkeypatch.setattr(spans, "WINDOWS", 7)
         found = fitted.answer(texts, questions, top_k=3, batch_size=3)
         alone = [fitted.answer(*pair, top_k=3) for pair in zip(texts, questions, strict=True)]
     finally:
@@ -162,7 +163,7 @@ def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswer
     # Half of the questions without an answer get one by mistake: the threshold matters.
     mixed = [Example(item.text, EXAMPLES[place].question) for place, item in enumerate(WITHOUT[:4])]
     valid = data + mixed
-    answers = span_answers.SpanAnswers(doubting.model_)
+    answers = spans.SpanAnswers(doubting.model_)
     before = doubting.model_.decoder
     try:
         doubting.model_.decoder = SpanDecoder(no_answer=True)
@@ -353,7 +354,7 @@ def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
     logits = np.array([[1.0, 2.0]])
     words = np.array([[[-1, -1], [0, 3]]])
     narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]))
-    start, end, places, example = span_answers._joined([(logits, logits, words, [3]), narrow])
+    start, end, places, example = spans._joined([(logits, logits, words, [3]), narrow])
     assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
     assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
     assert example.tolist() == [3, 4]

@@ -13,7 +13,8 @@ import pytest
 from test_answerer import EXAMPLES
 
 import keras_qa
-from keras_qa import QuestionAnswerer, streaming
+from keras_qa import QuestionAnswerer
+from keras_qa.answering import files
 from keras_qa.cli import main
 from keras_qa.cli.marked import marked
 from keras_qa.datasets import question_files
@@ -78,7 +79,7 @@ def test_answers_keep_ids_and_order(suffix, answerer, expected, tmp_path) -> Non
     else:
         write(path, ROWS)
     assert question_files.count(path) == len(ROWS)
-    done = streaming.answer_file(answerer, path, tmp_path / "answers.jsonl", verbose=0)
+    done = files.answer_file(answerer, path, tmp_path / "answers.jsonl", verbose=0)
     assert (done.questions, done.before) == (len(ROWS), 0)
     assert lines(tmp_path / "answers.jsonl") == expected
 
@@ -86,7 +87,7 @@ def test_answers_keep_ids_and_order(suffix, answerer, expected, tmp_path) -> Non
 def test_several_answers_and_named_columns(answerer, tmp_path) -> None:
     rows = [{"context": EXAMPLES[0].text, "asked": EXAMPLES[0].question, "number": 7}]
     write(tmp_path / "asked.jsonl", rows)
-    streaming.answer_file(
+    files.answer_file(
         answerer,
         tmp_path / "asked.jsonl",
         tmp_path / "answers.jsonl",
@@ -125,15 +126,15 @@ def test_all_questions_may_be_about_one_text(answerer, tmp_path) -> None:
 
 
 def test_any_place_of_breaking_off_gives_the_same_file(answerer, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(streaming, "MOST_QUESTIONS", 4)
+    monkeypatch.setattr(files, "MOST_QUESTIONS", 4)
     path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     write(path, ROWS[:7])
-    streaming.answer_file(answerer, path, out, verbose=0)
+    files.answer_file(answerer, path, out, verbose=0)
     whole = out.read_bytes()
     # Within the last two lines, and at their ends.
     for size in [*range(whole[:-150].rindex(b"\n") + 1, len(whole) + 1, 9), 3, 0]:
         out.write_bytes(whole[:size])
-        done = streaming.answer_file(answerer, path, out, verbose=0)
+        done = files.answer_file(answerer, path, out, verbose=0)
         assert done.before == whole[:size].count(b"\n")
         assert done.before + done.questions == 7
         again = [json.loads(line) for line in out.read_bytes().splitlines()]
@@ -148,9 +149,9 @@ def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
     write(path, ROWS)
     code = (
         "import os, signal, sys\n"
-        "from keras_qa import streaming\n"
-        "streaming.MOST_QUESTIONS = 5\n"
-        "write, seen = streaming._write, []\n"
+        "from keras_qa.answering import files\n"
+        "files.MOST_QUESTIONS = 5\n"
+        "write, seen = files._write, []\n"
         "def write_and_die(file, rows):\n"
         "    seen.append(rows)\n"
         "    if len(seen) == 3:\n"
@@ -158,7 +159,7 @@ def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
         "        file.flush()\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    write(file, rows)\n"
-        "streaming._write = write_and_die\n"
+        "files._write = write_and_die\n"
         "from keras_qa.cli import main\n"
         "main(sys.argv[1:])"
     )
@@ -208,10 +209,10 @@ def test_a_bad_record_stops_after_the_answers_before_it(kind, answerer, expected
     good = path.read_text()
     path.write_text(f"{good}{line}\n")
     with pytest.raises((ValueError, TypeError), match=message):
-        streaming.answer_file(answerer, path, out, verbose=0)
+        files.answer_file(answerer, path, out, verbose=0)
     assert lines(out) == expected[:5]
     write(path, ROWS)
-    assert streaming.answer_file(answerer, path, out, verbose=0).before == 5
+    assert files.answer_file(answerer, path, out, verbose=0).before == 5
     assert lines(out) == expected
 
 
@@ -220,7 +221,7 @@ def test_a_bad_line_of_csv_stops_after_the_answers_before_it(answerer, expected,
     pd.DataFrame(ROWS[:3]).to_csv(path, index=False)
     path.write_text(path.read_text() + "q3,text,question,more\n")
     with pytest.raises(ValueError, match="line 5: expected 3 cells"):
-        streaming.answer_file(answerer, path, out, verbose=0)
+        files.answer_file(answerer, path, out, verbose=0)
     assert lines(out) == expected[:3]
 
 
@@ -240,14 +241,14 @@ def test_a_question_that_cannot_be_answered_is_named(expected, tmp_path) -> None
     path, out = tmp_path / "asked.csv", tmp_path / "answers.jsonl"
     pd.DataFrame(rows).to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"asked.csv`, line 8: The question has 900 pieces"):
-        streaming.answer_file(picky, path, out, verbose=0)
+        files.answer_file(picky, path, out, verbose=0)
     assert lines(out) == expected[:6]
 
 
 def test_answers_to_other_questions_are_not_mixed(answerer, tmp_path) -> None:
     path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     write(path, ROWS[:4])
-    streaming.answer_file(answerer, path, out, verbose=0)
+    files.answer_file(answerer, path, out, verbose=0)
     content = out.read_bytes()
     for rows, message in (
         (ROWS[1:5], "line 1 answers the question with the id 'q0', but .*line 1 asks with the "),
@@ -255,12 +256,12 @@ def test_answers_to_other_questions_are_not_mixed(answerer, tmp_path) -> None:
     ):
         write(path, rows)
         with pytest.raises(ValueError, match=message):
-            streaming.answer_file(answerer, path, out, verbose=0)
+            files.answer_file(answerer, path, out, verbose=0)
         assert out.read_bytes() == content
     for other in (b'{"note": 1}\n', b"half a note", b"[]\n"):
         out.write_bytes(other)
         with pytest.raises(ValueError, match="line 1 holds no answer"):
-            streaming.answer_file(answerer, path, out, verbose=0)
+            files.answer_file(answerer, path, out, verbose=0)
         assert out.read_bytes() == other
 
 
@@ -275,9 +276,9 @@ def test_places_are_checked_first(answerer, tmp_path) -> None:
         ("asked.jsonl", "asked.jsonl", ValueError, "`out` must be another file than `path`"),
     ):
         with pytest.raises(kind, match=message):
-            streaming.answer_file(answerer, tmp_path / source, tmp_path / target, verbose=0)
+            files.answer_file(answerer, tmp_path / source, tmp_path / target, verbose=0)
     with pytest.raises(ValueError, match="`top_k` must be a positive integer. Received: top_k=0"):
-        streaming.answer_file(answerer, path, tmp_path / "a.jsonl", top_k=0, verbose=0)
+        files.answer_file(answerer, path, tmp_path / "a.jsonl", top_k=0, verbose=0)
     assert os.listdir(tmp_path) == ["asked.jsonl"]
 
 
@@ -285,7 +286,7 @@ def test_places_are_checked_first(answerer, tmp_path) -> None:
 def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, monkeypatch) -> None:
     # Either bounds what is read before answers are written.
     name, most = ("MOST_QUESTIONS", 8) if suffix == "jsonl" else ("MOST_CHARACTERS", 150_000)
-    monkeypatch.setattr(streaming, name, most)
+    monkeypatch.setattr(files, name, most)
     peaks = []
     # The first time, what a model compiles or records is counted, too.
     for count in (160, 16, 160):
@@ -299,7 +300,7 @@ def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, mon
             write(path, rows)
         del rows
         tracemalloc.start()
-        streaming.answer_file(answerer, path, out, batch_size=8, verbose=0)
+        files.answer_file(answerer, path, out, batch_size=8, verbose=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     _, few, many = peaks
@@ -310,9 +311,9 @@ def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, mon
 def test_half_a_character_can_be_written(answerer, tmp_path) -> None:
     path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     path.write_text('{"text": "A.", "question": "\\ud800?"}\n')
-    streaming.answer_file(answerer, path, out, verbose=0)
+    files.answer_file(answerer, path, out, verbose=0)
     assert lines(out)[0]["question"] == "\ud800?"
-    assert streaming.answer_file(answerer, path, out, verbose=0).before == 1
+    assert files.answer_file(answerer, path, out, verbose=0).before == 1
 
 
 def test_the_bar_counts_what_is_left() -> None:

@@ -7,8 +7,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from keras_qa import streaming
-from keras_qa.answerer import load
+from keras_qa.answering import files, load
 from keras_qa.cli import data
 from keras_qa.cli.marked import marked, marks, plain
 from keras_qa.example import Answer
@@ -45,7 +44,7 @@ def _answer_file(options: argparse.Namespace) -> None:
     text = None if options.text is None else _read(options.text)
     answerer = load(options.file)
     try:
-        done = streaming.answer_file(
+        done = files.answer_file(
             answerer,
             options.input,
             options.output,

@@ -9,7 +9,7 @@ import pathlib
 from typing import Any
 
 from keras_qa import recipes, report
-from keras_qa.answerer import load
+from keras_qa.answering import load
 from keras_qa.cli import data
 from keras_qa.text import WordVectors
 

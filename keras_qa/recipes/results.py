@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_qa.answerer import QuestionAnswerer
+from keras_qa.answering import QuestionAnswerer
 from keras_qa.files.atomic import replacing
 from keras_qa.terminal import clock
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_qa import _backend
-from keras_qa.answerer import QuestionAnswerer
+from keras_qa.answering import QuestionAnswerer
 from keras_qa.checkpoints import TrainingState
 from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words

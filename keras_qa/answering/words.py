@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa.answering.passage import Ranked
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.execution import graph
 from keras_qa.inputs import to_arrays
@@ -16,7 +17,6 @@ from keras_qa.inputs.labels import answer_of
 from keras_qa.inputs.padding import pad, trim
 from keras_qa.models import QAModel
 from keras_qa.models.evidence import Evidence
-from keras_qa.passage import Ranked
 from keras_qa.text import Vectorizer, sentence_spans
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import keras
 
-from keras_qa import models, span_answers, word_answers
+from keras_qa import models
+from keras_qa.answering import spans
+from keras_qa.answering.passage import Passage, check_top_k, shaped
+from keras_qa.answering.spans import SpanAnswers
+from keras_qa.answering.words import WordAnswers
 from keras_qa.example import Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.models.loading import load_model
-from keras_qa.passage import Passage, check_top_k, shaped
-from keras_qa.span_answers import SpanAnswers
 from keras_qa.text import Windower
-from keras_qa.word_answers import WordAnswers
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
     "answer_classifier": models.answer_classifier,
@@ -291,7 +292,7 @@ class QuestionAnswerer:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _untrained(self, data: list[Example]) -> QAModel:
-        words = self.vocabulary_size, self.answer_vocabulary_size
+        vocabularies = self.vocabulary_size, self.answer_vocabulary_size
         windows = self.length, self.overlap
         if isinstance(self.model, keras.Model):
             for name in ("model_options", "vectors"):
@@ -300,9 +301,9 @@ class QuestionAnswerer:
                         f"`{name}` are for a factory, but `model` is a model already. "
                         "Pass the options where you build it."
                     )
-            if not span_answers.reads_spans(self.model):
-                return word_answers.adopt(self.model, data, *words)
-            return span_answers.adopt(self.model, data, words[0], *windows)
+            if not spans.reads_spans(self.model):
+                return words.adopt(self.model, data, *vocabularies)
+            return spans.adopt(self.model, data, vocabularies[0], *windows)
         factory = FACTORIES.get(self.model)
         if factory is None:
             raise ValueError(
@@ -311,12 +312,12 @@ class QuestionAnswerer:
             )
         options = dict(self.model_options or {})
         if self.model == "span_reader":
-            return span_answers.build(options, data, words[0], self.vectors, *windows)
+            return spans.build(options, data, vocabularies[0], self.vectors, *windows)
         if self.vectors is not None:
             raise ValueError(
                 f'`vectors` are for model="span_reader". Received: model={self.model!r}.'
             )
-        return word_answers.build(self.model, factory, options, data, *words)
+        return words.build(self.model, factory, options, data, *vocabularies)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "model_"):

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from keras_qa.answerer import QuestionAnswerer
+from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.passage import check_top_k
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
-from keras_qa.passage import check_top_k
 from keras_qa.terminal import Bar
 
 # So many questions, or characters of their texts, are answered before their answers are written.
@@ -98,7 +98,7 @@ def answer_file(
         ...     for number, story in enumerate(stories):
         ...         row = {"id": number, "text": story.text, "question": story.question}
         ...         print(json.dumps(row), file=file)
-        >>> keras_qa.streaming.answer_file(qa, path, out, verbose=0).questions
+        >>> keras_qa.answering.files.answer_file(qa, path, out, verbose=0).questions
         50
         >>> with open(out) as file:
         ...     sorted(json.loads(file.readline()))

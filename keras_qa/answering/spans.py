@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa.answering.passage import Ranked
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.execution import graph
@@ -17,7 +18,6 @@ from keras_qa.inputs.padding import rounded, sizes
 from keras_qa.layers.spans import MASKED
 from keras_qa.models import SpanReader, span_reader
 from keras_qa.objectives import SpanLoss
-from keras_qa.passage import Ranked
 from keras_qa.text import Windower, Windows, WordTokenizer, WordVectors
 
 # So many windows are read at a time, whatever a text's length.
