@@ -1,8 +1,21 @@
 """Question answering for Keras 3, on TensorFlow, PyTorch and JAX alike."""
 
-from keras_qa import _backend
+import importlib
+from typing import TYPE_CHECKING
+
+from keras_qa import _backend, datasets, decoding, metrics, text
+from keras_qa.example import Answer, Example, Support
+
+if TYPE_CHECKING:
+    from keras_qa import answering, inputs, layers, models, objectives, recipes, report
+    from keras_qa.answering import QuestionAnswerer, load
 
 __version__ = "0.1.0"
+
+# Where these are: they need a backend, which may not be there, or be chosen later.
+_ROOMS = ("answering", "inputs", "layers", "models", "objectives", "recipes", "report")
+_NAMES = {"QuestionAnswerer": "answering", "load": "answering"}
+
 __all__ = [
     "Answer",
     "Example",
@@ -16,35 +29,22 @@ __all__ = [
     "load",
     "metrics",
     "models",
-    "plots",
+    "objectives",
     "recipes",
     "report",
     "text",
 ]
 
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"keras_qa.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"keras_qa.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
+
+
 if _backend.problem() is None:
-    from keras_qa import (
-        answering,
-        datasets,
-        decoding,
-        inputs,
-        layers,
-        metrics,
-        models,
-        plots,
-        recipes,
-        report,
-        text,
-    )
-    from keras_qa.answering import QuestionAnswerer, load
-    from keras_qa.example import Answer, Example, Support
-elif _backend.undecided():
-    # `keras-qa` imports this package before it can choose the one backend that is there.
-    def __getattr__(name: str) -> None:
-        problem = _backend.problem()
-        if name in __all__ and problem is not None:
-            raise ImportError(problem)
-        # Python then looks for a module of that name.
-        raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
-else:
-    raise ImportError(_backend.problem())
+    # So that `keras.saving.load_model` finds every layer and model.
+    for _room in _ROOMS:
+        importlib.import_module(f"keras_qa.{_room}")

@@ -25,11 +25,6 @@ def configured() -> str:
     return settings.get("backend", "tensorflow")
 
 
-def undecided() -> bool:
-    """Whether nobody chose a backend, so that the command line may take the one installed."""
-    return not os.environ.get("KERAS_BACKEND") and bool(installed())
-
-
 def problem() -> str | None:
     """Says in one line why Keras' backend cannot be imported, or returns `None`."""
     name, found = configured(), installed()
@@ -53,3 +48,14 @@ def problem() -> str | None:
         f"KERAS_BACKEND={name}, but {name} is not installed. "
         f'Set {others}, or install it: pip install "keras-qa[{name}]".'
     )
+
+
+def require() -> None:
+    """Raises where Keras' backend cannot be imported: the first thing that a room with one does.
+
+    Raises:
+        ImportError: Says in one line what to install or to set.
+    """
+    reason = problem()
+    if reason is not None:
+        raise ImportError(reason)

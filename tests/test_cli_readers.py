@@ -12,7 +12,7 @@ from test_streaming import lines
 import keras_qa
 from keras_qa import Example, metrics, report
 from keras_qa.cli import main
-from keras_qa.span_report import listening
+from keras_qa.report.spans import listening
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 

@@ -10,8 +10,9 @@ import pytest
 from matplotlib.colors import to_hex
 from test_import import last_line, python
 
-from keras_qa import Answer, Support, plots
+from keras_qa import Answer, Support
 from keras_qa.recipes import Run
+from keras_qa.report import plots
 
 TEXT = "Ann left. Bob came."
 ANSWER = Answer(
@@ -139,7 +140,7 @@ def test_results_that_do_not_go_together() -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(tmp_path) -> None:
-    code = "from keras_qa import plots; plots.learning_curves({'loss': [1.0]})"
+    code = "from keras_qa.report import plots; plots.learning_curves({'loss': [1.0]})"
     hidden = ("matplotlib", "matplotlib.figure")
     done = python(code, hidden=hidden, KERAS_BACKEND=keras.config.backend(), HOME=str(tmp_path))
     assert last_line(done) == (

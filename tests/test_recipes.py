@@ -16,8 +16,8 @@ from test_answerer import EXAMPLES
 
 import keras_qa
 from keras_qa import Example, recipes
-from keras_qa.checkpoints import Checkpoint
 from keras_qa.recipes import Recipe, train
+from keras_qa.recipes.checkpoints import Checkpoint
 
 # Of one length, so that a backend which compiles does so for one shape of batch.
 STORIES = [

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 from test_report import Page
 
-from keras_qa import Answer, Example, metrics, report, span_report
-from keras_qa.span_report import Raw
+from keras_qa import Answer, Example, metrics, report
+from keras_qa.report import spans
+from keras_qa.report.spans import Raw
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
 
@@ -176,4 +177,4 @@ def test_of_a_long_text_the_surroundings_are_shown() -> None:
     ],
 )
 def test_question_words(question, word) -> None:
-    assert span_report.question_word(question) == word
+    assert spans.question_word(question) == word

@@ -1,5 +1,9 @@
 """Strings in, answers out: one question, many, a text that is asked again, files of questions."""
 
+from keras_qa import _backend
+
+_backend.require()
+
 from keras_qa.answering import files
 from keras_qa.answering.answerer import QuestionAnswerer, load
 from keras_qa.answering.passage import Passage

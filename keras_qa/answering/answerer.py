@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_qa import models
-from keras_qa.answering import spans
+from keras_qa.answering import spans, words
 from keras_qa.answering.passage import Passage, check_top_k, shaped
 from keras_qa.answering.spans import SpanAnswers
 from keras_qa.answering.words import WordAnswers

@@ -3,6 +3,10 @@
 Every file has the same names with the same arguments; their docstrings say what each does.
 """
 
+from keras_qa import _backend
+
+_backend.require()
+
 import importlib
 
 import keras

@@ -3,6 +3,10 @@
 Every check happens here, on the host, before a backend sees the data.
 """
 
+from keras_qa import _backend
+
+_backend.require()
+
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.hard_examples import Focus
 from keras_qa.inputs.labels import to_labels

@@ -44,6 +44,10 @@ All arrays have one floating dtype; a kernel may compute half precision in float
 a kernel does not support raises `NotImplementedError`.
 """
 
+from keras_qa import _backend
+
+_backend.require()
+
 import importlib
 
 import keras

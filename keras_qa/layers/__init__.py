@@ -1,5 +1,9 @@
 """Blocks to build question answering models from."""
 
+from keras_qa import _backend
+
+_backend.require()
+
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding

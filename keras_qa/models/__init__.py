@@ -1,5 +1,9 @@
 """Models: factories that give a compiled `QAModel`."""
 
+from keras_qa import _backend
+
+_backend.require()
+
 from keras_qa.models.base import QAModel
 from keras_qa.models.classifier import answer_classifier
 from keras_qa.models.reader import SpanReader, span_reader

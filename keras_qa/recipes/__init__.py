@@ -1,5 +1,9 @@
 """How to train: one recipe for every task, with checkpoints, early stopping and several seeds."""
 
+from keras_qa import _backend
+
+_backend.require()
+
 from keras_qa.recipes.recipe import (
     DEFAULT,
     FINE_TUNING,

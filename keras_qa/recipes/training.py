@@ -14,13 +14,13 @@ import keras
 
 from keras_qa import _backend
 from keras_qa.answering import QuestionAnswerer
-from keras_qa.checkpoints import TrainingState
 from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files.atomic import replacing
 from keras_qa.inputs.hard_examples import Focus
 from keras_qa.objectives import LinearStart
+from keras_qa.recipes.checkpoints import TrainingState
 from keras_qa.recipes.progress import Progress
 from keras_qa.recipes.recipe import Recipe, recipe_for
 from keras_qa.recipes.results import Run, Training, labelled

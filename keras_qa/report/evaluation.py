@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa import decoding, metrics, report_page, span_report
+from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files.atomic import replacing
-from keras_qa.span_report import Raw
+from keras_qa.report import page, spans
+from keras_qa.report.spans import Raw
 
 BINS = 10
 
@@ -133,7 +134,7 @@ class Report:
         Args:
             title: Its heading.
         """
-        return report_page.page(self, title)
+        return page.page(self, title)
 
     def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
         """Writes the page to a file.
@@ -185,7 +186,7 @@ def evaluate(
     data = to_examples(examples)
     if not data or not about_spans(data):
         data = answered_examples(data)
-    with span_report.listening(answerer) as listener:
+    with spans.listening(answerer) as listener:
         answers = answerer.answer(
             [item.text for item in data],
             [item.question for item in data],
@@ -269,15 +270,15 @@ def judge(
         )
     if version is None and not about_spans(examples):
         return found
-    version = version or span_report.version_of(examples)
-    words = _groups([(span_report.question_word(item.example.question), item) for item in judged])
-    lengths = _groups([(span_report.answer_length(item.example.answers), item) for item in judged])
+    version = version or spans.version_of(examples)
+    words = _groups([(spans.question_word(item.example.question), item) for item in judged])
+    lengths = _groups([(spans.answer_length(item.example.answers), item) for item in judged])
     return dataclasses.replace(
         found,
-        by_question_word=[words[name] for name in span_report.QUESTION_WORDS if name in words],
-        by_length=[lengths[name] for name in span_report.LENGTHS if name in lengths],
+        by_question_word=[words[name] for name in spans.QUESTION_WORDS if name in words],
+        by_length=[lengths[name] for name in spans.LENGTHS if name in lengths],
         version=version,
-        official=span_report.official(examples, answers, version, raw),
+        official=spans.official(examples, answers, version, raw),
     )
 
 

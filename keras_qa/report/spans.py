@@ -31,7 +31,7 @@ def question_word(question: str) -> str:
     """The word that an English question asks with.
 
     Examples:
-        >>> from keras_qa.span_report import question_word
+        >>> from keras_qa.report.spans import question_word
         >>> question_word("In which year did it end?"), question_word("Name it.")
         ('which', 'other')
     """
@@ -43,7 +43,7 @@ def answer_length(answers: Sequence[str]) -> str:
     """How many words the first right answer has, as a part of a report.
 
     Examples:
-        >>> from keras_qa.span_report import answer_length
+        >>> from keras_qa.report.spans import answer_length
         >>> answer_length(["in the late spring"]), answer_length([])
         ('4 to 5 words', 'no answer')
     """

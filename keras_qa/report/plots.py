@@ -47,7 +47,7 @@ def attention(
             attention does not fit it.
 
     Examples:
-        >>> from keras_qa import plots
+        >>> from keras_qa.report import plots
         >>> figure = plots.attention([[0.9, 0.1], [0.2, 0.8]], "Ann left. Bob came.", "Who came?")
         >>> tuple(label.get_text() for label in figure.axes[0].get_yticklabels())
         ('Ann left.', 'Bob came.')
@@ -102,7 +102,7 @@ def learning_curves(history: Any) -> Any:
         ValueError: If there is nothing to draw.
 
     Examples:
-        >>> from keras_qa import plots
+        >>> from keras_qa.report import plots
         >>> figure = plots.learning_curves({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
         >>> tuple(line.get_ydata().tolist() for line in figure.axes[0].get_lines())
         ([2.0, 1.0], [2.1, 1.5])
@@ -168,7 +168,7 @@ def task_rows(results: Any) -> list[TaskRow]:
         ValueError: If the results are of different variants, or have no tasks.
 
     Examples:
-        >>> from keras_qa import plots
+        >>> from keras_qa.report import plots
         >>> runs = [{"validation_error": 4.0, "errors": {"1": 4.0}},
         ...         {"validation_error": 1.0, "errors": {"1": 1.0}}]
         >>> plots.task_rows(runs)

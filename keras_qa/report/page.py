@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_qa.recipes import FAILED
 
 if TYPE_CHECKING:
-    from keras_qa.report import Bin, Group, Judged, Report
+    from keras_qa.report.evaluation import Bin, Group, Judged, Report
 
 MOST_ANSWERS = 100
 # Of a longer text, in characters, an error shows what is around the answers.
