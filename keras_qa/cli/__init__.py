@@ -108,12 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--weight-decay", type=float)
     train.add_argument("--patience", type=int, help="epochs without a rise before training stops")
     train.add_argument(
+        "--hard-example-share",
         "--focus",
         type=float,
         metavar="SHARE",
         help="share of the batches that an epoch trains on: those of what is answered wrong",
     )
     train.add_argument(
+        "--augment-to",
         "--enlarge-to",
         type=int,
         nargs="*",

@@ -20,10 +20,17 @@ MODELS = ("universal_transformer", "memory_network")
 def train(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
     recipes.check_out(options.out)
-    names = ("epochs", "batch_size", "learning_rate", "weight_decay", "patience", "focus")
+    names = (
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "weight_decay",
+        "patience",
+        "hard_example_share",
+    )
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if options.enlarge_to is not None:
-        given["enlarge_to"] = tuple(options.enlarge_to)
+    if options.augment_to is not None:
+        given["augment_to"] = tuple(options.augment_to)
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
     models = options.model

@@ -15,7 +15,7 @@ from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 LEAST_WEIGHT = 0.02
 
 
-class Focus(keras.callbacks.Callback):
+class HardExampleSampling(keras.callbacks.Callback):
     """Makes each epoch a share of the batches: rows that are answered wrong are drawn first.
 
     After an epoch the rows that it trained on are answered. The chance that the model leaves for
@@ -37,13 +37,13 @@ class Focus(keras.callbacks.Callback):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.inputs.hard_examples import Focus
+        >>> from keras_qa.inputs import HardExampleSampling
         >>> from keras_qa.models import answer_classifier
         >>> model = answer_classifier(text_vocabulary_size=20, answer_vocabulary_size=5)
         >>> feed = [np.ones((100, 6), "int32"), np.ones((100, 3), "int32")]
-        >>> focus = Focus(0.25)
-        >>> _ = model.fit(feed, np.ones(100), batch_size=10, callbacks=[focus], verbose=0)
-        >>> int((focus.weights < 1).sum())
+        >>> sampling = HardExampleSampling(0.25)
+        >>> _ = model.fit(feed, np.ones(100), batch_size=10, callbacks=[sampling], verbose=0)
+        >>> int((sampling.weights < 1).sum())
         30
     """
 
@@ -67,16 +67,16 @@ class Focus(keras.callbacks.Callback):
         """
         if not isinstance(batches, BucketedBatches):
             raise ValueError(
-                "`Focus` chooses from arrays, with `shuffle` and `length_buckets`. Received: "
-                f"{type(batches).__name__}."
+                "`HardExampleSampling` chooses from arrays, with `shuffle` and `length_buckets`. "
+                f"Received: {type(batches).__name__}."
             )
         outputs = model_outputs(model)
         names = [item.name for item in outputs if item.name == "answer" or len(outputs) == 1]
         answers = [item for item in outputs if item.name in names and len(item.shape) == 2]
         if not answers or answers[0].loss not in (SPARSE, ONE_HOT):
             raise ValueError(
-                "`Focus` is for models that give chances of answers and learn them by a "
-                "cross-entropy. Received: outputs "
+                "`HardExampleSampling` is for models that give chances of answers and learn them "
+                "by a cross-entropy. Received: outputs "
                 f"{', '.join(f'`{item.name}` with loss {item.loss!r}' for item in outputs)}."
             )
         rows = len(batches.inputs[0])
@@ -85,7 +85,7 @@ class Focus(keras.callbacks.Callback):
         if self.weights.shape != (rows,):
             raise ValueError(
                 f"`weights` has shape {self.weights.shape}, but the feed holds {rows} rows. Make "
-                "a new `Focus` for other rows."
+                "a new `HardExampleSampling` for other rows."
             )
         self.batches = batches
         self.labels = answer_of(batches.others[0])

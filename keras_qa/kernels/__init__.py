@@ -29,7 +29,7 @@ the reset gate applied after the product (Keras' `reset_after=True`); the gates 
 divides the others by the share that is left. What it draws depends on `seed`, a
 `keras.random.SeedGenerator`, or on torch, as with Keras' own, on PyTorch's global seed.
 
-`repeat(step, state, inputs, draw)` applies a step again and again, once for each part along the
+`scan(step, state, inputs, draw)` applies a step again and again, once for each part along the
 first axis of the arrays `inputs`: `state, output = step(state, parts, drawn)`. It returns the last
 state and the outputs stacked, or None if they are None. `state`, `inputs` and `parts` are tuples of
 arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
@@ -58,7 +58,7 @@ lstm = _kernels.lstm
 gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
-repeat = _kernels.repeat
+scan = _kernels.scan
 takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

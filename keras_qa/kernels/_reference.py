@@ -75,8 +75,8 @@ def dropout(inputs, rate, seed):
     return keras.random.dropout(inputs, rate, seed=seed)
 
 
-def repeat(step, state, inputs, draw):
-    """See `keras_qa.kernels.repeat`."""
+def scan(step, state, inputs, draw):
+    """See `keras_qa.kernels.scan`."""
     outputs = []
     for n in range(inputs[0].shape[0]):
         state, output = step(state, tuple(x[n] for x in inputs), draw())

@@ -117,11 +117,11 @@ def _threefry(key, count):
     return x ^ y
 
 
-def repeat(step, state, inputs, draw):
-    """See `keras_qa.kernels.repeat`."""
+def scan(step, state, inputs, draw):
+    """See `keras_qa.kernels.scan`."""
     # Outside of a program, each call would compile the loop again.
     if not isinstance(state[0], jax.core.Tracer):
-        return _reference.repeat(step, state, inputs, draw)
+        return _reference.scan(step, state, inputs, draw)
     draws = [draw() for _ in range(inputs[0].shape[0])]
     drawn = None if draws[0] is None else jnp.stack(draws)
     # Of steps written out one after the other XLA makes ever longer chains, each of which the

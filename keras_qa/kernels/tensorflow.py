@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_qa.kernels._reference import repeat as repeat
+from keras_qa.kernels._reference import scan as scan
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.

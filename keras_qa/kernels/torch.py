@@ -15,7 +15,7 @@ import dataclasses
 import torch
 
 from keras_qa.kernels import _reference
-from keras_qa.kernels._reference import repeat as repeat
+from keras_qa.kernels._reference import scan as scan
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.

@@ -232,7 +232,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         if self.halt is not None:
             spent = ops.zeros_like(state[..., :1], "float32")
             states = (state, ops.zeros_like(state), spent, spent)
-        (state, *halting), maps = kernels.repeat(step, states, steps, draw)
+        (state, *halting), maps = kernels.scan(step, states, steps, draw)
         if not halting:
             return state, maps
         result, _, cost = halting

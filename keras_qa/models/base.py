@@ -15,7 +15,7 @@ from keras_qa.execution import memory
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.buckets import BucketedBatches, TellEpoch, bucketed
-from keras_qa.inputs.hard_examples import Focus
+from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.models.evidence import Evidence
@@ -115,7 +115,7 @@ class QAModel(keras.Model):
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
-                if isinstance(callback, Focus):
+                if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x)
             execution.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.files.atomic import replacing
-from keras_qa.inputs.hard_examples import Focus
+from keras_qa.inputs import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1
@@ -140,7 +140,7 @@ class TrainingState(keras.callbacks.Callback):
             replace after each epoch. `None` for none.
         patient_epochs: Number of epochs, the first ones, that do not count for
             `patience`.
-        focus: What chooses the rows of an epoch, or `None` where all are.
+        sampling: What chooses the rows of an epoch, or `None` where all are.
 
     Attributes:
         epochs: Number of epochs trained.
@@ -153,13 +153,13 @@ class TrainingState(keras.callbacks.Callback):
         run: dict[str, Any],
         path: pathlib.Path | None,
         patient_epochs: int = 0,
-        focus: Focus | None = None,
+        sampling: HardExampleSampling | None = None,
     ) -> None:
         super().__init__()
         self.run = run
         self.path = path
         self.patient_epochs = patient_epochs
-        self.focus = focus
+        self.sampling = sampling
         self.epochs = 0
         self.best: list[np.ndarray] = []
         self.notes: dict[str, Any] = {
@@ -176,8 +176,8 @@ class TrainingState(keras.callbacks.Callback):
             checkpoint.check(run, path)
             self.epochs, self.notes = checkpoint.epochs, checkpoint.notes
             self.found, self.best = checkpoint.state, checkpoint.best
-            if focus is not None:
-                focus.weights = self.found.pop()
+            if sampling is not None:
+                sampling.weights = self.found.pop()
 
     @property
     def last_epoch(self) -> int:
@@ -215,8 +215,8 @@ class TrainingState(keras.callbacks.Callback):
             self.model.stop_training = True
         if self.path is not None:
             state = capture(self.model)
-            if self.focus is not None:
-                state.append(self.focus.weights)
+            if self.sampling is not None:
+                state.append(self.sampling.weights)
             Checkpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
 
     def _compare(self, accuracy: Any, loss: Any) -> None:

@@ -32,10 +32,12 @@ class Recipe:
         patience: Training stops once the accuracy on the validation part has
             not risen for this many epochs.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
+        hard_example_share: Share of the batches that an epoch trains on, see
+            `inputs.HardExampleSampling`. 1 for all.
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.
-        enlarge_to: Sizes that fewer examples are brought up to, one after the
+        augment_to: Sizes that fewer examples are brought up to, one after the
             other, by copies in which words that are used alike have changed
             places. Empty for none.
 
@@ -52,8 +54,8 @@ class Recipe:
     patience: int = 25
     decay: str = "cosine"
     linear_start: float = 0.0
-    enlarge_to: tuple[int, ...] = ()
-    focus: float = 1.0
+    augment_to: tuple[int, ...] = ()
+    hard_example_share: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -71,20 +73,21 @@ class Recipe:
                     f"`{name}` must be at least 0 and below 1. "
                     f"Received: {name}={getattr(self, name)}."
                 )
-        if not 0 < self.focus <= 1:
+        if not 0 < self.hard_example_share <= 1:
             raise ValueError(
-                f"`focus` must be above 0 and at most 1. Received: focus={self.focus}."
+                "`hard_example_share` must be above 0 and at most 1. Received: "
+                f"hard_example_share={self.hard_example_share}."
             )
         if self.weight_decay < 0:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
             )
-        if not isinstance(self.enlarge_to, Sequence) or not all(map(is_size, self.enlarge_to)):
+        if not isinstance(self.augment_to, Sequence) or not all(map(is_size, self.augment_to)):
             raise ValueError(
-                "`enlarge_to` must be a tuple of positive integers. Received: "
-                f"enlarge_to={self.enlarge_to}."
+                "`augment_to` must be a tuple of positive integers. Received: "
+                f"augment_to={self.augment_to}."
             )
-        object.__setattr__(self, "enlarge_to", tuple(self.enlarge_to))
+        object.__setattr__(self, "augment_to", tuple(self.augment_to))
         if self.decay not in ("cosine", "linear"):
             raise ValueError(
                 f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
@@ -100,15 +103,15 @@ class Recipe:
 
         Examples:
             >>> from keras_qa.recipes import Recipe
-            >>> Recipe(enlarge_to=(3_600, 9_000)).copies(900)
+            >>> Recipe(augment_to=(3_600, 9_000)).copies(900)
             [3, 9]
         """
-        found = [size // max(examples, 1) - 1 for size in self.enlarge_to]
+        found = [size // max(examples, 1) - 1 for size in self.augment_to]
         return [copies for copies in dict.fromkeys(found) if copies > 0]
 
     def steps(self, examples: int) -> int:
         """Number of batches an epoch."""
-        return math.ceil(self.focus * math.ceil(examples / self.batch_size))
+        return math.ceil(self.hard_example_share * math.ceil(examples / self.batch_size))
 
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """The learning rate at each step, for a training part of so many examples.
@@ -149,16 +152,16 @@ DEFAULT = Recipe()
 
 # Few examples are learned by heart. Some of bAbI's tasks are solved from 900 only with many copies,
 # others only with few.
-ENLARGED = (3_600, 9_000)
+AUGMENTED = (3_600, 9_000)
 
 # For a `universal_transformer`, which without the decay learns bAbI's tasks 2 and 17 by heart, and
 # with it guesses at task 6 for 35 epochs before it finds the rule; and for a `memory_network`,
 # whose hops find no chain with a decay.
-REASONING = Recipe(weight_decay=0.5, patience=50, enlarge_to=ENLARGED)
-MEMORY = Recipe(linear_start=0.2, enlarge_to=ENLARGED)
+UNIVERSAL_TRANSFORMER = Recipe(weight_decay=0.5, patience=50, augment_to=AUGMENTED)
+MEMORY_NETWORK = Recipe(linear_start=0.2, augment_to=AUGMENTED)
 
 # For a `span_reader` from scratch, and for one on a pretrained backbone.
-READING = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
+SPAN_READER = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
 FINE_TUNING = Recipe(
     epochs=2,
     batch_size=16,
@@ -181,5 +184,6 @@ def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Re
         A `Recipe`.
     """
     if model == "span_reader":
-        return READING if (model_options or {}).get("backbone") is None else FINE_TUNING
-    return {"universal_transformer": REASONING, "memory_network": MEMORY}.get(model, DEFAULT)
+        return SPAN_READER if (model_options or {}).get("backbone") is None else FINE_TUNING
+    recipes = {"universal_transformer": UNIVERSAL_TRANSFORMER, "memory_network": MEMORY_NETWORK}
+    return recipes.get(model, DEFAULT)

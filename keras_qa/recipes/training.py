@@ -18,7 +18,7 @@ from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files.atomic import replacing
-from keras_qa.inputs.hard_examples import Focus
+from keras_qa.inputs import HardExampleSampling
 from keras_qa.objectives import LinearStart
 from keras_qa.recipes.checkpoints import TrainingState
 from keras_qa.recipes.progress import Progress
@@ -47,7 +47,7 @@ def train(
     the last. With `out` the whole state is written beside it after each epoch. A run that was
     killed, at any moment, and is resumed ends in the weights of an unbroken one.
 
-    Few examples are brought up to the sizes of `recipe.enlarge_to` by copies in which words that
+    Few examples are brought up to the sizes of `recipe.augment_to` by copies in which words that
     are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a
     validation part to tell whether that helps: while not all of it is answered right, the models
     are trained with the next number of copies, and without any at last. The best is kept.
@@ -139,8 +139,12 @@ def train(
         if plan.copies:
             rows = data + swap_words(data, plan.copies, plan.seed, words)
         run = _identity(plan.model, options, followed, plan.seed, rows, valid)
-        focus = Focus(followed.focus) if followed.focus < 1 else None
-        state = TrainingState(run, files.get(plan), followed.linear_epochs, focus)
+        sampling = (
+            HardExampleSampling(followed.hard_example_share)
+            if followed.hard_example_share < 1
+            else None
+        )
+        state = TrainingState(run, files.get(plan), followed.linear_epochs, sampling)
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
         shown = [Progress(followed.epochs, followed.steps(len(rows)), label)]
         answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **further)
@@ -153,7 +157,7 @@ def train(
                 LinearStart(followed.linear_epochs),
                 *callbacks,
                 *(shown if verbose else []),
-                *([focus] if focus else []),
+                *([sampling] if sampling else []),
                 state,
             ],
             verbose=0,
@@ -190,8 +194,8 @@ def checkpoint_path(
 ) -> pathlib.Path:
     """Where the checkpoint of a `Run` stands, while `train` works on `out`."""
     out = pathlib.Path(out)
-    enlarged = f".copies{copies}" if copies else ""
-    return out.with_name(f"{out.stem}.{model}{enlarged}.seed{seed}.checkpoint.npz")
+    augmented = f".copies{copies}" if copies else ""
+    return out.with_name(f"{out.stem}.{model}{augmented}.seed{seed}.checkpoint.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +232,7 @@ def _identity(
 ) -> dict[str, Any]:
     facts_of_recipe = dataclasses.asdict(recipe)
     # What came of it is in the data.
-    del facts_of_recipe["enlarge_to"]
+    del facts_of_recipe["augment_to"]
     digest = hashlib.sha256()
     for part in parts:
         for item in part:

@@ -4,7 +4,7 @@ import itertools
 
 import keras
 import pytest
-from conftest import same_weights
+from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUESTION_VOCABULARY, TEXT_VOCABULARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import QUESTION_VOCABULARY, TEXT_VOCABULARY
 
 import keras_qa
 from keras_qa.execution.graph import model_inputs

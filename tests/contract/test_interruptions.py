@@ -6,7 +6,7 @@ import threading
 import keras
 import numpy as np
 import pytest
-from conftest import batch, same_weights
+from small_models import batch, same_weights
 from test_sources import Batches, Loader, good_batches
 
 

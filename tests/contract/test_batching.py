@@ -5,9 +5,9 @@ import time
 import keras
 import numpy as np
 import pytest
-from conftest import batch, same_weights, state
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import batch, same_weights, state
 
 import keras_qa
 from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, plan, steps_a_row

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import batch, same_weights
+from small_models import batch, same_weights
 from test_inputs import BAD_FEEDS, QUESTION, TEXT
 
 import keras_qa

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import same_weights
+from small_models import same_weights
 from test_batching import padded_batch
 
 import keras_qa

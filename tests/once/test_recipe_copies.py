@@ -20,7 +20,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
         return fit(answerer, examples, *arguments, **options)
 
     monkeypatch.setattr(keras_qa.QuestionAnswerer, "fit", noted)
-    recipe = dataclasses.replace(RECIPE, enlarge_to=(64, 100))
+    recipe = dataclasses.replace(RECIPE, augment_to=(64, 100))
     out = tmp_path / "qa.keras"
     done = small(recipe=recipe, out=out, verbose=1)
     # Copies first, then without, as not all was right.
@@ -44,7 +44,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
 
 
 def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
-    recipe = dataclasses.replace(RECIPE, enlarge_to=(64,))
+    recipe = dataclasses.replace(RECIPE, augment_to=(64,))
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(recipe=recipe, out=out, callbacks=[StopAt(1)])
@@ -53,7 +53,7 @@ def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
 
 
 def test_copies_are_for_what_validation_can_choose() -> None:
-    recipe = Recipe(enlarge_to=(3_600, 9_000))
+    recipe = Recipe(augment_to=(3_600, 9_000))
     assert [recipe.copies(count) for count in (900, 904, 1_801, 4_501)] == [
         [3, 9],
         [2, 8],
@@ -61,10 +61,10 @@ def test_copies_are_for_what_validation_can_choose() -> None:
         [],
     ]
     assert Recipe().copies(1) == []
-    assert Recipe(enlarge_to=[9]) == Recipe(enlarge_to=(9,))
+    assert Recipe(augment_to=[9]) == Recipe(augment_to=(9,))
     for model, sizes in (("universal_transformer", (3_600, 9_000)), ("span_reader", ())):
-        assert recipes.recipe_for(model).enlarge_to == sizes
-    recipe = dataclasses.replace(RECIPE, enlarge_to=(100,))
+        assert recipes.recipe_for(model).augment_to == sizes
+    recipe = dataclasses.replace(RECIPE, augment_to=(100,))
     run = train(STORIES[:32], None, "memory_network", SMALL, recipe, verbose=0).runs[0]
     assert run.copies == 0
     # Nothing is used alike here.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import batch, same_weights
+from small_models import batch, same_weights
 
 STEPS, SIZE = 8, 4
 (TEXTS, QUESTIONS), LABELS = batch(STEPS * SIZE, seed=3)

@@ -11,7 +11,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import same_weights
+from small_models import same_weights
 from test_answerer import EXAMPLES
 
 import keras_qa
@@ -188,7 +188,7 @@ def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
 
 
 def test_run_on_what_is_answered_wrong_goes_on(tmp_path) -> None:
-    recipe = dataclasses.replace(RECIPE, batch_size=8, focus=0.5)
+    recipe = dataclasses.replace(RECIPE, batch_size=8, hard_example_share=0.5)
     assert recipe.steps(32) == 2
     done = small(recipe=recipe)
     out = tmp_path / "qa.keras"
@@ -308,12 +308,12 @@ def test_weight_decay_takes_adamw() -> None:
     + [
         ("warmup", 1.0),
         ("linear_start", 1.0),
-        ("focus", 0.0),
-        ("focus", 1.5),
+        ("hard_example_share", 0.0),
+        ("hard_example_share", 1.5),
         ("weight_decay", -1.0),
         ("clip_norm", float("nan")),
-        ("enlarge_to", -1),
-        ("enlarge_to", (9, -1)),
+        ("augment_to", -1),
+        ("augment_to", (9, -1)),
     ],
 )
 def test_recipe_out_of_range(name: str, value: float) -> None:

@@ -7,9 +7,9 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from conftest import batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import batch
 from test_answerer import EXAMPLES
 
 import keras_qa

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from layer_cases import POSITIONS, STORIES
 
 from keras_qa import layers
-from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss, best_span
+from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
+from keras_qa.objectives.metrics import best_span
 
 
 def to_numpy(value) -> np.ndarray:

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from babi_archive import write_archive
 from test_answerer import EXAMPLES
-from test_babi import write_archive
 
 import keras_qa
 from keras_qa.cli import main
@@ -97,7 +97,7 @@ def test_text_comes_from_standard_input(folder) -> None:
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     # All stories of this task are of one length: one shape to compile for.
     arguments = ["--data=simulated", "--task=15", "--examples=100", "--epochs=1"]
-    arguments += ["--model=universal_transformer", "--enlarge-to=200", "--weight-decay=0.25"]
+    arguments += ["--model=universal_transformer", "--augment-to=200", "--weight-decay=0.25"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
@@ -213,7 +213,10 @@ def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
         (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
         (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
         (["train", "--data=simulated", "--weight-decay=-1", "--out=x.keras"], "weight_decay` must"),
-        (["train", "--data=simulated", "--focus=0", "--out=x.keras"], "`focus` must be above 0"),
+        (
+            ["train", "--data=simulated", "--focus=0", "--out=x.keras"],
+            "`hard_example_share` must be above 0",
+        ),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
         (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),

@@ -5,13 +5,13 @@ import math
 import keras
 import numpy as np
 import pytest
-from conftest import same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import same_weights
 
 import keras_qa
 from keras_qa.inputs.buckets import BucketedBatches, plan
-from keras_qa.inputs.hard_examples import LEAST_WEIGHT, Focus
+from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
 from keras_qa.inputs.padding import lengths
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
@@ -96,16 +96,16 @@ def test_weights_are_the_chances_of_wrong_answers() -> None:
     kernel, bias = model.layers[-1].get_weights()
     bias[1] = 9.0
     model.layers[-1].set_weights([kernel, bias])
-    focus = Focus(0.4)
-    model.fit(inputs, labels, batch_size=10, callbacks=[focus], verbose=0)
+    sampling = HardExampleSampling(0.4)
+    model.fit(inputs, labels, batch_size=10, callbacks=[sampling], verbose=0)
     chances = model.predict(inputs, verbose=0)[np.arange(100), labels]
     wanted = np.maximum(1.0 - chances, LEAST_WEIGHT)
-    seen = focus.batches.order
+    seen = sampling.batches.order
     assert len(seen) == 40
     assert wanted.min() == np.float32(LEAST_WEIGHT)
     assert wanted.max() > 0.9
-    np.testing.assert_allclose(focus.weights[seen], wanted[seen], atol=1e-6)
-    assert (np.delete(focus.weights, seen) == 1).all()
+    np.testing.assert_allclose(sampling.weights[seen], wanted[seen], atol=1e-6)
+    assert (np.delete(sampling.weights, seen) == 1).all()
 
 
 def test_later_epochs_follow_the_weights() -> None:
@@ -114,17 +114,17 @@ def test_later_epochs_follow_the_weights() -> None:
             self.rows: list[np.ndarray] = []
 
         def on_epoch_end(self, epoch: int, logs=None) -> None:
-            self.rows.append(focus.batches.order)
+            self.rows.append(sampling.batches.order)
 
     inputs, labels = feed(80)
-    focus, seen = Focus(0.5), Seen()
-    focus.weights = np.where(np.arange(80) % 2, 1.0, 1e-6).astype("float32")
+    sampling, seen = HardExampleSampling(0.5), Seen()
+    sampling.weights = np.where(np.arange(80) % 2, 1.0, 1e-6).astype("float32")
     model = classifier()
-    model.fit(inputs, labels, batch_size=10, epochs=2, callbacks=[seen, focus], verbose=0)
+    model.fit(inputs, labels, batch_size=10, epochs=2, callbacks=[seen, sampling], verbose=0)
     assert sorted(seen.rows[0]) == list(range(1, 80, 2))
     # They weigh no more than 1 still, and the others as little as before.
     assert sorted(seen.rows[1]) == list(range(1, 80, 2))
-    assert (focus.weights[::2] == np.float32(1e-6)).all()
+    assert (sampling.weights[::2] == np.float32(1e-6)).all()
 
 
 @pytest.mark.parametrize("kind", ["one-hot", "support"])
@@ -140,18 +140,18 @@ def test_labels_of_other_forms(kind: str) -> None:
         model.optimizer.learning_rate = 0.0
         inputs[0] = inputs[0].reshape(40, 6, 4)
         answers = {"answer": labels, "support": np.zeros((40, 6), "int32")}
-    focus = Focus(1.0)
-    model.fit(inputs, answers, batch_size=10, callbacks=[focus], verbose=0)
+    sampling = HardExampleSampling(1.0)
+    model.fit(inputs, answers, batch_size=10, callbacks=[sampling], verbose=0)
     chances = model.predict(inputs, verbose=0)
     chances = chances if kind == "one-hot" else chances["answer"]
     wanted = np.maximum(1.0 - chances[np.arange(40), labels], LEAST_WEIGHT)
-    np.testing.assert_allclose(focus.weights, wanted, atol=1e-6)
+    np.testing.assert_allclose(sampling.weights, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
 def test_share_out_of_range(share: float) -> None:
     with pytest.raises(ValueError, match=r"^`share` must be above 0 and at most 1. Received: "):
-        Focus(share)
+        HardExampleSampling(share)
 
 
 def test_what_cannot_be_chosen_from() -> None:
@@ -165,13 +165,15 @@ def test_what_cannot_be_chosen_from() -> None:
         {"x": inputs, "y": labels, "shuffle": False},
         {"x": inputs, "y": labels, "length_buckets": False},
     ):
-        with pytest.raises(ValueError, match=r"^`Focus` chooses from arrays, with `shuffle`"):
-            model.fit(**data, callbacks=[Focus(0.5)], verbose=0)
-    focus = Focus(0.5)
-    focus.weights = np.ones(39, "float32")
+        with pytest.raises(ValueError, match=r"^`HardExampleSampling` chooses from arrays, with"):
+            model.fit(**data, callbacks=[HardExampleSampling(0.5)], verbose=0)
+    sampling = HardExampleSampling(0.5)
+    sampling.weights = np.ones(39, "float32")
     with pytest.raises(ValueError, match=r"^`weights` has shape \(39,\), but the feed holds 40"):
-        model.fit(inputs, labels, callbacks=[focus], verbose=0)
+        model.fit(inputs, labels, callbacks=[sampling], verbose=0)
     model.compile("adam", "mean_squared_error")
-    with pytest.raises(ValueError, match=r"^`Focus` is for models .* loss 'mean_squared_error'\.$"):
-        model.fit(inputs, np.eye(CLASSES)[labels], callbacks=[Focus(0.5)], verbose=0)
+    with pytest.raises(
+        ValueError, match=r"Sampling` is for models .* loss 'mean_squared_error'\.$"
+    ):
+        model.fit(inputs, np.eye(CLASSES)[labels], callbacks=[HardExampleSampling(0.5)], verbose=0)
     assert same_weights(model, before)

@@ -7,8 +7,8 @@ import json
 import keras
 import numpy as np
 import pytest
+from interpreters import last_line, python
 from matplotlib.colors import to_hex
-from test_import import last_line, python
 
 from keras_qa import Answer, Support
 from keras_qa.recipes import Run

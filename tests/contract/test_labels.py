@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from conftest import ANSWERS, batch, same_weights
+from small_models import ANSWERS, batch, same_weights
 
 import keras_qa
 from keras_qa.inputs.labels import to_labels, to_weights

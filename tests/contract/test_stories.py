@@ -5,8 +5,8 @@ import re
 import keras
 import numpy as np
 import pytest
-from conftest import same_weights
 from layer_cases import STATE, STORIES
+from small_models import same_weights
 
 import keras_qa
 from keras_qa import layers

@@ -1,7 +1,7 @@
 """Several bAbI tasks at once, and what takes the place of a file that is missing."""
 
 import pytest
-from test_babi import TOP, write_archive
+from babi_archive import TOP, write_archive
 
 from keras_qa.datasets import babi
 from keras_qa.example import Example

@@ -30,9 +30,9 @@ def test_rate_rises_and_falls_linearly() -> None:
 
 def test_each_model_has_its_recipe() -> None:
     assert recipes.recipe_for("two_branch_classifier") is recipes.DEFAULT
-    assert recipes.recipe_for("universal_transformer") is recipes.REASONING
-    assert recipes.recipe_for("memory_network") is recipes.MEMORY
-    assert recipes.recipe_for("span_reader") is recipes.READING
+    assert recipes.recipe_for("universal_transformer") is recipes.UNIVERSAL_TRANSFORMER
+    assert recipes.recipe_for("memory_network") is recipes.MEMORY_NETWORK
+    assert recipes.recipe_for("span_reader") is recipes.SPAN_READER
     assert recipes.recipe_for("span_reader", {"backbone": "folder"}) is recipes.FINE_TUNING
     assert dataclasses.asdict(recipes.FINE_TUNING)["learning_rate"] == 1e-4
 

@@ -6,6 +6,7 @@ import tarfile
 import zlib
 
 import pytest
+from babi_archive import TOP, write_archive
 
 from keras_qa.datasets import babi
 from keras_qa.example import Example
@@ -41,16 +42,6 @@ EXPECTED = [
         id="qa1_train_3",
     ),
 ]
-TOP = "tasks_1-20_v1-2"
-
-
-def write_archive(path, files):
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return path
 
 
 def write_folder(path, files):

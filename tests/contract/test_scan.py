@@ -1,4 +1,4 @@
-"""`kernels.repeat` against a loop in NumPy, in every way in which a backend may run it."""
+"""`kernels.scan` against a loop in NumPy, in every way in which a backend may run it."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from keras_qa.kernels import _reference
 
 @pytest.mark.parametrize("with_output", [True, False])
 @pytest.mark.parametrize("mode", MODES)
-def test_repeat_is_a_loop(mode, with_output):
+def test_scan_is_a_loop(mode, with_output):
     rng = np.random.default_rng(4)
     state, parts, weight, draws = (
         rng.normal(size=size).astype("float32")
@@ -19,7 +19,7 @@ def test_repeat_is_a_loop(mode, with_output):
     )
     doubled = np.array([False, True, False])
 
-    def repeated(module):
+    def scanned(module):
         def fn(state, parts, weight):
             left = iter(draws)
 
@@ -34,7 +34,7 @@ def test_repeat_is_a_loop(mode, with_output):
 
             states = (state, ops.zeros_like(state))
             inputs = (parts, ops.convert_to_tensor(doubled))
-            states, outputs = module.repeat(step, states, inputs, draw)
+            states, outputs = module.scan(step, states, inputs, draw)
             assert with_output or outputs is None
             return [*states, *([outputs] if with_output else [])]
 
@@ -48,8 +48,8 @@ def test_repeat_is_a_loop(mode, with_output):
     expected = [h, total, *([np.stack(outputs)] if with_output else [])]
     arrays = [state, parts, weight]
     for module in (kernels, _reference):
-        for got, value in zip(run(repeated(module), arrays, mode), expected, strict=True):
+        for got, value in zip(run(scanned(module), arrays, mode), expected, strict=True):
             np.testing.assert_allclose(got, value, atol=1e-6)
-    got = gradients(weighted(repeated(kernels)), arrays, mode)
-    for g, e in zip(got, gradients(weighted(repeated(_reference)), arrays), strict=True):
+    got = gradients(weighted(scanned(kernels)), arrays, mode)
+    for g, e in zip(got, gradients(weighted(scanned(_reference)), arrays), strict=True):
         np.testing.assert_allclose(g, e, atol=1e-5)

@@ -1,0 +1,37 @@
+"""New interpreters, in which some packages seem not to be installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+BACKENDS = ("tensorflow", "torch", "jax")
+
+# Makes Python say of some packages that they are not installed.
+HIDE = """
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name in {hidden!r}:
+            raise ModuleNotFoundError(name)
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in {hidden!r} else find(name, *rest)
+sys.meta_path.insert(0, Hide())
+"""
+
+
+def python(code: str, *arguments: str, hidden: tuple[str, ...] = (), **environment: str):
+    variables = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-c", HIDE.format(hidden=hidden) + code, *arguments],
+        capture_output=True,
+        text=True,
+        env={**variables, **environment},
+    )
+
+
+def last_line(done) -> str:
+    assert done.returncode != 0
+    return done.stderr.strip().splitlines()[-1]

@@ -1,0 +1,45 @@
+"""Fixtures of tests that need a backend. A folder's `conftest.py` takes those that it uses."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from small_models import state, trained_model
+
+import keras_qa
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def trained_twins() -> tuple[list[keras_qa.models.QAModel], list[np.ndarray]]:
+    # Two models are made once, and set back before each test: compiling takes most of the time.
+    models = [trained_model(), trained_model()]
+    return models, [keras.ops.convert_to_numpy(value) for value in state(models[0])]
+
+
+@pytest.fixture
+def twins(trained_twins) -> list[keras_qa.models.QAModel]:
+    """Two trained models with the same weights and optimizer state, that a test may change."""
+    models, start = trained_twins
+    for model in models:
+        for variable, value in zip(state(model), start, strict=True):
+            variable.assign(value)
+    return models
+
+
+@pytest.fixture
+def model(twins) -> keras_qa.models.QAModel:
+    """A trained model that a test may change."""
+    return twins[0]
+
+
+@pytest.fixture(scope="session")
+def kept_models() -> dict[str, keras_qa.models.QAModel]:
+    """A trained model for each cross-entropy, for tests that must leave the weights alone."""
+    losses = ("sparse_categorical_crossentropy", "categorical_crossentropy")
+    return {loss: trained_model(loss) for loss in losses}
