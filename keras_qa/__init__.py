@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from keras_qa import _backend, datasets, decoding, metrics, text
+from keras_qa import _backend, datasets, decoding, metrics, tasks, text
 from keras_qa.example import Answer, Example, Support
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "objectives",
     "recipes",
     "report",
+    "tasks",
     "text",
 ]
 

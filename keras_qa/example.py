@@ -121,7 +121,8 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
     Args:
         examples: An iterable of `Example` objects, or of mappings with the
             keys `text` and `question` and, where known, `answers`,
-            `answer_start`, `choices`, `supporting_facts` and `id`.
+            `answer_start`, `choices`, `supporting_facts` and `id`; or a pandas
+            or polars DataFrame with such columns.
 
     Returns:
         A list of `Example` objects, in the same order.
@@ -135,6 +136,8 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
             f"`examples` must be a list of examples. Received one {type(examples).__name__}. "
             "Put it in a list."
         )
+    if hasattr(examples, "to_dict") and hasattr(examples, "columns"):
+        examples = _rows(examples)
     names = [field.name for field in dataclasses.fields(Example)]
     result = []
     for position, entry in enumerate(examples):
@@ -163,6 +166,13 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
         except TypeError as error:
             raise TypeError(f"The example at position {position}: {error}") from None
     return result
+
+
+def _rows(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a pandas or polars DataFrame."""
+    rows: list[dict[str, Any]]
+    rows = frame.to_dicts() if hasattr(frame, "to_dicts") else frame.to_dict("records")
+    return rows
 
 
 def answer_problem(example: Example) -> str | None:

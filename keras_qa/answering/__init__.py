@@ -5,7 +5,8 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.answering import files
-from keras_qa.answering.answerer import QuestionAnswerer, load
+from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.loading import load
 from keras_qa.answering.passage import Passage
 
 __all__ = ["Passage", "QuestionAnswerer", "files", "load"]

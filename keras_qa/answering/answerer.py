@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from keras_qa import models
-from keras_qa.answering import spans, words
+from keras_qa.answering import building
+from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.passage import Passage, check_top_k, shaped
-from keras_qa.answering.spans import SpanAnswers
-from keras_qa.answering.words import WordAnswers
-from keras_qa.example import Example, to_examples
+from keras_qa.example import Answer, Example, to_examples
 from keras_qa.models import QAModel
-from keras_qa.models.loading import load_model
-from keras_qa.text import Windower
-
-FACTORIES: dict[str, Callable[..., QAModel]] = {
-    "answer_classifier": models.answer_classifier,
-    "memory_network": models.memory_network,
-    "span_reader": models.span_reader,
-    "universal_transformer": models.universal_transformer,
-}
+from keras_qa.tasks import SpanDetails, Task
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
 
 
-class QuestionAnswerer:
+class QuestionAnswerer(Estimator):
     """Learns from examples and answers questions about texts, strings in and out.
+
+    It is an estimator in the sense of scikit-learn: the arguments are kept as
+    they are and checked by `fit`, and `cross_val_score`, `GridSearchCV` and
+    `clone` take it.
 
     Args:
         model: The name of a factory in `keras_qa.models`, which `fit` builds
@@ -43,7 +37,8 @@ class QuestionAnswerer:
             or `{"backbone": "path/to/folder"}` for a `span_reader`.
         vocabulary_size: Most words to tell apart, padding and the unknown
             word included. `None` for all that `fit` sees.
-        answer_vocabulary_size: Most answers to tell apart, one for all others
+        answer_vocabulary_size: For models that answer with words of a
+            vocabulary: most answers to tell apart, one for all others
             included. `None` for all that `fit` sees.
         seed: Seed of the weights and of the order of training. `None` for a
             new one each time. Sets Keras' global seed when `fit` is called.
@@ -54,8 +49,9 @@ class QuestionAnswerer:
         length: For readers of spans: most positions of a window of the text,
             see `text.Windower`. `None` for 384, or what the backbone can read.
         overlap: For readers of spans: how many a window shares with the one
-            before.
-        max_answer_words: For readers of spans: most words of an answer.
+            before. `None` for 128.
+        max_answer_words: For readers of spans: most words of an answer. `None`
+            for 30, or for what the model was trained with.
         no_answer_threshold: For readers of spans, where some texts have no
             answer: the probability above which there is none. `None` to find
             it on validation data, and 0.5 without any.
@@ -63,7 +59,7 @@ class QuestionAnswerer:
     Attributes:
         model_: The trained `QAModel`.
         vectorizer_: The `Vectorizer`, or for spans the `Windower`, that turns
-            strings into its inputs.
+            strings into its inputs; a part of `model_.task`.
         history_: The `keras.callbacks.History` of the last `fit`.
         calibration_: What was fitted on the validation data of the last `fit`,
             for readers of spans: the `temperature` of the scores, and how far
@@ -88,8 +84,8 @@ class QuestionAnswerer:
         seed: int | None = None,
         vectors: Any = None,
         length: int | None = None,
-        overlap: int = 128,
-        max_answer_words: int = 30,
+        overlap: int | None = None,
+        max_answer_words: int | None = None,
         no_answer_threshold: float | None = None,
     ) -> None:
         self.model = model
@@ -106,6 +102,8 @@ class QuestionAnswerer:
     def fit(
         self,
         examples: Iterable[Example | Mapping[str, Any]],
+        y: Sequence[str | Sequence[str]] | None = None,
+        *,
         validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
         epochs: int = 20,
         batch_size: int = 32,
@@ -117,9 +115,12 @@ class QuestionAnswerer:
         """Builds the vocabulary and the model, and trains it.
 
         Args:
-            examples: `Example` objects, or mappings with the same keys, each
-                with an answer. For readers of spans with its `answer_start`,
-                or without an answer where the text has none.
+            examples: `Example` objects, mappings with the same keys, or a
+                DataFrame with such columns, each with an answer. For readers
+                of spans with its `answer_start`, or without an answer where
+                the text has none.
+            y: The answers, one entry an example, where `examples` do not hold
+                them: a string, or a list of all that count as right.
             validation_data: Examples to measure the loss and accuracy on after
                 each epoch. The weights learn nothing from them; readers of
                 spans fit on them how sure their scores are, and when there is
@@ -143,25 +144,27 @@ class QuestionAnswerer:
         Raises:
             TypeError: If an example is none, or a field has the wrong type.
             ValueError: If there are no examples, one has no answer, or an
-                argument is out of its range.
+                argument of this method or of the constructor is out of its
+                range or for models of another kind.
         """
-        data = to_examples(examples)
+        building.check_options(self.get_params())
+        data = _with_answers(to_examples(examples), y)
         validation = to_examples(validation_data) if validation_data is not None else None
         if self.seed is not None:
             keras.utils.set_random_seed(self.seed)
-        model = self._untrained(data)
-        answers = _answers_of(model)
-        feed, labels = answers.training(data)
-        validation_feed = answers.training(validation) if validation else None
-        if isinstance(answers, SpanAnswers):
-            answers.expect(data, self.max_answer_words, self.no_answer_threshold)
+        make = building.adopt if isinstance(self.model, keras.Model) else building.build
+        model = make(self.model, data, self.get_params())
+        task = _task_of(model)
+        feed, labels = task.training(model, data)
+        validation_feed = task.training(model, validation) if validation else None
+        task.expect(data, self.get_params())
         if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
         if optimizer is not None:
             _recompile(model, optimizer)
         # Before training, so that what Ctrl-C interrupts can be used and saved.
         self.model_ = model
-        self.vectorizer_ = model.vectorizer
+        self.vectorizer_ = task.vectorizer
         self.calibration_: dict[str, float] = {}
         self.history_ = model.fit(
             feed,
@@ -174,7 +177,7 @@ class QuestionAnswerer:
             initial_epoch=initial_epoch,
         )
         if validation:
-            self.calibration_ = answers.calibrated(validation, batch_size)
+            self.calibration_ = task.calibrate(model, validation, batch_size)
         return self
 
     def answer(
@@ -208,14 +211,34 @@ class QuestionAnswerer:
                 has been no `fit`.
         """
         check_top_k(top_k)
-        self._check_fitted()
+        model, task = self._fitted()
         many = not isinstance(question, str)
         examples = _asked(text, question) if many else [Example(text, question)]  # type: ignore
         if not examples:
             return []
         shown = _shown(verbose, examples)
-        ranked = _answers_of(self.model_).answers(examples, top_k or 1, batch_size, shown)
+        ranked = task.answers(model, examples, top_k or 1, batch_size, shown)
         return shaped(ranked, top_k, many)
+
+    def answer_in_detail(
+        self, examples: list[Example], batch_size: int = 32, verbose: Any = "auto"
+    ) -> tuple[list[Answer], SpanDetails | None]:
+        """Answers the questions of examples, and says what a report makes use of.
+
+        Args:
+            examples: The examples.
+            batch_size: As in `answer`.
+            verbose: As there.
+
+        Returns:
+            The best answer of each, and for readers of spans what they said
+            beside it, see `tasks.SpanDetails`.
+
+        Raises:
+            ValueError: If there has been no `fit`.
+        """
+        model, task = self._fitted()
+        return task.details(model, examples, batch_size, _shown(verbose, examples))
 
     def read(self, text: str | Sequence[str]) -> Passage:
         """Reads a text once, to ask many questions about it.
@@ -233,9 +256,9 @@ class QuestionAnswerer:
             TypeError: If the text is no string.
             ValueError: If there has been no `fit`.
         """
-        self._check_fitted()
+        model, task = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
-        return Passage(example, _answers_of(self.model_).read(example))
+        return Passage(example, task.read(model, example))
 
     def evaluate(
         self,
@@ -261,9 +284,30 @@ class QuestionAnswerer:
             ValueError: If there are no examples, one has no answer and the
                 model must give one, or there has been no `fit`.
         """
-        self._check_fitted()
+        model, task = self._fitted()
         data = to_examples(examples)
-        return _answers_of(self.model_).evaluate(data, batch_size, _shown(verbose, data))
+        return task.evaluate(model, data, batch_size, _shown(verbose, data))
+
+    def score(
+        self,
+        examples: Iterable[Example | Mapping[str, Any]],
+        y: Sequence[str | Sequence[str]] | None = None,
+    ) -> float:
+        """Measures the share of answers that are right, as scikit-learn asks for it.
+
+        Args:
+            examples: As in `fit`.
+            y: As there.
+
+        Returns:
+            The share, between 0 and 1: `exact_match` of `evaluate` as a
+            fraction.
+
+        Raises:
+            ValueError: As `evaluate`.
+        """
+        data = _with_answers(to_examples(examples), y)
+        return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
@@ -276,98 +320,38 @@ class QuestionAnswerer:
         """
         if not str(path).endswith(".keras"):
             raise ValueError(f"`path` must end in `.keras`. Received: path={str(path)!r}.")
-        self._check_fitted()
-        self.model_.save(path)
+        model, _ = self._fitted()
+        model.save(path)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, as scikit-learn's estimators give them."""
-        return {name: getattr(self, name) for name in _defaults()}
-
-    def __repr__(self) -> str:
-        shown = []
-        for name, value in self.get_params().items():
-            if value != _defaults()[name]:
-                model = isinstance(value, keras.Model)
-                shown.append(f"{name}=<{value.name}>" if model else f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def _untrained(self, data: list[Example]) -> QAModel:
-        vocabularies = self.vocabulary_size, self.answer_vocabulary_size
-        windows = self.length, self.overlap
-        if isinstance(self.model, keras.Model):
-            for name in ("model_options", "vectors"):
-                if getattr(self, name):
-                    raise ValueError(
-                        f"`{name}` are for a factory, but `model` is a model already. "
-                        "Pass the options where you build it."
-                    )
-            if not spans.reads_spans(self.model):
-                return words.adopt(self.model, data, *vocabularies)
-            return spans.adopt(self.model, data, vocabularies[0], *windows)
-        factory = FACTORIES.get(self.model)
-        if factory is None:
-            raise ValueError(
-                f"`model` must be a `keras.Model` or one of "
-                f"{', '.join(map(repr, FACTORIES))}. Received: model={self.model!r}."
-            )
-        options = dict(self.model_options or {})
-        if self.model == "span_reader":
-            return spans.build(options, data, vocabularies[0], self.vectors, *windows)
-        if self.vectors is not None:
-            raise ValueError(
-                f'`vectors` are for model="span_reader". Received: model={self.model!r}.'
-            )
-        return words.build(self.model, factory, options, data, *vocabularies)
-
-    def _check_fitted(self) -> None:
+    def _fitted(self) -> tuple[QAModel, Task]:
         if not hasattr(self, "model_"):
             raise ValueError(
                 "This answerer has learned nothing yet. Call `fit(examples)` first, or load one "
                 "with `keras_qa.load(path)`."
             )
+        return self.model_, _task_of(self.model_)
 
 
-def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
-    """Loads an answerer that `QuestionAnswerer.save` saved, on whichever backend.
+def _task_of(model: QAModel) -> Task:
+    assert model.task is not None
+    return model.task
 
-    The file is refused, and nothing in it executed, if it is damaged or holds
-    code.
 
-    Args:
-        path: The `.keras` file.
-
-    Returns:
-        A `QuestionAnswerer`. Its `fit` goes on training the loaded model.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is refused, or holds no answerer.
-
-    Examples:
-        >>> import os, tempfile, keras_qa
-        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-        >>> path = os.path.join(tempfile.mkdtemp(), "qa.keras")
-        >>> keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(path)
-        >>> keras_qa.load(path)
-        QuestionAnswerer(model=<answer_classifier>)
-    """
-    model = load_model(path)
-    if not isinstance(model, QAModel) or model.vectorizer is None:
+def _with_answers(
+    examples: list[Example], y: Sequence[str | Sequence[str]] | None
+) -> list[Example]:
+    """Examples with the answers of `y`, where it is given."""
+    if y is None:
+        return examples
+    if len(y) != len(examples):
         raise ValueError(
-            f"`{path}` holds a model, but no vocabulary to ask it with strings. "
-            "Load it with `keras.saving.load_model`, or save a `QuestionAnswerer`."
+            f"`y` holds {len(y)} answers, but there are {len(examples)} examples. Give one entry "
+            "for each."
         )
-    answerer = QuestionAnswerer(model)
-    if isinstance(model.vectorizer, Windower):
-        answerer.max_answer_words = model.decoder.max_answer_words
-    answerer.model_ = model
-    answerer.vectorizer_ = model.vectorizer
-    answerer.calibration_ = {}
-    return answerer
-
-
-def _answers_of(model: Any) -> WordAnswers | SpanAnswers:
-    return (SpanAnswers if isinstance(model.vectorizer, Windower) else WordAnswers)(model)
+    return [
+        dataclasses.replace(item, answers=answers)  # type: ignore[arg-type]
+        for item, answers in zip(examples, y, strict=True)
+    ]
 
 
 def _recompile(model: QAModel, optimizer: Any) -> None:
@@ -383,11 +367,6 @@ def _recompile(model: QAModel, optimizer: Any) -> None:
 
 def _shown(verbose: Any, examples: Sequence[Example]) -> Any:
     return int(len(examples) >= LONG_WORK) if verbose == "auto" else verbose
-
-
-def _defaults() -> dict[str, Any]:
-    parameters = inspect.signature(QuestionAnswerer).parameters
-    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _asked(text: Any, questions: Sequence[str]) -> list[Example]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from keras_qa.example import Answer, Example
-
-# The best answers of each question, best first.
-Ranked = list[list[Answer]]
+from keras_qa.example import Example
+from keras_qa.tasks import Ask, Ranked
 
 
 class Passage:
@@ -29,7 +27,7 @@ class Passage:
         True
     """
 
-    def __init__(self, example: Example, answers: Callable[[list[Example], int], Ranked]) -> None:
+    def __init__(self, example: Example, answers: Ask) -> None:
         self.text = example.plain_text
         self._example = example
         self._answers = answers

@@ -10,6 +10,9 @@ import numpy as np
 # So many positions are decoded at a time, which keeps the arrays in the processor's cache.
 MOST_POSITIONS = 2**18
 
+# The logit of a position that cannot be. Finite, so that a difference of two is a number.
+MASKED = -1e9
+
 # A logit so far below the best of its text counts as this far: no mass becomes zero.
 _LOWEST = -300.0
 

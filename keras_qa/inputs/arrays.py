@@ -47,7 +47,7 @@ def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
     """
     expected = model_inputs(model)
     arrays = {
-        item.name: _checked(raw, item)
+        item.name: to_array(raw, item)
         for item, raw in zip(expected, _in_order(feed, expected), strict=True)
     }
     first = expected[0].name
@@ -152,7 +152,8 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
     return array
 
 
-def _checked(raw: Any, item: ModelInput) -> np.ndarray:
+def to_array(raw: Any, item: ModelInput) -> np.ndarray:
+    """Turns what is fed to one input into a checked array, as `to_arrays` does for all."""
     try:
         array = to_numpy(raw)
     except ValueError as error:

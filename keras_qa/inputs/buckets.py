@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from keras_qa.execution.graph import model_inputs
-from keras_qa.inputs.padding import groups, rounded, sizes
 from keras_qa.inputs.sources import Batch, is_source
+from keras_qa.text.padding import groups, rounded, sizes
 
 # Each shape costs one compilation under XLA.
 MOST_BUCKETS = 8

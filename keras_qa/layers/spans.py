@@ -8,13 +8,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.decoding.window_words import MASKED
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.sizes import check_sizes, shapes
 
 NO_ANSWERS = ("learned", "first")
-
-# Finite, so that a difference of two is a number.
-MASKED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

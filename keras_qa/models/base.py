@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import execution
+from keras_qa import execution, tasks
 from keras_qa.execution import memory
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
@@ -21,7 +21,7 @@ from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.predicting import Predictor
 from keras_qa.models.splitting import SplitModel
-from keras_qa.text import Vectorizer, Windower
+from keras_qa.tasks import Task
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -45,8 +45,8 @@ class QAModel(keras.Model):
         name: Name of the model.
 
     Attributes:
-        vectorizer: The `keras_qa.text.Vectorizer` or `Windower` that turns
-            strings into this model's inputs, saved with it, or `None`.
+        task: How the model answers strings, saved with it: a
+            `keras_qa.tasks.WordTask` or `SpanTask`, or `None`.
 
     Examples:
         >>> import keras, keras_qa
@@ -57,7 +57,7 @@ class QAModel(keras.Model):
         (2, 3)
     """
 
-    vectorizer: Any = None
+    task: Task | None = None
     _predictor: Any = None
     _split: Any = None
     _evidence: Any = None
@@ -281,21 +281,16 @@ class QAModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if isinstance(self.vectorizer, Windower):
-            config["windower"] = self.vectorizer.get_config()
-        elif self.vectorizer is not None:
-            config["vectorizer"] = self.vectorizer.get_config()
+        if self.task is not None:
+            config["task"] = tasks.serialize(self.task)
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> QAModel:
-        config = dict(config)
-        vectorizer, windower = (config.pop(name, None) for name in ("vectorizer", "windower"))
+        config, task = _without_task(config)
         model = super().from_config(config, custom_objects=custom_objects)
-        if vectorizer is not None:
-            model.vectorizer = Vectorizer(**vectorizer)
-        elif windower is not None:
-            model.vectorizer = Windower.from_config(windower)
+        if task is not None:
+            model.task = tasks.deserialize(task)
         return model
 
     @contextlib.contextmanager
@@ -369,6 +364,19 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _without_task(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A model's config without its task, and the task's, in whichever form a file has it."""
+    config = dict(config)
+    task, vectorizer, windower, decoder = (
+        config.pop(name, None) for name in ("task", "vectorizer", "windower", "decoder")
+    )
+    if vectorizer is not None:
+        task = {"name": "words", "vectorizer": vectorizer}
+    elif windower is not None:
+        task = {"name": "spans", "vectorizer": windower, "decoder": decoder or {}}
+    return config, task
 
 
 def _steps(x: Any, batch_size: int | None) -> int:

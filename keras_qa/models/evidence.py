@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.padding import sizes, trim
+from keras_qa.text.padding import sizes, trim
 
 
 class Evidence:
@@ -36,7 +36,7 @@ class Evidence:
 
     def __init__(self, model: keras.Model) -> None:
         config = copy.deepcopy(model.get_config())
-        config.pop("vectorizer", None)
+        config.pop("task", None)
         layers = [entry for entry in config["layers"] if "return_attention" in entry["config"]]
         if len(layers) != 1:
             raise NotImplementedError("The model has no one layer whose attention can be given.")

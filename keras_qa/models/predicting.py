@@ -12,7 +12,7 @@ import numpy as np
 from keras_qa import execution
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
-from keras_qa.inputs.padding import pad, trim
+from keras_qa.text.padding import pad, trim
 
 
 class Predictor:

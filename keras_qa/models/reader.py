@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.decoding import SpanDecoder
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -21,6 +20,7 @@ from keras_qa.layers import (
 from keras_qa.models.backbones import load_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
+from keras_qa.tasks import SpanTask
 from keras_qa.text import Windower
 
 # Most positions of a window, where the backbone takes as many.
@@ -44,10 +44,8 @@ class SpanReader(QAModel):
         name: Name of the model.
 
     Attributes:
-        vectorizer: The `keras_qa.text.Windower` that turns strings into this model's inputs, saved
-            with it, or `None`.
-        decoder: The `keras_qa.decoding.SpanDecoder` that turns its logits into answers, saved with
-            it.
+        task: The `keras_qa.tasks.SpanTask` that turns strings into this model's inputs, and its
+            logits into answers, saved with it, or `None`.
 
     Raises:
         ValueError: If the outputs are not these two.
@@ -63,7 +61,6 @@ class SpanReader(QAModel):
                 f"{sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__}."
             )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        self.decoder = SpanDecoder()
         self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
 
     def compute_metrics(
@@ -72,17 +69,6 @@ class SpanReader(QAModel):
         for metric in self.span_metrics:
             metric.update_state(y, y_pred, sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "decoder": self.decoder.get_config()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SpanReader:
-        config = dict(config)
-        decoder = config.pop("decoder", {})
-        model = super().from_config(config, custom_objects=custom_objects)
-        model.decoder = SpanDecoder(**decoder)
-        return model
 
     def _positions(self, inputs: list[np.ndarray]) -> int | None:
         fixed = self.output["start"].shape[1]
@@ -160,7 +146,7 @@ def span_reader(
         logits each; position 0 stands for no answer. Its inputs are `text` and `question`,
         `(batch, words)` int32 each, and there is one position more than words; or those of the
         backbone, `token_ids`, `segment_ids` where it has them, and `padding_mask`, `(batch, time)`
-        int32 each, and as many positions. With a tokenizer its `vectorizer` is a `text.Windower`.
+        int32 each, and as many positions. With a tokenizer it has a `tasks.SpanTask`.
 
     Raises:
         ImportError: If KerasHub is needed and not installed.
@@ -252,5 +238,6 @@ def _on_backbone(
     start, end = head(encoder(inputs), mask=mask)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
-        reader.vectorizer = Windower(tokenizer, min(LENGTH, encoder.max_length or LENGTH))
+        length = min(LENGTH, encoder.max_length or LENGTH)
+        reader.task = SpanTask(Windower(tokenizer, length))
     return reader

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.graph import tensor_configs
+from keras_qa.execution.graph import model_inputs, tensor_configs
+from keras_qa.inputs.arrays import to_array
 
 
 class SplitModel:
@@ -54,12 +55,17 @@ class SplitModel:
         return not all(np.array_equal(one, other) for one, other in weights)
 
     def encode(self, array: np.ndarray) -> list[np.ndarray]:
-        """What the model makes of its one input alone."""
-        return keras.tree.flatten(self._encode([array]))
+        """What the model makes of its one input alone, which is checked as in a feed."""
+        return keras.tree.flatten(self._encode(self._checked([array], [self.name])))
 
     def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
-        """What the model makes of that and of its other inputs."""
-        return self._finish([*vectors, *arrays])
+        """What the model makes of that and of its other inputs, which are checked as in a feed."""
+        others = [tensor.name for tensor in self.model.inputs if tensor.name != self.name]
+        return self._finish([*vectors, *self._checked(arrays, others)])
+
+    def _checked(self, arrays: list[np.ndarray], names: list[str]) -> list[np.ndarray]:
+        expected = {item.name: item for item in model_inputs(self.model)}
+        return [to_array(array, expected[name]) for array, name in zip(arrays, names, strict=True)]
 
 
 def _cut(model: keras.Model, name: str) -> list[Any]:

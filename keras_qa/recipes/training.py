@@ -150,7 +150,7 @@ def train(
         answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **further)
         answerer.fit(
             rows,
-            valid or None,
+            validation_data=valid or None,
             epochs=state.last_epoch,
             batch_size=followed.batch_size,
             callbacks=[

@@ -16,7 +16,7 @@ from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files.atomic import replacing
 from keras_qa.report import page, spans
-from keras_qa.report.spans import Raw
+from keras_qa.tasks import SpanDetails
 
 BINS = 10
 
@@ -186,15 +186,8 @@ def evaluate(
     data = to_examples(examples)
     if not data or not about_spans(data):
         data = answered_examples(data)
-    with spans.listening(answerer) as listener:
-        answers = answerer.answer(
-            [item.text for item in data],
-            [item.question for item in data],
-            batch_size=batch_size,
-            verbose=verbose,
-        )
-    raw = None if listener is None else listener.raw(data)
-    return judge(data, answers, errors, version, raw)
+    answers, details = answerer.answer_in_detail(data, batch_size, verbose)
+    return judge(data, answers, errors, version, details)
 
 
 def judge(
@@ -202,7 +195,7 @@ def judge(
     answers: list[Answer],
     errors: int = 20,
     version: str | None = None,
-    raw: Raw | None = None,
+    details: SpanDetails | None = None,
 ) -> Report:
     """Compares answers, from wherever they come, with the right ones.
 
@@ -217,7 +210,7 @@ def judge(
         version: Version of SQuAD whose official scores to give: `"1.1"` or
             `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1,
             and for none where no example says where its answer stands.
-        raw: What a reader said before its answers were calibrated and weighed
+        details: What a reader said before its answers were calibrated and weighed
             against there being none, where it is known.
 
     Returns:
@@ -255,12 +248,12 @@ def judge(
         bins=_bins(scores, right),
         calibration_error=decoding.expected_calibration_error(scores, right, BINS),
     )
-    if raw is not None:
-        scores = np.array([answer.score for answer in raw.before])
+    if details is not None:
+        scores = np.array([answer.score for answer in details.before])
         right = np.array(
             [
                 metrics.exact_match(answer.text, item.answers or [""])
-                for item, answer in zip(examples, raw.before, strict=True)
+                for item, answer in zip(examples, details.before, strict=True)
             ]
         )
         found = dataclasses.replace(
@@ -278,7 +271,7 @@ def judge(
         by_question_word=[words[name] for name in spans.QUESTION_WORDS if name in words],
         by_length=[lengths[name] for name in spans.LENGTHS if name in lengths],
         version=version,
-        official=spans.official(examples, answers, version, raw),
+        official=spans.official(examples, answers, version, details),
     )
 
 

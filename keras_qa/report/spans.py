@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from keras_qa import metrics
-from keras_qa.decoding import SpanDecoder, Spans
 from keras_qa.example import Answer, Example
+from keras_qa.tasks import SpanDetails
 
 OTHER = "other"
 NONE = "no answer"
@@ -58,29 +55,11 @@ def version_of(examples: Sequence[Example]) -> str:
     return "1.1" if all(item.answers for item in examples) else "2.0"
 
 
-@dataclasses.dataclass(frozen=True)
-class Raw:
-    """What a reader said beside its answers.
-
-    Args:
-        before: The answers, with a temperature of 1.
-        spans: The text of the best span of each, whether there is an answer
-            or not.
-        no_answer: The probability of no answer of each.
-        threshold: The probability of no answer above which there is none.
-    """
-
-    before: list[Answer]
-    spans: list[str]
-    no_answer: list[float]
-    threshold: float
-
-
 def official(
     examples: Sequence[Example],
     answers: Sequence[Answer],
     version: str,
-    raw: Raw | None = None,
+    details: SpanDetails | None = None,
 ) -> dict[str, float]:
     """The official scores of answers, in the order of their examples.
 
@@ -88,60 +67,13 @@ def official(
         examples: The examples. They need no ids.
         answers: As many answers; one without text says that there is none.
         version: As in `metrics.squad`.
-        raw: What the reader said, for the best thresholds of version 2.0.
+        details: What the reader said beside them, for the best thresholds of version 2.0.
 
     Returns:
         What `metrics.squad` gives.
     """
-    if raw is not None and version == "2.0" and any(raw.no_answer):
-        return metrics.squad_in_order(raw.spans, examples, version, raw.no_answer, raw.threshold)
+    if details is not None and version == "2.0" and any(details.no_answer):
+        return metrics.squad_in_order(
+            details.spans, examples, version, details.no_answer, details.threshold
+        )
     return metrics.squad_in_order([answer.text for answer in answers], examples, version)
-
-
-@dataclasses.dataclass(frozen=True)
-class Listener(SpanDecoder):
-    """A decoder that keeps what it finds, and what it would find with a temperature of 1."""
-
-    heard: list[tuple[Spans, Spans]] = dataclasses.field(default_factory=list)
-
-    def __call__(self, start: Any, end: Any, words: Any, example: Any, k: int) -> Spans:
-        found = super().__call__(start, end, words, example, k)
-        cold = dataclasses.replace(self, temperature=1.0, heard=[])
-        before = super(Listener, cold).__call__(start, end, words, example, 1)
-        self.heard.append((found, before))
-        return found
-
-    def raw(self, examples: Sequence[Example]) -> Raw:
-        """What was heard of these examples, all of which were asked in this order."""
-        spans, before, chances = [], [], []
-        rows = ((parts, row) for parts in self.heard for row in range(len(parts[0].start)))
-        for ((found, cold), row), item in zip(rows, examples, strict=True):
-            text = item.plain_text
-            chances.append(float(found.no_answer[row]))
-            spans.append(_span(text, found, row).text)
-            answer, nothing = _span(text, cold, row), float(cold.no_answer[row])
-            none = not answer.text or (self.no_answer and nothing > self.threshold)
-            before.append(Answer("", nothing) if none else answer)
-        return Raw(before, spans, chances, self.threshold if self.no_answer else 1.0)
-
-
-def _span(text: str, spans: Spans, row: int) -> Answer:
-    start, end = int(spans.start[row, 0]), int(spans.end[row, 0])
-    if start < 0:
-        return Answer("", 0.0)
-    return Answer(text[start:end], float(spans.score[row, 0]), start, end)
-
-
-@contextlib.contextmanager
-def listening(answerer: Any) -> Iterator[Listener | None]:
-    """Lets a listener take the place of a reader's decoder; `None` for models of other kinds."""
-    model = getattr(answerer, "model_", None)
-    decoder = getattr(model, "decoder", None)
-    if model is None or not isinstance(decoder, SpanDecoder):
-        yield None
-        return
-    model.decoder = Listener(**decoder.get_config())
-    try:
-        yield model.decoder
-    finally:
-        model.decoder = decoder

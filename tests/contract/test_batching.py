@@ -11,8 +11,8 @@ from small_models import batch, same_weights, state
 
 import keras_qa
 from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, plan, steps_a_row
-from keras_qa.inputs.padding import groups, lengths, rounded, trim
-from keras_qa.inputs.padding import sizes as sizes_of
+from keras_qa.text.padding import groups, lengths, rounded, trim
+from keras_qa.text.padding import sizes as sizes_of
 
 
 def test_lengths_end_at_the_last_id() -> None:

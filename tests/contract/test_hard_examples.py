@@ -12,9 +12,9 @@ from small_models import same_weights
 import keras_qa
 from keras_qa.inputs.buckets import BucketedBatches, plan
 from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
-from keras_qa.inputs.padding import lengths
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
+from keras_qa.text.padding import lengths
 
 CLASSES = 5
 

@@ -92,7 +92,7 @@ def test_saved_and_loaded_reads_the_same(kind: str, request, tmp_path) -> None:
     model = request.getfixturevalue(kind)
     x, y = feed()
     if kind == "reader":
-        windows = model.vectorizer(EXAMPLES, labels=True)
+        windows = model.task.vectorizer(EXAMPLES, labels=True)
         x, y = windows.feed, {"start": windows.spans[:, 0, 0], "end": windows.spans[:, 0, 1]}
     model.train_on_batch(x, y)
     model.save(tmp_path / "reader.keras")
@@ -101,7 +101,7 @@ def test_saved_and_loaded_reads_the_same(kind: str, request, tmp_path) -> None:
     for name, logits in model.predict(x, verbose=0).items():
         np.testing.assert_allclose(loaded.predict(x, verbose=0)[name], logits, atol=1e-6)
     if kind == "reader":
-        assert loaded.vectorizer.get_config() == model.vectorizer.get_config()
+        assert loaded.task.vectorizer.get_config() == model.task.vectorizer.get_config()
         # What the vectors do not need is not trained, and stays so.
         for one in (model, loaded):
             names = [weight.path for weight in one.trainable_weights]
@@ -113,7 +113,7 @@ def test_backbone_reads_text_and_not_question(reader: SpanReader) -> None:
     assert [tensor.name for tensor in reader.inputs] == ["token_ids", "segment_ids", "padding_mask"]
     sizes = [item.vocabulary_size for item in model_inputs(reader)]
     assert sizes == [TOKENIZER.vocabulary_size, 2, 2]
-    windows = reader.vectorizer(EXAMPLES, labels=True)
+    windows = reader.task.vectorizer(EXAMPLES, labels=True)
     logits = reader.predict(windows.feed, verbose=0)
     # Where there is a piece of the text there is a logit, and at position 0.
     there = windows.offsets[..., 0] >= 0
@@ -124,9 +124,9 @@ def test_backbone_reads_text_and_not_question(reader: SpanReader) -> None:
 
 
 def test_backbone_does_not_see_padding_nor_which_input_it_was_cut_from(reader) -> None:
-    windows = reader.vectorizer(EXAMPLES)
+    windows = reader.task.vectorizer(EXAMPLES)
     expected = reader.predict(windows.feed, verbose=0)["start"]
-    alone = reader.vectorizer(EXAMPLES[2:])
+    alone = reader.task.vectorizer(EXAMPLES[2:])
     width = alone.feed["token_ids"].shape[1]
     single = reader.predict(alone.feed, verbose=0)["start"][0, :width]
     np.testing.assert_allclose(single, expected[2, :width], atol=1e-5)
@@ -139,7 +139,7 @@ def test_backbone_does_not_see_padding_nor_which_input_it_was_cut_from(reader) -
 
 
 def test_backbone_learns(reader: SpanReader) -> None:
-    windows = reader.vectorizer(EXAMPLES, labels=True)
+    windows = reader.task.vectorizer(EXAMPLES, labels=True)
     labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
     history = reader.fit(windows.feed, labels, epochs=25, verbose=0).history
     assert history["loss"][-1] < 0.2 * history["loss"][0]
@@ -148,7 +148,7 @@ def test_backbone_learns(reader: SpanReader) -> None:
 
 def test_without_a_tokenizer_only_padding_is_masked() -> None:
     model = span_reader(backbone=bert())
-    assert model.vectorizer is None
+    assert model.task is None
     windows = Windower(TOKENIZER)(EXAMPLES)
     logits = model.predict(windows.feed, verbose=0)
     np.testing.assert_array_equal(logits["start"] > -1e8, windows.feed["padding_mask"] == 1)
@@ -163,9 +163,9 @@ def test_backbone_is_read_from_a_folder(tmp_path) -> None:
     assert inner.dtype_policy.name == "mixed_bfloat16"
     for one, other in zip(inner.get_weights(), backbone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert model.vectorizer.tokenizer.to_json() == TOKENIZER.to_json()
+    assert model.task.vectorizer.tokenizer.to_json() == TOKENIZER.to_json()
     # No window is longer than the backbone can read.
-    assert model.vectorizer.length == 64
+    assert model.task.vectorizer.length == 64
 
 
 def test_half_precision_gives_float32_logits() -> None:

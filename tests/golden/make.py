@@ -55,14 +55,20 @@ def reader() -> keras_qa.QuestionAnswerer:
     qa = keras_qa.QuestionAnswerer(
         "span_reader", options, seed=0, length=16, overlap=4, max_answer_words=5
     )
-    return qa.fit(MARKED + UNANSWERED, MARKED[:8] + UNANSWERED, epochs=2, verbose=0)
+    return qa.fit(MARKED + UNANSWERED, validation_data=MARKED[:8] + UNANSWERED, epochs=2, verbose=0)
 
 
 def backbone_reader() -> keras_qa.QuestionAnswerer:
     options = {"backbone": small_backbones.bert(), "tokenizer": small_backbones.TOKENIZER}
     qa = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=64, overlap=8)
     recipe = keras_qa.recipes.FINE_TUNING
-    return qa.fit(MARKED[:8], MARKED[8:12], epochs=1, optimizer=recipe.optimizer, verbose=0)
+    return qa.fit(
+        MARKED[:8],
+        validation_data=MARKED[8:12],
+        epochs=1,
+        optimizer=recipe.optimizer,
+        verbose=0,
+    )
 
 
 def asked(qa: keras_qa.QuestionAnswerer) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import pytest
 
 import keras_qa
 
-FOLDER = pathlib.Path(__file__).parent / "golden"
+FOLDER = pathlib.Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.keras"))
 
 

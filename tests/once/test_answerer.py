@@ -171,7 +171,7 @@ def test_saved_and_loaded_answers_the_same(fitted: QuestionAnswerer, tmp_path) -
     loaded = keras_qa.load(path)
     text, question = EXAMPLES[4].text, EXAMPLES[4].question
     assert loaded.answer(text, question, top_k=3) == fitted.answer(text, question, top_k=3)
-    assert keras.saving.load_model(path).vectorizer.answers == fitted.vectorizer_.answers
+    assert keras.saving.load_model(path).task.vectorizer.answers == fitted.vectorizer_.answers
     before = loaded.model_.get_weights()
     loaded.fit(EXAMPLES, epochs=1, verbose=0)
     assert not same_weights(loaded.model_, before)

@@ -1,5 +1,6 @@
 """Readers of spans on the command line: SQuAD's JSON in, official scores and a report out."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,7 +13,6 @@ from test_streaming import lines
 import keras_qa
 from keras_qa import Example, metrics, report
 from keras_qa.cli import main
-from keras_qa.report.spans import listening
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 
@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
 def test_training_takes_the_recipe_and_the_windows(folder) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
     assert loaded.vectorizer_.length == 16
-    assert loaded.model_.decoder.no_answer
+    assert loaded.model_.task.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
     assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
     assert len(run["history"]["val_accuracy"]) == 2
@@ -85,46 +85,35 @@ def test_evaluation_gives_the_official_scores(folder, capsys) -> None:
     assert official == metrics.squad(kept, [e for e in data if e.answers], "1.1")
 
 
-def test_what_was_before_the_temperature_is_heard(folder) -> None:
-    """A reader whose temperature is set to 1 says the same as what was heard of it."""
-    import dataclasses
-
+def test_details_say_what_was_before_the_temperature(folder) -> None:
+    """A reader whose temperature is set to 1 answers as its details say it would."""
     loaded = keras_qa.load(folder / "reader.keras")
-    data = EXAMPLES + WITHOUT
-    loaded.model_.decoder = dataclasses.replace(loaded.model_.decoder, temperature=1.0)
-    with listening(loaded) as listener:
-        loaded.answer([e.text for e in data], [e.question for e in data])
+    model, task, data = loaded.model_, loaded.model_.task, EXAMPLES + WITHOUT
+    task.decoder = dataclasses.replace(task.decoder, temperature=1.0)
     # Half of the texts have no answer then.
-    threshold = float(np.median(listener.raw(data).no_answer))
-    hot = dataclasses.replace(loaded.model_.decoder, temperature=1.5, no_answer_threshold=threshold)
-    loaded.model_.decoder = hot
-    with listening(loaded) as listener:
-        answers = loaded.answer([e.text for e in data], [e.question for e in data], top_k=2)
-    assert loaded.model_.decoder is hot
-    raw = listener.raw(data)
-    loaded.model_.decoder = dataclasses.replace(hot, temperature=1.0)
-    expected = loaded.answer([e.text for e in data], [e.question for e in data])
-    assert [a.text for a in raw.before] == [a.text for a in expected]
-    assert 0 < sum(not a.text for a in expected) < len(data)
-    np.testing.assert_allclose(
-        [a.score for a in raw.before], [a.score for a in expected], rtol=1e-5
-    )
-    assert raw.threshold == threshold
-    for row, nothing, span in zip(answers, raw.no_answer, raw.spans, strict=True):
+    threshold = float(np.median(task.details(model, data, 32, 0)[1].no_answer))
+    hot = dataclasses.replace(task.decoder, temperature=1.5, no_answer_threshold=threshold)
+    task.decoder = hot
+    ranked = task.answers(model, data, 2, 32, 0)
+    answers, details = task.details(model, data, 32, 0)
+    assert answers == [row[0] for row in ranked]
+    assert details.threshold == threshold
+    for row, nothing, span in zip(ranked, details.no_answer, details.spans, strict=True):
         chances = {answer.text: answer.score for answer in row}
         assert "" not in chances or chances[""] == pytest.approx(nothing, rel=1e-5)
         assert span in chances
-    loaded.model_.decoder = hot
     found = report.evaluate(loaded, data)
-    before = report.judge(data, raw.before)
-    given = report.judge(data, [row[0] for row in answers]).official
+    before = report.judge(data, details.before)
+    given = report.judge(data, answers).official
     assert given.items() <= found.official.items()
     assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
-
-
-def test_other_models_are_not_listened_to() -> None:
-    with listening(keras_qa.QuestionAnswerer()) as listener:
-        assert listener is None
+    task.decoder = dataclasses.replace(hot, temperature=1.0)
+    expected = loaded.answer([e.text for e in data], [e.question for e in data])
+    assert [a.text for a in details.before] == [a.text for a in expected]
+    assert 0 < sum(not a.text for a in expected) < len(data)
+    np.testing.assert_allclose(
+        [a.score for a in details.before], [a.score for a in expected], rtol=1e-5
+    )
 
 
 def test_answers_are_streamed_and_marked(folder, tmp_path, capsys) -> None:

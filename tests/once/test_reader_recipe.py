@@ -54,6 +54,8 @@ def test_reader_is_trained_by_a_recipe_and_keeps_its_best_epoch(tmp_path) -> Non
     assert run.validation_error == 0.0
     assert run.history["val_accuracy"][-1] == 1.0
     assert run.best_epoch == run.epochs == len(run.history["val_loss"]) < 25
-    assert done.answerer.model_.decoder.max_answer_words == 3
-    assert done.answerer.calibration_["temperature"] == done.answerer.model_.decoder.temperature
+    assert done.answerer.model_.task.decoder.max_answer_words == 3
+    assert (
+        done.answerer.calibration_["temperature"] == done.answerer.model_.task.decoder.temperature
+    )
     assert out.exists()

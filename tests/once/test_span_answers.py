@@ -11,9 +11,9 @@ from small_backbones import TOKENIZER, bert
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
-from keras_qa.answering import spans
 from keras_qa.decoding import SpanDecoder
 from keras_qa.models import span_reader
+from keras_qa.tasks import SpanTask, spans
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 THINGS = ("door", "box", "car", "sky")
@@ -45,7 +45,7 @@ def fitted() -> QuestionAnswerer:
 def doubting() -> QuestionAnswerer:
     """Knows texts without an answer."""
     data = EXAMPLES + WITHOUT
-    return answerer().fit(data, data, epochs=40, batch_size=16, verbose=0)
+    return answerer().fit(data, validation_data=data, epochs=40, batch_size=16, verbose=0)
 
 
 def test_what_was_learned_is_marked_in_the_text(fitted: QuestionAnswerer) -> None:
@@ -103,8 +103,8 @@ def test_empty_text_has_no_answer(fitted: QuestionAnswerer, text) -> None:
 
 def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None:
     reader = fitted.model_
-    whole = reader.vectorizer
-    reader.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
+    whole = reader.task.vectorizer
+    reader.task.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
     try:
         filler = "it was said. " * 8
         texts = [f"{filler}the car is {colour}. {filler}" for colour in COLOURS] + [
@@ -116,7 +116,7 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
         found = fitted.answer(texts, questions, top_k=3, batch_size=3)
         alone = [fitted.answer(*pair, top_k=3) for pair in zip(texts, questions, strict=True)]
     finally:
-        reader.vectorizer = whole
+        reader.task.vectorizer = whole
     for one, other, third, text in zip(expected, found, alone, texts, strict=True):
         best = [(found[0].start, found[0].end) for found in (one, other, third)]
         assert best[0] == best[1] == best[2]
@@ -128,8 +128,8 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
 
 def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> None:
     reader = fitted.model_
-    whole = reader.vectorizer
-    reader.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
+    whole = reader.task.vectorizer
+    reader.task.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
     peaks = []
     try:
         for words in (4_000, 16_000):
@@ -140,7 +140,7 @@ def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> No
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     finally:
-        reader.vectorizer = whole
+        reader.task.vectorizer = whole
     # Linear, and less than a kilobyte for each word.
     assert peaks[1] < 5 * peaks[0]
     assert peaks[1] < 16_000 * 1_024
@@ -152,10 +152,10 @@ def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
     assert scores["examples"] == 32
     none = doubting.answer(WITHOUT[0].text, WITHOUT[0].question)
     assert (none.text, none.start, none.end) == ("", None, None)
-    assert none.score > doubting.model_.decoder.threshold
+    assert none.score > doubting.model_.task.decoder.threshold
     assert doubting.evaluate(EXAMPLES)["exact_match"] == 100.0
     assert doubting.calibration_["calibration_error"] < 0.2
-    assert doubting.model_.decoder.temperature == doubting.calibration_["temperature"] != 1.0
+    assert doubting.model_.task.decoder.temperature == doubting.calibration_["temperature"] != 1.0
 
 
 def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswerer) -> None:
@@ -163,23 +163,23 @@ def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswer
     # Half of the questions without an answer get one by mistake: the threshold matters.
     mixed = [Example(item.text, EXAMPLES[place].question) for place, item in enumerate(WITHOUT[:4])]
     valid = data + mixed
-    answers = spans.SpanAnswers(doubting.model_)
-    before = doubting.model_.decoder
+    model, task = doubting.model_, doubting.model_.task
+    before = doubting.model_.task.decoder
     try:
-        doubting.model_.decoder = SpanDecoder(no_answer=True)
-        answers.calibrated(valid, 32)
-        decoder = doubting.model_.decoder
+        doubting.model_.task.decoder = SpanDecoder(no_answer=True)
+        task.calibrate(model, valid, 32)
+        decoder = doubting.model_.task.decoder
         names = [str(place) for place in range(len(valid))]
         named = [
             Example(item.text, item.question, item.answers, id=name)
             for name, item in zip(names, valid, strict=True)
         ]
-        doubting.model_.decoder = SpanDecoder(
+        doubting.model_.task.decoder = SpanDecoder(
             no_answer=True, no_answer_threshold=1.0, temperature=decoder.temperature
         )
-        found = answers.answers(named, 30, 32, 0)
+        found = task.answers(model, named, 30, 32, 0)
     finally:
-        doubting.model_.decoder = before
+        doubting.model_.task.decoder = before
     best = {
         name: next(a.text for a in row if a.text) for name, row in zip(names, found, strict=True)
     }
@@ -194,8 +194,8 @@ def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswer
 def test_threshold_of_the_user_is_kept() -> None:
     qa = answerer(no_answer_threshold=0.25, max_answer_words=2)
     data = EXAMPLES[:4] + WITHOUT[:4]
-    qa.fit(data, data, epochs=1, verbose=0)
-    decoder = qa.model_.decoder
+    qa.fit(data, validation_data=data, epochs=1, verbose=0)
+    decoder = qa.model_.task.decoder
     assert (decoder.no_answer_threshold, decoder.max_answer_words) == (0.25, 2)
     assert all(len(a.text.split()) <= 2 for a in qa.answer(EXAMPLES[0].text, "What?", top_k=30))
 
@@ -204,7 +204,7 @@ def test_saved_and_loaded_answers_the_same(doubting: QuestionAnswerer, tmp_path)
     path = tmp_path / "reader.keras"
     doubting.save(path)
     loaded = keras_qa.load(path)
-    assert loaded.model_.decoder == doubting.model_.decoder
+    assert loaded.model_.task.decoder == doubting.model_.task.decoder
     assert isinstance(loaded.vectorizer_, Windower)
     for item in (EXAMPLES[3], WITHOUT[3]):
         expected = doubting.answer(item.text, item.question, top_k=3)
@@ -213,7 +213,7 @@ def test_saved_and_loaded_answers_the_same(doubting: QuestionAnswerer, tmp_path)
         ):
             assert (one.text, one.start) == (other.text, other.start)
             assert one.score == pytest.approx(other.score, abs=1e-5)
-    assert keras.saving.load_model(path).decoder == doubting.model_.decoder
+    assert keras.saving.load_model(path).task.decoder == doubting.model_.task.decoder
     loaded.fit(EXAMPLES, epochs=1, verbose=0)
     assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0
 
@@ -345,7 +345,7 @@ def test_a_model_without_text_needs_a_windower() -> None:
         QuestionAnswerer(span_reader(backbone=bert())).fit(EXAMPLES)
     tokenizer = WordTokenizer.train([item.text for item in EXAMPLES])
     model = span_reader(tokenizer.vocabulary_size, units=2)
-    model.vectorizer = Windower(tokenizer, length=7, overlap=1)
+    model.task = SpanTask(Windower(tokenizer, length=7, overlap=1))
     qa = QuestionAnswerer(model).fit(EXAMPLES, epochs=1, verbose=0)
     assert qa.vectorizer_.length == 7
 

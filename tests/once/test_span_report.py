@@ -7,7 +7,7 @@ from test_report import Page
 
 from keras_qa import Answer, Example, metrics, report
 from keras_qa.report import spans
-from keras_qa.report.spans import Raw
+from keras_qa.tasks import SpanDetails
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
 
@@ -87,7 +87,7 @@ def test_official_scores_are_those_of_the_metric() -> None:
 def test_thresholds_are_those_of_the_best_spans() -> None:
     spans = ["1999", "Bob", "Bob", "big red", "Ann", "home", "home"]
     chances = [0.1, 0.1, 0.1, 0.1, 0.6, 0.7, 0.3]
-    found = judged(raw=Raw([given for _, given in ITEMS], spans, chances, 0.5))
+    found = judged(details=SpanDetails([given for _, given in ITEMS], spans, chances, 0.5))
     exact = {name: value for name, value in found.official.items() if name.endswith("exact")}
     # Two are above the threshold, one of which has no answer indeed.
     assert exact == pytest.approx(
@@ -114,7 +114,7 @@ def test_calibration_before_and_after() -> None:
         dataclasses.replace(given, score=score)
         for (_, given), score in zip(ITEMS, scores, strict=True)
     ]
-    found = judged(raw=Raw(before, [given.text for _, given in ITEMS], [0.0] * 7, 1.0))
+    found = judged(details=SpanDetails(before, [given.text for _, given in ITEMS], [0.0] * 7, 1.0))
     assert [(b.low, b.answers) for b in found.bins_before] == [(0.9, 7)]
     mean = (6 * 0.99 + 0.95) / 7
     assert found.calibration_error_before == pytest.approx(mean - 2 / 7)

@@ -12,7 +12,7 @@ import tokenizers
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.text import SubwordTokenizer, Windower
+from keras_qa.text import SubwordTokenizer
 
 MODELS = {
     f"{cell}-{pooling}-{'both' if bidirectional else 'forward'}": {
@@ -43,7 +43,9 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
     options = READERS[name]()
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
     optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == MINILM else None
-    return answerer.fit(MARKED, MARKED[:20], epochs=1, optimizer=optimizer, verbose=0)
+    return answerer.fit(
+        MARKED, validation_data=MARKED[:20], epochs=1, optimizer=optimizer, verbose=0
+    )
 
 
 def scratch() -> dict[str, object]:
@@ -88,7 +90,7 @@ def readers(backend: str) -> list[str]:
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     answerer = keras_qa.load(path)
-    if isinstance(answerer.vectorizer_, Windower):
+    if answerer.model_.task.name == "spans":
         return reader_outputs(path, answerer)
     feed = answerer.vectorizer_(QUESTIONS)
     ranked = answerer.answer(

@@ -18,7 +18,7 @@ def lengths(ids: np.ndarray) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.inputs.padding import lengths
+        >>> from keras_qa.text.padding import lengths
         >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
         [3, 1]
     """
@@ -38,7 +38,7 @@ def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.inputs.padding import sizes
+        >>> from keras_qa.text.padding import sizes
         >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
         [[1, 2, 1]]
     """
@@ -61,7 +61,7 @@ def rounded(width: int) -> int:
     Other data of like length then has the same widths, and needs no program of its own.
 
     Examples:
-        >>> from keras_qa.inputs.padding import rounded
+        >>> from keras_qa.text.padding import rounded
         >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
         [4, 8, 36, 104, 1024]
     """

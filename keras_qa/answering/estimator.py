@@ -1,0 +1,75 @@
+"""scikit-learn's contract for an estimator, without scikit-learn."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+import keras
+
+
+class Estimator:
+    """What keeps the arguments of its constructor as they are, in attributes of their names.
+
+    `fit` checks them, and puts what it learns into attributes that end in `_`.
+    """
+
+    seed: int | None
+    model_: keras.Model
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, as scikit-learn's estimators give them.
+
+        Args:
+            deep: Makes no difference: no argument is an estimator.
+        """
+        return {name: getattr(self, name) for name in self._defaults()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Sets arguments of the constructor, which the next `fit` takes.
+
+        Args:
+            **params: The arguments by name.
+
+        Returns:
+            The answerer itself.
+
+        Raises:
+            ValueError: If there is no argument of a name.
+        """
+        for name in params:
+            if name not in self._defaults():
+                raise ValueError(
+                    f"There is no argument `{name}`. Expected: "
+                    f"{', '.join(f'`{known}`' for known in self._defaults())}."
+                )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        # Whoever asks has scikit-learn, which nothing else here needs.
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            input_tags=InputTags(two_d_array=False, string=True),
+            non_deterministic=self.seed is None,
+        )
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, value in self.get_params().items():
+            if value != self._defaults()[name]:
+                model = isinstance(value, keras.Model)
+                shown.append(f"{name}=<{value.name}>" if model else f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        parameters = inspect.signature(cls).parameters
+        return {name: parameter.default for name, parameter in parameters.items()}

@@ -1,0 +1,53 @@
+"""Ways of answering: what makes feeds of examples, answers of outputs, and scores mean something.
+
+NumPy: a task is handed the model that it asks.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_qa.tasks.spans import SpanTask
+from keras_qa.tasks.task import Ask, Ranked, SpanDetails, Task
+from keras_qa.tasks.words import WordTask
+
+__all__ = [
+    "Ask",
+    "Ranked",
+    "SpanDetails",
+    "SpanTask",
+    "Task",
+    "WordTask",
+    "deserialize",
+    "serialize",
+]
+
+TASKS: dict[str, type[SpanTask] | type[WordTask]] = {
+    task.name: task for task in (WordTask, SpanTask)
+}
+
+
+def serialize(task: Task) -> dict[str, Any]:
+    """What `deserialize` takes, as a `.keras` file keeps it."""
+    return {"name": task.name, **task.get_config()}
+
+
+def deserialize(config: Mapping[str, Any]) -> Task:
+    """Makes the task again that gave this config.
+
+    Args:
+        config: What `serialize` gave.
+
+    Returns:
+        The task.
+
+    Raises:
+        ValueError: If no task has the name in `config`.
+    """
+    rest = dict(config)
+    name = rest.pop("name", None)
+    if name not in TASKS:
+        raise ValueError(
+            f"The file's way of answering is {name!r}, but this version of keras-qa knows "
+            f"{', '.join(map(repr, TASKS))}. Install a newer version."
+        )
+    return TASKS[name].from_config(rest)

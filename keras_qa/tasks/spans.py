@@ -1,0 +1,294 @@
+"""Answers as spans of the text: where in it an answer starts and ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from keras_qa import decoding, metrics
+from keras_qa.decoding import SpanDecoder
+from keras_qa.decoding.window_words import MASKED
+from keras_qa.example import Answer, Example
+from keras_qa.tasks.task import Ask, Model, Ranked, SpanDetails
+from keras_qa.terminal import Bar
+from keras_qa.text import Windower, Windows
+from keras_qa.text.padding import rounded, sizes
+
+# So many windows are read at a time, whatever a text's length.
+WINDOWS = 256
+
+
+class SpanTask:
+    """Marks spans of the text, or says that there is no answer in it.
+
+    For models with the outputs `start` and `end`, such as `models.span_reader`. Texts of any length
+    are read in windows.
+
+    Args:
+        vectorizer: What cuts examples into windows, the model's inputs.
+        decoder: How logits become answers. `None` for the defaults.
+
+    Attributes:
+        decoder: The `decoding.SpanDecoder`. Training sets it.
+
+    Examples:
+        >>> from keras_qa import Example
+        >>> from keras_qa.tasks import SpanTask
+        >>> from keras_qa.text import Windower, WordTokenizer
+        >>> task = SpanTask(Windower(WordTokenizer.train(["Ann left."])))
+        >>> task.decoder.max_answer_words
+        30
+    """
+
+    name: ClassVar[str] = "spans"
+    does: ClassVar[str] = "marks spans of the text"
+    options: ClassVar[tuple[str, ...]] = (
+        "vectors",
+        "length",
+        "overlap",
+        "max_answer_words",
+        "no_answer_threshold",
+    )
+
+    def __init__(self, vectorizer: Windower, decoder: SpanDecoder | None = None) -> None:
+        self.vectorizer = vectorizer
+        self.decoder = decoder or SpanDecoder()
+
+    def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        """Sets how answers are found, after examples like those to come."""
+        # What the model has learned before it still knows.
+        no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
+        most = options["max_answer_words"] or self.decoder.max_answer_words
+        self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
+
+    def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
+        """The feed and the labels of examples to train on."""
+        if not examples:
+            raise ValueError("`examples` is empty. Give at least one to train on.")
+        windows = self.vectorizer(examples, labels=True)
+        assert windows.spans is not None
+        labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
+        return _feed(model, windows), labels
+
+    def calibrate(
+        self, model: Model, validation: list[Example], batch_size: int
+    ) -> dict[str, float]:
+        """Fits the temperature on validation data, and then the threshold of no answer.
+
+        Returns:
+            The `temperature`, and how far scores are from how often answers are right with and
+            without it: `calibration_error` and `calibration_error_before`. Nothing where no
+            answer of the data can be found.
+        """
+        windows = self.vectorizer(validation, labels=True)
+        spans = windows.spans
+        if spans is None or not (spans[..., 0] > 0).any():
+            return {}
+        logits = _logits(model, windows, batch_size)
+        decoder = dataclasses.replace(self.decoder, temperature=1.0)
+        fixed = decoder.max_answer_words, decoder.no_answer
+        found = windows.words, windows.example
+        temperature = decoding.fit_temperature(*logits, *found, spans, *fixed)
+        errors = []
+        for heat in (1.0, temperature):
+            decoder = dataclasses.replace(decoder, temperature=heat)
+            best = decoder(*logits, *found, k=1)
+            if decoder.no_answer and self.decoder.no_answer_threshold is None:
+                threshold = _threshold(best, validation)
+                decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
+            answers = _ranked(best, validation, decoder, 1)
+            right = [
+                metrics.exact_match(row[0].text, item.answers or ("",))
+                for row, item in zip(answers, validation, strict=True)
+            ]
+            scores = np.clip([row[0].score for row in answers], 0.0, 1.0)
+            errors.append(decoding.expected_calibration_error(scores, np.array(right)))
+        self.decoder = decoder
+        return {
+            "temperature": temperature,
+            "calibration_error_before": errors[0],
+            "calibration_error": errors[1],
+        }
+
+    def answers(
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+    ) -> Ranked:
+        """The best answers of each example, best first."""
+        ranked: Ranked = []
+        bar = Bar(len(examples)) if verbose else None
+        for part, (spans,) in self._spans(model, examples, batch_size, (self.decoder, count)):
+            ranked += _ranked(spans, part, self.decoder, count)
+            if bar is not None:
+                bar.show(len(ranked))
+        if bar is not None:
+            bar.end(len(ranked))
+        return ranked
+
+    def details(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+    ) -> tuple[list[Answer], SpanDetails | None]:
+        """The best answer of each example, and what the reader says beside it."""
+        decoder = self.decoder
+        cold = dataclasses.replace(decoder, temperature=1.0)
+        answers, details = [], SpanDetails([], [], [], decoder.threshold)
+        if not decoder.no_answer:
+            details = dataclasses.replace(details, threshold=1.0)
+        bar = Bar(len(examples)) if verbose else None
+        for part, (spans, before) in self._spans(
+            model, examples, batch_size, (decoder, 1), (cold, 1)
+        ):
+            answers += [row[0] for row in _ranked(spans, part, decoder, 1)]
+            details.before.extend(row[0] for row in _ranked(before, part, cold, 1))
+            details.spans.extend(
+                item.plain_text[start:end] if start >= 0 else ""
+                for item, start, end in zip(part, spans.start[:, 0], spans.end[:, 0], strict=True)
+            )
+            details.no_answer.extend(spans.no_answer.tolist())
+            if bar is not None:
+                bar.show(len(answers))
+        if bar is not None:
+            bar.end(len(answers))
+        return answers, details
+
+    def evaluate(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+    ) -> dict[str, float]:
+        """The official scores: of version 1.1, or 2.0 where some have no answer."""
+        if not examples:
+            raise ValueError("`examples` is empty. Give at least one to evaluate on.")
+        found = [row[0].text for row in self.answers(model, examples, 1, batch_size, verbose)]
+        if all(item.answers for item in examples):
+            return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
+        scores = metrics.squad_in_order(found, examples, "2.0")
+        scores = {"exact_match": scores.pop("exact"), **scores}
+        return {**scores, "examples": int(scores.pop("total"))}
+
+    def read(self, model: Model, example: Example) -> Ask:
+        """What answers questions on a text, which is read with each question."""
+        return lambda examples, count: self.answers(model, examples, count, 32, 0)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` takes, as a `.keras` file keeps it."""
+        return {"vectorizer": self.vectorizer.get_config(), "decoder": self.decoder.get_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> SpanTask:
+        """Makes the task again that gave this config."""
+        decoder = SpanDecoder(**config.get("decoder", {}))
+        return cls(Windower.from_config(config["vectorizer"]), decoder)
+
+    def _spans(
+        self,
+        model: Model,
+        examples: list[Example],
+        batch_size: int,
+        *decoders: tuple[SpanDecoder, int],
+    ) -> Iterator[tuple[list[Example], list[decoding.Spans]]]:
+        """Spans of some examples at a time, once all windows of their texts are read.
+
+        Each decoder finds as many spans a text as are asked of it.
+        """
+        waiting: list[tuple[np.ndarray, ...]] = []
+        done = 0
+        for windows in self.vectorizer.batches(examples, WINDOWS):
+            logits = _logits(model, windows, batch_size)
+            waiting.append((*logits, windows.words, windows.example))
+            # More windows of the last text may come.
+            last = int(windows.example[-1])
+            if last > done:
+                whole = _joined(waiting)
+                ready = whole[3] < last
+                found = [part[ready] for part in whole]
+                yield examples[done:last], _decoded(found, decoders)
+                waiting, done = [tuple(part[~ready] for part in whole)], last
+        if done < len(examples):
+            yield examples[done:], _decoded(_joined(waiting), decoders)
+
+
+def _decoded(
+    parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]
+) -> list[decoding.Spans]:
+    start, end, words, example = parts
+    return [decode(start, end, words, example, count) for decode, count in decoders]
+
+
+def _feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
+    feed = dict(windows.feed)
+    if "padding_mask" in feed:
+        # Padding is 0 here, whatever a tokenizer has for it: it is masked, and cut off by that.
+        feed["token_ids"] = feed["token_ids"] * feed["padding_mask"]
+    return {tensor.name: feed[tensor.name] for tensor in model.inputs}
+
+
+def _logits(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all windows, those of like length together and no wider than they are."""
+    feed = _feed(model, windows)
+    axes = sizes(list(feed.values()))
+    logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
+    order = np.argsort(axes.max(axis=1), kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        widths = axes[rows].max(axis=0)
+        cut = {
+            name: array[rows, : rounded(int(width))]
+            for (name, array), width in zip(feed.items(), widths, strict=True)
+        }
+        outputs = model.predict(cut, batch_size=batch_size, verbose=0, length_buckets=False)
+        for place, name in enumerate(("start", "end")):
+            found = outputs[name][:, : logits.shape[2]]
+            logits[place, rows, : found.shape[1]] = found
+    return logits[0], logits[1]
+
+
+def _joined(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    """Windows of several batches one after the other, filled up to the widest."""
+    width = max(part[0].shape[1] for part in parts)
+    joined = []
+    for place, fill in enumerate((MASKED, MASKED, -1, None)):
+        arrays = [part[place] for part in parts]
+        if fill is not None:
+            arrays = [
+                np.pad(
+                    array,
+                    [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)],
+                    constant_values=fill,
+                )
+                for array in arrays
+            ]
+        joined.append(np.concatenate(arrays))
+    return joined
+
+
+def _ranked(
+    spans: decoding.Spans, examples: list[Example], decoder: SpanDecoder, count: int
+) -> Ranked:
+    ranked = []
+    for row, item in enumerate(examples):
+        text, nothing = item.plain_text, float(spans.no_answer[row])
+        answers = [
+            Answer(text[start:end], float(score), int(start), int(end))
+            for start, end, score in zip(
+                spans.start[row], spans.end[row], spans.score[row], strict=True
+            )
+            if start >= 0
+        ]
+        if decoder.no_answer or not answers:
+            none = Answer("", nothing)
+            first = nothing > decoder.threshold or not answers
+            place = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
+            answers.insert(place, none)
+        ranked.append(answers[:count])
+    return ranked
+
+
+def _threshold(best: decoding.Spans, examples: list[Example]) -> float:
+    """The threshold with the highest F1, as the official script of SQuAD v2.0 finds it."""
+    answers = [
+        item.plain_text[start:end] if start >= 0 else ""
+        for item, start, end in zip(examples, best.start[:, 0], best.end[:, 0], strict=True)
+    ]
+    scores = metrics.squad_in_order(answers, examples, "2.0", best.no_answer.tolist())
+    return min(scores["best_f1_thresh"], 1.0)

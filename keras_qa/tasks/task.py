@@ -1,0 +1,120 @@
+"""What every way of answering offers, and what it needs of the model that it asks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from keras_qa.example import Answer, Example
+
+# The best answers of each question, best first.
+Ranked = list[list[Answer]]
+
+# What gives the best answers to some questions about a text that was read, so many for each.
+Ask = Callable[[list[Example], int], Ranked]
+
+
+class Parts(Protocol):
+    """A model that is cut behind what depends on the text alone: `QAModel.split` gives it."""
+
+    def encode(self, array: np.ndarray) -> list[np.ndarray]: ...
+
+    def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any: ...
+
+
+class Evidence(Protocol):
+    """A model that also says what its answers rest on: `QAModel.evidence` gives it."""
+
+    def predict(
+        self, x: Mapping[str, np.ndarray], batch_size: int, verbose: int | str
+    ) -> dict[str, np.ndarray]: ...
+
+
+class Model(Protocol):
+    """What a task needs of the model that it asks: a `QAModel` has it."""
+
+    inputs: Sequence[Any]
+    output: Any
+
+    def predict(
+        self,
+        x: Mapping[str, np.ndarray],
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        length_buckets: bool = True,
+    ) -> Any: ...
+
+    def split(self, name: str) -> Parts: ...
+
+    def evidence(self) -> Evidence: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanDetails:
+    """What a reader of spans says beside its answers.
+
+    Args:
+        before: The best answer to each question with a temperature of 1.
+        spans: The text of the best span of each, whether there is an answer
+            or not.
+        no_answer: The probability of no answer of each.
+        threshold: The probability of no answer above which there is none.
+    """
+
+    before: list[Answer]
+    spans: list[str]
+    no_answer: list[float]
+    threshold: float
+
+
+class Task(Protocol):
+    """A way of answering: feeds from examples, answers from outputs, and how sure these are.
+
+    A model has one, which is saved with it.
+
+    Attributes:
+        name: What a `.keras` file calls it.
+        does: What it does, for messages.
+        options: Names of the options of `QuestionAnswerer` that it alone takes.
+        vectorizer: What turns strings into the model's inputs.
+    """
+
+    name: ClassVar[str]
+    does: ClassVar[str]
+    options: ClassVar[tuple[str, ...]]
+    vectorizer: Any
+
+    def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        """Sets how answers are found, after examples like those to come."""
+
+    def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
+        """The feed and the labels of examples to train on."""
+
+    def calibrate(
+        self, model: Model, validation: list[Example], batch_size: int
+    ) -> dict[str, float]:
+        """Fits what makes scores mean something on validation data, and says what came of it."""
+
+    def answers(
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+    ) -> Ranked:
+        """The best answers of each example, best first."""
+
+    def details(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+    ) -> tuple[list[Answer], SpanDetails | None]:
+        """The best answer of each example, and what a report says beside it."""
+
+    def evaluate(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+    ) -> dict[str, float]:
+        """The scores of examples."""
+
+    def read(self, model: Model, example: Example) -> Ask:
+        """Reads a text once; gives what answers questions on it."""
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` takes, as a `.keras` file keeps it."""
