@@ -1,0 +1,103 @@
+"""Options of `QuestionAnswerer`: checked in `fit`, and refused by models of another kind."""
+
+import pandas
+import pytest
+from test_answerer import EXAMPLES
+
+import keras_qa
+from keras_qa import QuestionAnswerer
+
+SPANS = {
+    "vectors": "glove.txt",
+    "length": 128,
+    "overlap": 16,
+    "max_answer_words": 5,
+    "no_answer_threshold": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_options_of_readers_are_refused_by_models_of_words(name: str) -> None:
+    qa = QuestionAnswerer("answer_classifier", **{name: SPANS[name]})
+    message = (
+        rf"^`{name}` is for readers of spans \(model=\"span_reader\"\), but "
+        r"model='answer_classifier' answers with words of a vocabulary\. Leave it out\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        qa.fit(EXAMPLES)
+    assert not hasattr(qa, "model_")
+
+
+def test_options_of_words_are_refused_by_readers() -> None:
+    message = r"^`answer_vocabulary_size` is for models that .* marks spans of the text\. Leave it"
+    with pytest.raises(ValueError, match=message):
+        QuestionAnswerer("span_reader", answer_vocabulary_size=5).fit(EXAMPLES)
+
+
+def test_a_model_that_is_given_says_what_it_does() -> None:
+    model = keras_qa.models.answer_classifier(30, 30, 5)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"^`length` is for .*, but the model `answer_classifier`"):
+        QuestionAnswerer(model, length=9).fit(EXAMPLES)
+    with pytest.raises(ValueError, match=r"^`vectors` are for a factory, but"):
+        QuestionAnswerer(model, vectors="glove.txt").fit(EXAMPLES)
+    assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"model": "reader"}, ValueError, "`model` must be a `keras.Model` or one of "),
+        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer or"),
+        ({"vocabulary_size": True}, ValueError, "`vocabulary_size` must be a positive integer"),
+        ({"model": "span_reader", "length": 1.5}, ValueError, "`length` must be a positive "),
+        ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
+    ],
+)
+def test_arguments_are_checked_in_fit(options, kind, message: str) -> None:
+    qa = QuestionAnswerer(**options)
+    with pytest.raises(kind, match=f"^{message}"):
+        qa.fit(EXAMPLES)
+
+
+def test_answers_that_stand_apart_are_taken() -> None:
+    bare = [{"text": item.text, "question": item.question} for item in EXAMPLES]
+    answers = [item.answers[0] for item in EXAMPLES]
+    qa = QuestionAnswerer(seed=0).fit(bare, answers, epochs=1, verbose=0)
+    same = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
+        assert (one == other).all()
+    assert qa.score(bare, answers) == qa.score(EXAMPLES)
+    message = rf"^`y` holds 1 answers, but there are {len(EXAMPLES)} examples\."
+    with pytest.raises(ValueError, match=message):
+        qa.fit(bare, answers[:1])
+
+
+def test_validation_data_is_a_keyword() -> None:
+    with pytest.raises(TypeError):
+        QuestionAnswerer().fit(EXAMPLES, None, EXAMPLES)
+
+
+def test_score_is_the_share_of_right_answers() -> None:
+    qa = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    found = qa.answer([e.text for e in EXAMPLES], [e.question for e in EXAMPLES])
+    right = sum(a.text == e.answers[0] for a, e in zip(found, EXAMPLES, strict=True))
+    assert qa.score(EXAMPLES) == pytest.approx(right / len(EXAMPLES))
+
+
+def test_params_are_given_and_set() -> None:
+    qa = QuestionAnswerer(seed=3)
+    assert qa.get_params()["seed"] == 3
+    assert qa.get_params()["length"] is None
+    assert qa.set_params(seed=4, model="span_reader") is qa
+    assert repr(qa) == "QuestionAnswerer(model='span_reader', seed=4)"
+    with pytest.raises(ValueError, match=r"^There is no argument `size`\. Expected: `model`, "):
+        qa.set_params(size=1)
+
+
+def test_a_table_with_columns_is_taken() -> None:
+    rows = [{"text": e.text, "question": e.question, "answers": e.answers[0]} for e in EXAMPLES]
+    qa = QuestionAnswerer(seed=0).fit(pandas.DataFrame(rows), epochs=1, verbose=0)
+    same = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
+        assert (one == other).all()
