@@ -327,7 +327,7 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         (lambda qa: answerer(vectors="no.txt").fit(EXAMPLES), "`path` must be a file"),
         (
             lambda qa: QuestionAnswerer(vectors="glove.txt").fit(EXAMPLES),
-            "`vectors` is for readers of spans (model=\"span_reader\"), but",
+            "`vectors` is for readers of spans .model=\"span_reader\"., but",
         ),
     ],
 )
@@ -341,7 +341,7 @@ def test_bad_use_is_named_and_changes_nothing(fitted, use, message: str) -> None
 
 
 def test_a_model_without_text_needs_a_windower() -> None:
-    with pytest.raises(ValueError, match="or a `vectorizer` that makes its inputs `token_ids`"):
+    with pytest.raises(ValueError, match="or a `task` that makes its inputs `padding_mask`"):
         QuestionAnswerer(span_reader(backbone=bert())).fit(EXAMPLES)
     tokenizer = WordTokenizer.train([item.text for item in EXAMPLES])
     model = span_reader(tokenizer.vocabulary_size, units=2)
