@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_qa.recipes import FAILED
-
-if TYPE_CHECKING:
-    from keras_qa.report.evaluation import Bin, Group, Judged, Report
+from keras_qa.report.findings import Bin, Findings, Group, Judged
 
 MOST_ANSWERS = 100
 # Of a longer text, in characters, an error shows what is around the answers.
@@ -34,7 +32,7 @@ ins.gold { text-decoration: none; border-bottom: 3px solid #2a8a2a; }
 """
 
 
-def page(report: Report, title: str) -> str:
+def page(report: Findings, title: str) -> str:
     """Writes the page.
 
     Args:
