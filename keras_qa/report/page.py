@@ -178,7 +178,7 @@ def _groups(name: str, head: str, groups: Sequence[Group], passed: float = 0.0) 
     wrong = any(group.right < group.questions for group in groups)
     rows = []
     for group in groups:
-        row = [_name(group.name), *_counts(group)]
+        row = [_name(group.name or errors.NO_ANSWER), *_counts(group)]
         row.append(_share(group.accuracy, group.accuracy < passed))
         if wrong:
             confused = group.confused or errors.NO_ANSWER
