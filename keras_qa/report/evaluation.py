@@ -139,17 +139,7 @@ def judge(
             f"{len(examples)} examples and {len(answers)} answers."
         )
     judged = _judged(examples, answers)
-    bins, error = _calibration(judged)
-    found = Report(
-        questions=len(judged),
-        exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
-        f1=100.0 * sum(item.f1 for item in judged) / len(judged),
-        by_task=_by_task(judged),
-        by_answer=_by_answer(judged),
-        errors=_errors(judged)[:errors],
-        bins=bins,
-        calibration_error=error,
-    )
+    found = _report(judged, errors)
     if details is not None:
         bins, error = _calibration(_judged(examples, details.before))
         found = dataclasses.replace(found, bins_before=bins, calibration_error_before=error)
@@ -168,6 +158,20 @@ def judge(
 def about_spans(examples: Sequence[Example]) -> bool:
     """Whether an example says where its answer stands, so that official scores mean something."""
     return any(item.answer_start for item in examples)
+
+
+def _report(judged: list[Judged], errors: int) -> Report:
+    bins, error = _calibration(judged)
+    return Report(
+        questions=len(judged),
+        exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
+        f1=100.0 * sum(item.f1 for item in judged) / len(judged),
+        by_task=_by_task(judged),
+        by_answer=_by_answer(judged),
+        errors=_errors(judged)[:errors],
+        bins=bins,
+        calibration_error=error,
+    )
 
 
 def _judged(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Judged]:
