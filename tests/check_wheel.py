@@ -12,8 +12,14 @@ def main(folder: str) -> None:
     assert not odd, f"{wheel.name} holds {odd}"
     tests = [name for name in names if "tests" in name or "/test_" in name or "conftest" in name]
     assert not tests, f"{wheel.name} holds {tests}"
-    for name in ("keras_qa/py.typed", "keras_qa/datasets/babi.py", "keras_qa/kernels/jax.py"):
-        assert name in names, f"{wheel.name} lacks {name}"
+    for name in (
+        "py.typed",
+        "datasets/babi.py",
+        "kernels/jax.py",
+        "report/page.css",
+        "report/page.js",
+    ):
+        assert f"keras_qa/{name}" in names, f"{wheel.name} lacks {name}"
     assert any(name.endswith("licenses/LICENSE") for name in names), f"{wheel.name} has no licence"
     print(f"{wheel.name}: {len(names)} files")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,112 +16,17 @@ from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files.atomic import replacing
 from keras_qa.report import page, spans
+from keras_qa.report.findings import Bin, Findings, Group, Judged
 from keras_qa.tasks import SpanDetails
 
 BINS = 10
 
-
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """A question, the answer it got, and how good that is.
-
-    Args:
-        example: The question, with its right answers.
-        answer: The answer given.
-        exact_match: 1.0 if it is right, else 0.0.
-        f1: Its overlap in words with the right answer closest to it.
-    """
-
-    example: Example
-    answer: Answer
-    exact_match: float
-    f1: float
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
-class Group:
-    """Questions that have a task, a right answer or something else in common.
-
-    Args:
-        name: What they have in common.
-        questions: How many there are.
-        right: How many were answered right.
-        confused: The wrong answer given most often, or an empty string.
-        f1: The mean overlap of their answers with the right ones, in percent.
-    """
-
-    name: str
-    questions: int
-    right: int
-    confused: str = ""
-    f1: float = 0.0
-
-    @property
-    def accuracy(self) -> float:
-        """Percent of right answers."""
-        return 100.0 * self.right / self.questions
-
-
-@dataclasses.dataclass(frozen=True)
-class Bin:
-    """Answers with scores above `low` and up to `high`; a score of 0 is in the first bin.
-
-    Args:
-        low: Lower end.
-        high: Upper end.
-        answers: How many there are.
-        score: Their mean score.
-        accuracy: The share of them that is right, between 0 and 1.
-    """
-
-    low: float
-    high: float
-    answers: int
-    score: float
-    accuracy: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What `evaluate` found.
-
-    Args:
-        questions: Number of questions.
-        exact_match: Percent of right answers.
-        f1: Mean overlap in words, in percent.
-        by_task: A `Group` for each bAbI task, where examples say which they
-            are of.
-        by_answer: A `Group` for each right answer, the most frequent first.
-        errors: The wrong answers, first those with the highest scores and the
-            least in common with the right ones: by score times what F1 lacks.
-        bins: Scores against how often they are right. Bins without answers
-            are left out.
-        calibration_error: The mean difference of the two, between 0 and 1.
-        by_question_word: Where examples say where their answers stand: a
-            `Group` for each word that questions ask with.
-        by_length: Likewise, a `Group` for the lengths of the right answers.
-        version: Likewise, the version of SQuAD whose official scores these
-            are; else an empty string.
-        official: These scores, as `metrics.squad` gives them.
-        bins_before: As `bins`, for the answers with a temperature of 1, where
-            they are known.
-        calibration_error_before: As `calibration_error`, likewise.
-    """
-
-    questions: int
-    exact_match: float
-    f1: float
-    by_task: list[Group]
-    by_answer: list[Group]
-    errors: list[Judged]
-    bins: list[Bin]
-    calibration_error: float
-    by_question_word: list[Group] = dataclasses.field(default_factory=list)
-    by_length: list[Group] = dataclasses.field(default_factory=list)
-    version: str = ""
-    official: dict[str, float] = dataclasses.field(default_factory=dict)
-    bins_before: list[Bin] = dataclasses.field(default_factory=list)
-    calibration_error_before: float | None = None
+class Report(Findings):
+    """What `evaluate` found, and the page about it. Its attributes are those of `Findings`."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -144,7 +49,9 @@ class Report:
             title: Its heading.
         """
         with replacing(path) as partial:
-            partial.write_text(self.html(title), encoding="utf-8")
+            # Half a surrogate pair, which JSON may hold, is no character that UTF-8 has.
+            written = self.html(title).encode("utf-8", "xmlcharrefreplace")
+            partial.write_bytes(written)
 
 
 def evaluate(
@@ -152,7 +59,7 @@ def evaluate(
     examples: Iterable[Example | Mapping[str, Any]],
     errors: int = 20,
     batch_size: int = 32,
-    verbose: Any = "auto",
+    verbose: int | str = "auto",
     version: str | None = None,
 ) -> Report:
     """Asks an answerer questions whose answers are known, and looks at what it gets wrong.
@@ -191,8 +98,8 @@ def evaluate(
 
 
 def judge(
-    examples: list[Example],
-    answers: list[Answer],
+    examples: Sequence[Example],
+    answers: Sequence[Answer],
     errors: int = 20,
     version: str | None = None,
     details: SpanDetails | None = None,
@@ -210,78 +117,100 @@ def judge(
         version: Version of SQuAD whose official scores to give: `"1.1"` or
             `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1,
             and for none where no example says where its answer stands.
-        details: What a reader said before its answers were calibrated and weighed
-            against there being none, where it is known.
+        details: What a reader said before its answers were calibrated and
+            weighed against there being none, where it is known.
 
     Returns:
         A `Report`.
+
+    Raises:
+        ValueError: If there are no examples, or not as many answers.
+
+    Examples:
+        >>> from keras_qa import Answer, Example, report
+        >>> examples = [Example("Ann left.", "Who left?", "Ann"), Example("A.", "Why?", "so")]
+        >>> found = report.judge(examples, [Answer("Ann", 0.9), Answer("Bob", 0.7)])
+        >>> found.exact_match, [item.answer.text for item in found.errors]
+        (50.0, ['Bob'])
     """
-    judged = [
-        Judged(
-            item,
-            answer,
-            metrics.exact_match(answer.text, item.answers or [""]),
-            metrics.f1(answer.text, item.answers or [""]),
+    if not examples or len(examples) != len(answers):
+        raise ValueError(
+            "`examples` and `answers` must be as many, and at least one. Received "
+            f"{len(examples)} examples and {len(answers)} answers."
         )
-        for item, answer in zip(examples, answers, strict=True)
-    ]
-    scores = np.array([item.answer.score for item in judged])
-    right = np.array([item.exact_match for item in judged])
-    tasks = [babi.task_of(item.example) for item in judged]
-    wrong = sorted(
-        (item for item in judged if not item.exact_match),
-        key=lambda item: -item.answer.score * (1.0 - item.f1),
-    )
-    by_task = _groups(
-        [(task, item) for task, item in zip(tasks, judged, strict=True) if task is not None]
-    )
-    by_answer = _groups(
-        [(item.example.answers[0], item) for item in judged if item.example.answers]
-    )
-    found = Report(
-        questions=len(judged),
-        exact_match=100.0 * float(right.mean()),
-        f1=100.0 * sum(item.f1 for item in judged) / len(judged),
-        by_task=[by_task[task] for task in sorted(by_task)],
-        by_answer=sorted(by_answer.values(), key=lambda group: (-group.questions, group.name)),
-        errors=wrong[:errors],
-        bins=_bins(scores, right),
-        calibration_error=decoding.expected_calibration_error(scores, right, BINS),
-    )
+    judged = _judged(examples, answers)
+    found = _report(judged, errors)
     if details is not None:
-        scores = np.array([answer.score for answer in details.before])
-        right = np.array(
-            [
-                metrics.exact_match(answer.text, item.answers or [""])
-                for item, answer in zip(examples, details.before, strict=True)
-            ]
-        )
-        found = dataclasses.replace(
-            found,
-            bins_before=_bins(scores, right),
-            calibration_error_before=decoding.expected_calibration_error(scores, right, BINS),
-        )
+        bins, error = _calibration(_judged(examples, details.before))
+        found = dataclasses.replace(found, bins_before=bins, calibration_error_before=error)
     if version is None and not about_spans(examples):
         return found
     version = version or spans.version_of(examples)
-    words = _groups([(spans.question_word(item.example.question), item) for item in judged])
-    lengths = _groups([(spans.answer_length(item.example.answers), item) for item in judged])
     return dataclasses.replace(
         found,
-        by_question_word=[words[name] for name in spans.QUESTION_WORDS if name in words],
-        by_length=[lengths[name] for name in spans.LENGTHS if name in lengths],
+        by_question_word=_by_question_word(judged),
+        by_length=_by_length(judged),
         version=version,
         official=spans.official(examples, answers, version, details),
     )
 
 
-def about_spans(examples: list[Example]) -> bool:
+def about_spans(examples: Sequence[Example]) -> bool:
     """Whether an example says where its answer stands, so that official scores mean something."""
     return any(item.answer_start for item in examples)
 
 
-def _groups(items: list[tuple[Any, Judged]]) -> dict[Any, Group]:
-    parts: dict[Any, list[Judged]] = {}
+def _report(judged: list[Judged], errors: int) -> Report:
+    bins, error = _calibration(judged)
+    return Report(
+        questions=len(judged),
+        exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
+        f1=100.0 * sum(item.f1 for item in judged) / len(judged),
+        by_task=_by_task(judged),
+        by_answer=_by_answer(judged),
+        errors=_errors(judged)[:errors],
+        bins=bins,
+        calibration_error=error,
+    )
+
+
+def _judged(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Judged]:
+    judged = []
+    for item, answer in zip(examples, answers, strict=True):
+        right = item.answers or [""]
+        overlap = metrics.f1(answer.text, right)
+        judged.append(Judged(item, answer, metrics.exact_match(answer.text, right), overlap))
+    return judged
+
+
+def _errors(judged: list[Judged]) -> list[Judged]:
+    wrong = (item for item in judged if not item.exact_match)
+    return sorted(wrong, key=lambda item: -item.answer.score * (1.0 - item.f1))
+
+
+def _by_task(judged: list[Judged]) -> list[Group]:
+    tasks = ((babi.task_of(item.example), item) for item in judged)
+    groups = _groups([(task, item) for task, item in tasks if task is not None])
+    return [groups[task] for task in sorted(groups)]
+
+
+def _by_answer(judged: list[Judged]) -> list[Group]:
+    groups = _groups([(item.example.answers[0], item) for item in judged if item.example.answers])
+    return sorted(groups.values(), key=lambda group: (-group.questions, group.name))
+
+
+def _by_question_word(judged: list[Judged]) -> list[Group]:
+    groups = _groups([(spans.question_word(item.example.question), item) for item in judged])
+    return [groups[name] for name in spans.QUESTION_WORDS if name in groups]
+
+
+def _by_length(judged: list[Judged]) -> list[Group]:
+    groups = _groups([(spans.answer_length(item.example.answers), item) for item in judged])
+    return [groups[name] for name in spans.LENGTHS if name in groups]
+
+
+def _groups(items: list[tuple[_Key, Judged]]) -> dict[_Key, Group]:
+    parts: dict[_Key, list[Judged]] = {}
     for key, item in items:
         parts.setdefault(key, []).append(item)
     groups = {}
@@ -293,7 +222,9 @@ def _groups(items: list[tuple[Any, Judged]]) -> dict[Any, Group]:
     return groups
 
 
-def _bins(scores: np.ndarray, right: np.ndarray) -> list[Bin]:
+def _calibration(judged: list[Judged]) -> tuple[list[Bin], float]:
+    scores = np.array([item.answer.score for item in judged])
+    right = np.array([item.exact_match for item in judged])
     place = np.clip(np.ceil(scores * BINS).astype("int64") - 1, 0, BINS - 1)
     bins = []
     for number in range(BINS):
@@ -302,4 +233,4 @@ def _bins(scores: np.ndarray, right: np.ndarray) -> list[Bin]:
             ends = number / BINS, (number + 1) / BINS
             means = float(scores[inside].mean()), float(right[inside].mean())
             bins.append(Bin(*ends, int(inside.sum()), *means))
-    return bins
+    return bins, decoding.expected_calibration_error(scores, right, BINS)

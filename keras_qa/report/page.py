@@ -1,225 +1,230 @@
-"""A report as one page of HTML: no scripts, nothing from elsewhere, every text escaped."""
+"""A report as one page of HTML: nothing from elsewhere, one small script, every text escaped."""
 
 from __future__ import annotations
 
-import itertools
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import NamedTuple
 
 from keras_qa.recipes import FAILED
-
-if TYPE_CHECKING:
-    from keras_qa.report.evaluation import Bin, Group, Judged, Report
+from keras_qa.report import errors
+from keras_qa.report.diagram import diagram
+from keras_qa.report.findings import Bin, Findings, Group
+from keras_qa.report.plots import TASKS
 
 MOST_ANSWERS = 100
-# Of a longer text, in characters, an error shows what is around the answers.
-MOST_TEXT, AROUND = 4_000, 500
-NO_ANSWER = "no answer"
-# Of the diagram, in pixels.
-SIDE = 240
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60em; margin: 2em auto;
-  padding: 0 1em; }
-table { border-collapse: collapse; }
-th, td { padding: 0.15em 0.8em; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child, td.text { text-align: left; }
-.failed { color: #b00020; }
-.error { border: 1px solid #ddd; border-radius: 4px; padding: 0.5em 1em; margin: 1em 0; }
-.story { white-space: pre-wrap; }
-.fact { text-decoration: underline; }
-mark { background: none; font-weight: bold; }
-mark.given { background: #ffd9a8; }
-ins.gold { text-decoration: none; border-bottom: 3px solid #2a8a2a; }
-"""
+# A page of more sections begins with their names.
+FEW_SECTIONS = 3
+TAKEN_FOR = "mostly taken for"
 
 
-def page(report: Report, title: str) -> str:
+class Section(NamedTuple):
+    """A part of the page: its id, its heading, and what it says, as HTML."""
+
+    name: str
+    heading: str
+    body: str
+
+
+def page(found: Findings, title: str) -> str:
     """Writes the page.
 
     Args:
-        report: What was found.
+        found: What was found.
         title: Its heading.
 
     Returns:
-        HTML.
+        HTML. What belongs to questions that are not there is left out.
     """
-    head = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+    style, script = _file("page.css"), _file("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # This very script runs, and no other that a text might bring.
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
     )
-    before = ""
-    if report.calibration_error_before is not None:
-        before = f" ({report.calibration_error_before:.4f} before the temperature)"
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p id="scores">{report.questions:,} questions: exact match {report.exact_match:.2f} %, '
-        f"F1 {report.f1:.2f} %, calibration error {report.calibration_error:.4f}{before}.</p>",
+    sections = _sections(found)
+    parts = [f"<h1>{escape(title)}</h1>", _scores(found)]
+    if len(sections) > FEW_SECTIONS:
+        parts.append(_contents(sections))
+    parts += [
+        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{heading}</h2>\n{body}\n</section>'
+        for name, heading, body in sections
     ]
-    if report.official:
-        heads = ["score", f"SQuAD {report.version}"]
-        rows = [[_cell(name), _cell(f"{value:.10g}")] for name, value in report.official.items()]
-        parts += ["<h2>Official scores</h2>", _table("official", heads, rows)]
-    if report.by_task:
-        parts += ["<h2>By task</h2>", _groups("tasks", "task", report.by_task, 100.0 - FAILED)]
-    if report.version:
-        words, lengths = report.by_question_word, report.by_length
-        parts += ["<h2>By question word</h2>", _spans("words", "question word", words)]
-        parts += ["<h2>By answer length</h2>", _spans("lengths", "right answer", lengths)]
-    else:
-        shown = report.by_answer[:MOST_ANSWERS]
-        parts += ["<h2>By answer</h2>", _groups("answers", "right answer", shown)]
-        rarer = len(report.by_answer) - len(shown)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(parts)
+        + "\n</main>\n"
+        + (f"<script>{script}</script>\n" if len(found.errors) > 1 else "")
+        + "</body>\n</html>\n"
+    )
+
+
+def _file(name: str) -> str:
+    return (resources.files("keras_qa.report") / name).read_text(encoding="utf-8")
+
+
+def _scores(found: Findings) -> str:
+    before = found.calibration_error_before
+    hint = "mean difference of score and share right"
+    if before is not None:
+        hint += f"; {before:.4f} before the temperature"
+    tiles = (
+        ("Questions", f"{found.questions:,}", f"{found.wrong:,} answered wrong"),
+        ("Exact match", f"{found.exact_match:.2f} %", "answers that are right"),
+        ("F1", f"{found.f1:.2f} %", "mean overlap in words with the right answer"),
+        ("Calibration error", f"{found.calibration_error:.4f}", hint),
+    )
+    return '<dl class="scores">\n{}\n</dl>'.format(
+        "\n".join(
+            f'<div><dt>{name}</dt><dd class="value">{value}</dd><dd class="hint">{hint}</dd></div>'
+            for name, value, hint in tiles
+        )
+    )
+
+
+def _contents(sections: Sequence[Section]) -> str:
+    links = "".join(f'<li><a href="#{part.name}">{part.heading}</a></li>\n' for part in sections)
+    return f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>'
+
+
+def _sections(found: Findings) -> list[Section]:
+    sections = []
+    if found.official:
+        sections.append(Section("official-scores", "Official scores", _official(found)))
+    if found.by_task:
+        passed = 100.0 - FAILED
+        text = f"<p>A task of which less than {passed:g} % is right counts as failed.</p>\n"
+        table = _groups("tasks", "task", [_named(group) for group in found.by_task], passed)
+        sections.append(Section("by-task", "By task", text + table))
+    if found.by_question_word:
+        table = _overlaps("words", "question word", found.by_question_word)
+        sections.append(Section("by-question-word", "By question word", table))
+    if found.by_length:
+        table = _overlaps("lengths", "right answer", found.by_length)
+        sections.append(Section("by-answer-length", "By answer length", table))
+    if found.by_answer and not found.version:
+        shown = found.by_answer[:MOST_ANSWERS]
+        table = _groups("answers", "right answer", shown)
+        rarer = len(found.by_answer) - len(shown)
         if rarer:
-            parts.append(f"<p>{rarer:,} rarer answers are not shown.</p>")
-    if report.bins_before:
-        parts += ["<h2>Calibration before the temperature</h2>"]
-        parts += [_calibration(report.bins_before, "before"), _diagram(report.bins_before)]
-    parts += ["<h2>Calibration</h2>", _calibration(report.bins), _diagram(report.bins)]
-    parts.append("<h2>Errors it was surest of</h2>")
-    if report.version:
-        parts.append(
-            '<p>The answer that was given is on <mark class="given">orange</mark> ground; right '
-            'ones are <ins class="gold">underlined</ins>.</p>'
-        )
-    elif report.errors:
-        parts.append(
-            "<p>Sentences are as dark as the answer rests on them. Those that the data names as "
-            "supporting the right answer are underlined.</p>"
-        )
-    parts += [_error(item, bool(report.version)) for item in report.errors] or ["<p>None.</p>"]
-    return head + "\n".join(parts) + "\n</body>\n</html>\n"
+            table += f"\n<p>{rarer:,} rarer answers are not shown.</p>"
+        sections.append(Section("by-answer", "By answer", table))
+    sections.append(Section("calibrated", "Calibration", _calibration(found)))
+    if found.errors:
+        sections.append(Section("errors", "Errors it was surest of", errors.section(found)))
+    return sections
 
 
-def _table(name: str, heads: list[str], rows: list[list[str]]) -> str:
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows)
-    return f'<table id="{name}">\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>'
+def _official(found: Findings) -> str:
+    rows = [[_name(name), _cell(f"{value:.10g}")] for name, value in found.official.items()]
+    text = f"<p>What the script of SQuAD {escape(found.version)} prints: shares in percent.</p>\n"
+    return text + _table("official", ["score", f"SQuAD {escape(found.version)}"], rows)
 
 
-def _cell(value: Any, kind: str = "") -> str:
-    opening = f'<td class="{kind}">' if kind else "<td>"
-    return f"{opening}{escape(str(value))}</td>"
+def _calibration(found: Findings) -> str:
+    text = (
+        "<p>Where scores mean what they say, of the answers with scores near 0.8 eight in ten are "
+        "right: bars and dots reach the dashed line. Under it, answers are less often right than "
+        "their scores say.</p>\n"
+    )
+    after = _bins(found.bins, "calibration")
+    if not found.bins_before:
+        return text + after
+    before = _bins(found.bins_before, "before")
+    return (
+        f"{text}<h3>With the temperature</h3>\n{after}\n"
+        f"<h3>Before, with a temperature of 1</h3>\n{before}"
+    )
 
 
-def _groups(name: str, head: str, groups: list[Group], passed: float = 0.0) -> str:
-    rows = []
-    for group in groups:
-        counts = [_cell(group.questions), _cell(group.right)]
-        kind = "failed" if group.accuracy < passed else ""
-        accuracy = _cell(f"{group.accuracy:.1f} %", kind)
-        rows.append([_cell(group.name), *counts, accuracy, _cell(group.confused, "text")])
-    return _table(name, [head, "questions", "right", "accuracy", "mostly taken for"], rows)
-
-
-def _spans(name: str, head: str, groups: list[Group]) -> str:
+def _bins(bins: Sequence[Bin], name: str) -> str:
     rows = [
         [
-            _cell(group.name),
-            _cell(group.questions),
-            _cell(group.right),
-            _cell(f"{group.accuracy:.1f} %"),
-            _cell(f"{group.f1:.1f} %"),
-        ]
-        for group in groups
-    ]
-    return _table(name, [head, "questions", "right", "exact match", "F1"], rows)
-
-
-def _calibration(bins: list[Bin], name: str = "calibration") -> str:
-    rows = [
-        [
-            _cell(f"{part.low:.1f} to {part.high:.1f}"),
-            _cell(part.answers),
+            _name(f"{part.low:.1f} to {part.high:.1f}"),
+            _cell(f"{part.answers:,}"),
             _cell(f"{part.score:.3f}"),
             _cell(f"{part.accuracy:.3f}"),
         ]
         for part in bins
     ]
-    return _table(name, ["score", "answers", "mean score", "share right"], rows)
-
-
-def _diagram(bins: list[Bin]) -> str:
-    bars = []
-    for part in bins:
-        height = SIDE * part.accuracy
-        bars.append(
-            f'<rect class="bar" x="{SIDE * part.low:.1f}" y="{SIDE - height:.1f}" '
-            f'width="{SIDE * (part.high - part.low):.1f}" height="{height:.1f}" '
-            'fill="#4878a8" stroke="#fff"/>'
-            f'<circle cx="{SIDE * part.score:.1f}" cy="{SIDE - height:.1f}" r="3"/>'
-        )
-    return (
-        f'<svg role="img" aria-label="Share of right answers by score" width="{SIDE + 60}" '
-        f'height="{SIDE + 50}" viewBox="-40 -10 {SIDE + 60} {SIDE + 50}" font-size="12">\n'
-        + "\n".join(bars)
-        + f'\n<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#888"/>'
-        f'<line x1="0" y1="{SIDE}" x2="{SIDE}" y2="0" stroke="#888" stroke-dasharray="4"/>\n'
-        f'<text x="{SIDE / 2}" y="{SIDE + 32}" text-anchor="middle">score</text>'
-        f'<text x="-8" y="12" text-anchor="end">1</text><text x="-8" y="{SIDE}" '
-        f'text-anchor="end">0</text><text x="{SIDE}" y="{SIDE + 16}" text-anchor="end">1</text>\n'
-        "</svg>"
+    table = _table(name, ["score", "answers", "mean score", "share right"], rows)
+    caption = (
+        "Above: bars are the share of right answers in each tenth of the scores, dots stand at its "
+        "mean score. Below: how many answers it has."
     )
+    figure = f"<figure>\n{diagram(bins)}\n<figcaption>{caption}</figcaption>\n</figure>"
+    return f'<div class="beside">\n{figure}\n{table}\n</div>'
 
 
-def _error(item: Judged, spans_only: bool) -> str:
-    example, answer = item.example, item.answer
-    name = f" <small>{escape(example.id)}</small>" if example.id else ""
-    given = answer.text or NO_ANSWER
-    right = " or ".join(example.answers) or NO_ANSWER
-    return (
-        f'<div class="error">\n<p><b>{escape(example.question)}</b>{name}</p>\n'
-        f'<p class="story">{_story(item, spans_only)}</p>\n'
-        f"<p>Answered <b>{escape(given)}</b> with a score of {answer.score:.3f}. "
-        f"Right: <b>{escape(right)}</b>.</p>\n</div>"
+def _named(group: Group) -> Group:
+    """A bAbI task with what it is about in its name."""
+    number = int(group.name)
+    if not 1 <= number <= len(TASKS):
+        return group
+    return dataclasses.replace(group, name=f"{number}: {TASKS[number - 1]}")
+
+
+def _groups(name: str, head: str, groups: Sequence[Group], passed: float = 0.0) -> str:
+    """A table of groups with the wrong answers given most often, where there are any."""
+    wrong = any(group.right < group.questions for group in groups)
+    rows = []
+    for group in groups:
+        row = [_name(group.name or errors.NO_ANSWER), *_counts(group)]
+        row.append(_share(group.accuracy, group.accuracy < passed))
+        if wrong:
+            confused = group.confused or errors.NO_ANSWER
+            row.append(_cell(confused if group.right < group.questions else "", "text"))
+        rows.append(row)
+    heads = [head, "questions", "right", "accuracy"]
+    if not wrong:
+        return _table(name, heads, rows)
+    hint = f'\n<p class="hint">“{TAKEN_FOR}” has the wrong answer that was given most often.</p>'
+    return _table(name, [*heads, TAKEN_FOR], rows) + hint
+
+
+def _overlaps(name: str, head: str, groups: Sequence[Group]) -> str:
+    """A table of groups with the overlap of their answers."""
+    rows = [
+        [_name(group.name), *_counts(group), _share(group.accuracy), _share(group.f1)]
+        for group in groups
+    ]
+    return _table(name, [head, "questions", "right", "exact match", "F1"], rows)
+
+
+def _table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(
+        f'<th scope="col"{_kind("text" if head == TAKEN_FOR else "")}>{head}</th>' for head in heads
     )
+    body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows)
+    table = f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>"
+    return f'<div class="wide"><table id="{name}">\n{table}\n</table></div>'
 
 
-def _story(item: Judged, spans_only: bool) -> str:
-    """The text, cut wherever a sentence, the answer or a right answer begins or ends."""
-    text, answer = item.example.plain_text, item.answer
-    spans = [(part.start, part.end) for part in answer.support]
-    given = (answer.start or 0, answer.end or 0)
-    golds = [
-        (start, start + len(right))
-        for right, start in zip(item.example.answers, item.example.answer_start, strict=False)
-    ]
-    kind = ' class="given"' if spans_only else ""
-    shown = _shown(text, [given, *golds])
-    ends = {end for pair in [*spans, given, *golds, *shown] for end in pair}
-    pieces: list[str] = []
-    for start, end in itertools.pairwise(sorted({0, len(text), *ends})):
-        if not _inside(start, shown):
-            pieces += ["…"] if pieces[-1:] != ["…"] else []
-            continue
-        piece = escape(text[start:end])
-        if _inside(start, [given]):
-            piece = f"<mark{kind}>{piece}</mark>"
-        if _inside(start, golds):
-            piece = f'<ins class="gold">{piece}</ins>'
-        for part in answer.support:
-            if part.start <= start < part.end:
-                fact = ' class="fact"' if part.position in item.example.supporting_facts else ""
-                colour = f"rgba(255, 160, 0, {part.weight:.3f})"
-                piece = f'<span{fact} style="background: {colour}">{piece}</span>'
-                break
-        pieces.append(piece)
-    return "".join(pieces)
+def _name(text: str) -> str:
+    return f'<th scope="row" dir="auto">{escape(text)}</th>'
 
 
-def _shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The parts of a text to show: all of it, or what is around some spans."""
-    if len(text) <= MOST_TEXT:
-        return [(0, len(text))]
-    around = [
-        (max(0, start - AROUND), min(len(text), end + AROUND))
-        for start, end in spans
-        if start < end
-    ]
-    return around or [(0, MOST_TEXT)]
+def _cell(text: str, kind: str = "") -> str:
+    return f"<td{_kind(kind)}>{escape(text)}</td>"
 
 
-def _inside(place: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in spans)
+def _counts(group: Group) -> list[str]:
+    return [_cell(f"{group.questions:,}"), _cell(f"{group.right:,}")]
+
+
+def _share(percent: float, failed: bool = False) -> str:
+    kind = "share failed" if failed else "share"
+    return f'<td class="{kind}" style="--share: {percent:.1f}%">{percent:.1f} %</td>'
+
+
+def _kind(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

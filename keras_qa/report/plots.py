@@ -6,14 +6,18 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_qa.example import Answer
 from keras_qa.recipes import FAILED, Run
 from keras_qa.text import sentence_spans
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TASKS = (
     *("one supporting fact", "two supporting facts", "three supporting facts"),
@@ -24,10 +28,24 @@ TASKS = (
 )
 RED = "#b00020"
 
+# A figure of each epoch, by name.
+Curves: TypeAlias = Mapping[str, Sequence[float]]
+
+
+class Trained(Protocol):
+    """What has the curves of a training: what `fit` returns, or a `keras_qa.recipes.Run`."""
+
+    @property
+    def history(self) -> Curves: ...
+
+
+# Runs, or records as `keras-qa train --results` writes them, or the file with these.
+Results: TypeAlias = str | os.PathLike[str] | Iterable[Run | Mapping[str, Any]]
+
 
 def attention(
-    source: Answer | Any, text: str | Sequence[str] | None = None, title: str = ""
-) -> Any:
+    source: Answer | ArrayLike, text: str | Sequence[str] | None = None, title: str = ""
+) -> Figure:
     """Draws how much each sentence counts, by hop or step.
 
     Args:
@@ -52,26 +70,7 @@ def attention(
         >>> tuple(label.get_text() for label in figure.axes[0].get_yticklabels())
         ('Ann left.', 'Bob came.')
     """
-    if isinstance(source, Answer):
-        if not source.support:
-            raise ValueError(
-                "`source` is an answer without support. Only models that read sentences give it: "
-                "`universal_transformer` and `memory_network`."
-            )
-        parts = sorted(source.support, key=lambda part: part.position)
-        sentences = [part.text for part in parts]
-        weights = np.array([[part.weight for part in parts]])
-        steps = [source.text]
-    else:
-        sentences = _sentences(text)
-        weights = np.atleast_2d(np.asarray(source, "float64"))
-        if weights.ndim != 2 or weights.shape[1] < len(sentences):
-            raise ValueError(
-                f"`source` must have the shape (steps, sentences) of one question, and `text` has "
-                f"{len(sentences)} sentences. Received the shape {np.shape(source)}."
-            )
-        weights = weights[:, : len(sentences)]
-        steps = [str(step) for step in range(1, len(weights) + 1)]
+    sentences, weights, steps = _by_sentence(source, text)
     longest = max(map(len, sentences), default=0)
     figure = _figure(2 + 0.08 * longest + 0.6 * len(steps), 1.2 + 0.3 * len(sentences))
     axes = figure.add_subplot()
@@ -86,7 +85,7 @@ def attention(
     return figure
 
 
-def learning_curves(history: Any) -> Any:
+def learning_curves(history: Trained | Curves | Sequence[Trained | Curves]) -> Figure:
     """Draws loss and accuracy by epoch.
 
     Args:
@@ -107,7 +106,7 @@ def learning_curves(history: Any) -> Any:
         >>> tuple(line.get_ydata().tolist() for line in figure.axes[0].get_lines())
         ([2.0, 1.0], [2.1, 1.5])
     """
-    many = history if isinstance(history, (list, tuple)) else [history]
+    many = [history] if isinstance(history, Mapping) or hasattr(history, "history") else history
     curves = [_curves(one) for one in many]
     if not any(curves):
         raise ValueError("`history` holds no epochs.")
@@ -152,7 +151,7 @@ class TaskRow:
     best: float
 
 
-def task_rows(results: Any) -> list[TaskRow]:
+def task_rows(results: Results) -> list[TaskRow]:
     """Puts the results of runs together by task.
 
     Of several models that were trained on a task, with and without copies of the examples, only the
@@ -174,9 +173,12 @@ def task_rows(results: Any) -> list[TaskRow]:
         >>> plots.task_rows(runs)
         [TaskRow(task=1, seeds=2, mean=2.5, best=1.0)]
     """
-    if isinstance(results, (str, os.PathLike)):
-        results = json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
-    records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in results]
+    given: Iterable[Run | Mapping[str, Any]] = (
+        json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
+        if isinstance(results, (str, os.PathLike))
+        else results
+    )
+    records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in given]
     variants = sorted({str(record["variant"]) for record in records if record.get("variant")})
     if len(variants) > 1:
         raise ValueError(
@@ -198,7 +200,7 @@ def task_rows(results: Any) -> list[TaskRow]:
     return rows
 
 
-def task_table(results: Any) -> Any:
+def task_table(results: Results) -> Figure:
     """Draws a table of the bAbI tasks: mean error and best seed's, failed ones in red.
 
     Args:
@@ -222,6 +224,8 @@ def task_table(results: Any) -> Any:
     cells.append(["", "mean", "", *(f"{mean:.2f}" for mean in means)])
     cells.append(["", f"failed (above {FAILED:g} %)", "", *map(str, failed)])
     figure = _figure(7, 0.6 + 0.26 * len(cells))
+    from matplotlib.transforms import Bbox
+
     axes = figure.add_subplot()
     axes.set_axis_off()
     table = axes.table(
@@ -229,7 +233,7 @@ def task_table(results: Any) -> Any:
         colLabels=["task", "", "seeds", "mean error, %", "best seed, %"],
         colWidths=[0.1, 0.4, 0.1, 0.2, 0.2],
         cellLoc="right",
-        bbox=[0, 0, 1, 1],
+        bbox=Bbox.unit(),
     )
     for place, row in enumerate(rows, start=1):
         for column, error in ((3, row.mean), (4, row.best)):
@@ -238,7 +242,7 @@ def task_table(results: Any) -> Any:
     return figure
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(width: float, height: float) -> Figure:
     try:
         # Not `pyplot`, which would choose a window system and keep every figure.
         from matplotlib.figure import Figure
@@ -249,6 +253,31 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _by_sentence(
+    source: Answer | ArrayLike, text: str | Sequence[str] | None
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """Sentences, their weights of the shape `(steps, sentences)`, and the names of the steps."""
+    if isinstance(source, Answer):
+        if not source.support:
+            raise ValueError(
+                "`source` is an answer without support. Only models that read sentences give it: "
+                "`universal_transformer` and `memory_network`."
+            )
+        parts = sorted(source.support, key=lambda part: part.position)
+        sentences = [part.text for part in parts]
+        weights = np.array([[part.weight for part in parts]])
+        return sentences, weights, [source.text]
+    sentences = _sentences(text)
+    weights = np.atleast_2d(np.asarray(source, "float64"))
+    if weights.ndim != 2 or weights.shape[1] < len(sentences):
+        raise ValueError(
+            f"`source` must have the shape (steps, sentences) of one question, and `text` has "
+            f"{len(sentences)} sentences. Received the shape {np.shape(source)}."
+        )
+    weights = weights[:, : len(sentences)]
+    return sentences, weights, [str(step) for step in range(1, len(weights) + 1)]
+
+
 def _sentences(text: str | Sequence[str] | None) -> list[str]:
     if text is None:
         raise ValueError("`text` is missing: whose sentences the attention is over.")
@@ -256,5 +285,5 @@ def _sentences(text: str | Sequence[str] | None) -> list[str]:
     return [plain[start:end] for start, end in sentence_spans(text)]
 
 
-def _curves(history: Any) -> Mapping[str, Sequence[float]]:
+def _curves(history: Trained | Curves) -> Curves:
     return history if isinstance(history, Mapping) else history.history

@@ -10,13 +10,11 @@ import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, Support, report
 from keras_qa.cli import main
 
-EVIL = "<script>alert('1')</script> & \"so\" on"
-
 
 class Page(html.parser.HTMLParser):
     """Reads tables, elements by tag, and all text."""
 
-    VOID = ("meta", "rect", "circle", "line")
+    VOID = ("meta", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -41,6 +39,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_startendtag(self, tag: str, attributes) -> None:
         self.elements.append((tag, dict(attributes)))
+        self.texts[len(self.elements) - 1] = ""
 
     def handle_endtag(self, tag: str) -> None:
         place = self.open.pop()
@@ -112,93 +111,19 @@ def test_calibration(found) -> None:
     assert found.calibration_error == pytest.approx(expected)
 
 
-def test_page_shows_the_figures(found) -> None:
-    page = Page(found.html("A <title>"))
-    assert page.found("h1") == page.found("title") == ["A <title>"]
-    assert page.found("p", id="scores") == [
-        "5 questions: exact match 40.00 %, F1 53.33 %, calibration error 0.4340."
-    ]
-    assert page.tables["tasks"] == [
-        ["task", "questions", "right", "accuracy", "mostly taken for"],
-        ["1", "3", "1", "33.3 %", "away"],
-        ["2", "1", "1", "100.0 %", ""],
-        ["12", "1", "0", "0.0 %", "home"],
-    ]
-    assert page.found("td", **{"class": "failed"}) == ["33.3 %", "0.0 %"]
-    assert page.tables["answers"][1:] == [
-        ["home", "3", "1", "33.3 %", "away"],
-        ["home now", "1", "0", "0.0 %", "home"],
-        ["no", "1", "1", "100.0 %", ""],
-    ]
-    assert page.tables["calibration"] == [
-        ["score", "answers", "mean score", "share right"],
-        ["0.2 to 0.3", "2", "0.275", "0.500"],
-        ["0.8 to 0.9", "1", "0.850", "0.000"],
-        ["0.9 to 1.0", "2", "0.935", "0.500"],
-    ]
-    bars = [given for tag, given in page.elements if tag == "rect" and "class" in given]
-    sides = [[float(bar[name]) for name in ("x", "y", "width", "height")] for bar in bars]
-    np.testing.assert_allclose(
-        sides, [[48, 120, 24, 120], [192, 240, 24, 0], [216, 120, 24, 120]], atol=0.05
-    )
+def test_questions_without_answers_are_not_judged() -> None:
+    with pytest.raises(ValueError, match="as many, and at least one. Received 0 examples and 0"):
+        report.judge([], [])
+    with pytest.raises(ValueError, match="Received 2 examples and 1 answers"):
+        report.judge(EXAMPLES[:2], [Answer("yes", 0.5)])
 
 
-def test_errors_show_what_they_rest_on(found) -> None:
-    page = Page(found.html())
-    assert page.found("p", **{"class": "story"}) == [TEXT] * 3
-    spans = [
-        (given["style"], given.get("class"), page.texts[place])
-        for place, (tag, given) in enumerate(page.elements)
-        if tag == "span"
-    ]
-    dark, light = (f"background: rgba(255, 160, 0, {weight})" for weight in ("0.750", "0.250"))
-    assert spans == [
-        (light, "fact", "Ann went <home>."),
-        (dark, None, "Bob left & ran."),
-        # Cut where the answer is mentioned.
-        (light, None, "Ann went <home>."),
-        (dark, None, "Bob "),
-        (dark, None, "left"),
-        (dark, None, " & ran."),
-    ]
-    assert page.found("mark") == ["left"]
-
-
-def test_nothing_is_left_unescaped() -> None:
-    item = Example(f"{EVIL}\nNo.", EVIL, EVIL, id=EVIL)
-    support = (Support(EVIL, 0.5, 0, len(EVIL), 0),)
-    answer = Answer(EVIL + "!", 0.9, 3, 9, support)
-    # The answers differ by more than punctuation.
-    wrong = Answer(EVIL + " now", 0.9, 3, 9, support)
-    written = report.judge([item, item], [answer, wrong]).html(EVIL)
-    assert written.count("<script") == 0
-    page = Page(written)
-    tags = {tag for tag, _ in page.elements}
-    assert tags.isdisjoint({"script", "link", "img", "iframe"})
-    for _, given in page.elements:
-        assert not {"src", "href", "onload"} & given.keys()
-    assert page.tables["answers"][1][0] == EVIL
-    assert page.tables["answers"][1][4] == EVIL + " now"
-    assert page.found("p", **{"class": "story"}) == [f"{EVIL}\nNo."]
-    assert page.found("b") == [EVIL, EVIL + " now", EVIL]
-    assert page.found("small") == [EVIL]
-
-
-def test_without_tasks_and_errors() -> None:
-    item = Example("A.", "Q?", "yes")
-    page = Page(report.judge([item], [Answer("yes", 0.0)]).html())
-    assert "tasks" not in page.tables
-    assert page.tables["calibration"][1] == ["0.0 to 0.1", "1", "0.000", "1.000"]
-    assert page.found("p")[-1] == "None."
-
-
-def test_rare_answers_are_counted() -> None:
-    items = [Example("A.", "Q?", f"a{place}") for place in range(103)]
-    written = report.judge(items, [Answer("b", 0.5)] * 103).html()
-    page = Page(written)
-    assert len(page.tables["answers"]) == 101
-    assert "3 rarer answers are not shown." in page.found("p")
-    assert len(page.found("div", **{"class": "error"})) == 20
+def test_half_a_character_is_written_as_one_that_is_unknown(tmp_path) -> None:
+    item = Example("A \ud83d.", "Q?", "yes")
+    path = tmp_path / "report.html"
+    report.judge([item], [Answer("no", 0.5)]).save(path)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.found("p", **{"class": "story"}) == ["A \ufffd."]
 
 
 @pytest.fixture(scope="module", params=["answer_classifier", "memory_network"])
@@ -243,4 +168,4 @@ def test_command_writes_the_page(fitted, tmp_path, capsys) -> None:
     assert f"Wrote {path}." in printed
     page = Page(path.read_text(encoding="utf-8"))
     assert page.found("h1") == ["qa.keras on simulated"]
-    assert page.tables["tasks"][1][:2] == ["1", "30"]
+    assert page.tables["tasks"][1][:2] == ["1: one supporting fact", "30"]

@@ -121,8 +121,10 @@ def test_calibration_before_and_after() -> None:
     page = Page(found.html())
     assert page.tables["before"][1] == ["0.9 to 1.0", "7", f"{mean:.3f}", f"{2 / 7:.3f}"]
     assert len(page.tables["calibration"]) == 1 + len(found.bins)
-    expected = f"calibration error {found.calibration_error:.4f} ({mean - 2 / 7:.4f} before the "
-    assert expected in page.found("p", id="scores")[0]
+    assert page.found("dd", **{"class": "value"})[3] == f"{found.calibration_error:.4f}"
+    expected = f"share right; {mean - 2 / 7:.4f} before the temperature"
+    assert expected in page.found("dd", **{"class": "hint"})[3]
+    assert len(page.found("svg")) == 2
     assert judged().calibration_error_before is None
     assert "before" not in Page(judged().html()).tables
 
@@ -142,16 +144,41 @@ def test_page_shows_the_figures() -> None:
 def test_errors_show_the_given_and_the_right_answer() -> None:
     page = Page(judged().html())
     given = page.found("mark", **{"class": "given"})
-    right = page.found("ins", **{"class": "gold"})
-    # The first of each explain the colours. What is both is cut into pieces.
+    right = page.found("mark", **{"class": "right"})
+    # The first of each explain the marks. What is both is cut into pieces.
     assert given[1:] == ["Bob", "Bob", "home", "big red"]
     long = "left the big red house at noon"
     assert right[1:] == [long, "1999", "Bob", " & Carl", "the ", "big red", " house"]
     assert page.found("p", **{"class": "story"}) == [TEXT] * 5
-    texts = page.found("p")
-    assert f"Answered no answer with a score of 0.600. Right: {long}." in texts
-    assert "Answered home with a score of 0.300. Right: no answer." in texts
-    assert page.found("small") == ["q7"]
+    verdicts = page.found("dl", **{"class": "verdict"})
+    assert verdicts[0] == f"Answeredno answer score 0.600, F1 0.0 %Right{long}"
+    assert verdicts[3] == "Answeredhome score 0.300, F1 0.0 %Rightno answer"
+    assert verdicts[4] == "Answeredbig red score 0.850, F1 80.0 %Rightthe big red house"
+    assert page.found("small", dir="auto") == ["q7"]
+
+
+def test_an_answer_that_several_people_gave_is_shown_once() -> None:
+    item = Example(TEXT, "Who?", ("Bob", "Carl", "Bob"), (25, 31, 25))
+    page = Page(report.judge([item], [answer("1999", 0.9)]).html())
+    assert page.found("dl", **{"class": "verdict"})[0].endswith("RightBob or Carl")
+
+
+def test_errors_carry_what_they_are_filtered_by() -> None:
+    page = Page(judged().html())
+    errors = [given for tag, given in page.elements if tag == "article"]
+    assert [(given["data-word"], given["data-length"]) for given in errors] == [
+        ("other", "6 to 10 words"),
+        ("which", "1 word"),
+        ("who", "3 words"),
+        ("why", "no answer"),
+        ("how many", "4 to 5 words"),
+    ]
+    assert page.found("option") == [
+        *("all", "which (1)", "who (1)", "why (1)", "how many (1)", "other (1)"),
+        *("all", "no answer (1)", "1 word (1)", "3 words (1)", "4 to 5 words (1)"),
+        "6 to 10 words (1)",
+    ]
+    assert [given["name"] for tag, given in page.elements if tag == "select"] == ["word", "length"]
 
 
 def test_of_a_long_text_the_surroundings_are_shown() -> None:
