@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
-from keras_qa.text.pieces import Pieces, ragged
+from keras_qa.text.pieces import ragged
+from keras_qa.text.protocols import PairTokenizer, Tokenizer
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 
@@ -38,11 +40,11 @@ class Windows:
             `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
     """
 
-    feed: dict[str, np.ndarray]
-    example: np.ndarray
-    offsets: np.ndarray
-    words: np.ndarray
-    spans: np.ndarray | None = None
+    feed: dict[str, npt.NDArray[np.int32]]
+    example: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32]
+    spans: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.example)
@@ -199,12 +201,12 @@ class _Cut:
         self, windower: Windower, examples: Sequence[Example], first: int, labels: bool
     ) -> None:
         tokenizer = windower.tokenizer
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer = tokenizer
         self.first = first
         texts: dict[str, int] = {}
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
-        self.text: Pieces = tokenizer.pieces(list(texts))
-        self.question: Pieces = tokenizer.pieces([item.question for item in examples])
+        self.text = self.tokenizer.pieces(list(texts))
+        self.question = self.tokenizer.pieces([item.question for item in examples])
         asked = np.diff(self.question.begins)
         room = np.full(len(examples), windower.length)
         if isinstance(tokenizer, SubwordTokenizer):
@@ -264,7 +266,7 @@ class _Cut:
 
     def _sequence(
         self,
-        tokenizer: SubwordTokenizer,
+        tokenizer: PairTokenizer,
         example: np.ndarray,
         begins: np.ndarray,
         counts: np.ndarray,
