@@ -161,7 +161,8 @@ class WordTask:
 
 
 def _answer_of(outputs: Any) -> np.ndarray:
-    return outputs["answer"] if isinstance(outputs, Mapping) else outputs
+    answer: np.ndarray = outputs["answer"] if isinstance(outputs, Mapping) else outputs
+    return answer
 
 
 def _located(answer: str, score: float, item: Example, support: tuple[Support, ...]) -> Answer:
