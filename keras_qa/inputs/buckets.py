@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_qa.execution.graph import model_inputs
-from keras_qa.inputs.feeds import Arrays, DataSource
+from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
 from keras_qa.inputs.sources import Batch, is_source
 from keras_qa.text.padding import groups, rounded, sizes
 
@@ -228,9 +228,9 @@ class TellEpoch(keras.callbacks.Callback):
 
 def bucketed(
     model: keras.Model,
-    x: Arrays | DataSource,
-    y: Arrays | None,
-    sample_weight: Arrays | None,
+    x: Feed | DataSource,
+    y: Labels | None,
+    sample_weight: Weights | None,
     batch_size: int | None,
     shuffle: bool = False,
 ) -> Batch:
@@ -250,7 +250,7 @@ def bucketed(
     if is_source(x):
         return x, y, sample_weight
     inputs = keras.tree.flatten(x)
-    others = [part for part in (y, sample_weight) if part is not None]
+    others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
     buckets = _buckets(model, inputs, size)
     if buckets is None:
