@@ -22,7 +22,8 @@ def configured() -> str:
         settings = json.loads((pathlib.Path(home) / "keras.json").read_text())
     except (OSError, ValueError):
         return "tensorflow"
-    return settings.get("backend", "tensorflow")
+    name: str = settings.get("backend", "tensorflow")
+    return name
 
 
 def problem() -> str | None:

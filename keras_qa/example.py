@@ -107,7 +107,7 @@ class Answer:
     support: tuple[Support, ...] = ()
 
 
-def _strings(name: str, values: Any) -> tuple[str, ...]:
+def _strings(name: str, values: object) -> tuple[str, ...]:
     if isinstance(values, Iterable) and not isinstance(values, (Mapping, bytes)):
         values = tuple(values)
         if all(isinstance(value, str) for value in values):

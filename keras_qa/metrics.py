@@ -16,6 +16,9 @@ VERSIONS = ("1.1", "2.0")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
+# Examples with ids, or the JSON of SQuAD, whole or its list of articles.
+References = Iterable[Example | Mapping[str, Any]] | Mapping[str, Any]
+
 # The id of a question and its right answers.
 _Gold = tuple[Any, Sequence[str]]
 
@@ -80,7 +83,7 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
 
 def squad(
     predictions: Mapping[str, str],
-    references: Any,
+    references: References,
     version: str = "1.1",
     no_answer_probabilities: Mapping[str, float] | None = None,
     no_answer_threshold: float = 1.0,
@@ -299,7 +302,7 @@ def _f1(predicted: str, expected: str) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def _golds(references: Any) -> list[_Gold]:
+def _golds(references: References) -> list[_Gold]:
     if isinstance(references, Mapping) and "data" in references:
         references = references["data"]
     if isinstance(references, (str, bytes, Mapping)) or not isinstance(references, Iterable):
@@ -332,7 +335,7 @@ def _golds(references: Any) -> list[_Gold]:
     return golds
 
 
-def _check_mapping(name: str, value: Any) -> None:
+def _check_mapping(name: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise TypeError(
             f"`{name}` must be a dict with the ids of the questions as keys. Received a "
@@ -340,7 +343,7 @@ def _check_mapping(name: str, value: Any) -> None:
         )
 
 
-def _check_complete(name: str, values: Mapping[str, Any], golds: Sequence[_Gold]) -> None:
+def _check_complete(name: str, values: Mapping[str, object], golds: Sequence[_Gold]) -> None:
     missing = [id for id, _ in golds if id not in values]
     if missing:
         raise ValueError(

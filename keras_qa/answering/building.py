@@ -159,6 +159,7 @@ def _build_for_words(
 ) -> QAModel:
     sizes = options["vocabulary_size"], options["answer_vocabulary_size"]
     vectorizer = Vectorizer(*sizes).adapt(examples)
+    assert vectorizer.tokenizer is not None
     words = vectorizer.tokenizer.vocabulary_size
     found = {"text_vocabulary_size": words, "answer_vocabulary_size": len(vectorizer.answers)}
     if name == "answer_classifier":

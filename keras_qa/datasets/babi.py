@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from keras_qa.datasets.babi_simulator import TASKS as SIMULATED
-from keras_qa.datasets.babi_simulator import simulate
+from keras_qa.datasets.babi_simulator import TASKS, simulate
 from keras_qa.example import Example
 from keras_qa.files import download
 
 __all__ = ["AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
 
+# The tasks that have a simulator.
+SIMULATED = TASKS
 SPLITS = ("train", "valid", "test")
 VARIANTS = (
     *("en", "en-10k", "en-valid", "en-valid-10k"),

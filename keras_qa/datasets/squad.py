@@ -202,14 +202,14 @@ def _field(place: str, holder: Any, name: str, kind: type) -> Any:
     return value
 
 
-def _odd(place: str, holder: Mapping[str, Any], name: str, expected: str) -> ValueError:
+def _odd(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
     if name not in holder:
         found = ", ".join(f"`{key}`" for key in holder) or "nothing"
         return ValueError(f"{place}: expected {expected} `{name}`, but there are only: {found}.")
     return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 

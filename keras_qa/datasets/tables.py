@@ -168,7 +168,7 @@ def _columns(
     answer_start: str | None,
     choices: str | Sequence[str] | None,
     id: str | None,
-) -> dict[str, Any]:
+) -> table_files.Columns:
     given = {
         "text": text,
         "question": question,
@@ -177,7 +177,7 @@ def _columns(
         "choices": choices,
         "id": id,
     }
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, column in given.items():
         if column is None and name not in ("text", "question"):
             continue
@@ -199,7 +199,7 @@ def _columns(
     return columns
 
 
-def _example(place: str, row: Any, columns: Mapping[str, Any]) -> Example:
+def _example(place: str, row: object, columns: table_files.Columns) -> Example:
     if not isinstance(row, Mapping):
         raise TypeError(
             f"{place} must be a mapping from columns to values. Received a "
@@ -255,7 +255,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
     return value
 
 
-def _offsets(place: str, value: Any) -> tuple[int, ...]:
+def _offsets(place: str, value: object) -> tuple[int, ...]:
     offsets = []
     for entry in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(entry, str) and entry.strip().isdecimal():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import Logits
@@ -16,11 +17,11 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def fit_temperature(
-    start: np.ndarray,
-    end: np.ndarray,
-    offsets: np.ndarray,
-    example: np.ndarray,
-    spans: np.ndarray,
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    example: npt.ArrayLike,
+    spans: npt.ArrayLike,
     max_answer_words: int = 30,
     no_answer: bool = True,
 ) -> float:
@@ -110,7 +111,7 @@ def fit_temperature(
 
 def _losses(
     part: Logits, spans: np.ndarray, length: int, no_answer: bool, temperature: float
-) -> np.ndarray:
+) -> npt.NDArray[np.float64]:
     """Negative log-likelihood of the right answers, for each text that has what to compare."""
     words = window_words.words(part, length, no_answer, temperature)
     texts = len(part.counts)
@@ -126,11 +127,12 @@ def _losses(
     if no_answer:
         mass = np.where(answerable, mass, words.no_answer)
         reachable |= ~answerable
-    return -np.log(np.maximum(mass[reachable], np.finfo("float64").tiny))
+    losses: npt.NDArray[np.float64] = -np.log(np.maximum(mass[reachable], np.finfo("float64").tiny))
+    return losses
 
 
 def expected_calibration_error(
-    confidences: np.ndarray, correct: np.ndarray, bins: int = 10
+    confidences: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 10
 ) -> float:
     """How far scores are from how often they are right, on average.
 

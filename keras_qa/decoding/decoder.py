@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from keras_qa.decoding.spans import Spans, top_spans
 
@@ -61,7 +61,12 @@ class SpanDecoder:
         return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
 
     def __call__(
-        self, start: np.ndarray, end: np.ndarray, words: np.ndarray, example: np.ndarray, k: int
+        self,
+        start: npt.ArrayLike,
+        end: npt.ArrayLike,
+        words: npt.ArrayLike,
+        example: npt.ArrayLike,
+        k: int,
     ) -> Spans:
         """Finds the `k` best spans of each text, as `top_spans` does."""
         return top_spans(

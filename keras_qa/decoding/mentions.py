@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import numpy.typing as npt
 
 
-def top_k(probabilities: np.ndarray, k: int) -> np.ndarray:
+def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
     """Positions of the `k` highest probabilities of each row, best first.
 
     Equal probabilities come in the order of their positions.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
@@ -23,17 +24,17 @@ class Spans:
             answer. With the scores of all spans there are it adds up to 1.
     """
 
-    start: np.ndarray
-    end: np.ndarray
-    score: np.ndarray
-    no_answer: np.ndarray
+    start: npt.NDArray[np.int32]
+    end: npt.NDArray[np.int32]
+    score: npt.NDArray[np.float64]
+    no_answer: npt.NDArray[np.float64]
 
 
 def top_spans(
-    start: np.ndarray,
-    end: np.ndarray,
-    offsets: np.ndarray,
-    example: np.ndarray,
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    example: npt.ArrayLike,
     k: int = 1,
     max_answer_words: int = 30,
     no_answer: bool = True,
@@ -157,7 +158,7 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int, length: in
 
 def _candidates(
     best: np.ndarray, word: np.ndarray, owner: np.ndarray, texts: int, k: int
-) -> np.ndarray:
+) -> npt.NDArray[np.bool_]:
     """The words from which a span among the `k` best of its text may begin.
 
     `best` is the highest mass of a span from each word in each window, `word`
@@ -172,11 +173,13 @@ def _candidates(
     lower[owner, slot] = upper / np.bincount(word, minlength=total)
     at = width - min(k, width)
     if total < len(word):
-        return upper >= np.partition(lower, at, axis=1)[:, at][owner]
+        likely: npt.NDArray[np.bool_] = upper >= np.partition(lower, at, axis=1)[:, at][owner]
+        return likely
     # Each word is in one window: exactly k will do, even where many are equal.
     chosen = np.zeros(lower.shape, bool)
     np.put_along_axis(chosen, np.argpartition(lower, at, axis=1)[:, at:], True, axis=1)
-    return chosen[owner, slot]
+    kept: npt.NDArray[np.bool_] = chosen[owner, slot]
+    return kept
 
 
 def _slots(owner: np.ndarray, texts: int) -> tuple[np.ndarray, int]:

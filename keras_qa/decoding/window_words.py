@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 # So many positions are decoded at a time, which keeps the arrays in the processor's cache.
 MOST_POSITIONS = 2**18
@@ -84,7 +85,9 @@ class WindowWords:
     no_answer: np.ndarray
 
 
-def logits(start: np.ndarray, end: np.ndarray, offsets: np.ndarray, example: np.ndarray) -> Logits:
+def logits(
+    start: npt.ArrayLike, end: npt.ArrayLike, offsets: npt.ArrayLike, example: npt.ArrayLike
+) -> Logits:
     """Checks what a reader said, and finds which windows are of one text."""
     start, end, offsets, example = map(np.asarray, (start, end, offsets, example))
     if start.ndim != 2:

@@ -8,7 +8,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 # The seal is the archive's comment, the last bytes of the file, so that any
 # reader of zip files, Keras among them, opens a sealed file as it opens others.
@@ -78,7 +78,7 @@ def _seal_holds(path: pathlib.Path, comment: bytes) -> bool:
     return comment.endswith(digest.encode())
 
 
-def _digest(file: Any, size: int) -> str:
+def _digest(file: IO[bytes], size: int) -> str:
     digest = hashlib.sha256()
     file.seek(0)
     while size > 0:

@@ -9,7 +9,10 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
 
 # The csv module has one limit for the process, and no reader takes its own.
 _CSV_LIMIT_LOCK = threading.Lock()
@@ -18,10 +21,13 @@ _CSV_BLOCK = 16
 _PARQUET_BLOCK = 256
 
 # What a row is called in an error message, and its columns.
-Row = tuple[str, Any]
+Row = tuple[str, dict[str, Any]]
+
+# The column, or the columns, that hold each field of an example.
+Columns = Mapping[str, str | Sequence[str]]
 
 
-def csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[Row]:
+def csv_rows(path: Path, delimiter: str, columns: Columns) -> Iterator[Row]:
     rows = _read_csv(path, delimiter, columns)
     ended = False
     while not ended:
@@ -43,7 +49,7 @@ def csv_rows(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator
         ended = len(block) < _CSV_BLOCK
 
 
-def _read_csv(path: Path, delimiter: str, columns: Mapping[str, Any]) -> Iterator[Row]:
+def _read_csv(path: Path, delimiter: str, columns: Columns) -> Iterator[Row]:
     # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
@@ -114,7 +120,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
             yield place, row
 
 
-def parquet_rows(path: Path, columns: Mapping[str, Any]) -> Iterator[Row]:
+def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
     with parquet_file(path) as file:
         names = file.schema_arrow.names
         wanted = []
@@ -139,11 +145,12 @@ def parquet_first(path: Path) -> dict[str, Any]:
 
 def parquet_size(path: Path) -> int:
     with parquet_file(path) as file:
-        return file.metadata.num_rows
+        rows: int = file.metadata.num_rows
+        return rows
 
 
 @contextlib.contextmanager
-def parquet_file(path: Path) -> Iterator[Any]:
+def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     """Opens a Parquet file, and says in a line what stands in the way."""
     try:
         import pyarrow
@@ -159,7 +166,7 @@ def parquet_file(path: Path) -> Iterator[Any]:
         raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
 
 
-def each(columns: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def each(columns: Columns) -> Iterator[tuple[str, str]]:
     for name, column in columns.items():
         for entry in [column] if isinstance(column, str) else column:
             yield name, entry

@@ -7,16 +7,17 @@ second and turns every weight to NaN on the third.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 
 from keras_qa.execution.graph import ModelInput, model_inputs
+from keras_qa.inputs.feeds import Feed, Frame, Values
 
 
-def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
+def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
     """Turns a feed into checked arrays, one for each input of a model.
 
     Args:
@@ -60,12 +61,12 @@ def to_arrays(feed: Any, model: keras.Model) -> dict[str, np.ndarray]:
     return arrays
 
 
-def is_frame(value: Any) -> bool:
+def is_frame(value: object) -> TypeGuard[Frame]:
     """Whether `value` is a pandas DataFrame, or a table that acts like one."""
     return hasattr(value, "columns") and hasattr(value, "iloc")
 
 
-def to_numpy(value: Any) -> np.ndarray:
+def to_numpy(value: Values) -> np.ndarray:
     """Turns a tensor of any backend, a ragged tensor, a column or nested lists into an array.
 
     Ragged lists are padded with zeros on the right.
@@ -85,14 +86,15 @@ def to_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def _quoted(names: Any) -> str:
+def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
-def _in_order(feed: Any, expected: Sequence[ModelInput]) -> list[Any]:
+def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
     names = [item.name for item in expected]
     if is_frame(feed) or isinstance(feed, Mapping):
-        received = list(feed.columns) if is_frame(feed) else list(feed)
+        table: Any = feed
+        received = list(table.columns) if is_frame(feed) else list(table)
         kind = "column" if is_frame(feed) else "key"
         for problem, odd in (
             ("has no", [name for name in names if name not in received]),
@@ -121,7 +123,7 @@ def _in_order(feed: Any, expected: Sequence[ModelInput]) -> list[Any]:
     )
 
 
-def _rank(value: Any) -> int:
+def _rank(value: object) -> int:
     if isinstance(value, (list, tuple)):
         return 1 + (_rank(value[0]) if value else 0)
     return len(getattr(value, "shape", ()))
@@ -152,7 +154,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
     return array
 
 
-def to_array(raw: Any, item: ModelInput) -> np.ndarray:
+def to_array(raw: Values, item: ModelInput) -> np.ndarray:
     """Turns what is fed to one input into a checked array, as `to_arrays` does for all."""
     try:
         array = to_numpy(raw)

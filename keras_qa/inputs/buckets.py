@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_qa.execution.graph import model_inputs
+from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
 from keras_qa.inputs.sources import Batch, is_source
 from keras_qa.text.padding import groups, rounded, sizes
 
@@ -125,10 +126,10 @@ class BucketedBatches(keras.utils.PyDataset):
     def __init__(
         self,
         inputs: list[np.ndarray],
-        others: tuple[Any, ...],
+        others: tuple[Arrays, ...],
         buckets: list[Bucket],
         batch_size: int,
-        structure: Any,
+        structure: object,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -221,15 +222,15 @@ class TellEpoch(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.epoch = epoch
 
 
 def bucketed(
     model: keras.Model,
-    x: Any,
-    y: Any,
-    sample_weight: Any,
+    x: Feed | DataSource,
+    y: Labels | None,
+    sample_weight: Weights | None,
     batch_size: int | None,
     shuffle: bool = False,
 ) -> Batch:
@@ -249,7 +250,7 @@ def bucketed(
     if is_source(x):
         return x, y, sample_weight
     inputs = keras.tree.flatten(x)
-    others = [part for part in (y, sample_weight) if part is not None]
+    others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
     buckets = _buckets(model, inputs, size)
     if buckets is None:

@@ -54,7 +54,7 @@ class HardExampleSampling(keras.callbacks.Callback):
         self.share = share
         self.weights: Any = None
 
-    def attach(self, model: keras.Model, batches: Any) -> None:
+    def attach(self, model: keras.Model, batches: object) -> None:
         """Takes over which rows an epoch trains on. `QAModel.fit` calls this.
 
         Args:
@@ -88,11 +88,11 @@ class HardExampleSampling(keras.callbacks.Callback):
                 "a new `HardExampleSampling` for other rows."
             )
         self.batches = batches
-        self.labels = answer_of(batches.others[0])
+        self.labels: Any = answer_of(batches.others[0])
         self.program = execution.compiled(model)
         batches.choose(self.share, self.weights)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
             inputs = keras.tree.flatten(self.batches[step][0])
             chances, labels = answer_of(self.program(inputs)), self.labels[rows]

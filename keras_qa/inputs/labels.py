@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 from keras_qa.inputs.arrays import to_numpy
+from keras_qa.inputs.feeds import Arrays, Labels, Values, Weights
 from keras_qa.objectives import SpanLoss
+
+Part = TypeVar("Part")
 
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"
@@ -60,8 +63,8 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
 
 
 def to_labels(
-    labels: Any, model: keras.Model, batch_size: int, positions: int | None = None
-) -> Any:
+    labels: Labels, model: keras.Model, batch_size: int, positions: int | None = None
+) -> Arrays:
     """Turns labels into checked arrays of the form that a model's loss takes.
 
     Labels may be integers, `(batch,)` or `(batch, 1)`, or rows of
@@ -108,7 +111,7 @@ def to_labels(
                     f"{', '.join(f'`{name}`' for name in trained)}. "
                     f"Received: {', '.join(f'`{name}`' for name in labels)}."
                 )
-        parts = [labels.get(name) for name in names]
+        parts: list[Any] = [labels.get(name) for name in names]
     elif len(names) == 1:
         parts = [labels]
     elif isinstance(labels, (list, tuple)) and len(labels) == len(names):
@@ -118,7 +121,7 @@ def to_labels(
             f"The model has {len(names)} outputs: {', '.join(f'`{name}`' for name in names)}. "
             "Give the labels as a dict by name, or as a list in this order."
         )
-    arrays = [
+    arrays: list[Any] = [
         None if part is None else _checked(part, item, batch_size, positions)
         for part, item in zip(parts, expected, strict=True)
     ]
@@ -127,12 +130,12 @@ def to_labels(
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def answer_of(parts: Any) -> Any:
+def answer_of(parts: Part | Mapping[str, Part]) -> Part:
     """The answer's part of outputs or labels: themselves where there is one output alone."""
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
-def to_weights(weights: Any, batch_size: int) -> Any:
+def to_weights(weights: Weights, batch_size: int) -> Arrays:
     """Checks sample weights: finite, not negative, one for each example.
 
     Args:
@@ -174,7 +177,7 @@ def _loss_name(loss: Any) -> str | None:
     return SPAN if isinstance(loss, SpanLoss) else "custom"
 
 
-def _checked(raw: Any, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
+def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
     try:
         array = to_numpy(raw)
     except ValueError as error:

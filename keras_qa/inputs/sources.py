@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,12 +11,13 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.inputs.arrays import is_frame
+from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 
 Batch = tuple[Any, ...]
 Check = Callable[[Any], Batch]
 
 
-def is_source(value: Any) -> bool:
+def is_source(value: object) -> bool:
     """Whether `value` yields batches, rather than being one.
 
     True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a
@@ -48,7 +49,7 @@ class Source:
             TensorFlow hands on only its text.
     """
 
-    def __init__(self, source: Any, check: Check, steps: int | None, shuffle: bool) -> None:
+    def __init__(self, source: DataSource, check: Check, steps: int | None, shuffle: bool) -> None:
         self.error: BaseException | None = None
         self._check = check
         if isinstance(source, keras.utils.PyDataset):
@@ -79,7 +80,7 @@ class Source:
             self.error = error
             raise RuntimeError(f"The data source stopped: {error!r}") from error
 
-    def _all_checked(self, source: Any) -> Iterator[Batch]:
+    def _all_checked(self, source: Iterable[Any]) -> Iterator[Batch]:
         batches = iter(source)
         for position in itertools.count():
             try:
@@ -96,7 +97,7 @@ class RaiseErrors(keras.callbacks.Callback):
         super().__init__()
         self.sources = sources
 
-    def check(self, *_: Any) -> None:
+    def check(self, *_: object) -> None:
         for source in self.sources:
             if source.error is not None:
                 raise source.error from None
@@ -141,7 +142,7 @@ class _InOrder(keras.utils.PyDataset):
 
     def __init__(
         self,
-        source: Any,
+        source: Iterable[Any],
         checked: Callable[[Callable[[], Any], int], Batch],
         length: int,
     ) -> None:
@@ -180,7 +181,9 @@ def _length(source: Any) -> int:
         return sum(1 for _ in source)
 
 
-def unpacked(batch: Any, inputs: int) -> tuple[Any, Any, Any]:
+def unpacked(
+    batch: Feed | tuple[Any, ...], inputs: int
+) -> tuple[Feed, Labels | None, Weights | None]:
     """Tells inputs, labels and weights apart in a batch as its source yields it."""
     if not isinstance(batch, (list, tuple)):
         return batch, None, None

@@ -49,10 +49,15 @@ from keras_qa import _backend
 _backend.require()
 
 import importlib
+from typing import TYPE_CHECKING
 
 import keras
 
-_kernels = importlib.import_module(f"keras_qa.kernels.{keras.config.backend()}")
+if TYPE_CHECKING:
+    # Every file has the signatures of the reference.
+    from keras_qa.kernels import _reference as _kernels
+else:
+    _kernels = importlib.import_module(f"keras_qa.kernels.{keras.config.backend()}")
 
 lstm = _kernels.lstm
 gru = _kernels.gru

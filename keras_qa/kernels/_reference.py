@@ -4,24 +4,34 @@ It is slow, differentiable by whatever differentiates `keras.ops`, and wants a k
 steps.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Tensor
+
+State = tuple[Tensor, ...]
+
+HOLDS_INITIAL_STATE = True
+
 
 def lstm(
-    x,
-    mask,
-    initial_h,
-    initial_c,
-    kernel,
-    recurrent_kernel,
-    bias,
+    x: Tensor,
+    mask: Tensor | None,
+    initial_h: Tensor,
+    initial_c: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
     *,
-    go_backwards=False,
-    return_sequences=False,
-    return_state=False,
-    training=True,
-):
+    go_backwards: bool = False,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    training: bool = True,
+) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """See `keras_qa.kernels.lstm`."""
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
@@ -38,17 +48,17 @@ def lstm(
 
 
 def gru(
-    x,
-    mask,
-    initial_h,
-    kernel,
-    recurrent_kernel,
-    bias,
+    x: Tensor,
+    mask: Tensor | None,
+    initial_h: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
     *,
-    go_backwards=False,
-    return_sequences=False,
-    training=True,
-):
+    go_backwards: bool = False,
+    return_sequences: bool = False,
+    training: bool = True,
+) -> tuple[Tensor | None, Tensor]:
     """See `keras_qa.kernels.gru`."""
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
@@ -65,17 +75,22 @@ def gru(
     return ops.stack(outputs, axis=1) if return_sequences else None, h
 
 
-def look_up(table, ids):
+def look_up(table: Tensor, ids: Tensor) -> Tensor:
     """See `keras_qa.kernels.look_up`."""
     return ops.take(table, ids, axis=0)
 
 
-def dropout(inputs, rate, seed):
+def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Tensor:
     """See `keras_qa.kernels.dropout`."""
     return keras.random.dropout(inputs, rate, seed=seed)
 
 
-def scan(step, state, inputs, draw):
+def scan(
+    step: Callable[[State, State, Tensor | None], tuple[State, Tensor | None]],
+    state: State,
+    inputs: State,
+    draw: Callable[[], Tensor | None],
+) -> tuple[State, Tensor | None]:
     """See `keras_qa.kernels.scan`."""
     outputs = []
     for n in range(inputs[0].shape[0]):
@@ -84,20 +99,25 @@ def scan(step, state, inputs, draw):
     return state, None if outputs[0] is None else ops.stack(outputs)
 
 
-def keras_is_fused(kind, mask):
+def takes_ids() -> bool:
+    """See `keras_qa.kernels.takes_ids`."""
+    return False
+
+
+def keras_is_fused() -> bool:
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
 
 
-def _projected(x, kernel):
+def _projected(x: Tensor, kernel: Tensor) -> Tensor:
     one_hot = not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
     return ops.take(kernel, x, axis=0) if one_hot else ops.matmul(x, kernel)
 
 
-def _steps(x, go_backwards):
+def _steps(x: Tensor, go_backwards: bool) -> Iterable[int]:
     steps = range(x.shape[1])
     return reversed(steps) if go_backwards else steps
 
 
-def _hold(mask, t, new, old):
+def _hold(mask: Tensor | None, t: int, new: Tensor, old: Tensor) -> Tensor:
     return new if mask is None else ops.where(mask[:, t, None], new, old)

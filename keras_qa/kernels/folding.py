@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 
-_given: contextvars.ContextVar[dict[str, Any] | None]
+from keras_qa.kernels.tensors import Tensor
+
+# What was computed for each layer, by name.
+Folded = dict[str, list[Tensor]]
+
+_given: contextvars.ContextVar[Folded | None]
 _given = contextvars.ContextVar("given", default=None)
 
 
@@ -23,13 +27,13 @@ def folding_layers(model: keras.Model, words: int) -> tuple[str, ...]:
     return tuple(layer.name for layer in layers if layer.folds(words))
 
 
-def fold(model: keras.Model, names: Sequence[str]) -> dict[str, Any]:
+def fold(model: keras.Model, names: Sequence[str]) -> Folded:
     """Computes the parts of layers, by name."""
     return {name: model.get_layer(name).fold() for name in names}
 
 
 @contextlib.contextmanager
-def giving(folded: dict[str, Any]) -> Iterator[None]:
+def giving(folded: Folded) -> Iterator[None]:
     """Gives layers, while the block runs, what `fold` gave."""
     token = _given.set(folded)
     try:
@@ -38,6 +42,6 @@ def giving(folded: dict[str, Any]) -> Iterator[None]:
         _given.reset(token)
 
 
-def given(layer: keras.layers.Layer) -> Any:
+def given(layer: keras.layers.Layer) -> list[Tensor] | None:
     """What was computed for a layer before, or `None`."""
     return (_given.get() or {}).get(layer.name)

@@ -197,6 +197,7 @@ def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recu
         mask = jnp.ones(x.shape[:2], bool)
     if go_backwards:
         x, mask = jnp.flip(x, 1), jnp.flip(mask, 1)
+    lengths: Any  # Of JAX, which knows its own arrays alone.
     x, lengths = right_padding.moved(x, mask)
     weights = [kernel.T.ravel(), recurrent.T.ravel(), bias, jnp.zeros_like(bias)]
     outputs, h, c = rnn.lstm(

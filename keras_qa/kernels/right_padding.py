@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from keras import ops
 
+from keras_qa.kernels.tensors import Tensor
 
-def moved(x, mask):
+
+def moved(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Moves the valid steps to the front of their rows.
 
     Args:
@@ -26,7 +28,7 @@ def moved(x, mask):
     return x, ops.sum(ops.cast(mask, "int32"), axis=1)
 
 
-def held(outputs, mask, initial_h, first=0):
+def held(outputs: Tensor, mask: Tensor, initial_h: Tensor, first: int | Tensor = 0) -> Tensor:
     """Gives each step the output of the last valid step up to it.
 
     Args:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 
@@ -41,22 +44,22 @@ class AlignedQuestionEmbedding(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, hidden_dim: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, hidden_dim: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if hidden_dim is not None:
             check_sizes(hidden_dim=hidden_dim)
         self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.supports_masking = True
 
-    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
-        width = input_shape[0][-1]
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        width: Any = input_shape[0][-1]
         self.hidden = keras.layers.Dense(
             self.hidden_dim or width, activation="relu", dtype=self.dtype_policy, name="hidden"
         )
         self.hidden.build((None, None, width))
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
         there, asked = _masks(mask)
         scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
@@ -64,10 +67,12 @@ class AlignedQuestionEmbedding(keras.layers.Layer):
         aligned = ops.matmul(ops.cast(weights, question.dtype), question)
         return _where(there, aligned)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[0].shape, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -102,12 +107,12 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
-        width = input_shape[0][-1]
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        width: Any = input_shape[0][-1]
         # One vector of the paper's `w` for each of its three parts.
         self.of_text, self.of_question, self.of_both = (
             self.add_weight(shape=(width,), initializer=_small, name=name)
@@ -115,7 +120,7 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
         there, asked = _masks(mask)
         own, other, both = (
@@ -140,23 +145,25 @@ class BidirectionalAttentionFlow(keras.layers.Layer):
         flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
         return _where(there, flow)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
+    ) -> keras.KerasTensor:
         *sizes, width = inputs[0].shape
         return keras.KerasTensor((*sizes, 4 * width), self.compute_dtype)
 
 
-def _small(shape: tuple[int, ...], dtype: Any = None) -> Any:
+def _small(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
     return keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
 
 
-def _masks(mask: Any) -> tuple[Any, Any]:
+def _masks(mask: Masks) -> tuple[Tensor | None, ...]:
     return tuple(mask) if isinstance(mask, (list, tuple)) else (None, None)
 
 
-def masked_softmax(scores: Any, present: Any) -> Any:
+def masked_softmax(scores: Tensor, present: Tensor | None) -> Tensor:
     """Over the last axis, in float32, and all zeros where nothing is present."""
     scores = ops.cast(scores, "float32")
     if present is not None:
@@ -167,7 +174,7 @@ def masked_softmax(scores: Any, present: Any) -> Any:
     return weights if present is None else ops.where(present, weights, 0.0)
 
 
-def _where(present: Any, values: Any) -> Any:
+def _where(present: Tensor | None, values: Tensor) -> Tensor:
     if present is None:
         return values
     return ops.where(ops.expand_dims(present, -1), values, ops.zeros_like(values))

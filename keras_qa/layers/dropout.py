@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from keras_qa import kernels
+from keras_qa.kernels.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -28,7 +27,7 @@ class Dropout(keras.layers.Dropout):
         (2, 3, 8)
     """
 
-    def call(self, inputs: Any, training: bool | None = False) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         asked = self.seed is not None or self.noise_shape is not None
         if not training or asked or not 0 < self.rate < 1:
             return super().call(inputs, training=training)

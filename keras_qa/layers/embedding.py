@@ -1,9 +1,12 @@
 """`Embedding` that is Keras' layer, its gradient computed in less time."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_qa import kernels
+from keras_qa.kernels.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -28,7 +31,7 @@ class Embedding(keras.layers.Embedding):
         (1, 3, 4)
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if not keras.backend.is_int_dtype(keras.backend.standardize_dtype(inputs.dtype)):
             inputs = ops.cast(inputs, "int32")
         rows = kernels.look_up(ops.convert_to_tensor(self.embeddings), inputs)

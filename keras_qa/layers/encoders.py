@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from keras_qa.kernels import folding
+from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
+from keras_qa.layers.options import LayerOptions, UnnamedOptions
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sizes import is_size
 
-CELLS = {"lstm": LSTM, "gru": GRU}
+CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 POOLINGS = ("last", "mean", "max")
 
 
@@ -65,7 +67,7 @@ class SequenceEncoder(keras.layers.Layer):
         bidirectional: bool = False,
         pooling: str = "last",
         dropout: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim, "units": units}
@@ -107,14 +109,14 @@ class SequenceEncoder(keras.layers.Layer):
             else None
         )
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.embedding.build(input_shape)
         self.recurrent.build((*input_shape, self.embedding_dim))
         if self.backward is not None:
             self.backward.build((*input_shape, self.embedding_dim))
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         mask = self.embedding.compute_mask(inputs)
         tables = None
         if not training:
@@ -152,18 +154,18 @@ class SequenceEncoder(keras.layers.Layer):
         """Whether it is less work to `fold` than to project so many words."""
         return words >= self.vocabulary_size and self.recurrent.can_look_up()
 
-    def fold(self) -> list[Any]:
+    def fold(self) -> list[Tensor]:
         """Projects the vocabulary for each direction, for words to be looked up in inference."""
         return [layer.project(self.embedding.embeddings) for layer in self._directions()]
 
-    def _directions(self) -> list[Any]:
+    def _directions(self) -> list[LSTM | GRU]:
         return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         # The time axis is gone, and with it what a mask would speak of.
         return None
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units * (2 if self.bidirectional else 1))
 
     def get_config(self) -> dict[str, Any]:
@@ -179,12 +181,21 @@ class SequenceEncoder(keras.layers.Layer):
         }
 
 
+class EncoderOptions(UnnamedOptions, total=False):
+    """What else a `SequenceEncoder` takes."""
+
+    cell: str
+    bidirectional: bool
+    pooling: str
+    dropout: float
+
+
 def text_encoder(
     vocabulary_size: int,
     embedding_dim: int = 64,
     units: int = 32,
     name: str = "text_encoder",
-    **kwargs: Any,
+    **kwargs: Unpack[EncoderOptions],
 ) -> SequenceEncoder:
     """The text branch of the classic model: a 64-wide embedding, an LSTM of 32 units.
 
@@ -211,7 +222,7 @@ def question_encoder(
     embedding_dim: int = 32,
     units: int = 16,
     name: str = "question_encoder",
-    **kwargs: Any,
+    **kwargs: Unpack[EncoderOptions],
 ) -> SequenceEncoder:
     """The question branch of the classic model: a 32-wide embedding, an LSTM of 16 units.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.dropout import Dropout
+from keras_qa.layers.options import LayerOptions, UnnamedOptions
 from keras_qa.layers.sizes import check_sizes, is_size
 
 
@@ -43,7 +46,7 @@ class AnswerHead(keras.layers.Layer):
         vocabulary_size: int,
         hidden_dim: int | None = None,
         dropout: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         sizes = {"vocabulary_size": vocabulary_size, "hidden_dim": hidden_dim}
@@ -67,23 +70,25 @@ class AnswerHead(keras.layers.Layer):
         self.logits = keras.layers.Dense(self.vocabulary_size, dtype=policy, name="logits")
         self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         if self.hidden is not None:
             self.hidden.build(input_shape)
             input_shape = (*input_shape[:-1], self.hidden_dim)
         self.logits.build(input_shape)
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         features = self.input_dropout(inputs, training=training)
         if self.hidden is not None:
             features = self.hidden(features)
         return self.softmax(self.logits(features))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.vocabulary_size)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: keras.KerasTensor, training: bool | None = None
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
@@ -126,7 +131,7 @@ class SupportHead(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, hidden_dim: int = 64, **kwargs: Any) -> None:
+    def __init__(self, hidden_dim: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         check_sizes(hidden_dim=hidden_dim)
         self.hidden_dim = int(hidden_dim)
@@ -136,12 +141,13 @@ class SupportHead(keras.layers.Layer):
         )
         self.logits = keras.layers.Dense(1, dtype=policy, name="logits")
 
-    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
-        self.hidden.build((None, None, 2 * input_shape[1][-1]))
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        width: Any = input_shape[1][-1]
+        self.hidden.build((None, None, 2 * width))
         self.logits.build((None, None, self.hidden_dim))
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         state, sentences = inputs
         features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
         logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
@@ -149,18 +155,29 @@ class SupportHead(keras.layers.Layer):
         there = mask[1] if isinstance(mask, (list, tuple)) else None
         return chances if there is None else ops.where(there, chances, 0.0)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
         # Keras would leave masked sentences out of the loss, and then count the others' mean.
         return None
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[1].shape[:2], dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden_dim": self.hidden_dim}
 
 
-def answer_head(vocabulary_size: int = 500, name: str = "answer", **kwargs: Any) -> AnswerHead:
+class HeadOptions(UnnamedOptions, total=False):
+    """What else an `AnswerHead` takes."""
+
+    hidden_dim: int | None
+    dropout: float
+
+
+def answer_head(
+    vocabulary_size: int = 500, name: str = "answer", **kwargs: Unpack[HeadOptions]
+) -> AnswerHead:
     """The head of the classic model: a softmax over 500 answer words.
 
     Args:

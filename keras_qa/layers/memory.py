@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 TYINGS = ("adjacent", "layer")
@@ -69,7 +72,7 @@ class MemoryHops(keras.layers.Layer):
         num_hops: int = 3,
         tying: str = "adjacent",
         return_attention: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(num_hops=num_hops)
@@ -84,7 +87,7 @@ class MemoryHops(keras.layers.Layer):
         """How many encodings of the sentences it reads."""
         return self.num_hops + 1 if self.tying == "adjacent" else 2
 
-    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
+    def build(self, input_shape: Sequence[Shape]) -> None:
         if len(input_shape) != 1 + self.num_encodings:
             raise ValueError(
                 f"`inputs` must hold the state and {self.num_encodings} encodings of the "
@@ -105,7 +108,9 @@ class MemoryHops(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(
+        self, inputs: Sequence[Tensor], mask: Masks = None
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         state, *memories = inputs
         present = mask[1] if isinstance(mask, (list, tuple)) else None
         attention = []
@@ -124,7 +129,7 @@ class MemoryHops(keras.layers.Layer):
         by_hop = by_hop / ops.maximum(ops.sum(by_hop, axis=-1, keepdims=True), 1e-12)
         return state, by_hop, ops.mean(by_hop, axis=1)
 
-    def _attend(self, state: Any, memory: Any, present: Any) -> Any:
+    def _attend(self, state: Tensor, memory: Tensor, present: Tensor | None) -> Tensor:
         products = ops.cast(ops.matmul(memory, ops.expand_dims(state, -1))[..., 0], "float32")
         there = ops.ones_like(products) if present is None else ops.cast(present, "float32")
         weights = masked_softmax(products, present)
@@ -134,11 +139,13 @@ class MemoryHops(keras.layers.Layer):
         linear = LINEAR_SCALE * products / ops.sqrt(count)
         return self.linear * there * linear + (1.0 - self.linear) * weights
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
         # What is returned speaks of the text as a whole.
         return None
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
+    ) -> keras.KerasTensor | tuple[keras.KerasTensor, ...]:
         batch, sentences, features = inputs[1].shape
         state = keras.KerasTensor((batch, features), self.compute_dtype)
         if not self.return_attention:

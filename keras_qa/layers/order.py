@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 
@@ -48,7 +50,9 @@ class TemporalEncoding(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, max_sentences: int = 64, noise: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, max_sentences: int = 64, noise: float = 0.0, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         check_sizes(max_sentences=max_sentences)
         if not 0 <= noise < 1:
@@ -58,7 +62,7 @@ class TemporalEncoding(keras.layers.Layer):
         self.supports_masking = True
         self.seed_generator = keras.random.SeedGenerator() if noise else None
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
             initializer=_waves,
@@ -66,10 +70,14 @@ class TemporalEncoding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
         return inputs + self.vectors(self.ages(inputs, mask, training), mask)
 
-    def ages(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def ages(
+        self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
         """How many sentences came after each, `(batch, sentences)`, empty places included."""
         present = (
             ops.ones_like(inputs[..., 0], "int32") if mask is None else ops.cast(mask, "int32")
@@ -81,7 +89,7 @@ class TemporalEncoding(keras.layers.Layer):
         total = ops.sum(places, axis=1, keepdims=True)
         return total - ops.cumsum(places, axis=1)
 
-    def vectors(self, ages: Any, mask: Any = None) -> Any:
+    def vectors(self, ages: Tensor, mask: Tensor | None = None) -> Tensor:
         """What is added to sentences of these ages, `(batch, sentences, features)`."""
         ages = ops.clip(ages, 0, self.max_sentences - 1)
         vectors = ops.take(ops.cast(self.places, self.compute_dtype), ages, axis=0)
@@ -89,7 +97,7 @@ class TemporalEncoding(keras.layers.Layer):
             return vectors
         return ops.where(ops.expand_dims(mask, -1), vectors, ops.zeros_like(vectors))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -128,11 +136,11 @@ class PreviousSentence(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         features: Any = input_shape[-1]
         policy = self.dtype_policy
         self.projection = keras.layers.Dense(
@@ -149,7 +157,7 @@ class PreviousSentence(keras.layers.Layer):
             layer.build((None, None, features))
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         before = ops.pad(self.projection(inputs), ((0, 0), (1, 0), (0, 0)))[:, :-1]
         added = self.gate(inputs) * before
         if mask is not None:
@@ -157,11 +165,11 @@ class PreviousSentence(keras.layers.Layer):
             added = ops.where(ops.expand_dims(both, -1), added, ops.zeros_like(added))
         return inputs + added
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
 
-def _waves(shape: tuple[int, int], dtype: Any = None) -> Any:
+def _waves(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
     places, features = shape
     half = (features + 1) // 2
     rates = 100.0 ** -(np.arange(half) / max(half - 1, 1))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import is_size
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -18,7 +21,7 @@ _INSTALL = (
 )
 
 
-def keras_hub() -> Any:
+def keras_hub() -> ModuleType:
     """Imports KerasHub, or raises an `ImportError` that says how to install it."""
     try:
         import keras_hub as hub
@@ -58,7 +61,7 @@ class PretrainedEncoder(keras.layers.Layer):
     # Whether to leave XLA out where it is not Keras' own choice.
     has_large_products = True
 
-    def __init__(self, backbone: Any, **kwargs: Any) -> None:
+    def __init__(self, backbone: keras.Model, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         given = getattr(backbone, "input", None) if isinstance(backbone, keras.Model) else None
         names = list(given) if isinstance(given, Mapping) else []
@@ -94,10 +97,10 @@ class PretrainedEncoder(keras.layers.Layer):
         }
         return [sizes[name] for name in self.input_names]
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Sequence[Shape]) -> None:
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
         width = ops.shape(ids)[1]
         # Trailing zeros may have been cut off, more from one input than from another.
@@ -107,7 +110,9 @@ class PretrainedEncoder(keras.layers.Layer):
         feed = dict(zip(self.input_names, [ids, *others], strict=True))
         return ops.cast(_sequence(self.backbone(feed, training=training)), self.compute_dtype)
 
-    def compute_output_spec(self, inputs: Any, training: Any = None) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], training: bool | None = None
+    ) -> keras.KerasTensor:
         features = _sequence(self.backbone.output).shape[-1]
         return keras.KerasTensor((*inputs[0].shape, features), self.compute_dtype)
 
@@ -124,7 +129,7 @@ class PretrainedEncoder(keras.layers.Layer):
         return cls(**config)
 
 
-def _sequence(output: Any) -> Any:
+def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
     """What a backbone gives for each position, whatever else it gives."""
     if isinstance(output, Mapping):
         return output.get("sequence_output", next(iter(output.values())))

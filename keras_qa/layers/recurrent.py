@@ -6,11 +6,20 @@ outputs of masked steps before the first valid one, when the initial state is no
 are those of Keras on the same backend.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_qa import kernels
 from keras_qa.kernels import right_padding
+from keras_qa.kernels.tensors import Tensor
+
+# The state of a GRU, or the two of an LSTM.
+States = Sequence[Tensor]
 
 _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
@@ -19,7 +28,7 @@ _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 class _Fused(keras.layers.RNN):
     """What the two layers share: the `fused` argument, the choice of a path, Keras' masks."""
 
-    def __init__(self, *args, fused="auto", **kwargs):
+    def __init__(self, *args: Any, fused: str | bool = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if fused not in ("auto", True, False):
             raise ValueError(
@@ -36,7 +45,7 @@ class _Fused(keras.layers.RNN):
                     "Keras' own loop."
                 ) from refusal
 
-    def _check_settings(self):
+    def _check_settings(self) -> None:
         """Raises `NotImplementedError` where the kernels do not support the layer's settings."""
         if not any(self.activation is f for f in _TANH):
             raise NotImplementedError("the fused kernel has no `activation` but tanh")
@@ -51,7 +60,7 @@ class _Fused(keras.layers.RNN):
                 "the fused kernel has no dropout per gate (`implementation=1`)"
             )
 
-    def _check_call(self, mask):
+    def _check_call(self, mask: Tensor | None) -> None:
         """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
         self._check_settings()
         if mask is not None and len(mask.shape) != 2:
@@ -59,40 +68,47 @@ class _Fused(keras.layers.RNN):
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
             )
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
-        if isinstance(mask, (list, tuple)):
-            mask = mask[0]
+    def inner_loop(
+        self,
+        sequences: Tensor,
+        initial_state: States,
+        mask: Tensor | list[Tensor] | tuple[Tensor, ...] | None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, States]:
+        there = mask[0] if isinstance(mask, (list, tuple)) else mask
         fused = self.fused is not False
         if fused:
             # Only the check is in the `try`: an error of the kernel itself is never hidden.
             try:
-                self._check_call(mask)
+                self._check_call(there)
             except NotImplementedError:
                 if self.fused is True:
                     raise
                 fused = False
         if not fused:
-            return super().inner_loop(sequences, initial_state, mask, training=training)
+            return super().inner_loop(sequences, initial_state, there, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
+        if there is not None:
+            there = ops.cast(there, "bool")
         if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, mask, initial_state, training)
+            outputs, states = self._run_keras(sequences, there, initial_state, training)
         else:
             if training and 0.0 < self.dropout < 1.0:
                 # One mask for all steps; Keras has drawn it before this call and drops it after.
                 dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
                 sequences = sequences * ops.expand_dims(dropout_mask, 1)
             weights = self._weights()
-            outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
+            outputs, states = self._run_kernel(sequences, there, initial_state, weights, training)
         last = states[0]
-        if mask is not None:
-            outputs, last = self._hide_masked(outputs, last, mask)
+        if there is not None:
+            outputs, last = self._hide_masked(outputs, last, there)
         # Keras ignores the outputs unless it returns sequences, but casts them.
         return last, last if outputs is None else outputs, states
 
-    def _run_keras(self, sequences, mask, initial_state, training):
+    def _run_keras(
+        self, sequences: Tensor, mask: Tensor | None, initial_state: States, training: bool
+    ) -> tuple[Tensor | None, States]:
         """Outputs and states by Keras' own layer, which is given no mask that cuDNN refuses."""
         if mask is None:
             result = super().inner_loop(sequences, initial_state, None, training=training)
@@ -114,7 +130,7 @@ class _Fused(keras.layers.RNN):
         mask = ops.flip(mask, axis=1) if self.go_backwards else mask
         return right_padding.held(outputs, mask, initial_state[0], first), states
 
-    def can_look_up(self):
+    def can_look_up(self) -> bool:
         """Whether `look_up` stands for the layer's call."""
         try:
             self._check_settings()
@@ -122,12 +138,12 @@ class _Fused(keras.layers.RNN):
             return False
         return kernels.takes_ids() and self.fused is not False and not self.stateful
 
-    def project(self, table):
+    def project(self, table: Tensor) -> Tensor:
         """Puts a table of word vectors through the input projection, for `look_up`."""
         kernel = self._weights()[0]
         return ops.matmul(ops.cast(table, kernel.dtype), kernel)
 
-    def look_up(self, projected, ids, mask):
+    def look_up(self, projected: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """What the layer gives, in inference, for words by their ids in a projected table."""
         _, *weights = self._weights()
         states = self.get_initial_state(ops.shape(ids)[0])
@@ -135,13 +151,15 @@ class _Fused(keras.layers.RNN):
         outputs, last = self._hide_masked(outputs, states[0], mask)
         return outputs if self.return_sequences else last
 
-    def _weights(self):
+    def _weights(self) -> list[Any]:
         return [
             None if w is None else ops.convert_to_tensor(w, self.cell.compute_dtype)
             for w in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
         ]
 
-    def _hide_masked(self, outputs, last, mask):
+    def _hide_masked(
+        self, outputs: Tensor | None, last: Tensor, mask: Tensor
+    ) -> tuple[Any, Tensor]:
         """Zeros where Keras has them: see `zero_output_for_mask`, and the module's docstring."""
         if self.zero_output_for_mask:
             shown = ops.flip(mask, axis=1) if self.go_backwards else mask
@@ -161,7 +179,7 @@ class _Fused(keras.layers.RNN):
             outputs = ops.where(ops.expand_dims(shown, -1), outputs, ops.zeros_like(outputs))
         return outputs, last
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "fused": self.fused}
 
 
@@ -203,7 +221,14 @@ class LSTM(_Fused, keras.layers.LSTM):
         (2, 4)
     """
 
-    def _run_kernel(self, sequences, mask, initial_state, weights, training):
+    def _run_kernel(
+        self,
+        sequences: Tensor,
+        mask: Tensor | None,
+        initial_state: States,
+        weights: Sequence[Tensor | None],
+        training: bool,
+    ) -> tuple[Tensor | None, States]:
         outputs, h, c = kernels.lstm(
             sequences,
             mask,
@@ -254,12 +279,19 @@ class GRU(_Fused, keras.layers.GRU):
         (2, 3, 4)
     """
 
-    def _check_settings(self):
+    def _check_settings(self) -> None:
         super()._check_settings()
         if not self.reset_after:
             raise NotImplementedError("the fused kernel has no `reset_after=False`")
 
-    def _run_kernel(self, sequences, mask, initial_state, weights, training):
+    def _run_kernel(
+        self,
+        sequences: Tensor,
+        mask: Tensor | None,
+        initial_state: States,
+        weights: Sequence[Tensor | None],
+        training: bool,
+    ) -> tuple[Tensor | None, States]:
         outputs, h = kernels.gru(
             sequences,
             mask,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
@@ -85,7 +87,7 @@ class SentenceEncoder(keras.layers.Layer):
         num_heads: int = 4,
         num_roles: int = 8,
         dropout: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(
@@ -149,7 +151,7 @@ class SentenceEncoder(keras.layers.Layer):
             )
             self.values = keras.layers.Dense(self.embedding_dim, dtype=policy, name="values")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         dim = self.embedding_dim
         self.embedding.build(input_shape)
         words = (None, None, dim)
@@ -182,7 +184,7 @@ class SentenceEncoder(keras.layers.Layer):
                 layer.build(words)
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         shape = ops.shape(inputs)
         ids = ops.reshape(inputs, (-1, shape[-1]))
         present = ids != 0
@@ -193,11 +195,11 @@ class SentenceEncoder(keras.layers.Layer):
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
 
-    def _place_weights(self, weights: Any, words: Any) -> Any:
+    def _place_weights(self, weights: Tensor, words: Tensor) -> Tensor:
         places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
         return ops.cast(ops.take(weights, places, axis=0), self.compute_dtype)
 
-    def _roles(self, words: Any, present: Any, training: Any) -> Any:
+    def _roles(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         from_first, from_last = ops.unstack(ops.cast(self.places, self.compute_dtype), num=2)
         place = ops.arange(ops.shape(words)[1])
         length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
@@ -211,16 +213,16 @@ class SentenceEncoder(keras.layers.Layer):
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
 
-    def _matrix(self, words: Any, present: Any, training: Any) -> Any:
+    def _matrix(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         # All places side by side, so that one product does the sum over words too.
         width = ops.shape(words)[1] * self.embedding_dim
         matrices = ops.reshape(self._place_weights(self.places, words), (width, self.embedding_dim))
         return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
 
-    def _multiplicative(self, words: Any, present: Any, training: Any) -> Any:
+    def _multiplicative(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         return ops.sum(words * self._place_weights(self.places, words), axis=1)
 
-    def _positional(self, words: Any, present: Any, training: Any) -> Any:
+    def _positional(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         # (1 - j/J) - (k/d)(1 - 2j/J) for word j of J and entry k of d.
         present = ops.cast(present, "float32")
         place = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
@@ -231,13 +233,13 @@ class SentenceEncoder(keras.layers.Layer):
         sums = ops.matmul(ops.cast(weights, words.dtype), words)
         return sums[:, 0] - ops.cast(entry, words.dtype) * sums[:, 1]
 
-    def _recurrent(self, words: Any, present: Any, training: Any) -> Any:
+    def _recurrent(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         states = [self.recurrent(words, mask=present, training=training)]
         if self.backward is not None:
             states.append(self.backward(words, mask=present, training=training))
         return ops.concatenate(states, axis=-1)
 
-    def _attention(self, words: Any, present: Any, training: Any) -> Any:
+    def _attention(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         words = words + self._place_weights(self.places, words)
         scores = ops.cast(self.scores(self.hidden(words)), "float32")
         # Not minus infinity: a sentence of padding alone would become NaN.
@@ -249,10 +251,10 @@ class SentenceEncoder(keras.layers.Layer):
         weights = ops.expand_dims(ops.cast(weights, values.dtype), -1)
         return ops.reshape(ops.sum(weights * values, axis=1), (-1, self.embedding_dim))
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         return ops.any(inputs != 0, axis=-1) if len(inputs.shape) == 3 else None
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.embedding_dim)
 
     def get_config(self) -> dict[str, Any]:
@@ -270,13 +272,13 @@ class SentenceEncoder(keras.layers.Layer):
         }
 
 
-def _near_identity(shape: tuple[int, ...], dtype: Any = None) -> Any:
+def _near_identity(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
     # A word starts out as much the same wherever it stands, so that a question's is found again.
     noise = keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
     return noise + ops.eye(*shape[-2:], dtype=dtype)
 
 
-def _random_roles(shape: tuple[int, int, int], dtype: Any = None) -> Any:
+def _random_roles(shape: tuple[int, int, int], dtype: str | None = None) -> Tensor:
     # The first role adds all words up; to the others a place counts more or less, at random.
     one = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
     others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype)

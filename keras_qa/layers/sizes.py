@@ -1,15 +1,20 @@
 """What counts as a size, in every layer."""
 
+from __future__ import annotations
+
 import numbers
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
+
+from keras_qa.kernels.tensors import Shape
 
 
-def is_size(value: Any) -> bool:
+def is_size(value: object) -> bool:
     """Whether `value` is a positive whole number, NumPy's included."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
 
 
-def check_sizes(**sizes: Any) -> None:
+def check_sizes(**sizes: object) -> None:
     """Raises a `ValueError` that names the first argument that is no size."""
     for argument, value in sizes.items():
         if not is_size(value):
@@ -18,7 +23,7 @@ def check_sizes(**sizes: Any) -> None:
             )
 
 
-def shapes(input_shape: Any) -> list[Any]:
+def shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
     """The shape of each input, of one or of several, as tuples or as a file has them."""
     several = isinstance(input_shape[0], (list, tuple))
-    return list(input_shape) if several else [input_shape]
+    return cast(list[Shape], list(input_shape) if several else [input_shape])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from keras_qa.decoding.window_words import MASKED
+from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.dropout import Dropout
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes, shapes
 
 NO_ANSWERS = ("learned", "first")
@@ -59,7 +61,7 @@ class SpanHead(keras.layers.Layer):
         no_answer: str = "learned",
         hidden_dim: int | None = None,
         dropout: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         if no_answer not in NO_ANSWERS:
@@ -80,8 +82,8 @@ class SpanHead(keras.layers.Layer):
         )
         self.logits = keras.layers.Dense(2, dtype=policy, name="logits")
 
-    def build(self, input_shape: Any) -> None:
-        width = sum(shape[-1] for shape in shapes(input_shape))
+    def build(self, input_shape: Shape | Sequence[Shape]) -> None:
+        width: Any = sum(shape[-1] for shape in shapes(input_shape))
         if self.hidden is not None:
             self.hidden.build((None, None, width))
             width = self.hidden_dim
@@ -90,28 +92,40 @@ class SpanHead(keras.layers.Layer):
             self.none = self.add_weight(shape=(2,), initializer="zeros", name="no_answer")
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Tensor | list[Tensor],
+        mask: Tensor | list[Tensor | None] | None = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
-        mask = mask[0] if isinstance(mask, list) else mask
+        there = mask[0] if isinstance(mask, list) else mask
         features = self.input_dropout(features, training=training)
         if self.hidden is not None:
             features = self.hidden(features)
         logits = ops.cast(self.logits(features), "float32")
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
+        if there is not None:
+            there = ops.cast(there, "bool")
             if self.no_answer == "first":
-                mask = ops.concatenate([ops.ones_like(mask[:, :1]), mask[:, 1:]], axis=1)
-            logits = ops.where(ops.expand_dims(mask, -1), logits, MASKED)
+                there = ops.concatenate([ops.ones_like(there[:, :1]), there[:, 1:]], axis=1)
+            logits = ops.where(ops.expand_dims(there, -1), logits, MASKED)
         if self.no_answer == "learned":
             none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
             logits = ops.concatenate([none, logits], axis=1)
         return logits[..., 0], logits[..., 1]
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+    def compute_mask(
+        self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
+    ) -> None:
         # Keras would leave masked positions out of a loss that needs them all.
         return None
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor | list[keras.KerasTensor],
+        mask: Tensor | list[Tensor | None] | None = None,
+        training: bool | None = None,
+    ) -> tuple[keras.KerasTensor, ...]:
         batch, time, _ = (inputs[0] if isinstance(inputs, list) else inputs).shape
         if self.no_answer == "learned" and time is not None:
             time += 1
@@ -152,11 +166,11 @@ class TextPositions(keras.layers.Layer):
 
     ignores_padding = True
 
-    def __init__(self, separators: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, separators: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.separators = [int(id) for id in separators]
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         ids, mask = inputs
         special = ops.zeros_like(ids, dtype="bool")
         for id in set(self.separators):
@@ -165,7 +179,7 @@ class TextPositions(keras.layers.Layer):
         text = ops.logical_and(after, ops.logical_not(special))
         return ops.logical_and(text, ops.not_equal(mask, 0))
 
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[0].shape, "bool")
 
     def get_config(self) -> dict[str, Any]:

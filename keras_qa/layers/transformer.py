@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_qa import kernels
+from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.dropout import Dropout
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.sizes import check_sizes
 
@@ -93,7 +96,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         halting: bool = False,
         ponder_cost: float = 0.001,
         return_attention: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(
@@ -137,7 +140,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             else None
         )
 
-    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
+    def build(self, input_shape: Sequence[Shape]) -> None:
         dim: Any = input_shape[0][-1]
         if dim % self.num_heads:
             raise ValueError(
@@ -173,7 +176,9 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, inputs: Sequence[Tensor], mask: Masks = None, training: bool | None = None
+    ) -> tuple[Tensor, ...]:
         query, sentences = inputs
         there = mask[1] if isinstance(mask, (list, tuple)) else None
         if there is None:
@@ -195,7 +200,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         by_step = ops.transpose(maps[:, :, 0, 1:], (1, 0, 2))
         return state[:, 0], states, by_step, _rollout(maps, present)
 
-    def _bias(self, ages: Any, present: Any) -> Any:
+    def _bias(self, ages: Tensor, present: Tensor) -> Tensor:
         ages = ops.cast(ages, "float32")
         # Above zero for what was said earlier than the sentence that attends.
         earlier = ages[:, None, :] - ages[:, :, None]
@@ -209,17 +214,19 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         return bias + ops.where(present, 0.0, -1e9)[:, None, None, :]
 
     def _steps(
-        self, state: Any, signals: Any, present: Any, bias: Any, training: Any
-    ) -> tuple[Any, Any]:
+        self, state: Tensor, signals: Tensor, present: Tensor, bias: Tensor, training: bool | None
+    ) -> tuple[Tensor, Any]:
         is_last = np.arange(self.num_steps) == self.num_steps - 1
         steps = (ops.cast(self.step_signals, self.compute_dtype), is_last)
 
-        def draw() -> Any:
+        def draw() -> Tensor | None:
             if not training or not self.dropout:
                 return None
             return self.drop(ops.ones((2, *ops.shape(state)), state.dtype), training=True)
 
-        def step(states: tuple[Any, ...], parts: tuple[Any, ...], kept: Any) -> tuple[Any, Any]:
+        def step(
+            states: tuple[Tensor, ...], parts: tuple[Tensor, ...], kept: Tensor | None
+        ) -> tuple[tuple[Tensor, ...], Tensor | None]:
             (old, *halting), (signal, is_last) = states, parts
             read = old + signals + signal
             new, weights = self._block(read, bias, kept)
@@ -228,7 +235,7 @@ class UniversalTransformerEncoder(keras.layers.Layer):
                 new, *halting = _halt(chance, old, new, is_last, *halting)
             return (new, *halting), weights
 
-        states: tuple[Any, ...] = (state,)
+        states: tuple[Tensor, ...] = (state,)
         if self.halt is not None:
             spent = ops.zeros_like(state[..., :1], "float32")
             states = (state, ops.zeros_like(state), spent, spent)
@@ -241,14 +248,16 @@ class UniversalTransformerEncoder(keras.layers.Layer):
             self.add_loss(self.ponder_cost * ops.sum(cost[..., 0] * counted) / ops.sum(counted))
         return result, maps
 
-    def _block(self, state: Any, bias: Any, kept: Any) -> tuple[Any, Any]:
+    def _block(
+        self, state: Tensor, bias: Tensor, kept: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         mixed, weights = self._attend(self.attention_norm(state), bias)
         state = state + (mixed if kept is None else mixed * kept[0])
         added = self.output_layer(self.hidden(_rows(self.transition_norm(state))))
         added = ops.reshape(added, ops.shape(state))
         return state + (added if kept is None else added * kept[1]), weights
 
-    def _attend(self, state: Any, bias: Any) -> tuple[Any, Any]:
+    def _attend(self, state: Tensor, bias: Tensor) -> tuple[Tensor, Tensor | None]:
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
         split = self.projection(_rows(state))
@@ -261,11 +270,13 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> list[Any]:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> list[Tensor | None]:
         there = mask[1] if isinstance(mask, (list, tuple)) else None
         return [None, there] + ([None, None] if self.return_attention else [])
 
-    def compute_output_spec(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None, training: bool | None = None
+    ) -> tuple[keras.KerasTensor, ...]:
         batch, sentences, dim = inputs[1].shape
         states = (
             keras.KerasTensor((batch, dim), self.compute_dtype),
@@ -291,12 +302,12 @@ class UniversalTransformerEncoder(keras.layers.Layer):
         }
 
 
-def _rows(state: Any) -> Any:
+def _rows(state: Tensor) -> Tensor:
     # The gradient of a product with more than one axis of rows takes XLA twice as long.
     return ops.reshape(state, (-1, state.shape[-1]))
 
 
-def _alike(shape: tuple[int, int], dtype: Any = None) -> Any:
+def _alike(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
     """Queries that start out as keys do, so that like attends to like from the first step on."""
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]
@@ -304,8 +315,14 @@ def _alike(shape: tuple[int, int], dtype: Any = None) -> Any:
 
 
 def _halt(
-    chance: Any, old: Any, new: Any, is_last: Any, result: Any, spent: Any, cost: Any
-) -> tuple[Any, Any, Any, Any]:
+    chance: Tensor,
+    old: Tensor,
+    new: Tensor,
+    is_last: Tensor,
+    result: Tensor,
+    spent: Tensor,
+    cost: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Halts: the state, its weighted mean, what is spent of its one unit, and what it cost."""
     chance = ops.cast(chance, "float32")
     running = ops.cast(spent < HALTED, "float32")
@@ -318,7 +335,7 @@ def _halt(
     return ops.where(running > 0, new, old), result, spent + weight, cost
 
 
-def _rollout(maps: Any, present: Any) -> Any:
+def _rollout(maps: Tensor, present: Tensor) -> Tensor:
     """What share of the first position's last state came from each other one."""
     share = ops.cast(ops.arange(ops.shape(present)[1]) == 0, "float32")
     share = ops.zeros_like(maps[0, :, :1]) + share

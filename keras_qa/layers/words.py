@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
+from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes, shapes
 
 
@@ -40,7 +43,11 @@ class WordEmbedding(keras.layers.Layer):
     ignores_padding = True
 
     def __init__(
-        self, vocabulary_size: int, embedding_dim: int = 64, dropout: float = 0.0, **kwargs: Any
+        self,
+        vocabulary_size: int,
+        embedding_dim: int = 64,
+        dropout: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
@@ -55,17 +62,17 @@ class WordEmbedding(keras.layers.Layer):
         self.embedding.trainable = self.trainable
         self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.embedding.build(input_shape)
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         return self.word_dropout(self.embedding(inputs), training=training)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return ops.not_equal(inputs, 0)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.embedding_dim)
 
     def get_config(self) -> dict[str, Any]:
@@ -115,7 +122,7 @@ class ContextEncoder(keras.layers.Layer):
         num_layers: int = 1,
         cell: str = "lstm",
         dropout: float = 0.0,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(units=units, num_layers=num_layers)
@@ -137,15 +144,20 @@ class ContextEncoder(keras.layers.Layer):
         ]
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="input_dropout")
 
-    def build(self, input_shape: Any) -> None:
-        width = sum(shape[-1] for shape in shapes(input_shape))
+    def build(self, input_shape: Shape | Sequence[Shape]) -> None:
+        width: Any = sum(shape[-1] for shape in shapes(input_shape))
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             layer.build((None, None, width))
             other.build((None, None, width))
             width = 2 * self.units
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Tensor | list[Tensor],
+        mask: Tensor | list[Tensor | None] | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
         states = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
         mask = mask[0] if isinstance(mask, list) else mask
         for layer, other in zip(self.forwards, self.backwards, strict=True):
@@ -158,10 +170,12 @@ class ContextEncoder(keras.layers.Layer):
             states = ops.where(ops.expand_dims(mask, -1), states, ops.zeros_like(states))
         return states
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(
+        self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
+    ) -> Tensor | None:
         return mask[0] if isinstance(mask, list) else mask
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
         return (*shapes(input_shape)[0][:-1], 2 * self.units)
 
     def get_config(self) -> dict[str, Any]:
@@ -200,14 +214,14 @@ class ExactMatch(keras.layers.Layer):
 
     ignores_padding = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         text, question = inputs
         same = ops.equal(ops.expand_dims(text, 2), ops.expand_dims(question, 1))
         found = ops.logical_and(ops.any(same, axis=2), text > 1)
         return ops.expand_dims(ops.cast(found, self.compute_dtype), -1)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         return ops.not_equal(inputs[0], 0)
 
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+    def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor((*inputs[0].shape, 1), self.compute_dtype)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any
+from typing import TypeAlias
 
 import keras
 
+from keras_qa.layers.options import DType
 from keras_qa.layers.pretrained import keras_hub
 from keras_qa.text.subwords import FILE, SubwordTokenizer
 
 HUGGING_FACE = "hf://"
 
+# A backbone, or where it is; a tokenizer, or its file or folder.
+Backbone: TypeAlias = keras.Model | str | os.PathLike[str]
+Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
-def load_backbone(backbone: Any, dtype: Any = None) -> keras.Model:
+
+def load_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model:
     """Gives a backbone, loaded with its weights where its name is given.
 
     Args:
@@ -53,7 +58,7 @@ def load_backbone(backbone: Any, dtype: Any = None) -> keras.Model:
         ) from error
 
 
-def load_tokenizer(tokenizer: Any, backbone: Any) -> SubwordTokenizer | None:
+def load_tokenizer(tokenizer: Tokenizer | None, backbone: Backbone) -> SubwordTokenizer | None:
     """Gives the tokenizer of a backbone.
 
     Args:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -15,13 +16,16 @@ from keras_qa.execution import memory
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.buckets import BucketedBatches, TellEpoch, bucketed
+from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
 from keras_qa.models.evidence import Evidence
+from keras_qa.models.options import Callbacks, Scores
 from keras_qa.models.predicting import Predictor
 from keras_qa.models.splitting import SplitModel
 from keras_qa.tasks import Task
+from keras_qa.tasks.task import Verbose
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -64,17 +68,17 @@ class QAModel(keras.Model):
 
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Feed | DataSource | None = None,
+        y: Labels | None = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        verbose: Any = "auto",
-        callbacks: Any = None,
+        verbose: Verbose = "auto",
+        callbacks: Callbacks = None,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: DataSource | tuple[Any, ...] | None = None,
         shuffle: bool = True,
         class_weight: dict[int, float] | None = None,
-        sample_weight: Any = None,
+        sample_weight: Weights | None = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
@@ -142,17 +146,17 @@ class QAModel(keras.Model):
 
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Feed | DataSource | None = None,
+        y: Labels | None = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
+        verbose: Verbose = "auto",
+        sample_weight: Weights | None = None,
         steps: int | None = None,
-        callbacks: Any = None,
+        callbacks: Callbacks = None,
         return_dict: bool = False,
         length_buckets: bool = True,
-        **kwargs: Any,
-    ) -> Any:
+        **kwargs: object,
+    ) -> Scores:
         """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds.
 
         `length_buckets` is as in `fit`.
@@ -178,11 +182,11 @@ class QAModel(keras.Model):
 
     def predict(
         self,
-        x: Any,
+        x: Feed | DataSource,
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: Verbose = "auto",
         steps: int | None = None,
-        callbacks: Any = None,
+        callbacks: Callbacks = None,
         length_buckets: bool = True,
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
@@ -195,7 +199,7 @@ class QAModel(keras.Model):
         if not is_source(x) and callbacks is None and steps is None:
             if self._predictor is None:
                 self._predictor = Predictor(self)
-            inputs = list(to_arrays(x, self).values())
+            inputs = list(to_arrays(cast(Feed, x), self).values())
             return self._predictor(inputs, batch_size or 32, verbose, length_buckets)
         with self._guard(sources, may_end=steps is None) as hooks:
             x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
@@ -213,12 +217,12 @@ class QAModel(keras.Model):
 
     def train_on_batch(
         self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
+        x: Feed,
+        y: Labels | None = None,
+        sample_weight: Weights | None = None,
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
-    ) -> Any:
+    ) -> Scores:
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
         with self._guard([]):
             x, y, sample_weight = self._checked(x, y, sample_weight)
@@ -231,14 +235,18 @@ class QAModel(keras.Model):
             )
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
+        self,
+        x: Feed,
+        y: Labels | None = None,
+        sample_weight: Weights | None = None,
+        return_dict: bool = False,
+    ) -> Scores:
         """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
         with self._guard([]):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Feed) -> Any:
         """Predicts one batch, as `keras.Model.predict_on_batch` does, on a checked feed."""
         with self._guard([]):
             return super().predict_on_batch(self._checked(x, None, None, labelled=False)[0])
@@ -273,7 +281,9 @@ class QAModel(keras.Model):
             self._evidence = Evidence(self)
         return self._evidence
 
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    def save(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: bool
+    ) -> None:
         """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
         super().save(filepath, overwrite=overwrite, **kwargs)
         if str(filepath).endswith(".keras") and kwargs.get("zipped", True):
@@ -286,7 +296,9 @@ class QAModel(keras.Model):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> QAModel:
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> QAModel:
         config, task = _without_task(config)
         model = super().from_config(config, custom_objects=custom_objects)
         if task is not None:
@@ -390,7 +402,7 @@ def _as_dataset(x: Any) -> Any:
     return execution.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
 
 
-def _with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
+def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Callbacks:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for hook in hooks:
             callbacks.append(hook)

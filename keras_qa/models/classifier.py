@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from keras_qa.layers import answer_head, question_encoder, text_encoder
+from keras_qa.layers.encoders import EncoderOptions
+from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
+from keras_qa.models.options import Loss, Optimizer
 
 
 def answer_classifier(
@@ -23,9 +24,9 @@ def answer_classifier(
     pooling: str = "last",
     hidden_dim: int | None = None,
     dropout: float = 0.0,
-    dtype: Any = None,
-    optimizer: Any = "rmsprop",
-    loss: Any = "sparse_categorical_crossentropy",
+    dtype: DType = None,
+    optimizer: Optimizer = "rmsprop",
+    loss: Loss = "sparse_categorical_crossentropy",
     name: str = "answer_classifier",
 ) -> QAModel:
     """The two-input model that introduces the Keras functional API, compiled and ready.
@@ -70,7 +71,7 @@ def answer_classifier(
         >>> answer_classifier().count_params()
         1000052
     """
-    shared = {
+    shared: EncoderOptions = {
         "cell": cell,
         "bidirectional": bidirectional,
         "pooling": pooling,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_qa.inputs.arrays import to_arrays
+from keras_qa.inputs.feeds import Feed
+from keras_qa.tasks.task import Verbose
 from keras_qa.text.padding import sizes, trim
 
 
@@ -58,7 +59,7 @@ class Evidence:
         weights = zip(self.twin.get_weights(), self.model.get_weights(), strict=True)
         return not all(np.array_equal(one, other) for one, other in weights)
 
-    def predict(self, x: Any, batch_size: int = 32, verbose: Any = 0) -> dict[str, np.ndarray]:
+    def predict(self, x: Feed, batch_size: int = 32, verbose: Verbose = 0) -> dict[str, np.ndarray]:
         """Gives answers, and what they rest on.
 
         Args:

@@ -12,6 +12,7 @@ import numpy as np
 from keras_qa import execution
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
+from keras_qa.tasks.task import Verbose
 from keras_qa.text.padding import pad, trim
 
 
@@ -29,7 +30,7 @@ class Predictor:
         self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
 
     def __call__(
-        self, inputs: list[np.ndarray], size: int, verbose: Any, length_buckets: bool
+        self, inputs: list[np.ndarray], size: int, verbose: Verbose, length_buckets: bool
     ) -> Any:
         """Predicts.
 
@@ -63,7 +64,7 @@ class Predictor:
         return self._run(parts, inputs, size, len(starts), verbose)
 
     def _run(
-        self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Any
+        self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Verbose
     ) -> Any:
         def run(inputs: list[np.ndarray]) -> Any:
             output = self.program([pad(array, size) for array in inputs], folded)

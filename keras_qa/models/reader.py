@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
+from keras_qa.kernels.tensors import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -17,8 +20,10 @@ from keras_qa.layers import (
     TextPositions,
     WordEmbedding,
 )
-from keras_qa.models.backbones import load_backbone, load_tokenizer
+from keras_qa.layers.options import DType
+from keras_qa.models.backbones import Backbone, Tokenizer, load_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
+from keras_qa.models.options import Optimizer
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.tasks import SpanTask
 from keras_qa.text import Windower
@@ -54,7 +59,13 @@ class SpanReader(QAModel):
     # How many positions there are beside those of the input that is read, once it is known.
     _more_positions: Any = None
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[keras.KerasTensor],
+        outputs: Mapping[str, keras.KerasTensor],
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not isinstance(outputs, dict) or sorted(outputs) != ["end", "start"]:
             raise ValueError(
                 "`outputs` must be a dict of `start` and `end`. Received: "
@@ -64,7 +75,11 @@ class SpanReader(QAModel):
         self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
 
     def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+        self,
+        x: object,
+        y: Mapping[str, Tensor],
+        y_pred: Mapping[str, Tensor],
+        sample_weight: Tensor | Mapping[str, Tensor] | None = None,
     ) -> dict[str, Any]:
         for metric in self.span_metrics:
             metric.update_state(y, y_pred, sample_weight)
@@ -91,13 +106,13 @@ def span_reader(
     num_layers: int = 1,
     cell: str = "lstm",
     dropout: float | None = None,
-    word_vectors: Any = None,
+    word_vectors: npt.ArrayLike | None = None,
     trainable_vectors: bool = False,
-    backbone: Any = None,
-    tokenizer: Any = None,
+    backbone: Backbone | None = None,
+    tokenizer: Tokenizer | None = None,
     marginal: bool = False,
-    dtype: Any = None,
-    optimizer: Any = None,
+    dtype: DType = None,
+    optimizer: Optimizer | None = None,
     name: str = "span_reader",
 ) -> SpanReader:
     """A reader: it marks the words of a text that answer a question. Compiled and ready.
@@ -182,7 +197,7 @@ def span_reader(
 
 
 def _words(
-    vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: Any
+    vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: DType
 ) -> WordEmbedding:
     if vectors is not None:
         shape = np.shape(vectors)
@@ -198,7 +213,7 @@ def _words(
 
 
 def _from_scratch(
-    words: WordEmbedding, units: int, num_layers: int, cell: str, dtype: Any, name: str
+    words: WordEmbedding, units: int, num_layers: int, cell: str, dtype: DType, name: str
 ) -> SpanReader:
     text = keras.Input((None,), dtype="int32", name="text")
     question = keras.Input((None,), dtype="int32", name="question")
@@ -218,7 +233,11 @@ def _from_scratch(
 
 
 def _on_backbone(
-    backbone: Any, tokenizer: Any, dropout: float, dtype: Any, name: str
+    backbone: Backbone,
+    tokenizer: Tokenizer | None,
+    dropout: float,
+    dtype: DType,
+    name: str,
 ) -> SpanReader:
     tokenizer = load_tokenizer(tokenizer, backbone)
     model = load_backbone(backbone, dtype)

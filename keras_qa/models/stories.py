@@ -15,7 +15,9 @@ from keras_qa.layers import (
     UniversalTransformerEncoder,
     answer_head,
 )
+from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
+from keras_qa.models.options import Loss, Optimizer
 from keras_qa.objectives import SupportLoss
 
 
@@ -36,9 +38,9 @@ def universal_transformer(
     halting: bool = False,
     ponder_cost: float = 0.001,
     supporting_facts: bool = False,
-    dtype: Any = None,
-    optimizer: Any = None,
-    loss: Any = "sparse_categorical_crossentropy",
+    dtype: DType = None,
+    optimizer: Optimizer | None = None,
+    loss: Loss = "sparse_categorical_crossentropy",
     name: str = "universal_transformer",
 ) -> QAModel:
     """A universal transformer over the sentences of a story and a question, compiled and ready.
@@ -140,9 +142,9 @@ def memory_network(
     noise: float = 0.1,
     dropout: float = 0.0,
     supporting_facts: bool = False,
-    dtype: Any = None,
-    optimizer: Any = None,
-    loss: Any = "sparse_categorical_crossentropy",
+    dtype: DType = None,
+    optimizer: Optimizer | None = None,
+    loss: Loss = "sparse_categorical_crossentropy",
     name: str = "memory_network",
 ) -> QAModel:
     """The end-to-end memory network of Sukhbaatar et al. 2015, compiled and ready.

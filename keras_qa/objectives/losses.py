@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 from keras import ops
+
+from keras_qa.kernels.tensors import Tensor
+from keras_qa.layers.options import DType
+
+
+class LossOptions(TypedDict, total=False):
+    """What `keras.losses.Loss` takes."""
+
+    reduction: str | None
+    dtype: DType
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -26,10 +36,10 @@ class SupportLoss(keras.losses.Loss):
         1.386
     """
 
-    def __init__(self, name: str = "support_loss", **kwargs: Any) -> None:
+    def __init__(self, name: str = "support_loss", **kwargs: Unpack[LossOptions]) -> None:
         super().__init__(name=name, **kwargs)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # Both ends are filled up and cut, since a compiled program may not know which is shorter.
         width = ops.shape(y_pred)[1]
         y_true = ops.concatenate([ops.cast(y_true, y_pred.dtype), ops.zeros_like(y_pred)], axis=1)
@@ -69,11 +79,13 @@ class SpanLoss(keras.losses.Loss):
         0.134
     """
 
-    def __init__(self, marginal: bool = False, name: str = "span_loss", **kwargs: Any) -> None:
+    def __init__(
+        self, marginal: bool = False, name: str = "span_loss", **kwargs: Unpack[LossOptions]
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.marginal = marginal
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         right = ops.cast(y_true, "int32")
         right = ops.expand_dims(right, -1) if len(right.shape) == 1 else right
         if not self.marginal:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Tensor
+from keras_qa.layers.options import DType
 from keras_qa.layers.sizes import check_sizes
+
+
+class MetricOptions(TypedDict, total=False):
+    """What `keras.metrics.Metric` takes."""
+
+    dtype: DType
 
 
 class _SpanMetric(keras.metrics.Metric):
@@ -17,7 +25,7 @@ class _SpanMetric(keras.metrics.Metric):
     The best span is the one with the highest sum of start and end logits.
     """
 
-    def __init__(self, max_positions: int, name: str, **kwargs: Any) -> None:
+    def __init__(self, max_positions: int, name: str, **kwargs: Unpack[MetricOptions]) -> None:
         super().__init__(name=name, **kwargs)
         check_sizes(max_positions=max_positions)
         self.max_positions = int(max_positions)
@@ -25,7 +33,10 @@ class _SpanMetric(keras.metrics.Metric):
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(
-        self, y_true: Mapping[str, Any], y_pred: Mapping[str, Any], sample_weight: Any = None
+        self,
+        y_true: Mapping[str, Tensor],
+        y_pred: Mapping[str, Tensor],
+        sample_weight: Tensor | Mapping[str, Tensor] | None = None,
     ) -> None:
         firsts, lasts = (_columns(y_true[name]) for name in ("start", "end"))
         first, last = best_span(y_pred["start"], y_pred["end"], self.max_positions)
@@ -40,10 +51,10 @@ class _SpanMetric(keras.metrics.Metric):
         self.total.assign_add(ops.sum(scores * weights))
         self.count.assign_add(ops.sum(weights))
 
-    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+    def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def result(self) -> Any:
+    def result(self) -> Tensor:
         return ops.divide_no_nan(self.total, self.count)
 
     def get_config(self) -> dict[str, Any]:
@@ -76,11 +87,14 @@ class SpanExactMatch(_SpanMetric):
     """
 
     def __init__(
-        self, max_positions: int = 30, name: str = "span_exact_match", **kwargs: Any
+        self,
+        max_positions: int = 30,
+        name: str = "span_exact_match",
+        **kwargs: Unpack[MetricOptions],
     ) -> None:
         super().__init__(max_positions, name, **kwargs)
 
-    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+    def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         same = ops.logical_and(ops.equal(first, firsts), ops.equal(last, lasts))
         return ops.cast(same, "float32")
 
@@ -109,16 +123,18 @@ class SpanF1(_SpanMetric):
         0.667
     """
 
-    def __init__(self, max_positions: int = 30, name: str = "span_f1", **kwargs: Any) -> None:
+    def __init__(
+        self, max_positions: int = 30, name: str = "span_f1", **kwargs: Unpack[MetricOptions]
+    ) -> None:
         super().__init__(max_positions, name, **kwargs)
 
-    def compare(self, first: Any, last: Any, firsts: Any, lasts: Any) -> Any:
+    def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         shared = ops.minimum(last, lasts) - ops.maximum(first, firsts) + 1
         lengths = (last - first + 1) + (lasts - firsts + 1)
         return 2.0 * ops.cast(ops.maximum(shared, 0), "float32") / ops.cast(lengths, "float32")
 
 
-def best_span(start: Any, end: Any, max_positions: int) -> tuple[Any, Any]:
+def best_span(start: Tensor, end: Tensor, max_positions: int) -> tuple[Tensor, Tensor]:
     """First and last position of the best span of each row of logits.
 
     Args:
@@ -144,6 +160,6 @@ def best_span(start: Any, end: Any, max_positions: int) -> tuple[Any, Any]:
     return first, first + ops.cast(ops.argmax(rows, axis=1), "int32")
 
 
-def _columns(labels: Any) -> Any:
+def _columns(labels: Tensor) -> Tensor:
     labels = ops.cast(labels, "int32")
     return ops.expand_dims(labels, -1) if len(labels.shape) == 1 else labels

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_qa.kernels.tensors import Tensor
 from keras_qa.layers import MemoryHops
 
 
@@ -39,7 +40,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
         self.name = name
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: int | Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         fall = (self.steps - step) / max(self.steps - self.warmup_steps, 1)
         share = ops.minimum(step / self.warmup_steps, fall) if self.warmup_steps else fall
@@ -68,7 +69,7 @@ class LinearStart(keras.callbacks.Callback):
         super().__init__()
         self.epochs = epochs
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for layer in self.model.layers:
             if isinstance(layer, MemoryHops):
                 layer.linear.assign(float(epoch < self.epochs))

@@ -12,7 +12,7 @@ from keras_qa import decoding, metrics
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.example import Answer, Example
-from keras_qa.tasks.task import Ask, Model, Ranked, SpanDetails
+from keras_qa.tasks.task import Ask, Model, Ranked, SpanDetails, Verbose
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.padding import rounded, sizes
@@ -114,7 +114,7 @@ class SpanTask:
         }
 
     def answers(
-        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
         """The best answers of each example, best first."""
         ranked: Ranked = []
@@ -128,7 +128,7 @@ class SpanTask:
         return ranked
 
     def details(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
         """The best answer of each example, and what the reader says beside it."""
         decoder = self.decoder
@@ -154,7 +154,7 @@ class SpanTask:
         return answers, details
 
     def evaluate(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """The official scores: of version 1.1, or 2.0 where some have no answer."""
         if not examples:

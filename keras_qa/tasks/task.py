@@ -13,6 +13,12 @@ from keras_qa.example import Answer, Example
 # The best answers of each question, best first.
 Ranked = list[list[Answer]]
 
+# 0 is silent, anything else shows progress.
+Verbose = int | str
+
+# The arrays of a model's one output, or of each by name.
+Outputs = np.ndarray | Mapping[str, np.ndarray]
+
 # What gives the best answers to some questions about a text that was read, so many for each.
 Ask = Callable[[list[Example], int], Ranked]
 
@@ -22,14 +28,14 @@ class Parts(Protocol):
 
     def encode(self, array: np.ndarray) -> list[np.ndarray]: ...
 
-    def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any: ...
+    def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Outputs: ...
 
 
 class Evidence(Protocol):
     """A model that also says what its answers rest on: `QAModel.evidence` gives it."""
 
     def predict(
-        self, x: Mapping[str, np.ndarray], batch_size: int, verbose: int | str
+        self, x: Mapping[str, np.ndarray], batch_size: int, verbose: Verbose
     ) -> dict[str, np.ndarray]: ...
 
 
@@ -43,9 +49,9 @@ class Model(Protocol):
         self,
         x: Mapping[str, np.ndarray],
         batch_size: int | None = None,
-        verbose: Any = "auto",
+        verbose: Verbose = "auto",
         length_buckets: bool = True,
-    ) -> Any: ...
+    ) -> Outputs: ...
 
     def split(self, name: str) -> Parts: ...
 
@@ -99,17 +105,17 @@ class Task(Protocol):
         """Fits what makes scores mean something on validation data, and says what came of it."""
 
     def answers(
-        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
         """The best answers of each example, best first."""
 
     def details(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
         """The best answer of each example, and what a report says beside it."""
 
     def evaluate(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """The scores of examples."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
-from keras_qa.tasks.task import Ask, Model, Ranked, SpanDetails
+from keras_qa.tasks.task import Ask, Model, Outputs, Ranked, SpanDetails, Verbose
 from keras_qa.text import Vectorizer, sentence_spans
 from keras_qa.text.padding import pad, trim
 
@@ -61,7 +61,7 @@ class WordTask:
         return {}
 
     def answers(
-        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
         """The best answers of each example, best first, with the sentences they rest on."""
         if self.vectorizer.sentences:
@@ -75,13 +75,13 @@ class WordTask:
         return self._unexplained(model, examples, count, batch_size, verbose)
 
     def details(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
         """The best answer of each example. There is nothing more to say."""
         return [row[0] for row in self.answers(model, examples, 1, batch_size, verbose)], None
 
     def evaluate(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """Scores of examples, each of which has an answer."""
         data = answered_examples(examples)
@@ -153,14 +153,14 @@ class WordTask:
         return cls(Vectorizer(**config["vectorizer"]))
 
     def _unexplained(
-        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Any
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
         feed = self.vectorizer(examples)
         outputs = model.predict(feed, batch_size=batch_size, verbose=verbose)
         return self.decoded(_answer_of(outputs), examples, count)
 
 
-def _answer_of(outputs: Any) -> np.ndarray:
+def _answer_of(outputs: Outputs) -> np.ndarray:
     return outputs["answer"] if isinstance(outputs, Mapping) else outputs
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 SPACE, MARK, LETTER, JOINER = 1, 2, 4, 8
 _UNKNOWN = 255
@@ -26,7 +27,7 @@ _JOINERS = (0x200C, 0x200D, 0x00AD)
 _kinds = np.full(0x110000, _UNKNOWN, "uint8")
 
 
-def kinds(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def kinds(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The kind of every character of some texts, end to end.
 
     Args:

@@ -65,7 +65,7 @@ def rounded(width: int) -> int:
         >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
         [4, 8, 36, 104, 1024]
     """
-    step = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
+    step: int = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
     return -(-width // step) * step
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.text import characters
 from keras_qa.text.characters import JOINER, LETTER, MARK, SPACE
@@ -45,10 +46,10 @@ class Pieces:
             those of the last one end.
     """
 
-    ids: np.ndarray
-    offsets: np.ndarray
-    words: np.ndarray
-    begins: np.ndarray
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32]
+    begins: npt.NDArray[np.int64]
 
 
 def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool) -> Pieces:

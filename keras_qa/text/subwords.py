@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.text import pieces
 
@@ -112,7 +113,7 @@ class SubwordTokenizer:
         """Number of ids, special tokens included."""
         return self._tokenizer.get_vocab_size()
 
-    def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Gives the ids of a text's pieces, and where each piece stands.
 
         Args:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.text import pieces
 
@@ -103,7 +104,7 @@ class WordTokenizer:
         """Number of ids, padding and the unknown word included."""
         return self._tokenizer.get_vocab_size()
 
-    def encode(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Gives the ids of a text's words, and where each word stands.
 
         Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.files.table_files import parquet_file
 
@@ -24,7 +25,7 @@ _HEADER = re.compile(rb"(\d+)[ \t](\d+)\s*")
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
-def read(path: Path, wanted: Collection[str] | None) -> tuple[list[str], np.ndarray]:
+def read(path: Path, wanted: Collection[str] | None) -> tuple[list[str], npt.NDArray[np.float32]]:
     """The words of a file in text or binary, and their vectors.
 
     Args:
@@ -53,7 +54,7 @@ def read(path: Path, wanted: Collection[str] | None) -> tuple[list[str], np.ndar
 
 def read_array(
     path: Path, words: Sequence[str], wanted: Collection[str] | None
-) -> tuple[list[str], np.ndarray]:
+) -> tuple[list[str], npt.NDArray[np.float32]]:
     """As `read`, for a NumPy file with a row a word.
 
     Args:
@@ -139,7 +140,7 @@ def _parquet_words(path: Path) -> list[str]:
         names = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
         if not names:
             raise ValueError(f"`{path}` has no column of words: {', '.join(schema.names)}.")
-        words = file.read(columns=names[:1])[names[0]].to_pylist()
+        words: list[Any] = file.read(columns=names[:1])[names[0]].to_pylist()
     if None in words:
         raise ValueError(f"`{path}`, row {words.index(None)} has no word in `{names[0]}`.")
     return words
@@ -162,7 +163,7 @@ class _Found:
     def keeps(self, raw: bytes) -> bool:
         return self.wanted is None or raw in self.wanted
 
-    def add(self, raw: bytes, place: int, values: Any) -> None:
+    def add(self, raw: bytes, place: int, values: bytes | list[float]) -> None:
         try:
             word = raw.decode()
         except UnicodeDecodeError as error:
@@ -185,7 +186,7 @@ class _Found:
     def error(self, place: int, problem: str) -> ValueError:
         return ValueError(f"`{self.path}`, {self.unit} {place}: {problem}.")
 
-    def table(self) -> np.ndarray:
+    def table(self) -> npt.NDArray[np.float32]:
         table = np.array(self.values, "float32").reshape(len(self.words), self.dim)
         odd = np.flatnonzero(~np.isfinite(table).all(axis=1))
         if len(odd):

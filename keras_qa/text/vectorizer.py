@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.example import Example
+from keras_qa.text.protocols import VocabularyTokenizer
 from keras_qa.text.sentences import sentence_spans
 from keras_qa.text.tokenizer import WordTokenizer
 
@@ -58,7 +60,7 @@ class Vectorizer:
         self.answer_vocabulary_size = answer_vocabulary_size
         self.lowercase = lowercase
         self.sentences = sentences
-        self.tokenizer: Any = WordTokenizer(tokenizer) if tokenizer is not None else None
+        self.tokenizer = WordTokenizer(tokenizer) if tokenizer is not None else None
         self.answers = list(answers or ())
 
     def adapt(self, examples: Sequence[Example]) -> Vectorizer:
@@ -83,7 +85,7 @@ class Vectorizer:
         self.answers = ["", *ranked[: kept - 1 if kept is not None else None]]
         return self
 
-    def __call__(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
+    def __call__(self, examples: Sequence[Example]) -> dict[str, npt.NDArray[np.int32]]:
         """Turns examples into a feed.
 
         Args:
@@ -103,7 +105,7 @@ class Vectorizer:
             text = self.ids([item.plain_text for item in examples])
         return {"text": text, "question": self.ids([item.question for item in examples])}
 
-    def story_ids(self, texts: Sequence[str | Sequence[str]]) -> np.ndarray:
+    def story_ids(self, texts: Sequence[str | Sequence[str]]) -> npt.NDArray[np.int32]:
         """Turns texts into ids, sentence by sentence.
 
         Args:
@@ -116,7 +118,7 @@ class Vectorizer:
         Raises:
             ValueError: If there is no vocabulary yet.
         """
-        self._check_adapted()
+        self._adapted()
         stories = [_sentences(text) for text in texts]
         # Stories say the same again and again: each sentence is looked up once.
         place = {sentence: 0 for story in stories for sentence in story}
@@ -129,7 +131,7 @@ class Vectorizer:
         )
         return known[rows]
 
-    def ids(self, texts: Sequence[str]) -> np.ndarray:
+    def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Turns strings into ids.
 
         Args:
@@ -142,15 +144,14 @@ class Vectorizer:
         Raises:
             ValueError: If there is no vocabulary yet.
         """
-        self._check_adapted()
-        rows = self.tokenizer.encode_batch(texts)
+        rows = self._adapted().encode_batch(texts)
         lengths = np.fromiter(map(len, rows), "int64", len(rows))
         ids = np.zeros((len(rows), max(lengths.max(initial=0), 1)), "int32")
         present = np.arange(ids.shape[1]) < lengths[:, None]
         ids[present] = np.fromiter((word for row in rows for word in row), "int32", lengths.sum())
         return ids
 
-    def labels(self, examples: Sequence[Example]) -> np.ndarray:
+    def labels(self, examples: Sequence[Example]) -> npt.NDArray[np.int32]:
         """Turns the first answer of each example into its label.
 
         Args:
@@ -163,11 +164,11 @@ class Vectorizer:
             ValueError: If there is no vocabulary yet, or an example has no
                 answer.
         """
-        self._check_adapted()
+        self._adapted()
         labels = {answer: label for label, answer in enumerate(self.answers)}
         return np.array([labels.get(answer, 0) for answer in _first_answer(examples)], "int32")
 
-    def support(self, examples: Sequence[Example]) -> np.ndarray:
+    def support(self, examples: Sequence[Example]) -> npt.NDArray[np.float32]:
         """Turns the supporting facts of each example into labels.
 
         Args:
@@ -208,9 +209,10 @@ class Vectorizer:
             "sentences": self.sentences,
         }
 
-    def _check_adapted(self) -> None:
+    def _adapted(self) -> VocabularyTokenizer:
         if self.tokenizer is None:
             raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
+        return self.tokenizer
 
 
 def _sentences(text: str | Sequence[str]) -> list[str]:

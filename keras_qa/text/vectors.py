@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.text import vector_files
 from keras_qa.text.tokenizer import WordTokenizer
@@ -45,9 +46,9 @@ class WordVectors:
         2
     """
 
-    def __init__(self, words: Sequence[str], array: np.ndarray) -> None:
+    def __init__(self, words: Sequence[str], array: npt.ArrayLike) -> None:
         self.words = list(words)
-        self.array = np.asarray(array, "float32")
+        self.array: npt.NDArray[np.float32] = np.asarray(array, "float32")
         if self.array.ndim != 2 or len(self.array) != len(self.words) or not self.array.shape[1]:
             raise ValueError(
                 "`array` must have the shape (words, dim), a row for each of the "
@@ -128,7 +129,7 @@ class WordVectors:
     @property
     def dim(self) -> int:
         """Number of numbers a vector has."""
-        return self.array.shape[1]
+        return int(self.array.shape[1])
 
     def __repr__(self) -> str:
         # A run that is resumed is known by its settings, of which the vectors are one.
@@ -142,8 +143,9 @@ class WordVectors:
     def __contains__(self, word: str) -> bool:
         return word in self._rows
 
-    def __getitem__(self, word: str) -> np.ndarray:
-        return self.array[self._rows[word]]
+    def __getitem__(self, word: str) -> npt.NDArray[np.float32]:
+        vector: npt.NDArray[np.float32] = self.array[self._rows[word]]
+        return vector
 
     def coverage(self, tokenizer: WordTokenizer) -> int:
         """How many words of a tokenizer have a vector.
@@ -156,7 +158,7 @@ class WordVectors:
         """
         return int((self._found(tokenizer) >= 0).sum())
 
-    def table(self, tokenizer: WordTokenizer, seed: int = 0) -> np.ndarray:
+    def table(self, tokenizer: WordTokenizer, seed: int = 0) -> npt.NDArray[np.float32]:
         """The vectors of a tokenizer's words, at the rows of their ids.
 
         A word without a vector takes the one of its lower case. Where there is
@@ -181,13 +183,13 @@ class WordVectors:
             raise ValueError("There are no vectors. Read them from a file that has these words.")
         drawn = np.random.default_rng(seed).normal(size=(len(rows), self.dim))
         mean, deviation = self.array.mean(axis=0), self.array.std(axis=0)
-        table = (mean + deviation * drawn).astype("float32")
+        table: npt.NDArray[np.float32] = (mean + deviation * drawn).astype("float32")
         known = rows >= 0
         table[known] = self.array[rows[known]]
         table[0] = 0.0
         return table
 
-    def _found(self, tokenizer: WordTokenizer) -> np.ndarray:
+    def _found(self, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
         """The row of each id's word; -1 where there is none."""
         if not isinstance(tokenizer, WordTokenizer):
             raise TypeError(

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_qa.example import Example, answer_problem
-from keras_qa.text.pieces import Pieces, ragged
+from keras_qa.example import Example
+from keras_qa.text import gold_spans
+from keras_qa.text.pieces import ragged
+from keras_qa.text.protocols import PairTokenizer, Tokenizer
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 
@@ -37,11 +40,11 @@ class Windows:
             `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
     """
 
-    feed: dict[str, np.ndarray]
-    example: np.ndarray
-    offsets: np.ndarray
-    words: np.ndarray
-    spans: np.ndarray | None = None
+    feed: dict[str, npt.NDArray[np.int32]]
+    example: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+    words: npt.NDArray[np.int32]
+    spans: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.example)
@@ -198,12 +201,12 @@ class _Cut:
         self, windower: Windower, examples: Sequence[Example], first: int, labels: bool
     ) -> None:
         tokenizer = windower.tokenizer
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer = tokenizer
         self.first = first
         texts: dict[str, int] = {}
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
-        self.text: Pieces = tokenizer.pieces(list(texts))
-        self.question: Pieces = tokenizer.pieces([item.question for item in examples])
+        self.text = self.tokenizer.pieces(list(texts))
+        self.question = self.tokenizer.pieces([item.question for item in examples])
         asked = np.diff(self.question.begins)
         room = np.full(len(examples), windower.length)
         if isinstance(tokenizer, SubwordTokenizer):
@@ -214,10 +217,11 @@ class _Cut:
             short = asked > windower.length
         if short.any():
             place = int(short.argmax())
+            name = gold_spans.named(place + first, examples[place])
             raise ValueError(
-                f"The question of {_named(place + first, examples[place])} has {asked[place]} "
-                f"pieces, too many for a window of {windower.length} positions. Shorten it, or "
-                "make the windows longer with `length`."
+                f"The question of {name} has {asked[place]} pieces, too many for a window of "
+                f"{windower.length} positions. Shorten it, or make the windows longer with "
+                "`length`."
             )
         begins, counts = self.text.begins[:-1][places], np.diff(self.text.begins)[places]
         step = room - np.minimum(windower.overlap, room // 2)
@@ -228,7 +232,9 @@ class _Cut:
         skipped = ragged(np.zeros(len(examples), "int64"), each) * step[self.example]
         self.begins = begins[self.example] + skipped
         self.counts = np.minimum(counts[self.example] - skipped, room[self.example])
-        self.golds = _golds(examples, places, self.text, list(texts), first) if labels else None
+        self.golds = (
+            gold_spans.in_texts(examples, places, self.text, list(texts), first) if labels else None
+        )
 
     def windows(self, start: int, stop: int) -> Windows:
         example = self.example[start:stop]
@@ -255,12 +261,12 @@ class _Cut:
         offsets[words[..., 0] < 0] = -1
         spans = None
         if self.golds is not None:
-            spans = _spans(self.golds[example], begins, counts, shift)
+            spans = gold_spans.in_windows(self.golds[example], begins, counts, shift)
         return Windows(feed, (example + self.first).astype("int32"), offsets, words, spans)
 
     def _sequence(
         self,
-        tokenizer: SubwordTokenizer,
+        tokenizer: PairTokenizer,
         example: np.ndarray,
         begins: np.ndarray,
         counts: np.ndarray,
@@ -295,58 +301,6 @@ class _Cut:
         return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}, shift
 
 
-def _golds(
-    examples: Sequence[Example], places: list[int], text: Pieces, texts: list[str], first: int
-) -> np.ndarray:
-    """First and last piece of each answer, `(examples, answers, 2)`; -1 where there is none."""
-    most = max((len(item.answers) for item in examples), default=0)
-    golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
-    found = []
-    for row, item in enumerate(examples):
-        problem = answer_problem(item)
-        if problem is None and item.answers and not item.answer_start:
-            problem = f"the answer {item.answers[0]!r} has no offset. Give its `answer_start`"
-        if problem is not None:
-            raise ValueError(f"{_named(row + first, item, 'The')}: {problem}.")
-        for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):
-            found.append((row, column, places[row], start, start + len(answer)))
-    if not found:
-        return golds
-    rows, columns, owners, starts, ends = np.array(found, "int64").T
-    # Characters are counted through all texts.
-    base = np.cumsum([0, *map(len, texts)])
-    real = np.flatnonzero(text.words[:, 0] >= 0)
-    owner = np.searchsorted(text.begins, real, side="right") - 1
-    ranges = text.offsets[real] + base[owner][:, None]
-    firsts = np.searchsorted(ranges[:, 1], starts + base[owners], side="right")
-    lasts = np.searchsorted(ranges[:, 0], ends + base[owners], side="left") - 1
-    lost = np.flatnonzero(firsts > lasts)
-    if len(lost):
-        row, column = rows[lost[0]], columns[lost[0]]
-        raise ValueError(
-            f"{_named(row + first, examples[row], 'The')}: the tokenizer keeps nothing of the "
-            f"answer {examples[row].answers[column]!r}. Leave it out of `answers`."
-        )
-    golds[rows, columns] = np.stack([real[firsts], real[lasts]], axis=1)
-    return golds
-
-
-def _spans(
-    golds: np.ndarray, begins: np.ndarray, counts: np.ndarray, shift: np.ndarray
-) -> np.ndarray:
-    """Positions of the answers that each window holds, each once and the first ones first."""
-    ends = begins + counts
-    inside = (golds[..., 0] >= begins[:, None]) & (golds[..., 1] < ends[:, None])
-    inside &= golds[..., 0] >= 0
-    same = (golds[:, :, None] == golds[:, None]).all(axis=-1)
-    inside &= ~np.tril(same, -1).any(axis=-1)
-    spans = np.where(inside[..., None], golds + (shift - begins)[:, None, None], -1)
-    order = np.argsort(~inside, axis=1, kind="stable")
-    spans = np.take_along_axis(spans, order[..., None], axis=1)
-    spans[~inside.any(axis=1), 0] = 0
-    return spans.astype("int32")
-
-
 def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
     rows = np.zeros((len(counts), int(counts.max(initial=1))), "int32")
     rows[_cells(np.zeros_like(counts), counts)] = ids[ragged(begins, counts)]
@@ -356,8 +310,3 @@ def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarr
 def _cells(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of as many cells as counted, from a column on."""
     return np.repeat(np.arange(len(counts)), counts), ragged(shift, counts)
-
-
-def _named(position: int, item: Example, article: str = "the") -> str:
-    id = f" (id {item.id!r})" if item.id is not None else ""
-    return f"{article} example at position {position}{id}"
