@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -240,3 +240,32 @@ def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[E
             f"The example at position {odd} has no answer to compare with: set `answers`."
         )
     return data
+
+
+def with_answers(
+    examples: list[Example], answers: Sequence[str | Sequence[str]] | None
+) -> list[Example]:
+    """Examples with answers that stand apart from them.
+
+    Args:
+        examples: The examples.
+        answers: One entry an example: a string, or all that count as right.
+            `None` to leave the examples as they are.
+
+    Returns:
+        A list of `Example` objects, in the same order.
+
+    Raises:
+        ValueError: If there are not as many entries as examples.
+    """
+    if answers is None:
+        return examples
+    if len(answers) != len(examples):
+        raise ValueError(
+            f"`y` holds {len(answers)} answers, but there are {len(examples)} examples. Give one "
+            "entry for each."
+        )
+    return [
+        dataclasses.replace(item, answers=entry)  # type: ignore[arg-type]
+        for item, entry in zip(examples, answers, strict=True)
+    ]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, overload
 
 import keras
 
 from keras_qa.answering import building
+from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Estimator
-from keras_qa.answering.passage import Passage, check_top_k, shaped
-from keras_qa.example import Answer, Example, to_examples
+from keras_qa.answering.passage import (
+    Answered,
+    Passage,
+    Questions,
+    Text,
+    Texts,
+    asked,
+    check_top_k,
+    shaped,
+)
+from keras_qa.example import Answer, Example, to_examples, with_answers
 from keras_qa.models import QAModel
+from keras_qa.models.options import Callbacks, Optimizer
 from keras_qa.tasks import SpanDetails, Task
+from keras_qa.tasks.task import Verbose
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
@@ -82,7 +93,7 @@ class QuestionAnswerer(Estimator):
         vocabulary_size: int | None = None,
         answer_vocabulary_size: int | None = None,
         seed: int | None = None,
-        vectors: Any = None,
+        vectors: Vectors | None = None,
         length: int | None = None,
         overlap: int | None = None,
         max_answer_words: int | None = None,
@@ -107,9 +118,9 @@ class QuestionAnswerer(Estimator):
         validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
         epochs: int = 20,
         batch_size: int = 32,
-        callbacks: Any = None,
-        verbose: Any = "auto",
-        optimizer: Any = None,
+        callbacks: Callbacks = None,
+        verbose: Verbose = "auto",
+        optimizer: Optimizer | Callable[[int], Optimizer] | None = None,
         initial_epoch: int = 0,
     ) -> QuestionAnswerer:
         """Builds the vocabulary and the model, and trains it.
@@ -148,7 +159,7 @@ class QuestionAnswerer(Estimator):
                 range or for models of another kind.
         """
         building.check_options(self.get_params())
-        data = _with_answers(to_examples(examples), y)
+        data = with_answers(to_examples(examples), y)
         validation = to_examples(validation_data) if validation_data is not None else None
         if self.seed is not None:
             keras.utils.set_random_seed(self.seed)
@@ -180,14 +191,47 @@ class QuestionAnswerer(Estimator):
             self.calibration_ = task.calibrate(model, validation, batch_size)
         return self
 
+    @overload
     def answer(
         self,
-        text: str | Sequence[Any],
-        question: str | Sequence[str],
+        text: Text,
+        question: str,
+        top_k: None = None,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+    ) -> Answer: ...
+
+    @overload
+    def answer(self, text: Text, question: str, top_k: int, **kwargs: Any) -> list[Answer]: ...
+
+    @overload
+    def answer(
+        self,
+        text: Texts,
+        question: Questions,
+        top_k: None = None,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+    ) -> list[Answer]: ...
+
+    @overload
+    def answer(
+        self,
+        text: Texts,
+        question: Questions,
+        top_k: int,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+    ) -> list[list[Answer]]: ...
+
+    def answer(
+        self,
+        text: Text | Texts,
+        question: str | Questions,
         top_k: int | None = None,
         batch_size: int = 32,
-        verbose: Any = "auto",
-    ) -> Any:
+        verbose: Verbose = "auto",
+    ) -> Answered:
         """Answers one question, or many at once.
 
         Args:
@@ -213,7 +257,7 @@ class QuestionAnswerer(Estimator):
         check_top_k(top_k)
         model, task = self._fitted()
         many = not isinstance(question, str)
-        examples = _asked(text, question) if many else [Example(text, question)]  # type: ignore
+        examples = asked(text, question) if many else [Example(text, question)]  # type: ignore
         if not examples:
             return []
         shown = _shown(verbose, examples)
@@ -221,7 +265,7 @@ class QuestionAnswerer(Estimator):
         return shaped(ranked, top_k, many)
 
     def answer_in_detail(
-        self, examples: list[Example], batch_size: int = 32, verbose: Any = "auto"
+        self, examples: list[Example], batch_size: int = 32, verbose: Verbose = "auto"
     ) -> tuple[list[Answer], SpanDetails | None]:
         """Answers the questions of examples, and says what a report makes use of.
 
@@ -240,7 +284,7 @@ class QuestionAnswerer(Estimator):
         model, task = self._fitted()
         return task.details(model, examples, batch_size, _shown(verbose, examples))
 
-    def read(self, text: str | Sequence[str]) -> Passage:
+    def read(self, text: Text) -> Passage:
         """Reads a text once, to ask many questions about it.
 
         What the model computes from the text alone is kept, and a question
@@ -264,7 +308,7 @@ class QuestionAnswerer(Estimator):
         self,
         examples: Iterable[Example | Mapping[str, Any]],
         batch_size: int = 32,
-        verbose: Any = "auto",
+        verbose: Verbose = "auto",
     ) -> dict[str, float]:
         """Measures how many answers are right.
 
@@ -306,7 +350,7 @@ class QuestionAnswerer(Estimator):
         Raises:
             ValueError: As `evaluate`.
         """
-        data = _with_answers(to_examples(examples), y)
+        data = with_answers(to_examples(examples), y)
         return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -337,24 +381,7 @@ def _task_of(model: QAModel) -> Task:
     return model.task
 
 
-def _with_answers(
-    examples: list[Example], y: Sequence[str | Sequence[str]] | None
-) -> list[Example]:
-    """Examples with the answers of `y`, where it is given."""
-    if y is None:
-        return examples
-    if len(y) != len(examples):
-        raise ValueError(
-            f"`y` holds {len(y)} answers, but there are {len(examples)} examples. Give one entry "
-            "for each."
-        )
-    return [
-        dataclasses.replace(item, answers=answers)  # type: ignore[arg-type]
-        for item, answers in zip(examples, y, strict=True)
-    ]
-
-
-def _recompile(model: QAModel, optimizer: Any) -> None:
+def _recompile(model: QAModel, optimizer: Optimizer) -> None:
     optimizer = keras.optimizers.get(optimizer)
     if optimizer.built:
         # Its moments are those of other weights, or of another training.
@@ -365,19 +392,5 @@ def _recompile(model: QAModel, optimizer: Any) -> None:
     optimizer.build(model.trainable_variables)
 
 
-def _shown(verbose: Any, examples: Sequence[Example]) -> Any:
+def _shown(verbose: Verbose, examples: Sequence[Example]) -> Verbose:
     return int(len(examples) >= LONG_WORK) if verbose == "auto" else verbose
-
-
-def _asked(text: Any, questions: Sequence[str]) -> list[Example]:
-    for name, value in (("text", text), ("question", questions)):
-        if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
-            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
-    questions = list(questions)
-    texts = [text] * len(questions) if isinstance(text, str) else list(text)
-    if len(texts) != len(questions):
-        raise ValueError(
-            f"`text` holds {len(texts)} texts, but `question` holds {len(questions)} questions. "
-            "Give a text for each, or one string for all of them."
-        )
-    return [Example(*pair) for pair in zip(texts, questions, strict=True)]

@@ -31,6 +31,9 @@ LENGTH, OVERLAP = 384, 128
 
 TaskClass = type[SpanTask] | type[WordTask]
 
+# Word vectors, or a file of them.
+Vectors = WordVectors | str | os.PathLike[str]
+
 _KINDS: dict[TaskClass, str] = {
     WordTask: "models that answer with words of a vocabulary",
     SpanTask: 'readers of spans (model="span_reader")',
@@ -198,7 +201,7 @@ def _build_reader(
 def _words_of(
     examples: Iterable[Example],
     vocabulary_size: int | None,
-    vectors: WordVectors | str | os.PathLike[str] | None,
+    vectors: Vectors | None,
     settings: dict[str, Any],
 ) -> tuple[WordTokenizer, dict[str, Any]]:
     """A tokenizer for the words of examples and vectors, and settings with the vectors' table."""

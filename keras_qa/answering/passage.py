@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
-from keras_qa.example import Example
+from keras_qa.example import Answer, Example
 from keras_qa.tasks import Ask, Ranked
+
+# A string, or a list of sentences.
+Text = str | Sequence[str]
+
+# A text for each of several questions, or one for all of them.
+Texts = str | Sequence[Text]
+
+# Any sequence would be a string, too.
+Questions = list[str] | tuple[str, ...]
+
+# One answer, the best ones of a question, the best one of each question, or the best ones of each.
+Answered = Answer | list[Answer] | list[list[Answer]]
 
 
 class Passage:
@@ -32,7 +44,19 @@ class Passage:
         self._example = example
         self._answers = answers
 
-    def ask(self, question: str | Sequence[str], top_k: int | None = None) -> Any:
+    @overload
+    def ask(self, question: str, top_k: None = None) -> Answer: ...
+
+    @overload
+    def ask(self, question: str, top_k: int) -> list[Answer]: ...
+
+    @overload
+    def ask(self, question: Questions, top_k: None = None) -> list[Answer]: ...
+
+    @overload
+    def ask(self, question: Questions, top_k: int) -> list[list[Answer]]: ...
+
+    def ask(self, question: str | Questions, top_k: int | None = None) -> Answered:
         """Answers one question about the text, or many at once.
 
         Args:
@@ -58,7 +82,7 @@ class Passage:
         return shaped(self._answers(examples, top_k or 1), top_k, many) if examples else []
 
 
-def shaped(ranked: Ranked, top_k: int | None, many: bool) -> Any:
+def shaped(ranked: Ranked, top_k: int | None, many: bool) -> Answered:
     """One answer a question without `top_k`, and no list around what one question got."""
     results = ranked if top_k is not None else [answers[0] for answers in ranked]
     return results if many else results[0]
@@ -68,3 +92,19 @@ def check_top_k(top_k: int | None) -> None:
     """Raises where `top_k` is no number of answers."""
     if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
         raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k!r}.")
+
+
+def asked(text: Text | Texts, questions: Sequence[str]) -> list[Example]:
+    """Examples to ask: each question with its text, or with the one that is for all."""
+    for name, value in (("text", text), ("question", questions)):
+        if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
+            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
+    questions = list(questions)
+    texts = [text] * len(questions) if isinstance(text, str) else list(text)
+    if len(texts) != len(questions):
+        raise ValueError(
+            f"`text` holds {len(texts)} texts, but `question` holds {len(questions)} questions. "
+            "Give a text for each, or one string for all of them."
+        )
+    pairs = zip(texts, questions, strict=True)
+    return [Example(text, question) for text, question in pairs]  # type: ignore[arg-type]

@@ -184,13 +184,13 @@ class TrainingState(keras.callbacks.Callback):
         """Where `fit` has to end: at once, if the run had."""
         return self.epochs if self.notes["ended"] else self.run["epochs"]
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self.found is not None:
             restore(self.model, self.found)
             self.found = None
         self.mark = time.monotonic()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         # What draws from global generators draws the same in a run that was broken off. Not by
         # `set_random_seed`, which makes TensorFlow compile everything anew.
         seed = int(np.random.SeedSequence((self.run["seed"], epoch)).generate_state(1)[0])
@@ -198,7 +198,7 @@ class TrainingState(keras.callbacks.Callback):
         np.random.seed(seed)
         execution.seed(seed)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         notes = self.notes
         self.epochs = epoch + 1
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -231,6 +231,6 @@ class TrainingState(keras.callbacks.Callback):
         if accuracy == 1.0 or notes["waited"] >= self.run["patience"]:
             notes["ended"] = True
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.best:
             self.model.set_weights(self.best)

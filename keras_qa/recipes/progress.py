@@ -27,17 +27,17 @@ class Progress(keras.callbacks.Callback):
         self.label = label
         self.first = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.start: float | None = None
         self.steps = self.params.get("steps") or self.steps
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.start is None:
             self.start, self.first = time.monotonic(), epoch
         self.epoch = epoch
         self.shown = time.monotonic()
 
-    def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, step: int, logs: dict[str, float] | None = None) -> None:
         now = time.monotonic()
         if now - self.shown < PAUSE or not sys.stdout.isatty():
             return
@@ -45,7 +45,7 @@ class Progress(keras.callbacks.Callback):
         share = (step + 1) / self.steps
         print(f"\r{self._line(self.epoch + share, logs or {})} {share:4.0%}", end="", flush=True)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         begin, end = ("\r", "\x1b[K\n") if sys.stdout.isatty() else ("", "\n")
         print(begin + self._line(epoch + 1, logs or {}), end=end, flush=True)
 
