@@ -172,7 +172,7 @@ class QuestionAnswerer(Estimator):
         if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
         if optimizer is not None:
-            _recompile(model, optimizer)
+            building.recompile(model, optimizer)
         # Before training, so that what Ctrl-C interrupts can be used and saved.
         self.model_ = model
         self.vectorizer_ = task.vectorizer
@@ -202,7 +202,14 @@ class QuestionAnswerer(Estimator):
     ) -> Answer: ...
 
     @overload
-    def answer(self, text: Text, question: str, top_k: int, **kwargs: Any) -> list[Answer]: ...
+    def answer(
+        self,
+        text: Text,
+        question: str,
+        top_k: int,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+    ) -> list[Answer]: ...
 
     @overload
     def answer(
@@ -379,17 +386,6 @@ class QuestionAnswerer(Estimator):
 def _task_of(model: QAModel) -> Task:
     assert model.task is not None
     return model.task
-
-
-def _recompile(model: QAModel, optimizer: Optimizer) -> None:
-    optimizer = keras.optimizers.get(optimizer)
-    if optimizer.built:
-        # Its moments are those of other weights, or of another training.
-        optimizer = optimizer.from_config(optimizer.get_config())
-    # Not through its configuration, which lacks what is excluded from weight decay.
-    compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
-    model.compile(**{**compiled, "optimizer": optimizer})
-    optimizer.build(model.trainable_variables)
 
 
 def _shown(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

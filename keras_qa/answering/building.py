@@ -14,6 +14,7 @@ from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.layers.sizes import is_size
 from keras_qa.models import QAModel, SpanReader
+from keras_qa.models.options import Optimizer
 from keras_qa.objectives import SpanLoss
 from keras_qa.tasks import SpanTask, WordTask
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
@@ -155,6 +156,18 @@ def adopt(model: keras.Model, examples: list[Example], options: Mapping[str, Any
             vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(adopted))
             adopted.task = WordTask(vectorizer.adapt(examples))
     return adopted
+
+
+def recompile(model: QAModel, optimizer: Optimizer) -> None:
+    """Compiles a model as it is, but with another optimizer, which starts anew."""
+    optimizer = keras.optimizers.get(optimizer)
+    if optimizer.built:
+        # Its moments are those of other weights, or of another training.
+        optimizer = optimizer.from_config(optimizer.get_config())
+    # Not through its configuration, which lacks what is excluded from weight decay.
+    compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
+    model.compile(**{**compiled, "optimizer": optimizer})
+    optimizer.build(model.trainable_variables)
 
 
 def _build_for_words(
