@@ -135,14 +135,14 @@ def growth() -> str:
 
 
 def speed_in_short() -> str:
-    """Some rows of the table on speed, as a paragraph."""
+    """Some rows of the table on speed, as sentences."""
     files = _speeds()
 
     def three(case: str, figure: Callable[[Case], str] = _OURS) -> str:
         return _listed([figure(file[case]) for file in files.values()])
 
     cores = files["jax"]["train, dense"]["machine"]["cores"]
-    return _paragraph(
+    return _sentences(
         f"On {cores} CPU cores, for {_listed(BACKENDS.values())}: training on padded rows is",
         f"{three('train, masked')} times as fast as native PyTorch with packed sequences, on full",
         f"rows {three('train, dense')} times; one question takes",
@@ -169,12 +169,12 @@ def reading_questions() -> str:
     run = _readers()["backbone"][0]
     return (
         f"Trained on {run['questions']:,} questions of SQuAD by these recipes, asked "
-        f"{run['validation_questions']:,} others over other paragraphs"
+        f"{run['validation_questions']:,} others about other paragraphs:"
     )
 
 
 def reading_in_short() -> str:
-    """The means of the readers' scores, as a paragraph."""
+    """The means of the readers' scores, as sentences."""
     runs = _readers()
 
     def score(name: str, key: str) -> str:
@@ -184,7 +184,7 @@ def reading_in_short() -> str:
         return f"{score(name, 'exact_match')} and {score(name, 'f1')}"
 
     run = runs["backbone"][0]
-    return _paragraph(
+    return _sentences(
         f"Trained on {run['questions']:,} questions of SQuAD and asked",
         f"{run['validation_questions']} others: {score('backbone', 'exact_match')} % exact match",
         f"and {score('backbone', 'f1')} % F1 on the six layers of MiniLM ({both('transformers')}",
@@ -214,7 +214,7 @@ def babi_10k_summary() -> str:
     (alone,) = [
         run for run in runs if run["task"] == 16 and run["model"] == "universal_transformer"
     ]
-    return _paragraph(
+    return _sentences(
         f"{_failed(best)} The mean error is {_mean(best):.2f} %. All {len(runs)} runs, those of",
         f"two models included, took {hours:.1f} hours on one CPU core. The transformer alone comes",
         f"to {alone['validation_error']:.1f} % error on task 16.",
@@ -240,7 +240,7 @@ def babi_1k_summary() -> str:
     """The mean, the failed tasks and the time of all runs with 1,000 questions."""
     best = _best("babi-1k-jax.json")
     minutes = sum(run["seconds"] for run in _records("babi-1k-jax.json")) / 60
-    return _paragraph(
+    return _sentences(
         f"{_failed(best)} The mean error is {_mean(best):.1f} %.",
         f"All runs took {minutes:.0f} minutes on one CPU core.",
     )
@@ -251,7 +251,7 @@ def babi_joint() -> str:
     whole, sampled = _joint()
     left = {task: error for task, error in sampled["errors"].items() if round(error, 1)}
     failed = {task: error for task, error in whole["errors"].items() if error > FAILED}
-    return _paragraph(
+    return _sentences(
         f"takes {sampled['seconds'] / 3600:.1f} hours, and leaves a mean error of",
         f"{sampled['validation_error']:.2f} % on `valid`:",
         f"{_listed(f'{error:.1f} % on task {task}' for task, error in left.items())}, none on all",
@@ -265,7 +265,7 @@ def babi_joint() -> str:
 def hard_examples() -> str:
     """What drawing hard examples first gains on all twenty tasks."""
     whole, sampled = _joint()
-    return _paragraph(
+    return _sentences(
         "One model of all twenty tasks of bAbI comes to a mean error of",
         f"{whole['validation_error']:.1f} % in {whole['epochs']} whole epochs, and to",
         f"{sampled['validation_error']:.2f} % in {sampled['epochs']} epochs of a fifth.",
@@ -273,10 +273,10 @@ def hard_examples() -> str:
 
 
 def babi_in_short() -> str:
-    """The means on bAbI, as a paragraph."""
+    """The means on bAbI, as sentences."""
     many, few = _best("babi-10k-jax.json"), _best("babi-1k-jax.json")
     right = sum(run["validation_error"] == 0 for run, _ in many)
-    return _paragraph(
+    return _sentences(
         f"On bAbI with 10,000 questions a task {right} of the 20 tasks have no error on `valid`,",
         f"and the mean is {_mean(many):.2f} %; one model of all twenty comes to",
         f"{_joint()[1]['validation_error']:.2f} %. With 1,000 questions a task the mean is",
@@ -305,7 +305,11 @@ def filled(page: str) -> str:
         if name not in BLOCKS:
             raise ValueError(f"`{begin}`: there are {', '.join(BLOCKS)}.")
         text = BLOCKS[name]()
-        return f"{begin}\n\n{text}\n\n{end}" if old.startswith("\n") else f"{begin}{text}{end}"
+        if not old.startswith("\n"):
+            return f"{begin}{text}{end}"
+        if "\n" not in text:
+            text = textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)
+        return f"{begin}\n\n{text}\n\n{end}"
 
     return BLOCK.sub(block, page)
 
@@ -383,8 +387,8 @@ def _listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _paragraph(*parts: str) -> str:
-    return textwrap.fill(" ".join(parts), 110, break_long_words=False, break_on_hyphens=False)
+def _sentences(*parts: str) -> str:
+    return " ".join(parts)
 
 
 def _word(number: int) -> str:
