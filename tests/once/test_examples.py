@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 import keras_qa
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
 # Read in the kernel after the last cell: a value for each claim that the notebook makes.
