@@ -6,7 +6,7 @@ from __future__ import annotations
 import keras
 import pytest
 from model_fixtures import kept_models, model, seeded, trained_twins, twins  # noqa: F401
-from small_examples import EXAMPLES, SPANS, STORIES, WITHOUT
+from small_examples import EXAMPLES, SPANS, WITHOUT
 
 from keras_qa import QuestionAnswerer
 
