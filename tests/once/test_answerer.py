@@ -3,26 +3,16 @@
 import keras
 import numpy as np
 import pytest
+from small_examples import COLOURS, EXAMPLES
 from small_models import same_weights
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
 
-# An answer word that stands in every text, so that even a small model learns it by heart.
-COLOURS = ("red", "green", "blue")
-EXAMPLES = [
-    Example(f"the {thing} is {colour}.", f"What colour is the {thing}?", colour)
-    for thing in ("door", "box", "car")
-    for colour in COLOURS
-]
 
-
-@pytest.fixture(scope="module")
-def fitted() -> QuestionAnswerer:
-    options = {"optimizer": keras.optimizers.Adam(0.03)}
-    answerer = QuestionAnswerer(model_options=options, seed=1)
-    assert answerer.fit(EXAMPLES, epochs=30, batch_size=9, verbose=0) is answerer
-    return answerer
+@pytest.fixture
+def fitted(classifier: QuestionAnswerer) -> QuestionAnswerer:
+    return classifier
 
 
 def test_what_was_learned_is_answered(fitted: QuestionAnswerer) -> None:

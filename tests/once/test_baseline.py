@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-PATH = pathlib.Path(__file__).parent.parent / "benchmarks" / "rivals" / "sliding_window.py"
+PATH = pathlib.Path(__file__).parents[2] / "benchmarks" / "rivals" / "sliding_window.py"
 
 
 @pytest.fixture(scope="module")

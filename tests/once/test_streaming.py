@@ -10,9 +10,8 @@ import tracemalloc
 
 import pandas as pd
 import pytest
-from test_answerer import EXAMPLES
+from small_examples import EXAMPLES
 
-import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import files
 from keras_qa.cli import main
@@ -26,12 +25,12 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def answerer() -> QuestionAnswerer:
-    return QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+@pytest.fixture
+def answerer(classifier: QuestionAnswerer) -> QuestionAnswerer:
+    return classifier
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def expected(answerer) -> list[dict]:
     answers = answerer.answer([row["text"] for row in ROWS], [row["question"] for row in ROWS])
     return [
@@ -103,15 +102,14 @@ def test_several_answers_and_named_columns(answerer, tmp_path) -> None:
     assert list(line["answers"][1]) == ["text", "score", "start", "end"]
 
 
-def test_all_questions_may_be_about_one_text(answerer, tmp_path) -> None:
+def test_all_questions_may_be_about_one_text(answerer, classifier_file, tmp_path) -> None:
     text = "\n".join(item.text for item in EXAMPLES)
-    answerer.save(tmp_path / "qa.keras")
     (tmp_path / "text.txt").write_text(text)
     questions = list(dict.fromkeys(row["question"] for row in ROWS))
     write(tmp_path / "asked.jsonl", [{"question": question} for question in questions])
     (tmp_path / "asked.json").write_text(json.dumps(squad(ROWS[:4])))
     out = tmp_path / "answers.jsonl"
-    arguments = ["answer", str(tmp_path / "qa.keras"), f"--text={tmp_path / 'text.txt'}"]
+    arguments = ["answer", classifier_file, f"--text={tmp_path / 'text.txt'}"]
     for name, asked in (
         ("asked.jsonl", questions),
         ("asked.json", [row["question"] for row in ROWS[:4]]),
@@ -143,8 +141,7 @@ def test_any_place_of_breaking_off_gives_the_same_file(answerer, tmp_path, monke
         assert [json.loads(line) for line in whole.splitlines()] == again
 
 
-def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
-    answerer.save(tmp_path / "qa.keras")
+def test_a_killed_run_goes_on(classifier_file, expected, tmp_path) -> None:
     path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
     write(path, ROWS)
     code = (
@@ -163,7 +160,7 @@ def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
         "from keras_qa.cli import main\n"
         "main(sys.argv[1:])"
     )
-    arguments = ["answer", str(tmp_path / "qa.keras"), f"--input={path}", f"--output={out}"]
+    arguments = ["answer", classifier_file, f"--input={path}", f"--output={out}"]
     killed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert out.read_bytes().count(b"\n") == 10
@@ -175,18 +172,17 @@ def test_a_killed_run_goes_on(answerer, expected, tmp_path) -> None:
     assert out.read_bytes() == before
 
 
-def test_the_command_says_what_it_did(answerer, tmp_path, capsys) -> None:
-    answerer.save(tmp_path / "qa.keras")
+def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None:
     write(tmp_path / "asked.jsonl", ROWS[:3])
     out = tmp_path / "answers.jsonl"
-    arguments = ["answer", str(tmp_path / "qa.keras"), f"--input={tmp_path / 'asked.jsonl'}"]
+    arguments = ["answer", classifier_file, f"--input={tmp_path / 'asked.jsonl'}"]
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
-    assert re.fullmatch(rf"Answered 3 questions in 0:\d\d\. Wrote {out}\.\n", printed)
+    assert re.fullmatch(rf"Answered 3 questions in \d+:\d\d\. Wrote {out}\.\n", printed)
     out.write_bytes(out.read_bytes()[:-5])
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
-    assert re.match(r"Answered 1 questions in 0:\d\d, 2 had been answered before\. W", printed)
+    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 had been answered before\. W", printed)
     assert main([*arguments, "--question=?"]) == 2
     assert (
         "needs --text and --question, or --input and --output. Received: --question, --input."
@@ -225,23 +221,23 @@ def test_a_bad_line_of_csv_stops_after_the_answers_before_it(answerer, expected,
     assert lines(out) == expected[:3]
 
 
-def test_a_question_that_cannot_be_answered_is_named(expected, tmp_path) -> None:
+def test_a_question_that_cannot_be_answered_is_named(
+    answerer, expected, tmp_path, monkeypatch
+) -> None:
     """A `.csv` record in the middle of a block, and a model that refuses what it reads."""
-    import keras
+    answer = answerer.answer
 
-    class Picky(QuestionAnswerer):
-        def answer(self, text, question, **options):
-            if "refused" in question:
-                raise ValueError("The question has 900 pieces.")
-            return super().answer(text, question, **options)
+    def picky(text, question, **options):
+        if "refused" in question:
+            raise ValueError("The question has 900 pieces.")
+        return answer(text, question, **options)
 
-    keras.utils.set_random_seed(0)
-    picky = Picky(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    monkeypatch.setattr(answerer, "answer", picky)
     rows = [*ROWS[:6], {**ROWS[6], "question": "refused"}, *ROWS[7:]]
     path, out = tmp_path / "asked.csv", tmp_path / "answers.jsonl"
     pd.DataFrame(rows).to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"asked.csv`, line 8: The question has 900 pieces"):
-        files.answer_file(picky, path, out, verbose=0)
+        files.answer_file(answerer, path, out, verbose=0)
     assert lines(out) == expected[:6]
 
 
@@ -290,7 +286,8 @@ def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, mon
     peaks = []
     # The first time, what a model compiles or records is counted, too.
     for count in (160, 16, 160):
-        text = "word " * 4_000
+        # One word, which is quick to read.
+        text = "word" * 5_000
         rows = [{"text": f"{text}{place}", "question": "?"} for place in range(count)]
         path, out = tmp_path / f"asked.{suffix}", tmp_path / "answers.jsonl"
         out.unlink(missing_ok=True)
@@ -304,8 +301,8 @@ def test_memory_does_not_grow_with_the_questions(suffix, answerer, tmp_path, mon
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     _, few, many = peaks
-    # The questions are ten times as many, and have 3 MB.
-    assert many < 1.3 * few
+    # The questions are ten times as many. Kept, they would take 2.9 MB more.
+    assert many - few < 300_000
 
 
 def test_half_a_character_can_be_written(answerer, tmp_path) -> None:
@@ -337,15 +334,15 @@ def test_the_answer_is_marked_in_its_sentence() -> None:
     assert marked("A\x1b[31m red.", 7, 10) == "A�[31m «red»."
 
 
-def test_the_command_marks_the_answer(tmp_path, capsys, monkeypatch) -> None:
-    stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-    qa = QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-    qa.save(tmp_path / "qa.keras")
-    text = "Mary went to the garden.\nShe saw the kitchen, the office and the hallway."
-    answers = qa.answer(text, "Where is Mary?", top_k=4)
+def test_the_command_marks_the_answer(
+    answerer, classifier_file, tmp_path, capsys, monkeypatch
+) -> None:
+    text = "The door is red.\nIt was green."
+    question = "What colour is the door?"
+    answers = answerer.answer(text, question, top_k=3)
     (tmp_path / "text.txt").write_text(text)
-    arguments = ["answer", str(tmp_path / "qa.keras"), f"--text={tmp_path / 'text.txt'}"]
-    arguments += ["--question=Where is Mary?", "--top-k=4"]
+    arguments = ["answer", classifier_file, f"--text={tmp_path / 'text.txt'}"]
+    arguments += [f"--question={question}", "--top-k=3"]
     assert main(arguments) == 0
     printed = []
     for answer in answers:
@@ -354,7 +351,7 @@ def test_the_command_marks_the_answer(tmp_path, capsys, monkeypatch) -> None:
             first, second = text.split("\n")
             sentence = first if answer.text in first else second
             printed.append(f"          {sentence.replace(answer.text, f'«{answer.text}»')}\n")
-    assert any("«" in line for line in printed)
+    assert sum("«" in line for line in printed) == 2
     assert capsys.readouterr().out == "".join(printed)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
