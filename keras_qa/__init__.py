@@ -1,6 +1,8 @@
 """Question answering for Keras 3, on TensorFlow, PyTorch and JAX alike."""
 
 import importlib
+import pathlib
+import sys
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, tasks, text
@@ -45,7 +47,10 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
 
 
-if _backend.problem() is None:
+# The command reads its options first: its help needs no Keras.
+_is_command = pathlib.Path(next(iter(sys.argv), "")).stem == "keras-qa"
+
+if not _is_command and _backend.problem() is None:
     # So that `keras.saving.load_model` finds every layer and model.
     for _room in _ROOMS:
         importlib.import_module(f"keras_qa.{_room}")

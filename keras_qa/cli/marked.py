@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TextIO
 
+from keras_qa.terminal import on_terminal, plain
 from keras_qa.text import sentence_spans
 
 # Bold and inverse, and back.
@@ -18,13 +18,13 @@ AROUND = 120
 REACH = 2_000
 
 
-def marks(stream: TextIO) -> tuple[str, str]:
-    """What to put before and after an answer on a stream.
+def marks() -> tuple[str, str]:
+    """What to put before and after an answer that is printed.
 
     Follows https://no-color.org: `NO_COLOR` asks for plain marks.
     """
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return PLAIN if plain or not stream.isatty() else TERMINAL
+    plainly = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return PLAIN if plainly or not on_terminal() else TERMINAL
 
 
 def marked(text: str, start: int, end: int, around: Sequence[str] = PLAIN) -> str:
@@ -64,11 +64,4 @@ def marked(text: str, start: int, end: int, around: Sequence[str] = PLAIN) -> st
             plain(text[end:tail]),
             "…" if tail < right else "",
         ]
-    )
-
-
-def plain(text: str) -> str:
-    """A text without what moves a terminal's cursor or changes its colours."""
-    return "".join(
-        letter if letter.isprintable() else " " if letter.isspace() else "�" for letter in text
     )

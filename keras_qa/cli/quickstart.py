@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_qa import _backend, recipes
-from keras_qa.cli.answering import print_answers
+from keras_qa import _backend
+from keras_qa.cli.output import print_answers, say
 from keras_qa.datasets import babi
+
+if TYPE_CHECKING:
+    from keras_qa.answering import QuestionAnswerer
+
+HELP = "train a small model on simulated stories and ask it two questions, in under a minute"
+USAGE = "%(prog)s [options]"
+EPILOG = """\
+example:
+  keras-qa quickstart
+"""
 
 # Enough to answer 98 % of unseen questions, in well under a minute on two cores.
 EXAMPLES = 2_000
@@ -27,11 +37,28 @@ OPTIONS = {
     "encoding": "matrix",
 }
 STORY = "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
+NEXT = """
+Try next:
+  keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
+  keras-qa answer qa.keras --text story.txt --question "Where is the milk?"
+  keras-qa train --data questions.csv --out mine.keras    # columns: text, question, answers"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="the stories and the first weights are drawn by it (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Trains a small model on simulated stories, and asks it two questions."""
-    print(f"keras-qa on {_backend.configured()}: {EXAMPLES:,} simulated questions of bAbI task 1.")
+    from keras_qa import recipes
+
+    say(f"keras-qa on {_backend.configured()}: {EXAMPLES:,} simulated questions of bAbI task 1.")
     stories = babi.simulate(task=1, examples=EXAMPLES + UNSEEN, seed=options.seed)
     answerer = recipes.train(
         stories[:EXAMPLES],
@@ -41,17 +68,15 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
     ).answerer
     scores = answerer.evaluate(stories[EXAMPLES:])
-    print(f"\nRight on {scores['exact_match']:.1f} % of {scores['examples']} unseen questions.\n")
-    print(STORY)
+    say(f"\nRight on {scores['exact_match']:.1f} % of {scores['examples']} unseen questions.\n")
+    _ask(answerer)
+    say(NEXT)
+
+
+def _ask(answerer: QuestionAnswerer) -> None:
+    say(STORY)
     for question in ("Where is Mary?", "Where is John?"):
-        print(f"\n{question}")
+        say(f"\n{question}")
         answers = answerer.answer(STORY, question, top_k=3)
         print_answers(answers)
-        print(f"  It rests on: {answers[0].support[0].text}")
-    print(
-        "\nTry next:\n"
-        "  keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras\n"
-        '  keras-qa answer qa.keras --text story.txt --question "Where is the milk?"\n'
-        "  keras-qa train --data questions.csv --out mine.keras    "
-        "# columns: text, question, answers"
-    )
+        say(f"  It rests on: {answers[0].support[0].text}")

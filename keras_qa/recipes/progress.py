@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 import keras
 
-from keras_qa.terminal import PAUSE, clock
+from keras_qa.terminal import Line, clock, on_terminal
 
 
 class Progress(keras.callbacks.Callback):
-    """Prints a line an epoch, which grows in place on a terminal.
+    """Shows a line an epoch, which grows in place on a terminal, as a `terminal.Line`.
 
     Args:
         epochs: Number of epochs at most.
@@ -29,25 +28,25 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.start: float | None = None
+        self.shown = Line()
         self.steps = self.params.get("steps") or self.steps
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.start is None:
             self.start, self.first = time.monotonic(), epoch
         self.epoch = epoch
-        self.shown = time.monotonic()
 
     def on_train_batch_end(self, step: int, logs: dict[str, float] | None = None) -> None:
-        now = time.monotonic()
-        if now - self.shown < PAUSE or not sys.stdout.isatty():
-            return
-        self.shown = now
-        share = (step + 1) / self.steps
-        print(f"\r{self._line(self.epoch + share, logs or {})} {share:4.0%}", end="", flush=True)
+        # Where lines stay, one is of a whole epoch.
+        if on_terminal() and self.shown.due():
+            share = (step + 1) / self.steps
+            self.shown.show(f"{self._line(self.epoch + share, logs or {})} {share:4.0%}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        begin, end = ("\r", "\x1b[K\n") if sys.stdout.isatty() else ("", "\n")
-        print(begin + self._line(epoch + 1, logs or {}), end=end, flush=True)
+        self.shown.keep(self._line(epoch + 1, logs or {}))
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.shown.end()
 
     def _line(self, done: float, logs: dict[str, Any]) -> str:
         parts = [f"{self.label}epoch {self.epoch + 1:{len(str(self.epochs))}}/{self.epochs}"]

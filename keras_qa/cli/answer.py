@@ -1,0 +1,111 @@
+"""`keras-qa answer`: one question about a text, or a file of them."""
+
+from __future__ import annotations
+
+import argparse
+
+from keras_qa.cli import data
+from keras_qa.cli.options import positive
+from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.texts import read_text
+from keras_qa.terminal import clock
+
+HELP = "answer a question about a text, or all questions of a file"
+USAGE = """\
+%(prog)s FILE.keras --text TEXT --question QUESTION [options]
+       %(prog)s FILE.keras --input FILE --output FILE.jsonl [options]"""
+EPILOG = """\
+examples:
+  keras-qa answer qa.keras --text story.txt --question "Where is Mary?"
+  keras-qa answer qa.keras --text "Mary went to the garden." --question "Where is Mary?"
+  cat story.txt | keras-qa answer qa.keras --text - --question "Where is Mary?" --top-k 3
+  keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "file", metavar="FILE.keras", help="the answerer, as `keras-qa train` saved it"
+    )
+    one = parser.add_argument_group("one question")
+    one.add_argument(
+        "--text",
+        help="a text file; - to read standard input; or, where there is no such file and it holds "
+        "a space, the text itself",
+    )
+    one.add_argument("--question", help="the question about it")
+    many = parser.add_argument_group("the questions of a file")
+    many.add_argument(
+        "--input",
+        metavar="FILE",
+        help="a .jsonl, .csv, .tsv or .parquet file with the columns text and question and, where "
+        "there is one, id; or SQuAD's .json. With --text all are about that text",
+    )
+    many.add_argument(
+        "--output",
+        metavar="FILE.jsonl",
+        help="file to write their answers to, one a line; where it holds some already, the same "
+        "command goes on after them",
+    )
+    many.add_argument(
+        "--batch-size",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="questions at a time (default: %(default)s)",
+    )
+    data.add_columns(many)
+    parser.add_argument(
+        "--top-k", type=int, metavar="N", help="answers a question, best first (default: the best)"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Answers a question about a text, or the questions of a file."""
+    names = ("text", "question", "input", "output")
+    given = tuple(name for name in names if getattr(options, name) is not None)
+    if given not in (names[:2], names[2:], ("text", "input", "output")):
+        raise ValueError(
+            "`answer` needs --text and --question, or --input and --output. Received: "
+            f"{', '.join(f'--{name}' for name in given) or 'none of them'}."
+        )
+    if options.input is None:
+        _answer_one(options)
+    else:
+        _answer_file(options)
+
+
+def _answer_one(options: argparse.Namespace) -> None:
+    from keras_qa.answering import load
+
+    text = read_text(options.text)
+    answers = load(options.file).answer(
+        text, options.question, top_k=1 if options.top_k is None else options.top_k
+    )
+    print_answers(answers, text)
+
+
+def _answer_file(options: argparse.Namespace) -> None:
+    from keras_qa.answering import files, load
+
+    columns = data.columns(options)
+    text = None if options.text is None else read_text(options.text)
+    answerer = load(options.file)
+    try:
+        done = files.answer_file(
+            answerer,
+            options.input,
+            options.output,
+            columns,
+            text,
+            options.top_k,
+            options.batch_size,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("The same command goes on after the last answer written.") from None
+    before = f", {done.before:,} had been answered before" if done.before else ""
+    say(
+        f"Answered {done.questions:,} questions in {clock(done.seconds)}{before}. "
+        f"Wrote {options.output}."
+    )
