@@ -110,7 +110,7 @@ def speed() -> str:
     machines = [_machine(files["jax"][case]) for _, _, case, _ in SPEED]
     usual = max(machines, key=machines.count)
     others = dict(zip(sorted(set(machines) - {usual}), "abc", strict=False))
-    lines = [f"| | | {' | '.join(BACKENDS.values())} |", "| --- | --- | --- | --- | --- |"]
+    lines = [f"| | | {' | '.join(BACKENDS.values())} |", "| --- | --- | ---: | ---: | ---: |"]
     for (what, against, case, figure), machine in zip(SPEED, machines, strict=True):
         mark = f" ({others[machine]})" if machine in others else ""
         values = " | ".join(figure(file[case]) for file in files.values())

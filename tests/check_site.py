@@ -1,12 +1,17 @@
-"""`python check_site.py SITE`: every example of the reference is shown as code.
+"""`python check_site.py SITE`: examples of the reference are code, and code fits its column.
 
 An example reads as quoted text unless it stands, with its lines indented, in a section of its own.
 """
 
 from __future__ import annotations
 
+import html
 import pathlib
+import re
 import sys
+
+# So many letters of code stand in a line of a page on a screen 1,300 pixels wide.
+WIDEST = 74
 
 files = sorted(pathlib.Path(sys.argv[1], "reference").rglob("*.html"))
 pages = {str(file): file.read_text("utf-8") for file in files}
@@ -17,3 +22,12 @@ if quoted:
     sys.exit(
         f"Examples are shown as quoted text: {', '.join(quoted)}. Indent them below `Examples:`."
     )
+
+wide = []
+for file in pathlib.Path(sys.argv[1]).rglob("*.html"):
+    for block in re.findall(r"<pre>.*?</pre>", file.read_text("utf-8"), re.DOTALL):
+        text = html.unescape(re.sub(r"<[^>]+>", "", block))
+        if "reference" not in file.parts:
+            wide += [f"{file}: {line}" for line in text.splitlines() if len(line) > WIDEST]
+if wide:
+    sys.exit("Code is wider than its column:\n" + "\n".join(wide))
