@@ -1,10 +1,13 @@
-"""A small BERT of KerasHub, and the tokenizer that goes with it."""
+"""A small BERT of KerasHub, the tokenizer that goes with it, and a reader on both."""
 
 from __future__ import annotations
 
+import keras
 import keras_hub
 from small_tokenizers import wordpiece
 
+from keras_qa import Example
+from keras_qa.models import SpanReader, span_reader
 from keras_qa.text import SubwordTokenizer
 
 TOKENIZER = SubwordTokenizer(wordpiece())
@@ -21,3 +24,17 @@ def bert(**options) -> keras_hub.models.BertBackbone:
         "dropout": 0.0,
     }
     return keras_hub.models.BertBackbone(**{**sizes, **options})
+
+
+TEXT = "Mary went to the bathroom, then she slept at home."
+MARKED = [
+    Example(TEXT, "Where did she sleep?", "home", 45),
+    Example(TEXT, "Who went?", "Mary", 0),
+    Example("She slept.", "Who slept?", ["She"], [0]),
+]
+
+
+def backbone_reader(**options) -> SpanReader:
+    """A reader on the small BERT."""
+    settings = {"optimizer": keras.optimizers.Adam(0.01), **options}
+    return span_reader(backbone=bert(), tokenizer=TOKENIZER, **settings)

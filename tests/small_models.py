@@ -1,4 +1,4 @@
-"""A small classic model, its feeds, and whether its weights have moved."""
+"""Small models, their feeds, and whether weights have moved."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ QUESTION_VOCABULARY = 40
 ANSWERS = 7
 
 
-def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
-    """A small classic model, trained a little, so that no weight is at its start."""
+def small_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
+    """A small classic model."""
     keras.utils.set_random_seed(0)
-    model = keras_qa.models.answer_classifier(
+    return keras_qa.models.answer_classifier(
         TEXT_VOCABULARY,
         QUESTION_VOCABULARY,
         ANSWERS,
@@ -25,7 +25,12 @@ def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.mod
         question_units=3,
         loss=loss,
     )
-    model.fit(*batch(32), epochs=1, batch_size=16, verbose=0)
+
+
+def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
+    """A small classic model, trained a little, so that no weight is at its start."""
+    model = small_model(loss)
+    model.fit(*batch(16), epochs=1, batch_size=8, verbose=0)
     return model
 
 
@@ -41,7 +46,71 @@ def batch(size: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
     return [text, question], rng.integers(0, ANSWERS, size, dtype="int32")
 
 
+def padded_batch(rows: int = 48, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
+    """A feed that is mostly padding, and its labels.
+
+    Rows are short or long, so that in length buckets they come in two shapes: each is compiled.
+    """
+    rng = np.random.default_rng(seed)
+    short = np.arange(rows) % 2 == 1
+    feed = []
+    for long, width, vocabulary in ((20, 24, TEXT_VOCABULARY), (4, 8, QUESTION_VOCABULARY)):
+        size = np.where(short, rng.integers(1, 5, rows), rng.integers(long - 3, long + 1, rows))
+        ids = rng.integers(1, vocabulary, (rows, width), dtype="int32")
+        feed.append(np.where(np.arange(width) < size[:, None], ids, 0).astype("int32"))
+    return feed, rng.integers(0, ANSWERS, rows, dtype="int32")
+
+
 def same_weights(model: keras.Model, before: list[np.ndarray]) -> bool:
     """Whether the weights are bit for bit what they were."""
     after = model.get_weights()
     return all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+STORY_TEXT = np.array([[[5, 6, 7], [8, 0, 0]], [[9, 3, 0], [0, 0, 0]]], "int32")
+STORY_QUESTION = np.array([[2, 3], [4, 0]], "int32")
+
+
+def universal(**options) -> keras_qa.models.QAModel:
+    """A universal transformer of 12 words and 4 answers."""
+    settings = {"embedding_dim": 16, "num_steps": 2, "num_heads": 2, "dropout": 0.0, **options}
+    return keras_qa.models.universal_transformer(12, None, 4, **settings)
+
+
+def memory(**options) -> keras_qa.models.QAModel:
+    """A memory network of 12 words and 4 answers."""
+    settings = {"embedding_dim": 8, "num_hops": 2, **options}
+    return keras_qa.models.memory_network(12, None, 4, **settings)
+
+
+def stories(rows: int = 40, seed: int = 0):
+    """Stories of up to twelve sentences of one to four words, questions, answers and facts.
+
+    Half of them are short, so that in length buckets they come in two shapes.
+    """
+    rng = np.random.default_rng(seed)
+    short = np.arange(rows) % 2 == 1
+    count = np.where(short, rng.integers(1, 5, rows), rng.integers(9, 13, rows))
+    there = np.arange(12) < count[:, None]
+    words = np.arange(4) < rng.integers(1, 5, (rows, 12))[..., None]
+    text = rng.integers(1, 12, (rows, 12, 4)) * (there[..., None] & words)
+    question = rng.integers(1, 12, (rows, 4))
+    facts = there & (rng.random((rows, 12)) < 0.3)
+    return [text, question], rng.integers(0, 4, rows), facts.astype("float32")
+
+
+def reader(**options) -> keras_qa.models.SpanReader:
+    """A reader from scratch of 20 words."""
+    optimizer = keras.optimizers.Adam(0.03)
+    settings = {"units": 4, "embedding_dim": 6, "optimizer": optimizer, **options}
+    return keras_qa.models.span_reader(20, **settings)
+
+
+def words_to_find(rows: int = 6) -> tuple[dict, dict]:
+    """Texts of ten words in a random order, and of each the word that its question names."""
+    rng = np.random.default_rng(0)
+    text = rng.permuted(np.tile(np.arange(2, 12), (rows, 1)), axis=1)
+    place = rng.integers(0, 10, rows)
+    question = text[np.arange(rows), place][:, None]
+    labels = {"start": place + 1, "end": place + 1}
+    return {"text": text, "question": question}, labels

@@ -6,7 +6,7 @@ import threading
 import keras
 import numpy as np
 import pytest
-from small_models import batch, same_weights
+from small_models import batch, same_weights, state
 from test_sources import Batches, Loader, good_batches
 
 
@@ -56,13 +56,13 @@ class RaisingLoader(Loader):
 
 
 def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
-    feed, labels = batch(32)
+    feed, labels = batch(48)
     if method == "fit in validation":
         source = source if source is not None else (feed, labels)
         model.fit(
             feed,
             labels,
-            batch_size=4,
+            batch_size=8,
             callbacks=callbacks,
             validation_data=source,
             verbose=0,
@@ -70,24 +70,30 @@ def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
     elif source is not None:
         getattr(model, method)(source, callbacks=callbacks, verbose=0)
     elif method == "predict":
-        model.predict(feed, batch_size=4, callbacks=callbacks, verbose=0)
+        model.predict(feed, batch_size=8, callbacks=callbacks, verbose=0)
     else:
-        getattr(model, method)(feed, labels, batch_size=4, callbacks=callbacks, verbose=0)
+        getattr(model, method)(feed, labels, batch_size=8, callbacks=callbacks, verbose=0)
 
 
-def goes_on(model: keras.Model, tmp_path) -> None:
-    feed, labels = batch(32)
-    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+def goes_on(model: keras.Model) -> None:
+    """Whether weights and optimizer are there, and the model predicts and trains."""
+    feed, labels = batch(8)
+    values = [keras.ops.convert_to_numpy(variable) for variable in state(model)]
+    assert all(np.isfinite(value).all() for value in values)
     before = model.predict(feed, verbose=0)
     assert np.isfinite(before).all()
-    model.save(tmp_path / "kept.keras")
-    loaded = keras.saving.load_model(tmp_path / "kept.keras")
     weights = model.get_weights()
-    assert same_weights(loaded, weights)
-    np.testing.assert_array_equal(loaded.predict(feed, verbose=0), before)
     history = model.fit(feed, labels, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert not same_weights(model, weights)
+
+
+def is_saved(model: keras.Model, tmp_path) -> None:
+    feed, _ = batch(8)
+    model.save(tmp_path / "kept.keras")
+    loaded = keras.saving.load_model(tmp_path / "kept.keras")
+    assert same_weights(loaded, model.get_weights())
+    np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
 
 
 METHODS = ["fit", "evaluate", "predict"]
@@ -98,7 +104,7 @@ every_error = pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C
 @every_error
 @pytest.mark.parametrize("moment", ["batch_begin", "batch_end"])
 @pytest.mark.parametrize("method", METHODS)
-def test_callback_that_raises(model, method: str, moment: str, error, tmp_path) -> None:
+def test_callback_that_raises(model, method: str, moment: str, error) -> None:
     before = model.get_weights()
     with pytest.raises(type(error)):
         run(model, method, callbacks=[RaiseAt(error, moment)])
@@ -106,20 +112,26 @@ def test_callback_that_raises(model, method: str, moment: str, error, tmp_path) 
         assert not same_weights(model, before)
     else:
         assert same_weights(model, before)
-    goes_on(model, tmp_path)
+    goes_on(model)
 
 
 @every_error
 @pytest.mark.parametrize("make", [raising_batches, RaisingBatches, RaisingLoader])
 @pytest.mark.parametrize("method", [*METHODS, "fit in validation"])
-def test_data_source_that_raises(model, method: str, make, error, tmp_path) -> None:
+def test_data_source_that_raises(model, method: str, make, error) -> None:
     before = model.get_weights()
     with pytest.raises(type(error)) as caught:
         run(model, method, source=make(error))
     assert caught.value is error
     if not method.startswith("fit"):
         assert same_weights(model, before)
-    goes_on(model, tmp_path)
+    goes_on(model)
+
+
+def test_what_is_left_after_an_exception_is_saved(model, tmp_path) -> None:
+    with pytest.raises(Stop):
+        run(model, "fit", callbacks=[RaiseAt(Stop())])
+    is_saved(model, tmp_path)
 
 
 def test_exception_keeps_what_was_learned_before_it(twins) -> None:
@@ -134,7 +146,7 @@ def test_exception_keeps_what_was_learned_before_it(twins) -> None:
 
 
 def test_epochs_before_the_exception_count(model) -> None:
-    feed, labels = batch(32)
+    feed, labels = batch(48)
     seen = []
 
     class StopInThirdEpoch(keras.callbacks.Callback):
@@ -179,4 +191,5 @@ def test_ctrl_c_at_any_moment(model, tmp_path) -> None:
             stopped.set()
             presser.join()
         assert caught.type is KeyboardInterrupt or "None" in str(caught.value)
-    goes_on(model, tmp_path)
+    goes_on(model)
+    is_saved(model, tmp_path)

@@ -6,7 +6,7 @@ Without a GPU Keras' layer computes the same by its loop.
 import keras
 import numpy as np
 import pytest
-from test_batching import padded_batch
+from small_models import padded_batch
 from test_kernels import MASKS, to_numpy
 from test_recurrent import (
     KERAS,

@@ -79,23 +79,6 @@ def test_nothing_is_found_in_a_question_of_padding() -> None:
     np.testing.assert_allclose(flow[0], [[1.0] * 3 + [0.0] * 6 + [1.0] * 3] * 2, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: layers.WordEmbedding(0), "`vocabulary_size` must be a positive integer.*=0"),
-        (lambda: layers.ContextEncoder(num_layers=0), "`num_layers` must be.*num_layers=0"),
-        (lambda: layers.ContextEncoder(cell="rnn"), '"lstm" or "gru".*cell=\'rnn\''),
-        (lambda: layers.SpanHead("none"), '"learned" or "first".*no_answer=\'none\''),
-        (lambda: layers.SpanHead(hidden_dim=-1), "`hidden_dim` must be.*hidden_dim=-1"),
-        (lambda: layers.AlignedQuestionEmbedding(0), "`hidden_dim` must be.*hidden_dim=0"),
-        (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
-    ],
-)
-def test_bad_arguments_are_named(make, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 LOGITS = np.log(np.array([[1, 2, 5, 2], [4, 1, 1, 2]], "float32"))
 
 

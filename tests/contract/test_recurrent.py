@@ -242,11 +242,6 @@ def test_an_error_of_the_kernel_is_not_hidden(fused, monkeypatch):
         ours(inputs())
 
 
-def test_a_wrong_fused_raises():
-    with pytest.raises(ValueError, match=r"`fused=1.5`"):
-        LSTM(4, fused=1.5)
-
-
 @pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("kind", OURS)

@@ -4,14 +4,13 @@ import re
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 from small_models import batch, same_weights
 
-STEPS, SIZE = 8, 4
+STEPS, SIZE = 6, 8
 (TEXTS, QUESTIONS), LABELS = batch(STEPS * SIZE, seed=3)
-# Batches of different widths, the first two of the same one.
-WIDTHS = (9, 9, 3, 9, 5, 9, 9, 4)
+# Batches of two widths, the first two of the same one: each is compiled.
+WIDTHS = (9, 9, 4, 9, 4, 9)
 
 
 def good_batches():
@@ -104,6 +103,9 @@ SOURCES = {
     "unsized": Unsized,
     "native": native_loader,
 }
+if keras.config.backend() == "jax":
+    # A generator, as above.
+    del SOURCES["native"]
 every_source = pytest.mark.parametrize("kind", SOURCES)
 
 
@@ -159,14 +161,12 @@ def test_py_dataset_is_told_of_its_epochs(model) -> None:
     assert source.ended >= 2
 
 
-def test_batches_may_be_dicts_lists_and_frames(model) -> None:
+def test_batches_may_be_dicts_and_lists(model) -> None:
     (text, question), labels = next(good_batches())
     expected = model.test_on_batch([text, question], labels)
-    frame = pd.DataFrame({"text": text.tolist(), "question": question.tolist()})
     for feed in (
         ({"question": question, "text": text}, labels),
         ([text.tolist(), question.tolist()], labels.tolist()),
-        (frame, labels),
         [text, question, labels],
         ((text, question), labels, np.ones(SIZE)),
     ):
@@ -192,7 +192,7 @@ SPOILS = {
     "label": (label_too_high, "Batch 4 (the first is 0): The labels of `answer` hold"),
     "sizes": (
         lambda feed, labels: ((feed[0], feed[1][:2]), labels),
-        "Batch 4 (the first is 0): `text` holds 4 examples, but `question` holds 2.",
+        "Batch 4 (the first is 0): `text` holds 8 examples, but `question` holds 2.",
     ),
     "floats": (
         lambda feed, labels: ((feed[0].astype("float32"), feed[1]), labels),
@@ -207,25 +207,20 @@ SPOILS = {
         "Batch 4 (the first is 0): The labels of `answer` hold a row at [0] that adds up to 0",
     ),
 }
-# tf.data refuses batches of another type or structure itself, before anyone can check them.
-TENSORFLOW_HOLDS = ("id", "negative id", "label", "sizes")
+# All that a batch can be spoiled by for a source that is read in order and for the backend's own,
+# one for the others: whatever the source, its batches pass the same check.
+SPOILED = [
+    (kind, spoil) for kind in SOURCES for spoil in (SPOILS if kind == "generator" else ["id"])
+]
+if keras.config.backend() == "torch":
+    SPOILED += [("native", spoil) for spoil in SPOILS if spoil != "id"]
+if keras.config.backend() == "tensorflow":
+    # tf.data refuses batches of another type or structure itself, before anyone can check them.
+    SPOILED += [("native", spoil) for spoil in ("negative id", "label", "sizes")]
 
 
-@pytest.mark.parametrize(
-    ("kind", "spoil"),
-    [
-        (kind, spoil)
-        for kind in SOURCES
-        for spoil in (SPOILS if kind in ("generator", "loader", "native") else ("id", "label"))
-    ],
-)
+@pytest.mark.parametrize(("kind", "spoil"), SPOILED)
 def test_bad_fifth_batch_is_named_and_never_trained_on(twins, kind: str, spoil: str) -> None:
-    if (
-        kind == "native"
-        and keras.config.backend() == "tensorflow"
-        and spoil not in TENSORFLOW_HOLDS
-    ):
-        kind = "generator"
     one, other = twins
     change, message = SPOILS[spoil]
     with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
@@ -237,7 +232,7 @@ def test_bad_fifth_batch_is_named_and_never_trained_on(twins, kind: str, spoil: 
     for kept, expected in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(kept, expected, atol=1e-6)
     one.fit(SOURCES[kind](good_batches()), shuffle=False, verbose=0)
-    assert np.isfinite(one.predict([TEXTS, QUESTIONS], verbose=0)).all()
+    assert np.isfinite(one.predict([TEXTS, QUESTIONS], 8, verbose=0)).all()
 
 
 @every_source
@@ -284,5 +279,5 @@ def test_source_that_ends_early_is_named(model) -> None:
         def __len__(self) -> int:
             return STEPS + 3
 
-    with pytest.raises(RuntimeError, match="a length of 11, but ended after 8 batches"):
+    with pytest.raises(RuntimeError, match="a length of 9, but ended after 6 batches"):
         model.fit(Liar(good_batches()), verbose=0)

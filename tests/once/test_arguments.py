@@ -1,0 +1,82 @@
+"""What layers and models say about arguments that they cannot take."""
+
+import numpy as np
+import pytest
+from layer_cases import STATE, STORIES
+
+from keras_qa import layers
+from keras_qa.layers.recurrent import LSTM
+from keras_qa.objectives import SpanF1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.SequenceEncoder(0), "`vocabulary_size` must be a positive integer.*=0"),
+        (lambda: layers.SequenceEncoder(5, units=-1), "`units` must be a positive.*units=-1"),
+        (lambda: layers.SequenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell=\'rnn\''),
+        (lambda: layers.SequenceEncoder(5, pooling="sum"), '"mean" or "max".*pooling=\'sum\''),
+        (lambda: layers.AnswerHead(2.5), "`vocabulary_size` must be.*vocabulary_size=2.5"),
+        (lambda: layers.AnswerHead(5, hidden_dim=0), "`hidden_dim` must be.*hidden_dim=0"),
+    ],
+)
+def test_bad_arguments_of_layers(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.WordEmbedding(0), "`vocabulary_size` must be a positive integer.*=0"),
+        (lambda: layers.ContextEncoder(num_layers=0), "`num_layers` must be.*num_layers=0"),
+        (lambda: layers.ContextEncoder(cell="rnn"), '"lstm" or "gru".*cell=\'rnn\''),
+        (lambda: layers.SpanHead("none"), '"learned" or "first".*no_answer=\'none\''),
+        (lambda: layers.SpanHead(hidden_dim=-1), "`hidden_dim` must be.*hidden_dim=-1"),
+        (lambda: layers.AlignedQuestionEmbedding(0), "`hidden_dim` must be.*hidden_dim=0"),
+        (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
+    ],
+)
+def test_bad_arguments_of_reader_layers(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
+        (lambda: layers.SentenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell='),
+        (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
+        (lambda: layers.SentenceEncoder(5, 6, "attention"), "multiple of 4, the number of heads"),
+        (lambda: layers.SentenceEncoder(5, 6, "roles", num_roles=0), "`num_roles` must be"),
+        (lambda: layers.SentenceEncoder(5, 7, "recurrent"), "multiple of 2, the number of direct"),
+        (lambda: layers.TemporalEncoding(5, noise=1.0), "`noise` must be at least 0 and below 1"),
+        (lambda: layers.TemporalEncoding(0), "`max_sentences` must be a positive integer"),
+        (lambda: layers.MemoryHops(tying="all"), '"adjacent" or "layer".*tying='),
+        (lambda: layers.MemoryHops(3)([STATE, STORIES[0]]), "the state and 4 encodings.*: 2 tens"),
+        (lambda: layers.SupportHead(0), "`hidden_dim` must be a positive integer"),
+        (
+            lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
+            "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",
+        ),
+        (
+            lambda: layers.UniversalTransformerEncoder(ponder_cost=-1),
+            "`ponder_cost` must not be negative",
+        ),
+    ],
+)
+def test_bad_arguments_of_stories(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_numpy_sizes_are_sizes_and_true_is_none() -> None:
+    assert layers.SequenceEncoder(np.int64(5), np.int32(2)).vocabulary_size == 5
+    with pytest.raises(ValueError, match="Received: units=True"):
+        layers.SequenceEncoder(5, units=True)
+
+
+def test_a_wrong_fused_raises():
+    with pytest.raises(ValueError, match=r"`fused=1.5`"):
+        LSTM(4, fused=1.5)
