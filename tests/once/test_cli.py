@@ -1,18 +1,20 @@
 """The command line, as a user types it."""
 
+import inspect
 import json
 import re
-import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from babi_archive import write_archive
-from test_answerer import EXAMPLES
+from small_examples import EXAMPLES
 
 import keras_qa
+from keras_qa import recipes
 from keras_qa.cli import main
+from keras_qa.recipes.checkpoints import Checkpoint
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
@@ -44,6 +46,7 @@ def folder(tmp_path_factory):
             "--columns=text=context,answers=answer",
             f"--validation={folder / 'data.jsonl'}",
             f"--out={folder / 'qa.keras'}",
+            "--model=answer_classifier",
             "--epochs=2",
             "--seed=0",
         ]
@@ -97,7 +100,8 @@ def test_text_comes_from_standard_input(folder) -> None:
 def test_simulated_stories_train(tmp_path, capsys) -> None:
     # All stories of this task are of one length: one shape to compile for.
     arguments = ["--data=simulated", "--task=15", "--examples=100", "--epochs=1"]
-    arguments += ["--model=universal_transformer", "--augment-to=200", "--weight-decay=0.25"]
+    arguments += ["--model=memory_network", "--augment-to=200", "--weight-decay=0.25"]
+    arguments += ['--model-options={"embedding_dim": 8, "num_hops": 1}']
     arguments += [f"--results={tmp_path / 'results.json'}"]
     assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
@@ -105,15 +109,18 @@ def test_simulated_stories_train(tmp_path, capsys) -> None:
     copies = [run["copies"] for run in json.loads((tmp_path / "results.json").read_text())]
     assert copies == [1, 0]
     for copied in (" with 1 copy", ""):
-        assert f"\nuniversal_transformer{copied}  seed 0  epoch 1/1" in printed
+        assert f"\nmemory_network{copied}  seed 0  epoch 1/1" in printed
     assert "200 examples" in printed
     loaded = keras_qa.load(tmp_path / "qa.keras")
     assert set(loaded.vectorizer_.answers[1:]) <= {"cat", "mouse", "sheep", "wolf"}
-    assert loaded.model_.name == "universal_transformer"
+    assert loaded.model_.name == "memory_network"
+    assert loaded.model_.get_layer("reasoner").num_hops == 1
     assert loaded.model_.optimizer.weight_decay == 0.25
 
 
-def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) -> None:
+def test_all_tasks_train_one_model_that_is_interrupted_and_resumed(
+    tmp_path, capsys, monkeypatch
+) -> None:
     archive = tmp_path / "babi.tar.gz"
     files = {}
     for task in range(1, 21):
@@ -124,32 +131,32 @@ def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) 
     del files["tasks_1-20_v1-2/en-valid/qa3_train.txt"]
     write_archive(archive, files)
     arguments = ["train", "--data=babi", f"--path={archive}", "--variant=en-valid", "--task=all"]
-    arguments += ["--simulate=3", "--epochs=2", "--batch-size=8", "--model=memory_network"]
+    arguments += ["--simulate=1", "--epochs=2", "--batch-size=8", "--model=memory_network"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
-    killed = [*arguments, f"--out={tmp_path / 'killed.keras'}"]
-    code = (
-        "import os, signal, sys\n"
-        "from keras_qa import checkpoints, cli\n"
-        "save = checkpoints.Checkpoint.save\n"
-        "def save_and_die(self, path):\n"
-        "    save(self, path)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "checkpoints.Checkpoint.save = save_and_die\n"
-        "cli.main(sys.argv[1:])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *killed], capture_output=True)
-    assert done.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed.keras").exists()
-    assert main([*killed, "--resume"]) == 0
+    stopped = [*arguments, f"--out={tmp_path / 'stopped.keras'}"]
+    save = Checkpoint.save
+
+    def save_and_stop(self, path) -> None:
+        save(self, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", save_and_stop)
+        assert main(stopped) == 2
+    printed = capsys.readouterr()
+    assert "The same command with --resume goes on after the last epoch that ended" in printed.out
+    assert printed.err == "keras-qa: error: interrupted.\n"
+    assert not (tmp_path / "stopped.keras").exists()
+    assert main([*stopped, "--resume"]) == 0
     assert main([*arguments, f"--out={tmp_path / 'unbroken.keras'}"]) == 0
     printed = capsys.readouterr().out
-    assert "Task 3: en-valid has no train file. In its place: 3 simulated questions." in printed
-    models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("killed", "unbroken")]
+    assert "Task 3: en-valid has no train file. In its place: 1 simulated questions." in printed
+    models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("stopped", "unbroken")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(one, other)
     one, other = json.loads((tmp_path / "results.json").read_text())
-    assert (one["task"], one["variant"], one["simulated"]) == ("all", "en-valid", 3)
-    assert (one["questions"], one["validation_questions"]) == (19 + 3, 20)
+    assert (one["task"], one["variant"], one["simulated"]) == ("all", "en-valid", 1)
+    assert (one["questions"], one["validation_questions"]) == (19 + 1, 20)
     assert list(one["errors"]) == [str(task) for task in range(1, 21)]
     assert one.pop("seconds") > 0 < other.pop("seconds")
     assert one == other
@@ -158,30 +165,36 @@ def test_all_tasks_train_one_model_that_is_killed_and_resumed(tmp_path, capsys) 
     assert printed.count(line) == 2
 
 
-def test_two_models_are_chosen_from_where_there_is_something_to_choose_by(folder, tmp_path) -> None:
-    results = tmp_path / "r.json"
-    arguments = ["train", f"--data={folder / 'data.jsonl'}", "--epochs=1", "--batch-size=4"]
-    arguments += ["--columns=text=context,answers=answer", f"--results={results}"]
-    arguments += [f"--out={tmp_path / 'qa.keras'}"]
-    assert main(arguments) == 0
-    assert main([*arguments, f"--validation={folder / 'data.jsonl'}"]) == 0
-    assert (
-        main(
-            [
-                *arguments,
-                "--model",
-                "memory_network",
-                "answer_classifier",
-                f"--validation={folder / 'data.jsonl'}",
-            ]
-        )
-        == 0
-    )
-    assert [run["model"] for run in json.loads(results.read_text())] == [
-        "universal_transformer",
-        *("universal_transformer", "memory_network"),
-        *("memory_network", "answer_classifier"),
-    ]
+@pytest.mark.parametrize(
+    ("arguments", "models"),
+    [
+        ([], ["universal_transformer"]),
+        (["--validation"], ["universal_transformer", "memory_network"]),
+        # Options may fit one factory alone.
+        (["--validation", '--model-options={"num_heads": 2}'], ["universal_transformer"]),
+        (
+            ["--validation", "--model", "memory_network", "answer_classifier"],
+            ["memory_network", "answer_classifier"],
+        ),
+    ],
+)
+def test_two_models_are_chosen_from_where_there_is_something_to_choose_by(
+    folder, tmp_path, monkeypatch, arguments, models
+) -> None:
+    seen = []
+    signature = inspect.signature(recipes.train)
+
+    def noted(*given, **named):
+        model = signature.bind(*given, **named).arguments["model"]
+        seen.extend([model] if isinstance(model, str) else model)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(recipes, "train", noted)
+    data = folder / "data.jsonl"
+    arguments = [f"--validation={data}" if part == "--validation" else part for part in arguments]
+    arguments += [f"--data={data}", "--columns=text=context,answers=answer"]
+    assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 2
+    assert seen == models
 
 
 def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
