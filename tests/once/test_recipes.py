@@ -90,11 +90,13 @@ def test_run_that_an_exception_broke_off_goes_on(unbroken, tmp_path, epoch: int)
 def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import sys\n"
         "from test_recipes import StopAt, small\n"
-        "small(out=sys.argv[2], callbacks=[StopAt(2, kill=True)])"
+        "small(out=sys.argv[1], callbacks=[StopAt(2, kill=True)])"
     )
-    done = subprocess.run([sys.executable, "-c", code, os.path.dirname(__file__), str(out)])
+    # With the modules of tests that this process finds.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code, str(out)], env=environment)
     assert done.returncode == -signal.SIGKILL
     assert Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).epochs == 2
     assert_same_run(small(out=out, resume=True), unbroken)
