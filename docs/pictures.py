@@ -24,7 +24,7 @@ import matplotlib
 from PIL import Image
 
 import keras_qa
-from keras_qa.cli.answering import print_answers
+from keras_qa.cli.output import print_answers
 from keras_qa.report import plots
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"

@@ -87,9 +87,9 @@ class Line:
     def _write(self, text: str, stays: bool) -> None:
         self.shown, self.waiting = time.monotonic(), None
         if on_terminal():
-            print(f"\r{text}\x1b[K", end="\n" if stays else "", flush=True)
+            print(f"\r{plain(text)}\x1b[K", end="\n" if stays else "", flush=True)
         else:
-            print(text, flush=True)
+            print(plain(text), flush=True)
 
 
 class Bar:
