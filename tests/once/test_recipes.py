@@ -246,7 +246,7 @@ def test_of_several_models_the_best_is_kept(tmp_path, capsys) -> None:
     assert done.mean_error == alone[best].mean_error
     assert same_weights(done.answerer.model_, alone[best].answerer.model_.get_weights())
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
-    assert capsys.readouterr().out.startswith("answer_classifier  seed 3  epoch 1/4")
+    assert capsys.readouterr().out.startswith("answer_classifier  seed 3  epoch 4/4")
     assert recipes.summary(done).splitlines()[0] == (
         f"best error by model: answer_classifier {min(errors[:2]):.2f} %, "
         f"memory_network {min(errors[2:]):.2f} %"
