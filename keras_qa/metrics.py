@@ -302,7 +302,7 @@ def _f1(predicted: str, expected: str) -> float:
     return (2 * precision * recall) / (precision + recall)
 
 
-def _golds(references: References) -> list[_Gold]:
+def _golds(references: Any) -> list[_Gold]:
     if isinstance(references, Mapping) and "data" in references:
         references = references["data"]
     if isinstance(references, (str, bytes, Mapping)) or not isinstance(references, Iterable):
