@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 from _thread import interrupt_main
@@ -40,7 +41,7 @@ def heard() -> Iterator[None]:
         time.sleep(AGAIN)
         with lock:
             if not left:
-                interrupt_main()
+                _interrupt()
 
     signal.signal(signal.SIGINT, handle)
     try:
@@ -50,3 +51,11 @@ def heard() -> Iterator[None]:
         # What comes from here on finds the handler of before; what came has been dropped.
         with lock:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt() -> None:
+    if sys.platform == "win32":
+        interrupt_main()
+    else:
+        # Unlike the other, it ends a wait within the system, too.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -299,10 +299,10 @@ class QAModel(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> QAModel:
-        config = dict(config)
-        task = tasks.take(config)
+        config, task = _without_task(config)
         model = super().from_config(config, custom_objects=custom_objects)
-        model.task = task
+        if task is not None:
+            model.task = tasks.deserialize(task)
         return model
 
     @contextlib.contextmanager
@@ -376,6 +376,19 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def _without_task(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A model's config without its task, and the task's, in whichever form a file has it."""
+    config = dict(config)
+    task, vectorizer, windower, decoder = (
+        config.pop(name, None) for name in ("task", "vectorizer", "windower", "decoder")
+    )
+    if vectorizer is not None:
+        task = {"name": "words", "vectorizer": vectorizer}
+    elif windower is not None:
+        task = {"name": "spans", "vectorizer": windower, "decoder": decoder or {}}
+    return config, task
 
 
 def _steps(x: Any, batch_size: int | None) -> int:

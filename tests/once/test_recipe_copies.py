@@ -34,7 +34,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
     assert done.runs[done.best].validation_error == done.mean_error == min(errors) > 0
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
     printed = capsys.readouterr().out
-    assert printed.startswith("memory_network with 1 copy  seed 3  epoch 4/4")
+    assert printed.startswith("memory_network with 1 copy  seed 3  epoch 1/4")
     for label in ("memory_network with 2 copies", "memory_network"):
         assert f"\n{label}  seed 3  epoch 1/4" in printed
     assert recipes.summary(done).splitlines()[0] == (

@@ -178,11 +178,14 @@ def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None
     arguments = ["answer", classifier_file, f"--input={tmp_path / 'asked.jsonl'}"]
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
-    assert re.fullmatch(rf"Answered 3 questions in \d+:\d\d\. Wrote {out}\.\n", printed)
+    bar, line = printed.splitlines()
+    assert bar.startswith("[####################] 3/3  100 %")
+    assert re.fullmatch(rf"Answered 3 questions in \d+:\d\d\. Wrote {out}\.", line)
     out.write_bytes(out.read_bytes()[:-5])
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
-    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 had been answered before\. W", printed)
+    line = printed.splitlines()[-1]
+    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 had been answered before\. W", line)
     assert main([*arguments, "--question=?"]) == 2
     assert (
         "needs --text and --question, or --input and --output. Received: --question, --input."

@@ -1,0 +1,175 @@
+"""How the command ends: errors in one line, Ctrl-C, and output that nobody reads."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_qa import _backend, cli
+from keras_qa.cli import interrupts, output, quickstart
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """Runs a function in place of the quickstart, as if there were a backend."""
+    monkeypatch.setattr(_backend, "problem", lambda: None)
+    monkeypatch.setattr(cli, "_bars_on_a_terminal_alone", contextlib.nullcontext)
+
+    def run(function) -> int:
+        monkeypatch.setattr(quickstart, "run", lambda options: function())
+        return cli.main(["quickstart"])
+
+    return run
+
+
+@pytest.fixture
+def default_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def throw(error: BaseException):
+    def function() -> None:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("`text` is\n  wrong."), "error: `text` is wrong."),
+        (TypeError("\x1b[31mred"), "error: �[31mred"),
+        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device"),
+        (ImportError("pyarrow is missing."), "error: pyarrow is missing."),
+        (MemoryError(), "error: MemoryError"),
+    ],
+)
+def test_errors_are_one_plain_line(ends, error, line: str, capsys) -> None:
+    assert ends(throw(error)) == 2
+    assert capsys.readouterr() == ("", f"keras-qa: {line}\n")
+
+
+def test_what_is_no_error_of_the_user_is_not_hidden(ends) -> None:
+    with pytest.raises(ZeroDivisionError):
+        ends(throw(ZeroDivisionError()))
+
+
+def test_ctrl_c_says_how_to_go_on(ends, capsys, monkeypatch) -> None:
+    assert ends(throw(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "keras-qa: interrupted.\n")
+    assert ends(throw(KeyboardInterrupt("Add --resume."))) == 130
+    assert capsys.readouterr() == ("", "keras-qa: interrupted. Add --resume.\n")
+    # It begins a line of its own.
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert ends(throw(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("\n", "keras-qa: interrupted.\n")
+
+
+@pytest.mark.usefixtures("default_handler")
+def test_ctrl_c_that_is_lost_is_raised_again(ends, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(interrupts, "AGAIN", 0.0)
+    lost = []
+
+    def work() -> None:
+        while len(lost) < 3:
+            try:
+                if not lost:
+                    signal.raise_signal(signal.SIGINT)
+                time.sleep(60)
+            except KeyboardInterrupt:
+                lost.append(signal.getsignal(signal.SIGINT))
+        time.sleep(60)
+
+    assert ends(work) == 130
+    assert len(lost) == 3
+    assert capsys.readouterr().err == "keras-qa: interrupted.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_handlers_of_ctrl_c_are_left_alone(ends) -> None:
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(signal.getsignal(signal.SIGINT)))
+    mine = signal.getsignal(signal.SIGINT)
+    try:
+        assert ends(lambda: signal.raise_signal(signal.SIGINT)) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [mine]
+
+
+def test_the_process_ends_at_once_after_ctrl_c() -> None:
+    # What would run when Python ends does not, and what was printed is there.
+    code = (
+        "import atexit, contextlib\n"
+        "from keras_qa import _backend, cli\n"
+        "def run(options):\n"
+        "    cli.output.say('seen')\n"
+        "    raise KeyboardInterrupt\n"
+        "_backend.problem = lambda: None\n"
+        "cli._bars_on_a_terminal_alone = contextlib.nullcontext\n"
+        "cli.quickstart.run = run\n"
+        "atexit.register(print, 'late')\n"
+        "cli.command()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "quickstart"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "seen\n")
+    assert done.stderr == "keras-qa: interrupted.\n"
+
+
+def closed() -> io.TextIOWrapper:
+    """The writing end of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
+
+
+def test_output_that_nobody_reads(ends, capsys, monkeypatch) -> None:
+    with closed() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert ends(lambda: output.say("A line.")) == 1
+        # What could not be written is dropped, and nothing is in the way of the end.
+        stream.flush()
+    assert capsys.readouterr().err == ""
+
+
+def test_output_that_nobody_reads_and_that_was_not_written_yet(ends, capsys, monkeypatch) -> None:
+    with closed() as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert ends(lambda: stream.write("A part of a line.")) == 1
+        stream.flush()
+        stream.write("The help.")
+        with pytest.raises(SystemExit) as end:
+            cli.main(["--help"])
+        assert end.value.code == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_errors_that_nobody_reads(ends, monkeypatch) -> None:
+    with closed() as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert ends(throw(ValueError("wrong"))) == 2
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def test_streams_that_are_closed(ends, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert ends(lambda: output.say("A line.")) == 0
+    monkeypatch.setattr(sys, "stderr", None)
+    assert ends(throw(ValueError("wrong"))) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_letters_that_the_output_does_not_know(ends, monkeypatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+    assert ends(lambda: output.say("«naïve» 玛丽 \x1b")) == 0
+    assert raw.getvalue().decode("cp1252") == "«naïve» ?? ?\n"

@@ -1,0 +1,161 @@
+"""Options of the command line: their help, old spellings, and no Keras until they are read."""
+
+import ast
+import pathlib
+import re
+import shlex
+
+import pytest
+from interpreters import BACKENDS, last_line, python
+
+import keras_qa
+from keras_qa.cli import COMMANDS, main, parser
+
+# A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
+INSTALLED = """
+importlib.util.find_spec = lambda name, *rest: True if name in {backends!r} else find(name, *rest)
+sys.argv = {argv!r}
+"""
+RUN = """
+from keras_qa.cli import main
+try:
+    main()
+except SystemExit as end:
+    print("ended", end.code, "keras" in sys.modules)
+"""
+
+
+def helped(capsys, *command: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["train", "--help"], 0), (["answer"], 2), (["train", "--seed=x"], 2)],
+)
+def test_help_and_wrong_options_import_no_keras(arguments: list[str], code: int) -> None:
+    seeming = INSTALLED.format(backends=BACKENDS, argv=["/bin/keras-qa", *arguments])
+    done = python(seeming + RUN, KERAS_BACKEND="jax")
+    assert done.stdout.splitlines()[-1] == f"ended {code} False", done.stderr
+
+
+def test_the_package_itself_imports_keras_where_a_backend_is(tmp_path) -> None:
+    (tmp_path / "keras.py").write_text("raise RuntimeError('Keras is imported')")
+    code = INSTALLED.format(backends=BACKENDS, argv=["script.py"]) + "import keras_qa"
+    done = python(code, KERAS_BACKEND="jax", PYTHONPATH=f"{tmp_path}:{_sources()}")
+    assert last_line(done) == "RuntimeError: Keras is imported"
+
+
+def _sources() -> pathlib.Path:
+    return pathlib.Path(keras_qa.__file__).parents[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_in_help_are_commands(command: str, capsys) -> None:
+    shown = helped(capsys, command).split("\nexample")[1].replace("\\\n", " ")
+    lines = re.findall(r"^  (.*keras-qa .*)$", shown, re.MULTILINE)
+    assert lines
+    for line in lines:
+        words = shlex.split(line)
+        options = parser().parse_args(words[words.index("keras-qa") + 1 :])
+        assert options.run is COMMANDS[command].run
+
+
+def test_help_shows_defaults(capsys) -> None:
+    shown = " ".join(helped(capsys, "train").split())
+    for option, default in (
+        ("--seed SEED", "0"),
+        ("--seeds N", "1"),
+        ("--task TASK", "1"),
+        ("--variant FOLDER", "en-valid-10k"),
+        ("--examples N", "1000"),
+    ):
+        assert re.search(rf"{option} [^()]*\(default: {default}\)", shown), option
+    assert "(default: 32)" in helped(capsys, "answer")
+    shown = " ".join(helped(capsys, "evaluate").split())
+    assert "train, valid, test (default: valid)" in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "values", "expected"),
+    [
+        ("--focus", "--hard-example-share", ["0.25"], 0.25),
+        ("--enlarge-to", "--augment-to", ["3600", "9000"], [3600, 9000]),
+        ("--enlarge-to", "--augment-to", [], []),
+        ("--validation", "--validation-data", ["v.csv"], "v.csv"),
+    ],
+)
+def test_old_spellings_are_taken_and_not_shown(old, new, values, expected, capsys) -> None:
+    fixed = ["train", "--data=d.csv", "--out=o.keras"]
+    parsed = [vars(parser().parse_args([*fixed, name, *values])) for name in (old, new)]
+    assert parsed[0] == parsed[1]
+    assert parsed[0][new[2:].replace("-", "_")] == expected
+    assert vars(parser().parse_args(fixed))[new[2:].replace("-", "_")] is None
+    shown = helped(capsys, "train")
+    assert re.search(rf"{new}\b", shown)
+    assert not re.search(rf"{old}(?!-)\b", shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "keras-qa: error: the following arguments are required: COMMAND."),
+        (["evaluate"], "keras-qa evaluate: error: the following arguments are required: FILE"),
+        (
+            ["train", "--data=x", "--out=y", "--focus=z"],
+            "keras-qa train: error: argument --focus: invalid float value: 'z'.",
+        ),
+        (
+            ["train", "--data=x", "--out=y", "--task=first"],
+            "keras-qa train: error: argument --task: must be from 1 to 20, or all. Received: 'f",
+        ),
+        (
+            ["answer", "qa.keras", "--batch-size=0"],
+            "keras-qa answer: error: argument --batch-size: must be a positive integer. Received:",
+        ),
+        (
+            ["answer", "qa.keras", "--\x1b[31m\n"],
+            "keras-qa: error: unrecognized arguments: --�[31m",
+        ),
+    ],
+)
+def test_wrong_options_are_one_line(arguments: list[str], line: str, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(line)
+    assert re.search(r" See keras-qa( \w+)? --help\.\n$", printed.err)
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("columns", ["text", "text=a,b", "texts=a"])
+def test_columns_are_known_ones(columns: str) -> None:
+    from keras_qa.cli import data
+
+    options = parser().parse_args(["train", "--data=d.csv", "--out=o", f"--columns={columns}"])
+    with pytest.raises(ValueError, match=rf"`--columns` must look like .*Received: '{columns}'"):
+        data.columns(options)
+
+
+def test_columns() -> None:
+    from keras_qa.cli import data
+
+    options = parser().parse_args(["train", "--data=d", "--out=o", "--columns=text=a b,id=n=o"])
+    assert data.columns(options) == {"text": "a b", "id": "n=o"}
+
+
+def test_everything_is_printed_through_one_door() -> None:
+    """What `cli.output` and `terminal` print is plain; nothing else prints."""
+    package = pathlib.Path(keras_qa.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
+    }
+    assert found == {"cli/output.py", "terminal.py"}

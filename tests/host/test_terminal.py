@@ -1,0 +1,124 @@
+"""What a terminal is shown, and what a file: lines in place, or one in ten seconds and the last."""
+
+import sys
+import types
+
+import pytest
+
+from keras_qa import terminal
+from keras_qa.terminal import Bar, Line, on_terminal, plain
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(terminal, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def seen(monkeypatch) -> None:
+    monkeypatch.setattr(terminal, "on_terminal", lambda: True)
+
+
+def test_elsewhere_a_line_is_written_once_in_ten_seconds(clock, capsys) -> None:
+    line = Line()
+    for clock.now in (100.0, 105.0, 109.9, 110.0, 110.1, 119.9, 125.0, 126.0):
+        line.show(f"at {clock.now:g}")
+    assert capsys.readouterr().out == "at 110\nat 125\n"
+
+
+def test_elsewhere_the_last_line_is_always_written(clock, capsys) -> None:
+    line = Line()
+    for clock.now in (101.0, 110.0, 111.0, 112.0):
+        line.keep(f"at {clock.now:g}")
+    assert capsys.readouterr().out == "at 110\n"
+    line.end()
+    assert capsys.readouterr().out == "at 112\n"
+    # It has been written: once is enough.
+    line.end()
+    clock.now = 130.0
+    line.keep("at 130")
+    line.end()
+    assert capsys.readouterr().out == "at 130\n"
+
+
+@pytest.mark.usefixtures("seen")
+def test_on_a_terminal_lines_replace_each_other_once_a_second(clock, capsys) -> None:
+    line = Line()
+    for clock.now in (100.0, 100.9, 101.0, 101.9, 102.0):
+        line.show(f"at {clock.now:g}")
+    assert capsys.readouterr().out == "\rat 101\x1b[K\rat 102\x1b[K"
+    # What is to stay does at once, and the next line stands below it.
+    line.keep("done")
+    line.end()
+    assert capsys.readouterr().out == "\rdone\x1b[K\n"
+
+
+def test_lines_do_not_act_on_the_terminal(clock, capsys) -> None:
+    line = Line()
+    clock.now = 110.0
+    line.keep("model \x1b[31m\n 1/2")
+    assert capsys.readouterr().out == "model �[31m  1/2\n"
+
+
+def test_a_bar_in_a_file(clock, capsys) -> None:
+    bar = Bar(total=400, done=100)
+    for clock.now, done in ((105.0, 150), (110.0, 200), (112.0, 250), (120.0, 400)):
+        bar.show(done)
+    bar.end(400)
+    assert capsys.readouterr().out == (
+        "[##########..........] 200/400  50 %  10.0 a second  0:10, 0:20 left\n"
+        "[####################] 400/400  100 %  15.0 a second  0:20, 0:00 left\n"
+    )
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_bar_on_a_terminal(clock, capsys) -> None:
+    bar = Bar(total=400, done=100)
+    for clock.now, done in ((100.5, 150), (102.0, 200), (104.0, 400)):
+        bar.show(done)
+    bar.end(400)
+    assert capsys.readouterr().out == (
+        "\r[##########..........] 200/400  50 %  50.0 a second  0:02, 0:04 left\x1b[K"
+        "\r[####################] 400/400  100 %  75.0 a second  0:04, 0:00 left\x1b[K\n"
+    )
+
+
+def test_a_bar_of_what_was_done_before() -> None:
+    assert Bar(total=4, done=4).line(4, 0.0) == (
+        "[####################] 4/4  100 %  0.0 a second  0:00, 0:00 left"
+    )
+    assert Bar(total=4, done=1).line(1, 2.0).endswith("0.0 a second  0:02, ? left")
+
+
+def test_without_standard_output_nothing_is_a_terminal(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert not on_terminal()
+    monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(isatty=lambda: True))
+    assert on_terminal()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Mary went home.", "Mary went home."),
+        ("two\nlines\tand\r\nmore", "two lines and  more"),
+        # Colours, a title, a bell, a step back, and the eight-bit form of the first.
+        ("\x1b[31m \x1b]0;title\x07 \x08 \x9b1m", "�[31m �]0;title� � �1m"),
+        # Letters that turn the direction of others, and half a character.
+        ("a\u202eb\u2066c \ud800", "a�b�c �"),
+        # A space that does not break, and what joins letters.
+        ("a\u00a0b می\u200cخواهم", "a b می\u200cخواهم"),
+        ("naïve 玛丽 🦉", "naïve 玛丽 🦉"),
+    ],
+)
+def test_plain_text(text: str, shown: str) -> None:
+    assert plain(text) == shown

@@ -1,0 +1,94 @@
+"""A text on the command line, however it is given, and what is printed about it."""
+
+import io
+import os
+import re
+import sys
+
+import pytest
+from small_examples import EXAMPLES
+
+from keras_qa.answering import answerer
+from keras_qa.cli import main
+
+TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
+
+
+@pytest.fixture
+def printed(classifier_file, capsys, monkeypatch):
+    """What `keras-qa answer` prints about a text."""
+
+    def run(text: str, stdin: bytes = b"") -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        arguments = [f"--text={text}", f"--question={QUESTION}", "--top-k=3"]
+        assert main(["answer", str(classifier_file), *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_all_ways_to_give_a_text_give_the_same_answers(printed, classifier, tmp_path) -> None:
+    path = tmp_path / "my text.txt"
+    path.write_text(TEXT)
+    found = printed(TEXT)
+    assert found == printed(str(path)) == printed("-", TEXT.encode())
+    expected = classifier.answer(TEXT, QUESTION, top_k=3)
+    scores = re.findall(r"^ +([\d.]+)%  (\w+)$", found, re.MULTILINE)
+    assert scores == [(f"{100 * answer.score:.1f}", answer.text) for answer in expected]
+
+
+def test_an_empty_text_has_an_answer(printed, classifier) -> None:
+    (answer, *_) = classifier.answer("", QUESTION, top_k=3)
+    for found in (printed(""), printed("-", b""), printed(os.devnull)):
+        assert found.splitlines()[0] == f"  {answer.score:6.1%}  {answer.text}"
+        assert len(found.splitlines()) == 3
+
+
+def test_what_is_in_a_text_does_not_act_on_the_terminal(printed) -> None:
+    text = "the \x1b]0;title\x07door\x1b[2J is red\x9b, green\x08\tor blue."
+    found = printed("-", text.encode())
+    shown = "the �]0;title�door�[2J is red�, green� or blue."
+    for colour in ("red", "green", "blue"):
+        assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
+
+
+def test_names_of_files_do_not_act_on_the_terminal(classifier_file, tmp_path, capsys) -> None:
+    path = tmp_path / "asked\x1b[31m.jsonl"
+    arguments = ["answer", str(classifier_file), f"--input={path}"]
+    arguments += [f"--output={tmp_path / 'a.jsonl'}"]
+    path.write_text('{"text": "A.", "question": "?"}\n')
+    assert main(arguments) == 0
+    path.write_text('{"text": "A.", "question": "?"}\n{"te\x1b')
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert "asked�[31m.jsonl`, line 2: expected one JSON object a line" in printed
+    assert "\x1b" not in printed
+
+
+def test_progress_of_keras_is_for_terminals(classifier_file, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(answerer, "LONG_WORK", 1)
+    rows = [f"{item.text},{item.question},{item.answers[0]}\n" for item in EXAMPLES]
+    path = tmp_path / "data.csv"
+    path.write_text("text,question,answer\n" + "".join(rows * 8))
+    arguments = ["evaluate", str(classifier_file), f"--data={path}"]
+    assert main(arguments) == 0
+    line = capsys.readouterr().out
+    assert re.fullmatch(r"exact match [\d.]+ %, F1 [\d.]+ %, 72 examples\n", line)
+    # Nothing of it outlives the command.
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "3/3" in shown
+    assert shown.endswith(line)
+
+
+def test_results_that_cannot_be_written_stop_before_the_training(tmp_path, capsys) -> None:
+    arguments = ["train", "--data=simulated", "--examples=10", f"--out={tmp_path / 'qa.keras'}"]
+    assert main([*arguments, f"--results={tmp_path}"]) == 2
+    printed = capsys.readouterr()
+    assert re.search(r"Is a directory|Permission denied", printed.err)
+    assert printed.out == "10 questions to train on, 200 to validate on.\n"
+    (tmp_path / "r.json").write_text("{}")
+    assert main([*arguments, f"--results={tmp_path / 'r.json'}"]) == 2
+    assert "holds no JSON list" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

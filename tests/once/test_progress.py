@@ -1,0 +1,83 @@
+"""The line an epoch: in place on a terminal, elsewhere one in ten seconds and the last."""
+
+import pytest
+
+from keras_qa import terminal
+from keras_qa.recipes import progress
+from keras_qa.recipes.progress import Progress
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(terminal, "time", clock)
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def train(clock: Clock, epochs: int, seconds: float) -> None:
+    """Four epochs at most, of two batches and so many seconds each."""
+    shown = Progress(epochs=4, steps=2, label="seed 7  ")
+    shown.set_params({"steps": 2})
+    shown.on_train_begin()
+    for epoch in range(epochs):
+        shown.on_epoch_begin(epoch)
+        for batch in range(2):
+            clock.now += seconds / 2
+            shown.on_train_batch_end(batch, {"loss": 0.5, "accuracy": 0.25})
+        shown.on_epoch_end(epoch, {"loss": 0.5, "accuracy": 0.25, "val_accuracy": 1.0})
+    shown.on_train_end()
+
+
+def line(epoch: int, past: str, left: str) -> str:
+    return (
+        f"seed 7  epoch {epoch}/4  loss 0.5000  accuracy  25.0%  validation 100.0%  {past}, "
+        f"at most {left} left"
+    )
+
+
+def test_elsewhere_epochs_that_take_long_have_a_line_each(clock, capsys) -> None:
+    train(clock, 4, 60.0)
+    assert capsys.readouterr().out.splitlines() == [
+        line(1, "1:00", "3:00"),
+        line(2, "2:00", "2:00"),
+        line(3, "3:00", "1:00"),
+        line(4, "4:00", "0:00"),
+    ]
+
+
+def test_elsewhere_epochs_share_a_line_in_ten_seconds(clock, capsys) -> None:
+    train(clock, 4, 5.0)
+    assert capsys.readouterr().out.splitlines() == [
+        line(2, "0:10", "0:10"),
+        line(4, "0:20", "0:00"),
+    ]
+    # The last line is there, too, where training stops early, and only once.
+    train(clock, 3, 5.0)
+    assert capsys.readouterr().out.splitlines() == [
+        line(2, "0:10", "0:10"),
+        line(3, "0:15", "0:05"),
+    ]
+    train(clock, 1, 1.0)
+    assert capsys.readouterr().out.splitlines() == [line(1, "0:01", "0:03")]
+
+
+def test_on_a_terminal_a_line_grows_in_its_place(clock, capsys, monkeypatch) -> None:
+    for module in (terminal, progress):
+        monkeypatch.setattr(module, "on_terminal", lambda: True)
+    train(clock, 2, 2.0)
+    assert capsys.readouterr().out == (
+        "\rseed 7  epoch 1/4  loss 0.5000  accuracy  25.0%  0:01, at most 0:07 left  50%\x1b[K"
+        "\rseed 7  epoch 1/4  loss 0.5000  accuracy  25.0%  0:02, at most 0:06 left 100%\x1b[K"
+        f"\r{line(1, '0:02', '0:06')}\x1b[K\n"
+        "\rseed 7  epoch 2/4  loss 0.5000  accuracy  25.0%  0:03, at most 0:05 left  50%\x1b[K"
+        "\rseed 7  epoch 2/4  loss 0.5000  accuracy  25.0%  0:04, at most 0:04 left 100%\x1b[K"
+        f"\r{line(2, '0:04', '0:04')}\x1b[K\n"
+    )
