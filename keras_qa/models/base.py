@@ -20,6 +20,7 @@ from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
+from keras_qa.models.compiling import portable
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.options import Callbacks, Scores
 from keras_qa.models.predicting import Predictor
@@ -304,6 +305,12 @@ class QAModel(keras.Model):
         if task is not None:
             model.task = tasks.deserialize(task)
         return model
+
+    def get_compile_config(self) -> Any:
+        return portable(super().get_compile_config())
+
+    def compile_from_config(self, config: Any) -> None:
+        super().compile_from_config(portable(config))
 
     @contextlib.contextmanager
     def _guard(self, sources: list[Source], may_end: bool = False) -> Iterator[list[Any]]:

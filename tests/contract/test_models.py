@@ -232,3 +232,20 @@ def test_fitted_saved_and_loaded_trains_on(model, tmp_path) -> None:
         one.train_on_batch(feed, labels)
     for got, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_a_file_names_its_optimizer_as_keras_does() -> None:
+    model = keras_qa.models.answer_classifier(10, 10, 4)
+    for optimizer in (
+        keras.optimizers.Adam(0.5),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.5)),
+    ):
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        found = model.get_compile_config()["optimizer"]
+        assert found["module"] == "keras.optimizers"
+        twin = type(model).from_config(model.get_config())
+        twin.compile_from_config(model.get_compile_config())
+        assert type(twin.optimizer) is type(optimizer)
+        inner = found["config"].get("inner_optimizer", found)
+        assert (inner["module"], inner["class_name"]) == ("keras.optimizers", "Adam")
+        assert inner["config"]["learning_rate"] == 0.5

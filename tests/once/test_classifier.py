@@ -3,6 +3,7 @@
 import json
 import re
 
+import keras
 import numpy as np
 import pytest
 from small_models import batch
@@ -60,3 +61,12 @@ def test_classic_factories_have_the_classic_sizes() -> None:
         layer(inputs)
         sizes.append(layer.count_params())
     assert sizes == [640_000 + 12_416, 320_000 + 3_136, 24_500]
+
+
+def test_what_pytorch_wrote_is_compiled_without_it() -> None:
+    model = keras_qa.models.answer_classifier(10, 10, 4)
+    written = model.get_compile_config()
+    written["optimizer"]["module"] = "keras.src.backend.torch.optimizers.torch_rmsprop"
+    twin = keras_qa.models.QAModel.from_config(model.get_config())
+    twin.compile_from_config(written)
+    assert type(twin.optimizer) is keras.optimizers.RMSprop
