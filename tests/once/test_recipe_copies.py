@@ -69,4 +69,5 @@ def test_copies_are_for_what_validation_can_choose() -> None:
     assert run.copies == 0
     # Nothing is used alike here.
     alone = [Example("The sky is blue.", "Which colour is it?", "blue")] * 8
-    assert [run.copies for run in train(alone, alone, recipe=recipe, verbose=0).runs] == [0]
+    done = train(alone, alone, "memory_network", SMALL, recipe, verbose=0)
+    assert [run.copies for run in done.runs] == [0]
