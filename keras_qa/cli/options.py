@@ -60,7 +60,5 @@ def add_old_spelling(
         dest=action.dest,
         type=action.type or str,
         nargs=action.nargs,
-        # The option's own default is the only one.
-        default=argparse.SUPPRESS,
         help=argparse.SUPPRESS,
     )

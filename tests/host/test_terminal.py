@@ -57,9 +57,10 @@ def test_on_a_terminal_lines_replace_each_other_once_a_second(clock, capsys) -> 
         line.show(f"at {clock.now:g}")
     assert capsys.readouterr().out == "\rat 101\x1b[K\rat 102\x1b[K"
     # What is to stay does at once, and the next line stands below it.
-    line.keep("done")
+    line.keep("one")
+    line.keep("two")
     line.end()
-    assert capsys.readouterr().out == "\rdone\x1b[K\n"
+    assert capsys.readouterr().out == "\rone\x1b[K\n\rtwo\x1b[K\n"
 
 
 def test_lines_do_not_act_on_the_terminal(clock, capsys) -> None:
