@@ -85,8 +85,9 @@ def train(
     Examples:
         >>> import keras_qa
         >>> from keras_qa.recipes import Recipe, train
-        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=100, seed=0)
-        >>> done = train(stories[:80], stories[80:], recipe=Recipe(epochs=2), verbose=0)
+        >>> stories = keras_qa.datasets.babi.simulate(task=15, examples=100, seed=0)
+        >>> known, unseen = stories[:80], stories[80:]
+        >>> done = train(known, unseen, "memory_network", recipe=Recipe(epochs=2), verbose=0)
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """

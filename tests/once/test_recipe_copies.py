@@ -20,6 +20,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
         return fit(answerer, examples, *arguments, **options)
 
     monkeypatch.setattr(keras_qa.QuestionAnswerer, "fit", noted)
+    monkeypatch.setattr("keras_qa.terminal.APART", 0.0)
     recipe = dataclasses.replace(RECIPE, augment_to=(64, 100))
     out = tmp_path / "qa.keras"
     done = small(recipe=recipe, out=out, verbose=1)

@@ -226,7 +226,8 @@ def test_linear_start_does_not_count_for_patience() -> None:
 MODELS = ["answer_classifier", "memory_network"]
 
 
-def test_of_several_models_the_best_is_kept(tmp_path, capsys) -> None:
+def test_of_several_models_the_best_is_kept(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("keras_qa.terminal.APART", 0.0)
     out = tmp_path / "qa.keras"
     arguments = {"recipe": RECIPE, "seed": 3, "seeds": 2, "verbose": 0}
     done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 1})
@@ -389,8 +390,9 @@ def test_progress_tells_what_keras_measured(capsys, monkeypatch) -> None:
         history = {name: values[epoch] for name, values in run.history.items()}
         assert line.startswith(
             f"seed 3  epoch {epoch + 1}/4  loss {history['loss']:.4f}  "
-            f"accuracy {history['accuracy']:6.1%}  validation {history['val_accuracy']:6.1%}  0:"
+            f"accuracy {history['accuracy']:6.1%}  validation {history['val_accuracy']:6.1%}  "
         )
+        assert re.search(r"  \d+:\d\d, at most \d+:\d\d left$", line)
     assert lines[-1].endswith("at most 0:00 left")
 
 

@@ -1,4 +1,4 @@
-"""Story models learn as well on each backend: at least 99 % on each, so within one point."""
+"""Story models learn to reason: at least 99 % of unseen questions right."""
 
 import itertools
 
@@ -8,13 +8,9 @@ import keras_qa
 from keras_qa.datasets import babi
 from keras_qa.recipes import Recipe, train
 
-OPTIONS = {
-    "embedding_dim": 32,
-    "hidden_dim": 128,
-    "num_steps": 3,
-    "encoding": "multiplicative",
-    "dropout": 0.0,
-}
+OPTIONS = {"embedding_dim": 32, "encoding": "multiplicative", "dropout": 0.0}
+LONG = {"hidden_dim": 128, "num_steps": 3}
+SHORT = {"hidden_dim": 64, "num_steps": 2}
 UNSEEN = 500
 
 
@@ -30,15 +26,22 @@ def stories(task: int, sentences: int, count: int) -> list[keras_qa.Example]:
 
 
 @pytest.mark.parametrize(
-    ("task", "sentences", "questions", "epochs"),
+    ("task", "sentences", "questions", "epochs", "rate", "sizes"),
     # Whole batches of 32 questions, for the sake of the one shape.
-    [(1, 4, 2_496, 10), (6, 4, 4_992, 10), (15, 8, 2_976, 20)],
+    [
+        # What Winona is afraid of: two sentences of eight say it together.
+        (15, 8, 2_976, 10, 4e-3, SHORT),
+        pytest.param(1, 4, 2_496, 10, 3e-3, LONG, marks=pytest.mark.full),
+        pytest.param(6, 4, 4_992, 10, 3e-3, LONG, marks=pytest.mark.full),
+        pytest.param(15, 8, 2_976, 20, 3e-3, LONG, marks=pytest.mark.full),
+    ],
 )
 def test_at_least_99_percent_of_unseen_questions_are_answered_right(
-    task: int, sentences: int, questions: int, epochs: int
+    task: int, sentences: int, questions: int, epochs: int, rate: float, sizes: dict[str, int]
 ) -> None:
     known = stories(task, sentences, UNSEEN + questions)
-    recipe = Recipe(epochs=epochs, batch_size=32, learning_rate=3e-3)
-    answerer = train(known[UNSEEN:], model_options=OPTIONS, recipe=recipe, verbose=0).answerer
+    recipe = Recipe(epochs=epochs, batch_size=32, learning_rate=rate)
+    options = {**OPTIONS, **sizes}
+    answerer = train(known[UNSEEN:], model_options=options, recipe=recipe, verbose=0).answerer
     right = answerer.evaluate(known[:UNSEEN], verbose=0)["exact_match"]
     assert right >= 99.0
