@@ -4,11 +4,13 @@ import ast
 import pathlib
 import re
 import shlex
+import tomllib
 
 import pytest
 from interpreters import BACKENDS, last_line, python
 
 import keras_qa
+from keras_qa import cli
 from keras_qa.cli import COMMANDS, main, parser
 
 # A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
@@ -23,6 +25,12 @@ try:
 except SystemExit as end:
     print("ended", end.code, "keras" in sys.modules)
 """
+
+
+def test_the_script_is_the_command() -> None:
+    # By this name the package knows that it is the command that imports it.
+    project = tomllib.loads((_sources() / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"keras-qa": f"{cli.__name__}:{cli.command.__name__}"}
 
 
 def helped(capsys, *command: str) -> str:
