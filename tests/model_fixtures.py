@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import random
+
 import keras
 import numpy as np
 import pytest
 from small_models import state, trained_model
 
 import keras_qa
+from keras_qa import execution
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seeded_once() -> None:
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
-    keras.utils.set_random_seed(0)
+def seeded(seeded_once) -> None:
+    # What `keras.utils.set_random_seed` does as well makes TensorFlow prepare all its programs
+    # anew. Keras draws the seeds of its layers from Python's numbers.
+    random.seed(0)
+    np.random.seed(0)
+    execution.seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,10 @@
 """Fixtures: models that are compiled once, and set back before each test."""
 
-from model_fixtures import kept_models, model, seeded, trained_twins, twins  # noqa: F401
+from model_fixtures import (  # noqa: F401
+    kept_models,
+    model,
+    seeded,
+    seeded_once,
+    trained_twins,
+    twins,
+)

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import keras
 import pytest
-from model_fixtures import kept_models, model, seeded, trained_twins, twins  # noqa: F401
+from model_fixtures import (  # noqa: F401
+    kept_models,
+    model,
+    seeded,
+    seeded_once,
+    trained_twins,
+    twins,
+)
 from small_examples import EXAMPLES, SPANS, WITHOUT
 
 from keras_qa import QuestionAnswerer

