@@ -253,17 +253,17 @@ def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, m
     assert not list(tmp_path.iterdir())
 
 
-def test_quickstart_answers_and_says_what_comes_next() -> None:
-    done = run("quickstart")
-    assert done.returncode == 0, done.stderr
-    right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", done.stdout)
+def test_quickstart_answers_and_says_what_comes_next(capsys) -> None:
+    assert main(["quickstart"]) == 0
+    printed = capsys.readouterr().out
+    right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", printed)
     assert float(right.group(1)) >= 98
     for question, answer, fact in (
         ("Where is Mary?", "garden", "Mary went to the garden."),
         ("Where is John?", "hallway", "John went to the hallway."),
     ):
-        part = done.stdout.split(question)[1]
+        part = printed.split(question)[1]
         assert re.match(rf"\n +[\d.]+%  {answer}\n", part)
         assert f"It rests on: {fact}" in part
     for line in ("Try next:", "keras-qa train"):
-        assert line in done.stdout
+        assert line in printed

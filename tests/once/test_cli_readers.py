@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 from small_backbones import TOKENIZER, bert
+from small_examples import SPANS as EXAMPLES
+from small_examples import WITHOUT
 from test_report import Page
-from test_span_answers import EXAMPLES, WITHOUT
 from test_streaming import lines
 
 import keras_qa

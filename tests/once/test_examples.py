@@ -168,6 +168,13 @@ def test_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
     ),
 )
 def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
+    fit = keras_qa.QuestionAnswerer.fit
+    # What they learn the README shows.
+    monkeypatch.setattr(
+        keras_qa.QuestionAnswerer,
+        "fit",
+        lambda self, *given, **named: fit(self, *given, **{**named, "epochs": 1}),
+    )
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in blocks(f"docs/{page}"):

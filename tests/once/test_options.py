@@ -2,7 +2,7 @@
 
 import pandas
 import pytest
-from test_answerer import EXAMPLES
+from small_examples import EXAMPLES
 
 import keras_qa
 from keras_qa import QuestionAnswerer

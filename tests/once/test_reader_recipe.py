@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from test_span_answers import EXAMPLES
+from small_examples import SPANS as EXAMPLES
 
 from keras_qa import recipes
 from keras_qa.objectives import WarmupLinearDecay

@@ -4,7 +4,7 @@ import html.parser
 
 import numpy as np
 import pytest
-from test_answerer import EXAMPLES
+from small_examples import EXAMPLES
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, Support, report

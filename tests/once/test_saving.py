@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_examples import EXAMPLES
 from small_models import batch
-from test_answerer import EXAMPLES
 
 import keras_qa
 from keras_qa.models.loading import load_model

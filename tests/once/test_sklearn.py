@@ -6,7 +6,7 @@ import sklearn.base
 import sklearn.utils
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
-from test_answerer import EXAMPLES
+from small_examples import EXAMPLES
 
 from keras_qa import QuestionAnswerer
 

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_backbones import TOKENIZER, bert
+from small_examples import SHADES, WITHOUT
+from small_examples import SPANS as EXAMPLES
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
@@ -15,19 +17,6 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.models import span_reader
 from keras_qa.tasks import SpanTask, spans
 from keras_qa.text import Windower, WordTokenizer, WordVectors
-
-THINGS = ("door", "box", "car", "sky")
-COLOURS = ("red", "green", "blue", "dark grey")
-EXAMPLES = [
-    Example(f"the {thing} is {colour}.", f"What colour is the {thing}?", colour, 8 + len(thing))
-    for thing in THINGS
-    for colour in COLOURS
-]
-# The thing that is asked about is not in the text.
-WITHOUT = [
-    Example(item.text, f"What colour is the {other}?", id=f"{other} in {item.text}")
-    for item, other in zip(EXAMPLES, ("moon", "house", "tree", "hat") * 4, strict=True)
-]
 
 
 def answerer(**options) -> QuestionAnswerer:
@@ -107,7 +96,7 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
     reader.task.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
     try:
         filler = "it was said. " * 8
-        texts = [f"{filler}the car is {colour}. {filler}" for colour in COLOURS] + [
+        texts = [f"{filler}the car is {colour}. {filler}" for colour in SHADES] + [
             "the box is red."
         ]
         questions = ["What colour is the car?"] * 4 + ["What colour is the box?"]
@@ -193,8 +182,8 @@ def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswer
 
 def test_threshold_of_the_user_is_kept() -> None:
     qa = answerer(no_answer_threshold=0.25, max_answer_words=2)
-    data = EXAMPLES[:4] + WITHOUT[:4]
-    qa.fit(data, validation_data=data, epochs=1, verbose=0)
+    data = EXAMPLES + WITHOUT
+    qa.fit(data, validation_data=data, epochs=1, batch_size=16, verbose=0)
     decoder = qa.model_.task.decoder
     assert (decoder.no_answer_threshold, decoder.max_answer_words) == (0.25, 2)
     assert all(len(a.text.split()) <= 2 for a in qa.answer(EXAMPLES[0].text, "What?", top_k=30))
