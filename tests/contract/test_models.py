@@ -82,10 +82,12 @@ def test_list_and_dict_train_alike(twins) -> None:
             feed, labels, epochs=2, verbose=0, batch_size=4, validation_data=validation
         )
         results.append((history.history, model.get_weights(), model.evaluate(feed, labels, 4)))
-    assert results[0][0] == results[1][0]
-    assert results[0][2] == results[1][2]
+    # Where an array lies in memory may change the last bit of a product.
+    for name, values in results[0][0].items():
+        np.testing.assert_allclose(values, results[1][0][name], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(results[0][2], results[1][2], rtol=0, atol=1e-6)
     for one, other in zip(results[0][1], results[1][1], strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 LABELS = np.array([0, 1])

@@ -58,7 +58,7 @@ def test_the_package_itself_imports_keras_where_a_backend_is(tmp_path) -> None:
 
 
 def _sources() -> pathlib.Path:
-    return pathlib.Path(keras_qa.__file__).parents[1]
+    return pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
