@@ -300,10 +300,10 @@ class QAModel(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> QAModel:
-        config, task = _without_task(config)
+        config = dict(config)
+        task = tasks.take(config)
         model = super().from_config(config, custom_objects=custom_objects)
-        if task is not None:
-            model.task = tasks.deserialize(task)
+        model.task = task
         return model
 
     def get_compile_config(self) -> Any:
@@ -383,19 +383,6 @@ class QAModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
-
-
-def _without_task(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """A model's config without its task, and the task's, in whichever form a file has it."""
-    config = dict(config)
-    task, vectorizer, windower, decoder = (
-        config.pop(name, None) for name in ("task", "vectorizer", "windower", "decoder")
-    )
-    if vectorizer is not None:
-        task = {"name": "words", "vectorizer": vectorizer}
-    elif windower is not None:
-        task = {"name": "spans", "vectorizer": windower, "decoder": decoder or {}}
-    return config, task
 
 
 def _steps(x: Any, batch_size: int | None) -> int:

@@ -91,14 +91,7 @@ def train(
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """
-    if not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")
-    if resume and out is None:
-        raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
-    if out is not None:
-        check_out(out)
-    further = dict(answerer_options or {})
-    options = {**(model_options or {}), **further}
+    _check(seeds, out, resume)
     data = to_examples(examples)
     valid = to_examples(validation_data) if validation_data is not None else []
     names = [model] if isinstance(model, str) else list(model)
@@ -107,66 +100,24 @@ def train(
             "Several models are chosen from by `validation_data`, which is missing. "
             f"Received: model={names}."
         )
-    settings = [
-        recipe
-        if isinstance(recipe, Recipe)
-        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
-        for name in names
-    ]
+    settings = [_followed(recipe, name, model_options) for name in names]
     # Whether copies do any good only validation can tell.
     tried = [each.copies(len(data)) if valid else [] for each in settings]
     words = interchangeable_words(data) if any(tried) else []
     tried = tried if words else [[] for _ in names]
     plans = _plans(names, settings, tried, range(seed, seed + seeds))
+    files = _checkpoints(plans, out, resume)
     several = len({(plan.model, plan.copies) for plan in plans}) > 1
-    files = {
-        plan: checkpoint_path(out, plan.model, plan.seed, plan.copies)
-        for plan in plans
-        if out is not None
-    }
-    left = next((file for file in files.values() if file.exists()), None)
-    if left is not None and not resume:
-        raise ValueError(
-            f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
-            "(`--resume`), or delete it to start anew."
-        )
+    training = _Training(data, valid, dict(model_options or {}), dict(answerer_options or {}))
     runs: list[Run] = []
     best, kept = 0, None
     for plan in plans:
         if plan.seed == seed and runs and runs[best].validation_error == 0:
             break
-        followed = plan.recipe
-        rows = data
-        if plan.copies:
-            rows = data + swap_words(data, plan.copies, plan.seed, words)
-        run = _identity(plan.model, options, followed, plan.seed, rows, valid)
-        sampling = (
-            HardExampleSampling(followed.hard_example_share)
-            if followed.hard_example_share < 1
-            else None
-        )
-        state = TrainingState(run, files.get(plan), followed.linear_epochs, sampling)
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-        shown = [Progress(followed.epochs, followed.steps(len(rows)), label)]
-        answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **further)
-        answerer.fit(
-            rows,
-            validation_data=valid or None,
-            epochs=state.last_epoch,
-            batch_size=followed.batch_size,
-            callbacks=[
-                LinearStart(followed.linear_epochs),
-                *callbacks,
-                *(shown if verbose else []),
-                *([sampling] if sampling else []),
-                state,
-            ],
-            verbose=0,
-            optimizer=followed.optimizer,
-            initial_epoch=state.epochs,
-        )
-        runs.append(_summary(answerer, state, plan, data, valid))
-        if kept is None or _rank(runs[-1]) > _rank(runs[best]):
+        answerer, run = training.run(plan, words, files.get(plan), callbacks, label, verbose)
+        runs.append(run)
+        if kept is None or _rank(run) > _rank(runs[best]):
             best, kept = len(runs) - 1, answerer
     assert kept is not None
     if out is not None:
@@ -222,6 +173,90 @@ def _plans(
     ]
     attempts += [(name, each, 0) for name, each in zip(names, settings, strict=True)]
     return [_Plan(*attempt, number) for attempt in attempts for number in seeds]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """What the runs of a training have in common."""
+
+    data: list[Example]
+    valid: list[Example]
+    model_options: dict[str, Any]
+    answerer_options: dict[str, Any]
+
+    def run(
+        self,
+        plan: _Plan,
+        words: list[list[str]],
+        file: pathlib.Path | None,
+        callbacks: Sequence[keras.callbacks.Callback],
+        label: str,
+        verbose: int,
+    ) -> tuple[QuestionAnswerer, Run]:
+        """Trains one model from one seed, or goes on with it from a checkpoint."""
+        recipe, rows = plan.recipe, self.data
+        if plan.copies:
+            rows = rows + swap_words(rows, plan.copies, plan.seed, words)
+        options = {**self.model_options, **self.answerer_options}
+        run = _identity(plan.model, options, recipe, plan.seed, rows, self.valid)
+        share = recipe.hard_example_share
+        sampling = HardExampleSampling(share) if share < 1 else None
+        state = TrainingState(run, file, recipe.linear_epochs, sampling)
+        shown = [Progress(recipe.epochs, recipe.steps(len(rows)), label)]
+        answerer = QuestionAnswerer(
+            plan.model, self.model_options, seed=plan.seed, **self.answerer_options
+        )
+        answerer.fit(
+            rows,
+            validation_data=self.valid or None,
+            epochs=state.last_epoch,
+            batch_size=recipe.batch_size,
+            callbacks=[
+                LinearStart(recipe.linear_epochs),
+                *callbacks,
+                *(shown if verbose else []),
+                *([sampling] if sampling else []),
+                state,
+            ],
+            verbose=0,
+            optimizer=recipe.optimizer,
+            initial_epoch=state.epochs,
+        )
+        return answerer, _summary(answerer, state, plan, self.data, self.valid)
+
+
+def _check(seeds: int, out: str | os.PathLike[str] | None, resume: bool) -> None:
+    if not isinstance(seeds, int) or seeds < 1:
+        raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")
+    if resume and out is None:
+        raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
+    if out is not None:
+        check_out(out)
+
+
+def _followed(
+    recipe: Recipe | Mapping[str, Any] | None, model: str, options: Mapping[str, Any] | None
+) -> Recipe:
+    """The recipe that a model is trained by."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    return dataclasses.replace(recipe_for(model, options), **(recipe or {}))
+
+
+def _checkpoints(
+    plans: Iterable[_Plan], out: str | os.PathLike[str] | None, resume: bool
+) -> dict[_Plan, pathlib.Path]:
+    """Where the state of each run is kept, if anywhere."""
+    if out is None:
+        return {}
+    files = {plan: checkpoint_path(out, plan.model, plan.seed, plan.copies) for plan in plans}
+    left = next((file for file in files.values() if file.exists()), None)
+    if left is not None and not resume:
+        raise ValueError(
+            f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
+            "(`--resume`), or delete it to start anew."
+        )
+    return files
 
 
 def _identity(

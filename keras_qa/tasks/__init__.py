@@ -19,6 +19,7 @@ __all__ = [
     "WordTask",
     "deserialize",
     "serialize",
+    "take",
 ]
 
 TASKS: dict[str, type[SpanTask] | type[WordTask]] = {
@@ -51,3 +52,25 @@ def deserialize(config: Mapping[str, Any]) -> Task:
             f"{', '.join(map(repr, TASKS))}. Install a newer version."
         )
     return TASKS[name].from_config(rest)
+
+
+def take(config: dict[str, Any]) -> Task | None:
+    """Takes the task out of a model's config, in whichever form a file has it.
+
+    Args:
+        config: The config. What it says of a task is taken out of it.
+
+    Returns:
+        The task, or `None` where there is none.
+
+    Raises:
+        ValueError: As `deserialize`.
+    """
+    task, vectorizer, windower, decoder = (
+        config.pop(name, None) for name in ("task", "vectorizer", "windower", "decoder")
+    )
+    if vectorizer is not None:
+        task = {"name": WordTask.name, "vectorizer": vectorizer}
+    elif windower is not None:
+        task = {"name": SpanTask.name, "vectorizer": windower, "decoder": decoder or {}}
+    return None if task is None else deserialize(task)

@@ -120,6 +120,15 @@ def test_a_task_is_made_again_from_what_is_kept_of_it(task: tasks.Task) -> None:
     assert tasks.serialize(again) == config
 
 
+def test_both_older_forms_are_read() -> None:
+    for task, key in ((word_task(), "vectorizer"), (span_task(no_answer=True), "windower")):
+        config = {"layers": [], key: task.vectorizer.get_config(), "decoder": {"no_answer": True}}
+        again = tasks.take(config)
+        assert config == {"layers": []}
+        assert tasks.serialize(again) == tasks.serialize(task)
+    assert tasks.take({"layers": []}) is None
+
+
 def test_a_task_that_nobody_knows_is_named() -> None:
     with pytest.raises(ValueError, match=r"is 'choices', but .* knows 'words', 'spans'\."):
         tasks.deserialize({"name": "choices"})
