@@ -34,19 +34,10 @@ def trained_twins() -> tuple[list[keras_qa.models.QAModel], list[np.ndarray]]:
     return models, [keras.ops.convert_to_numpy(value) for value in state(models[0])]
 
 
-def _trains_by_xla(model: keras.Model) -> bool:
-    return model in getattr(execution._programs, "_training_by_xla", ())
-
-
 @pytest.fixture
 def twins(trained_twins) -> list[keras_qa.models.QAModel]:
     """Two trained models with the same weights and optimizer state, that a test may change."""
     models, start = trained_twins
-    for place, model in enumerate(models):
-        # A model that was trained for long goes on by XLA, which adds up the gradients of a word
-        # in another order than a model that was not: they would not be twins.
-        if _trains_by_xla(model):
-            models[place] = trained_model()
     for model in models:
         for variable, value in zip(state(model), start, strict=True):
             variable.assign(value)

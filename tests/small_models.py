@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
@@ -12,7 +15,9 @@ QUESTION_VOCABULARY = 40
 ANSWERS = 7
 
 
-def small_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
+def small_model(
+    loss: str = "sparse_categorical_crossentropy", **options
+) -> keras_qa.models.QAModel:
     """A small classic model."""
     keras.utils.set_random_seed(0)
     return keras_qa.models.answer_classifier(
@@ -24,14 +29,25 @@ def small_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.model
         question_embedding_dim=4,
         question_units=3,
         loss=loss,
+        **options,
     )
 
 
 def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
     """A small classic model, trained a little, so that no weight is at its start."""
-    model = small_model(loss)
+    # On TensorFlow others square a word's gradients before they are added up, where XLA does not
+    # compile the step: what a test compares would hang on how long the model has trained before.
+    model = small_model(loss, optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
     model.fit(*batch(16), epochs=1, batch_size=8, verbose=0)
     return model
+
+
+@contextlib.contextmanager
+def untraced(model: keras.Model) -> Iterator[None]:
+    """Lets TensorFlow train without a graph, which takes seconds to trace."""
+    model.run_eagerly = keras.config.backend() == "tensorflow"
+    yield
+    model.run_eagerly = False
 
 
 def state(model: keras.Model) -> list:

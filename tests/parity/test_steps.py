@@ -22,5 +22,5 @@ def test_the_same_start_gives_the_same_losses(losses, kind: str) -> None:
     found = [losses[backend][kind] for backend in BACKENDS]
     for one, other in itertools.combinations(found, 2):
         np.testing.assert_allclose(one, other, rtol=1e-4)
-    # They learn: what they agree on is no standstill.
-    assert found[0][-1] < 0.99 * found[0][0]
+    # They learn: the mean of the second epoch is lower than that of the first.
+    assert found[0][-1] < 0.98 * found[0][len(found[0]) // 2 - 1]
