@@ -13,9 +13,10 @@ import keras
 
 _programs = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")
 
-PROGRAMS_AT_ONCE = _programs.PROGRAMS_AT_ONCE
+BATCHES_AT_ONCE = _programs.BATCHES_AT_ONCE
+BatchPredictor = _programs.BatchPredictor
 as_dataset = _programs.as_dataset
-compiled = _programs.compiled
+call = _programs.call
 keep_weights = _programs.keep_weights
 seed = _programs.seed
 prepare_training = _programs.prepare_training

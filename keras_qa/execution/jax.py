@@ -7,6 +7,7 @@ import functools
 import math
 import operator
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,11 @@ import jax
 import keras
 import numpy as np
 
-from keras_qa.kernels import folding
+from keras_qa.execution.signature import Signature
+from keras_qa.kernels import precomputed
 
 # A loop over time keeps one core busy, whatever the others do. Each holds a batch in memory.
-PROGRAMS_AT_ONCE = 2
+BATCHES_AT_ONCE = 2
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
@@ -75,7 +77,14 @@ class keep_weights:
             *self.model.metrics_variables,
             *(optimizer.variables if optimizer is not None else ()),
         ]
-        self.copies = [(variable, jax.numpy.copy(variable.value)) for variable in variables]
+        values = [variable.value for variable in variables]
+        self.copies = list(zip(variables, _copied(values), strict=True))
+
+
+@jax.jit
+def _copied(arrays: list[jax.Array]) -> list[jax.Array]:
+    # One program for all of them: to ask for a copy takes longer than a small one does.
+    return [jax.numpy.copy(array) for array in arrays]
 
 
 def _is_lost(variable: Any) -> bool:
@@ -90,58 +99,88 @@ def _is_lost(variable: Any) -> bool:
 # Bytes of what is computed ahead for the next question: more is computed for many at once only.
 MOST_KEPT = 16 * 2**20
 
+# Shapes that a model has programs for. Each takes memory, and of mappings of memory, of which a
+# process has only so many, some twenty.
+MOST_SHAPES = 64
 
-class compiled:
-    """Predicts batches without Keras' loop over them, by a program for each of their shapes.
+
+class BatchPredictor:
+    """Predicts batches by a program for each of their shapes.
 
     Args:
-        model: The model. Its weights may change afterwards.
+        model: A functional model.
+        signature: Its signature, which says that all of it is known.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, signature: Signature) -> None:
         self.model = model
-        self.programs: tuple[Any, Any] = (self._fold, self._call)
-        if model.jit_compile:
-            self.programs = (jax.jit(self._fold, static_argnums=0), jax.jit(self._call))
-        names = folding.folding_layers(model, sys.maxsize)
-        shapes = jax.eval_shape(functools.partial(self._fold, names), self._weights())
+        self.layers = signature.layers
+        self.lock = threading.RLock()
+        self.kept_layers: tuple[Any, ...] = ()
+        self.kept: tuple[list[jax.Array], Any] = ([], ())
+        self._compile()
+        layers = precomputed.layers(self.layers, sys.maxsize)
+        shapes = jax.eval_shape(functools.partial(self._tables, layers), self._weights())
         size = sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(shapes))
-        self.kept_names = names if size <= MOST_KEPT else ()
-        self.kept: tuple[list[jax.Array], Any] = ([], {})
+        if size <= MOST_KEPT:
+            self.kept_layers = layers
 
-    def fold(self, words: int) -> Any:
-        """Computes what depends on the weights alone, for batches of so many words together."""
-        names = folding.folding_layers(self.model, words)
-        if names == self.kept_names:
-            return self._keep(self._weights())
-        return self.programs[0](names, self._weights()) if names else {}
+    def _compile(self) -> None:
+        self.shapes: set[Any] = set()
+        self.programs: tuple[Any, Any] = (self._tables, self._call)
+        if self.model.jit_compile:
+            self.programs = (
+                jax.jit(self._tables, static_argnums=0),
+                jax.jit(self._call, static_argnums=0),
+            )
 
-    def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
-        """Predicts a batch.
+    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
+        """Gives `start`."""
+        return contextlib.nullcontext(self.start)
+
+    def precompute(self, words: int) -> Any:
+        """Computes what hangs on the weights alone, for batches of so many words together."""
+        layers = precomputed.layers(self.layers, words)
+        with self.lock:
+            weights = self._weights()
+            if layers == self.kept_layers:
+                return layers, self._keep(weights)
+            return layers, self.programs[0](layers, weights) if layers else ()
+
+    def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
+        """Begins to predict a batch: JAX returns before it has computed.
 
         Args:
             inputs: Arrays in the order of the model's inputs.
-            folded: What `fold` gave, if the weights have not changed since.
+            tables: What `precompute` gave, if the weights have not changed since.
 
         Returns:
-            Arrays in the structure of the model's outputs.
+            What `finish` is to be given.
         """
         weights = self._weights()
-        if folded is None:
-            folded = self._keep(weights)
-        outputs = self.programs[1](weights, folded, inputs)
-        return keras.tree.map_structure(np.asarray, outputs)
+        # While a program is traced, Keras notes things on the layers.
+        with self.lock:
+            layers, tensors = tables or (self.kept_layers, self._keep(weights))
+            shapes = (layers, *(array.shape for array in inputs))
+            if shapes not in self.shapes and len(self.shapes) == MOST_SHAPES:
+                self._compile()
+            self.shapes.add(shapes)
+            return self.programs[1](layers, weights, tensors, inputs)
+
+    def finish(self, outputs: Any) -> Any:
+        """Waits for a batch, and gives arrays in the structure of the model's outputs."""
+        return keras.tree.map_structure(np.array, outputs)
 
     def _keep(self, weights: list[jax.Array]) -> Any:
-        """What `fold` gives, from the last call where the weights have not changed since."""
-        if not self.kept_names:
-            return {}
-        known, folded = self.kept
+        """The tables of the last call where the weights have not changed since."""
+        if not self.kept_layers:
+            return ()
+        known, tables = self.kept
         # No array of JAX ever changes: other weights are other arrays.
         if len(known) != len(weights) or any(map(operator.is_not, known, weights)):
-            folded = self.programs[0](self.kept_names, weights)
-            self.kept = weights, folded
-        return folded
+            tables = self.programs[0](self.kept_layers, weights)
+            self.kept = weights, tables
+        return tables
 
     def _weights(self) -> list[jax.Array]:
         return [variable.value for variable in self.model.variables]
@@ -149,18 +188,25 @@ class compiled:
     def _scope(self, weights: list[jax.Array]) -> keras.StatelessScope:
         return keras.StatelessScope(list(zip(self.model.variables, weights, strict=True)))
 
-    def _fold(self, names: tuple[str, ...], weights: list[jax.Array]) -> Any:
+    def _tables(self, layers: tuple[Any, ...], weights: list[jax.Array]) -> Any:
         with self._scope(weights):
-            return folding.fold(self.model, names)
+            return precomputed.compute(layers)
 
-    def _call(self, weights: list[jax.Array], folded: Any, inputs: Any) -> Any:
+    def _call(
+        self, layers: tuple[Any, ...], weights: list[jax.Array], tables: Any, inputs: Any
+    ) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, inputs)
-        with self._scope(weights), folding.giving(folded):
+        with self._scope(weights), precomputed.giving(layers, tables):
             return self.model(inputs, training=False)
 
 
 def prepare_training(model: keras.Model, steps: int) -> None:
     """Does nothing: only TensorFlow decides before a training."""
+
+
+def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
+    """Calls a layer that another holds: see PyTorch's. Here a program is traced once."""
+    return layer(*arguments, **options)
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:

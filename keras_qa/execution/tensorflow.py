@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import pathlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_qa.kernels import folding
+from keras_qa.execution.signature import TRAINING, Signature
+from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensorflow import keras_is_fused
 
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
-PROGRAMS_AT_ONCE = 2
+BATCHES_AT_ONCE = 2
 
 # What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
 ALIGNMENT = 64
@@ -26,6 +28,11 @@ ALIGNMENT = 64
 
 def seed(seed: int) -> None:
     """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+
+
+def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
+    """Calls a layer that another holds: see PyTorch's. Here a program is traced once."""
+    return layer(*arguments, **options)
 
 
 def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
@@ -125,56 +132,88 @@ def _suits_xla(model: keras.Model) -> bool:
     )
 
 
-class compiled:
-    """Predicts batches without Keras' loop over them, by a program for each of their shapes.
+# Shapes that a model has programs for. XLA's are never freed, so that there are no more of them:
+# further shapes are predicted by one program for all, without XLA.
+MOST_SHAPES = 64
+
+
+class BatchPredictor:
+    """Predicts batches by a program for each of their shapes.
 
     Args:
-        model: The model. Its weights may change afterwards.
+        model: A functional model.
+        signature: Its signature, which says that all of it is known.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, signature: Signature) -> None:
         self.model = model
+        self.layers = signature.layers
         self.programs: dict[Any, Any] = {}
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
-    def fold(self, words: int) -> Any:
-        """Computes what depends on the weights alone, for batches of so many words together."""
-        names = folding.folding_layers(self.model, words)
-        if names and names not in self.programs:
-            self.programs[names] = self._compile(lambda: folding.fold(self.model, names))
-        return self.programs[names]() if names else {}
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[Callable[..., Any]]:
+        """Gives a `start` that comes back at once: batches are predicted in threads."""
+        # What a `tf.device` around the prediction says, a thread would not know.
+        device = tf.zeros(()).device
 
-    def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
+        def start(inputs: list[np.ndarray], tables: Any) -> Any:
+            with tf.device(device):
+                return self.start(inputs, tables)
+
+        with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
+            yield lambda inputs, tables: pool.submit(start, inputs, tables)
+
+    def precompute(self, words: int) -> Any:
+        """Computes what hangs on the weights alone, for batches of so many words together."""
+        layers = precomputed.layers(self.layers, words)
+        if not layers:
+            return (), ()
+        with self.lock:
+            if layers not in self.programs:
+                self.programs[layers] = self._compile(lambda: precomputed.compute(layers))
+        return layers, self.programs[layers]()
+
+    def start(self, inputs: list[np.ndarray], tables: Any = ((), ())) -> Any:
         """Predicts a batch.
 
         Args:
             inputs: Arrays in the order of the model's inputs.
-            folded: What `fold` gave, if the weights have not changed since.
+            tables: What `precompute` gave, if the weights have not changed since.
 
         Returns:
-            Arrays in the structure of the model's outputs.
+            What `finish` is to be given.
         """
-        folded = folded or {}
-        tensors = [*keras.tree.flatten(folded), *map(_to_tensor, inputs)]
-        shapes = (*folded, *(array.shape for array in inputs))
+        layers, given = tables
+        tensors = [*keras.tree.flatten(given), *map(_to_tensor, inputs)]
+        shapes = (layers, *(array.shape for array in inputs))
         # The first batches come at once, and XLA would compile a shape that they share twice.
         with self.lock:
             if shapes not in self.programs:
-                self.programs[shapes] = self._program(folded, tensors)
-        outputs = self.programs[shapes](*tensors)
+                self.programs[shapes] = self._program(layers, given, tensors)
+        return self.programs[shapes](*tensors)
+
+    def finish(self, outputs: Any) -> Any:
+        """Waits for a batch, and gives arrays in the structure of the model's outputs."""
+        if isinstance(outputs, Future):
+            outputs = outputs.result()
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
-    def _program(self, folded: Any, tensors: list[tf.Tensor]) -> Callable[..., Any]:
-        given = len(keras.tree.flatten(folded))
+    def _program(
+        self, layers: tuple[Any, ...], given: Any, tensors: list[tf.Tensor]
+    ) -> Callable[..., Any]:
+        count = len(keras.tree.flatten(given))
 
         def call(*tensors: tf.Tensor) -> Any:
-            tables = keras.tree.pack_sequence_as(folded, tensors[:given])
-            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[given:])
-            with folding.giving(tables):
+            tables = keras.tree.pack_sequence_as(given, tensors[:count])
+            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[count:])
+            with precomputed.giving(layers, tables):
                 return self.model(inputs, training=False)
 
-        if self.model.run_eagerly:
-            return call
+        if len(self.programs) >= MOST_SHAPES:
+            if None not in self.programs:
+                self.programs[None] = tf.function(call, reduce_retracing=True)
+            return self.programs[None]
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
         return _flat(self._compile(call).get_concrete_function(*specs))
 
@@ -209,8 +248,6 @@ def _aligned(array: np.ndarray) -> np.ndarray:
 # A shorter training is over before XLA has compiled it.
 LEAST_STEPS = 24
 
-_training_by_xla: weakref.WeakSet[keras.Model] = weakref.WeakSet()
-
 
 def prepare_training(model: keras.Model, steps: int) -> None:
     """Decides whether XLA compiles the steps of a training, which `train_step` then looks up.
@@ -219,12 +256,42 @@ def prepare_training(model: keras.Model, steps: int) -> None:
         model: The model that is to train.
         steps: How many steps there will be, of few shapes; 0 where that is not known.
     """
-    whole = model.run_eagerly or model.jit_compile or tf.distribute.has_strategy()
-    if whole or not _suits_xla(model):
-        _training_by_xla.discard(model)
-    elif model not in _training_by_xla and steps >= LEAST_STEPS and _has_room():
-        _training_by_xla.add(model)
+    before = getattr(model, "_trains_by_xla", False)
+    now = (before or steps >= LEAST_STEPS) and _may_train_by_xla(model)
+    if now != before:
+        model._trains_by_xla = now
         model.make_train_function(force=True)
+
+
+def _may_train_by_xla(model: keras.Model) -> bool:
+    strategy = tf.distribute.get_strategy()
+    if tf.distribute.has_strategy() or model.distribute_strategy is not strategy:
+        return False
+    if model._jit_compile_given != "auto" or not model._compiled_by_known:
+        return False
+    if model.jit_compile or not model.trainable_variables:
+        return False
+    # Outside of the program that gives the outputs, Keras would not find their masks.
+    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in model.outputs):
+        return False
+    signature = Signature(model)
+    return (
+        signature.is_known(TRAINING)
+        and not any(map(_draws, signature.layers))
+        and _suits_xla(model)
+        and _has_room()
+    )
+
+
+def _draws(layer: Any) -> bool:
+    """Whether a layer draws Keras' random numbers, of which XLA has others."""
+    held = vars(layer)
+    if not type(layer).__module__.startswith("keras."):
+        return held.get("seed") is not None
+    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
+        return False
+    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
+    return any(rates) or not rates
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
@@ -241,7 +308,7 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     Returns:
         The metrics by name.
     """
-    if model not in _training_by_xla:
+    if not getattr(model, "_trains_by_xla", False):
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     weights = model.trainable_variables
@@ -254,17 +321,31 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
             outputs = model(x, training=True)
             loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
             scaled = model.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [weight.value for weight in weights])
-        # A table's gradient is put together here rather than by the optimizer, which is slower.
-        return outputs, loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        return outputs, loss, tape.gradient(scaled, [weight.value for weight in weights])
 
     @tf.function(jit_compile=True)
     def update() -> None:
         model.optimizer.apply(gradients, weights)
 
     outputs, loss, gradients = differentiate()
+    gradients = [_padded(gradient) for gradient in gradients]
     update()
     for metric in model.metrics:
         if metric.name == "loss":
             metric.update_state(loss, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
     return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+
+
+def _padded(gradient: Any) -> Any:
+    """Fills the gradient of a table, one row a word, up to a power of two with rows of zeros.
+
+    Optimizers do not take the sum of a word's gradients for them. The update is compiled for each
+    number of rows.
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    count = tf.shape(gradient.indices)[0]
+    bits = tf.math.ceil(tf.math.log(tf.cast(count, "float64")) / math.log(2))
+    more = [[0, tf.maximum(2 ** tf.cast(bits, "int32") - count, 0)]]
+    values = tf.pad(gradient.values, more + [[0, 0]] * (gradient.values.shape.rank - 1))
+    return tf.IndexedSlices(values, tf.pad(gradient.indices, more), gradient.dense_shape)

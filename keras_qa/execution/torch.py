@@ -1,24 +1,21 @@
-"""How models train and predict on PyTorch: data, weights, recorded programs."""
+"""How models train and predict on PyTorch: data, weights, layers called by their `call`."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import weakref
-from collections.abc import Callable
+import contextvars
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import torch
 
-from keras_qa.kernels.torch import Course, assumed, run_loop
-
-# Recording costs as much as some thirty calls, so a shape must come up a few times first.
-_CALLS_BEFORE_RECORDING = 3
+from keras_qa.execution.signature import Signature
 
 # PyTorch shares the cores out by itself.
-PROGRAMS_AT_ONCE = 1
+BATCHES_AT_ONCE = 1
 
 
 def seed(seed: int) -> None:
@@ -42,263 +39,263 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     return batches
 
 
-class compiled:
-    """Predicts batches without Keras' loop over them, by recordings of the model's operations.
+def prepare_training(model: keras.Model, steps: int) -> None:
+    """Does nothing: only TensorFlow decides before a training."""
+
+
+def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
+    """Takes Keras' own step: see TensorFlow's."""
+    return step(*arguments)
+
+
+# The layers, by `id`, whose `call` alone is what Keras' way to it comes to, in this prediction.
+_direct: contextvars.ContextVar[frozenset[int]]
+_direct = contextvars.ContextVar("direct", default=frozenset())
+
+
+def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
+    """Calls a layer that another holds; in a prediction, where it may be, by its `call` alone.
+
+    Keras' way to that checks and converts what a layer of ours gives right, and takes longer than
+    the arithmetic of few rows. Masks have to be handed over, and are not kept on what comes out.
 
     Args:
-        model: The model. Its weights may change afterwards.
+        layer: The layer.
+        *arguments: What it is called with.
+        **options: What it is called with, by name.
+
+    Returns:
+        What it gives.
+    """
+    if id(layer) in _direct.get():
+        return layer.call(*arguments, **options)
+    return layer(*arguments, **options)
+
+
+class BatchPredictor:
+    """Predicts a batch by the `call` of each layer, in the order of the model's graph.
+
+    Nothing is compiled or kept: weights, rates and activations are those of the moment.
+
+    Args:
+        model: A functional model.
+        signature: Its signature, which says that all of it is known.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self.programs = _Programs(model, training=False)
+    def __init__(self, model: keras.Model, signature: Signature) -> None:
+        self.model = model
+        self.layers = [item for item in signature.layers if isinstance(item, torch.nn.Module)]
+        one_dtype = all(map(_is_float32, signature.layers))
+        self.direct = frozenset(
+            id(layer) for layer in signature.layers if one_dtype and _is_direct(layer)
+        )
+        self.steps, self.outputs = _graph(model)
 
-    def fold(self, words: int) -> Any:
+    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
+        """Gives `start`."""
+        return contextlib.nullcontext(self.start)
+
+    def precompute(self, words: int) -> Any:
         """Nothing: PyTorch's loops project their steps themselves."""
 
-    def __call__(self, inputs: list[np.ndarray], folded: Any = None) -> Any:
+    def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
         """Predicts a batch.
 
         Args:
             inputs: Arrays in the order of the model's inputs.
-            folded: What `fold` gave.
+            tables: What `precompute` gave.
 
         Returns:
-            Arrays in the structure of the model's outputs.
+            What `finish` is to be given.
         """
         # PyTorch warns of arrays that are not to be written to.
         inputs = [array if array.flags.writeable else array.copy() for array in inputs]
-        with torch.inference_mode():
-            return _to_numpy(self.programs([torch.from_numpy(array) for array in inputs]))
+        with torch.no_grad():
+            tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
+            return self._call(tensors)
 
+    def finish(self, outputs: Any) -> Any:
+        """Gives arrays in the structure of the model's outputs."""
+        if isinstance(outputs, torch.Tensor):
+            return keras.ops.convert_to_numpy(outputs)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
-class _Programs:
-    """Calls a model without its layers, where the shapes of a batch come up again and again.
-
-    A Keras layer costs more time in Python than the arithmetic of few rows. So the operations of a
-    call are recorded, for each shape, and done again without the layers. A recording is of one
-    course of the code: where that hangs on values, the kernels take the usual course and hand out
-    the flag that it hangs on; if one is false, the layers are called. Batches without padding have
-    recordings of their own. A model with a layer that is neither Keras' nor ours is not recorded:
-    the layer may ask for values unseen.
-    """
-
-    def __init__(self, model: keras.Model, training: bool) -> None:
-        self.model = model
-        self.training = training
-        self.calls: collections.Counter[Any] = collections.Counter()
-        self.programs: dict[Any, Any] = {}
-        self.settings = self._settings()
-        self.recordable = not model.run_eagerly and all(map(_is_recordable, model.operations))
-        if training:
-            self.recordable &= not model.jit_compile
-        self.compared = False
-        self.calls_before = 0 if training else _CALLS_BEFORE_RECORDING
-
-    def is_outdated(self) -> bool:
-        """Whether layers were frozen or thawed, or are to be called one by one from now on."""
-        return self.settings != self._settings()
-
-    def _settings(self) -> Any:
-        model = self.model
-        trainable = [variable.trainable for variable in model.variables]
-        return trainable, model.run_eagerly, model.jit_compile
-
-    def __call__(self, tensors: list[torch.Tensor]) -> Any:
-        if not self.recordable:
-            return self._call(*tensors)
-        if self.training and not self.compared:
-            self.compared = True
-            return self._call_and_compare(tensors)
-        full = all(bool(tensor.all()) for tensor in tensors)
-        course = (full, *(tensor.shape for tensor in tensors))
-        self.calls[course] += 1
-        if self.calls[course] == self.calls_before + 1:
-            recorded = _recorded(self._call, tensors, full)
-            self.programs[course] = recorded.forward if self.training else _Folded(recorded)
-        program = self.programs.get(course)
-        if program is not None:
-            outputs, flags = program(*tensors)
-            if all(flags):
-                return outputs
-        return self._call(*tensors)
-
-    def _call_and_compare(self, tensors: list[torch.Tensor]) -> Any:
-        """Calls, and finds out whether that does more than give outputs: a recording does not."""
-        state = [variable.value for variable in self.model.non_trainable_variables]
-        before = [value.clone() for value in state]
-        outputs = self._call(*tensors)
-        self.recordable = not self.model.losses and all(map(torch.equal, before, state))
-        return outputs
-
-    def _call(self, *tensors: torch.Tensor) -> Any:
-        inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
-        return self.model(inputs, training=self.training)
-
-
-# Keras' layers that may hold code of somebody else.
-_HOLDERS = (
-    keras.Model,
-    keras.layers.Lambda,
-    keras.layers.RNN,
-    keras.layers.TorchModuleWrapper,
-    keras.layers.Wrapper,
-)
-
-
-def _is_recordable(operation: keras.Operation) -> bool:
-    module = type(operation).__module__
-    return module.startswith("keras_qa.") or (
-        module.startswith("keras.") and not isinstance(operation, _HOLDERS)
-    )
-
-
-def _to_numpy(outputs: Any) -> Any:
-    if isinstance(outputs, torch.Tensor):
-        return keras.ops.convert_to_numpy(outputs)
-    return keras.tree.map_structure(_to_numpy, outputs)
-
-
-def _recorded(
-    call: Callable[..., Any], tensors: list[torch.Tensor], full: bool
-) -> torch.fx.GraphModule:
-    # Imported here: it brings a symbolic algebra system along.
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    def call_with_flags(*tensors: torch.Tensor) -> Any:
-        course = Course(full)
-        token = assumed.set(course)
+    def _call(self, tensors: list[Any]) -> Any:
+        if any(map(_is_hooked, (self.model, *self.layers))):
+            return self.model(
+                keras.tree.pack_sequence_as(self.model.input, tensors), training=False
+            )
+        token = _direct.set(self.direct)
         try:
-            return call(*tensors), course.flags
+            values = {
+                _Tensor(tensor.name): value
+                for tensor, value in zip(self.model.inputs, tensors, strict=True)
+            }
+            for step in self.steps:
+                step(values, id(step.operation) in self.direct)
+            return _filled(self.outputs, values)
         finally:
-            assumed.reset(token)
-
-    program = make_fx(call_with_flags, pre_dispatch=True)(*tensors)
-    # Most of Keras' casts change nothing.
-    same: dict[torch.fx.Node, torch.fx.Node] = {}
-    for node, given in _NoOps(program, garbage_collect_values=False).found(tensors):
-        node.replace_all_uses_with(same.get(given, given))
-        same[node] = same.get(given, given)
-    program.graph.eliminate_dead_code()
-    # What was recorded is the loop alone, without what chooses its threads.
-    for loop in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
-        for node in program.graph.find_nodes(op="call_function", target=loop):
-            node.args, node.target = (loop, *node.args), run_loop
-    program.recompile()
-    return program
+            _direct.reset(token)
 
 
-class _Folded:
-    """A recording in two parts: what hangs on the weights alone, and the rest.
-
-    The first part is computed again where a weight has changed: each change counts up a tensor's
-    version.
-
-    Args:
-        program: The recording, which becomes the second part.
-    """
-
-    def __init__(self, program: torch.fx.GraphModule) -> None:
-        graph = program.graph
-        weights = [node for node in graph.nodes if node.op == "get_attr"]
-        values = [getattr(program, node.target) for node in weights]
-        # What was made in recording is a constant, and counts no versions.
-        self.weights = [value for value in values if not value.is_inference()]
-        self.versions: list[int] | None = None
-        first = torch.fx.Graph()
-        copies: dict[torch.fx.Node, torch.fx.Node] = {}
-        for node in graph.nodes:
-            given = node.all_input_nodes
-            if node in weights or (_is_pure(node.target) and all(n in copies for n in given)):
-                copies[node] = first.node_copy(node, copies.__getitem__)
-        first_user = next(node for node in graph.nodes if node.op != "placeholder")
-        needed = [n for n in copies if any(user not in copies for user in n.users)]
-        first.output([copies[node] for node in needed])
-        for node in needed:
-            with graph.inserting_before(first_user):
-                given = graph.placeholder(f"folded_{node.name}")
-            node.replace_all_uses_with(given, lambda user: user not in copies)
-        graph.eliminate_dead_code()
-        program.recompile()
-        self.first = torch.fx.GraphModule(program, first).forward
-        self.rest = program.forward
-
-    def __call__(self, *tensors: torch.Tensor) -> Any:
-        versions = [weight._version for weight in self.weights]
-        if versions != self.versions:
-            self.folded = self.first()
-            self.versions = versions
-        return self.rest(*tensors, *self.folded)
-
-
-def _is_pure(target: Any) -> bool:
+def _is_direct(layer: Any) -> bool:
+    """Whether Keras' way to a layer's `call` changes nothing of what is given and comes out."""
+    if not isinstance(layer, keras.layers.Layer):
+        return True
     return (
-        isinstance(target, torch._ops.OpOverload)
-        and not target._schema.is_mutable
-        and torch.Tag.nondeterministic_seeded not in target.tags
+        not isinstance(layer, keras.Model)
+        and layer.built
+        and getattr(layer, "quantization_mode", None) is None
     )
 
 
-class _NoOps(torch.fx.Interpreter):
-    """Finds the operations of a program that return what they are given, and what that is."""
-
-    def found(self, tensors: list[torch.Tensor]) -> list[tuple[torch.fx.Node, torch.fx.Node]]:
-        self.no_ops: list[tuple[torch.fx.Node, torch.fx.Node]] = []
-        self.run(*tensors)
-        return self.no_ops
-
-    def run_node(self, node: torch.fx.Node) -> Any:
-        result = super().run_node(node)
-        given = node.args[0] if node.args else None
-        if _is_pure(node.target) and isinstance(given, torch.fx.Node) and result is self.env[given]:
-            self.no_ops.append((node, given))
-        return result
+def _is_float32(layer: Any) -> bool:
+    """Whether Keras has nothing to cast for a layer."""
+    if not isinstance(layer, keras.layers.Layer):
+        return True
+    return layer.compute_dtype == layer.variable_dtype == "float32"
 
 
-# A shorter training is over before recording has paid.
-LEAST_STEPS = 24
-
-_training_programs: weakref.WeakKeyDictionary[keras.Model, _Programs]
-_training_programs = weakref.WeakKeyDictionary()
-
-
-def prepare_training(model: keras.Model, steps: int) -> None:
-    """Decides whether the steps of a training are recorded, which `train_step` then looks up.
-
-    Args:
-        model: The model that is to train.
-        steps: How many steps there will be, of few shapes; 0 where that is not known.
-    """
-    known = _training_programs.get(model)
-    if steps >= LEAST_STEPS and (known is None or known.is_outdated()):
-        _training_programs[model] = _Programs(model, training=True)
-    elif known is not None and known.is_outdated():
-        del _training_programs[model]
+def _is_hooked(layer: torch.nn.Module) -> bool:
+    return bool(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+    )
 
 
-def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
-    """Does one step of training, its forward pass recorded as `_Programs` records it.
+class _Tensor(tuple[str, int, int]):
+    """A tensor of a graph: the layer that gives it, in which of its calls, in which place."""
 
-    Args:
-        model: The model that trains.
-        step: Its `train_step` by Keras, for where nothing is recorded.
-        data: Inputs, labels and weights of the examples.
+    def __new__(cls, layer: str, call: int = 0, place: int = 0) -> _Tensor:
+        return super().__new__(cls, (layer, call, place))
 
-    Returns:
-        The metrics by name.
-    """
-    programs = _training_programs.get(model)
-    if programs is None or not programs.recordable:
-        return step(data)
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    # `train_on_batch` hands arrays over.
-    outputs = programs([keras.ops.convert_to_tensor(part) for part in keras.tree.flatten(x)])
-    model.zero_grad()
-    loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
-    for metric in model.metrics:
-        if metric.name == "loss":
-            metric.update_state(loss, sample_weight=len(keras.tree.flatten(x)[0]))
-    model.optimizer.scale_loss(loss).backward()
-    weights = model.trainable_variables
-    with torch.no_grad():
-        model.optimizer.apply([weight.value.grad for weight in weights], weights)
-    return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+
+class _Step:
+    """One call of a layer in a graph."""
+
+    def __init__(self, operation: keras.Operation, number: int, node: Mapping[str, Any]) -> None:
+        self.operation = operation
+        self.number = number
+        self.output = _Tensor(operation.name, number)
+        self.arguments = _revived(node["args"])
+        self.options = _revived(node["kwargs"])
+        self.needed = [*_tensors(self.arguments), *_tensors(self.options)]
+        takes = inspect.signature(operation.call).parameters
+        self.takes_training = "training" in takes
+        self.takes_mask = "mask" in takes and self.options.get("mask") is None
+        # Only of these it is known which mask Keras gives them.
+        self.is_simple = (
+            isinstance(operation, keras.layers.Layer)
+            and len(self.arguments) == 1
+            and not _tensors({**self.options, "mask": None})
+        )
+
+    def __call__(self, values: dict[_Tensor, Any], is_direct: bool) -> None:
+        arguments = _filled(self.arguments, values)
+        options = _filled(self.options, values)
+        if self.takes_training:
+            options.setdefault("training", False)
+        operation = self.operation
+        if not is_direct or not self.is_simple:
+            outputs = operation(*arguments, **options)
+        else:
+            first = arguments[0]
+            mask = options.get("mask")
+            if mask is None:
+                mask = _mask(first)
+                if self.takes_mask:
+                    options["mask"] = mask
+            outputs = operation.call(*arguments, **options)
+            if operation.supports_masking:
+                _set_masks(outputs, operation.compute_mask(first, mask))
+        if isinstance(outputs, torch.Tensor):
+            values[self.output] = outputs
+            return
+        for place, output in enumerate(keras.tree.flatten(outputs)):
+            values[_Tensor(operation.name, self.number, place)] = output
+
+
+def _mask(given: Any) -> Any:
+    if isinstance(given, torch.Tensor):
+        return getattr(given, "_keras_mask", None)
+    return keras.tree.map_structure(_mask, given)
+
+
+def _set_masks(outputs: Any, masks: Any) -> None:
+    if masks is None:
+        return
+    flat = keras.tree.flatten(outputs)
+    if all(_mask(output) is not None for output in flat):
+        return
+    for output, mask in zip(flat, keras.tree.flatten(masks), strict=False):
+        if mask is not None and _mask(output) is None:
+            output._keras_mask = mask
+
+
+def _graph(model: keras.Model) -> tuple[list[_Step], Any]:
+    """The calls of a functional model's layers in their order, and the structure of its outputs."""
+    config = model.get_config()
+    operations = {operation.name: operation for operation in model.operations}
+    waiting = [
+        _Step(operations[layer["name"]], number, node)
+        for layer in config["layers"]
+        for number, node in enumerate(layer["inbound_nodes"])
+    ]
+    known = {tensor.name for tensor in model.inputs}
+    steps: list[_Step] = []
+    while waiting:
+        ready = [step for step in waiting if all(_is_given(t, known, steps) for t in step.needed)]
+        if not ready:
+            raise NotImplementedError("the graph has calls that nothing leads to")
+        steps += ready
+        waiting = [step for step in waiting if step not in ready]
+    return steps, _output_tensors(config["output_layers"])
+
+
+def _is_given(tensor: _Tensor, inputs: set[str], steps: list[_Step]) -> bool:
+    return tensor[0] in inputs or any(
+        (step.operation.name, step.number) == tensor[:2] for step in steps
+    )
+
+
+def _output_tensors(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _output_tensors(item) for name, item in value.items()}
+    if len(value) == 3 and isinstance(value[0], str):
+        return _Tensor(*value)
+    found = [_output_tensors(item) for item in value]
+    return found[0] if len(found) == 1 else found
+
+
+def _revived(value: Any) -> Any:
+    """A part of a graph's config, with a `_Tensor` for each tensor."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            return _Tensor(*value["config"]["keras_history"])
+        if value.get("class_name") == "__tuple__":
+            return tuple(_revived(item) for item in value["items"])
+        if "class_name" in value:
+            return keras.saving.deserialize_keras_object(value)
+        return {name: _revived(item) for name, item in value.items()}
+    return type(value)(map(_revived, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _tensors(value: Any) -> list[_Tensor]:
+    if isinstance(value, _Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, (Mapping, list, tuple)):
+        return []
+    return [tensor for part in parts for tensor in _tensors(part)]
+
+
+def _filled(value: Any, values: Mapping[_Tensor, Any]) -> Any:
+    if isinstance(value, _Tensor):
+        return values[value]
+    if isinstance(value, Mapping):
+        return {name: _filled(item, values) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([_filled(item, values) for item in value])
+    return value

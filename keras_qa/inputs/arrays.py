@@ -7,13 +7,14 @@ second and turns every weight to NaN on the third.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 
 from keras_qa.execution.graph import ModelInput, model_inputs
+from keras_qa.inputs import quoting
 from keras_qa.inputs.feeds import Feed, Frame, Values
 
 
@@ -71,6 +72,10 @@ def to_numpy(value: Values) -> np.ndarray:
 
     Ragged lists are padded with zeros on the right.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise ValueError("it is a masked array. Fill it before feeding: `.filled(0)`.")
+        value = value.data
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value
     if hasattr(value, "detach"):
@@ -86,10 +91,6 @@ def to_numpy(value: Values) -> np.ndarray:
     return np.asarray(value)
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
 def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
     names = [item.name for item in expected]
     if is_frame(feed) or isinstance(feed, Mapping):
@@ -102,8 +103,9 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
         ):
             if odd:
                 raise ValueError(
-                    f"The feed {problem} {kind} {_quoted(odd)}. Expected: {_quoted(names)}. "
-                    f"Received: {_quoted(received)}. Use the model's input names as {kind}s."
+                    f"The feed {problem} {kind} {quoting.names(odd)}. Expected: "
+                    f"{quoting.names(names)}. Received: {quoting.names(received)}. Use the "
+                    f"model's input names as {kind}s."
                 )
         return [feed[name] for name in names]
     if isinstance(feed, (list, tuple)):
@@ -112,14 +114,14 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
         if len(feed) != len(names):
             raise ValueError(
                 f"The feed has length {len(feed)}, but the model has {len(names)} inputs: "
-                f"{_quoted(names)}. Feed one for each, in this order, or a dict by name."
+                f"{quoting.names(names)}. Feed one for each, in this order, or a dict by name."
             )
         return list(feed)
     if len(names) == 1:
         return [feed]
     raise ValueError(
         f"The feed is one {type(feed).__name__}, but the model has {len(names)} inputs: "
-        f"{_quoted(names)}. Feed a list in this order, or a dict by name."
+        f"{quoting.names(names)}. Feed a list in this order, or a dict by name."
     )
 
 
@@ -143,8 +145,8 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
     odd = next((place for place, part in enumerate(parts) if part.ndim != rank), None)
     if odd is not None:
         raise ValueError(
-            f"Row {odd} is {rows[odd]!r}, but other rows are sequences of rank {rank}. "
-            "Every row must be a list of ids."
+            f"Row {odd} is {quoting.value(rows[odd])}, but other rows are sequences of rank "
+            f"{rank}. Every row must be a list of ids."
         )
     shape = [max(part.shape[axis] for part in parts) for axis in range(rank)]
     filled = [part.dtype for part in parts if part.size]
@@ -257,7 +259,9 @@ def _place(where: np.ndarray) -> tuple[int, ...]:
 
 def _first_text(array: np.ndarray) -> str:
     value = array.flat[0] if array.size else array.dtype
-    return f"the string {str(value)!r}" if isinstance(value, str) else f"the object {value!r}"
+    if isinstance(value, str):
+        return f"the string {quoting.value(str(value))}"
+    return f"the object {quoting.value(value)}"
 
 
 def _axes(item: ModelInput) -> str:

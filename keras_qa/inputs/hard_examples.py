@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import execution
+from keras_qa.execution.batches import batch_function
 from keras_qa.inputs.buckets import BucketedBatches
 from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
@@ -89,13 +89,13 @@ class HardExampleSampling(keras.callbacks.Callback):
             )
         self.batches = batches
         self.labels: Any = answer_of(batches.others[0])
-        self.program = execution.compiled(model)
+        self.predict = batch_function(model)
         batches.choose(self.share, self.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
             inputs = keras.tree.flatten(self.batches[step][0])
-            chances, labels = answer_of(self.program(inputs)), self.labels[rows]
+            chances, labels = answer_of(self.predict(inputs)), self.labels[rows]
             if labels.ndim == 1:
                 labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
             wrong = 1.0 - np.sum(chances * labels, axis=1)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from keras_qa.inputs import quoting
 from keras_qa.inputs.arrays import to_numpy
 from keras_qa.inputs.feeds import Arrays, Labels, Values, Weights
 from keras_qa.objectives import SpanLoss
@@ -27,6 +28,8 @@ class ModelOutput:
     name: str
     shape: tuple[int | None, ...]
     loss: str | None
+    # A label that the loss leaves out, whatever the classes are.
+    ignored: int | None = None
 
     @property
     def classes(self) -> int:
@@ -57,7 +60,9 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
     else:
         by_name = [losses] * len(names)
     return tuple(
-        ModelOutput(name, tuple(tensor.shape), _loss_name(loss))
+        ModelOutput(
+            name, tuple(tensor.shape), _loss_name(loss), getattr(loss, "ignore_class", None)
+        )
         for (name, tensor), loss in zip(tensors.items(), by_name, strict=True)
     )
 
@@ -135,12 +140,13 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
-def to_weights(weights: Weights, batch_size: int) -> Arrays:
+def to_weights(weights: Weights, batch_size: int, outputs: int = 1) -> Arrays:
     """Checks sample weights: finite, not negative, one for each example.
 
     Args:
         weights: `(batch,)` numbers, or a dict or list of such by output.
         batch_size: Number of examples in the feed.
+        outputs: Number of the model's outputs.
 
     Returns:
         float32 arrays in the same structure.
@@ -150,15 +156,54 @@ def to_weights(weights: Weights, batch_size: int) -> Arrays:
     """
     if isinstance(weights, Mapping):
         return {name: to_weights(part, batch_size) for name, part in weights.items()}
-    array = to_numpy(weights)
+    if isinstance(weights, (list, tuple)) and len(weights) == outputs > 1:
+        return [to_weights(part, batch_size) for part in weights]
+    try:
+        array = to_numpy(weights)
+    except ValueError as error:
+        raise ValueError(f"`sample_weight`: {error}") from None
     if array.dtype.kind not in "iufb" or array.shape[:1] != (batch_size,):
         raise ValueError(
             f"`sample_weight` has shape {array.shape} and dtype {array.dtype}, but expected "
             f"{batch_size} numbers, one for each example."
         )
+    with np.errstate(over="ignore"):
+        array = array.astype("float32")
+    _check_weights("sample_weight", array)
+    return array
+
+
+def to_class_weights(weights: Mapping[int, float], classes: int) -> dict[int, float]:
+    """Checks class weights, and gives one to each class.
+
+    Args:
+        weights: A weight, finite and not negative, for some classes.
+        classes: Number of classes.
+
+    Returns:
+        The weight of each class, 1 where none was given.
+
+    Raises:
+        ValueError: If a weight is none, or of no class.
+    """
+    unknown = [label for label in weights if label not in range(classes)]
+    if unknown:
+        raise ValueError(
+            f"`class_weight` holds {quoting.names(unknown)}, but the classes are 0 to "
+            f"{classes - 1}. Give weights by the number of a class."
+        )
+    with np.errstate(over="ignore"):
+        _check_weights("class_weight", np.asarray(list(weights.values()), "float32"))
+    # On a tf.data.Dataset Keras fails at a class that has no weight.
+    return {label: float(weights.get(label, 1.0)) for label in range(classes)}
+
+
+def _check_weights(argument: str, array: np.ndarray) -> None:
     if not (np.isfinite(array).all() and (array >= 0).all()):
-        raise ValueError("`sample_weight` must hold finite numbers that are not negative.")
-    return array.astype("float32")
+        raise ValueError(
+            f"`{argument}` must hold finite numbers that are not negative, each at most "
+            f"{np.finfo('float32').max:.1e}."
+        )
 
 
 def _loss_name(loss: Any) -> str | None:
@@ -172,9 +217,10 @@ def _loss_name(loss: Any) -> str | None:
         ),
         (ONE_HOT, keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
     ):
-        if loss is function or isinstance(loss, cls):
+        # A subclass may take labels of another form.
+        if loss is function or type(loss) is cls:
             return name
-    return SPAN if isinstance(loss, SpanLoss) else "custom"
+    return SPAN if type(loss) is SpanLoss else "custom"
 
 
 def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
@@ -221,6 +267,8 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
         )
     _check_whole(array, item, "class labels")
     wrong = (array < 0) | (array >= classes)
+    if item.ignored is not None:
+        wrong &= array != item.ignored
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
         raise ValueError(

@@ -9,9 +9,6 @@ gathered. That is exact for any mask.
 
 from __future__ import annotations
 
-import contextvars
-import dataclasses
-
 import torch
 
 from keras_qa.kernels import _reference
@@ -26,23 +23,6 @@ _SATURATED = 1e4
 
 # Rows times the square of the units up to which a step is quicker in one thread than in two.
 _SMALL_STEP = 2**13
-
-
-@dataclasses.dataclass
-class Course:
-    """What a program takes for true while it is recorded: see `execution`.
-
-    Args:
-        full: Whether it takes every mask to hide nothing.
-        flags: What must be true when the program runs.
-    """
-
-    full: bool
-    flags: list[torch.Tensor] = dataclasses.field(default_factory=list)
-
-
-assumed: contextvars.ContextVar[Course | None]
-assumed = contextvars.ContextVar("assumed", default=None)
 
 
 def lstm(
@@ -182,25 +162,12 @@ class _Layout:
 
 
 def _holds(flag):
-    """The value of a flag. While a program is recorded it is true, and kept to be checked."""
-    if flag.device.type == "meta":
-        # Keras infers shapes without values, which take the general way.
-        return False
-    course = assumed.get()
-    if course is None:
-        return bool(flag)
-    course.flags.append(flag)
-    return True
-
-
-def _is_full(mask):
-    """Whether a mask hides nothing, or is taken to."""
-    course = assumed.get()
-    return (course is None or course.full) and _holds(mask.all())
+    """The value of a flag. Keras infers shapes without values, which take the general way."""
+    return flag.device.type != "meta" and bool(flag)
 
 
 def _valid_first(x, mask, go_backwards):
-    if mask is None or _is_full(mask):
+    if mask is None or _holds(mask.all()):
         return (x.flip(1) if go_backwards else x), None
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:

@@ -9,12 +9,13 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class AlignedQuestionEmbedding(keras.layers.Layer):
+class AlignedQuestionEmbedding(Composite):
     """What of the question is most like each word of a text, in word vectors.
 
     The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2): word vectors
@@ -80,7 +81,7 @@ class AlignedQuestionEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class BidirectionalAttentionFlow(keras.layers.Layer):
+class BidirectionalAttentionFlow(Composite):
     """Attention in both directions between a text and a question, word by word.
 
     The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). How alike word `t` of

@@ -31,6 +31,11 @@ class Embedding(keras.layers.Embedding):
         (1, 3, 4)
     """
 
+    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
+        """Quantizes the table, as `keras.layers.Embedding` does."""
+        # Keras refuses subclasses, whose `call` it does not know.
+        super().quantize(mode, type_check=False, **options)
+
     def call(self, inputs: Tensor) -> Tensor:
         if not keras.backend.is_int_dtype(keras.backend.standardize_dtype(inputs.dtype)):
             inputs = ops.cast(inputs, "int32")

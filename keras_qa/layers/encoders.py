@@ -8,8 +8,10 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa.kernels import folding
+from keras_qa import execution
+from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.options import LayerOptions, UnnamedOptions
@@ -21,7 +23,7 @@ POOLINGS = ("last", "mean", "max")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SequenceEncoder(keras.layers.Layer):
+class SequenceEncoder(Composite):
     """Encodes a sequence of word ids into one vector.
 
     An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997
@@ -120,19 +122,23 @@ class SequenceEncoder(keras.layers.Layer):
         mask = self.embedding.compute_mask(inputs)
         tables = None
         if not training:
-            tables = folding.given(self)
-            if tables is None and None not in inputs.shape and self.folds(math.prod(inputs.shape)):
-                tables = self.fold()
+            tables = precomputed.given(self)
+            few = None in inputs.shape or not self.precomputes(math.prod(inputs.shape))
+            if tables is None and not few:
+                tables = self.precompute()
         if tables is not None:
             read = [
                 layer.look_up(table, inputs, mask)
                 for layer, table in zip(self._directions(), tables, strict=True)
             ]
         else:
-            words = self.embedding(inputs)
+            words = execution.call(self.embedding, inputs)
             if self.dropout:
-                words = self.word_dropout(words, training=training)
-            read = [layer(words, mask=mask, training=training) for layer in self._directions()]
+                words = execution.call(self.word_dropout, words, training=training)
+            read = [
+                execution.call(layer, words, mask=mask, training=training)
+                for layer in self._directions()
+            ]
         states = read[0]
         if self.backward is not None:
             # Sequences come in the order in which they were read.
@@ -150,11 +156,15 @@ class SequenceEncoder(keras.layers.Layer):
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
-    def folds(self, words: int) -> bool:
-        """Whether it is less work to `fold` than to project so many words."""
-        return words >= self.vocabulary_size and self.recurrent.can_look_up()
+    def precomputes(self, words: int) -> bool:
+        """Whether it is less work to `precompute` than to project so many words."""
+        return (
+            words >= self.vocabulary_size
+            and self.embedding.quantization_mode is None
+            and all(layer.can_look_up() for layer in self._directions())
+        )
 
-    def fold(self) -> list[Tensor]:
+    def precompute(self) -> list[Tensor]:
         """Projects the vocabulary for each direction, for words to be looked up in inference."""
         return [layer.project(self.embedding.embeddings) for layer in self._directions()]
 

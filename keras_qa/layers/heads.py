@@ -8,14 +8,16 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa import execution
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions, UnnamedOptions
 from keras_qa.layers.sizes import check_sizes, is_size
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class AnswerHead(keras.layers.Layer):
+class AnswerHead(Composite):
     """Softmax over an answer vocabulary.
 
     The probabilities are float32 under every dtype policy, since a softmax
@@ -78,10 +80,10 @@ class AnswerHead(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        features = self.input_dropout(inputs, training=training)
+        features = execution.call(self.input_dropout, inputs, training=training)
         if self.hidden is not None:
-            features = self.hidden(features)
-        return self.softmax(self.logits(features))
+            features = execution.call(self.hidden, features)
+        return execution.call(self.softmax, execution.call(self.logits, features))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.vocabulary_size)
@@ -101,7 +103,7 @@ class AnswerHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SupportHead(keras.layers.Layer):
+class SupportHead(Composite):
     """How likely an answer rests on each sentence, given a state that has read them.
 
     A ReLU layer reads each sentence and its product with the state, entry by entry; a sigmoid

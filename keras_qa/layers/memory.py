@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
@@ -18,7 +19,7 @@ LINEAR_SCALE = 0.3
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class MemoryHops(keras.layers.Layer):
+class MemoryHops(Composite):
     """Looks into a memory of sentences again and again, each time with what was found before.
 
     The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895): a hop compares the

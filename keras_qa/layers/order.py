@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
@@ -109,7 +110,7 @@ class TemporalEncoding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class PreviousSentence(keras.layers.Layer):
+class PreviousSentence(Composite):
     """Adds to each sentence what it takes up from the one before, such as who «they» are.
 
     A learned projection of the previous sentence's vector, times a gate that the sentence itself

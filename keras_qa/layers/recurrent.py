@@ -68,6 +68,36 @@ class _Fused(keras.layers.RNN):
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
             )
 
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: States | None = None,
+        mask: Tensor | None = None,
+        training: bool = False,
+    ) -> Any:
+        if training or initial_state is not None or not self._is_plain(mask):
+            return super().call(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
+        # Keras' way to the loop takes longer than the loop itself does for few rows.
+        sequences = ops.cast(sequences, self.cell.compute_dtype)
+        states = self.get_initial_state(ops.shape(sequences)[0])
+        mask = None if mask is None else ops.cast(mask, "bool")
+        outputs, states = self._run_kernel(sequences, mask, states, self._weights(), False)
+        return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
+
+    def _is_plain(self, mask: Tensor | None) -> bool:
+        """Whether the kernel alone, from a state of zeros, gives all that a call is to give."""
+        if self.fused is False or self.stateful or self.return_state or self.zero_output_for_mask:
+            return False
+        if kernels.keras_is_fused():
+            return False
+        try:
+            self._check_call(mask)
+        except NotImplementedError:
+            return False
+        return True
+
     def inner_loop(
         self,
         sequences: Tensor,

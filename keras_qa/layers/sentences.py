@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
@@ -18,7 +19,7 @@ ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "at
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SentenceEncoder(keras.layers.Layer):
+class SentenceEncoder(Composite):
     """Encodes each sentence of a text into one vector.
 
     All sentences are read at once. Id 0 is padding: padded words never count, and a sentence that

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes, shapes
@@ -18,7 +19,7 @@ NO_ANSWERS = ("learned", "first")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SpanHead(keras.layers.Layer):
+class SpanHead(Composite):
     """Logits of where an answer starts and where it ends. Position 0 stands for no answer.
 
     The logits are float32 under every dtype policy. Positions that are masked get -1e9.

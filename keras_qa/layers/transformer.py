@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_qa import kernels
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.order import TemporalEncoding
@@ -21,7 +22,7 @@ HALTED = 0.99
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class UniversalTransformerEncoder(keras.layers.Layer):
+class UniversalTransformerEncoder(Composite):
     """Refines a query and the sentences of a text together, by one block applied again and again.
 
     The encoder of Dehghani et al. 2019 (arXiv:1807.03819): each step adds the signals of position

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
@@ -17,7 +18,7 @@ from keras_qa.layers.sizes import check_sizes, shapes
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class WordEmbedding(keras.layers.Layer):
+class WordEmbedding(Composite):
     """Looks up the vector of each word. Id 0 is padding, and masked.
 
     Args:
@@ -85,7 +86,7 @@ class WordEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ContextEncoder(keras.layers.Layer):
+class ContextEncoder(Composite):
     """Reads a sequence from both ends: a vector for each word that knows its context.
 
     Recurrent layers in both directions, one upon the other (Graves & Schmidhuber 2005). Masked

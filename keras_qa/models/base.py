@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import inspect
 import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Mapping
 from typing import Any, cast
 
 import keras
-import numpy as np
 
 from keras_qa import execution, tasks
 from keras_qa.execution import memory
+from keras_qa.execution.signature import is_known
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.buckets import BucketedBatches, TellEpoch, bucketed
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
-from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
-from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, split_off, unpacked
+from keras_qa.inputs.labels import model_outputs, to_class_weights
+from keras_qa.inputs.sources import Source, is_source, split_off
+from keras_qa.models.checking import CheckedModel
 from keras_qa.models.compiling import portable
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.options import Callbacks, Scores
@@ -28,9 +30,12 @@ from keras_qa.models.splitting import SplitModel
 from keras_qa.tasks import Task
 from keras_qa.tasks.task import Verbose
 
+# What predicts is made once, however many threads ask for it.
+_MAKING = threading.Lock()
+
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class QAModel(keras.Model):
+class QAModel(CheckedModel):
     """A functional `keras.Model` that checks every feed before the backend sees it.
 
     Use it like `keras.Model(inputs, outputs)`, with a list of named inputs.
@@ -63,7 +68,10 @@ class QAModel(keras.Model):
     """
 
     task: Task | None = None
-    _predictor: Any = None
+    _predictor: Predictor | None = None
+    _jit_compile_given: bool | str = "auto"
+    _compiled_by_known = False
+    _trains_by_xla = False
     _split: Any = None
     _evidence: Any = None
 
@@ -94,6 +102,11 @@ class QAModel(keras.Model):
         batch as wide as the feed. The order of the rows depends on NumPy's global seed when `fit`
         is called, and on the number of the epoch, which `initial_epoch` can set.
         """
+        if isinstance(validation_freq, int) and validation_freq < 1:
+            raise ValueError(
+                "`validation_freq` must be a positive number of epochs, or a list of epochs. "
+                f"Received: validation_freq={validation_freq}."
+            )
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with memory.kept(), self._guard(sources, may_end) as hooks:
@@ -124,9 +137,7 @@ class QAModel(keras.Model):
                     callback.attach(self, x)
             execution.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:
-                # On a tf.data.Dataset Keras fails at a class that has no weight.
-                classes = range(model_outputs(self)[0].classes)
-                class_weight = {label: class_weight.get(label, 1.0) for label in classes}
+                class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
             return super().fit(
                 _as_dataset(x),
                 y,
@@ -198,10 +209,10 @@ class QAModel(keras.Model):
         """
         sources: list[Source] = []
         if not is_source(x) and callbacks is None and steps is None:
-            if self._predictor is None:
-                self._predictor = Predictor(self)
             inputs = list(to_arrays(cast(Feed, x), self).values())
-            return self._predictor(inputs, batch_size or 32, verbose, length_buckets)
+            predictor = self._predictor_of_now()
+            if predictor.is_ours:
+                return predictor(inputs, batch_size or 32, verbose, length_buckets)
         with self._guard(sources, may_end=steps is None) as hooks:
             x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
             return super().predict(
@@ -211,6 +222,12 @@ class QAModel(keras.Model):
                 steps=steps,
                 callbacks=_with_hooks(callbacks, hooks[:1]),
             )
+
+    def _predictor_of_now(self) -> Predictor:
+        with _MAKING:
+            if self._predictor is None or not self._predictor.holds():
+                self._predictor = Predictor(self)
+            return self._predictor
 
     def train_step(self, *arguments: Any) -> Any:
         """Does one step of training, as `keras.Model.train_step` does."""
@@ -227,6 +244,8 @@ class QAModel(keras.Model):
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
         with self._guard([]):
             x, y, sample_weight = self._checked(x, y, sample_weight)
+            if class_weight is not None:
+                class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
             return super().train_on_batch(
                 x,
                 y,
@@ -306,83 +325,25 @@ class QAModel(keras.Model):
         model.task = task
         return model
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Prepares for training, as `keras.Model.compile` does."""
+        super().compile(*args, **kwargs)
+        given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
+        self._jit_compile_given = given.pop("jit_compile", "auto")
+        self._compiled_by_known = all(map(is_known, keras.tree.flatten(given)))
+
     def get_compile_config(self) -> Any:
-        return portable(super().get_compile_config())
+        config = portable(super().get_compile_config())
+        if config:
+            # Keras writes down what it made of "auto", which is another thing on another backend.
+            config["jit_compile"] = self._jit_compile_given
+        return config
 
     def compile_from_config(self, config: Any) -> None:
-        super().compile_from_config(portable(config))
-
-    @contextlib.contextmanager
-    def _guard(self, sources: list[Source], may_end: bool = False) -> Iterator[list[Any]]:
-        """Keeps the weights, and raises what a data source raised as it raised it.
-
-        `may_end` says that nothing is amiss when a generator ends.
-        """
-        with warnings.catch_warnings():
-            if may_end:
-                warnings.filterwarnings("ignore", message="Your input ran out of data")
-            try:
-                with execution.keep_weights(self) as hooks:
-                    yield [RaiseErrors(sources), *hooks]
-            finally:
-                RaiseErrors(sources).check()
-
-    def _feed(
-        self,
-        sources: list[Source],
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        steps: int | None,
-        shuffle: bool = False,
-        labelled: bool = True,
-    ) -> Batch:
-        if not is_source(x):
-            return self._checked(x, y, sample_weight, labelled)
-        for argument, value in (("y", y), ("sample_weight", sample_weight)):
-            if value is not None:
-                raise ValueError(
-                    f"`{argument}` must be `None` where `x` is a data source. "
-                    f"Yield it with each batch: `(inputs, labels, sample_weight)`."
-                )
-        source = Source(x, self._batch_check(labelled), steps, shuffle)
-        sources.append(source)
-        return source.data, None, None
-
-    def _positions(self, inputs: list[np.ndarray]) -> int | None:
-        """How many positions a span may start and end at, where these inputs say so."""
-        return None
-
-    def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
-        def check(batch: Any) -> Batch:
-            x, y, sample_weight = unpacked(batch, len(self.inputs))
-            checked = self._checked(x, y, sample_weight, labelled)
-            # tf.data tells lists, which it makes tensors of, from tuples, which it keeps.
-            return tuple(
-                tuple(part) if isinstance(part, list) else part
-                for part in checked
-                if part is not None
-            )
-
-        return check
-
-    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
-        arrays = to_arrays(x, self)
-        inputs = list(arrays.values())
-        batch_size = len(inputs[0])
-        if labelled:
-            if y is None:
-                raise ValueError(
-                    "`y` is missing: training and evaluation need a label for each example."
-                )
-            y = to_labels(y, self, batch_size, self._positions(inputs))
-        if sample_weight is not None:
-            sample_weight = to_weights(sample_weight, batch_size)
-        return (
-            keras.tree.pack_sequence_as(self.input, inputs),
-            y if labelled else None,
-            sample_weight if labelled else None,
-        )
+        # Keras' own refuses where `compile` is not its own.
+        self.compile(**keras.saving.deserialize_keras_object(portable(config)))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
 
 
 def _steps(x: Any, batch_size: int | None) -> int:
@@ -398,9 +359,10 @@ def _as_dataset(x: Any) -> Any:
 
 def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Callbacks:
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        for hook in hooks:
-            callbacks.append(hook)
-        return callbacks
+        # The user's own list stays as it is.
+        hooked = copy.copy(callbacks)
+        hooked.callbacks = _with_hooks(callbacks.callbacks, hooks)
+        return hooked
     if callbacks is None:
         callbacks = []
     # The first hook must come before any callback that takes an epoch for finished.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import collections
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -11,23 +11,34 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.execution.graph import model_inputs
+from keras_qa.execution.signature import PREDICTING, Signature
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
 from keras_qa.tasks.task import Verbose
 from keras_qa.text.padding import pad, trim
 
 
 class Predictor:
-    """Predicts arrays by programs, one for each of few shapes.
+    """Predicts arrays, a batch by an `execution.BatchPredictor`.
 
     Args:
-        model: The model. Its weights may change afterwards.
+        model: The model. The values of its weights may change afterwards.
+
+    Attributes:
+        is_ours: Whether all of the model is known. Otherwise Keras is to predict.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self.program = execution.compiled(model)
+        self.signature = Signature(model)
+        self.is_ours = self.signature.is_known(PREDICTING)
+        if self.is_ours:
+            self.batch = execution.BatchPredictor(model, self.signature)
         # Whether the outputs have the same shape however wide the feed is.
         self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
+
+    def holds(self) -> bool:
+        """Whether the model is what it was, but for the values of weights."""
+        return self.signature.holds()
 
     def __call__(
         self, inputs: list[np.ndarray], size: int, verbose: Verbose, length_buckets: bool
@@ -64,31 +75,43 @@ class Predictor:
         return self._run(parts, inputs, size, len(starts), verbose)
 
     def _run(
-        self, batches: Any, feed: list[np.ndarray], size: int, steps: int, verbose: Verbose
+        self,
+        batches: Iterable[Any],
+        feed: list[np.ndarray],
+        size: int,
+        steps: int,
+        verbose: Verbose,
     ) -> Any:
-        def run(inputs: list[np.ndarray]) -> Any:
-            output = self.program([pad(array, size) for array in inputs], folded)
-            rows = len(inputs[0])
-            return _each(lambda array: array[:rows], output)
-
-        several = steps > 1
-        folded = None
         if verbose == "auto":
-            verbose = int(several)
-        if not several and not verbose:
-            return run(next(iter(batches)))
-        if several:
-            folded = self.program.fold(max(int(np.count_nonzero(array)) for array in feed))
+            verbose = int(steps > 1)
         progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
-        outputs = []
-        at_once = execution.PROGRAMS_AT_ONCE
-        with ThreadPoolExecutor(at_once) as pool:
-            ran = pool.map(run, batches) if several and at_once > 1 else map(run, batches)
-            for step, output in enumerate(ran, start=1):
-                outputs.append(output)
-                if progress is not None:
-                    progress.update(step)
+        if steps == 1:
+            (inputs,) = batches
+            output = self.batch.finish(self.batch.start(_padded(inputs, size)))
+            if progress is not None:
+                progress.update(1)
+            return _each(lambda array: array[: len(inputs[0])], output)
+        tables = self.batch.precompute(max(int(np.count_nonzero(array)) for array in feed))
+        outputs: list[Any] = []
+
+        def finish(started: Any, rows: int) -> None:
+            outputs.append(_each(lambda array: array[:rows], self.batch.finish(started)))
+            if progress is not None:
+                progress.update(len(outputs))
+
+        begun: collections.deque[tuple[Any, int]] = collections.deque()
+        with self.batch.at_once() as start:
+            for inputs in batches:
+                begun.append((start(_padded(inputs, size), tables), len(inputs[0])))
+                if len(begun) > execution.BATCHES_AT_ONCE:
+                    finish(*begun.popleft())
+            while begun:
+                finish(*begun.popleft())
         return _each(lambda *parts: np.concatenate(parts), *outputs)
+
+
+def _padded(inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
+    return [pad(array, size) for array in inputs]
 
 
 def _each(function: Callable[..., Any], *outputs: Any) -> Any:

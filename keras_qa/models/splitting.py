@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import execution
+from keras_qa.execution.batches import batch_function
 from keras_qa.execution.graph import model_inputs, tensor_configs
 from keras_qa.inputs.arrays import to_array
 
@@ -45,8 +45,8 @@ class SplitModel:
         cut = _cut(self.copy, name)
         encoder = keras.Model([own], cut)
         rest = keras.Model([*cut, *others], self.copy.output)
-        self._encode = execution.compiled(encoder)
-        self._finish = execution.compiled(rest)
+        self._encode = batch_function(encoder)
+        self._finish = batch_function(rest)
         self.copy.set_weights(model.get_weights())
 
     def is_outdated(self) -> bool:

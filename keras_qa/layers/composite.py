@@ -1,0 +1,69 @@
+"""What all layers have in common that hold others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import keras
+
+# What Keras takes from a layer's config when it builds one.
+_BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
+
+
+class Composite(keras.layers.Layer):
+    """A layer that holds others, and writes down what was changed in them.
+
+    Its arguments say what they are made with. Freezing, quantizing or `enable_lora` changes one of
+    them later; the config then says so by its path, and a file gives it back.
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        changed = {
+            path: state for path, layer in _held(self) if (state := _changes(layer, self.trainable))
+        }
+        return {**config, "held": changed} if changed else config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = dict(config)
+        changed = config.pop("held", {})
+        layer = super().from_config(config)
+        by_path = dict(_held(layer))
+        for path, state in changed.items():
+            _change(by_path[path], state)
+        return layer
+
+
+def _held(layer: keras.layers.Layer, before: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layers that a layer holds, however deep, each by its path in it."""
+    modules = vars(layer).get("_modules", {})
+    for name, value in sorted({**vars(layer), **modules}.items()):
+        parts = enumerate(value) if isinstance(value, (list, tuple)) else [("", value)]
+        for place, part in parts:
+            if isinstance(part, keras.layers.Layer) and not name.startswith("_"):
+                path = f"{before}{name}{place}"
+                yield path, part
+                yield from _held(part, f"{path}.")
+
+
+def _changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
+    config = layer.get_config()
+    state = {name: config[name] for name in _BUILT_FROM if config.get(name) is not None}
+    if getattr(layer, "quantization_mode", None) is not None:
+        state["dtype"] = config["dtype"]
+    # What holds it freezes it too.
+    if trainable and not layer.trainable:
+        state["trainable"] = False
+    return state
+
+
+def _change(layer: keras.layers.Layer, state: dict[str, Any]) -> None:
+    for name, value in state.items():
+        if name == "dtype":
+            layer.dtype_policy = keras.dtype_policies.get(value)
+        elif name == "quantization_config":
+            layer.quantization_config = keras.saving.deserialize_keras_object(value)
+        else:
+            setattr(layer, name, value)
