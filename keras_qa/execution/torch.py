@@ -89,7 +89,11 @@ class BatchPredictor:
         self.direct = frozenset(
             id(layer) for layer in signature.layers if one_dtype and _is_direct(layer)
         )
-        self.steps, self.outputs = _graph(model)
+        self.floats = [v for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
+        try:
+            self.steps, self.outputs = _graph(model)
+        except NotImplementedError:
+            self.direct = frozenset()
 
     def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
         """Gives `start`."""
@@ -121,7 +125,7 @@ class BatchPredictor:
         return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
     def _call(self, tensors: list[Any]) -> Any:
-        if any(map(_is_hooked, (self.model, *self.layers))):
+        if not self.direct or any(map(_is_hooked, (self.model, *self.layers))) or self._is_cast():
             return self.model(
                 keras.tree.pack_sequence_as(self.model.input, tensors), training=False
             )
@@ -136,6 +140,10 @@ class BatchPredictor:
             return _filled(self.outputs, values)
         finally:
             _direct.reset(token)
+
+    def _is_cast(self) -> bool:
+        """Whether `torch.nn.Module.to` has given weights another dtype, which Keras casts."""
+        return any(variable.value.dtype != torch.float32 for variable in self.floats)
 
 
 def _is_direct(layer: Any) -> bool:
@@ -276,6 +284,8 @@ def _revived(value: Any) -> Any:
             return _Tensor(*value["config"]["keras_history"])
         if value.get("class_name") == "__tuple__":
             return tuple(_revived(item) for item in value["items"])
+        if value.get("class_name") in ("function", "__lambda__"):
+            raise NotImplementedError("a function stands in the graph")
         if "class_name" in value:
             return keras.saving.deserialize_keras_object(value)
         return {name: _revived(item) for name, item in value.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -112,9 +112,8 @@ def to_labels(
         for problem, odd in (("are missing for", missing), ("are given for", unknown)):
             if odd:
                 raise ValueError(
-                    f"Labels {problem} `{odd[0]}`. Expected outputs: "
-                    f"{', '.join(f'`{name}`' for name in trained)}. "
-                    f"Received: {', '.join(f'`{name}`' for name in labels)}."
+                    f"Labels {problem} {quoting.names(odd)}. Expected outputs: "
+                    f"{quoting.names(trained)}. Received: {quoting.names(labels)}."
                 )
         parts: list[Any] = [labels.get(name) for name in names]
     elif len(names) == 1:
@@ -123,7 +122,7 @@ def to_labels(
         parts = list(labels)
     else:
         raise ValueError(
-            f"The model has {len(names)} outputs: {', '.join(f'`{name}`' for name in names)}. "
+            f"The model has {len(names)} outputs: {quoting.names(names)}. "
             "Give the labels as a dict by name, or as a list in this order."
         )
     arrays: list[Any] = [
@@ -140,13 +139,13 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
-def to_weights(weights: Weights, batch_size: int, outputs: int = 1) -> Arrays:
+def to_weights(weights: Weights, batch_size: int, outputs: Sequence[str] = ()) -> Arrays:
     """Checks sample weights: finite, not negative, one for each example.
 
     Args:
         weights: `(batch,)` numbers, or a dict or list of such by output.
         batch_size: Number of examples in the feed.
-        outputs: Number of the model's outputs.
+        outputs: Names of the model's outputs.
 
     Returns:
         float32 arrays in the same structure.
@@ -155,8 +154,14 @@ def to_weights(weights: Weights, batch_size: int, outputs: int = 1) -> Arrays:
         ValueError: If there are too many or too few, or one is no weight.
     """
     if isinstance(weights, Mapping):
+        unknown = [name for name in weights if name not in outputs]
+        if unknown:
+            raise ValueError(
+                f"`sample_weight` is given for {quoting.names(unknown)}. Expected outputs: "
+                f"{quoting.names(outputs)}."
+            )
         return {name: to_weights(part, batch_size) for name, part in weights.items()}
-    if isinstance(weights, (list, tuple)) and len(weights) == outputs > 1:
+    if isinstance(weights, (list, tuple)) and len(weights) == len(outputs) > 1:
         return [to_weights(part, batch_size) for part in weights]
     try:
         array = to_numpy(weights)

@@ -37,7 +37,8 @@ class Embedding(keras.layers.Embedding):
         super().quantize(mode, type_check=False, **options)
 
     def call(self, inputs: Tensor) -> Tensor:
-        if not keras.backend.is_int_dtype(keras.backend.standardize_dtype(inputs.dtype)):
+        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
+            # PyTorch looks up no others.
             inputs = ops.cast(inputs, "int32")
         rows = kernels.look_up(ops.convert_to_tensor(self.embeddings), inputs)
         return ops.cast(rows, self.compute_dtype)

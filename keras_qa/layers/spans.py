@@ -99,8 +99,8 @@ class SpanHead(Composite):
         mask: Tensor | list[Tensor | None] | None = None,
         training: bool | None = None,
     ) -> tuple[Tensor, Tensor]:
-        features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
-        there = mask[0] if isinstance(mask, list) else mask
+        features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
+        there = mask[0] if isinstance(mask, (list, tuple)) else mask
         features = self.input_dropout(features, training=training)
         if self.hidden is not None:
             features = self.hidden(features)
@@ -127,7 +127,7 @@ class SpanHead(Composite):
         mask: Tensor | list[Tensor | None] | None = None,
         training: bool | None = None,
     ) -> tuple[keras.KerasTensor, ...]:
-        batch, time, _ = (inputs[0] if isinstance(inputs, list) else inputs).shape
+        batch, time, _ = (inputs[0] if isinstance(inputs, (list, tuple)) else inputs).shape
         if self.no_answer == "learned" and time is not None:
             time += 1
         return tuple(keras.KerasTensor((batch, time), "float32") for _ in range(2))

@@ -159,8 +159,8 @@ class ContextEncoder(Composite):
         mask: Tensor | list[Tensor | None] | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        states = ops.concatenate(inputs, axis=-1) if isinstance(inputs, list) else inputs
-        mask = mask[0] if isinstance(mask, list) else mask
+        states = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             states = self.input_dropout(states, training=training)
             before = layer(states, mask=mask, training=training)
@@ -174,7 +174,7 @@ class ContextEncoder(Composite):
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
     ) -> Tensor | None:
-        return mask[0] if isinstance(mask, list) else mask
+        return mask[0] if isinstance(mask, (list, tuple)) else mask
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
         return (*shapes(input_shape)[0][:-1], 2 * self.units)

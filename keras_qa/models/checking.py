@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.labels import to_labels, to_weights
+from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, unpacked
 
 
@@ -85,7 +85,9 @@ class CheckedModel(keras.Model):
                     "`y` is missing: training and evaluation need a label for each example."
                 )
         if sample_weight is not None:
-            sample_weight = to_weights(sample_weight, batch_size, len(self.outputs))
+            sample_weight = to_weights(
+                sample_weight, batch_size, [item.name for item in model_outputs(self)]
+            )
         return (
             keras.tree.pack_sequence_as(self.input, inputs),
             y if labelled else None,

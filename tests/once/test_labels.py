@@ -166,9 +166,10 @@ def test_output_without_a_loss_needs_no_labels() -> None:
         ([1.0, np.nan], "must hold finite numbers"),
         ([1.0, -1.0], "must hold finite numbers that are not negative"),
         (["a", "b"], "expected 2 numbers"),
+        ({"answers": [1, 1]}, "is given for `answers`. Expected outputs: `answer`."),
     ],
 )
 def test_bad_weights_are_named(weights, message: str) -> None:
     assert to_weights([1, 2], 2).dtype == "float32"
     with pytest.raises(ValueError, match=re.escape(message)):
-        to_weights(weights, 2)
+        to_weights(weights, 2, ["answer"])

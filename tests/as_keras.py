@@ -1,0 +1,85 @@
+"""Models beside Keras' own of the same layers, and whether they give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from small_models import batch
+
+import keras_qa
+
+BACKEND = keras.config.backend()
+# TensorFlow trains by XLA from so many steps on.
+STEPS = 24
+ROWS = 8
+
+
+def small(**options) -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    settings = {"optimizer": keras.optimizers.SGD(0.1), **options}
+    model = keras_qa.models.answer_classifier(
+        50, 40, 7, 6, 5, question_embedding_dim=4, question_units=3, **settings
+    )
+    # Large enough for each change to be seen.
+    model.set_weights([3 * weight for weight in model.get_weights()])
+    return model
+
+
+def keras_model(model: keras.Model) -> keras.Model:
+    """Keras' own model of the same layers."""
+    return keras.Model(model.inputs, model.outputs)
+
+
+def fitted(model: keras.Model, steps: int = STEPS) -> None:
+    feed, labels = batch(ROWS)
+    model.fit(feed, labels, batch_size=ROWS, epochs=steps, shuffle=False, verbose=0)
+
+
+def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
+    feed = batch(3 * ROWS)[0] if feed is None else feed
+    expected = keras_model(model).predict(feed, verbose=0)
+    for batch_size in (ROWS, 32):
+        got = model.predict(feed, batch_size=batch_size, verbose=0)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    return expected
+
+
+def twins(make: Callable[[], keras.Model]) -> tuple[keras.Model, keras.Model]:
+    """A model, and Keras' own of other layers with the same weights."""
+    model = make()
+    other = make()
+    other.set_weights(model.get_weights())
+    return model, keras_model(other)
+
+
+def assert_trains_as_keras(model, plain, feed=None, labels=None, epochs=STEPS + 2) -> None:
+    """Trains both for more steps than any way of ours waits for."""
+    if feed is None:
+        feed, labels = batch(ROWS)
+    histories = [
+        one.fit(feed, labels, batch_size=ROWS, epochs=epochs, shuffle=False, verbose=0).history
+        for one in (model, plain)
+    ]
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4, atol=1e-5)
+    for got, expected in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+def lora_of_words(model) -> None:
+    embedding = model.get_layer("text_encoder").embedding
+    embedding.enable_lora(2)
+    added = embedding.lora_embeddings_b
+    added.assign(np.random.default_rng(0).normal(size=added.shape))
+
+
+def changed_inside(model) -> None:
+    lora_of_words(model)
+    model.get_layer("question_encoder").embedding.trainable = False
+    model.get_layer("answer").logits.enable_lora(3)
+
+
+# Keras says which layers it does not quantize.

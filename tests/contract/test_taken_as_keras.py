@@ -1,0 +1,206 @@
+"""What `keras.Model` takes is taken, saved and split; what would spoil the weights is refused."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from as_keras import ROWS, assert_predicts_as_keras, changed_inside, keras_model, small, twins
+from small_models import STORY_QUESTION, STORY_TEXT, batch, same_weights, universal
+
+import keras_qa
+
+quantizing = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+
+
+@quantizing
+@pytest.mark.parametrize("change", [changed_inside, lambda model: model.quantize("int8")])
+def test_what_is_changed_inside_of_layers_is_saved(change, tmp_path) -> None:
+    model = small()
+    change(model)
+    model.save(tmp_path / "changed.keras")
+    loaded = keras.saving.load_model(tmp_path / "changed.keras")
+    feed, _ = batch(ROWS)
+    expected = keras_model(model).predict(feed, verbose=0)
+    np.testing.assert_allclose(loaded.predict(feed, verbose=0), expected, atol=1e-6)
+    assert [v.path for v in loaded.trainable_variables] == [
+        v.path for v in model.trainable_variables
+    ]
+
+
+@quantizing
+def test_all_that_keras_quantizes_is_quantized() -> None:
+    model = small()
+    model.quantize("int8")
+    for layer in (
+        model.get_layer("text_encoder").embedding,
+        model.get_layer("question_encoder").embedding,
+        model.get_layer("answer").logits,
+    ):
+        assert layer.quantization_mode == "int8"
+    assert_predicts_as_keras(model)
+
+
+def test_a_changed_model_is_split() -> None:
+    model = small()
+    changed_inside(model)
+    feed, _ = batch(ROWS)
+    parts = model.split("text")
+    got = parts.finish(parts.encode(feed[0]), feed[1:])
+    np.testing.assert_allclose(got, keras_model(model).predict(feed, verbose=0), atol=1e-5)
+
+
+def test_a_changed_model_says_what_its_answers_rest_on() -> None:
+    model = universal()
+    model.get_layer("reasoner").hidden.enable_lora(2)
+    feed = [STORY_TEXT, STORY_QUESTION]
+    got = model.evidence().predict(feed)["answer"]
+    np.testing.assert_allclose(got, keras_model(model).predict(feed, verbose=0), atol=1e-5)
+
+
+def test_a_list_of_callbacks_is_taken_as_keras_has_it() -> None:
+    model = small()
+    feed, labels = batch(ROWS)
+    seen = []
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    for _ in range(2):
+        callbacks = keras.callbacks.CallbackList([told], add_history=True, model=model, epochs=2)
+        model.fit(feed, labels, epochs=2, verbose=0, callbacks=callbacks)
+    assert seen == [0, 1] * 2
+
+
+def two_outputs() -> keras_qa.models.QAModel:
+    base = small()
+    hidden = base.get_layer("features").output
+    heads = [keras.layers.Dense(7, activation="softmax", name=name)(hidden) for name in "ab"]
+    model = keras_qa.models.QAModel(base.inputs, heads)
+    model.set_weights([0.1 * np.ones_like(weight) for weight in model.get_weights()])
+    return model
+
+
+def test_weights_of_examples_may_be_a_list_for_a_list_of_outputs() -> None:
+    feed, labels = batch(ROWS)
+    weights = [np.linspace(0, 1, ROWS), np.linspace(2, 0, ROWS)]
+    losses = []
+    for one in twins(two_outputs):
+        one.compile("sgd", ["sparse_categorical_crossentropy"] * 2)
+        losses.append(one.evaluate(feed, [labels] * 2, sample_weight=weights, verbose=0))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+class Cost(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.mean(keras.ops.square(x)))
+        return x
+
+
+def test_what_layers_add_may_be_all_the_loss() -> None:
+    def make() -> keras_qa.models.QAModel:
+        base = small()
+        return keras_qa.models.QAModel(base.inputs, Cost()(base.get_layer("features").output))
+
+    model, plain = twins(make)
+    for one in (model, plain):
+        one.compile(keras.optimizers.SGD(0.1))
+    feed, _ = batch(ROWS)
+    losses = [
+        one.fit(feed, batch_size=ROWS, epochs=3, shuffle=False, verbose=0).history["loss"]
+        for one in (model, plain)
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_a_class_may_be_left_out_of_the_loss() -> None:
+    feed, labels = batch(ROWS)
+    labels[:3] = 255
+    losses = []
+    for one in twins(small):
+        one.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=255))
+        losses.append(np.ravel(one.evaluate(feed, labels, verbose=0))[0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+class Rows(keras.losses.SparseCategoricalCrossentropy):
+    """Takes rows of two labels, of which the first counts."""
+
+    def call(self, y_true, y_pred):
+        return super().call(y_true[:, :1], y_pred)
+
+
+def test_a_loss_derived_from_keras_may_take_other_labels() -> None:
+    feed, labels = batch(ROWS)
+    both = np.stack([labels, np.full(ROWS, 99)], axis=1)
+    losses = []
+    for one in twins(small):
+        one.compile("sgd", Rows())
+        losses.append(np.ravel(one.evaluate(feed, both, verbose=0))[0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+MASKED = np.ma.masked_array(np.ones((ROWS, 9), "int32"), mask=np.eye(ROWS, 9))
+BAD = {
+    "class weight nan": ({"class_weight": {0: np.nan}}, "`class_weight` must hold finite"),
+    "class weight inf": ({"class_weight": {0: np.inf}}, "`class_weight` must hold finite"),
+    "class weight": ({"class_weight": {7: 1.0}}, "`class_weight` holds `7`, but the classes are"),
+    "large weight": ({"sample_weight": np.full(ROWS, 1e39)}, "`sample_weight` must hold finite"),
+    "larger weight": ({"sample_weight": np.full(ROWS, 1e300)}, "`sample_weight` must hold finite"),
+    "masked": ({"x": [MASKED, batch(ROWS)[0][1]]}, "`text`: it is a masked array"),
+    "never": ({"validation_freq": 0}, "`validation_freq` must be a positive"),
+    "keys": (
+        {"x": dict.fromkeys(map(str, range(100_000)), 0)},
+        "The feed has no key `text`, `question`. Expected: `text`, `question`. Received: `0`, "
+        "`1`, `2`, `3`, `4` and 99,995 more.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_would_spoil_the_weights_is_refused(case: str) -> None:
+    model = small()
+    before = model.get_weights()
+    feed, labels = batch(ROWS)
+    given, message = BAD[case]
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        model.fit(**{"x": feed, "y": labels, "verbose": 0, **given})
+    assert len(str(caught.value)) <= 300
+    assert "\n" not in str(caught.value)
+    assert same_weights(model, before)
+
+
+def test_layers_take_a_tuple_as_they_take_a_list() -> None:
+    parts = [
+        np.random.default_rng(0).normal(size=(2, 5, size)).astype("float32") for size in (4, 3)
+    ]
+    for layer in (keras_qa.layers.ContextEncoder(3), keras_qa.layers.SpanHead()):
+        of_list, of_tuple = (keras.tree.flatten(layer(kind(parts))) for kind in (list, tuple))
+        for one, other in zip(of_list, of_tuple, strict=True):
+            np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int64"])
+def test_ids_of_any_integers_are_looked_up(dtype: str) -> None:
+    layer = keras_qa.layers.Embedding(50, 4)
+    ids = np.array([[1, 2, 49]])
+    expected = layer(ids.astype("int32"))
+    got = layer(ids.astype(dtype))
+    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (got, expected)))
+
+
+def double(x):
+    return 2 * x
+
+
+def triple(x):
+    return 3 * x
+
+
+def test_branches_in_a_graph_are_computed() -> None:
+    numbers = keras.Input((4,), name="numbers")
+    which = keras.ops.cast(keras.ops.sum(numbers) > 0, "int32")
+    model = keras_qa.models.QAModel([numbers], keras.ops.switch(which, [double, triple], numbers))
+    feed = np.ones((2, 4), "float32")
+    np.testing.assert_array_equal(model.predict(feed, verbose=0), 3 * feed)
+    np.testing.assert_array_equal(model.predict(-feed, verbose=0), -2 * feed)
