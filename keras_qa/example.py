@@ -121,8 +121,9 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
     Args:
         examples: An iterable of `Example` objects, or of mappings with the
             keys `text` and `question` and, where known, `answers`,
-            `answer_start`, `choices`, `supporting_facts` and `id`; or a pandas
-            or polars DataFrame with such columns.
+            `answer_start`, `choices`, `supporting_facts` and `id`; or of rows
+            of SQuAD as Hugging Face has them, with `context` and `answers`; or
+            a pandas or polars DataFrame with such columns.
 
     Returns:
         A list of `Example` objects, in the same order.
@@ -149,6 +150,8 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
                 f"`examples` must hold `Example` objects or mappings. Received a "
                 f"{type(entry).__name__} at position {position}."
             )
+        if "context" in entry and "text" not in entry:
+            entry = _of_squad(entry)
         for key in entry:
             if key not in names:
                 raise ValueError(
@@ -166,6 +169,17 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
         except TypeError as error:
             raise TypeError(f"The example at position {position}: {error}") from None
     return result
+
+
+def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of SQuAD in the layout of Hugging Face."""
+    entry = {key: value for key, value in row.items() if key not in ("context", "title")}
+    entry["text"] = row["context"]
+    answers = entry.get("answers")
+    if isinstance(answers, Mapping):
+        entry["answers"] = list(answers.get("text", ()))
+        entry["answer_start"] = list(answers.get("answer_start", ()))
+    return entry
 
 
 def _rows(frame: Any) -> list[dict[str, Any]]:

@@ -40,6 +40,8 @@ class SequenceEncoder(Composite):
         pooling: `"last"` takes the last state, `"mean"` and `"max"` pool the
             states of all words.
         dropout: Fraction of the word vectors' entries dropped in training.
+        fused: Whether kernels read, as in `LSTM`. `False` for Keras' own loop, through which
+            gradients of higher order and forward-mode gradients go.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Input shape: `(batch, time)`, integers.
@@ -69,6 +71,7 @@ class SequenceEncoder(Composite):
         bidirectional: bool = False,
         pooling: str = "last",
         dropout: float = 0.0,
+        fused: str | bool = "auto",
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -92,6 +95,7 @@ class SequenceEncoder(Composite):
         self.bidirectional = bidirectional
         self.pooling = pooling
         self.dropout = dropout
+        self.fused = fused
         policy = self.dtype_policy
         self.embedding = Embedding(
             self.vocabulary_size,
@@ -103,7 +107,11 @@ class SequenceEncoder(Composite):
         self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
         # Not `keras.layers.Bidirectional`: it copies a layer by its config and drops the original,
         # and while a file is loaded Keras takes objects whose id is used again for the same one.
-        options = {"return_sequences": pooling != "last", "dtype": policy}
+        options: Any = {
+            "return_sequences": pooling != "last",
+            "fused": fused,
+            "dtype": policy,
+        }
         self.recurrent = CELLS[cell](self.units, name="recurrent", **options)
         self.backward = (
             CELLS[cell](self.units, go_backwards=True, name="backward", **options)
@@ -188,6 +196,7 @@ class SequenceEncoder(Composite):
             "bidirectional": self.bidirectional,
             "pooling": self.pooling,
             "dropout": self.dropout,
+            "fused": self.fused,
         }
 
 
@@ -198,6 +207,7 @@ class EncoderOptions(UnnamedOptions, total=False):
     bidirectional: bool
     pooling: str
     dropout: float
+    fused: str | bool
 
 
 def text_encoder(

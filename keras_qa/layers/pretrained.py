@@ -72,6 +72,11 @@ class PretrainedEncoder(keras.layers.Layer):
                 f"{type(backbone).__name__} with "
                 f"{', '.join(f'`{name}`' for name in names) or 'no inputs by name'}."
             )
+        if reason := _cannot_read(backbone):
+            raise ValueError(
+                "`backbone` must be an encoder that reads in both directions and leaves padding "
+                f"aside, such as BERT or RoBERTa. Received a {type(backbone).__name__}, {reason}."
+            )
         output = _sequence(backbone.output)
         if len(output.shape) != 3:
             raise ValueError(
@@ -127,6 +132,22 @@ class PretrainedEncoder(keras.layers.Layer):
             keras_hub()
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**config)
+
+
+def _cannot_read(backbone: keras.Model) -> str | None:
+    """Why the vectors of a backbone are no reading of a text, or `None`."""
+    if type(backbone).__name__ == "XLNetBackbone":
+        return "whose vectors change with the padding behind a text"
+    if not type(backbone).__module__.startswith("keras_hub."):
+        return None
+    waiting = [keras_hub().models.CausalLM]
+    while waiting:
+        task = waiting.pop()
+        waiting.extend(task.__subclasses__())
+        kind = getattr(task, "backbone_cls", None)
+        if isinstance(kind, type) and type(backbone) is kind:
+            return "which reads from left to right"
+    return None
 
 
 def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:

@@ -97,6 +97,7 @@ class ContextEncoder(Composite):
         num_layers: Number of layers.
         cell: `"lstm"` or `"gru"`.
         dropout: Fraction of what each layer reads that is dropped in training.
+        fused: Whether kernels read, as in `LSTM`. `False` for Keras' own loop.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -123,6 +124,7 @@ class ContextEncoder(Composite):
         num_layers: int = 1,
         cell: str = "lstm",
         dropout: float = 0.0,
+        fused: str | bool = "auto",
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -133,8 +135,9 @@ class ContextEncoder(Composite):
         self.num_layers = int(num_layers)
         self.cell = cell
         self.dropout = dropout
+        self.fused = fused
         self.supports_masking = True
-        options = {"return_sequences": True, "dtype": self.dtype_policy}
+        options: Any = {"return_sequences": True, "fused": fused, "dtype": self.dtype_policy}
         self.forwards = [
             CELLS[cell](self.units, name=f"forward_{place}", **options)
             for place in range(self.num_layers)
@@ -186,6 +189,7 @@ class ContextEncoder(Composite):
             "num_layers": self.num_layers,
             "cell": self.cell,
             "dropout": self.dropout,
+            "fused": self.fused,
         }
 
 

@@ -24,6 +24,7 @@ def answer_classifier(
     pooling: str = "last",
     hidden_dim: int | None = None,
     dropout: float = 0.0,
+    fused: str | bool = "auto",
     dtype: DType = None,
     optimizer: Optimizer = "rmsprop",
     loss: Loss = "sparse_categorical_crossentropy",
@@ -51,6 +52,7 @@ def answer_classifier(
         hidden_dim: Width of a ReLU layer before the softmax. `None` for none.
         dropout: Fraction dropped in training of the word vectors, and of what
             the head reads.
+        fused: Whether kernels read, as in `layers.LSTM`. `False` for Keras' own loop.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with.
@@ -76,6 +78,7 @@ def answer_classifier(
         "bidirectional": bidirectional,
         "pooling": pooling,
         "dropout": dropout,
+        "fused": fused,
         "dtype": dtype,
     }
     text = keras.Input((None,), dtype="int32", name="text")

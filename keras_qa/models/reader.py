@@ -111,6 +111,7 @@ def span_reader(
     backbone: Backbone | None = None,
     tokenizer: Tokenizer | None = None,
     marginal: bool = False,
+    fused: str | bool = "auto",
     dtype: DType = None,
     optimizer: Optimizer | None = None,
     name: str = "span_reader",
@@ -149,6 +150,7 @@ def span_reader(
             masked.
         marginal: Whether all right answers of a window count, rather than the
             first, see `SpanLoss`.
+        fused: Whether kernels read, as in `layers.LSTM`. `False` for Keras' own loop.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy. A backbone that is an object has its own.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
@@ -184,7 +186,7 @@ def span_reader(
         vocabulary_size = max(text_vocabulary_size, question_vocabulary_size or 0)
         words = _words(vocabulary_size, embedding_dim, dropout, word_vectors, dtype)
         words.trainable = trainable_vectors or word_vectors is None
-        model = _from_scratch(words, units, num_layers, cell, dtype, name)
+        model = _from_scratch(words, units, num_layers, cell, fused, dtype, name)
         if word_vectors is not None:
             words.set_weights([np.asarray(word_vectors, "float32")])
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
@@ -213,13 +215,19 @@ def _words(
 
 
 def _from_scratch(
-    words: WordEmbedding, units: int, num_layers: int, cell: str, dtype: DType, name: str
+    words: WordEmbedding,
+    units: int,
+    num_layers: int,
+    cell: str,
+    fused: str | bool,
+    dtype: DType,
+    name: str,
 ) -> SpanReader:
     text = keras.Input((None,), dtype="int32", name="text")
     question = keras.Input((None,), dtype="int32", name="question")
 
     def context(name: str) -> ContextEncoder:
-        return ContextEncoder(units, num_layers, cell, words.dropout, dtype=dtype, name=name)
+        return ContextEncoder(units, num_layers, cell, words.dropout, fused, dtype=dtype, name=name)
 
     said, asked = words(text), words(question)
     aligned = AlignedQuestionEmbedding(dtype=dtype, name="aligned")([said, asked])

@@ -316,3 +316,18 @@ if BACKEND == "jax":
         with pytest.raises(KeyboardInterrupt):
             model.train_on_batch(feed, labels)
         assert same_weights(model, before)
+
+
+def test_without_kernels_gradients_are_those_of_keras() -> None:
+    options = {"text_vocabulary_size": 50, "question_vocabulary_size": 40}
+    model = keras_qa.models.answer_classifier(**options, bidirectional=True, fused=False)
+    for branch in ("text_encoder", "question_encoder"):
+        layer = model.get_layer(branch)
+        assert layer.recurrent.fused is layer.backward.fused is False
+    reader = keras_qa.models.span_reader(20, units=2, fused=False)
+    assert reader.get_layer("reasoner").forwards[0].fused is False
+    for one in (model, reader):
+        again = type(one).from_config(one.get_config())
+        assert [layer.get_config() for layer in again.layers] == [
+            layer.get_config() for layer in one.layers
+        ]

@@ -38,3 +38,17 @@ def test_mappings_become_examples() -> None:
 def test_anything_else_is_named(examples, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         to_examples(examples)
+
+
+def test_rows_of_squad_are_taken_as_hugging_face_has_them() -> None:
+    row = {
+        "id": "q1",
+        "title": "Home",
+        "context": "He went home.",
+        "question": "Where did he go?",
+        "answers": {"text": ["home"], "answer_start": [8]},
+    }
+    (example,) = to_examples([row])
+    assert example == Example("He went home.", "Where did he go?", ["home"], [8], id="q1")
+    (unanswered,) = to_examples([{**row, "answers": {"text": [], "answer_start": []}}])
+    assert unanswered.answers == ()
