@@ -74,9 +74,11 @@ class Signature:
 
     def is_known(self, methods: Iterable[str]) -> bool:
         """Whether all that runs is Keras' or ours, some methods of the model among it."""
+        strategy = getattr(self.model, "distribute_strategy", None)
         return (
             not self.model.run_eagerly
             and keras.distribution.distribution() is None
+            and getattr(strategy, "num_replicas_in_sync", 1) == 1
             and all(_origin_is_known(_method(self.model, name)) for name in methods)
             and all(map(_is_known, self.layers))
         )
@@ -126,6 +128,7 @@ def _settings(model: keras.Model) -> tuple[Any, ...]:
         model.run_eagerly,
         model.jit_compile,
         model.dtype_policy,
+        keras.distribution.distribution(),
         *(vars(model).get(name) for name in _METHODS),
     )
 

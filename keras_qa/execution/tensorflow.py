@@ -149,6 +149,7 @@ class BatchPredictor:
         self.model = model
         self.layers = signature.layers
         self.programs: dict[Any, Any] = {}
+        self.for_all: dict[Any, Any] = {}
         self.lock = threading.RLock()
 
     @contextlib.contextmanager
@@ -189,9 +190,8 @@ class BatchPredictor:
         shapes = (layers, *(array.shape for array in inputs))
         # The first batches come at once, and XLA would compile a shape that they share twice.
         with self.lock:
-            if shapes not in self.programs:
-                self.programs[shapes] = self._program(layers, given, tensors)
-        return self.programs[shapes](*tensors)
+            program = self.programs.get(shapes) or self._program(shapes, given, tensors)
+        return program(*tensors)
 
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
@@ -200,8 +200,9 @@ class BatchPredictor:
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     def _program(
-        self, layers: tuple[Any, ...], given: Any, tensors: list[tf.Tensor]
+        self, shapes: tuple[Any, ...], given: Any, tensors: list[tf.Tensor]
     ) -> Callable[..., Any]:
+        layers = shapes[0]
         count = len(keras.tree.flatten(given))
 
         def call(*tensors: tf.Tensor) -> Any:
@@ -211,11 +212,10 @@ class BatchPredictor:
                 return self.model(inputs, training=False)
 
         if len(self.programs) >= MOST_SHAPES:
-            if None not in self.programs:
-                self.programs[None] = tf.function(call, reduce_retracing=True)
-            return self.programs[None]
+            return self.for_all.setdefault(layers, tf.function(call, reduce_retracing=True))
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
-        return _flat(self._compile(call).get_concrete_function(*specs))
+        self.programs[shapes] = _flat(self._compile(call).get_concrete_function(*specs))
+        return self.programs[shapes]
 
     def _compile(self, function: Callable[..., Any]) -> Any:
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
