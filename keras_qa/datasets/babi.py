@@ -287,6 +287,11 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                     continue
                 if parts[-2] not in VARIANTS:
                     continue
+                if member.issparse():
+                    raise ValueError(
+                        f"`path` must be a bAbI archive. Received: `path={str(path)!r}`, whose "
+                        f"member `{member.name[:80]}` is sparse."
+                    )
                 entry = (parts[-2], int(match[1]), match[2])
                 content = archive.extractfile(member) if entry == wanted else None
                 yield entry, f"{path}/{member.name}", content.read() if content else None

@@ -18,6 +18,9 @@ DIGEST_SIZE = 64
 # Config entries that hold code, or call a function by its name.
 CODE = {"Lambda", "__lambda__"}
 
+# Config entries that say how many rows or columns a weight has.
+SIZES = {"vocabulary_size", "input_dim", "output_dim", "embedding_dim", "units", "hidden_dim"}
+
 
 def seal(path: str | os.PathLike[str]) -> None:
     """Adds a checksum of the whole file to a `.keras` file.
@@ -48,6 +51,7 @@ def verify(path: pathlib.Path) -> None:
             damaged = archive.testzip()
             comment = archive.comment
             config = json.loads(archive.read("config.json")) if damaged is None else None
+            bytes_of_weights = max((item.file_size for item in archive.infolist()), default=0)
     except KeyError:
         raise ValueError(
             f"`{path}` is a zip file, but no `.keras` file: it holds no `config.json`."
@@ -61,6 +65,12 @@ def verify(path: pathlib.Path) -> None:
         raise ValueError(
             f"`{path}` is damaged: its checksum does not match its contents. "
             "Copy it again, or save the model again."
+        )
+    most, name = max(_sizes(config), default=(0, ""))
+    if most > bytes_of_weights:
+        raise ValueError(
+            f"`{path}` says `{name}={most}`, but holds {bytes_of_weights:,} bytes of weights. "
+            "It is damaged, or made up: save the model again."
         )
     for name in _class_names(config):
         if name in CODE:
@@ -88,6 +98,18 @@ def _digest(file: IO[bytes], size: int) -> str:
         digest.update(block)
         size -= len(block)
     return digest.hexdigest()
+
+
+def _sizes(config: Any) -> Iterator[tuple[int, str]]:
+    """What is as large as some weight has entries."""
+    if isinstance(config, dict):
+        for name, value in config.items():
+            if name in SIZES and isinstance(value, int):
+                yield value, name
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _sizes(value)
 
 
 def _class_names(config: Any) -> Iterator[str]:

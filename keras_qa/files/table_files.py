@@ -162,8 +162,12 @@ def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             yield file
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"`{path}` must be a Parquet file: {error}") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        # Where bytes are flipped pyarrow raises whatever it meets first.
+        line = next(iter(str(error).splitlines()), "it is damaged")[:200]
+        raise ValueError(f"`{path}` must be a Parquet file: {line}") from None
 
 
 def each(columns: Columns) -> Iterator[tuple[str, str]]:

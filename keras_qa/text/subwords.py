@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import pieces
+from keras_qa.text.parsing import tokenizer_from
 
 if TYPE_CHECKING:
     import tokenizers
@@ -57,12 +58,9 @@ class SubwordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
-        # Imported where it is called, as in `WordTokenizer`.
-        import tokenizers
-
         if not isinstance(tokenizer, str):
             tokenizer = tokenizer.to_str()
-        tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
+        tokenizer = tokenizer_from(tokenizer)
         padding = tokenizer.padding
         tokenizer.no_truncation()
         tokenizer.no_padding()

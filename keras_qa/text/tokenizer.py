@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import pieces
+from keras_qa.text.parsing import tokenizer_from
 
 if TYPE_CHECKING:
     import tokenizers
@@ -37,11 +38,8 @@ class WordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
-        # Imported where it is called: it is an eighth of `import keras_qa`.
-        import tokenizers
-
         if isinstance(tokenizer, str):
-            tokenizer = tokenizers.Tokenizer.from_str(tokenizer)
+            tokenizer = tokenizer_from(tokenizer)
         # A text that says «[PAD]» means the word, not padding.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer

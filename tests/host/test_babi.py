@@ -1,5 +1,6 @@
 """The bAbI loader on archives and folders that the tests write."""
 
+import gzip
 import io
 import re
 import tarfile
@@ -252,3 +253,19 @@ def test_unknown_splits_and_variants_are_refused(archive):
         babi.load(1, "dev", archive)
     with pytest.raises(ValueError, match=r"^`variant` must be one of 'en', .*`variant='de'`"):
         babi.load(1, "train", archive, "de")
+
+
+def test_a_sparse_member_is_refused(tmp_path):
+    path = tmp_path / "sparse.tar.gz"
+    # The header of a sparse file of GNU's, of one block of 512 bytes in a file of 2**40.
+    member = tarfile.TarInfo(f"{babi.FOLDER}/en/qa1_train.txt")
+    member.size, member.type = 512, tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[386:398], header[398:410] = b"00000000000\0", b"00000001000\0"
+    header[482], header[483:495] = 0, b"17777777777\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    with gzip.open(path, "wb") as file:
+        file.write(bytes(header) + b"1 Mary went home.\n".ljust(512, b"\0") + bytes(1024))
+    with pytest.raises(ValueError, match=r"qa1_train.txt` is sparse\.$"):
+        babi.load(1, path=path)

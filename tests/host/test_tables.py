@@ -283,3 +283,21 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         ImportError, match=r'^Reading Parquet .*`pip install "keras-qa\[tables\]"`\.$'
     ):
         tables.load(path)
+
+
+def test_any_flipped_byte_of_a_parquet_file_is_read_or_named_in_one_line(tmp_path):
+    rows = {"text": ["Mary went home."] * 3, "question": ["Who?"] * 3, "answers": ["Mary"] * 3}
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(rows), path)
+    content = path.read_bytes()
+    messages = []
+    for place in range(0, len(content), 7):
+        flipped = bytearray(content)
+        flipped[place] ^= 0x55
+        path.write_bytes(bytes(flipped))
+        try:
+            tables.load(path)
+        except (ValueError, TypeError) as error:
+            messages.append(str(error))
+    assert len(messages) > 10
+    assert not [line for line in messages if "\n" in line or len(line) > 500]

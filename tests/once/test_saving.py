@@ -154,3 +154,12 @@ def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
         model.save(path)
         assert load_model(path).loss == model.loss
     assert re.fullmatch(rb"keras-qa sha256:[0-9a-f]{64}", zipfile.ZipFile(path).comment)
+
+
+def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, tmp_path) -> None:
+    def enlarge(config):
+        config["config"]["layers"][2]["config"]["vocabulary_size"] = 10**12
+        return config
+
+    path = rewritten(saved, tmp_path / "large.keras", enlarge)
+    refused(path, "says `vocabulary_size=1000000000000`, but holds")

@@ -1,0 +1,52 @@
+"""Tokenizers of unknown origin are read at a cost that is known, or refused in one line."""
+
+import json
+
+import pytest
+
+from keras_qa.text import SubwordTokenizer, WordTokenizer
+from keras_qa.text.parsing import tokenizer_from
+
+PLAIN = json.loads(WordTokenizer.train(["Mary went home ."]).to_json())
+
+
+def changed(**parts) -> str:
+    return json.dumps({**PLAIN, **parts})
+
+
+def replacements(*pairs: tuple[str, str]) -> dict:
+    steps = [
+        {"type": "Replace", "pattern": {"String": before}, "content": after}
+        for before, after in pairs
+    ]
+    return {"type": "Sequence", "normalizers": steps}
+
+
+def with_id(number: int) -> str:
+    model = {**PLAIN["model"], "vocab": {**PLAIN["model"]["vocab"], "far": number}}
+    return changed(model=model)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (with_id(2**31), "has id 2147483648, but"),
+        (changed(normalizer=replacements(("a", "a" * 1000))), "1000 times as long"),
+        (changed(normalizer=replacements(*[("a", "aaaa")] * 10)), "1048576 times as long"),
+        (changed(normalizer=replacements(("", "x" * 100))), "100 times as long"),
+        ("{", "is not JSON"),
+        ("[]", "must be a JSON object"),
+        (changed(model={"type": "None"}), "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("kind", [WordTokenizer, SubwordTokenizer])
+def test_what_would_cost_too_much_is_refused(kind, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        kind(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
+
+
+def test_what_real_tokenizers_replace_is_read() -> None:
+    text = changed(normalizer=replacements(("``", '"'), ("''", '"'), (" ", "▁"), (".", "...")))
+    assert json.loads(tokenizer_from(text).to_str())["normalizer"]["type"] == "Sequence"
