@@ -8,7 +8,8 @@ import math
 import operator
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -17,6 +18,9 @@ import numpy as np
 
 from keras_qa.execution.signature import Signature
 from keras_qa.kernels import precomputed
+
+# Its attributes are made at run time.
+_CONFIG: Any = jax.config
 
 # A loop over time keeps one core busy, whatever the others do. Each holds a batch in memory.
 BATCHES_AT_ONCE = 2
@@ -134,9 +138,19 @@ class BatchPredictor:
                 jax.jit(self._call, static_argnums=0),
             )
 
-    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
-        """Gives `start`."""
-        return contextlib.nullcontext(self.start)
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[Callable[..., Any]]:
+        """Gives a `start` that comes back at once: batches are predicted in threads."""
+        # What stands around the prediction, a thread would not know.
+        device = _CONFIG.jax_default_device
+        precision = _CONFIG.jax_default_matmul_precision
+
+        def start(inputs: list[np.ndarray], tables: Any) -> Any:
+            with jax.default_device(device), jax.default_matmul_precision(precision):
+                return self.finish(self.start(inputs, tables))
+
+        with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
+            yield lambda inputs, tables: pool.submit(start, inputs, tables)
 
     def precompute(self, words: int) -> Any:
         """Computes what hangs on the weights alone, for batches of so many words together."""
@@ -158,29 +172,36 @@ class BatchPredictor:
             What `finish` is to be given.
         """
         weights = self._weights()
+        layers, tensors = tables or (self.kept_layers, self._keep(weights))
+        settings = _CONFIG.jax_default_device, _CONFIG.jax_default_matmul_precision
+        shapes = (layers, settings, *(array.shape for array in inputs))
+        if shapes in self.shapes:
+            return self.programs[1](layers, weights, tensors, inputs)
         # While a program is traced, Keras notes things on the layers.
         with self.lock:
-            layers, tensors = tables or (self.kept_layers, self._keep(weights))
-            shapes = (layers, *(array.shape for array in inputs))
-            if shapes not in self.shapes and len(self.shapes) == MOST_SHAPES:
+            if len(self.shapes) == MOST_SHAPES:
                 self._compile()
+            outputs = self.programs[1](layers, weights, tensors, inputs)
             self.shapes.add(shapes)
-            return self.programs[1](layers, weights, tensors, inputs)
+            return outputs
 
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
+        if isinstance(outputs, Future):
+            return outputs.result()
         return keras.tree.map_structure(np.array, outputs)
 
     def _keep(self, weights: list[jax.Array]) -> Any:
         """The tables of the last call where the weights have not changed since."""
         if not self.kept_layers:
             return ()
-        known, tables = self.kept
-        # No array of JAX ever changes: other weights are other arrays.
-        if len(known) != len(weights) or any(map(operator.is_not, known, weights)):
-            tables = self.programs[0](self.kept_layers, weights)
-            self.kept = weights, tables
-        return tables
+        with self.lock:
+            known, tables = self.kept
+            # No array of JAX ever changes: other weights are other arrays.
+            if len(known) != len(weights) or any(map(operator.is_not, known, weights)):
+                tables = self.programs[0](self.kept_layers, weights)
+                self.kept = weights, tables
+            return tables
 
     def _weights(self) -> list[jax.Array]:
         return [variable.value for variable in self.model.variables]
