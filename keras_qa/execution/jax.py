@@ -189,7 +189,7 @@ class BatchPredictor:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
         if isinstance(outputs, Future):
             return outputs.result()
-        return keras.tree.map_structure(np.array, outputs)
+        return keras.tree.map_structure(np.asarray, outputs)
 
     def _keep(self, weights: list[jax.Array]) -> Any:
         """The tables of the last call where the weights have not changed since."""

@@ -90,7 +90,10 @@ class Predictor:
             output = self.batch.finish(self.batch.start(_padded(inputs, size)))
             if progress is not None:
                 progress.update(1)
-            return _each(lambda array: array[: len(inputs[0])], output)
+            # JAX gives arrays that are not to be written to.
+            return _each(
+                lambda array: np.require(array[: len(inputs[0])], requirements="W"), output
+            )
         tables = self.batch.precompute(max(int(np.count_nonzero(array)) for array in feed))
         outputs: list[Any] = []
 
