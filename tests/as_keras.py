@@ -80,6 +80,3 @@ def changed_inside(model) -> None:
     lora_of_words(model)
     model.get_layer("question_encoder").embedding.trainable = False
     model.get_layer("answer").logits.enable_lora(3)
-
-
-# Keras says which layers it does not quantize.

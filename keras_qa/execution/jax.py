@@ -162,7 +162,7 @@ class BatchPredictor:
             return layers, self.programs[0](layers, weights) if layers else ()
 
     def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
-        """Begins to predict a batch: JAX returns before it has computed.
+        """Predicts a batch.
 
         Args:
             inputs: Arrays in the order of the model's inputs.

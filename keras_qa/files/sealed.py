@@ -66,16 +66,25 @@ def verify(path: pathlib.Path) -> None:
             f"`{path}` is damaged: its checksum does not match its contents. "
             "Copy it again, or save the model again."
         )
-    most, name = max(_sizes(config), default=(0, ""))
+    entries = list(_entries(config))
+    # What is as large as some weight has rows or columns.
+    sizes = [
+        (size, name)
+        for entry in entries
+        for name in SIZES
+        if isinstance(size := entry.get(name), int)
+    ]
+    most, name = max(sizes, default=(0, ""))
     if most > bytes_of_weights:
         raise ValueError(
             f"`{path}` says `{name}={most}`, but holds {bytes_of_weights:,} bytes of weights. "
             "It is damaged, or made up: save the model again."
         )
-    for name in _class_names(config):
-        if name in CODE:
+    for entry in entries:
+        kind = entry.get("class_name")
+        if isinstance(kind, str) and kind in CODE:
             raise ValueError(
-                f"`{path}` holds a `{name.strip('_').capitalize()}`, which can run any code when "
+                f"`{path}` holds a `{kind.strip('_').capitalize()}`, which can run any code when "
                 "loaded, and is refused. Replace it by a registered layer and save the model again."
             )
 
@@ -100,23 +109,11 @@ def _digest(file: IO[bytes], size: int) -> str:
     return digest.hexdigest()
 
 
-def _sizes(config: Any) -> Iterator[tuple[int, str]]:
-    """What is as large as some weight has entries."""
+def _entries(config: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a config, however deep."""
     if isinstance(config, dict):
-        for name, value in config.items():
-            if name in SIZES and isinstance(value, int):
-                yield value, name
+        yield config
         config = list(config.values())
     if isinstance(config, list):
         for value in config:
-            yield from _sizes(value)
-
-
-def _class_names(config: Any) -> Iterator[str]:
-    if isinstance(config, dict):
-        if isinstance(config.get("class_name"), str):
-            yield config["class_name"]
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _class_names(value)
+            yield from _entries(value)

@@ -47,7 +47,7 @@ def lstm(
     # Keras' gates i, f, c, o are torch's i, f, g, o.
     weights = _weights(kernel, recurrent_kernel, (bias, None))
     state = (initial_h[None].contiguous(), initial_c[None].contiguous())
-    outputs, h, c = run_loop(
+    outputs, h, c = _run_loop(
         torch._VF.lstm, x, state, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(),
         False, True,
     )  # fmt: skip
@@ -72,14 +72,14 @@ def gru(
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
-    outputs, h = run_loop(
+    outputs, h = _run_loop(
         torch._VF.gru, x, initial_h[None].contiguous(), weights, bias is not None, 1, 0.0,
         torch.is_grad_enabled(), False, True,
     )  # fmt: skip
     return _held(outputs, h[0], initial_h, layout, return_sequences)
 
 
-def run_loop(loop, x, state, *arguments):
+def _run_loop(loop, x, state, *arguments):
     """Runs a loop of torch's, in one thread where threads would only wait for each other."""
     hidden = state if isinstance(state, torch.Tensor) else state[0]
     threads = torch.get_num_threads()

@@ -13,6 +13,7 @@ from small_models import STORY_QUESTION, STORY_TEXT, batch, same_weights, univer
 
 import keras_qa
 
+# Keras says which layers it does not quantize.
 quantizing = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 
 
