@@ -80,7 +80,7 @@ class Signature:
             and keras.distribution.distribution() is None
             and getattr(strategy, "num_replicas_in_sync", 1) == 1
             and all(_origin_is_known(_method(self.model, name)) for name in methods)
-            and all(map(_is_known, self.layers))
+            and all(map(layer_is_known, self.layers))
         )
 
 
@@ -144,7 +144,8 @@ def is_known(value: Any) -> bool:
     )
 
 
-def _is_known(layer: Any) -> bool:
+def layer_is_known(layer: Any) -> bool:
+    """Whether a layer is Keras' or ours, as are the functions and methods that it computes by."""
     kind = type(layer)
     if not _is_ours(kind.__module__) or not _origin_is_known(_method(layer, "call")):
         return False
@@ -157,6 +158,17 @@ def _is_known(layer: Any) -> bool:
         and getattr(layer, "_remat_mode", None) is None
         and all(map(_origin_is_known, filter(callable, _held(layer))))
     )
+
+
+def draws(layer: Any) -> bool:
+    """Whether a layer draws Keras' random numbers, of which other shapes and XLA have others."""
+    held = vars(layer)
+    if not type(layer).__module__.startswith("keras."):
+        return held.get("seed") is not None
+    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
+        return False
+    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
+    return any(rates) or not rates
 
 
 def _method(thing: Any, name: str) -> Any:

@@ -6,16 +6,20 @@ masked step wherever it stands, so that a kernel is exact for any mask and never
 values (which a compiled program cannot).
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, return_state=False, training=True)` returns `(outputs, last_h, last_c)`,
-after Hochreiter & Schmidhuber (1997); the gates are Keras' `i, f, c, o`.
+return_sequences=False, return_state=False, training=True, table=None)` returns
+`(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997); the gates are Keras' `i, f, c,
+o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, training=True)` returns `(outputs, last_h)`, after Cho et al. (2014) with
-the reset gate applied after the product (Keras' `reset_after=True`); the gates are `z, r, h`.
+return_sequences=False, training=True, table=None)` returns `(outputs, last_h)`, after Cho et al.
+(2014) with the reset gate applied after the product (Keras' `reset_after=True`); the gates are
+`z, r, h`.
 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
-- `x` (B, T) of integers stands for one-hot steps: a step's projection is a row of `kernel`. For
+- `x` (B, T) of integers are rows of `table` (V, F): the same as `look_up(table, x)`, but where
+  `takes_ids()` is true, rows are looked up as steps are read, and their gradients added up so.
+  Without a table they stand for one-hot steps: a step's projection is a row of `kernel`. For
   inference; where `takes_ids()` is false, it raises or is slower.
 - `training` False says that no gradient is expected: nothing is saved for one. It is right all the
   same, but costs more.
@@ -39,6 +43,9 @@ no random numbers.
 
 `keras_is_fused()` says whether Keras' own layers call cuDNN, which they do on TensorFlow where
 there is a GPU. They want masks with padding on the right: see `right_padding`.
+
+`check_transforms(*arrays)` raises where a transformation of the backend's own goes through the
+arrays that these functions have no rule for: gradients in forward mode, on torch also `vmap`.
 
 All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
 a kernel does not support raises `NotImplementedError`.
@@ -66,4 +73,5 @@ dropout = _kernels.dropout
 scan = _kernels.scan
 takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
+check_transforms = _kernels.check_transforms
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

@@ -31,8 +31,10 @@ def lstm(
     return_sequences: bool = False,
     return_state: bool = False,
     training: bool = True,
+    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """See `keras_qa.kernels.lstm`."""
+    x = x if table is None else look_up(table, x)
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
         z = _projected(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
@@ -58,8 +60,10 @@ def gru(
     go_backwards: bool = False,
     return_sequences: bool = False,
     training: bool = True,
+    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor]:
     """See `keras_qa.kernels.gru`."""
+    x = x if table is None else look_up(table, x)
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
         inputs = _projected(x[:, t], kernel)
@@ -107,6 +111,10 @@ def takes_ids() -> bool:
 def keras_is_fused() -> bool:
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
+
+
+def check_transforms(*arrays: Tensor | None) -> None:
+    """See `keras_qa.kernels.check_transforms`: `keras.ops` go through any."""
 
 
 def _projected(x: Tensor, kernel: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""LSTM and GRU on JAX: `lax.scan` with a hand-written gradient.
+"""LSTM and GRU on JAX: loops over chunks of steps with a hand-written gradient.
 
-Two levers over differentiating a scan of cells: the input projection is one product before the
-loop, and the gradients of the weights are one product each after the backward loop. What the
-backward loop multiplies the incoming gradient with depends on the forward pass alone, so it is
-computed for all steps at once; a step of the backward loop is then one small product.
+Three levers over differentiating a scan of cells. The input projection is one product a chunk, and
+so are the gradients of the weights. What the backward loop multiplies the incoming gradient with
+depends on the forward pass alone, so it is computed for all steps of a chunk at once; a step of the
+backward loop is then one small product. And under a mask the loops end with the last chunk in which
+any row has a step: what is compiled for one width reads shorter rows in less time.
 
 On a GPU an LSTM is cuDNN's, with the lengths of the rows, by `jax.experimental.rnn`; JAX has no
 such call for a GRU, which takes the same path there as on a CPU. Neither has been run on a GPU yet:
@@ -20,8 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.interpreters import ad
 
 from keras_qa.kernels import _reference, right_padding
+from keras_qa.kernels.jax_loops import Chunks, over_chunks
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
@@ -44,20 +47,22 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = jnp.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
-    arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
+    x, *arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias, table)
     # cuDNN's call by JAX is for float32 alone.
-    by_cudnn = _is_gpu() and arguments[0].dtype == jnp.float32
-    run = _lstm_by_cudnn if by_cudnn else _lstm_by_scan
-    outputs, h, c = run(go_backwards, return_sequences, mask, *arguments)
+    by_cudnn = _is_gpu() and x.dtype == jnp.float32
+    run = _lstm_by_cudnn if by_cudnn else _lstm_by_chunks
+    outputs, h, c = run(go_backwards, return_sequences, mask, x, *arguments)
     outputs = outputs.astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
 
+# Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
 @partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "training"))
 def gru(
     x,
@@ -70,18 +75,16 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = jnp.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
-    arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
-    settings = (go_backwards, return_sequences, _time_major(mask))
-    if jnp.issubdtype(x.dtype, jnp.integer):
-        (outputs, h), _ = _gru_forward(*settings, *arguments, save=False)
-    else:
-        outputs, h = _gru(*settings, *arguments)
-    outputs = jnp.swapaxes(outputs, 0, 1).astype(dtype) if return_sequences else None
+    x, *arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias, table)
+    chunks = Chunks(x, mask, go_backwards, return_sequences)
+    hs, h = _gru(chunks.settings, *chunks.arrays, *arguments)
+    outputs = chunks.outputs(hs, h, arguments[0]).astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype)
 
 
@@ -139,6 +142,19 @@ def keras_is_fused():
     return False
 
 
+def check_transforms(*arrays):
+    """See `keras_qa.kernels.check_transforms`. What goes through a program is not seen here."""
+    for array in arrays:
+        times = 0
+        while isinstance(array, jax.core.Tracer):
+            if isinstance(array, ad.JVPTracer):
+                raise NotImplementedError("the fused kernel has no gradients in forward mode")
+            times += hasattr(array, "primal")
+            if times == 2:
+                raise NotImplementedError("the fused kernel has no gradients of gradients")
+            array = getattr(array, "primal", getattr(array, "val", None))
+
+
 def _is_gpu():
     config: Any = jax.config  # It gets its attributes as the program runs.
     device = config.jax_default_device
@@ -146,11 +162,12 @@ def _is_gpu():
 
 
 def _widen(*arrays):
-    return [a.astype(jnp.float32) if a.dtype in _HALF else a for a in arrays]
+    return [a.astype(jnp.float32) if a is not None and a.dtype in _HALF else a for a in arrays]
 
 
-def _time_major(mask):
-    return None if mask is None else jnp.swapaxes(mask, 0, 1)[..., None]
+def _is_projected(x, table):
+    """Whether `x` are ids of words whose vectors the kernel has already met."""
+    return table is None and jnp.issubdtype(x.dtype, jnp.integer)
 
 
 def _halve(weight, gates):
@@ -161,35 +178,48 @@ def _halve(weight, gates):
     return weight * jnp.array(scale, weight.dtype)
 
 
-def _projected(x, kernel, bias, gates):
-    """The halved projection of every step, of vectors or of ids of a table of projections."""
-    if jnp.issubdtype(x.dtype, jnp.integer):
+def _vectors(x, table):
+    return x if table is None else look_up(table, x)
+
+
+def _projected(x, kernel, bias, gates, table):
+    """The halved projection of every step: of vectors, of ids of a table of them, or of ids of a
+    table of projections."""
+    if _is_projected(x, table):
         # Not inside the loop: there XLA shares a lookup out to two threads at every step.
-        return _halve(kernel.at[x].get(mode="clip") + bias, gates)
-    return x @ _halve(kernel, gates) + _halve(bias, gates)
+        return _halve(look_up(kernel, x) + bias, gates)
+    return _vectors(x, table) @ _halve(kernel, gates) + _halve(bias, gates)
 
 
 def _sigmoid(tanh_of_half):
     return 0.5 * tanh_of_half + 0.5
 
 
-def _in_order(outputs, go_backwards):
-    # Keras returns the outputs in the order in which they were computed.
-    return outputs[::-1] if go_backwards else outputs
+def _no_gradients(*weights):
+    return tuple(None if w is None else jnp.zeros_like(w) for w in weights)
 
 
-def _previous(states, initial, go_backwards):
-    """The state before each step, from the state after each step."""
-    if go_backwards:
-        return jnp.concatenate([states[1:], initial[None]])
-    return jnp.concatenate([initial[None], states[:-1]])
+def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table):
+    """Adds the gradients of the weights in a chunk to those of others, and gives its vectors'."""
+    d_kernel, d_recurrent, d_bias_before, d_table = sums
+    flat = (-1, dz.shape[-1])
+    d_recurrent += previous_h.reshape(-1, previous_h.shape[-1]).T @ dz_recurrent.reshape(flat)
+    d_bias += d_bias_before
+    if _is_projected(x, table):
+        return (d_kernel.at[x].add(dz), d_recurrent, d_bias, d_table), None
+    vectors = _vectors(x, table)
+    d_kernel += vectors.reshape(-1, vectors.shape[-1]).T @ dz.reshape(flat)
+    dx = dz @ kernel.T
+    if table is not None:
+        d_table, dx = d_table.at[x].add(dx), None
+    return (d_kernel, d_recurrent, d_bias, d_table), dx
 
 
 # --- LSTM ---------------------------------------------------------------------------------------
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias):
+def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, _):
     # Imported here: few need it, and it is experimental.
     from jax.experimental import rnn
 
@@ -209,30 +239,22 @@ def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recu
     return right_padding.held(outputs, mask, h0) if return_sequences else None, h, c
 
 
-# Compiled here as well: outside a compiled program JAX would compile a scan anew at every call.
 @partial(jax.jit, static_argnums=(0, 1))
-def _lstm_by_scan(go_backwards, return_sequences, mask, x, *arguments):
-    settings = (go_backwards, return_sequences, _time_major(mask))
-    if jnp.issubdtype(x.dtype, jnp.integer):
-        (outputs, h, c), _ = _lstm_forward(*settings, x, *arguments, save=False)
-    else:
-        outputs, h, c = _lstm(*settings, x, *arguments)
-    return jnp.swapaxes(outputs, 0, 1) if return_sequences else None, h, c
+def _lstm_by_chunks(go_backwards, return_sequences, mask, x, *arguments):
+    # Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
+    chunks = Chunks(x, mask, go_backwards, return_sequences)
+    hs, h, c = _lstm(chunks.settings, *chunks.arrays, *arguments)
+    return chunks.outputs(hs, h, arguments[0]) if return_sequences else None, h, c
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _lstm(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias):
-    result, _ = _lstm_forward(
-        go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, save=False
-    )
-    return result
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _lstm(settings, used, mask, x, h0, c0, kernel, recurrent, bias, table):
+    arguments = used, mask, x, h0, c0, kernel, recurrent, bias, table
+    return _lstm_forward(settings, *arguments, save=False)[0]
 
 
-def _lstm_forward(
-    go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, *, save=True
-):
-    x = jnp.swapaxes(x, 0, 1)
-    steps = _projected(x, kernel, bias, "ssts")
+def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, table, *, save=True):
+    go_backwards, return_sequences, size = settings
     halved = _halve(recurrent, "ssts")
 
     def step(state, now):
@@ -245,67 +267,69 @@ def _lstm_forward(
         new_h = _sigmoid(o) * jnp.tanh(new_c)
         if m is not None:
             new_h, new_c = jnp.where(m, new_h, h), jnp.where(m, new_c, c)
-        saved = (new_h, new_c, gates) if save else new_h if return_sequences else None
-        return (new_h, new_c), saved
+        return (new_h, new_c), (
+            new_h if return_sequences else None,
+            (h, c, gates) if save else None,
+        )
 
-    (h, c), saved = lax.scan(step, (h0, c0), (steps, mask), reverse=go_backwards)
-    outputs = None
-    if return_sequences:
-        outputs = _in_order(saved[0] if save else saved, go_backwards)
-    residuals = (mask, x, h0, c0, kernel, recurrent, saved) if save else None
-    return (outputs, h, c), residuals
+    def run(state, parts):
+        x, m = parts
+        steps = _projected(x, kernel, bias, "ssts", table)
+        return lax.scan(step, state, (steps, m), reverse=go_backwards)
+
+    (h, c), (hs, saved) = over_chunks(run, (h0, c0), (x, mask), used, size, go_backwards)
+    return (hs, h, c), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
-def _lstm_backward(go_backwards, return_sequences, residuals, gradients):
-    mask, x, h0, c0, kernel, recurrent, (hs, cs, gates) = residuals
+def _lstm_backward(settings, residuals, gradients):
+    go_backwards, _, size = settings
+    used, mask, x, kernel, recurrent, bias, table, saved = residuals
     d_outputs, dh, dc = gradients
-    i, f, g, o = jnp.split(gates, 4, axis=-1)
-    i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
-    tanh_c = jnp.tanh(cs)
-    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
-    into_gates = jnp.concatenate(
-        [
-            g * i * (1 - i),
-            _previous(cs, c0, go_backwards) * f * (1 - f),
-            i * (1 - g * g),
-            tanh_c * o * (1 - o),
-        ],
-        axis=-1,
-    )
-    into_c = o * (1 - tanh_c * tanh_c)
-    if mask is not None:
-        into_gates, into_c = jnp.where(mask, into_gates, 0), jnp.where(mask, into_c, 0)
-        f = jnp.where(mask, f, 1)
-    if d_outputs is not None:
-        d_outputs = _in_order(d_outputs, go_backwards)
 
-    def step(state, now):
-        dh, dc = state
-        d_output, into_gates, into_c, f, m = now
-        if d_output is not None:
-            dh = dh + d_output
-        dc = lax.optimization_barrier(dc + dh * into_c)
-        dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * into_gates
-        previous_dh = dz @ recurrent.T
+    def run(state, parts):
+        (dh, dc), sums = state
+        x, m, (previous_h, previous_c, gates), d_outputs = parts
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
+        tanh_c = jnp.tanh(f * previous_c + i * g)
+        # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+        into_gates = jnp.concatenate(
+            [
+                g * i * (1 - i),
+                previous_c * f * (1 - f),
+                i * (1 - g * g),
+                tanh_c * o * (1 - o),
+            ],
+            axis=-1,
+        )
+        into_c = o * (1 - tanh_c * tanh_c)
         if m is not None:
-            previous_dh = jnp.where(m, previous_dh, dh)
-        return (previous_dh, dc * f), dz
+            into_gates, into_c = jnp.where(m, into_gates, 0), jnp.where(m, into_c, 0)
+            f = jnp.where(m, f, 1)
 
-    (dh0, dc0), dz = lax.scan(
-        step, (dh, dc), (d_outputs, into_gates, into_c, f, mask), reverse=not go_backwards
+        def step(state, now):
+            dh, dc = state
+            d_output, into_gates, into_c, f, m = now
+            if d_output is not None:
+                dh = dh + d_output
+            dc = lax.optimization_barrier(dc + dh * into_c)
+            dz = jnp.concatenate([dc, dc, dc, dh], axis=-1) * into_gates
+            previous_dh = dz @ recurrent.T
+            if m is not None:
+                previous_dh = jnp.where(m, previous_dh, dh)
+            return (previous_dh, dc * f), dz
+
+        state, dz = lax.scan(
+            step, (dh, dc), (d_outputs, into_gates, into_c, f, m), reverse=not go_backwards
+        )
+        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz, dz.sum((0, 1)), table)
+        return (state, sums), dx
+
+    sums = _no_gradients(kernel, recurrent, bias, table)
+    ((dh0, dc0), sums), dx = over_chunks(
+        run, ((dh, dc), sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
-    dx, d_kernel, d_recurrent, d_bias = _weight_gradients(
-        x, _previous(hs, h0, go_backwards), kernel, dz, dz
-    )
-    return None, dx, dh0, dc0, d_kernel, d_recurrent, d_bias
-
-
-def _weight_gradients(x, previous_h, kernel, dz, dz_recurrent):
-    flat = (-1, dz.shape[-1])
-    d_kernel = x.reshape(-1, x.shape[-1]).T @ dz.reshape(flat)
-    d_recurrent = previous_h.reshape(-1, previous_h.shape[-1]).T @ dz_recurrent.reshape(flat)
-    dx = jnp.swapaxes(dz @ kernel.T, 0, 1)
-    return dx, d_kernel, d_recurrent, dz.sum((0, 1))
+    return None, None, dx, dh0, dc0, *sums
 
 
 _lstm.defvjp(_lstm_forward, _lstm_backward)
@@ -314,19 +338,14 @@ _lstm.defvjp(_lstm_forward, _lstm_backward)
 # --- GRU ----------------------------------------------------------------------------------------
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _gru(go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias):
-    result, _ = _gru_forward(
-        go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, save=False
-    )
-    return result
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _gru(settings, used, mask, x, h0, kernel, recurrent, bias, table):
+    arguments = used, mask, x, h0, kernel, recurrent, bias, table
+    return _gru_forward(settings, *arguments, save=False)[0]
 
 
-def _gru_forward(
-    go_backwards, return_sequences, mask, x, h0, kernel, recurrent, bias, *, save=True
-):
-    x = jnp.swapaxes(x, 0, 1)
-    steps = _projected(x, kernel, bias[0], "sst")
+def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *, save=True):
+    go_backwards, return_sequences, size = settings
     halved, inner_bias = _halve(recurrent, "sst"), _halve(bias[1], "sst")
     units = h0.shape[-1]
 
@@ -340,48 +359,57 @@ def _gru_forward(
         new_h = z * h + (1 - z) * candidate
         if m is not None:
             new_h = jnp.where(m, new_h, h)
-        saved = (new_h, gates, candidate, h_h) if save else new_h if return_sequences else None
-        return new_h, saved
+        saved = (h, gates, candidate, h_h) if save else None
+        return new_h, (new_h if return_sequences else None, saved)
 
-    h, saved = lax.scan(step, h0, (steps, mask), reverse=go_backwards)
-    outputs = None
-    if return_sequences:
-        outputs = _in_order(saved[0] if save else saved, go_backwards)
-    residuals = (mask, x, h0, kernel, recurrent, saved) if save else None
-    return (outputs, h), residuals
+    def run(h, parts):
+        x, m = parts
+        steps = _projected(x, kernel, bias[0], "sst", table)
+        return lax.scan(step, h, (steps, m), reverse=go_backwards)
+
+    h, (hs, saved) = over_chunks(run, h0, (x, mask), used, size, go_backwards)
+    return (hs, h), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
-def _gru_backward(go_backwards, return_sequences, residuals, gradients):
-    mask, x, h0, kernel, recurrent, (hs, gates, candidate, h_h) = residuals
+def _gru_backward(settings, residuals, gradients):
+    go_backwards, _, size = settings
+    used, mask, x, kernel, recurrent, bias, table, saved = residuals
     d_outputs, dh = gradients
-    z, r = jnp.split(gates, 2, axis=-1)
-    previous_h = _previous(hs, h0, go_backwards)
-    # What each pre-activation passes on of dh; the candidate's recurrent part goes by the reset
-    # gate, so that the two products differ in it.
-    into_z = (previous_h - candidate) * z * (1 - z)
-    into_h = (1 - z) * (1 - candidate * candidate)
-    if mask is not None:
-        into_z, into_h = jnp.where(mask, into_z, 0), jnp.where(mask, into_h, 0)
-        z = jnp.where(mask, z, 1)
-    into_gates = jnp.concatenate([into_z, into_h * h_h * r * (1 - r), into_h * r], axis=-1)
-    if d_outputs is not None:
-        d_outputs = _in_order(d_outputs, go_backwards)
+    units = dh.shape[-1]
 
-    def step(dh, now):
-        d_output, into_gates, z = now
-        if d_output is not None:
-            dh = dh + d_output
-        dz = jnp.concatenate([dh, dh, dh], axis=-1) * into_gates
-        return dz @ recurrent.T + dh * z, (dz, dh)
+    def run(state, parts):
+        dh, sums = state
+        x, m, (previous_h, gates, candidate, h_h), d_outputs = parts
+        z, r = jnp.split(gates, 2, axis=-1)
+        # What each pre-activation passes on of dh; the candidate's recurrent part goes by the reset
+        # gate, so that the two products differ in it.
+        into_z = (previous_h - candidate) * z * (1 - z)
+        into_h = (1 - z) * (1 - candidate * candidate)
+        if m is not None:
+            into_z, into_h = jnp.where(m, into_z, 0), jnp.where(m, into_h, 0)
+            z = jnp.where(m, z, 1)
+        into_gates = jnp.concatenate([into_z, into_h * h_h * r * (1 - r), into_h * r], axis=-1)
 
-    dh0, (dz_recurrent, dhs) = lax.scan(
-        step, dh, (d_outputs, into_gates, z), reverse=not go_backwards
+        def step(dh, now):
+            d_output, into_gates, z = now
+            if d_output is not None:
+                dh = dh + d_output
+            dz = jnp.concatenate([dh, dh, dh], axis=-1) * into_gates
+            return dz @ recurrent.T + dh * z, (dz, dh)
+
+        dh, (dz_recurrent, dhs) = lax.scan(
+            step, dh, (d_outputs, into_gates, z), reverse=not go_backwards
+        )
+        dz = jnp.concatenate([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
+        d_bias = jnp.stack([dz.sum((0, 1)), dz_recurrent.sum((0, 1))])
+        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table)
+        return (dh, sums), dx
+
+    sums = _no_gradients(kernel, recurrent, bias, table)
+    (dh0, sums), dx = over_chunks(
+        run, (dh, sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
-    units = h0.shape[-1]
-    dz = jnp.concatenate([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
-    dx, d_kernel, d_recurrent, d_bias = _weight_gradients(x, previous_h, kernel, dz, dz_recurrent)
-    d_bias = jnp.stack([d_bias, dz_recurrent.sum((0, 1))])
-    return None, dx, dh0, d_kernel, d_recurrent, d_bias
+    return None, None, dx, dh0, *sums
 
 
 _gru.defvjp(_gru_forward, _gru_backward)

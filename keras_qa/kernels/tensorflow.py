@@ -14,6 +14,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_qa.kernels._reference import scan as scan
+from keras_qa.kernels.tensorflow_loops import Read, loop, previous
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
@@ -36,41 +37,35 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
-    mask = _time_major(mask)
-    last = 0 if go_backwards else -1
-    arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
+    read = Read(mask, go_backwards)
+    xs, *arguments = _widen(
+        _steps_first(x, table), initial_h, initial_c, kernel, recurrent_kernel, bias
+    )
 
     @tf.custom_gradient
-    def run(x, h0, c0, kernel, recurrent, bias):
-        xs = tf.transpose(x, [1, 0, 2])
-        saved = _lstm_forward_to_train(
-            xs, mask, h0, c0, kernel, recurrent, bias, go_backwards=go_backwards
-        )
-        hs, cs = saved[:2]
-        outputs = _in_order(hs, go_backwards)
+    def run(xs, h0, c0, kernel, recurrent, bias):
+        *states, saved = _lstm_forward_to_train(xs, read, h0, c0, kernel, recurrent, bias)
 
-        def gradient(d_outputs, dh, dc):
+        def gradient(d_hs, dh, dc):
             return _lstm_backward(
-                xs, mask, h0, c0, kernel, recurrent, saved,
-                d_outputs if return_sequences else None, dh, dc, go_backwards,
+                xs, read, h0, c0, kernel, recurrent, saved,
+                d_hs if return_sequences else None, dh, dc,
             )  # fmt: skip
 
-        return (outputs if return_sequences else hs[last], hs[last], cs[last]), gradient
+        return (saved[0] if return_sequences else states[0], *states), gradient
 
-    if training and x.dtype.is_floating:
-        outputs, h, c = run(*arguments)
+    if training and xs.dtype.is_floating:
+        hs, h, c = run(xs, *arguments)
     else:
-        xs = _time_first(arguments[0])
-        (h, c), hs = _lstm_forward(
-            xs, mask, *arguments[1:], go_backwards=go_backwards, save_h=return_sequences
-        )
-        outputs = _in_order(hs[0], go_backwards) if return_sequences else None
-    outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
+        (h, c), hs = _lstm_forward(xs, read, *arguments, save_h=return_sequences)
+        hs = hs[0] if return_sequences else None
+    outputs = tf.cast(read.outputs(hs, h, arguments[0]), dtype) if return_sequences else None
     return outputs, tf.cast(h, dtype), tf.cast(c, dtype) if return_state else None
 
 
@@ -85,41 +80,32 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
-    mask = _time_major(mask)
-    last = 0 if go_backwards else -1
-    arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
+    read = Read(mask, go_backwards)
+    xs, *arguments = _widen(_steps_first(x, table), initial_h, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
-    def run(x, h0, kernel, recurrent, bias):
-        xs = tf.transpose(x, [1, 0, 2])
-        _, saved = _gru_forward(
-            xs, mask, h0, kernel, recurrent, bias, go_backwards=go_backwards, saved=4
-        )
-        hs = saved[0]
-        outputs = _in_order(hs, go_backwards)
+    def run(xs, h0, kernel, recurrent, bias):
+        (h,), saved = _gru_forward(xs, read, h0, kernel, recurrent, bias, saved=4)
 
-        def gradient(d_outputs, dh):
+        def gradient(d_hs, dh):
             return _gru_backward(
-                xs, mask, h0, kernel, recurrent, saved,
-                d_outputs if return_sequences else None, dh, go_backwards,
-            )  # fmt: skip
+                xs, read, h0, kernel, recurrent, saved, d_hs if return_sequences else None, dh
+            )
 
-        return (outputs if return_sequences else hs[last], hs[last]), gradient
+        return (saved[0] if return_sequences else h, h), gradient
 
-    if training and x.dtype.is_floating:
-        outputs, h = run(*arguments)
+    if training and xs.dtype.is_floating:
+        hs, h = run(xs, *arguments)
     else:
-        xs = _time_first(arguments[0])
-        (h,), hs = _gru_forward(
-            xs, mask, *arguments[1:], go_backwards=go_backwards, saved=int(return_sequences)
-        )
-        outputs = _in_order(hs[0], go_backwards) if return_sequences else None
-    outputs = tf.cast(tf.transpose(outputs, [1, 0, 2]), dtype) if return_sequences else None
+        (h,), hs = _gru_forward(xs, read, *arguments, saved=int(return_sequences))
+        hs = hs[0] if return_sequences else None
+    outputs = tf.cast(read.outputs(hs, h, arguments[0]), dtype) if return_sequences else None
     return outputs, tf.cast(h, dtype)
 
 
@@ -151,18 +137,19 @@ def keras_is_fused():
     return bool(tf.config.list_logical_devices("GPU"))
 
 
+def check_transforms(*tensors):
+    """See `keras_qa.kernels.check_transforms`: TensorFlow goes through `tf.custom_gradient`."""
+
+
 def _widen(*tensors):
     # A variable must be read before `tf.custom_gradient` sees it.
     values = [tf.convert_to_tensor(t) for t in tensors]
     return [tf.cast(v, tf.float32) if v.dtype in _HALF else v for v in values]
 
 
-def _time_major(mask):
-    return None if mask is None else tf.transpose(mask)[..., None]
-
-
-def _time_first(x):
-    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+def _steps_first(x, table):
+    xs = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+    return xs if table is None else look_up(table, xs)
 
 
 def _projected(xs, kernel, scaled=tf.identity):
@@ -171,44 +158,6 @@ def _projected(xs, kernel, scaled=tf.identity):
         return _product(xs, scaled(kernel))
     # Not inside the loop: there XLA shares a lookup out to two threads at every step.
     return scaled(tf.gather(kernel, xs))
-
-
-def _in_order(outputs, go_backwards):
-    # Keras returns the outputs in the order in which they were computed.
-    return tf.reverse(outputs, [0]) if go_backwards else outputs
-
-
-def _previous(states, initial, go_backwards):
-    """The state before each step, from the state after each step."""
-    if go_backwards:
-        return tf.concat([states[1:], initial[None]], axis=0)
-    return tf.concat([initial[None], states[:-1]], axis=0)
-
-
-def _loop(step, states, inputs, saved_widths, go_backwards):
-    """Runs `states, saved = step(states, [a[t] for a in inputs])` over the steps of `inputs`.
-
-    Returns the last states and each saved tensor stacked over the steps, (T, B, width).
-    """
-    length = tf.shape(inputs[0])[0]
-    dtype = states[0].dtype
-    stores = [
-        tf.TensorArray(dtype, size=length, element_shape=(None, width)) for width in saved_widths
-    ]
-
-    def body(n, states, stores):
-        t = length - 1 - n if go_backwards else n
-        states, saved = step(states, [a[t] for a in inputs])
-        return n + 1, states, [s.write(t, value) for s, value in zip(stores, saved, strict=True)]
-
-    shapes = [tf.TensorShape([None, s.shape[-1]]) for s in states]
-    _, states, stores = tf.while_loop(
-        lambda n, *_: n < length,
-        body,
-        (tf.constant(0), list(states), stores),
-        shape_invariants=(tf.TensorShape([]), shapes, [tf.TensorShape(None)] * len(stores)),
-    )
-    return states, [s.stack() for s in stores]
 
 
 def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):
@@ -221,8 +170,7 @@ def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):
         tf.reshape(dz_recurrent, [-1, width]),
         transpose_a=True,
     )
-    dx = tf.transpose(_product(dz, kernel, transpose_b=True), [1, 0, 2])
-    return dx, d_kernel, d_recurrent
+    return _product(dz, kernel, transpose_b=True), d_kernel, d_recurrent
 
 
 def _product(a, weight, transpose_b=False):
@@ -246,7 +194,7 @@ def _sigmoid(tanh_of_half):
     return 0.5 * tanh_of_half + 0.5
 
 
-def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, save_h):
+def _lstm_forward(xs, read, h0, c0, kernel, recurrent, bias, *, save_h):
     """Returns the last states, and h after every step if asked for."""
     units = recurrent.shape[0]
     steps = _projected(xs, kernel, _halve)
@@ -258,16 +206,17 @@ def _lstm_forward(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards, sa
         i, f, g, o = tf.split(tanhs, 4, axis=-1)
         new_c = _sigmoid(f) * c + _sigmoid(i) * g
         new_h = _sigmoid(o) * tf.tanh(new_c)
-        if mask is not None:
+        if read.mask is not None:
             new_h, new_c = tf.where(now[1], new_h, h), tf.where(now[1], new_c, c)
         return [new_h, new_c], [new_h][: int(save_h)]
 
-    inputs = [steps] if mask is None else [steps, mask]
-    return _loop(step, [h0, c0], inputs, [units][: int(save_h)], go_backwards)
+    widths = [units][: int(save_h)]
+    return loop(step, [h0, c0], read.inputs(steps), widths, read, read.go_backwards)
 
 
-def _lstm_forward_to_train(xs, mask, h0, c0, kernel, recurrent, bias, *, go_backwards):
-    """Returns h, c, the gates before they are shifted, and tanh(c), each after every step.
+def _lstm_forward_to_train(xs, read, h0, c0, kernel, recurrent, bias):
+    """Returns the last h and c; and h, c, the gates before they are shifted, and tanh(c), each
+    after every step.
 
     XLA runs a loop of up to eight operations a step in one thread, and wakes up another one twice
     a step for a longer one, which may take as long as the step. So h is not saved but computed
@@ -276,11 +225,11 @@ def _lstm_forward_to_train(xs, mask, h0, c0, kernel, recurrent, bias, *, go_back
     units = recurrent.shape[0]
     steps = _projected(xs, kernel, _halve)
     recurrent, bias = _halve(recurrent), _halve(bias)
-    if mask is None:
+    if read.mask is None:
         has_begun = tf.fill([tf.shape(steps)[0], 1, 1], True)
     else:
-        has_begun = tf.cumsum(tf.cast(mask, tf.int32), reverse=go_backwards) > 0
-    had_begun = _previous(has_begun, tf.zeros_like(has_begun[0]), go_backwards)
+        has_begun = tf.cumsum(tf.cast(read.mask, tf.int32), reverse=read.go_backwards) > 0
+    had_begun = previous(has_begun, tf.zeros_like(has_begun[0]), read.go_backwards)
 
     def step(states, now):
         tanhs, c = states
@@ -288,27 +237,35 @@ def _lstm_forward_to_train(xs, mask, h0, c0, kernel, recurrent, bias, *, go_back
         new_tanhs = tf.tanh(now[0] + (tf.matmul(h, recurrent) + bias))
         i, f, g, _ = tf.split(new_tanhs, 4, axis=-1)
         new_c = _sigmoid(f) * c + _sigmoid(i) * g
-        if mask is not None:
+        if read.mask is not None:
             new_tanhs, new_c = tf.where(now[2], new_tanhs, tanhs), tf.where(now[2], new_c, c)
         return [new_tanhs, new_c], [new_c, new_tanhs]
 
-    inputs = [steps, had_begun] if mask is None else [steps, had_begun, mask]
-    _, (cs, tanhs) = _loop(
-        step, [tf.zeros_like(steps[0]), c0], inputs, [units, 4 * units], go_backwards
+    (last, c), (cs, tanhs) = loop(
+        step,
+        [tf.zeros_like(steps[0]), c0],
+        read.inputs(steps, had_begun),
+        [units, 4 * units],
+        read,
+        read.go_backwards,
     )
+    cs = read.held(cs, c, c0)
     tanh_c = tf.tanh(cs)
     hs = tf.where(has_begun, _sigmoid(tanhs[..., 3 * units :]) * tanh_c, h0)
-    return hs, cs, tanhs, tanh_c
+    ever_begun = has_begun[0 if read.go_backwards else -1]
+    h = tf.where(ever_begun, _sigmoid(last[:, 3 * units :]) * tf.tanh(c), h0)
+    return h, c, (read.held(hs, h, h0), cs, tanhs, tanh_c)
 
 
-def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc, go_backwards):
+def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
+    mask, go_backwards = read.mask, read.go_backwards
     hs, cs, tanhs, tanh_c = saved
     i, f, g, o = tf.split(tanhs, 4, axis=-1)
     i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
     # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
     into_gates = [
         g * i * (1 - i),
-        _previous(cs, c0, go_backwards) * f * (1 - f),
+        previous(cs, c0, go_backwards) * f * (1 - f),
         i * (1 - g * g),
         tanh_c * o * (1 - o),
     ]
@@ -318,17 +275,15 @@ def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc
         into_gates, into_c = [part * keep for part in into_gates], into_c * keep
         f = tf.where(mask, f, tf.ones_like(f))
     # What comes back to a step from the one after it has passed the forget gate of that one.
-    f_after = _previous(f, tf.ones_like(f[0]), not go_backwards)
-    inputs = [tf.concat(into_gates, axis=-1), into_c, f_after]
-    if mask is not None:
-        inputs.append(mask)
-    if d_outputs is not None:
-        inputs.append(_in_order(d_outputs, go_backwards))
+    f_after = previous(f, tf.ones_like(f[0]), not go_backwards)
+    inputs = read.inputs(tf.concat(into_gates, axis=-1), into_c, f_after)
+    if d_hs is not None:
+        inputs.append(d_hs)
 
     # At most eight operations of XLA where no sequence was returned, as in the forward pass.
     def step(states, now):
         dh, dc = states
-        if d_outputs is not None:
+        if d_hs is not None:
             dh = dh + now[-1]
         dc = dc * now[2] + dh * now[1]
         dz = tf.concat([dc, dc, dc, dh], axis=-1) * now[0]
@@ -337,17 +292,16 @@ def _lstm_backward(xs, mask, h0, c0, kernel, recurrent, saved, d_outputs, dh, dc
             previous_dh = tf.where(now[3], previous_dh, dh)
         return [previous_dh, dc], [dz]
 
-    (dh0, dc), (dz,) = _loop(step, [dh, dc], inputs, [kernel.shape[1]], not go_backwards)
-    previous_h = _previous(hs, h0, go_backwards)
+    (dh0, dc), (dz,) = loop(step, [dh, dc], inputs, [kernel.shape[1]], read, not go_backwards)
+    previous_h = previous(hs, h0, go_backwards)
     dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz)
-    dc0 = dc * f[-1 if go_backwards else 0]
-    return dx, dh0, dc0, d_kernel, d_recurrent, tf.reduce_sum(dz, [0, 1])
+    return dx, dh0, dc * read.first(f), d_kernel, d_recurrent, tf.reduce_sum(dz, [0, 1])
 
 
 # --- GRU ----------------------------------------------------------------------------------------
 
 
-def _gru_forward(xs, mask, h0, kernel, recurrent, bias, *, go_backwards, saved):
+def _gru_forward(xs, read, h0, kernel, recurrent, bias, *, saved):
     """Returns the last state, and the first `saved` of what is computed at every step."""
     units = recurrent.shape[0]
     steps = _projected(xs, kernel) + bias[0]
@@ -361,19 +315,20 @@ def _gru_forward(xs, mask, h0, kernel, recurrent, bias, *, go_backwards, saved):
         h_h = inner[:, 2 * units :]
         candidate = tf.tanh(x_t[:, 2 * units :] + r * h_h)
         new_h = candidate + z * (h - candidate)
-        if mask is not None:
+        if read.mask is not None:
             new_h = tf.where(now[1], new_h, h)
         return [new_h], [new_h, gates, candidate, h_h][:saved]
 
-    inputs = [steps] if mask is None else [steps, mask]
     widths = [units, 2 * units, units, units][:saved]
-    return _loop(step, [h0], inputs, widths, go_backwards)
+    (h,), found = loop(step, [h0], read.inputs(steps), widths, read, read.go_backwards)
+    return (h,), [read.held(hs, h, h0) for hs in found[:1]] + found[1:]
 
 
-def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_backwards):
+def _gru_backward(xs, read, h0, kernel, recurrent, saved, d_hs, dh):
+    mask, go_backwards = read.mask, read.go_backwards
     hs, gates, candidate, h_h = saved
     z, r = tf.split(gates, 2, axis=-1)
-    previous_h = _previous(hs, h0, go_backwards)
+    previous_h = previous(hs, h0, go_backwards)
     into_z = (previous_h - candidate) * z * (1 - z)
     into_h = (1 - z) * (1 - candidate * candidate)
     carry = z
@@ -383,18 +338,20 @@ def _gru_backward(xs, mask, h0, kernel, recurrent, saved, d_outputs, dh, go_back
         carry = tf.where(mask, z, tf.ones_like(z))
     into_gates = tf.concat([into_z, into_h * h_h * r * (1 - r), into_h * r], axis=-1)
     inputs = [into_gates, carry]
-    if d_outputs is not None:
-        inputs.append(_in_order(d_outputs, go_backwards))
+    if d_hs is not None:
+        inputs.append(d_hs)
 
     def step(states, now):
         (dh,) = states
-        if d_outputs is not None:
+        if d_hs is not None:
             dh = dh + now[2]
         dz = tf.concat([dh, dh, dh], axis=-1) * now[0]
         return [tf.matmul(dz, recurrent, transpose_b=True) + dh * now[1]], [dz, dh]
 
     units = recurrent.shape[0]
-    (dh0,), (dz_recurrent, dhs) = _loop(step, [dh], inputs, [3 * units, units], not go_backwards)
+    (dh0,), (dz_recurrent, dhs) = loop(
+        step, [dh], inputs, [3 * units, units], read, not go_backwards
+    )
     # The two products share the gates; only the candidate's part passes the reset gate.
     dz = tf.concat([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
     dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent)

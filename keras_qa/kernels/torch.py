@@ -10,6 +10,7 @@ gathered. That is exact for any mask.
 from __future__ import annotations
 
 import torch
+from torch.autograd import forward_ad
 
 from keras_qa.kernels import _reference
 from keras_qa.kernels._reference import scan as scan
@@ -38,8 +39,10 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
+    x = x if table is None else look_up(table, x)
     _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     if return_state and layout is not None:
@@ -66,8 +69,10 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
+    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
+    x = x if table is None else look_up(table, x)
     _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
@@ -122,6 +127,17 @@ def takes_ids():
 def keras_is_fused():
     """See `keras_qa.kernels.keras_is_fused`."""
     return False
+
+
+def check_transforms(*tensors):
+    """See `keras_qa.kernels.check_transforms`."""
+    for tensor in tensors:
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if torch.func.debug_unwrap(tensor, recurse=False) is not tensor:
+            raise NotImplementedError("the fused kernel has no rule for `torch.func`")
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            raise NotImplementedError("the fused kernel has no gradients in forward mode")
 
 
 def _check_steps(x):

@@ -8,7 +8,8 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
+from keras_qa import execution, kernels
+from keras_qa.execution.signature import layer_is_known
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -128,6 +129,8 @@ class SequenceEncoder(Composite):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         mask = self.embedding.compute_mask(inputs)
+        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
+            inputs = ops.cast(inputs, "int32")
         tables = None
         if not training:
             tables = precomputed.given(self)
@@ -139,6 +142,9 @@ class SequenceEncoder(Composite):
                 layer.look_up(table, inputs, mask)
                 for layer, table in zip(self._directions(), tables, strict=True)
             ]
+        elif self._reads_ids(bool(training)):
+            table = self.embedding.embeddings
+            read = [layer.read(table, inputs, mask, bool(training)) for layer in self._directions()]
         else:
             words = execution.call(self.embedding, inputs)
             if self.dropout:
@@ -164,12 +170,36 @@ class SequenceEncoder(Composite):
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
+    def _reads_ids(self, training: bool) -> bool:
+        """Whether the kernels may look the words up themselves."""
+        held = [self.embedding, *self._directions()]
+        return (
+            not (training and self.dropout)
+            and self.embedding.quantization_mode is None
+            and all(
+                layer.compute_dtype == "float32"
+                and layer.activity_regularizer is None
+                and layer_is_known(layer)
+                for layer in held
+            )
+            and all(
+                layer.can_look_up(self.embedding.embeddings, training)
+                for layer in self._directions()
+            )
+        )
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether a compiled program reads a batch no further than its longest row."""
+        fused = all(layer.fused is not False for layer in self._directions())
+        return fused and not kernels.keras_is_fused()
+
     def precomputes(self, words: int) -> bool:
         """Whether it is less work to `precompute` than to project so many words."""
         return (
             words >= self.vocabulary_size
             and self.embedding.quantization_mode is None
-            and all(layer.can_look_up() for layer in self._directions())
+            and all(layer.can_look_up(self.embedding.embeddings) for layer in self._directions())
         )
 
     def precompute(self) -> list[Tensor]:

@@ -60,9 +60,10 @@ class _Fused(keras.layers.RNN):
                 "the fused kernel has no dropout per gate (`implementation=1`)"
             )
 
-    def _check_call(self, mask: Tensor | None) -> None:
+    def _check_call(self, sequences: Tensor, mask: Tensor | None) -> None:
         """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
         self._check_settings()
+        kernels.check_transforms(sequences, *self._weights())
         if mask is not None and len(mask.shape) != 2:
             raise NotImplementedError(
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
@@ -75,7 +76,7 @@ class _Fused(keras.layers.RNN):
         mask: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        if training or initial_state is not None or not self._is_plain(mask):
+        if training or initial_state is not None or not self._is_plain(sequences, mask):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -86,14 +87,14 @@ class _Fused(keras.layers.RNN):
         outputs, states = self._run_kernel(sequences, mask, states, self._weights(), False)
         return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
 
-    def _is_plain(self, mask: Tensor | None) -> bool:
+    def _is_plain(self, sequences: Tensor, mask: Tensor | None) -> bool:
         """Whether the kernel alone, from a state of zeros, gives all that a call is to give."""
         if self.fused is False or self.stateful or self.return_state or self.zero_output_for_mask:
             return False
         if kernels.keras_is_fused():
             return False
         try:
-            self._check_call(mask)
+            self._check_call(sequences, mask)
         except NotImplementedError:
             return False
         return True
@@ -110,7 +111,7 @@ class _Fused(keras.layers.RNN):
         if fused:
             # Only the check is in the `try`: an error of the kernel itself is never hidden.
             try:
-                self._check_call(there)
+                self._check_call(sequences, there)
             except NotImplementedError:
                 if self.fused is True:
                     raise
@@ -160,13 +161,16 @@ class _Fused(keras.layers.RNN):
         mask = ops.flip(mask, axis=1) if self.go_backwards else mask
         return right_padding.held(outputs, mask, initial_state[0], first), states
 
-    def can_look_up(self) -> bool:
-        """Whether `look_up` stands for the layer's call."""
+    def can_look_up(self, table: Tensor | None = None, training: bool = False) -> bool:
+        """Whether `look_up`, or `read`, stands for the layer's call."""
+        if not kernels.takes_ids() or self.fused is False or self.stateful:
+            return False
         try:
             self._check_settings()
+            kernels.check_transforms(table, *self._weights())
         except NotImplementedError:
             return False
-        return kernels.takes_ids() and self.fused is not False and not self.stateful
+        return not (training and self.dropout)
 
     def project(self, table: Tensor) -> Tensor:
         """Puts a table of word vectors through the input projection, for `look_up`."""
@@ -175,9 +179,18 @@ class _Fused(keras.layers.RNN):
 
     def look_up(self, projected: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """What the layer gives, in inference, for words by their ids in a projected table."""
-        _, *weights = self._weights()
+        return self._look_up(ids, mask, [projected, *self._weights()[1:]], False)
+
+    def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
+        """What the layer gives for words by their ids in a table of vectors."""
+        table = ops.cast(table, self.cell.compute_dtype)
+        return self._look_up(ids, mask, self._weights(), training, table=table)
+
+    def _look_up(
+        self, ids: Tensor, mask: Tensor, weights: list[Any], training: bool, **table: Tensor
+    ) -> Tensor:
         states = self.get_initial_state(ops.shape(ids)[0])
-        outputs, states = self._run_kernel(ids, mask, states, [projected, *weights], False)
+        outputs, states = self._run_kernel(ids, mask, states, weights, training, **table)
         outputs, last = self._hide_masked(outputs, states[0], mask)
         return outputs if self.return_sequences else last
 
@@ -258,6 +271,7 @@ class LSTM(_Fused, keras.layers.LSTM):
         initial_state: States,
         weights: Sequence[Tensor | None],
         training: bool,
+        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h, c = kernels.lstm(
             sequences,
@@ -268,6 +282,7 @@ class LSTM(_Fused, keras.layers.LSTM):
             return_sequences=self.return_sequences,
             return_state=self.return_state or self.stateful,
             training=training,
+            table=table,
         )
         return outputs, [h] if c is None else [h, c]
 
@@ -321,6 +336,7 @@ class GRU(_Fused, keras.layers.GRU):
         initial_state: States,
         weights: Sequence[Tensor | None],
         training: bool,
+        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h = kernels.gru(
             sequences,
@@ -330,5 +346,6 @@ class GRU(_Fused, keras.layers.GRU):
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             training=training,
+            table=table,
         )
         return outputs, [h]

@@ -17,7 +17,10 @@ PROJECT = pathlib.Path(__file__).parents[2] / "pyproject.toml"
 # Rooms whose public functions say what they take and give.
 SAID = (*HOST, "kernels", "layers", "objectives", "inputs", "recipes", "report")
 # Written in the terms of their backends: `kernels/_reference.py` has their types.
-BACKENDS = ("kernels/jax.py", "kernels/tensorflow.py", "kernels/torch.py")
+BACKENDS = (
+    *("kernels/jax.py", "kernels/jax_loops.py", "kernels/tensorflow.py"),
+    *("kernels/tensorflow_loops.py", "kernels/torch.py"),
+)
 
 
 def vague(source: str) -> list[str]:

@@ -1,0 +1,144 @@
+"""What a new process pays: `python -m benchmarks.cold CONTENDER CASE` prints it part by part.
+
+A person who tries a model trains it once, predicts once, asks one question, and meets each program
+before it is compiled. Imports and the building of models are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import measure
+from benchmarks.data import ANSWERS, BATCH, VOCABULARY, data, rows_of_data
+from benchmarks.measure import Contenders, Parts, Seconds
+
+EPOCHS = 10
+
+
+def feed(padded: bool) -> tuple[list[np.ndarray], np.ndarray]:
+    """1,000 rows of 100 + 100 words; padded: texts of 3 to 100 words, half of them up to 25, and
+    questions of 3 to 20."""
+    if not padded:
+        return data(False)
+    rng = np.random.default_rng(0)
+    rows = rows_of_data()
+    texts = np.clip(rng.lognormal(np.log(25), 0.77, rows).astype(int), 3, 100)
+    arrays = [
+        np.where(np.arange(width) < sizes[:, None], rng.integers(1, VOCABULARY, (rows, width)), 0)
+        for sizes, width in ((texts, 100), (rng.integers(3, 21, rows), 20))
+    ]
+    return [array.astype("int32") for array in arrays], rng.integers(0, ANSWERS, rows)
+
+
+def parts(contender: str, padded: bool) -> dict[str, float]:
+    """The seconds of each part, in this process."""
+    words, labels = feed(padded)
+    one = [array[:1] for array in words]
+    times: dict[str, float] = {}
+    if contender == "native PyTorch":
+        from benchmarks.rivals.native_torch import Rival
+
+        rival = Rival(words, labels, VOCABULARY, ANSWERS, BATCH, padded, "cpu")
+        _timed(times, "first epoch", lambda: rival.train(1))
+        _timed(times, "nine more", lambda: rival.train(EPOCHS - 1))
+        _timed(times, "predict", rival.predict)
+        _timed(times, "one question", lambda: rival.ask(one))
+        return times
+    model = _model(contender, padded)
+    ends: list[float] = []
+    start = time.perf_counter()
+    model.fit(
+        words, labels, epochs=EPOCHS, batch_size=BATCH, verbose=0, callbacks=[_on_epoch_end(ends)]
+    )
+    times["first epoch"] = ends[0] - start
+    times["nine more"] = time.perf_counter() - ends[0]
+    _timed(times, "predict", lambda: model.predict(words, batch_size=BATCH, verbose=0))
+    _timed(times, "one question", lambda: model.predict(one, verbose=0))
+    return times
+
+
+def _model(contender: str, padded: bool) -> Any:
+    if contender == "plain Keras":
+        from benchmarks.rivals.plain_keras import classic
+
+        return classic(VOCABULARY, ANSWERS, padded)
+    import keras_qa
+
+    return keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
+
+
+def _on_epoch_end(ends: list[float]) -> Any:
+    import keras
+
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
+    )
+
+
+def _timed(times: dict[str, float], name: str, call: Callable[[], object]) -> None:
+    start = time.perf_counter()
+    call()
+    times[name] = time.perf_counter() - start
+
+
+def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
+    """The parts of one life of a process, for each contender in a new one."""
+
+    def make(device: str) -> tuple[Contenders, int]:
+        def run(contender: str) -> Parts:
+            command = [sys.executable, "-m", "benchmarks.cold", contender]
+            options = ["padded" if padded else "dense", "quick" if measure.quick else "full"]
+            done = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True)
+            return Parts(json.loads(done.stdout.splitlines()[-1]))
+
+        names = ("keras-qa", "plain Keras", "native PyTorch")
+        return {name: lambda name=name: run(name) for name in names}, rows_of_data() * EPOCHS
+
+    return make
+
+
+def answering(device: str) -> tuple[Contenders, int]:
+    """`keras-qa answer` on a saved classifier, from the shell to the answer, beside what Python
+    takes to import the backend and Keras."""
+    import keras_qa
+
+    folder = pathlib.Path(tempfile.mkdtemp())
+    stories = keras_qa.datasets.babi.simulate(task=1, examples=200, seed=0)
+    keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(folder / "qa.keras")
+    text, question = stories[0].plain_text, stories[0].question
+    # By this name the package knows that it is the command.
+    script = folder / "keras-qa"
+    script.write_text("from keras_qa.cli import command; command()")
+    answer = [str(script), "answer", str(folder / "qa.keras"), "--text", text]
+    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+
+    def run(*arguments: str) -> Seconds:
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *arguments],
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return Seconds(time.perf_counter() - start)
+
+    return {
+        "keras-qa answer": lambda: run(*answer, "--question", question),
+        "import keras": lambda: run("-c", "import keras"),
+    }, 1
+
+
+if __name__ == "__main__":
+    measure.quick = sys.argv[3] == "quick"
+    print(json.dumps(parts(sys.argv[1], sys.argv[2] == "padded")))

@@ -1,0 +1,116 @@
+"""Few shapes for many batches: widths that are shared, and last batches that are filled up.
+
+A backend that compiles takes a second or more for each shape. A row that is filled in is hidden
+from the loss and the metrics by Keras' own means, a mask on the outputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa.execution.signature import draws
+from keras_qa.kernels.tensors import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """What the batches of a training are to look like.
+
+    Attributes:
+        shared: Whether they are all as wide as the feed: the model ends with the longest row.
+        filled: Whether the last one is to have as many rows as the others.
+    """
+
+    shared: bool = False
+    filled: bool = False
+
+
+ANY = Shapes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a model trains, as it was decided when its last `fit` began.
+
+    Attributes:
+        filled: Rows up to which a batch that is not full is filled; 0 for none.
+        by_xla: Whether gradients are computed by a program of XLA, on TensorFlow.
+        early: Whether that ends with the longest row.
+        updates: Whether XLA compiles the update of the weights as well.
+        programs: What TensorFlow has traced of a step.
+    """
+
+    filled: int = 0
+    by_xla: bool = False
+    early: bool = False
+    updates: bool = False
+    programs: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+
+# Layers that compute each row of a batch from that row alone, and add no loss.
+_ROW_BY_ROW = {
+    *("InputLayer", "Embedding", "Masking", "LSTM", "LSTMCell", "GRU", "GRUCell", "Bidirectional"),
+    *("Dense", "Dropout", "Activation", "Softmax", "LayerNormalization", "Concatenate", "Add"),
+    *("Multiply", "SequenceEncoder", "AnswerHead"),
+}
+
+# Metrics that hide what is masked.
+_HIDING = {
+    *("accuracy", "acc", "crossentropy", "ce", "sparse_categorical_accuracy"),
+    *("categorical_accuracy", "binary_accuracy", "top_k_categorical_accuracy"),
+    *("sparse_top_k_categorical_accuracy", "sparse_categorical_crossentropy"),
+}
+
+
+def rows_are_apart(layers: Iterable[Any]) -> bool:
+    """Whether no layer mixes the rows of a batch, so that further rows change nothing."""
+    return all(
+        type(layer).__name__ in _ROW_BY_ROW
+        and getattr(layer, "activity_regularizer", None) is None
+        and not draws(layer)
+        for layer in layers
+    )
+
+
+def has_padding(inputs: Sequence[np.ndarray]) -> bool:
+    """Whether at least a tenth of some ids is padding."""
+    zeros = sum(array.size - np.count_nonzero(array) for array in inputs)
+    return bool(10 * zeros >= sum(array.size for array in inputs))
+
+
+def hides_masked(metric: Any) -> bool:
+    """Whether a metric, or what names one, leaves out what a mask on the outputs hides."""
+    if metric is None or isinstance(metric, str):
+        return metric is None or metric in _HIDING
+    kind = keras.metrics.MeanMetricWrapper
+    return isinstance(metric, kind) and type(metric).update_state is kind.update_state
+
+
+class _Masked(keras.layers.Layer):
+    """Puts a mask on what it is given."""
+
+    def __init__(self, mask: Any) -> None:
+        super().__init__(autocast=False, name="filled_rows")
+        self.mask = mask
+        self.supports_masking = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        return self.mask
+
+
+def masked(outputs: Any, rows: Tensor) -> Any:
+    """Outputs with a mask on them.
+
+    Args:
+        outputs: Tensors, (batch, ...), in any structure.
+        rows: (batch,) booleans, False for the rows that were filled in.
+    """
+    return keras.tree.map_structure(_Masked(rows), outputs)

@@ -1,0 +1,145 @@
+"""Few programs for many shapes: batches that are filled up, widths that are shared."""
+
+import keras
+import numpy as np
+import pytest
+from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
+from small_models import batch
+
+import keras_qa
+from keras_qa.inputs.buckets import Bucket, shared
+
+# Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
+# TensorFlow.
+SOME, EPOCHS = 20, 9
+COMPILES = BACKEND != "torch"
+
+
+def uncompiled() -> keras_qa.models.QAModel:
+    model = small()
+    return keras_qa.models.QAModel(model.inputs, model.outputs)
+
+
+def feed_of(rows: int = SOME):
+    feed, labels = batch(rows, seed=3)
+    return feed, labels
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [
+        {},
+        {"metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)]},
+        {"weighted_metrics": ["accuracy"]},
+    ],
+    ids=["loss", "metrics", "weighted"],
+)
+def test_a_batch_that_is_filled_up_counts_as_it_was(compiled) -> None:
+    def make():
+        model = uncompiled()
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.5), "sparse_categorical_crossentropy", **compiled
+        )
+        return model
+
+    model, other = twins(make)
+    other.compile(
+        keras.optimizers.SGD(0.1, momentum=0.5),
+        "sparse_categorical_crossentropy",
+        **keras.tree.map_structure(
+            lambda m: m if isinstance(m, str) else type(m).from_config(m.get_config()), compiled
+        ),
+    )
+    feed, labels = feed_of()
+    weights = np.linspace(0, 2, SOME)
+    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
+    for given in (None, weights):
+        histories = [
+            one.fit(feed, labels, sample_weight=given, **options).history for one in (model, other)
+        ]
+        assert histories[0].keys() == histories[1].keys()
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
+        for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert (model._plan.filled == ROWS) == COMPILES
+    # A batch of another size, and what comes after, count as they are.
+    scores = [
+        one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+
+
+def mixing():
+    """Rows of a batch count for each other."""
+    model = small()
+    vector = model.get_layer("text_encoder")(model.inputs[0])
+    vector = keras.layers.BatchNormalization(momentum=0.5)(vector)
+    mixed = keras_qa.models.QAModel(model.inputs[:1], keras.layers.Dense(7, "softmax")(vector))
+    mixed.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return mixed
+
+
+def counting():
+    """A metric that hides nothing."""
+    model = uncompiled()
+    counted = keras.metrics.SparseCategoricalCrossentropy()
+    model.compile(
+        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=[counted, Rows()]
+    )
+    return model
+
+
+class Rows(keras.metrics.Metric):
+    """How many rows it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__(name="rows")
+        self.rows = self.add_variable((), "zeros", name="rows")
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        self.rows.assign_add(keras.ops.cast(keras.ops.shape(y_pred)[0], "float32"))
+
+    def result(self):
+        return self.rows + 0
+
+
+def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
+    model, other = twins(mixing)
+    other.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    feed, labels = feed_of()
+    assert_trains_as_keras(model, other, feed[:1], labels, epochs=EPOCHS)
+    assert not model._plan.filled
+
+
+def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
+    model = counting()
+    feed, labels = feed_of()
+    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
+    assert model.fit(feed, labels, **options).history["rows"] == [SOME] * EPOCHS
+
+
+def test_buckets_share_the_width_of_the_widest_unless_it_is_far_wider() -> None:
+    widths = [(4, 4), (100, 8), (12, 20), (3000, 4), (200, 4)]
+    buckets = [Bucket(np.arange(place), each) for place, each in enumerate(widths)]
+    # 3,004 steps are not more than sixteen times 204, and far more than 108, 32 and 8; of these,
+    # the widest has thirteen times as many as the narrowest.
+    expected = [(100, 20), (100, 20), (100, 20), (3000, 4), (3000, 4)]
+    assert [bucket.widths for bucket in shared(buckets, (1, 1))] == expected
+    assert [len(bucket.rows) for bucket in shared(buckets, (1, 1))] == [0, 1, 2, 3, 4]
+
+
+def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
+    model = small()
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 60, 40)
+    text = np.where(np.arange(60) < sizes[:, None], rng.integers(1, 50, (40, 60)), 0)
+    question = np.where(np.arange(9) < sizes[:, None] % 9 + 1, rng.integers(1, 40, (40, 9)), 0)
+    feed = [text.astype("int32"), question.astype("int32")]
+    expected = keras.Model(model.inputs, model.outputs).predict(feed, verbose=0)
+    for _ in range(4):
+        got = model.predict(feed, batch_size=ROWS, verbose=0)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    for row in (0, 5, 7):
+        one = [array[row : row + 1, : sizes[row] + 1] for array in feed]
+        np.testing.assert_allclose(model.predict(one, verbose=0)[0], expected[row], atol=1e-5)
