@@ -122,6 +122,8 @@ def _show(name: str, result: dict[str, Any]) -> None:
             f"{samples / values['median']:11,.0f} a second  {ratio:5.2f} × {base}"
             f"  first call {values['first']:.1f} s"
         )
+        if "parts" in values:
+            print("    " + ", ".join(f"{name} {s:.2f} s" for name, s in values["parts"].items()))
 
 
 if __name__ == "__main__":

@@ -12,33 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks import span_cases, story_cases
-from benchmarks.measure import Apart, Contenders, Seconds, sized
-
-VOCABULARY, ANSWERS, BATCH, EPOCHS = 10_000, 500, 128, 3
-
-
-def rows_of_data() -> int:
-    return sized(1_000, 128)
-
-
-def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
-    """1,000 rows of 100 + 100 words; masked: log-normal lengths of 28 and 8 words on average."""
-    rng = np.random.default_rng(0)
-    rows = rows_of_data()
-    if masked:
-        sizes = [
-            np.clip(rng.lognormal(np.log(28) - 0.3, 0.77, rows).astype(int), 1, 100),
-            np.clip(rng.poisson(8, rows), 1, 20),
-        ]
-        widths = (100, 20)
-    else:
-        sizes, widths = [np.full(rows, 100)] * 2, (100, 100)
-    feed = [
-        np.where(np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (rows, width)), 0)
-        for size, width in zip(sizes, widths, strict=True)
-    ]
-    return [array.astype("int32") for array in feed], rng.integers(0, ANSWERS, rows)
+from benchmarks import cold, span_cases, story_cases
+from benchmarks.data import ANSWERS, BATCH, EPOCHS, VOCABULARY, data, rows_of_data
+from benchmarks.measure import Apart, Contenders, Seconds
 
 
 def _trio(masked: bool, device: str):
@@ -201,6 +177,9 @@ CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {
     "passage": passage,
     "strings": strings,
     "import": importing,
+    "cold, dense": cold.case(False),
+    "cold, padded": cold.case(True),
+    "cold, answer": cold.answering,
     **story_cases.CASES,
     **span_cases.CASES,
 }

@@ -31,12 +31,30 @@ PACKAGES = (
 
 Contenders = dict[str, Callable[[], Any]]
 
+# Calls before the timed ones: a shape has a program of its own once that pays.
+WARM_UPS = 5
+
 # Whether to measure nothing, but see that cases run.
 quick = False
 
 
 class Seconds(float):
     """What a contender returns where the time of its call is not what is asked for."""
+
+
+class Parts(Seconds):
+    """The seconds of a call, and of each of its parts.
+
+    Args:
+        parts: Seconds by name.
+    """
+
+    parts: dict[str, float]
+
+    def __new__(cls, parts: dict[str, float]) -> Parts:
+        seconds = super().__new__(cls, sum(parts.values()))
+        seconds.parts = parts
+        return seconds
 
 
 class AbsentError(Exception):
@@ -87,7 +105,7 @@ def _serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> N
                 pipe.send(None)
 
 
-def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]]:
+def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
     """Times every contender once a round, so that a change of the machine's speed meets all.
 
     Args:
@@ -97,12 +115,15 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]
 
     Returns:
         For each name: `first`, the seconds of the first call (compilation is in it), and the
-        `median`, `least` and `most` seconds of the timed rounds.
+        `median`, `least` and `most` seconds of the timed rounds; `parts`, the medians of its parts,
+        where a contender gives them.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     first = {name: _timed(function) for name, function in contenders.items()}
-    for function in contenders.values():
-        function()
+    for name, function in contenders.items():
+        # What measures itself does so in a new process.
+        for _ in range(0 if isinstance(first[name], Seconds) else WARM_UPS):
+            function()
     gc.collect()
     for _ in range(rounds):
         for name, function in contenders.items():
@@ -113,9 +134,17 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, float]
             "median": statistics.median(values),
             "least": min(values),
             "most": max(values),
+            **_parts(values),
         }
         for name, values in times.items()
     }
+
+
+def _parts(values: list[float]) -> dict[str, dict[str, float]]:
+    parts = [value.parts for value in values if isinstance(value, Parts)]
+    if not parts:
+        return {}
+    return {"parts": {name: statistics.median(p[name] for p in parts) for name in parts[0]}}
 
 
 def peak_memory() -> float:
