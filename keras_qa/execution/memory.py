@@ -28,7 +28,8 @@ _users = 0
 def kept() -> Iterator[None]:
     """Keeps memory that is freed while the block runs, and gives it back when it ends.
 
-    Does nothing without glibc, and where the environment sets glibc's memory already.
+    Does nothing without glibc, where the environment sets glibc's memory already, and where
+    `KERAS_QA_KEEP_MEMORY` is 0 in it.
     """
     libc = _libc()
     if libc is None:
@@ -63,7 +64,8 @@ def _leave(libc: ctypes.CDLL) -> None:
 
 def _libc() -> ctypes.CDLL | None:
     told = "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
-    if told or not sys.platform.startswith("linux"):
+    is_off = os.environ.get("KERAS_QA_KEEP_MEMORY") == "0"
+    if told or is_off or not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
     return libc if hasattr(libc, "gnu_get_libc_version") else None

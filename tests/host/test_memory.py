@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 
+import pytest
+
 import keras_qa
 
 BLOCK = 48 * 2**20
@@ -69,7 +71,8 @@ def test_memory_is_kept_inside_and_given_back_outside() -> None:
     assert after >= PAGES
 
 
-def test_settings_of_the_environment_stand() -> None:
-    _, inside, still, held, _, _ = faults(MALLOC_ARENA_MAX="2")
+@pytest.mark.parametrize("setting", [{"MALLOC_ARENA_MAX": "2"}, {"KERAS_QA_KEEP_MEMORY": "0"}])
+def test_settings_of_the_environment_stand(setting: dict[str, str]) -> None:
+    _, inside, still, held, _, _ = faults(**setting)
     assert min(inside, still) >= PAGES
     assert held < BLOCK / 8
