@@ -11,12 +11,17 @@ from keras_qa.example import Answer, Example, Support
 if TYPE_CHECKING:
     from keras_qa import answering, inputs, layers, models, objectives, recipes, report
     from keras_qa.answering import QuestionAnswerer, load
+    from keras_qa.execution.cached import cache_programs
 
 __version__ = "0.1.0"
 
 # Where these are: they need a backend, which may not be there, or be chosen later.
 _ROOMS = ("answering", "inputs", "layers", "models", "objectives", "recipes", "report")
-_NAMES = {"QuestionAnswerer": "answering", "load": "answering"}
+_NAMES = {
+    "QuestionAnswerer": "answering",
+    "load": "answering",
+    "cache_programs": "execution.cached",
+}
 
 __all__ = [
     "Answer",
@@ -24,6 +29,7 @@ __all__ = [
     "QuestionAnswerer",
     "Support",
     "answering",
+    "cache_programs",
     "datasets",
     "decoding",
     "inputs",
@@ -51,6 +57,6 @@ def __getattr__(name: str) -> object:
 _is_command = pathlib.Path(next(iter(sys.argv), "")).stem == "keras-qa"
 
 if not _is_command and _backend.problem() is None:
-    # So that `keras.saving.load_model` finds every layer and model.
-    for _room in _ROOMS:
+    # So that `keras.saving.load_model` finds every layer, model, loss and schedule.
+    for _room in ("layers", "models", "objectives"):
         importlib.import_module(f"keras_qa.{_room}")

@@ -43,6 +43,7 @@ def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
     for batch_size in (ROWS, 32):
         got = model.predict(feed, batch_size=batch_size, verbose=0)
         np.testing.assert_allclose(got, expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict_on_batch(feed), expected, atol=1e-5)
     return expected
 
 

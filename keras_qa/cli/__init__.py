@@ -12,6 +12,7 @@ from typing import NoReturn
 from keras_qa import _backend
 from keras_qa.cli import answer, evaluate, interrupts, output, quickstart, train
 from keras_qa.cli.options import Formatter, Parser
+from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
 # Each has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which is the first to import Keras.
@@ -86,6 +87,7 @@ def _run(options: argparse.Namespace) -> int:
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
     with _bars_on_a_terminal_alone():
+        _keep_programs()
         options.run(options)
     output.flush()
     return 0
@@ -97,6 +99,15 @@ def _choose_backend() -> None:
     found = _backend.installed()
     if not os.environ.get("KERAS_BACKEND") and len(found) == 1:
         os.environ["KERAS_BACKEND"] = found[0]
+
+
+def _keep_programs() -> None:
+    # A folder that cannot be written to costs time alone, and a backend that cannot be imported is
+    # told of by what needs it.
+    with contextlib.suppress(ImportError, OSError):
+        from keras_qa.execution.cached import cache_programs
+
+        cache_programs(cache_folder() / "programs")
 
 
 @contextlib.contextmanager

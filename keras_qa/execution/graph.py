@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import types
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ class ModelInput:
     """What a model expects of one of its inputs.
 
     `ignores_padding` says that columns of zeros at its end may be cut off: every layer that reads
-    it says so of itself.
+    it says so of itself. `ends_early`, that they are not read if they are not cut off.
     """
 
     name: str
@@ -26,6 +26,7 @@ class ModelInput:
     dtype: str
     vocabulary_size: int | None
     ignores_padding: bool
+    ends_early: bool
 
     @functools.cached_property
     def holds_ids(self) -> bool:
@@ -56,11 +57,19 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 tuple(tensor.shape),
                 str(tensor.dtype),
                 min((size for size in map(_vocabulary_size, readers) if size), default=None),
-                _padding_is_ignored(model, tensor),
+                _padding_is_ignored(model, place),
+                all(getattr(reader, "ends_early", False) for reader in readers),
             )
-            for tensor, readers in zip(model.inputs, _readers(model), strict=True)
+            for place, (tensor, readers) in enumerate(
+                zip(model.inputs, _readers(model), strict=True)
+            )
         )
     return _KNOWN[model]
+
+
+def ends_early(model: keras.Model) -> bool:
+    """Whether batches as wide as the feed take about as long as batches that are cut."""
+    return all(item.ignores_padding and item.ends_early for item in model_inputs(model))
 
 
 def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:
@@ -69,15 +78,78 @@ def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | No
     return min((size for size in sizes if size is not None), default=None)
 
 
-def tensor_configs(value: Any) -> list[dict[str, Any]]:
-    """Every tensor named in a part of a functional model's config, in order."""
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            return [dict(value)]
-        return [leaf for item in value.values() for leaf in tensor_configs(item)]
-    if isinstance(value, (list, tuple)):
-        return [leaf for item in value for leaf in tensor_configs(item)]
-    return []
+class Call:
+    """One call of a layer or an operation in a graph.
+
+    Attributes:
+        operation: What is called.
+        arguments: What with, `keras.KerasTensor` for what is computed.
+        options: The same, by name.
+        tensors: The tensors among them, in order.
+        outputs: The tensors that come out.
+    """
+
+    def __init__(
+        self, number: int, operation: Any, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        self.operation = operation
+        self.arguments = arguments
+        self.options = options
+        leaves = keras.tree.flatten((arguments, options))
+        self.tensors = [leaf for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+        stand_in = _StandIn(self.specs, f"call_{number}_of_the_graph")
+        self.outputs = keras.tree.flatten(stand_in(self.tensors))
+
+    def specs(self) -> Any:
+        """What comes out, as Keras says of a call that it has seen before."""
+        try:
+            known = self.operation.output
+        except (AttributeError, ValueError):
+            # There is more than one.
+            known = self.operation.compute_output_spec(*self.arguments, **self.options)
+        return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), known)
+
+
+class _StandIn(keras.layers.Layer):
+    """Stands for what is called in a copy of a graph."""
+
+    def __init__(self, specs: Callable[[], Any], name: str) -> None:
+        super().__init__(name=name, dtype="float32", autocast=False)
+        self.specs = specs
+
+    def build(self, input_shape: Any) -> None:
+        self.built = True
+
+    def compute_output_spec(self, tensors: Any) -> Any:
+        return self.specs()
+
+
+class Graph:
+    """The calls of a functional model, in their order, on tensors of their own.
+
+    Read from a copy that Keras makes: the config of a model says the same, but to write one Keras
+    imports TensorFlow wherever it is installed.
+
+    Args:
+        model: A functional model.
+
+    Attributes:
+        inputs: Tensors, in the order of the model's inputs.
+        calls: `Call`s.
+        outputs: Tensors, in the order of the model's outputs.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.calls: list[Call] = []
+
+        def call(operation: Any, *arguments: Any, **options: Any) -> Any:
+            self.calls.append(Call(len(self.calls), operation, arguments, options))
+            return self.calls[-1].outputs
+
+        # Keras would compile a copy as its model is.
+        plain = keras.Model(model.inputs, model.outputs, name=model.name)
+        copy = keras.models.clone_model(plain, clone_function=lambda it: it, call_function=call)
+        self.inputs, self.outputs = copy.inputs, copy.outputs
 
 
 def _readers(model: keras.Model) -> list[list[Any]]:
@@ -85,49 +157,40 @@ def _readers(model: keras.Model) -> list[list[Any]]:
     if isinstance(model, keras.Sequential):
         # A Sequential writes no graph: its first layer reads the one input.
         return [_inside(model.layers[0])[0]]
-    config = model.get_config()
-    operations = {operation.name: operation for operation in model.operations}
-    readers: dict[str, list[Any]] = {tensor.name: [] for tensor in model.inputs}
-    for layer_config in config.get("layers", ()):
-        inside = _inside(operations[layer_config["name"]])
-        for node in layer_config["inbound_nodes"]:
-            tensors = tensor_configs(node["args"]) + tensor_configs(node["kwargs"])
-            for position, tensor in enumerate(tensors):
-                source = tensor["config"]["keras_history"][0]
-                if source in readers:
-                    readers[source].extend(inside[min(position, len(inside) - 1)])
-    return [readers[tensor.name] for tensor in model.inputs]
+    graph = Graph(model)
+    readers: dict[int, list[Any]] = {id(tensor): [] for tensor in graph.inputs}
+    for call in graph.calls:
+        inside = _inside(call.operation)
+        for position, tensor in enumerate(call.tensors):
+            if id(tensor) in readers:
+                readers[id(tensor)].extend(inside[min(position, len(inside) - 1)])
+    return [readers[id(tensor)] for tensor in graph.inputs]
 
 
-def _padding_is_ignored(model: keras.Model, tensor: Any) -> bool:
+def _padding_is_ignored(model: keras.Model, place: int) -> bool:
     """Whether no layer that the padding of an input reaches is changed by it."""
-    if any(size is not None for size in tensor.shape[1:]):
+    if any(size is not None for size in model.inputs[place].shape[1:]):
         return False
     if isinstance(model, keras.Sequential):
         return len(model.layers) == 1 and getattr(model.layers[0], "ignores_padding", False)
-    operations = {operation.name: operation for operation in model.operations}
-    reached = {tensor.name}
-    # Layers come in the order in which they are computed.
-    for config in model.get_config()["layers"]:
-        for node in config["inbound_nodes"]:
-            # An axis of unknown size beside the first is one that padding may stand on.
-            if any(
-                source["config"]["keras_history"][0] in reached
-                and None in source["config"]["shape"][1:]
-                for source in tensor_configs([node["args"], node["kwargs"]])
-            ):
-                if not _ignores_padding(operations[config["name"]], node):
-                    return False
-                reached.add(config["name"])
+    graph = Graph(model)
+    reached = {id(graph.inputs[place])}
+    for call in graph.calls:
+        # An axis of unknown size beside the first is one that padding may stand on.
+        if any(id(t) in reached and None in t.shape[1:] for t in call.tensors):
+            if not _ignores_padding(call):
+                return False
+            reached.update(map(id, call.outputs))
     return len(reached) > 1
 
 
-def _ignores_padding(operation: Any, node: Mapping[str, Any]) -> bool:
+def _ignores_padding(call: Call) -> bool:
+    operation = call.operation
     if isinstance(operation, keras.Model) and operation.inputs:
         return all(item.ignores_padding for item in model_inputs(operation))
     # Keras writes down the operations that made a mask: padding is what they look for.
     if type(operation).__name__ == "NotEqual":
-        return len(node["args"]) == 2 and node["args"][1] == 0
+        return len(call.arguments) == 2 and call.arguments[1] == 0
     return type(operation).__name__ == "Any" or getattr(operation, "ignores_padding", False)
 
 

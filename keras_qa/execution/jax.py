@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import operator
+import pathlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ from typing import Any
 import jax
 import keras
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
-from keras_qa.execution.signature import Signature
+from keras_qa.execution.filling import Plan, Shapes, masked, rows_are_apart
+from keras_qa.execution.graph import ends_early, model_inputs
+from keras_qa.execution.signature import TRAINING, Signature
 from keras_qa.kernels import precomputed
 
 # Its attributes are made at run time.
@@ -24,6 +28,28 @@ _CONFIG: Any = jax.config
 
 # A loop over time keeps one core busy, whatever the others do. Each holds a batch in memory.
 BATCHES_AT_ONCE = 2
+
+# A program that took less is not worth a file.
+LEAST_COMPILE_SECONDS = 0.05
+
+# Whether `keep_programs` can keep what is compiled.
+KEEPS_PROGRAMS = True
+
+# Whether a program is made for each shape.
+COMPILES = True
+
+
+def keep_programs(folder: pathlib.Path) -> None:
+    """Keeps compiled programs in a folder, from now on and from process to process."""
+    # JAX settles at its first compilation whether it keeps programs.
+    compilation_cache.reset_cache()
+    _CONFIG.update("jax_compilation_cache_dir", str(folder))
+    _CONFIG.update("jax_persistent_cache_min_compile_time_secs", LEAST_COMPILE_SECONDS)
+
+
+def program_version() -> str:
+    """Names the folder of what one version of the backend has compiled."""
+    return f"jax-{jax.__version__}"
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
@@ -49,10 +75,12 @@ class keep_weights:
 
     Args:
         model: The model that trains or predicts inside the block.
+        trains: Whether it trains. Otherwise its optimizer's state is left alone.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, trains: bool = True) -> None:
         self.model = model
+        self.optimizer = getattr(model, "optimizer", None) if trains else None
 
     def __enter__(self) -> list[keras.callbacks.Callback]:
         self._copy()
@@ -75,11 +103,10 @@ class keep_weights:
                 variable.assign(copy)
 
     def _copy(self) -> None:
-        optimizer = getattr(self.model, "optimizer", None)
         variables = [
             *self.model.variables,
             *self.model.metrics_variables,
-            *(optimizer.variables if optimizer is not None else ()),
+            *(self.optimizer.variables if self.optimizer is not None else ()),
         ]
         values = [variable.value for variable in variables]
         self.copies = list(zip(variables, _copied(values), strict=True))
@@ -221,8 +248,31 @@ class BatchPredictor:
             return self.model(inputs, training=False)
 
 
-def prepare_training(model: keras.Model, steps: int) -> None:
-    """Does nothing: only TensorFlow decides before a training."""
+def prepare_training(
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+) -> Shapes:
+    """Decides about the shapes of batches: see TensorFlow's."""
+    before = model._plan
+    rows = len(inputs[0]) if inputs else 0
+    filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
+    if filled != (before.filled > 0):
+        model._plan = Plan(size if filled else 0)
+        model.make_train_function(force=True)
+    return Shapes(shared=bool(model.jit_compile) and ends_early(model), filled=filled)
+
+
+def _may_fill(model: keras.Model) -> bool:
+    if not (model.jit_compile and model._compiled_by_known and model._metrics_hide_masked):
+        return False
+    if not model_inputs(model)[0].holds_ids or len(model.inputs[0].shape) != 2:
+        return False
+    signature = Signature(model)
+    return signature.is_known(TRAINING) and rows_are_apart(signature.layers)
+
+
+def hide_filled_rows(x: Any, outputs: Any) -> Any:
+    """Masks the outputs of rows that were filled in, whose first id is -1."""
+    return masked(outputs, keras.tree.flatten(x)[0][:, 0] >= 0)
 
 
 def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
@@ -231,5 +281,19 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
-    """Takes Keras' own step: see TensorFlow's."""
-    return step(*arguments)
+    """Takes Keras' own step, and leaves out what was filled in: see TensorFlow's."""
+    logs, after = step(*arguments)
+    if not model._plan.filled:
+        return logs, after
+    # Keras has weighed the loss of the step by the rows of the batch.
+    before, (x, *_) = arguments[0][3], arguments[1]
+    share = jax.numpy.mean(keras.tree.flatten(x)[0][:, 0] >= 0)
+    (loss,) = (metric for metric in model.metrics if metric.name == "loss")
+    values = list(after[3])
+    for place, variable in enumerate(model.metrics_variables):
+        if any(variable is own for own in loss.variables):
+            values[place] = before[place] + (values[place] - before[place]) * share
+    scope = keras.StatelessScope(list(zip(model.metrics_variables, values, strict=True)))
+    with scope:
+        logs = {**logs, "loss": loss.result()}
+    return logs, (*after[:3], values)

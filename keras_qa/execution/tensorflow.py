@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import itertools
 import math
 import pathlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,12 +16,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_qa.execution.signature import TRAINING, Signature
+from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
+from keras_qa.execution.graph import ends_early
+from keras_qa.execution.signature import TRAINING, Signature, draws
+from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensorflow import keras_is_fused
+from keras_qa.kernels.tensorflow_loops import ending_early
+from keras_qa.text.padding import trim
 
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
 BATCHES_AT_ONCE = 2
+
+# Whether `keep_programs` can keep what is compiled.
+KEEPS_PROGRAMS = False
+
+# Whether a program is made for each shape.
+COMPILES = True
 
 # What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
 ALIGNMENT = 64
@@ -35,79 +47,11 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
     return layer(*arguments, **options)
 
 
-def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
+def keep_weights(
+    model: keras.Model, trains: bool = True
+) -> contextlib.AbstractContextManager[list[Any]]:
     """Does nothing: TensorFlow's variables outlive any exception."""
     return contextlib.nullcontext([])
-
-
-def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Turns batches into a `tf.data.Dataset` that leaves the size of every axis open.
-
-    Keras reads the sizes off the first two batches, and fails at a later batch
-    when these two happened to be equally long. An exception ends the dataset:
-    TensorFlow would print its traceback, and raise an error of its own. Whoever
-    made the batches has to keep the exception and raise it.
-
-    Args:
-        batches: A `keras.utils.PyDataset` or a generator of tuples of arrays.
-        in_memory: That `batches` is a `keras.utils.PyDataset` that is known to
-            raise nothing. Reading it then takes a third of the time.
-
-    Returns:
-        A `tf.data.Dataset` of the same batches.
-    """
-    if in_memory:
-        return _mapped(batches)
-    if isinstance(batches, keras.utils.PyDataset):
-        first, length = batches[0], batches.num_batches
-
-        def iterate() -> Iterator[Any]:
-            with contextlib.suppress(Exception):
-                batches.on_epoch_begin()
-                for position in range(length) if length is not None else itertools.count():
-                    yield batches[position]
-                batches.on_epoch_end()
-
-    else:
-        first, length = next(batches), None
-        rest = itertools.chain([first], batches)
-
-        def iterate() -> Iterator[Any]:
-            with contextlib.suppress(Exception):
-                yield from rest
-
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None,) * array.ndim, array.dtype), first
-    )
-    dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
-    if length is not None:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return _prefetched(dataset)
-
-
-def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
-    first = batches[0]
-    arrays = keras.tree.flatten(first)
-
-    def read(position: np.ndarray) -> list[np.ndarray]:
-        if position == 0:
-            batches.on_epoch_begin()
-        return keras.tree.flatten(batches[int(position)])
-
-    def give(position: tf.Tensor) -> Any:
-        tensors = tf.numpy_function(read, [position], [array.dtype for array in arrays])
-        for tensor, array in zip(tensors, arrays, strict=True):
-            tensor.set_shape((None,) * array.ndim)
-        return keras.tree.pack_sequence_as(first, tensors)
-
-    return _prefetched(tf.data.Dataset.range(len(batches)).map(give))
-
-
-def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # Left to tune itself, a dataset may take a third of a second to end, at every epoch.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.prefetch(2).with_options(options)
 
 
 def _has_room() -> bool:
@@ -132,13 +76,16 @@ def _suits_xla(model: keras.Model) -> bool:
     )
 
 
-# Shapes that a model has programs for. XLA's are never freed, so that there are no more of them:
-# further shapes are predicted by one program for all, without XLA.
+# Shapes that XLA compiles for a model, at most: what it has compiled is never freed.
 MOST_SHAPES = 64
 
 
 class BatchPredictor:
-    """Predicts batches by a program for each of their shapes.
+    """Predicts batches by one program for all shapes, and by XLA where that pays.
+
+    XLA takes a second or more to compile a shape, and then a fraction of the time. A shape has a
+    program of its own once it has spent more time in the program for all than XLA takes: what it
+    took for the last shape of the model, and at first what the program for all took to be made.
 
     Args:
         model: A functional model.
@@ -148,8 +95,11 @@ class BatchPredictor:
     def __init__(self, model: keras.Model, signature: Signature) -> None:
         self.model = model
         self.layers = signature.layers
-        self.programs: dict[Any, Any] = {}
-        self.for_all: dict[Any, Any] = {}
+        self.ends_early = ends_early(model)
+        self.programs: dict[Any, Callable[..., Any]] = {}
+        self.for_all: Callable[..., Any] | None = None
+        self.cost = 0.0
+        self.spent: dict[Any, float] = collections.defaultdict(float)
         self.lock = threading.RLock()
 
     @contextlib.contextmanager
@@ -167,15 +117,11 @@ class BatchPredictor:
 
     def precompute(self, words: int) -> Any:
         """Computes what hangs on the weights alone, for batches of so many words together."""
-        layers = precomputed.layers(self.layers, words)
-        if not layers:
-            return (), ()
-        with self.lock:
-            if layers not in self.programs:
-                self.programs[layers] = self._compile(lambda: precomputed.compute(layers))
-        return layers, self.programs[layers]()
+        paying = self._paying()
+        layers = precomputed.layers(self.layers, words) if paying else ()
+        return paying, layers, precomputed.compute(layers)
 
-    def start(self, inputs: list[np.ndarray], tables: Any = ((), ())) -> Any:
+    def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
         """Predicts a batch.
 
         Args:
@@ -185,13 +131,21 @@ class BatchPredictor:
         Returns:
             What `finish` is to be given.
         """
-        layers, given = tables
-        tensors = [*keras.tree.flatten(given), *map(_to_tensor, inputs)]
-        shapes = (layers, *(array.shape for array in inputs))
-        # The first batches come at once, and XLA would compile a shape that they share twice.
-        with self.lock:
-            program = self.programs.get(shapes) or self._program(shapes, given, tensors)
-        return program(*tensors)
+        paying, layers, given = tables or (self._paying(), (), [])
+        shapes = tuple(array.shape for array in inputs)
+        program = self.programs.get((layers, shapes))
+        if program is None and shapes in paying:
+            program = self._compiled(layers, given, shapes, inputs)
+        if program is not None:
+            return program(*keras.tree.flatten(given), *map(_to_tensor, inputs))
+        if self.ends_early:
+            # This program takes any width, and reads all of it.
+            inputs = list(map(trim, inputs))
+        program = self.for_all or self._for_all()
+        begun = time.perf_counter()
+        outputs = program(*map(_to_tensor, inputs))
+        self.spent[shapes] += time.perf_counter() - begun
+        return outputs
 
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
@@ -199,28 +153,57 @@ class BatchPredictor:
             outputs = outputs.result()
         return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
 
-    def _program(
-        self, shapes: tuple[Any, ...], given: Any, tensors: list[tf.Tensor]
+    def _paying(self) -> set[Any]:
+        """The shapes that XLA is worth its time for."""
+        return {shapes for shapes, spent in self.spent.items() if spent > self.cost}
+
+    def _for_all(self) -> Callable[..., Any]:
+        # While a program is traced, Keras notes things on the layers.
+        with self.lock:
+            if self.for_all is None:
+                begun = time.perf_counter()
+                self.for_all = self._traced((), [], [tensor.shape for tensor in self.model.inputs])
+                self.cost = max(self.cost, time.perf_counter() - begun)
+            return self.for_all
+
+    def _compiled(
+        self, layers: Any, given: Any, shapes: Any, inputs: list[np.ndarray]
+    ) -> Callable[..., Any] | None:
+        # The first batches come at once, and XLA would compile a shape that they share twice.
+        with self.lock:
+            program = self.programs.get((layers, shapes))
+            is_full = len(self.programs) >= MOST_SHAPES or not _has_room()
+            if program is not None or is_full or not _suits_xla(self.model):
+                return program
+            begun = time.perf_counter()
+            program = self._traced(layers, given, shapes, jit_compile=True)
+            # XLA compiles at the first call.
+            program(*keras.tree.flatten(given), *map(_to_tensor, inputs))
+            self.cost = time.perf_counter() - begun
+            self.programs[layers, shapes] = program
+            return program
+
+    def _traced(
+        self, layers: Any, given: Any, shapes: Any, jit_compile: bool = False
     ) -> Callable[..., Any]:
-        layers = shapes[0]
-        count = len(keras.tree.flatten(given))
+        tables = keras.tree.flatten(given)
 
         def call(*tensors: tf.Tensor) -> Any:
-            tables = keras.tree.pack_sequence_as(given, tensors[:count])
-            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[count:])
-            with precomputed.giving(layers, tables):
+            packed = keras.tree.pack_sequence_as(given, tensors[: len(tables)])
+            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(tables) :])
+            early = ending_early() if jit_compile else contextlib.nullcontext()
+            with precomputed.giving(layers, packed), early:
                 return self.model(inputs, training=False)
 
-        if len(self.programs) >= MOST_SHAPES:
-            return self.for_all.setdefault(layers, tf.function(call, reduce_retracing=True))
-        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
-        self.programs[shapes] = _flat(self._compile(call).get_concrete_function(*specs))
-        return self.programs[shapes]
-
-    def _compile(self, function: Callable[..., Any]) -> Any:
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
         # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
-        return tf.function(function, jit_compile=_suits_xla(self.model) and _has_room())
+        function = tf.function(call, jit_compile=jit_compile, autograph=False)
+        specs = [tf.TensorSpec(table.shape, table.dtype) for table in tables]
+        specs += [
+            tf.TensorSpec(shape, tensor.dtype)
+            for shape, tensor in zip(shapes, self.model.inputs, strict=True)
+        ]
+        return _flat(function.get_concrete_function(*specs))
 
 
 def _flat(program: tf.types.experimental.ConcreteFunction) -> Callable[..., Any]:
@@ -247,20 +230,36 @@ def _aligned(array: np.ndarray) -> np.ndarray:
 
 # A shorter training is over before XLA has compiled it.
 LEAST_STEPS = 24
+# And the update of the weights, which takes a second to compile and gains five milliseconds a step.
+LEAST_UPDATES = 240
 
 
-def prepare_training(model: keras.Model, steps: int) -> None:
-    """Decides whether XLA compiles the steps of a training, which `train_step` then looks up.
+def prepare_training(
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+) -> Shapes:
+    """Decides how a model trains, which `train_step` then looks up.
 
     Args:
         model: The model that is to train.
-        steps: How many steps there will be, of few shapes; 0 where that is not known.
+        inputs: What it is given; nothing where that is not known.
+        size: How many rows a step.
+        epochs: How many times.
+
+    Returns:
+        The shapes of batches that suit it.
     """
-    before = getattr(model, "_trains_by_xla", False)
-    now = (before or steps >= LEAST_STEPS) and _may_train_by_xla(model)
-    if now != before:
-        model._trains_by_xla = now
+    before = model._plan
+    rows = len(inputs[0]) if inputs else 0
+    steps = -(-rows // size) * epochs
+    by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model)
+    early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
+    # The last batch is filled up in the graph: what comes out is cut before metrics see it.
+    is_filled = by_xla and rows > size and rows_are_apart(Signature(model).layers)
+    updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
+    model._plan = Plan(size if is_filled else 0, by_xla, early, updates)
+    if model._plan != before:
         model.make_train_function(force=True)
+    return Shapes(shared=early)
 
 
 def _may_train_by_xla(model: keras.Model) -> bool:
@@ -277,28 +276,23 @@ def _may_train_by_xla(model: keras.Model) -> bool:
     signature = Signature(model)
     return (
         signature.is_known(TRAINING)
-        and not any(map(_draws, signature.layers))
+        and not any(map(draws, signature.layers))
         and _suits_xla(model)
         and _has_room()
     )
 
 
-def _draws(layer: Any) -> bool:
-    """Whether a layer draws Keras' random numbers, of which XLA has others."""
-    held = vars(layer)
-    if not type(layer).__module__.startswith("keras."):
-        return held.get("seed") is not None
-    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
-        return False
-    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
-    return any(rates) or not rates
+def hide_filled_rows(x: Any, outputs: Any) -> Any:
+    """Nothing: batches that come in are not filled up. See JAX'."""
+    return outputs
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     """Does one step of training by two programs that XLA compiles: the gradients, the update.
 
     Keras leaves XLA out on a CPU, where it takes a third of the time off. In one program with the
-    gradients the update would be compiled again for each shape, which takes longer than the rest.
+    gradients the update would be compiled again for each shape, which takes longer than the rest;
+    by itself it is worth that in a long training alone.
 
     Args:
         model: The model that trains.
@@ -308,32 +302,74 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     Returns:
         The metrics by name.
     """
-    if not getattr(model, "_trains_by_xla", False):
+    plan = model._plan
+    if not plan.by_xla:
         return step(data)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    rows = tf.shape(keras.tree.flatten(x)[0])[0]
+    filled = [_filled(part, rows, plan.filled) for part in (x, y, sample_weight)]
     weights = model.trainable_variables
     if not model.optimizer.built:
         model.optimizer.build(weights)
 
-    @tf.function(jit_compile=True)
-    def differentiate() -> Any:
+    def differentiate(x: Any, y: Any, sample_weight: Any, is_row: Any) -> Any:
         with tf.GradientTape() as tape:
-            outputs = model(x, training=True)
+            with ending_early() if plan.early else contextlib.nullcontext():
+                outputs = model(x, training=True)
+            if plan.filled:
+                outputs = masked(outputs, is_row)
             loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
             scaled = model.optimizer.scale_loss(loss)
         return outputs, loss, tape.gradient(scaled, [weight.value for weight in weights])
 
-    @tf.function(jit_compile=True)
-    def update() -> None:
+    is_row = tf.range(tf.maximum(rows, plan.filled)) < rows
+    outputs, loss, gradients = _program(model, differentiate)(*filled, is_row)
+    outputs = keras.tree.map_structure(lambda output: output[:rows], outputs)
+
+    def update(gradients: Any) -> None:
         model.optimizer.apply(gradients, weights)
 
-    outputs, loss, gradients = differentiate()
-    gradients = [_padded(gradient) for gradient in gradients]
-    update()
+    if plan.updates:
+        gradients = [_padded(gradient) for gradient in gradients]
+        _program(model, update)(gradients)
+    else:
+        update(gradients)
     for metric in model.metrics:
         if metric.name == "loss":
-            metric.update_state(loss, sample_weight=tf.shape(keras.tree.flatten(x)[0])[0])
+            metric.update_state(loss, sample_weight=rows)
     return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+
+
+def _program(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of tensors as a program of XLA, traced once although Keras traces a step twice."""
+
+    def call(*arguments: Any) -> Any:
+        specs = keras.tree.map_structure(
+            lambda value: None if value is None else tf.type_spec_from_value(value), arguments
+        )
+        key = function.__name__, str(specs)
+        if key not in model._plan.programs:
+            # AutoGraph would keep what it has converted, and the model with it.
+            program = tf.function(function, jit_compile=True, autograph=False)
+            model._plan.programs[key] = program.get_concrete_function(*specs)
+        return model._plan.programs[key](*arguments)
+
+    return call
+
+
+def _filled(part: Any, rows: Any, size: int) -> Any:
+    """A part of a batch with rows of zeros up to a size."""
+    if part is None or not size:
+        return part
+
+    def fill(tensor: Any) -> Any:
+        if tensor is None:
+            return None
+        return tf.pad(
+            tensor, [[0, tf.maximum(size - rows, 0)]] + [[0, 0]] * (len(tensor.shape) - 1)
+        )
+
+    return keras.tree.map_structure(fill, part)
 
 
 def _padded(gradient: Any) -> Any:

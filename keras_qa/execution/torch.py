@@ -12,10 +12,18 @@ import keras
 import numpy as np
 import torch
 
+from keras_qa.execution.filling import ANY, Shapes
+from keras_qa.execution.graph import Call, Graph
 from keras_qa.execution.signature import Signature
 
 # PyTorch shares the cores out by itself.
 BATCHES_AT_ONCE = 1
+
+# Whether `keep_programs` can keep what is compiled.
+KEEPS_PROGRAMS = False
+
+# Whether a program is made for each shape.
+COMPILES = False
 
 
 def seed(seed: int) -> None:
@@ -29,7 +37,9 @@ def seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def keep_weights(model: keras.Model) -> contextlib.AbstractContextManager[list[Any]]:
+def keep_weights(
+    model: keras.Model, trains: bool = True
+) -> contextlib.AbstractContextManager[list[Any]]:
     """Does nothing: PyTorch's parameters outlive any exception."""
     return contextlib.nullcontext([])
 
@@ -39,8 +49,16 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     return batches
 
 
-def prepare_training(model: keras.Model, steps: int) -> None:
-    """Does nothing: only TensorFlow decides before a training."""
+def prepare_training(
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+) -> Shapes:
+    """Takes batches of any shape: see TensorFlow's."""
+    return ANY
+
+
+def hide_filled_rows(x: Any, outputs: Any) -> Any:
+    """Nothing: batches that come in are not filled up. See JAX'."""
+    return outputs
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
@@ -90,10 +108,7 @@ class BatchPredictor:
             id(layer) for layer in signature.layers if one_dtype and _is_direct(layer)
         )
         self.floats = [v for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
-        try:
-            self.steps, self.outputs = _graph(model)
-        except NotImplementedError:
-            self.direct = frozenset()
+        self.steps, self.outputs = _graph(model)
 
     def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
         """Gives `start`."""
@@ -131,10 +146,7 @@ class BatchPredictor:
             )
         token = _direct.set(self.direct)
         try:
-            values = {
-                _Tensor(tensor.name): value
-                for tensor, value in zip(self.model.inputs, tensors, strict=True)
-            }
+            values = dict(enumerate(tensors))
             for step in self.steps:
                 step(values, id(step.operation) in self.direct)
             return _filled(self.outputs, values)
@@ -173,34 +185,33 @@ def _is_hooked(layer: torch.nn.Module) -> bool:
     )
 
 
-class _Tensor(tuple[str, int, int]):
-    """A tensor of a graph: the layer that gives it, in which of its calls, in which place."""
-
-    def __new__(cls, layer: str, call: int = 0, place: int = 0) -> _Tensor:
-        return super().__new__(cls, (layer, call, place))
+class _Place(int):
+    """Which of the tensors of a graph stands at a place of a call."""
 
 
 class _Step:
     """One call of a layer in a graph."""
 
-    def __init__(self, operation: keras.Operation, number: int, node: Mapping[str, Any]) -> None:
-        self.operation = operation
-        self.number = number
-        self.output = _Tensor(operation.name, number)
-        self.arguments = _revived(node["args"])
-        self.options = _revived(node["kwargs"])
-        self.needed = [*_tensors(self.arguments), *_tensors(self.options)]
-        takes = inspect.signature(operation.call).parameters
+    def __init__(self, call: Call, places: Mapping[int, _Place]) -> None:
+        def place(value: Any) -> Any:
+            return places[id(value)] if isinstance(value, keras.KerasTensor) else value
+
+        self.operation = call.operation
+        self.arguments = keras.tree.map_structure(place, call.arguments)
+        self.options = keras.tree.map_structure(place, call.options)
+        self.outputs = [places[id(tensor)] for tensor in call.outputs]
+        takes = inspect.signature(self.operation.call).parameters
         self.takes_training = "training" in takes
         self.takes_mask = "mask" in takes and self.options.get("mask") is None
         # Only of these it is known which mask Keras gives them.
+        others = [value for name, value in self.options.items() if name != "mask"]
         self.is_simple = (
-            isinstance(operation, keras.layers.Layer)
+            isinstance(self.operation, keras.layers.Layer)
             and len(self.arguments) == 1
-            and not _tensors({**self.options, "mask": None})
+            and not any(isinstance(value, _Place) for value in keras.tree.flatten(others))
         )
 
-    def __call__(self, values: dict[_Tensor, Any], is_direct: bool) -> None:
+    def __call__(self, values: dict[int, Any], is_direct: bool) -> None:
         arguments = _filled(self.arguments, values)
         options = _filled(self.options, values)
         if self.takes_training:
@@ -218,11 +229,8 @@ class _Step:
             outputs = operation.call(*arguments, **options)
             if operation.supports_masking:
                 _set_masks(outputs, operation.compute_mask(first, mask))
-        if isinstance(outputs, torch.Tensor):
-            values[self.output] = outputs
-            return
-        for place, output in enumerate(keras.tree.flatten(outputs)):
-            values[_Tensor(operation.name, self.number, place)] = output
+        flat = [outputs] if isinstance(outputs, torch.Tensor) else keras.tree.flatten(outputs)
+        values.update(zip(self.outputs, flat, strict=True))
 
 
 def _mask(given: Any) -> Any:
@@ -243,66 +251,20 @@ def _set_masks(outputs: Any, masks: Any) -> None:
 
 
 def _graph(model: keras.Model) -> tuple[list[_Step], Any]:
-    """The calls of a functional model's layers in their order, and the structure of its outputs."""
-    config = model.get_config()
-    operations = {operation.name: operation for operation in model.operations}
-    waiting = [
-        _Step(operations[layer["name"]], number, node)
-        for layer in config["layers"]
-        for number, node in enumerate(layer["inbound_nodes"])
-    ]
-    known = {tensor.name for tensor in model.inputs}
-    steps: list[_Step] = []
-    while waiting:
-        ready = [step for step in waiting if all(_is_given(t, known, steps) for t in step.needed)]
-        if not ready:
-            raise NotImplementedError("the graph has calls that nothing leads to")
-        steps += ready
-        waiting = [step for step in waiting if step not in ready]
-    return steps, _output_tensors(config["output_layers"])
+    """The calls of a functional model's layers in their order, and the structure of its outputs.
+
+    The first tensors are the inputs.
+    """
+    graph = Graph(model)
+    tensors = [*graph.inputs, *(tensor for call in graph.calls for tensor in call.outputs)]
+    places = {id(tensor): _Place(place) for place, tensor in enumerate(tensors)}
+    outputs = [places[id(tensor)] for tensor in graph.outputs]
+    steps = [_Step(call, places) for call in graph.calls]
+    return steps, keras.tree.pack_sequence_as(model.output, outputs)
 
 
-def _is_given(tensor: _Tensor, inputs: set[str], steps: list[_Step]) -> bool:
-    return tensor[0] in inputs or any(
-        (step.operation.name, step.number) == tensor[:2] for step in steps
-    )
-
-
-def _output_tensors(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _output_tensors(item) for name, item in value.items()}
-    if len(value) == 3 and isinstance(value[0], str):
-        return _Tensor(*value)
-    found = [_output_tensors(item) for item in value]
-    return found[0] if len(found) == 1 else found
-
-
-def _revived(value: Any) -> Any:
-    """A part of a graph's config, with a `_Tensor` for each tensor."""
-    if isinstance(value, Mapping):
-        if value.get("class_name") == "__keras_tensor__":
-            return _Tensor(*value["config"]["keras_history"])
-        if value.get("class_name") == "__tuple__":
-            return tuple(_revived(item) for item in value["items"])
-        if value.get("class_name") in ("function", "__lambda__"):
-            raise NotImplementedError("a function stands in the graph")
-        if "class_name" in value:
-            return keras.saving.deserialize_keras_object(value)
-        return {name: _revived(item) for name, item in value.items()}
-    return type(value)(map(_revived, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _tensors(value: Any) -> list[_Tensor]:
-    if isinstance(value, _Tensor):
-        return [value]
-    parts = value.values() if isinstance(value, Mapping) else value
-    if not isinstance(value, (Mapping, list, tuple)):
-        return []
-    return [tensor for part in parts for tensor in _tensors(part)]
-
-
-def _filled(value: Any, values: Mapping[_Tensor, Any]) -> Any:
-    if isinstance(value, _Tensor):
+def _filled(value: Any, values: Mapping[int, Any]) -> Any:
+    if isinstance(value, _Place):
         return values[value]
     if isinstance(value, Mapping):
         return {name: _filled(item, values) for name, item in value.items()}

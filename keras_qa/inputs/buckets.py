@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_qa.execution.filling import ANY, Shapes
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
 from keras_qa.inputs.sources import Batch, is_source
@@ -23,6 +24,9 @@ from keras_qa.text.padding import groups, rounded, sizes
 MOST_BUCKETS = 8
 # A further bucket must save this share of all steps, or it is not worth its compilation.
 LEAST_SAVING = 0.02
+# Buckets that share a width hold at least a sixteenth of its steps: the memory for a batch is as
+# wide, however early a model ends.
+MOST_TIMES_AS_WIDE = 16
 # Buckets are for feeds in which they leave out at least a tenth of the steps.
 MOST_STEPS_KEPT = 0.9
 
@@ -75,6 +79,27 @@ def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = No
     ]
 
 
+def shared(buckets: list[Bucket], groups: tuple[int, ...]) -> list[Bucket]:
+    """Buckets of the same rows, as wide as the widest, but for those that it is far too wide for.
+
+    Args:
+        buckets: What `plan` gives.
+        groups: How many of the axes belong to each input.
+    """
+    areas = [int(steps_a_row(np.array([bucket.widths]), groups)[0]) for bucket in buckets]
+    together: list[list[int]] = []
+    for place in sorted(range(len(buckets)), key=lambda place: -areas[place]):
+        if not together or areas[place] * MOST_TIMES_AS_WIDE < areas[together[-1][0]]:
+            together.append([])
+        together[-1].append(place)
+    widths = {
+        place: tuple(map(max, zip(*(buckets[other].widths for other in places), strict=True)))
+        for places in together
+        for place in places
+    }
+    return [Bucket(bucket.rows, widths[place]) for place, bucket in enumerate(buckets)]
+
+
 def steps_a_row(widths: np.ndarray, groups: tuple[int, ...]) -> np.ndarray:
     """How many ids a row of these widths holds: `(rows, axes)` in, `(rows,)` out."""
     starts = np.cumsum([0, *groups[:-1]])
@@ -116,6 +141,7 @@ class BucketedBatches(keras.utils.PyDataset):
         structure: Structure of a model's inputs, to put the arrays into.
         seed: Seed of a new order of rows and batches each epoch. `None` keeps the order of the
             buckets.
+        filled: Whether a batch that is not full is filled up with rows of the id -1.
 
     Attributes:
         epoch: Number of the epoch whose order is next. The order depends on it and on the seed
@@ -131,8 +157,10 @@ class BucketedBatches(keras.utils.PyDataset):
         batch_size: int,
         structure: object,
         seed: int | None = None,
+        filled: bool = False,
     ) -> None:
         super().__init__()
+        self.filled = filled
         self.inputs = inputs
         self.others = others
         self.buckets = buckets
@@ -158,8 +186,13 @@ class BucketedBatches(keras.utils.PyDataset):
         for array, axes in zip(self.inputs, groups(self.inputs), strict=True):
             cut = tuple(slice(next(left)) for _ in range(axes))
             inputs.append(array[(slice(None), *cut)][rows])
-        packed = keras.tree.pack_sequence_as(self.structure, inputs)
         parts = keras.tree.map_structure(lambda array: array[rows], self.others)
+        if self.filled:
+            more = self.batch_size - len(rows)
+            inputs, parts = keras.tree.map_structure(lambda a: _filled(a, more), (inputs, parts))
+            for array in inputs:
+                array[len(rows) :, 0] = -1
+        packed = keras.tree.pack_sequence_as(self.structure, inputs)
         # tf.data keeps tuples, and makes one tensor of a list.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
@@ -211,6 +244,10 @@ class BucketedBatches(keras.utils.PyDataset):
         return [np.concatenate(rows) for rows in taken]
 
 
+def _filled(array: np.ndarray, more: int) -> np.ndarray:
+    return np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])
+
+
 class TellEpoch(keras.callbacks.Callback):
     """Tells batches which epoch begins.
 
@@ -233,6 +270,8 @@ def bucketed(
     sample_weight: Weights | None,
     batch_size: int | None,
     shuffle: bool = False,
+    sort: bool = True,
+    shapes: Shapes = ANY,
 ) -> Batch:
     """Puts a checked feed into length buckets, where that saves enough.
 
@@ -243,6 +282,8 @@ def bucketed(
         sample_weight: Weights, or `None`.
         batch_size: Rows a batch. `None` for 32.
         shuffle: Whether rows and batches come in a new order each epoch.
+        sort: Whether rows of like length come together.
+        shapes: What batches are to look like.
 
     Returns:
         `BucketedBatches` and twice `None`; or what was given.
@@ -252,17 +293,22 @@ def bucketed(
     inputs = keras.tree.flatten(x)
     others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
-    buckets = _buckets(model, inputs, size)
+    buckets = _buckets(model, inputs, size) if sort else None
     if buckets is None:
         # Labels of an output that is not trained are no array.
-        if not shuffle or any(part is None for part in keras.tree.flatten(others)):
+        is_left = not (shuffle or shapes.filled)
+        if is_left or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         # As wide as the feed, for the sake of an order that can be taken up again.
         axes = zip(inputs, groups(inputs), strict=True)
         full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
         buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
+    elif shapes.shared:
+        buckets = shared(buckets, groups(inputs))
     seed = int(np.random.randint(2**31)) if shuffle else None
-    batches = BucketedBatches(inputs, tuple(others), buckets, size, model.input, seed)
+    batches = BucketedBatches(
+        inputs, tuple(others), buckets, size, model.input, seed, shapes.filled
+    )
     return batches, None, None
 
 

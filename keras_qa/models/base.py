@@ -13,6 +13,7 @@ import keras
 
 from keras_qa import execution, tasks
 from keras_qa.execution import memory
+from keras_qa.execution.filling import Plan, hides_masked
 from keras_qa.execution.signature import is_known
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
@@ -71,7 +72,8 @@ class QAModel(CheckedModel):
     _predictor: Predictor | None = None
     _jit_compile_given: bool | str = "auto"
     _compiled_by_known = False
-    _trains_by_xla = False
+    _metrics_hide_masked = False
+    _plan = Plan()
     _split: Any = None
     _evidence: Any = None
 
@@ -109,7 +111,7 @@ class QAModel(CheckedModel):
             )
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
-        with memory.kept(), self._guard(sources, may_end) as hooks:
+        with memory.kept(), self._guard(sources, may_end, trains=True) as hooks:
             x, y, sample_weight = self._feed(
                 sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
             )
@@ -128,14 +130,18 @@ class QAModel(CheckedModel):
                 batches = bucketed(self, val_x, val_y, val_weight, rows)[0]
                 if isinstance(batches, BucketedBatches):
                     validation_data = _as_dataset(batches)
-            if length_buckets and shuffle and steps_per_epoch is None:
-                x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size, shuffle)
+            size = batch_size or 32
+            inputs = [] if is_source(x) else keras.tree.flatten(x)
+            shapes = execution.prepare_training(self, inputs, size, epochs - initial_epoch)
+            if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
+                x, y, sample_weight = bucketed(
+                    self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes
+                )
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x)
-            execution.prepare_training(self, _steps(x, batch_size) * (epochs - initial_epoch))
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
             return super().fit(
@@ -233,6 +239,25 @@ class QAModel(CheckedModel):
         """Does one step of training, as `keras.Model.train_step` does."""
         return execution.train_step(self, super().train_step, *arguments)
 
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Computes the loss, as `keras.Model.compute_loss` does."""
+        if self._plan.filled:
+            y_pred = execution.hide_filled_rows(x, y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Updates the metrics and gives their values, as `keras.Model.compute_metrics` does."""
+        if self._plan.filled:
+            y_pred = execution.hide_filled_rows(x, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def train_on_batch(
         self,
         x: Feed,
@@ -242,7 +267,7 @@ class QAModel(CheckedModel):
         return_dict: bool = False,
     ) -> Scores:
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
-        with self._guard([]):
+        with self._guard([], trains=True):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
@@ -268,8 +293,12 @@ class QAModel(CheckedModel):
 
     def predict_on_batch(self, x: Feed) -> Any:
         """Predicts one batch, as `keras.Model.predict_on_batch` does, on a checked feed."""
+        inputs = list(to_arrays(x, self).values())
+        predictor = self._predictor_of_now()
+        if predictor.is_ours:
+            return predictor(inputs, len(inputs[0]), verbose=0, length_buckets=False)
         with self._guard([]):
-            return super().predict_on_batch(self._checked(x, None, None, labelled=False)[0])
+            return super().predict_on_batch(keras.tree.pack_sequence_as(self.input, inputs))
 
     def split(self, name: str) -> SplitModel:
         """Cuts the model behind what depends on one input alone, to compute that once.
@@ -328,9 +357,12 @@ class QAModel(CheckedModel):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Prepares for training, as `keras.Model.compile` does."""
         super().compile(*args, **kwargs)
+        self._plan = Plan()
         given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
         self._jit_compile_given = given.pop("jit_compile", "auto")
         self._compiled_by_known = all(map(is_known, keras.tree.flatten(given)))
+        metrics = [given.get(name) for name in ("metrics", "weighted_metrics")]
+        self._metrics_hide_masked = all(map(hides_masked, keras.tree.flatten(metrics)))
 
     def get_compile_config(self) -> Any:
         config = portable(super().get_compile_config())
@@ -344,13 +376,6 @@ class QAModel(CheckedModel):
         self.compile(**keras.saving.deserialize_keras_object(portable(config)))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
-
-
-def _steps(x: Any, batch_size: int | None) -> int:
-    """Steps an epoch, or 0 where a data source has any number of shapes."""
-    if isinstance(x, BucketedBatches):
-        return len(x)
-    return 0 if is_source(x) else -(-len(keras.tree.flatten(x)[0]) // (batch_size or 32))
 
 
 def _as_dataset(x: Any) -> Any:

@@ -20,16 +20,19 @@ class CheckedModel(keras.Model):
     """A functional model that can check its feeds, and keep its weights."""
 
     @contextlib.contextmanager
-    def _guard(self, sources: list[Source], may_end: bool = False) -> Iterator[list[Any]]:
+    def _guard(
+        self, sources: list[Source], may_end: bool = False, trains: bool = False
+    ) -> Iterator[list[Any]]:
         """Keeps the weights, and raises what a data source raised as it raised it.
 
-        `may_end` says that nothing is amiss when a generator ends.
+        `may_end` says that nothing is amiss when a generator ends; `trains`, that the optimizer's
+        state is to be kept as well.
         """
         with warnings.catch_warnings():
             if may_end:
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
             try:
-                with execution.keep_weights(self) as hooks:
+                with execution.keep_weights(self, trains) as hooks:
                     yield [RaiseErrors(sources), *hooks]
             finally:
                 RaiseErrors(sources).check()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,11 +12,15 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.graph import model_inputs
+from keras_qa.execution.filling import Shapes
+from keras_qa.execution.graph import ends_early, model_inputs
 from keras_qa.execution.signature import PREDICTING, Signature
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
 from keras_qa.tasks.task import Verbose
-from keras_qa.text.padding import pad, trim
+from keras_qa.text.padding import pad, resized, trim, used
+
+# Texts up to so many words have one program.
+LEAST_WIDTH = 32
 
 
 class Predictor:
@@ -35,6 +41,9 @@ class Predictor:
             self.batch = execution.BatchPredictor(model, self.signature)
         # Whether the outputs have the same shape however wide the feed is.
         self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
+        self.shapes = Shapes(shared=execution.COMPILES and ends_early(model))
+        # Of few rows, the widths that were predicted before.
+        self.widths: dict[int, list[tuple[int, ...]]] = {}
 
     def holds(self) -> bool:
         """Whether the model is what it was, but for the values of weights."""
@@ -59,7 +68,9 @@ class Predictor:
         length_buckets = length_buckets and self.fixed_outputs
         rows = len(inputs[0])
         if length_buckets and rows > size:
-            batches = bucketed(self.model, inputs, None, None, size)[0]
+            batches = bucketed(self.model, inputs, None, None, size, shapes=self.shapes)[0]
+        elif length_buckets and self.shapes.shared:
+            inputs = self._as_wide_as_before(inputs)
         elif length_buckets:
             inputs = [
                 trim(array) if item.ignores_padding else array
@@ -73,6 +84,19 @@ class Predictor:
         starts = range(0, rows, size)
         parts = ([array[start : start + size] for array in inputs] for start in starts)
         return self._run(parts, inputs, size, len(starts), verbose)
+
+    def _as_wide_as_before(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Cuts or fills up the inputs of a model that ends early, so that they take a program that
+        there is: one more is for twice as many words."""
+        needed = [used(array, 1) for array in inputs]
+        known = self.widths.setdefault(len(pad(inputs[0])), [])
+        for widths in sorted(known, key=math.prod):
+            if all(map(operator.ge, widths, needed)):
+                break
+        else:
+            widths = tuple(max(LEAST_WIDTH, 2 ** (width - 1).bit_length()) for width in needed)
+            known.append(widths)
+        return [resized(a, (len(a), width)) for a, width in zip(inputs, widths, strict=True)]
 
     def _run(
         self,

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa.execution.batches import batch_function
-from keras_qa.execution.graph import model_inputs, tensor_configs
+from keras_qa.execution.graph import Graph, model_inputs
 from keras_qa.inputs.arrays import to_array
 
 
@@ -69,22 +69,35 @@ class SplitModel:
 
 
 def _cut(model: keras.Model, name: str) -> list[Any]:
-    sources: dict[str, set[str]] = {tensor.name: {tensor.name} for tensor in model.inputs}
-    readers: dict[str, list[str]] = {}
-    operations = {operation.name: operation for operation in model.operations}
-    for config in model.get_config()["layers"]:
-        if len(config["inbound_nodes"]) > 1:
-            raise NotImplementedError(f"The layer `{config['name']}` serves more than one input.")
-        for tensor in tensor_configs(config["inbound_nodes"]):
-            before = tensor["config"]["keras_history"][0]
-            sources.setdefault(config["name"], set()).update(sources[before])
-            readers.setdefault(before, []).append(config["name"])
-    alone = {layer for layer, needed in sources.items() if needed == {name}}
-    cut = sorted(
-        layer for layer in alone if any(reader not in alone for reader in readers.get(layer, ()))
-    )
-    if not cut or name in cut:
+    graph = Graph(model)
+    sources = {
+        id(tensor): {own.name} for tensor, own in zip(graph.inputs, model.inputs, strict=True)
+    }
+    for call in graph.calls:
+        if sum(other.operation is call.operation for other in graph.calls) > 1:
+            raise NotImplementedError(
+                f"The layer `{call.operation.name}` serves more than one input."
+            )
+        needed = set().union(*(sources[id(tensor)] for tensor in call.tensors))
+        sources.update((id(tensor), needed) for tensor in call.outputs)
+    alone = {
+        id(tensor): call
+        for call in graph.calls
+        for tensor in call.outputs
+        if sources[id(tensor)] == {name}
+    }
+    read = [
+        tensor
+        for call in graph.calls
+        if not all(id(tensor) in alone for tensor in call.outputs)
+        for tensor in call.tensors
+    ]
+    if any(tensor is own for tensor in read for own in graph.inputs if sources[id(own)] == {name}):
         raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
+    cut = sorted({alone[id(t)].operation.name for t in [*read, *graph.outputs] if id(t) in alone})
+    if not cut:
+        raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
+    operations = {operation.name: operation for operation in model.operations}
     tensors = [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]
     if any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
         raise NotImplementedError(f"What is computed from `{name}` alone needs its mask.")

@@ -71,7 +71,7 @@ def rounded(width: int) -> int:
 
 def trim(ids: np.ndarray) -> np.ndarray:
     """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    return _resized(ids, (len(ids), *(rounded(_used(ids, axis)) for axis in range(1, ids.ndim))))
+    return resized(ids, (len(ids), *(rounded(used(ids, axis)) for axis in range(1, ids.ndim))))
 
 
 def pad(array: np.ndarray, most: int | None = None) -> np.ndarray:
@@ -79,10 +79,10 @@ def pad(array: np.ndarray, most: int | None = None) -> np.ndarray:
     rows = 2 ** (len(array) - 1).bit_length()
     if most is not None:
         rows = min(rows, most)
-    return _resized(array, (max(rows, len(array)), *array.shape[1:]))
+    return resized(array, (max(rows, len(array)), *array.shape[1:]))
 
 
-def _used(ids: np.ndarray, axis: int) -> int:
+def used(ids: np.ndarray, axis: int) -> int:
     """How much of an axis is not padding in every row, at least 1."""
     others = tuple(other for other in range(ids.ndim) if other != axis)
     used = np.logical_or.reduce(ids, axis=others)[::-1]
@@ -91,7 +91,7 @@ def _used(ids: np.ndarray, axis: int) -> int:
     return len(used) - place if used[place] else 1
 
 
-def _resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Cuts and fills up with zeros. `np.pad` takes longer than the smallest models do."""
     if array.shape == shape:
         return array

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from as_keras import keras_model
 from small_models import padded_batch
 
 import keras_qa
@@ -189,7 +190,7 @@ def test_batches_with_and_without_padding_are_predicted_in_turn(cell, bidirectio
     # PyTorch records at the fourth call.
     for ids in [full, feed] * 5:
         got = model.predict(ids, verbose=0, length_buckets=False)
-        np.testing.assert_allclose(got, model.predict_on_batch(ids), atol=1e-6)
+        np.testing.assert_allclose(got, keras_model(model).predict_on_batch(ids), atol=1e-6)
 
 
 @pytest.mark.parametrize("layer", [keras_qa.layers.LSTM, keras_qa.layers.GRU])
@@ -202,7 +203,7 @@ def test_a_mask_may_hide_what_is_not_zero(layer) -> None:
     hidden[:3, 2:] = 2
     for batch in [feed] * 5 + [hidden, feed] * 3:
         got = model.predict(batch, verbose=0)
-        np.testing.assert_allclose(got, model.predict_on_batch(batch), atol=1e-6)
+        np.testing.assert_allclose(got, keras_model(model).predict_on_batch([batch]), atol=1e-6)
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", True), ("gru", False)])
@@ -212,7 +213,8 @@ def test_many_words_are_predicted_as_few(cell: str, bidirectional: bool) -> None
     for _ in range(2):
         # 48 rows hold the vocabulary many times; Keras' own call of a row does not.
         rows = [
-            model.predict_on_batch([array[row : row + 1] for array in feed]) for row in range(9)
+            keras_model(model).predict_on_batch([array[row : row + 1] for array in feed])
+            for row in range(9)
         ]
         got = model.predict(feed, batch_size=8, verbose=0)[:9]
         np.testing.assert_allclose(got, np.concatenate(rows), atol=1e-6)

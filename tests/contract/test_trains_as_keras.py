@@ -144,7 +144,7 @@ if BACKEND == "tensorflow":
         model = small()
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
         fitted(model, STEPS + 2)
-        assert not model._trains_by_xla
+        assert not model._plan.by_xla
         model.compile("sgd", "sparse_categorical_crossentropy")
         fitted(model, STEPS + 2)
-        assert model._trains_by_xla
+        assert model._plan.by_xla
