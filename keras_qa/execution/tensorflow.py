@@ -76,6 +76,9 @@ def _suits_xla(model: keras.Model) -> bool:
     )
 
 
+# How many times as long as tracing XLA takes, until that is known.
+TIMES_TRACING = 5
+
 # Shapes that XLA compiles for a model, at most: what it has compiled is never freed.
 MOST_SHAPES = 64
 
@@ -85,7 +88,7 @@ class BatchPredictor:
 
     XLA takes a second or more to compile a shape, and then a fraction of the time. A shape has a
     program of its own once it has spent more time in the program for all than XLA takes: what it
-    took for the last shape of the model, and at first what the program for all took to be made.
+    took for the last shape of the model, and at first several times what tracing took.
 
     Args:
         model: A functional model.
@@ -109,7 +112,9 @@ class BatchPredictor:
         device = tf.zeros(()).device
 
         def start(inputs: list[np.ndarray], tables: Any) -> Any:
-            with tf.device(device):
+            # TensorFlow makes what it runs anew where a device is named.
+            is_known = tf.zeros(()).device == device
+            with contextlib.nullcontext() if is_known else tf.device(device):
                 return self.start(inputs, tables)
 
         with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
@@ -144,7 +149,8 @@ class BatchPredictor:
         program = self.for_all or self._for_all()
         begun = time.perf_counter()
         outputs = program(*map(_to_tensor, inputs))
-        self.spent[shapes] += time.perf_counter() - begun
+        # The first call of a shape makes what others find.
+        self.spent[shapes] += time.perf_counter() - begun if shapes in self.spent else 0.0
         return outputs
 
     def finish(self, outputs: Any) -> Any:
@@ -163,7 +169,7 @@ class BatchPredictor:
             if self.for_all is None:
                 begun = time.perf_counter()
                 self.for_all = self._traced((), [], [tensor.shape for tensor in self.model.inputs])
-                self.cost = max(self.cost, time.perf_counter() - begun)
+                self.cost = max(self.cost, TIMES_TRACING * (time.perf_counter() - begun))
             return self.for_all
 
     def _compiled(
