@@ -29,9 +29,6 @@ _CONFIG: Any = jax.config
 # A loop over time keeps one core busy, whatever the others do. Each holds a batch in memory.
 BATCHES_AT_ONCE = 2
 
-# A program that took less is not worth a file.
-LEAST_COMPILE_SECONDS = 0.05
-
 # Whether `keep_programs` can keep what is compiled.
 KEEPS_PROGRAMS = True
 
@@ -44,7 +41,8 @@ def keep_programs(folder: pathlib.Path) -> None:
     # JAX settles at its first compilation whether it keeps programs.
     compilation_cache.reset_cache()
     _CONFIG.update("jax_compilation_cache_dir", str(folder))
-    _CONFIG.update("jax_persistent_cache_min_compile_time_secs", LEAST_COMPILE_SECONDS)
+    # The small ones too: to load a model takes dozens of them.
+    _CONFIG.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def program_version() -> str:
