@@ -41,15 +41,49 @@ class Plan:
         filled: Rows up to which a batch that is not full is filled; 0 for none.
         by_xla: Whether gradients are computed by a program of XLA, on TensorFlow.
         early: Whether that ends with the longest row.
+        widths: Of a batch, on JAX, whose program ends with the longest row.
         updates: Whether XLA compiles the update of the weights as well.
+        steps: How many there were, and will be, on TensorFlow.
         programs: What TensorFlow has traced of a step.
     """
 
     filled: int = 0
     by_xla: bool = False
     early: bool = False
+    widths: tuple[int, ...] = ()
     updates: bool = False
+    steps: int = 0
     programs: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+
+# What a batch that is narrower than its program loses, beside one with a program of its own.
+LOST_BY_SHARING = 0.2
+
+
+@dataclasses.dataclass
+class Costs:
+    """What the trainings of a model have cost, in seconds.
+
+    Attributes:
+        compiling: The first step of the last training that compiled, beyond what others took.
+        spent: All steps but the first, on batches that share a width.
+        own: Whether widths have programs of their own by now.
+    """
+
+    compiling: float = 0.0
+    spent: float = 0.0
+    own: bool = False
+
+    def are_worth(self, widths: int, seconds: float = 0.0) -> bool:
+        """Whether programs for so many widths are worth their making.
+
+        Args:
+            widths: How many programs.
+            seconds: How long the training will go on, where they are shared.
+        """
+        lost = LOST_BY_SHARING * (self.spent + seconds)
+        self.own = self.own or 0.0 < widths * self.compiling < lost
+        return self.own
 
 
 # Layers that compute each row of a batch from that row alone, and add no loss.

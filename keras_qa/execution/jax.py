@@ -18,10 +18,11 @@ import keras
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
-from keras_qa.execution.filling import Plan, Shapes, masked, rows_are_apart
+from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
 from keras_qa.execution.graph import ends_early, model_inputs
 from keras_qa.execution.signature import TRAINING, Signature
 from keras_qa.kernels import precomputed
+from keras_qa.kernels.early import ending_early
 
 # Its attributes are made at run time.
 _CONFIG: Any = jax.config
@@ -144,6 +145,7 @@ class BatchPredictor:
     def __init__(self, model: keras.Model, signature: Signature) -> None:
         self.model = model
         self.layers = signature.layers
+        self.early = ends_early(model)
         self.lock = threading.RLock()
         self.kept_layers: tuple[Any, ...] = ()
         self.kept: tuple[list[jax.Array], Any] = ([], ())
@@ -242,7 +244,7 @@ class BatchPredictor:
         self, layers: tuple[Any, ...], weights: list[jax.Array], tables: Any, inputs: Any
     ) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, inputs)
-        with self._scope(weights), precomputed.giving(layers, tables):
+        with self._scope(weights), precomputed.giving(layers, tables), ending_early(self.early):
             return self.model(inputs, training=False)
 
 
@@ -253,10 +255,12 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
-    if filled != (before.filled > 0):
-        model._plan = Plan(size if filled else 0)
+    shared = bool(model.jit_compile) and ends_early(model) and has_padding(inputs)
+    widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
+    model._plan = Plan(size if filled else 0, widths=widths)
+    if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    return Shapes(shared=bool(model.jit_compile) and ends_early(model), filled=filled)
+    return Shapes(shared=shared, filled=filled)
 
 
 def _may_fill(model: keras.Model) -> bool:
@@ -280,7 +284,10 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
 
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
     """Takes Keras' own step, and leaves out what was filled in: see TensorFlow's."""
-    logs, after = step(*arguments)
+    widths = tuple(part.shape[1] for part in keras.tree.flatten(arguments[1][0]) if part.ndim > 1)
+    # A program for batches that are narrower than the feed is for their length alone.
+    with ending_early(widths == model._plan.widths):
+        logs, after = step(*arguments)
     if not model._plan.filled:
         return logs, after
     # Keras has weighed the loss of the step by the rows of the batch.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import math
 import pathlib
 import threading
@@ -21,8 +22,8 @@ from keras_qa.execution.graph import ends_early
 from keras_qa.execution.signature import TRAINING, Signature, draws
 from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
 from keras_qa.kernels import precomputed
+from keras_qa.kernels.early import ending_early
 from keras_qa.kernels.tensorflow import keras_is_fused
-from keras_qa.kernels.tensorflow_loops import ending_early
 from keras_qa.text.padding import trim
 
 # A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
@@ -197,8 +198,7 @@ class BatchPredictor:
         def call(*tensors: tf.Tensor) -> Any:
             packed = keras.tree.pack_sequence_as(given, tensors[: len(tables)])
             inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(tables) :])
-            early = ending_early() if jit_compile else contextlib.nullcontext()
-            with precomputed.giving(layers, packed), early:
+            with precomputed.giving(layers, packed), ending_early(jit_compile):
                 return self.model(inputs, training=False)
 
         # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
@@ -256,14 +256,15 @@ def prepare_training(
     """
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
-    steps = -(-rows // size) * epochs
+    steps = before.steps + -(-rows // size) * epochs
     by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model)
     early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
     # The last batch is filled up in the graph: what comes out is cut before metrics see it.
     is_filled = by_xla and rows > size and rows_are_apart(Signature(model).layers)
     updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
-    model._plan = Plan(size if is_filled else 0, by_xla, early, updates)
-    if model._plan != before:
+    plan = Plan(size if is_filled else 0, by_xla, early, updates=updates)
+    model._plan = dataclasses.replace(plan, steps=steps)
+    if dataclasses.replace(before, steps=0) != plan:
         model.make_train_function(force=True)
     return Shapes(shared=early)
 
@@ -320,7 +321,7 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
 
     def differentiate(x: Any, y: Any, sample_weight: Any, is_row: Any) -> Any:
         with tf.GradientTape() as tape:
-            with ending_early() if plan.early else contextlib.nullcontext():
+            with ending_early(plan.early):
                 outputs = model(x, training=True)
             if plan.filled:
                 outputs = masked(outputs, is_row)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_qa.execution.filling import ANY, Shapes
+from keras_qa.execution.filling import ANY, Costs, Shapes
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
 from keras_qa.inputs.sources import Batch, is_source
@@ -168,6 +169,8 @@ class BucketedBatches(keras.utils.PyDataset):
         self.structure = structure
         self.seed = seed
         self.epoch = 0
+        # Buckets that are as wide as they need be, where those here share a width.
+        self.own: list[Bucket] | None = None
         self.share = 1.0
         self.weights: np.ndarray | None = None
         self._arrange()
@@ -249,18 +252,41 @@ def _filled(array: np.ndarray, more: int) -> np.ndarray:
 
 
 class TellEpoch(keras.callbacks.Callback):
-    """Tells batches which epoch begins.
+    """Tells batches which epoch begins, and gives them widths of their own once that pays.
 
     Args:
         batches: `BucketedBatches`.
+        costs: What the trainings of the model have cost.
+        epochs: The epoch that the training ends before.
     """
 
-    def __init__(self, batches: BucketedBatches) -> None:
+    def __init__(self, batches: BucketedBatches, costs: Costs, epochs: int) -> None:
         super().__init__()
         self.batches = batches
+        self.costs = costs
+        self.epochs = epochs
+        self.times: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.epoch = epoch
+        if self.batches.own is None or not self.times:
+            self.times = [time.perf_counter()]
+            return
+        steps = np.diff(self.times)
+        self.times = [time.perf_counter()]
+        self.costs.compiling = max(self.costs.compiling, float(steps[0] - np.median(steps)))
+        seconds = float(steps.sum() - steps[0])
+        self.costs.spent += seconds
+        widths = len({bucket.widths for bucket in self.batches.own})
+        if self.costs.are_worth(widths, seconds * (self.epochs - epoch)):
+            self.batches.buckets, self.batches.own = self.batches.own, None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        if self.batches.own is not None and len(self.times) > 1:
+            self.costs.spent += self.times[-1] - self.times[1]
 
 
 def bucketed(
@@ -294,6 +320,7 @@ def bucketed(
     others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
     buckets = _buckets(model, inputs, size) if sort else None
+    own = None
     if buckets is None:
         # Labels of an output that is not trained are no array.
         is_left = not (shuffle or shapes.filled)
@@ -304,11 +331,12 @@ def bucketed(
         full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
         buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
     elif shapes.shared:
-        buckets = shared(buckets, groups(inputs))
+        own, buckets = buckets, shared(buckets, groups(inputs))
     seed = int(np.random.randint(2**31)) if shuffle else None
     batches = BucketedBatches(
         inputs, tuple(others), buckets, size, model.input, seed, shapes.filled
     )
+    batches.own = own
     return batches, None, None
 
 

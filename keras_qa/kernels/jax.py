@@ -24,7 +24,8 @@ from jax import lax
 from jax.interpreters import ad
 
 from keras_qa.kernels import _reference, right_padding
-from keras_qa.kernels.jax_loops import Chunks, over_chunks
+from keras_qa.kernels.early import ends_early
+from keras_qa.kernels.jax_loops import Chunks, over_chunks, over_steps
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
@@ -56,14 +57,12 @@ def lstm(
     x, *arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias, table)
     # cuDNN's call by JAX is for float32 alone.
     by_cudnn = _is_gpu() and x.dtype == jnp.float32
-    run = _lstm_by_cudnn if by_cudnn else _lstm_by_chunks
+    run = _lstm_by_cudnn if by_cudnn else partial(_lstm_by_chunks, ends_early())
     outputs, h, c = run(go_backwards, return_sequences, mask, x, *arguments)
     outputs = outputs.astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
 
-# Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
-@partial(jax.jit, static_argnames=("go_backwards", "return_sequences", "training"))
 def gru(
     x,
     mask,
@@ -82,10 +81,9 @@ def gru(
     if bias is None:
         bias = jnp.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
     x, *arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias, table)
-    chunks = Chunks(x, mask, go_backwards, return_sequences)
-    hs, h = _gru(chunks.settings, *chunks.arrays, *arguments)
-    outputs = chunks.outputs(hs, h, arguments[0]).astype(dtype) if return_sequences else None
-    return outputs, h.astype(dtype)
+    settings = ends_early(), go_backwards, return_sequences
+    outputs, h = _gru_by_chunks(*settings, mask, x, *arguments)
+    return outputs.astype(dtype) if return_sequences else None, h.astype(dtype)
 
 
 def look_up(table, ids):
@@ -239,10 +237,10 @@ def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recu
     return right_padding.held(outputs, mask, h0) if return_sequences else None, h, c
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _lstm_by_chunks(go_backwards, return_sequences, mask, x, *arguments):
-    # Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
-    chunks = Chunks(x, mask, go_backwards, return_sequences)
+# Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _lstm_by_chunks(early, go_backwards, return_sequences, mask, x, *arguments):
+    chunks = Chunks(x, mask, go_backwards, return_sequences, early)
     hs, h, c = _lstm(chunks.settings, *chunks.arrays, *arguments)
     return chunks.outputs(hs, h, arguments[0]) if return_sequences else None, h, c
 
@@ -272,12 +270,10 @@ def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, tabl
             (h, c, gates) if save else None,
         )
 
-    def run(state, parts):
-        x, m = parts
-        steps = _projected(x, kernel, bias, "ssts", table)
-        return lax.scan(step, state, (steps, m), reverse=go_backwards)
+    def prepare(parts):
+        return _projected(parts[0], kernel, bias, "ssts", table), parts[1]
 
-    (h, c), (hs, saved) = over_chunks(run, (h0, c0), (x, mask), used, size, go_backwards)
+    (h, c), (hs, saved) = over_steps(step, prepare, (h0, c0), (x, mask), used, size, go_backwards)
     return (hs, h, c), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
@@ -338,6 +334,13 @@ _lstm.defvjp(_lstm_forward, _lstm_backward)
 # --- GRU ----------------------------------------------------------------------------------------
 
 
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _gru_by_chunks(early, go_backwards, return_sequences, mask, x, *arguments):
+    chunks = Chunks(x, mask, go_backwards, return_sequences, early)
+    hs, h = _gru(chunks.settings, *chunks.arrays, *arguments)
+    return chunks.outputs(hs, h, arguments[0]) if return_sequences else None, h
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _gru(settings, used, mask, x, h0, kernel, recurrent, bias, table):
     arguments = used, mask, x, h0, kernel, recurrent, bias, table
@@ -362,12 +365,10 @@ def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *,
         saved = (h, gates, candidate, h_h) if save else None
         return new_h, (new_h if return_sequences else None, saved)
 
-    def run(h, parts):
-        x, m = parts
-        steps = _projected(x, kernel, bias[0], "sst", table)
-        return lax.scan(step, h, (steps, m), reverse=go_backwards)
+    def prepare(parts):
+        return _projected(parts[0], kernel, bias[0], "sst", table), parts[1]
 
-    h, (hs, saved) = over_chunks(run, h0, (x, mask), used, size, go_backwards)
+    h, (hs, saved) = over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
     return (hs, h), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-
 import tensorflow as tf
 
-# Whether loops end with the longest row. XLA gives zeros for the steps that they leave out.
-_ending_early = contextvars.ContextVar("ending_early", default=False)
-
-
-@contextlib.contextmanager
-def ending_early():
-    """Has loops that are traced meanwhile, to be compiled by XLA, end with their longest row."""
-    token = _ending_early.set(True)
-    try:
-        yield
-    finally:
-        _ending_early.reset(token)
+from keras_qa.kernels.early import ends_early
 
 
 class Read:
@@ -35,7 +21,8 @@ class Read:
         if mask is None:
             return
         self.mask = tf.transpose(mask)[..., None]
-        if _ending_early.get():
+        if ends_early():
+            # XLA gives zeros for the steps that are left out.
             places = tf.range(1, tf.shape(self.mask)[0] + 1)
             used = tf.reduce_any(self.mask, [1, 2])
             self.count = tf.reduce_max(tf.where(used, places, tf.zeros_like(places)))

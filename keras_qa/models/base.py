@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 import os
 import threading
@@ -13,11 +14,11 @@ import keras
 
 from keras_qa import execution, tasks
 from keras_qa.execution import memory
-from keras_qa.execution.filling import Plan, hides_masked
+from keras_qa.execution.filling import Costs, Plan, hides_masked
 from keras_qa.execution.signature import is_known
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.buckets import BucketedBatches, TellEpoch, bucketed
+from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, TellEpoch, bucketed
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
@@ -74,6 +75,7 @@ class QAModel(CheckedModel):
     _compiled_by_known = False
     _metrics_hide_masked = False
     _plan = Plan()
+    _costs = Costs()
     _split: Any = None
     _evidence: Any = None
 
@@ -133,12 +135,14 @@ class QAModel(CheckedModel):
             size = batch_size or 32
             inputs = [] if is_source(x) else keras.tree.flatten(x)
             shapes = execution.prepare_training(self, inputs, size, epochs - initial_epoch)
+            if self._costs.are_worth(MOST_BUCKETS):
+                shapes = dataclasses.replace(shapes, shared=False)
             if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
                 x, y, sample_weight = bucketed(
                     self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes
                 )
                 if isinstance(x, BucketedBatches):
-                    hooks.append(TellEpoch(x))
+                    hooks.append(TellEpoch(x, self._costs, epochs))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x)
@@ -358,6 +362,7 @@ class QAModel(CheckedModel):
         """Prepares for training, as `keras.Model.compile` does."""
         super().compile(*args, **kwargs)
         self._plan = Plan()
+        self._costs = Costs()
         given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
         self._jit_compile_given = given.pop("jit_compile", "auto")
         self._compiled_by_known = all(map(is_known, keras.tree.flatten(given)))

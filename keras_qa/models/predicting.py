@@ -98,6 +98,12 @@ class Predictor:
             known.append(widths)
         return [resized(a, (len(a), width)) for a, width in zip(inputs, widths, strict=True)]
 
+    def _filled(self, inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
+        """The last of many batches takes the program of the others."""
+        if not execution.COMPILES:
+            return inputs
+        return [resized(array, (size, *array.shape[1:])) for array in inputs]
+
     def _run(
         self,
         batches: Iterable[Any],
@@ -129,7 +135,7 @@ class Predictor:
         begun: collections.deque[tuple[Any, int]] = collections.deque()
         with self.batch.at_once() as start:
             for inputs in batches:
-                begun.append((start(_padded(inputs, size), tables), len(inputs[0])))
+                begun.append((start(self._filled(inputs, size), tables), len(inputs[0])))
                 if len(begun) > execution.BATCHES_AT_ONCE:
                     finish(*begun.popleft())
             while begun:

@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import pytest
 from keras import ops
-from test_kernels import BACKEND, GATES, MODES, OPTIONS, UNITS, case, gradients, run, weighted
+from test_kernels import GATES, MODES, OPTIONS, UNITS, case, gradients, run, weighted
 
 from keras_qa import kernels
-from keras_qa.kernels import _reference
+from keras_qa.kernels import _reference, early
 
 ROWS, STEPS, WORDS, WIDTH = 5, 43, 11, 3
 # More steps than a chunk holds; in most of them the last chunks hold nothing.
@@ -52,16 +52,13 @@ def expected(kind, options, mask):
 
 
 def ending_early(fn):
-    """On TensorFlow a program for XLA has to ask for it."""
-    if BACKEND != "tensorflow":
-        return fn
-    from keras_qa.kernels import tensorflow_loops
+    """What is traced has to be told."""
 
-    def early(*tensors):
-        with tensorflow_loops.ending_early():
+    def told(*tensors):
+        with early.ending_early():
             return fn(*tensors)
 
-    return early
+    return told
 
 
 @pytest.mark.parametrize("mask", MASKS)

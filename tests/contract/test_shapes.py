@@ -1,5 +1,7 @@
 """Few programs for many shapes: batches that are filled up, widths that are shared."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -143,3 +145,84 @@ def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
     for row in (0, 5, 7):
         one = [array[row : row + 1, : sizes[row] + 1] for array in feed]
         np.testing.assert_allclose(model.predict(one, verbose=0)[0], expected[row], atol=1e-5)
+
+
+def rows_of_any_length(rows: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 60, (rows, 1))
+    text = np.where(np.arange(60) < sizes, rng.integers(1, 50, (rows, 60)), 0)
+    question = np.where(np.arange(9) < sizes % 9 + 1, rng.integers(1, 40, (rows, 9)), 0)
+    return [text.astype("int32"), question.astype("int32")], rng.integers(0, 7, rows)
+
+
+def test_a_first_prediction_makes_one_program_at_most() -> None:
+    model = small()
+    feed, _ = rows_of_any_length(100)
+    model.predict(feed, batch_size=ROWS, verbose=0)
+    batches = model._predictor.batch
+    if BACKEND == "jax":
+        assert len(batches.shapes) == 1
+    if BACKEND == "tensorflow":
+        assert not batches.programs
+        # Once XLA is worth it, it compiles the one shape, and gives the same.
+        batches.cost = 0.0
+        expected = model.predict(feed, batch_size=ROWS, verbose=0)
+        got = model.predict(feed, batch_size=ROWS, verbose=0)
+        assert len(batches.programs) == 1
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    for row in range(3):
+        model.predict([array[row : row + 1, : 30 + row] for array in feed], verbose=0)
+    if BACKEND == "jax":
+        assert len(batches.shapes) == 2
+
+
+def mappings() -> int:
+    """Mappings of memory of this process: each program that XLA compiles takes some."""
+    return pathlib.Path("/proc/self/maps").read_bytes().count(b"\n")
+
+
+def test_batches_of_other_lengths_are_trained_by_the_same_program() -> None:
+    model = small()
+    before = 0
+    for seed in range(4):
+        feed, labels = rows_of_any_length(4 * ROWS, seed)
+        feed[0][:, -1] = feed[0][:, 0] = 1
+        feed[0][:, seed + 1 : -1] *= np.arange(4 * ROWS)[:, None] % 2
+        model.fit(feed, labels, batch_size=ROWS, epochs=6, verbose=0)
+        if seed == 1:
+            before = mappings()
+    assert mappings() - before < 20
+
+
+def test_a_long_training_has_its_weights_updated_by_a_program_too(monkeypatch) -> None:
+    if BACKEND == "tensorflow":
+        from keras_qa.execution import tensorflow as programs
+
+        monkeypatch.setattr(programs, "LEAST_UPDATES", 0)
+
+    model, other = twins(lambda: small(optimizer=keras.optimizers.Adam(0.01)))
+    other.compile(
+        keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    model.compile(
+        keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    assert_trains_as_keras(model, other)
+    assert model._plan.updates == (BACKEND == "tensorflow")
+
+
+def test_widths_get_programs_of_their_own_once_that_pays() -> None:
+    model = small()
+    feed, labels = rows_of_any_length(6 * ROWS)
+    expected = small()
+    np.random.seed(3)
+    expected.fit(feed, labels, batch_size=ROWS, epochs=3, verbose=0)
+    # As if much time had been lost by the second epoch.
+    cheap = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: setattr(model._costs, "spent", 1e9 * epoch)
+    )
+    np.random.seed(3)
+    model.fit(feed, labels, batch_size=ROWS, epochs=3, verbose=0, callbacks=[cheap])
+    for got, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(got, other, atol=1e-4)
+    assert model._costs.own == COMPILES
