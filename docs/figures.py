@@ -58,6 +58,7 @@ def _median(case: Case, contender: str) -> float:
 
 _OURS = _ratio("keras-qa", "native PyTorch")
 _KERAS = _ratio("keras-qa", "plain Keras")
+_OVER_IMPORT = _ratio("import keras", "keras-qa answer")
 _READER = _ratio("keras-qa", "transformers")
 # The case is of 100 questions.
 _QUESTION = _time("keras-qa", scale=10)
@@ -77,6 +78,9 @@ SPEED = (
     ("the same", "× plain Keras", "one question", _KERAS),
     ("the same", "ms", "one question", _QUESTION),
     ("100 questions on a text", "× one by one", "passage", _ratio("read and ask", "answer")),
+    ("a new process, full rows", "× plain Keras", "cold, dense", _KERAS),
+    ("a new process, padded rows", "× plain Keras", "cold, padded", _KERAS),
+    ("`keras-qa answer`", "times `import keras`", "cold, answer", _OVER_IMPORT),
     ("train on full stories", "× PyTorch", "stories, full", _OURS),
     ("train on stories of any length", "× PyTorch", "stories, simulated", _OURS),
     ("texts to windows", "× `transformers`", "windows", _ratio("Windower", "transformers")),
