@@ -6,7 +6,14 @@ import keras
 import numpy as np
 import pytest
 from as_keras import keras_model
-from small_models import batch, padded_batch, same_weights, small_model, state
+from small_models import (
+    assert_predicted_again,
+    batch,
+    padded_batch,
+    same_weights,
+    small_model,
+    state,
+)
 
 import keras_qa
 from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
@@ -115,8 +122,7 @@ def test_layers_that_read_padding_are_fed_it() -> None:
     model = keras_qa.models.QAModel([ids], keras.layers.Dense(2)(mean))
     (text, _), _ = padded_batch()
     expected = model.predict(text, batch_size=8, verbose=0, length_buckets=False)
-    again = model.predict(text, batch_size=8, verbose=0)
-    np.testing.assert_allclose(again, expected, atol=1e-6)
+    assert_predicted_again(model.predict(text, batch_size=8, verbose=0), expected)
     few = keras_model(model).predict_on_batch([text[:3]])
     np.testing.assert_allclose(model.predict(text[:3], verbose=0), few, atol=1e-6)
 
@@ -158,11 +164,11 @@ def test_rows_that_are_not_to_be_written_to_are_predicted(model) -> None:
     expected = [model.predict([array + shift for array in feed], verbose=0) for shift in (0, 1)]
     for array in feed:
         array.setflags(write=False)
-    np.testing.assert_allclose(model.predict(feed, verbose=0), expected[0], atol=1e-6)
+    assert_predicted_again(model.predict(feed, verbose=0), expected[0])
     for array in feed:
         array.setflags(write=True)
         array += 1
-    np.testing.assert_allclose(model.predict(feed, verbose=0), expected[1], atol=1e-6)
+    assert_predicted_again(model.predict(feed, verbose=0), expected[1])
 
 
 class _Slow(keras.layers.Layer):
@@ -220,7 +226,7 @@ def test_one_row_sees_each_weight_of_now(vocabulary: int) -> None:
         weight.assign(weight.value * 1.5 + 0.1)
         outputs.append(model.predict(row, verbose=0))
         np.testing.assert_allclose(outputs[-1], keras_model(model).predict_on_batch(row), atol=1e-6)
-        np.testing.assert_allclose(model.predict(row, verbose=0), outputs[-1], atol=1e-6)
+        assert_predicted_again(model.predict(row, verbose=0), outputs[-1])
     assert len(np.unique(outputs, axis=0)) == len(outputs)
 
 
@@ -259,4 +265,4 @@ def test_a_layer_that_asks_for_values_is_called_each_time() -> None:
         for sign in (1.0, -1.0):
             rows = np.full((3, 2), sign, "float32")
             expected = rows * (2 if sign > 0 else 1)
-            np.testing.assert_allclose(model.predict(rows, verbose=0), expected, atol=1e-6)
+            np.testing.assert_array_equal(model.predict(rows, verbose=0), expected)

@@ -22,11 +22,6 @@ def uncompiled() -> keras_qa.models.QAModel:
     return keras_qa.models.QAModel(model.inputs, model.outputs)
 
 
-def feed_of(rows: int = SOME):
-    feed, labels = batch(rows, seed=3)
-    return feed, labels
-
-
 @pytest.mark.parametrize(
     "compiled",
     [
@@ -52,7 +47,7 @@ def test_a_batch_that_is_filled_up_counts_as_it_was(compiled) -> None:
             lambda m: m if isinstance(m, str) else type(m).from_config(m.get_config()), compiled
         ),
     )
-    feed, labels = feed_of()
+    feed, labels = batch(SOME, seed=3)
     weights = np.linspace(0, 2, SOME)
     options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
     for given in (None, weights):
@@ -109,14 +104,14 @@ class Rows(keras.metrics.Metric):
 def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
     model, other = twins(mixing)
     other.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    feed, labels = feed_of()
+    feed, labels = batch(SOME, seed=3)
     assert_trains_as_keras(model, other, feed[:1], labels, epochs=EPOCHS)
     assert not model._plan.filled
 
 
 def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
     model = counting()
-    feed, labels = feed_of()
+    feed, labels = batch(SOME, seed=3)
     options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
     assert model.fit(feed, labels, **options).history["rows"] == [SOME] * EPOCHS
 
@@ -131,13 +126,18 @@ def test_buckets_share_the_width_of_the_widest_unless_it_is_far_wider() -> None:
     assert [len(bucket.rows) for bucket in shared(buckets, (1, 1))] == [0, 1, 2, 3, 4]
 
 
+def rows_of_any_length(rows: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 60, (rows, 1))
+    text = np.where(np.arange(60) < sizes, rng.integers(1, 50, (rows, 60)), 0)
+    question = np.where(np.arange(9) < sizes % 9 + 1, rng.integers(1, 40, (rows, 9)), 0)
+    return [text.astype("int32"), question.astype("int32")], rng.integers(0, 7, rows)
+
+
 def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
     model = small()
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1, 60, 40)
-    text = np.where(np.arange(60) < sizes[:, None], rng.integers(1, 50, (40, 60)), 0)
-    question = np.where(np.arange(9) < sizes[:, None] % 9 + 1, rng.integers(1, 40, (40, 9)), 0)
-    feed = [text.astype("int32"), question.astype("int32")]
+    feed, _ = rows_of_any_length(40)
+    sizes = np.count_nonzero(feed[0], axis=1)
     expected = keras.Model(model.inputs, model.outputs).predict(feed, verbose=0)
     for _ in range(4):
         got = model.predict(feed, batch_size=ROWS, verbose=0)
@@ -145,14 +145,6 @@ def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
     for row in (0, 5, 7):
         one = [array[row : row + 1, : sizes[row] + 1] for array in feed]
         np.testing.assert_allclose(model.predict(one, verbose=0)[0], expected[row], atol=1e-5)
-
-
-def rows_of_any_length(rows: int, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 60, (rows, 1))
-    text = np.where(np.arange(60) < sizes, rng.integers(1, 50, (rows, 60)), 0)
-    question = np.where(np.arange(9) < sizes % 9 + 1, rng.integers(1, 40, (rows, 9)), 0)
-    return [text.astype("int32"), question.astype("int32")], rng.integers(0, 7, rows)
 
 
 def test_a_first_prediction_makes_one_program_at_most() -> None:
