@@ -5,7 +5,6 @@ What needs a backend is imported by the cases: their names are read without one.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import numpy as np
 
 from benchmarks import cold, span_cases, story_cases
 from benchmarks.data import ANSWERS, BATCH, EPOCHS, VOCABULARY, data, rows_of_data
-from benchmarks.measure import Apart, Contenders, Seconds
+from benchmarks.measure import Apart, Contenders, Seconds, compiling
 
 
 def _trio(masked: bool, device: str):
@@ -150,14 +149,11 @@ def strings(device: str) -> tuple[Contenders, int]:
 def importing(device: str) -> tuple[Contenders, int]:
     """`import keras_qa` on top of `import keras`, in new processes, as these measure it."""
 
-    # What pip installs it also compiles. A checkout is compiled by the first import, if it may be.
-    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-
     def run(before: str, timed: str) -> Callable[[], Seconds]:
         start, end = "start = time.perf_counter()", "print(time.perf_counter() - start)"
         command = [sys.executable, "-c", "\n".join(["import time", before, start, timed, end])]
         return lambda: Seconds(
-            subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
+            subprocess.check_output(command, env=compiling(), stderr=subprocess.DEVNULL)
         )
 
     return {

@@ -7,7 +7,6 @@ before it is compiled. Imports and the building of models are left out.
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measure
-from benchmarks.data import ANSWERS, BATCH, VOCABULARY, data, rows_of_data
-from benchmarks.measure import Contenders, Parts, Seconds
+from benchmarks.data import ANSWERS, BATCH, VOCABULARY, data, rows_of_data, words
+from benchmarks.measure import Contenders, Parts, Seconds, compiling, timed
 
 EPOCHS = 10
 
@@ -33,38 +32,36 @@ def feed(padded: bool) -> tuple[list[np.ndarray], np.ndarray]:
     rng = np.random.default_rng(0)
     rows = rows_of_data()
     texts = np.clip(rng.lognormal(np.log(25), 0.77, rows).astype(int), 3, 100)
-    arrays = [
-        np.where(np.arange(width) < sizes[:, None], rng.integers(1, VOCABULARY, (rows, width)), 0)
-        for sizes, width in ((texts, 100), (rng.integers(3, 21, rows), 20))
-    ]
-    return [array.astype("int32") for array in arrays], rng.integers(0, ANSWERS, rows)
+    sizes = [texts, rng.integers(3, 21, rows)]
+    return words(rng, sizes, (100, 20)), rng.integers(0, ANSWERS, rows)
 
 
 def parts(contender: str, padded: bool) -> dict[str, float]:
     """The seconds of each part, in this process."""
-    words, labels = feed(padded)
-    one = [array[:1] for array in words]
-    times: dict[str, float] = {}
+    inputs, labels = feed(padded)
+    one = [array[:1] for array in inputs]
     if contender == "native PyTorch":
         from benchmarks.rivals.native_torch import Rival
 
-        rival = Rival(words, labels, VOCABULARY, ANSWERS, BATCH, padded, "cpu")
-        _timed(times, "first epoch", lambda: rival.train(1))
-        _timed(times, "nine more", lambda: rival.train(EPOCHS - 1))
-        _timed(times, "predict", rival.predict)
-        _timed(times, "one question", lambda: rival.ask(one))
-        return times
+        rival = Rival(inputs, labels, VOCABULARY, ANSWERS, BATCH, padded, "cpu")
+        return {
+            "first epoch": timed(lambda: rival.train(1)),
+            "nine more": timed(lambda: rival.train(EPOCHS - 1)),
+            "predict": timed(rival.predict),
+            "one question": timed(lambda: rival.ask(one)),
+        }
     model = _model(contender, padded)
     ends: list[float] = []
     start = time.perf_counter()
     model.fit(
-        words, labels, epochs=EPOCHS, batch_size=BATCH, verbose=0, callbacks=[_on_epoch_end(ends)]
+        inputs, labels, epochs=EPOCHS, batch_size=BATCH, verbose=0, callbacks=[_on_epoch_end(ends)]
     )
-    times["first epoch"] = ends[0] - start
-    times["nine more"] = time.perf_counter() - ends[0]
-    _timed(times, "predict", lambda: model.predict(words, batch_size=BATCH, verbose=0))
-    _timed(times, "one question", lambda: model.predict(one, verbose=0))
-    return times
+    return {
+        "first epoch": ends[0] - start,
+        "nine more": time.perf_counter() - ends[0],
+        "predict": timed(lambda: model.predict(inputs, batch_size=BATCH, verbose=0)),
+        "one question": timed(lambda: model.predict(one, verbose=0)),
+    }
 
 
 def _model(contender: str, padded: bool) -> Any:
@@ -83,12 +80,6 @@ def _on_epoch_end(ends: list[float]) -> Any:
     return keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
     )
-
-
-def _timed(times: dict[str, float], name: str, call: Callable[[], object]) -> None:
-    start = time.perf_counter()
-    call()
-    times[name] = time.perf_counter() - start
 
 
 def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
@@ -120,22 +111,19 @@ def answering(device: str) -> tuple[Contenders, int]:
     script = folder / "keras-qa"
     script.write_text("from keras_qa.cli import command; command()")
     answer = [str(script), "answer", str(folder / "qa.keras"), "--text", text]
-    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
 
-    def run(*arguments: str) -> Seconds:
-        start = time.perf_counter()
+    def run(*arguments: str) -> None:
         subprocess.run(
             [sys.executable, *arguments],
-            env=environment,
+            env=compiling(),
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        return Seconds(time.perf_counter() - start)
 
     return {
-        "keras-qa answer": lambda: run(*answer, "--question", question),
-        "import keras": lambda: run("-c", "import keras"),
+        "keras-qa answer": lambda: Seconds(timed(lambda: run(*answer, "--question", question))),
+        "import keras": lambda: Seconds(timed(lambda: run("-c", "import keras"))),
     }, 1
 
 

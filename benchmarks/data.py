@@ -25,8 +25,16 @@ def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
         widths = (100, 20)
     else:
         sizes, widths = [np.full(rows, 100)] * 2, (100, 100)
-    feed = [
-        np.where(np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (rows, width)), 0)
+    return words(rng, sizes, widths), rng.integers(0, ANSWERS, rows)
+
+
+def words(
+    rng: np.random.Generator, sizes: list[np.ndarray], widths: tuple[int, ...]
+) -> list[np.ndarray]:
+    """Ids for rows of these sizes, each input padded to its width."""
+    return [
+        np.where(
+            np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (len(size), width)), 0
+        ).astype("int32")
         for size, width in zip(sizes, widths, strict=True)
     ]
-    return [array.astype("int32") for array in feed], rng.integers(0, ANSWERS, rows)

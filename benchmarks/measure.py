@@ -119,7 +119,7 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
         where a contender gives them.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    first = {name: _timed(function) for name, function in contenders.items()}
+    first = {name: timed(function) for name, function in contenders.items()}
     for name, function in contenders.items():
         # What measures itself does so in a new process.
         for _ in range(0 if isinstance(first[name], Seconds) else WARM_UPS):
@@ -127,7 +127,7 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
     gc.collect()
     for _ in range(rounds):
         for name, function in contenders.items():
-            times[name].append(_timed(function))
+            times[name].append(timed(function))
     return {
         name: {
             "first": first[name],
@@ -175,7 +175,14 @@ def circumstances() -> dict[str, object]:
     }
 
 
-def _timed(function: Callable[[], Any]) -> float:
+def compiling() -> dict[str, str]:
+    """The environment of a new process. What pip installs it also compiles; a checkout is compiled
+    by the first import, if it may be."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def timed(function: Callable[[], Any]) -> float:
+    """The seconds of a call, as it gives them itself or as they pass."""
     start = time.perf_counter()
     given = function()
     return given if isinstance(given, Seconds) else time.perf_counter() - start
