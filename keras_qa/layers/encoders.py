@@ -172,10 +172,12 @@ class SequenceEncoder(Composite):
 
     def _reads_ids(self, training: bool) -> bool:
         """Whether the kernels may look the words up themselves."""
+        # First what says so at once: on PyTorch each question asks.
+        if not kernels.takes_ids() or (training and self.dropout):
+            return False
         held = [self.embedding, *self._directions()]
         return (
-            not (training and self.dropout)
-            and self.embedding.quantization_mode is None
+            self.embedding.quantization_mode is None
             and all(
                 layer.compute_dtype == "float32"
                 and layer.activity_regularizer is None

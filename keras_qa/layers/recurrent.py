@@ -60,10 +60,10 @@ class _Fused(keras.layers.RNN):
                 "the fused kernel has no dropout per gate (`implementation=1`)"
             )
 
-    def _check_call(self, sequences: Tensor, mask: Tensor | None) -> None:
+    def _check_call(self, mask: Tensor | None, *tensors: Tensor | None) -> None:
         """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
         self._check_settings()
-        kernels.check_transforms(sequences, *self._weights())
+        kernels.check_transforms(*tensors)
         if mask is not None and len(mask.shape) != 2:
             raise NotImplementedError(
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
@@ -76,7 +76,9 @@ class _Fused(keras.layers.RNN):
         mask: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        if training or initial_state is not None or not self._is_plain(sequences, mask):
+        plain = not training and initial_state is None and self._is_plain()
+        weights = self._weights() if plain else []
+        if not plain or not self._has_kernel(mask, sequences, *weights):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -84,17 +86,19 @@ class _Fused(keras.layers.RNN):
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         states = self.get_initial_state(ops.shape(sequences)[0])
         mask = None if mask is None else ops.cast(mask, "bool")
-        outputs, states = self._run_kernel(sequences, mask, states, self._weights(), False)
+        outputs, states = self._run_kernel(sequences, mask, states, weights, False)
         return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
 
-    def _is_plain(self, sequences: Tensor, mask: Tensor | None) -> bool:
-        """Whether the kernel alone, from a state of zeros, gives all that a call is to give."""
-        if self.fused is False or self.stateful or self.return_state or self.zero_output_for_mask:
-            return False
-        if kernels.keras_is_fused():
-            return False
+    def _is_plain(self) -> bool:
+        """Whether a kernel alone, from a state of zeros, gives all that a call is to give."""
+        more = self.stateful or self.return_state or self.zero_output_for_mask
+        return self.fused is not False and not more and not kernels.keras_is_fused()
+
+    def _has_kernel(self, mask: Tensor | None, *tensors: Tensor | None) -> bool:
+        """Whether the kernel computes such a call."""
+        # Only the check is in the `try`: an error of the kernel itself is never hidden.
         try:
-            self._check_call(sequences, mask)
+            self._check_call(mask, *tensors)
         except NotImplementedError:
             return False
         return True
@@ -107,16 +111,10 @@ class _Fused(keras.layers.RNN):
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
         there = mask[0] if isinstance(mask, (list, tuple)) else mask
-        fused = self.fused is not False
-        if fused:
-            # Only the check is in the `try`: an error of the kernel itself is never hidden.
-            try:
-                self._check_call(sequences, there)
-            except NotImplementedError:
-                if self.fused is True:
-                    raise
-                fused = False
-        if not fused:
+        weights = self._weights()
+        if self.fused is True:
+            self._check_call(there, sequences, *weights)
+        elif self.fused is False or not self._has_kernel(there, sequences, *weights):
             return super().inner_loop(sequences, initial_state, there, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
@@ -129,7 +127,6 @@ class _Fused(keras.layers.RNN):
                 # One mask for all steps; Keras has drawn it before this call and drops it after.
                 dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
                 sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            weights = self._weights()
             outputs, states = self._run_kernel(sequences, there, initial_state, weights, training)
         last = states[0]
         if there is not None:
@@ -165,12 +162,7 @@ class _Fused(keras.layers.RNN):
         """Whether `look_up`, or `read`, stands for the layer's call."""
         if not kernels.takes_ids() or self.fused is False or self.stateful:
             return False
-        try:
-            self._check_settings()
-            kernels.check_transforms(table, *self._weights())
-        except NotImplementedError:
-            return False
-        return not (training and self.dropout)
+        return not (training and self.dropout) and self._has_kernel(None, table, *self._weights())
 
     def project(self, table: Tensor) -> Tensor:
         """Puts a table of word vectors through the input projection, for `look_up`."""
