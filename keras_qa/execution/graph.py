@@ -51,18 +51,18 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
         A tuple of `ModelInput`, in the order of the inputs.
     """
     if model not in _KNOWN:
+        graph = _graph(model)
+        readers = _readers(model, graph)
         _KNOWN[model] = tuple(
             ModelInput(
                 tensor.name,
                 tuple(tensor.shape),
                 str(tensor.dtype),
-                min((size for size in map(_vocabulary_size, readers) if size), default=None),
-                _padding_is_ignored(model, place),
-                all(getattr(reader, "ends_early", False) for reader in readers),
+                min((size for size in map(_vocabulary_size, readers[place]) if size), default=None),
+                _padding_is_ignored(model, graph, place),
+                all(getattr(reader, "ends_early", False) for reader in readers[place]),
             )
-            for place, (tensor, readers) in enumerate(
-                zip(model.inputs, _readers(model), strict=True)
-            )
+            for place, tensor in enumerate(model.inputs)
         )
     return _KNOWN[model]
 
@@ -152,12 +152,15 @@ class Graph:
         self.inputs, self.outputs = copy.inputs, copy.outputs
 
 
-def _readers(model: keras.Model) -> list[list[Any]]:
+def _graph(model: keras.Model) -> Graph | None:
+    return None if isinstance(model, keras.Sequential) else Graph(model)
+
+
+def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
     """For each input the layers and operations that read it, also inside of inner models."""
-    if isinstance(model, keras.Sequential):
-        # A Sequential writes no graph: its first layer reads the one input.
+    if graph is None:
+        # The first layer of a Sequential reads its one input.
         return [_inside(model.layers[0])[0]]
-    graph = Graph(model)
     readers: dict[int, list[Any]] = {id(tensor): [] for tensor in graph.inputs}
     for call in graph.calls:
         inside = _inside(call.operation)
@@ -167,13 +170,12 @@ def _readers(model: keras.Model) -> list[list[Any]]:
     return [readers[id(tensor)] for tensor in graph.inputs]
 
 
-def _padding_is_ignored(model: keras.Model, place: int) -> bool:
+def _padding_is_ignored(model: keras.Model, graph: Graph | None, place: int) -> bool:
     """Whether no layer that the padding of an input reaches is changed by it."""
     if any(size is not None for size in model.inputs[place].shape[1:]):
         return False
-    if isinstance(model, keras.Sequential):
+    if graph is None:
         return len(model.layers) == 1 and getattr(model.layers[0], "ignores_padding", False)
-    graph = Graph(model)
     reached = {id(graph.inputs[place])}
     for call in graph.calls:
         # An axis of unknown size beside the first is one that padding may stand on.
@@ -196,7 +198,7 @@ def _ignores_padding(call: Call) -> bool:
 
 def _inside(operation: Any) -> list[list[Any]]:
     if isinstance(operation, keras.Model) and operation.inputs:
-        return _readers(operation)
+        return _readers(operation, _graph(operation))
     sizes = getattr(operation, "vocabulary_sizes", None)
     if sizes is not None:
         return [[types.SimpleNamespace(vocabulary_size=size)] for size in sizes]

@@ -86,16 +86,15 @@ def _cut(model: keras.Model, name: str) -> list[Any]:
         for tensor in call.outputs
         if sources[id(tensor)] == {name}
     }
-    read = [
-        tensor
+    read = {
+        id(tensor)
         for call in graph.calls
         if not all(id(tensor) in alone for tensor in call.outputs)
         for tensor in call.tensors
-    ]
-    if any(tensor is own for tensor in read for own in graph.inputs if sources[id(own)] == {name}):
-        raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
-    cut = sorted({alone[id(t)].operation.name for t in [*read, *graph.outputs] if id(t) in alone})
-    if not cut:
+    } | set(map(id, graph.outputs))
+    cut = sorted({alone[tensor].operation.name for tensor in read if tensor in alone})
+    is_read_itself = any(sources[tensor] == {name} and tensor not in alone for tensor in read)
+    if not cut or is_read_itself:
         raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
     operations = {operation.name: operation for operation in model.operations}
     tensors = [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]
