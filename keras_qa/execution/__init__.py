@@ -14,17 +14,14 @@ import keras
 _programs = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")
 
 BATCHES_AT_ONCE = _programs.BATCHES_AT_ONCE
-KEEPS_PROGRAMS = _programs.KEEPS_PROGRAMS
+PROGRAMS = _programs.PROGRAMS
 COMPILES = _programs.COMPILES
 BatchPredictor = _programs.BatchPredictor
 as_dataset = _programs.as_dataset
 call = _programs.call
+keep_programs = _programs.keep_programs
 keep_weights = _programs.keep_weights
 seed = _programs.seed
 hide_filled_rows = _programs.hide_filled_rows
 prepare_training = _programs.prepare_training
 train_step = _programs.train_step
-
-if KEEPS_PROGRAMS:
-    keep_programs = _programs.keep_programs
-    program_version = _programs.program_version

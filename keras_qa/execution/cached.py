@@ -34,9 +34,9 @@ def cache_programs(folder: str | os.PathLike[str]) -> bool:
         >>> import tempfile, keras_qa
         >>> kept = keras_qa.cache_programs(tempfile.mkdtemp())
     """
-    if os.environ.get("KERAS_QA_CACHE") == "0" or not execution.KEEPS_PROGRAMS:
+    if os.environ.get("KERAS_QA_CACHE") == "0" or not execution.PROGRAMS:
         return False
-    path = pathlib.Path(folder).expanduser() / execution.program_version()
+    path = pathlib.Path(folder).expanduser() / execution.PROGRAMS
     path.mkdir(parents=True, exist_ok=True)
     _cut_back(path.parent)
     execution.keep_programs(path)

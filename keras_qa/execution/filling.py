@@ -52,7 +52,7 @@ class Plan:
     early: bool = False
     widths: tuple[int, ...] = ()
     updates: bool = False
-    steps: int = 0
+    steps: int = dataclasses.field(default=0, compare=False)
     programs: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 

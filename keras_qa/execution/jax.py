@@ -9,8 +9,7 @@ import operator
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,20 +17,19 @@ import keras
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
+from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
 from keras_qa.execution.graph import ends_early, model_inputs
 from keras_qa.execution.signature import TRAINING, Signature
+from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
 
 # Its attributes are made at run time.
 _CONFIG: Any = jax.config
 
-# A loop over time keeps one core busy, whatever the others do. Each holds a batch in memory.
-BATCHES_AT_ONCE = 2
-
-# Whether `keep_programs` can keep what is compiled.
-KEEPS_PROGRAMS = True
+# Names the folder of programs that `keep_programs` keeps: those of another version are no use.
+PROGRAMS = f"jax-{jax.__version__}"
 
 # Whether a program is made for each shape.
 COMPILES = True
@@ -44,11 +42,6 @@ def keep_programs(folder: pathlib.Path) -> None:
     _CONFIG.update("jax_compilation_cache_dir", str(folder))
     # The small ones too: to load a model takes dozens of them.
     _CONFIG.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-def program_version() -> str:
-    """Names the folder of what one version of the backend has compiled."""
-    return f"jax-{jax.__version__}"
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
@@ -165,8 +158,7 @@ class BatchPredictor:
                 jax.jit(self._call, static_argnums=0),
             )
 
-    @contextlib.contextmanager
-    def at_once(self) -> Iterator[Callable[..., Any]]:
+    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
         """Gives a `start` that comes back at once: batches are predicted in threads."""
         # What stands around the prediction, a thread would not know.
         device = _CONFIG.jax_default_device
@@ -176,8 +168,7 @@ class BatchPredictor:
             with jax.default_device(device), jax.default_matmul_precision(precision):
                 return self.finish(self.start(inputs, tables))
 
-        with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
-            yield lambda inputs, tables: pool.submit(start, inputs, tables)
+        return threads.at_once(start)
 
     def precompute(self, words: int) -> Any:
         """Computes what hangs on the weights alone, for batches of so many words together."""
@@ -214,9 +205,7 @@ class BatchPredictor:
 
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
-        if isinstance(outputs, Future):
-            return outputs.result()
-        return keras.tree.map_structure(np.asarray, outputs)
+        return keras.tree.map_structure(np.asarray, threads.awaited(outputs))
 
     def _keep(self, weights: list[jax.Array]) -> Any:
         """The tables of the last call where the weights have not changed since."""

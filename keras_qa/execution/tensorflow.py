@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import math
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
 from keras_qa.execution.graph import ends_early
 from keras_qa.execution.signature import TRAINING, Signature, draws
 from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
+from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
 from keras_qa.kernels.tensorflow import keras_is_fused
 from keras_qa.text.padding import trim
 
-# A loop over time that XLA compiled keeps one core busy. Each holds a batch in memory.
-BATCHES_AT_ONCE = 2
-
-# Whether `keep_programs` can keep what is compiled.
-KEEPS_PROGRAMS = False
+# Names the folder of programs that `keep_programs` keeps: here it keeps none.
+PROGRAMS = ""
 
 # Whether a program is made for each shape.
 COMPILES = True
 
 # What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
 ALIGNMENT = 64
+
+
+def keep_programs(folder: pathlib.Path) -> None:
+    """Nothing: TensorFlow has no public interface for it."""
 
 
 def seed(seed: int) -> None:
@@ -106,8 +107,7 @@ class BatchPredictor:
         self.spent: dict[Any, float] = collections.defaultdict(float)
         self.lock = threading.RLock()
 
-    @contextlib.contextmanager
-    def at_once(self) -> Iterator[Callable[..., Any]]:
+    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
         """Gives a `start` that comes back at once: batches are predicted in threads."""
         # What a `tf.device` around the prediction says, a thread would not know.
         device = tf.zeros(()).device
@@ -118,8 +118,7 @@ class BatchPredictor:
             with contextlib.nullcontext() if is_known else tf.device(device):
                 return self.start(inputs, tables)
 
-        with ThreadPoolExecutor(BATCHES_AT_ONCE) as pool:
-            yield lambda inputs, tables: pool.submit(start, inputs, tables)
+        return threads.at_once(start)
 
     def precompute(self, words: int) -> Any:
         """Computes what hangs on the weights alone, for batches of so many words together."""
@@ -156,9 +155,7 @@ class BatchPredictor:
 
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
-        if isinstance(outputs, Future):
-            outputs = outputs.result()
-        return keras.tree.map_structure(lambda tensor: tensor.numpy(), outputs)
+        return keras.tree.map_structure(lambda t: t.numpy(), threads.awaited(outputs))
 
     def _paying(self) -> set[Any]:
         """The shapes that XLA is worth its time for."""
@@ -257,19 +254,19 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     steps = before.steps + -(-rows // size) * epochs
-    by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model)
+    signature = Signature(model)
+    by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model, signature)
     early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
     # The last batch is filled up in the graph: what comes out is cut before metrics see it.
-    is_filled = by_xla and rows > size and rows_are_apart(Signature(model).layers)
+    is_filled = by_xla and rows > size and rows_are_apart(signature.layers)
     updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
-    plan = Plan(size if is_filled else 0, by_xla, early, updates=updates)
-    model._plan = dataclasses.replace(plan, steps=steps)
-    if dataclasses.replace(before, steps=0) != plan:
+    model._plan = Plan(size if is_filled else 0, by_xla, early, updates=updates, steps=steps)
+    if model._plan != before:
         model.make_train_function(force=True)
     return Shapes(shared=early)
 
 
-def _may_train_by_xla(model: keras.Model) -> bool:
+def _may_train_by_xla(model: keras.Model, signature: Signature) -> bool:
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() or model.distribute_strategy is not strategy:
         return False
@@ -280,7 +277,6 @@ def _may_train_by_xla(model: keras.Model) -> bool:
     # Outside of the program that gives the outputs, Keras would not find their masks.
     if any(getattr(tensor, "_keras_mask", None) is not None for tensor in model.outputs):
         return False
-    signature = Signature(model)
     return (
         signature.is_known(TRAINING)
         and not any(map(draws, signature.layers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,11 +20,15 @@ from keras_qa.execution.signature import Signature
 # PyTorch shares the cores out by itself.
 BATCHES_AT_ONCE = 1
 
-# Whether `keep_programs` can keep what is compiled.
-KEEPS_PROGRAMS = False
+# Names the folder of programs that `keep_programs` keeps: here it keeps none.
+PROGRAMS = ""
 
 # Whether a program is made for each shape.
 COMPILES = False
+
+
+def keep_programs(folder: pathlib.Path) -> None:
+    """Nothing: PyTorch compiles none."""
 
 
 def seed(seed: int) -> None:

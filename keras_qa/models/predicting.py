@@ -42,7 +42,7 @@ class Predictor:
         # Whether the outputs have the same shape however wide the feed is.
         self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
         self.shapes = Shapes(shared=execution.COMPILES and ends_early(model))
-        # Of few rows, the widths that were predicted before.
+        # Of few rows, the widths that were predicted before, the narrowest first.
         self.widths: dict[int, list[tuple[int, ...]]] = {}
 
     def holds(self) -> bool:
@@ -89,13 +89,15 @@ class Predictor:
         """Cuts or fills up the inputs of a model that ends early, so that they take a program that
         there is: one more is for twice as many words."""
         needed = [used(array, 1) for array in inputs]
-        known = self.widths.setdefault(len(pad(inputs[0])), [])
-        for widths in sorted(known, key=math.prod):
+        rows = len(pad(inputs[0][:, :1]))
+        known = self.widths.setdefault(rows, [])
+        for widths in known:
             if all(map(operator.ge, widths, needed)):
                 break
         else:
             widths = tuple(max(LEAST_WIDTH, 2 ** (width - 1).bit_length()) for width in needed)
             known.append(widths)
+            known.sort(key=math.prod)
         return [resized(a, (len(a), width)) for a, width in zip(inputs, widths, strict=True)]
 
     def _filled(self, inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
