@@ -26,6 +26,7 @@ from jax.interpreters import ad
 from keras_qa.kernels import _reference, right_padding
 from keras_qa.kernels.early import ends_early
 from keras_qa.kernels.jax_loops import Chunks, over_chunks, over_steps
+from keras_qa.kernels.jax_random import threefry
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:
 # the initial state if true, else zeros.
@@ -97,25 +98,10 @@ def dropout(inputs, rate, seed):
         return _reference.dropout(inputs, rate, seed)
     # The numbers are those of `jax.random`, which on a CPU goes five times over all of them in
     # memory, and takes as long as a quarter of the products of a universal transformer.
-    drawn = _threefry(seed.next(ordered=False), inputs.size).reshape(inputs.shape)
+    drawn = threefry(seed.next(ordered=False), inputs.size).reshape(inputs.shape)
     # As `jax.random.bernoulli`, which compares 23 bits.
     kept = drawn >> 9 < math.ceil(np.float32(1 - rate) * 2**23)
     return jnp.where(kept, inputs / (1 - rate), jnp.zeros_like(inputs))
-
-
-@partial(jax.jit, static_argnames="count")
-def _threefry(key, count):
-    """The bits of `jax.random.bits` (Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
-    keys = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
-    # There are fewer than 2**32 numbers, so that one half of their places is zero.
-    x, y = jnp.zeros(count, "uint32") + keys[0], lax.iota("uint32", count) + keys[1]
-    for turn in range(5):
-        for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[turn % 2]:
-            x = x + y
-            y = x ^ (y << rotation | y >> 32 - rotation)
-        x = x + keys[(turn + 1) % 3]
-        y = y + keys[(turn + 2) % 3] + jnp.uint32(turn + 1)
-    return x ^ y
 
 
 def scan(step, state, inputs, draw):
@@ -191,10 +177,6 @@ def _projected(x, kernel, bias, gates, table):
 
 def _sigmoid(tanh_of_half):
     return 0.5 * tanh_of_half + 0.5
-
-
-def _no_gradients(*weights):
-    return tuple(None if w is None else jnp.zeros_like(w) for w in weights)
 
 
 def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table):
@@ -321,7 +303,7 @@ def _lstm_backward(settings, residuals, gradients):
         sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz, dz.sum((0, 1)), table)
         return (state, sums), dx
 
-    sums = _no_gradients(kernel, recurrent, bias, table)
+    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
     ((dh0, dc0), sums), dx = over_chunks(
         run, ((dh, dc), sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
@@ -406,7 +388,7 @@ def _gru_backward(settings, residuals, gradients):
         sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table)
         return (dh, sums), dx
 
-    sums = _no_gradients(kernel, recurrent, bias, table)
+    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
     (dh0, sums), dx = over_chunks(
         run, (dh, sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )

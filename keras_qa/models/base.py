@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import os
@@ -23,7 +22,7 @@ from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
 from keras_qa.inputs.sources import Source, is_source, split_off
-from keras_qa.models.checking import CheckedModel
+from keras_qa.models.checking import CheckedModel, with_hooks
 from keras_qa.models.compiling import portable
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.options import Callbacks, Scores
@@ -154,7 +153,7 @@ class QAModel(CheckedModel):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=_with_hooks(callbacks, hooks),
+                callbacks=with_hooks(callbacks, hooks),
                 validation_data=validation_data,
                 shuffle=shuffle and not is_source(x),
                 class_weight=class_weight,
@@ -197,7 +196,7 @@ class QAModel(CheckedModel):
                 verbose=verbose,
                 sample_weight=sample_weight,
                 steps=steps,
-                callbacks=_with_hooks(callbacks, hooks[:1] if not kwargs else []),
+                callbacks=with_hooks(callbacks, hooks[:1] if not kwargs else []),
                 return_dict=return_dict,
                 **kwargs,
             )
@@ -230,7 +229,7 @@ class QAModel(CheckedModel):
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
-                callbacks=_with_hooks(callbacks, hooks[:1]),
+                callbacks=with_hooks(callbacks, hooks[:1]),
             )
 
     def _predictor_of_now(self) -> Predictor:
@@ -385,19 +384,3 @@ class QAModel(CheckedModel):
 
 def _as_dataset(x: Any) -> Any:
     return execution.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
-
-
-def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Callbacks:
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        # The user's own list stays as it is.
-        hooked = copy.copy(callbacks)
-        hooked.callbacks = _with_hooks(callbacks.callbacks, hooks)
-        return hooked
-    if callbacks is None:
-        callbacks = []
-    # The first hook must come before any callback that takes an epoch for finished.
-    return [
-        *hooks[:1],
-        *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]),
-        *hooks[1:],
-    ]

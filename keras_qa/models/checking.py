@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from keras_qa import execution
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, unpacked
+from keras_qa.models.options import Callbacks
 
 
 class CheckedModel(keras.Model):
@@ -96,3 +98,20 @@ class CheckedModel(keras.Model):
             y if labelled else None,
             sample_weight if labelled else None,
         )
+
+
+def with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Callbacks:
+    """A user's callbacks among the hooks that `_guard` gives, and others."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        # The user's own list stays as it is.
+        hooked = copy.copy(callbacks)
+        hooked.callbacks = with_hooks(callbacks.callbacks, hooks)
+        return hooked
+    if callbacks is None:
+        callbacks = []
+    # The first hook must come before any callback that takes an epoch for finished.
+    return [
+        *hooks[:1],
+        *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]),
+        *hooks[1:],
+    ]

@@ -18,8 +18,8 @@ PROJECT = pathlib.Path(__file__).parents[2] / "pyproject.toml"
 SAID = (*HOST, "kernels", "layers", "objectives", "inputs", "recipes", "report")
 # Written in the terms of their backends: `kernels/_reference.py` has their types.
 BACKENDS = (
-    *("kernels/jax.py", "kernels/jax_loops.py", "kernels/tensorflow.py"),
-    *("kernels/tensorflow_loops.py", "kernels/torch.py"),
+    *("kernels/jax.py", "kernels/jax_loops.py", "kernels/jax_random.py"),
+    *("kernels/tensorflow.py", "kernels/tensorflow_loops.py", "kernels/torch.py"),
 )
 
 
