@@ -23,5 +23,6 @@ keep_programs = _programs.keep_programs
 keep_weights = _programs.keep_weights
 seed = _programs.seed
 hide_filled_rows = _programs.hide_filled_rows
+part_widths = _programs.part_widths
 prepare_training = _programs.prepare_training
 train_step = _programs.train_step

@@ -238,18 +238,23 @@ class BatchPredictor:
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
 ) -> Shapes:
     """Decides about the shapes of batches: see TensorFlow's."""
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
     shared = bool(model.jit_compile) and ends_early(model) and has_padding(inputs)
+    shared = shared and not own_widths
     widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
     model._plan = Plan(size if filled else 0, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
     return Shapes(shared=shared, filled=filled)
+
+
+def part_widths(model: keras.Model) -> None:
+    """Nothing: `train_step` sees which batches are narrower than the feed."""
 
 
 def _may_fill(model: keras.Model) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import math
 import pathlib
 import threading
@@ -238,7 +239,7 @@ LEAST_UPDATES = 240
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
 ) -> Shapes:
     """Decides how a model trains, which `train_step` then looks up.
 
@@ -247,6 +248,7 @@ def prepare_training(
         inputs: What it is given; nothing where that is not known.
         size: How many rows a step.
         epochs: How many times.
+        own_widths: Whether batches of each width have a program of their own.
 
     Returns:
         The shapes of batches that suit it.
@@ -257,6 +259,7 @@ def prepare_training(
     signature = Signature(model)
     by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model, signature)
     early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
+    early = early and not own_widths
     # The last batch is filled up in the graph: what comes out is cut before metrics see it.
     is_filled = by_xla and rows > size and rows_are_apart(signature.layers)
     updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
@@ -264,6 +267,16 @@ def prepare_training(
     if model._plan != before:
         model.make_train_function(force=True)
     return Shapes(shared=early)
+
+
+def part_widths(model: keras.Model) -> None:
+    """Makes the programs of a training anew, which then read every step: each width has its own.
+
+    To end with the longest row costs a training of such widths a fifth.
+    """
+    if model._plan.early:
+        model._plan = dataclasses.replace(model._plan, early=False, programs={})
+        model.make_train_function(force=True)
 
 
 def _may_train_by_xla(model: keras.Model, signature: Signature) -> bool:
@@ -308,6 +321,15 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     plan = model._plan
     if not plan.by_xla:
         return step(data)
+    # This runs when Keras traces a step: once for all shapes, which XLA then compiles.
+    begin = time.perf_counter()
+    logs = _step_by_xla(model, data)
+    model._costs.tracing += time.perf_counter() - begin
+    return logs
+
+
+def _step_by_xla(model: keras.Model, data: Any) -> Any:
+    plan = model._plan
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     rows = tf.shape(keras.tree.flatten(x)[0])[0]
     filled = [_filled(part, rows, plan.filled) for part in (x, y, sample_weight)]

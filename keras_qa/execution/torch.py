@@ -55,10 +55,14 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int
+    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
 ) -> Shapes:
     """Takes batches of any shape: see TensorFlow's."""
     return ANY
+
+
+def part_widths(model: keras.Model) -> None:
+    """Nothing: batches never share a width."""
 
 
 def hide_filled_rows(x: Any, outputs: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_qa import execution
 from keras_qa.execution.filling import ANY, Costs, Shapes
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
@@ -267,6 +268,9 @@ class TellEpoch(keras.callbacks.Callback):
         self.epochs = epochs
         self.times: list[float] = []
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.costs.tracing = 0.0
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.batches.epoch = epoch
         if self.batches.own is None or not self.times:
@@ -274,12 +278,13 @@ class TellEpoch(keras.callbacks.Callback):
             return
         steps = np.diff(self.times)
         self.times = [time.perf_counter()]
-        self.costs.compiling = max(self.costs.compiling, float(steps[0] - np.median(steps)))
+        self.costs.compiled(float(steps[0] - np.median(steps)))
         seconds = float(steps.sum() - steps[0])
         self.costs.spent += seconds
         widths = len({bucket.widths for bucket in self.batches.own})
         if self.costs.are_worth(widths, seconds * (self.epochs - epoch)):
             self.batches.buckets, self.batches.own = self.batches.own, None
+            execution.part_widths(self.model)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self.times.append(time.perf_counter())

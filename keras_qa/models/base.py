@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import os
 import threading
@@ -133,9 +132,10 @@ class QAModel(CheckedModel):
                     validation_data = _as_dataset(batches)
             size = batch_size or 32
             inputs = [] if is_source(x) else keras.tree.flatten(x)
-            shapes = execution.prepare_training(self, inputs, size, epochs - initial_epoch)
-            if self._costs.are_worth(MOST_BUCKETS):
-                shapes = dataclasses.replace(shapes, shared=False)
+            own_widths = self._costs.are_worth(MOST_BUCKETS)
+            shapes = execution.prepare_training(
+                self, inputs, size, epochs - initial_epoch, own_widths
+            )
             if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
                 x, y, sample_weight = bucketed(
                     self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes

@@ -9,6 +9,7 @@ from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
 from small_models import batch
 
 import keras_qa
+from keras_qa.execution.filling import LOST_BY_SHARING, OF_FIRST, Costs
 from keras_qa.inputs.buckets import Bucket, shared
 
 # Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
@@ -218,3 +219,23 @@ def test_widths_get_programs_of_their_own_once_that_pays() -> None:
     for got, other in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(got, other, atol=1e-5)
     assert model._costs.own == COMPILES
+    # Programs for one width each need not look for the longest row.
+    assert not model._plan.early
+    for one in (model, expected):
+        np.random.seed(4)
+        one.fit(feed, labels, batch_size=ROWS, epochs=1, verbose=0)
+    assert not model._plan.early
+    for got, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(got, other, atol=1e-5)
+
+
+def test_a_width_costs_what_was_compiled_and_not_what_was_traced() -> None:
+    costs = Costs(tracing=1.0)
+    costs.compiled(3.5)
+    assert costs.compiling == pytest.approx(OF_FIRST * 2.5)
+    # Later first steps may have compiled more than a width: the update of the weights.
+    costs.compiled(99.0)
+    assert costs.compiling == pytest.approx(OF_FIRST * 2.5)
+    costs.spent = 8 * costs.compiling / LOST_BY_SHARING - 1
+    assert not costs.are_worth(8)
+    assert costs.are_worth(8, seconds=2.0)
