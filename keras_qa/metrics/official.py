@@ -1,20 +1,19 @@
-"""Metrics of answers: exact match and F1, as the SQuAD evaluations compute them."""
+"""The official scores of SQuAD, and of MLQA for other languages."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import re
-import string
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_qa.example import Example
+from keras_qa.metrics.answers import normalize_answer, word_f1
+
+# Makes of an answer what is compared.
+Normalize = Callable[[str], str]
 
 VERSIONS = ("1.1", "2.0")
-
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 # Examples with ids, or the JSON of SQuAD, whole or its list of articles.
 References = Iterable[Example | Mapping[str, Any]] | Mapping[str, Any]
@@ -23,70 +22,13 @@ References = Iterable[Example | Mapping[str, Any]] | Mapping[str, Any]
 _Gold = tuple[Any, Sequence[str]]
 
 
-def normalize_answer(answer: str) -> str:
-    """Lower-cases an answer and drops punctuation, articles and extra white space.
-
-    Follows the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250).
-
-    Args:
-        answer: The answer as written.
-
-    Returns:
-        The answer as it is compared.
-
-    Examples:
-        >>> from keras_qa.metrics import normalize_answer
-        >>> normalize_answer("The  Kitchen.")
-        'kitchen'
-    """
-    return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION)).split())
-
-
-def exact_match(prediction: str, answers: Sequence[str]) -> float:
-    """Whether a prediction is one of the right answers, after normalisation.
-
-    Args:
-        prediction: The predicted answer.
-        answers: Every right answer.
-
-    Returns:
-        1.0 or 0.0.
-
-    Examples:
-        >>> from keras_qa.metrics import exact_match
-        >>> exact_match("the kitchen", ["Kitchen", "living room"])
-        1.0
-    """
-    predicted = normalize_answer(prediction)
-    return float(any(predicted == normalize_answer(answer) for answer in answers))
-
-
-def f1(prediction: str, answers: Sequence[str]) -> float:
-    """Overlap in words of a prediction with the right answer closest to it.
-
-    Args:
-        prediction: The predicted answer.
-        answers: Every right answer.
-
-    Returns:
-        The harmonic mean of precision and recall over words, between 0 and 1.
-        Where one of the two is empty: 1.0 if both are, else 0.0.
-
-    Examples:
-        >>> from keras_qa.metrics import f1
-        >>> f1("the small kitchen", ["kitchen"])
-        0.6666666666666666
-    """
-    predicted = normalize_answer(prediction)
-    return float(max((_f1(predicted, normalize_answer(answer)) for answer in answers), default=0.0))
-
-
 def squad(
     predictions: Mapping[str, str],
     references: References,
     version: str = "1.1",
     no_answer_probabilities: Mapping[str, float] | None = None,
     no_answer_threshold: float = 1.0,
+    language: str | None = None,
 ) -> dict[str, float]:
     """The official scores of SQuAD, in percent, digit by digit.
 
@@ -104,6 +46,10 @@ def squad(
             by its id; any scale that grows with it will do. Version 2.0 only.
         no_answer_threshold: Above it, a question counts as answered by the
             empty string.
+        language: Code of the answers' language, such as `"de"`, for the scores
+            of MLQA (Lewis et al. 2020, arXiv:1910.07475), which drop its
+            articles and all punctuation, and compare Chinese by characters:
+            see `normalize_answer`. `None` for SQuAD's.
 
     Returns:
         For version 1.1 `exact_match` and `f1`. For version 2.0 `exact`, `f1`
@@ -115,7 +61,7 @@ def squad(
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If `version` is unknown; if there are no references, or one
+        ValueError: If `version` or `language` is unknown; if there are no references, or one
             has no id; if a question of version 1.1 has no right answer; or if
             one of version 2.0 has no prediction or no probability.
 
@@ -138,6 +84,8 @@ def squad(
     """
     if version not in VERSIONS:
         raise ValueError(f'`version` must be "1.1" or "2.0". Received: version={version!r}.')
+    normalize = functools.partial(normalize_answer, language=language)
+    normalize("")
     golds = _golds(references)
     if not golds:
         raise ValueError("`references` holds no questions. Give at least one to score.")
@@ -154,10 +102,11 @@ def squad(
                 '`no_answer_probabilities` are for version="2.0". Received: version="1.1", whose '
                 "questions all have an answer."
             )
-        return _squad_1(predictions, golds)
+        return _squad_1(predictions, golds, normalize)
     _check_complete("predictions", predictions, golds)
     if no_answer_probabilities is None:
-        return _squad_2(predictions, golds, {id: 0.0 for id, _ in golds}, no_answer_threshold)
+        certain = {id: 0.0 for id, _ in golds}
+        return _squad_2(predictions, golds, normalize, certain, no_answer_threshold)
     _check_mapping("no_answer_probabilities", no_answer_probabilities)
     _check_complete("no_answer_probabilities", no_answer_probabilities, golds)
     for id, value in no_answer_probabilities.items():
@@ -165,8 +114,8 @@ def squad(
             raise ValueError(
                 f"`no_answer_probabilities` must be numbers. Received: nan for the question {id!r}."
             )
-    scores = _squad_2(predictions, golds, no_answer_probabilities, no_answer_threshold)
-    return scores | _best_thresholds(predictions, golds, no_answer_probabilities)
+    scores = _squad_2(predictions, golds, normalize, no_answer_probabilities, no_answer_threshold)
+    return scores | _best_thresholds(predictions, golds, normalize, no_answer_probabilities)
 
 
 def squad_in_order(
@@ -175,6 +124,7 @@ def squad_in_order(
     version: str = "1.1",
     no_answer_probabilities: Sequence[float] | None = None,
     no_answer_threshold: float = 1.0,
+    language: str | None = None,
 ) -> dict[str, float]:
     """As `squad`, of answers in the order of their examples, which need no ids.
 
@@ -184,6 +134,7 @@ def squad_in_order(
         version: As in `squad`.
         no_answer_probabilities: One for each example. Version 2.0 only.
         no_answer_threshold: As in `squad`.
+        language: As in `squad`.
 
     Returns:
         As `squad`.
@@ -202,10 +153,12 @@ def squad_in_order(
     if no_answer_probabilities is not None:
         chances = dict(zip(names, no_answer_probabilities, strict=True))
     predictions = dict(zip(names, answers, strict=True))
-    return squad(predictions, references, version, chances, no_answer_threshold)
+    return squad(predictions, references, version, chances, no_answer_threshold, language)
 
 
-def _squad_1(predictions: Mapping[str, str], golds: Sequence[_Gold]) -> dict[str, float]:
+def _squad_1(
+    predictions: Mapping[str, str], golds: Sequence[_Gold], normalize: Normalize
+) -> dict[str, float]:
     exact: float = 0
     overlap: float = 0
     for id, answers in golds:
@@ -216,17 +169,18 @@ def _squad_1(predictions: Mapping[str, str], golds: Sequence[_Gold]) -> dict[str
                 f"`references` holds the question {id!r} without an answer, which version 1.1 "
                 'cannot score. Pass version="2.0".'
             )
-        predicted = normalize_answer(predictions[id])
-        expected = [normalize_answer(answer) for answer in answers]
+        predicted = normalize(predictions[id])
+        expected = [normalize(answer) for answer in answers]
         exact += predicted in expected
         # Unlike version 2.0, nothing in common is 0 even where both are empty.
-        overlap += max(_f1(predicted, answer) if predicted else 0 for answer in expected)
+        overlap += max(word_f1(predicted, answer) if predicted else 0 for answer in expected)
     return {"exact_match": 100.0 * exact / len(golds), "f1": 100.0 * overlap / len(golds)}
 
 
 def _squad_2(
     predictions: Mapping[str, str],
     golds: Sequence[_Gold],
+    normalize: Normalize,
     probabilities: Mapping[str, float],
     threshold: float,
 ) -> dict[str, float]:
@@ -236,7 +190,7 @@ def _squad_2(
             id: float(not answerable[id]) if probabilities[id] > threshold else score
             for id, score in raw.items()
         }
-        for raw in _raw_scores(predictions, golds)
+        for raw in _raw_scores(predictions, golds, normalize)
     )
     parts = {
         "": list(answerable),
@@ -253,26 +207,30 @@ def _squad_2(
 
 
 def _raw_scores(
-    predictions: Mapping[str, str], golds: Sequence[_Gold]
+    predictions: Mapping[str, str], golds: Sequence[_Gold], normalize: Normalize
 ) -> tuple[dict[Any, float], dict[Any, float]]:
     exact: dict[Any, float] = {}
     overlap: dict[Any, float] = {}
     for id, answers in golds:
-        predicted = normalize_answer(predictions[id])
+        predicted = normalize(predictions[id])
         # An answer of nothing but articles and punctuation is dropped.
-        expected = [gold for gold in map(normalize_answer, answers) if gold] or [""]
+        expected = [gold for gold in map(normalize, answers) if gold] or [""]
         exact[id] = int(predicted in expected)
-        overlap[id] = max(_f1(predicted, answer) for answer in expected)
+        overlap[id] = max(word_f1(predicted, answer) for answer in expected)
     return exact, overlap
 
 
 def _best_thresholds(
-    predictions: Mapping[str, str], golds: Sequence[_Gold], probabilities: Mapping[str, float]
+    predictions: Mapping[str, str],
+    golds: Sequence[_Gold],
+    normalize: Normalize,
+    probabilities: Mapping[str, float],
 ) -> dict[str, float]:
     answerable = {id: bool(answers) for id, answers in golds}
     ranked = sorted(probabilities, key=probabilities.__getitem__)
     best: dict[str, float] = {}
-    for name, scores in zip(("exact", "f1"), _raw_scores(predictions, golds), strict=True):
+    raw = zip(("exact", "f1"), _raw_scores(predictions, golds, normalize), strict=True)
+    for name, scores in raw:
         # Where nothing is answered, the questions without an answer are right.
         score: float = sum(not answerable[id] for id in answerable)
         highest, threshold = score, 0.0
@@ -288,18 +246,6 @@ def _best_thresholds(
         best[f"best_{name}"] = 100.0 * highest / len(scores)
         best[f"best_{name}_thresh"] = threshold
     return best
-
-
-def _f1(predicted: str, expected: str) -> float:
-    """F1 of two normalised answers, rounded as the official scripts round."""
-    left, right = predicted.split(), expected.split()
-    if not left or not right:
-        return int(left == right)
-    shared = sum((collections.Counter(left) & collections.Counter(right)).values())
-    if not shared:
-        return 0
-    precision, recall = shared / len(left), shared / len(right)
-    return (2 * precision * recall) / (precision + recall)
 
 
 def _golds(references: Any) -> list[_Gold]:

@@ -1,0 +1,126 @@
+"""One answer beside those that are right: what is compared, exact match, F1."""
+
+from __future__ import annotations
+
+import collections
+import re
+import string
+import unicodedata
+from collections.abc import Sequence
+
+# As the script of MLQA has them, oddities included.
+_ARTICLES = {
+    "en": re.compile(r"\b(a|an|the)\b"),
+    "es": re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b"),
+    "vi": re.compile(r"\b(của|là|cái|chiếc|những)\b"),
+    "de": re.compile(
+        r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
+    ),
+    "ar": re.compile(r"\sال^|ال"),
+}
+# Each is a word of its own.
+_CHARACTERS = {
+    "zh": re.compile("[\u4e00-\u9fa5]"),
+    "ja": re.compile("[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f]"),
+    "th": re.compile("[\u0e01-\u0e5b]"),
+}
+LANGUAGES = ("ar", "de", "en", "es", "hi", "ja", "th", "vi", "zh")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalize_answer(answer: str, language: str | None = None) -> str:
+    """Lower-cases an answer and drops punctuation, articles and extra white space.
+
+    Follows the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), or with a `language`
+    that of MLQA (Lewis et al. 2020, arXiv:1910.07475): English (`"en"`), German (`"de"`), Spanish
+    (`"es"`), Arabic (`"ar"`), Hindi (`"hi"`), Vietnamese (`"vi"`) and Chinese (`"zh"`), whose
+    characters are words of their own. So are those of Japanese (`"ja"`) and Thai (`"th"`), which
+    MLQA lacks.
+
+    Args:
+        answer: The answer as written.
+        language: Its language. `None` for SQuAD's English.
+
+    Returns:
+        The answer as it is compared.
+
+    Raises:
+        ValueError: If the language is none of these.
+
+    Examples:
+        >>> from keras_qa.metrics import normalize_answer
+        >>> normalize_answer("The  Kitchen.")
+        'kitchen'
+        >>> normalize_answer("北京, 2008", language="zh")
+        '北 京 2008'
+    """
+    if language is None:
+        return " ".join(_ARTICLES["en"].sub(" ", answer.lower().translate(_PUNCTUATION)).split())
+    if language not in LANGUAGES:
+        raise ValueError(
+            f"`language` must be one of {', '.join(map(repr, LANGUAGES))}. Received: "
+            f"language={language!r}."
+        )
+    plain = "".join(letter for letter in answer.lower() if not _is_punctuation(letter))
+    if language in _ARTICLES:
+        plain = _ARTICLES[language].sub(" ", plain)
+    if language in _CHARACTERS:
+        plain = _CHARACTERS[language].sub(r" \g<0> ", plain)
+    return " ".join(plain.split())
+
+
+def _is_punctuation(letter: str) -> bool:
+    return letter in string.punctuation or unicodedata.category(letter)[0] == "P"
+
+
+def exact_match(prediction: str, answers: Sequence[str]) -> float:
+    """Whether a prediction is one of the right answers, after normalisation.
+
+    Args:
+        prediction: The predicted answer.
+        answers: Every right answer.
+
+    Returns:
+        1.0 or 0.0.
+
+    Examples:
+        >>> from keras_qa.metrics import exact_match
+        >>> exact_match("the kitchen", ["Kitchen", "living room"])
+        1.0
+    """
+    predicted = normalize_answer(prediction)
+    return float(any(predicted == normalize_answer(answer) for answer in answers))
+
+
+def f1(prediction: str, answers: Sequence[str]) -> float:
+    """Overlap in words of a prediction with the right answer closest to it.
+
+    Args:
+        prediction: The predicted answer.
+        answers: Every right answer.
+
+    Returns:
+        The harmonic mean of precision and recall over words, between 0 and 1.
+        Where one of the two is empty: 1.0 if both are, else 0.0.
+
+    Examples:
+        >>> from keras_qa.metrics import f1
+        >>> f1("the small kitchen", ["kitchen"])
+        0.6666666666666666
+    """
+    predicted = normalize_answer(prediction)
+    return float(
+        max((word_f1(predicted, normalize_answer(answer)) for answer in answers), default=0.0)
+    )
+
+
+def word_f1(predicted: str, expected: str) -> float:
+    """F1 of two normalised answers, rounded as the official scripts round."""
+    left, right = predicted.split(), expected.split()
+    if not left or not right:
+        return int(left == right)
+    shared = sum((collections.Counter(left) & collections.Counter(right)).values())
+    if not shared:
+        return 0
+    precision, recall = shared / len(left), shared / len(right)
+    return (2 * precision * recall) / (precision + recall)
