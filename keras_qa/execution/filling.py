@@ -22,12 +22,14 @@ class Shapes:
     """What the batches of a training are to look like.
 
     Attributes:
-        shared: Whether they are all as wide as the feed: the model ends with the longest row.
+        shared: Whether they may all be as wide as the feed: each width costs a program.
         filled: Whether the last one is to have as many rows as the others.
+        early: Whether the program for the feed's width ends with the longest row of a batch.
     """
 
     shared: bool = False
     filled: bool = False
+    early: bool = False
 
 
 ANY = Shapes()
@@ -60,8 +62,12 @@ class Plan:
 # for all of them: 0.8 of 2.6 s on TensorFlow, 1.0 of 2.1 on JAX, which had to start, too.
 OF_FIRST = 0.4
 
-# What a batch that is narrower than its program loses, beside one with a program of its own.
+# What a batch that is narrower than its program loses, beside one with a program of its own, where
+# the program ends with the longest row.
 LOST_BY_SHARING = 0.2
+
+# As many steps as a program takes to compile, until that is known: a second or so.
+STEPS_OF_A_COMPILE = 50
 
 
 @dataclasses.dataclass
@@ -71,13 +77,13 @@ class Costs:
     Attributes:
         compiling: What a program for a further width takes.
         tracing: What of the first step of a training is done once for all widths.
-        spent: All steps but the first, on batches that share a width.
+        lost: By batches that share a width, in all steps but the first ones.
         own: Whether widths have programs of their own by now.
     """
 
     compiling: float = 0.0
     tracing: float = 0.0
-    spent: float = 0.0
+    lost: float = 0.0
     own: bool = False
 
     def compiled(self, seconds: float) -> None:
@@ -85,15 +91,14 @@ class Costs:
         if not self.compiling:
             self.compiling = OF_FIRST * max(0.0, seconds - self.tracing)
 
-    def are_worth(self, widths: int, seconds: float = 0.0) -> bool:
+    def are_worth(self, widths: int, to_come: float = 0.0) -> bool:
         """Whether programs for so many widths are worth their making.
 
         Args:
             widths: How many programs.
-            seconds: How long the training will go on, where they are shared.
+            to_come: How much the training will still lose without them.
         """
-        lost = LOST_BY_SHARING * (self.spent + seconds)
-        self.own = self.own or 0.0 < widths * self.compiling < lost
+        self.own = self.own or 0.0 < widths * self.compiling < self.lost + to_come
         return self.own
 
 

@@ -19,6 +19,7 @@ class ModelInput:
 
     `ignores_padding` says that columns of zeros at its end may be cut off: every layer that reads
     it says so of itself. `ends_early`, that they are not read if they are not cut off.
+    `max_length` is the longest sequence that an encoder knows positions for.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ModelInput:
     vocabulary_size: int | None
     ignores_padding: bool
     ends_early: bool
+    max_length: int | None = None
 
     @functools.cached_property
     def holds_ids(self) -> bool:
@@ -61,6 +63,7 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 min((size for size in map(_vocabulary_size, readers[place]) if size), default=None),
                 _padding_is_ignored(model, graph, place),
                 all(getattr(reader, "ends_early", False) for reader in readers[place]),
+                min((size for size in map(_max_length, readers[place]) if size), default=None),
             )
             for place, tensor in enumerate(model.inputs)
         )
@@ -201,8 +204,13 @@ def _inside(operation: Any) -> list[list[Any]]:
         return _readers(operation, _graph(operation))
     sizes = getattr(operation, "vocabulary_sizes", None)
     if sizes is not None:
-        return [[types.SimpleNamespace(vocabulary_size=size)] for size in sizes]
+        longest = _max_length(operation)
+        return [[types.SimpleNamespace(vocabulary_size=size, max_length=longest)] for size in sizes]
     return [[operation]]
+
+
+def _max_length(reader: Any) -> int | None:
+    return getattr(reader, "max_length", None)
 
 
 def _vocabulary_size(reader: Any) -> int | None:

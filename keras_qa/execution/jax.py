@@ -244,13 +244,13 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
-    shared = bool(model.jit_compile) and ends_early(model) and has_padding(inputs)
-    shared = shared and not own_widths
-    widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
+    shared = bool(model.jit_compile) and not own_widths
+    early = shared and ends_early(model) and has_padding(inputs)
+    widths = tuple(array.shape[1] for array in inputs) if early else before.widths
     model._plan = Plan(size if filled else 0, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    return Shapes(shared=shared, filled=filled)
+    return Shapes(shared, filled, early)
 
 
 def part_widths(model: keras.Model) -> None:

@@ -225,6 +225,11 @@ def _check_shape(array: np.ndarray, item: ModelInput) -> None:
                 f"`{item.name}` has shape {array.shape}, but expected {_axes(item)}: axis {axis} "
                 f"is {size} long instead of {wanted}."
             )
+    if item.max_length is not None and array.shape[1] > item.max_length:
+        raise ValueError(
+            f"`{item.name}` has {array.shape[1]} positions, but the model knows {item.max_length}. "
+            "Give shorter ones, or read a text in windows, as `text.Windower` cuts it."
+        )
 
 
 def _check_ids(array: np.ndarray, item: ModelInput) -> None:

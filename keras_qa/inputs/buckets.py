@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.filling import ANY, Costs, Shapes
+from keras_qa.execution.filling import ANY, LOST_BY_SHARING, STEPS_OF_A_COMPILE, Costs, Shapes
 from keras_qa.execution.graph import model_inputs
 from keras_qa.inputs.feeds import Arrays, DataSource, Feed, Labels, Weights
 from keras_qa.inputs.sources import Batch, is_source
@@ -170,8 +170,10 @@ class BucketedBatches(keras.utils.PyDataset):
         self.structure = structure
         self.seed = seed
         self.epoch = 0
-        # Buckets that are as wide as they need be, where those here share a width.
+        # Buckets that are as wide as they need be, where those here share a width, and the share
+        # of a step that is lost by that.
         self.own: list[Bucket] | None = None
+        self.lost = 0.0
         self.share = 1.0
         self.weights: np.ndarray | None = None
         self._arrange()
@@ -279,10 +281,10 @@ class TellEpoch(keras.callbacks.Callback):
         steps = np.diff(self.times)
         self.times = [time.perf_counter()]
         self.costs.compiled(float(steps[0] - np.median(steps)))
-        seconds = float(steps.sum() - steps[0])
-        self.costs.spent += seconds
+        lost = self.batches.lost * float(steps.sum() - steps[0])
+        self.costs.lost += lost
         widths = len({bucket.widths for bucket in self.batches.own})
-        if self.costs.are_worth(widths, seconds * (self.epochs - epoch)):
+        if self.costs.are_worth(widths, lost * (self.epochs - epoch)):
             self.batches.buckets, self.batches.own = self.batches.own, None
             execution.part_widths(self.model)
 
@@ -291,7 +293,7 @@ class TellEpoch(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.batches.own is not None and len(self.times) > 1:
-            self.costs.spent += self.times[-1] - self.times[1]
+            self.costs.lost += self.batches.lost * (self.times[-1] - self.times[1])
 
 
 def bucketed(
@@ -303,6 +305,7 @@ def bucketed(
     shuffle: bool = False,
     sort: bool = True,
     shapes: Shapes = ANY,
+    epochs: int = 1,
 ) -> Batch:
     """Puts a checked feed into length buckets, where that saves enough.
 
@@ -315,6 +318,7 @@ def bucketed(
         shuffle: Whether rows and batches come in a new order each epoch.
         sort: Whether rows of like length come together.
         shapes: What batches are to look like.
+        epochs: How often they come.
 
     Returns:
         `BucketedBatches` and twice `None`; or what was given.
@@ -325,7 +329,7 @@ def bucketed(
     others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
     buckets = _buckets(model, inputs, size) if sort else None
-    own = None
+    own, lost = None, 0.0
     if buckets is None:
         # Labels of an output that is not trained are no array.
         is_left = not (shuffle or shapes.filled)
@@ -336,13 +340,28 @@ def bucketed(
         full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
         buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
     elif shapes.shared:
-        own, buckets = buckets, shared(buckets, groups(inputs))
+        together = shared(buckets, groups(inputs))
+        lost = LOST_BY_SHARING if shapes.early else _lost(buckets, together, groups(inputs))
+        more = len({bucket.widths for bucket in buckets} - {bucket.widths for bucket in together})
+        steps = epochs * math.ceil(len(inputs[0]) / size)
+        if shapes.early or lost * steps < STEPS_OF_A_COMPILE * more:
+            own, buckets = buckets, together
     seed = int(np.random.randint(2**31)) if shuffle else None
     batches = BucketedBatches(
         inputs, tuple(others), buckets, size, model.input, seed, shapes.filled
     )
-    batches.own = own
+    batches.own, batches.lost = own, lost
     return batches, None, None
+
+
+def _lost(narrow: list[Bucket], wide: list[Bucket], axes: tuple[int, ...]) -> float:
+    """The share of the steps of wide buckets that narrow ones of the same rows do without."""
+    rows = np.array([len(bucket.rows) for bucket in narrow])
+    kept, read = (
+        rows @ steps_a_row(np.array([bucket.widths for bucket in buckets]), axes)
+        for buckets in (narrow, wide)
+    )
+    return 1.0 - float(kept / read)
 
 
 def _buckets(model: keras.Model, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:

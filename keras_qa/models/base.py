@@ -12,7 +12,7 @@ import keras
 
 from keras_qa import execution, tasks
 from keras_qa.execution import memory
-from keras_qa.execution.filling import Costs, Plan, hides_masked
+from keras_qa.execution.filling import Costs, Plan, Shapes, hides_masked
 from keras_qa.execution.signature import is_known
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
@@ -20,7 +20,7 @@ from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, TellEpoch, bu
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
-from keras_qa.inputs.sources import Source, is_source, split_off
+from keras_qa.inputs.sources import Batch, Source, is_source, split_off
 from keras_qa.models.checking import CheckedModel, with_hooks
 from keras_qa.models.compiling import portable
 from keras_qa.models.evidence import Evidence
@@ -126,8 +126,7 @@ class QAModel(CheckedModel):
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size
-                val_x, val_y, val_weight = validation_data
-                batches = bucketed(self, val_x, val_y, val_weight, rows)[0]
+                batches = self._tested(validation_data, rows, epochs)[0]
                 if isinstance(batches, BucketedBatches):
                     validation_data = _as_dataset(batches)
             size = batch_size or 32
@@ -138,7 +137,15 @@ class QAModel(CheckedModel):
             )
             if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
                 x, y, sample_weight = bucketed(
-                    self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes
+                    self,
+                    x,
+                    y,
+                    sample_weight,
+                    size,
+                    shuffle,
+                    length_buckets and shuffle,
+                    shapes,
+                    epochs - initial_epoch,
                 )
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x, self._costs, epochs))
@@ -188,7 +195,7 @@ class QAModel(CheckedModel):
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
                 if length_buckets and steps is None:
-                    x, y, sample_weight = bucketed(self, x, y, sample_weight, batch_size)
+                    x, y, sample_weight = self._tested((x, y, sample_weight), batch_size)
             return super().evaluate(
                 _as_dataset(x),
                 y,
@@ -303,6 +310,12 @@ class QAModel(CheckedModel):
         with self._guard([]):
             return super().predict_on_batch(keras.tree.pack_sequence_as(self.input, inputs))
 
+    def _tested(self, feed: Batch, batch_size: int | None, epochs: int = 1) -> Batch:
+        """A checked feed as batches to measure on, each time in the same order."""
+        shapes = Shapes(shared=bool(self.jit_compile))
+        x, y, sample_weight = feed
+        return bucketed(self, x, y, sample_weight, batch_size, shapes=shapes, epochs=epochs)
+
     def split(self, name: str) -> SplitModel:
         """Cuts the model behind what depends on one input alone, to compute that once.
 
@@ -373,12 +386,17 @@ class QAModel(CheckedModel):
         if config:
             # Keras writes down what it made of "auto", which is another thing on another backend.
             config["jit_compile"] = self._jit_compile_given
+            config["optimizer_built"] = bool(self.optimizer is not None and self.optimizer.built)
         return config
 
     def compile_from_config(self, config: Any) -> None:
         # Keras' own refuses where `compile` is not its own.
-        self.compile(**keras.saving.deserialize_keras_object(portable(config)))
-        if self.optimizer is not None and self.built:
+        config = dict(portable(config))
+        # Keras builds an optimizer that has trained nothing, and then warns that the file lacks
+        # its variables.
+        is_built = config.pop("optimizer_built", True)
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built and is_built:
             self.optimizer.build(self.trainable_variables)
 
 

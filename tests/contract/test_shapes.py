@@ -9,7 +9,7 @@ from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
 from small_models import batch
 
 import keras_qa
-from keras_qa.execution.filling import LOST_BY_SHARING, OF_FIRST, Costs
+from keras_qa.execution.filling import OF_FIRST, Costs
 from keras_qa.inputs.buckets import Bucket, shared
 
 # Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
@@ -212,7 +212,7 @@ def test_widths_get_programs_of_their_own_once_that_pays() -> None:
     expected.fit(feed, labels, batch_size=ROWS, epochs=4, verbose=0)
     # As if much time had been lost by the second epoch.
     cheap = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: setattr(model._costs, "spent", 1e9 * epoch)
+        on_epoch_begin=lambda epoch, logs: setattr(model._costs, "lost", 1e9 * epoch)
     )
     np.random.seed(3)
     model.fit(feed, labels, batch_size=ROWS, epochs=4, verbose=0, callbacks=[cheap])
@@ -236,6 +236,6 @@ def test_a_width_costs_what_was_compiled_and_not_what_was_traced() -> None:
     # Later first steps may have compiled more than a width: the update of the weights.
     costs.compiled(99.0)
     assert costs.compiling == pytest.approx(OF_FIRST * 2.5)
-    costs.spent = 8 * costs.compiling / LOST_BY_SHARING - 1
+    costs.lost = 8 * costs.compiling - 1
     assert not costs.are_worth(8)
-    assert costs.are_worth(8, seconds=2.0)
+    assert costs.are_worth(8, to_come=2.0)

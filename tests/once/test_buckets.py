@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, plan, steps_a_row
+import keras_qa
+from keras_qa.execution.filling import STEPS_OF_A_COMPILE, Shapes
+from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, bucketed, plan, steps_a_row
 from keras_qa.text.padding import groups, lengths, rounded, trim
 from keras_qa.text.padding import sizes as sizes_of
 
@@ -121,3 +123,23 @@ def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
         assert ids.sum() == whole.sum()
         np.testing.assert_array_equal(asked, question[rows])
     assert sum(ids.size for (ids, _), _ in seen) < 0.9 * text.size
+
+
+def test_few_steps_share_a_width_and_many_have_their_own() -> None:
+    model = keras_qa.models.span_reader(50, units=4, embedding_dim=4)
+    rng = np.random.default_rng(0)
+    feed = [rng.integers(2, 50, (64, 40)).astype("int32"), np.full((64, 4), 5, "int32")]
+    feed[0][np.arange(40) >= np.repeat([8, 16, 24, 40], 16)[:, None]] = 0
+
+    def widths(epochs: int, **shapes) -> set[int]:
+        batches = bucketed(model, feed, None, None, 16, shapes=Shapes(**shapes), epochs=epochs)[0]
+        return {batch[0][0].shape[1] for batch in batches}
+
+    # Of the 40 + 4 ids of a row 22 + 4 are needed, in four batches an epoch, and there would be
+    # three programs more.
+    lost = 1 - (22 + 4) / (40 + 4)
+    few = int(3 * STEPS_OF_A_COMPILE / lost / 4)
+    assert widths(few, shared=True) == {40}
+    assert widths(few + 1, shared=True) == {8, 16, 24, 40}
+    assert widths(few, shared=False) == {8, 16, 24, 40}
+    assert widths(10**6, shared=True, early=True) == {40}
