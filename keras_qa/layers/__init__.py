@@ -16,6 +16,7 @@ from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sentences import SentenceEncoder
 from keras_qa.layers.spans import SpanHead, TextPositions
 from keras_qa.layers.transformer import UniversalTransformerEncoder
+from keras_qa.layers.transformer_encoder import TransformerEncoder
 from keras_qa.layers.words import ContextEncoder, ExactMatch, WordEmbedding
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SupportHead",
     "TemporalEncoding",
     "TextPositions",
+    "TransformerEncoder",
     "UniversalTransformerEncoder",
     "WordEmbedding",
     "answer_head",

@@ -107,12 +107,7 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
-        width = ops.shape(ids)[1]
-        # Trailing zeros may have been cut off, more from one input than from another.
-        others = [
-            ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others
-        ]
-        feed = dict(zip(self.input_names, [ids, *others], strict=True))
+        feed = dict(zip(self.input_names, [ids, *as_wide_as(ids, others)], strict=True))
         return ops.cast(_sequence(self.backbone(feed, training=training)), self.compute_dtype)
 
     def compute_output_spec(
@@ -132,6 +127,15 @@ class PretrainedEncoder(keras.layers.Layer):
             keras_hub()
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**config)
+
+
+def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+    """Other inputs, each as wide as the ids are.
+
+    Trailing zeros may have been cut off, more from one input than from another.
+    """
+    width = ops.shape(ids)[1]
+    return [ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others]
 
 
 def _cannot_read(backbone: keras.Model) -> str | None:

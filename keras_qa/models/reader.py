@@ -18,12 +18,14 @@ from keras_qa.layers import (
     PretrainedEncoder,
     SpanHead,
     TextPositions,
+    TransformerEncoder,
     WordEmbedding,
 )
 from keras_qa.layers.options import DType
-from keras_qa.models.backbones import Backbone, Tokenizer, load_backbone, load_tokenizer
+from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
 from keras_qa.models.options import Optimizer
+from keras_qa.models.pretrained import Checkpoint
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.tasks import SpanTask
 from keras_qa.text import Windower
@@ -110,6 +112,7 @@ def span_reader(
     trainable_vectors: bool = False,
     backbone: Backbone | None = None,
     tokenizer: Tokenizer | None = None,
+    lora_rank: int | None = None,
     marginal: bool = False,
     fused: str | bool = "auto",
     dtype: DType = None,
@@ -141,13 +144,20 @@ def span_reader(
         word_vectors: `(vocabulary_size, embedding_dim)`: word vectors to
             start from, a row for each id. `None` to learn them.
         trainable_vectors: Whether `word_vectors` are trained.
-        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset,
-            a local folder in Hugging Face's layout, or `hf://…`. The arguments
-            above this one, except `dropout`, are then left aside.
+        backbone: A folder in Hugging Face's layout or `hf://owner/name`, with
+            `@revision` or without: BERT, DistilBERT, RoBERTa, XLM-RoBERTa,
+            CamemBERT, ELECTRA, ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT,
+            with their head for question answering where they have one (extra
+            `hf`). Or a `keras_hub.models.Backbone`, the name of a KerasHub
+            preset or a folder in its layout (extra `hub`). The arguments above
+            this one, except `dropout`, are then left aside.
         tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, or its
             `tokenizer.json` or folder. `None` to look beside the backbone.
             Without one nothing says where the text begins, and only padding is
             masked.
+        lora_rank: Train matrices of this width beside those of a backbone in
+            Hugging Face's layout, which stay as they are, see
+            `layers.TransformerEncoder.enable_lora`. `None` to train all.
         marginal: Whether all right answers of a window count, rather than the
             first, see `SpanLoss`.
         fused: Whether kernels read, as in `layers.LSTM`. `False` for Keras' own loop.
@@ -166,7 +176,7 @@ def span_reader(
         int32 each, and as many positions. With a tokenizer it has a `tasks.SpanTask`.
 
     Raises:
-        ImportError: If KerasHub is needed and not installed.
+        ImportError: If KerasHub, or a library that reads checkpoints, is needed and not installed.
         TypeError: If `backbone` is neither a backbone nor a name.
         ValueError: If a size is out of its range, `word_vectors` have another shape, or the
             backbone cannot be loaded or is of another kind.
@@ -180,7 +190,8 @@ def span_reader(
         ((2, 8), (2, 8))
     """
     if backbone is not None:
-        model = _on_backbone(backbone, tokenizer, 0.1 if dropout is None else dropout, dtype, name)
+        dropout = 0.1 if dropout is None else dropout
+        model = _on_backbone(backbone, tokenizer, dropout, lora_rank, dtype, name)
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     else:
         vocabulary_size = max(text_vocabulary_size, question_vocabulary_size or 0)
@@ -196,6 +207,25 @@ def span_reader(
         loss_weights={"start": 0.5, "end": 0.5},
     )
     return model
+
+
+def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
+    """Leaves to training what `TransformerEncoder.enable_lora` says, once.
+
+    Args:
+        encoder: The encoder of a reader, if it has one.
+        rank: Width of the matrices.
+
+    Raises:
+        ValueError: If it is none in Hugging Face's layout, or has LoRA of another rank.
+    """
+    if not isinstance(encoder, TransformerEncoder):
+        raise ValueError(
+            "`lora_rank` is for readers on a published encoder, as `keras_qa.load` opens them. "
+            "Leave it out."
+        )
+    if encoder.lora_rank != rank:
+        encoder.enable_lora(rank)
 
 
 def _words(
@@ -244,25 +274,35 @@ def _on_backbone(
     backbone: Backbone,
     tokenizer: Tokenizer | None,
     dropout: float,
+    lora_rank: int | None,
     dtype: DType,
     name: str,
 ) -> SpanReader:
-    tokenizer = load_tokenizer(tokenizer, backbone)
-    model = load_backbone(backbone, dtype)
-    encoder = PretrainedEncoder(model, dtype=model.dtype_policy, name="backbone")
+    found = find_backbone(backbone, dtype)
+    tokenizer = load_tokenizer(tokenizer, backbone, found)
+    encoder: PretrainedEncoder | TransformerEncoder
+    if isinstance(found, Checkpoint):
+        encoder = found.encoder(dtype)
+    else:
+        encoder = PretrainedEncoder(found, dtype=found.dtype_policy, name="backbone")
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in encoder.input_names]
     by_name = dict(zip(encoder.input_names, inputs, strict=True))
     mask = by_name["padding_mask"]
     if tokenizer is not None:
-        if tokenizer.vocabulary_size > (model.vocabulary_size or tokenizer.vocabulary_size):
+        known = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
+        if tokenizer.vocabulary_size > known:
             raise ValueError(
                 f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` knows "
-                f"{model.vocabulary_size}. Give the tokenizer that belongs to it."
+                f"{known}. Give the tokenizer that belongs to it."
             )
         place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
         mask = place([by_name["token_ids"], mask])
-    head = SpanHead("first", dropout=dropout, dtype=model.dtype_policy, name="span")
+    head = SpanHead("first", dropout=dropout, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
+    if isinstance(found, Checkpoint):
+        found.load(encoder, head)
+    if lora_rank is not None:
+        enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
         length = min(LENGTH, encoder.max_length or LENGTH)

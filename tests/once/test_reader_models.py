@@ -111,7 +111,7 @@ def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -
         ),
         (
             lambda path: span_reader(backbone=bert(), tokenizer=path),
-            "must be a `tokenizer.json` or a folder",
+            "holds no tokenizer: expected `tokenizer.json`",
         ),
         (
             lambda path: SpanReader([keras.Input((3,))], keras.Input((3,))),
@@ -126,12 +126,6 @@ def test_bad_use_is_named(use, message: str, tmp_path) -> None:
 
 def test_backbone_of_an_unknown_kind_is_one_line(tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
-    with pytest.raises(ValueError, match="`backbone` cannot be loaded: .*telepathy") as caught:
+    with pytest.raises(ValueError, match="of the family 'telepathy', which is not known") as caught:
         span_reader(backbone=tmp_path)
     assert "\n" not in str(caught.value)
-
-
-def test_what_a_backbone_lacks_is_named(tmp_path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
-    with pytest.raises(ValueError, match="cannot be loaded: KerasHub finds no 'image_size' in it"):
-        span_reader(backbone=tmp_path)

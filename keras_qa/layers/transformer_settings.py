@@ -1,0 +1,53 @@
+"""Which settings of `TransformerEncoder` go together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_qa.layers.self_attention import TERMS
+from keras_qa.layers.sizes import check_sizes
+
+RELATIVE = ("bias", "disentangled")
+
+
+def check_settings(s: dict[str, Any]) -> None:
+    """Raises a `ValueError` that names the first setting that is out of its range.
+
+    Args:
+        s: The arguments of `TransformerEncoder`.
+    """
+    sizes = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
+    check_sizes(**{name: s[name] for name in (*sizes, "max_length", "max_distance")})
+    maybe = ("embedding_dim", "num_groups", "num_buckets")
+    check_sizes(**{name: s[name] for name in maybe if s[name] is not None})
+    if s["hidden_dim"] % s["num_heads"]:
+        raise ValueError(
+            f"`hidden_dim` must be a multiple of `num_heads`. Received: hidden_dim="
+            f"{s['hidden_dim']}, num_heads={s['num_heads']}."
+        )
+    if s["num_layers"] % (s["num_groups"] or 1):
+        raise ValueError(
+            f"`num_layers` must be a multiple of `num_groups`. Received: num_layers="
+            f"{s['num_layers']}, num_groups={s['num_groups']}."
+        )
+    for name in ("position_offset", "num_segments"):
+        if s[name] < 0:
+            raise ValueError(f"`{name}` must not be negative. Received: {name}={s[name]!r}.")
+    kind = s["relative_positions"]
+    if kind is not None and kind not in RELATIVE:
+        raise ValueError(
+            '`relative_positions` must be `None`, "bias" or "disentangled". Received: '
+            f"relative_positions={kind!r}."
+        )
+    if kind == "bias" and s["num_buckets"] is None:
+        raise ValueError('`num_buckets` must be given for `relative_positions="bias"`.')
+    if unknown := set(s["relative_terms"]) - set(TERMS):
+        raise ValueError(
+            f'`relative_terms` must be of "c2p" and "p2c". Received: {sorted(unknown)}.'
+        )
+    for name in ("wavelengths", "windows"):
+        if s[name] is not None and len(s[name]) != s["num_layers"]:
+            raise ValueError(
+                f"`{name}` must have one entry for each of the {s['num_layers']} layers. "
+                f"Received: {name}={s[name]!r}."
+            )

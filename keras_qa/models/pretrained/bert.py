@@ -1,0 +1,98 @@
+"""BERT, and those that name their tensors as it does: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from keras_qa.models.pretrained.family import Config, Family, activation
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """The encoder's settings, as BERT names them."""
+    return {
+        "vocabulary_size": config["vocab_size"],
+        "num_layers": config["num_hidden_layers"],
+        "num_heads": config["num_attention_heads"],
+        "hidden_dim": config["hidden_size"],
+        "intermediate_dim": config["intermediate_size"],
+        "max_length": config["max_position_embeddings"],
+        "num_segments": config["type_vocab_size"],
+        "activation": activation(config["hidden_act"]),
+        "layer_norm_epsilon": config["layer_norm_eps"],
+        "dropout": config["hidden_dropout_prob"],
+        "attention_dropout": config["attention_probs_dropout_prob"],
+    }
+
+
+def after_padding(config: Config) -> dict[str, Any]:
+    """The same where the first position has the row after the padding's id."""
+    offset = config["pad_token_id"] + 1
+    longest = config["max_position_embeddings"] - offset
+    return {**settings(config), "position_offset": offset, "max_length": longest}
+
+
+def _electra(config: Config) -> dict[str, Any]:
+    narrow = config["embedding_size"] != config["hidden_size"]
+    return {**settings(config), "embedding_dim": config["embedding_size"] if narrow else None}
+
+
+NAMES = {
+    "tokens": "embeddings.word_embeddings",
+    "positions": "embeddings.position_embeddings",
+    "segments": "embeddings.token_type_embeddings",
+    "norm": "embeddings.LayerNorm",
+    "block": "encoder.layer.{}",
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "hidden": "intermediate.dense",
+    "output_dense": "output.dense",
+    "output_norm": "output.LayerNorm",
+}
+
+DEFAULTS = {
+    "vocab_size": 30522,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "pad_token_id": 0,
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+}
+
+UNSUPPORTED = {"position_embedding_type": "absolute", "is_decoder": False}
+
+BERT = Family("Bert", "bert", NAMES, settings, DEFAULTS, unsupported=UNSUPPORTED)
+
+ROBERTA = dataclasses.replace(
+    BERT,
+    architecture="Roberta",
+    prefix="roberta",
+    settings=after_padding,
+    defaults={**DEFAULTS, "vocab_size": 50265, "pad_token_id": 1},
+)
+
+ELECTRA = dataclasses.replace(
+    BERT,
+    architecture="Electra",
+    prefix="electra",
+    names={**NAMES, "project": "embeddings_project"},
+    settings=_electra,
+    defaults={
+        **DEFAULTS,
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+    },
+)

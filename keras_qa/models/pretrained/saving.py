@@ -1,0 +1,87 @@
+"""Readers written as checkpoints, in the layout that they were read from."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_qa.files import atomic
+from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.models.pretrained import weights
+from keras_qa.models.pretrained.checkpoint import CONFIG
+from keras_qa.models.pretrained.families import FAMILIES
+from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.tensors import WHOLE, safetensors
+from keras_qa.text import SubwordTokenizer
+
+
+def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib.Path) -> None:
+    """Writes a reader that was made of a checkpoint, as `transformers` reads it.
+
+    Args:
+        model: The reader.
+        tokenizer: Its tokenizer.
+        folder: Where to. Made where it does not exist.
+
+    Raises:
+        ImportError: If the `safetensors` library is missing.
+        ValueError: If the reader was made of no checkpoint.
+    """
+    safetensors()
+    from safetensors.numpy import save
+
+    encoder = transformer_of(model)
+    config = encoder.settings["checkpoint"] if encoder is not None else None
+    if encoder is None or config is None:
+        raise ValueError(
+            "Only readers that were made of a checkpoint can be saved as one, and this one was "
+            "not. Save it as a `.keras` file."
+        )
+    head = next(item for item in model.layers if isinstance(item, SpanHead))
+    family = FAMILIES[config["model_type"]]
+    described = {
+        **{key: value for key, value in config.items() if key != "_name_or_path"},
+        "architectures": [f"{family.architecture}ForQuestionAnswering"],
+        **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
+    }
+    described_tokenizer = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": encoder.max_length,
+        **tokenizer.special_tokens(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        WHOLE: save(_tensors(encoder, head, family), {"format": "pt"}),
+        CONFIG: _json(described),
+        "tokenizer.json": tokenizer.to_json().encode(),
+        "tokenizer_config.json": _json(described_tokenizer),
+    }
+    for name, content in files.items():
+        with atomic.replacing(folder / name) as partial:
+            partial.write_bytes(content)
+
+
+def transformer_of(model: keras.Model) -> TransformerEncoder | None:
+    """The encoder of a reader that was made of a checkpoint, if it has one."""
+    return next((item for item in model.layers if isinstance(item, TransformerEncoder)), None)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dict[str, np.ndarray]:
+    # ModernBERT's last dense layer is the head's, and stands beside the encoder.
+    beside = tuple(
+        f"{name}." for key, name in family.names.items() if key.startswith("final_dense")
+    )
+    tensors = {}
+    for part in weights.encoder_parts(encoder, family):
+        for name, value in part.split():
+            tensors[name if name.startswith(beside or "\0") else f"{family.prefix}.{name}"] = value
+    for part in weights.head_parts(head, family):
+        tensors.update(part.split())
+    return tensors

@@ -1,0 +1,155 @@
+"""Which tensors of a checkpoint are which weights of an encoder and its head."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.tensors import Tensors
+
+# What stands in checkpoints beside an encoder and its head: heads of the training before.
+_LEFT_OVER = re.compile(
+    r"(.*\.)?(pooler|position_ids|cls|lm_head|predictions|sop_classifier|decoder|vocab_\w+"
+    r"|generator_\w+|discriminator_\w+|lm_predictions|mask_predictions)(\.|$)"
+)
+# Names of normalisations' weights in the oldest ones.
+_OLD = {".gamma": ".weight", ".beta": ".bias"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A weight, and the tensors that it is made of.
+
+    Attributes:
+        names: Of the tensors, which stand side by side in the weight.
+        layer: The layer.
+        weight: Name of its weight.
+        transposed: Whether the tensors are (outputs, inputs).
+    """
+
+    names: tuple[str, ...]
+    layer: keras.layers.Layer
+    weight: str
+    transposed: bool = False
+
+    def joined(self, tensors: list[np.ndarray]) -> np.ndarray:
+        """The weight's value for its tensors' values."""
+        turned = [tensor.T if self.transposed else tensor for tensor in tensors]
+        return turned[0] if len(turned) == 1 else np.concatenate(turned, axis=-1)
+
+    def split(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The tensors' names and values for the value of the weight."""
+        value = np.asarray(keras.ops.convert_to_numpy(getattr(self.layer, self.weight)))
+        for name, part in zip(self.names, np.split(value, len(self.names), axis=-1), strict=True):
+            yield name, np.ascontiguousarray(part.T if self.transposed else part)
+
+
+def encoder_parts(encoder: TransformerEncoder, family: Family) -> Iterator[Part]:
+    """The weights of an encoder, and the names of their tensors without the family's prefix."""
+    names = family.names
+    ends = ("tokens", "positions", "segments", "norm", "project", "relative", "relative_norm")
+    for name in (*ends, "final_norm", "final_dense", "final_dense_norm"):
+        layer = getattr(encoder, name)
+        if layer is not None:
+            yield from _parts(layer, names[name])
+    for place, block in enumerate(encoder.blocks):
+        before = names["block"].format(place)
+        joined = [f"{before}.{names[n]}" for n in ("query", "key", "value") if n in names]
+        yield from _parts(block.attention.projection, *joined)
+        yield from _parts(block.attention.output_projection, f"{before}.{names['attention']}")
+        for name in ("attention_norm", "hidden", "output_dense", "output_norm"):
+            layer = getattr(block, name)
+            if layer is not None:
+                yield from _parts(layer, f"{before}.{names[name]}")
+
+
+def head_parts(head: SpanHead, family: Family) -> Iterator[Part]:
+    """The weights of a head, and the names of their tensors."""
+    return _parts(head.logits, family.head)
+
+
+def _parts(layer: keras.layers.Layer, *names: str) -> Iterator[Part]:
+    weights = tuple(f"{name}.weight" for name in names)
+    biases = tuple(f"{name}.bias" for name in names)
+    if isinstance(layer, keras.layers.Embedding):
+        yield Part(weights, layer, "embeddings")
+    elif isinstance(layer, keras.layers.LayerNormalization):
+        yield Part(weights, layer, "gamma")
+        if layer.center:
+            yield Part(biases, layer, "beta")
+    else:
+        yield Part(weights, layer, "kernel", transposed=True)
+        if layer.use_bias:
+            yield Part(biases, layer, "bias")
+
+
+class Names:
+    """Names of a checkpoint's tensors: with the prefix of its family or without, old or new."""
+
+    def __init__(self, tensors: Tensors, family: Family) -> None:
+        self.found: dict[str, str] = {}
+        for name in tensors.names:
+            short = name.removeprefix(f"{family.prefix}.")
+            for old, new in _OLD.items():
+                short = re.sub(re.escape(old) + "$", new, short)
+            self.found[short] = name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.found
+
+    def __getitem__(self, name: str) -> str:
+        return self.found[name]
+
+    def left_over(self, used: set[str]) -> list[str]:
+        """Names of what no weight is made of, heads of an earlier training left out."""
+        return sorted(
+            name
+            for short, name in self.found.items()
+            if short not in used and not _LEFT_OVER.match(short)
+        )
+
+
+def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
+    """Gives weights the values of their tensors.
+
+    Args:
+        parts: Which tensors are which weights.
+        tensors: The tensors.
+        names: Their names.
+        where: What errors call the checkpoint.
+
+    Raises:
+        ValueError: If a tensor is missing, left over, or of another shape.
+    """
+    missing = [name for part in parts for name in part.names if name not in names]
+    if missing:
+        raise ValueError(lacks(where, missing))
+    left = names.left_over({name for part in parts for name in part.names})
+    if left:
+        raise ValueError(_listed(where, "holds a tensor that this model has no place for:", left))
+    for part in parts:
+        variable: Any = getattr(part.layer, part.weight)
+        value = part.joined([tensors[names[name]] for name in part.names])
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                f"`{where}`: the tensor `{part.names[0]}` makes a weight of the shape "
+                f"{value.shape}, but `config.json` says {tuple(variable.shape)}."
+            )
+        variable.assign(value)
+
+
+def lacks(where: Any, names: list[str]) -> str:
+    """What is said of tensors that a checkpoint has not."""
+    return _listed(where, "lacks the tensor", names)
+
+
+def _listed(where: Any, what: str, names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"`{where}` {what} `{names[0]}`{more}. Get it again, or name another checkpoint."

@@ -1,0 +1,56 @@
+"""Published encoders: the logits of `transformers`, and what stays through files and training."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from small_checkpoints import FOLDER, KINDS, TOLERANCE, differences, feed
+
+from keras_qa.models import span_reader
+
+
+def test_there_is_one_of_each_family() -> None:
+    from keras_qa.models.pretrained.families import FAMILIES
+
+    assert sorted(FAMILIES) == KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_gives_the_logits_of_transformers(kind: str) -> None:
+    reader = span_reader(backbone=FOLDER / kind)
+    assert max(differences(reader, kind)) < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
+def test_a_keras_file_holds_all_of_a_checkpoint(kind: str, tmp_path) -> None:
+    span_reader(backbone=FOLDER / kind).save(tmp_path / "reader.keras")
+    loaded = keras.saving.load_model(tmp_path / "reader.keras")
+    assert max(differences(loaded, kind)) < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
+    reader = span_reader(backbone=FOLDER / kind, optimizer=keras.optimizers.SGD(0.5))
+    before = [variable.numpy() for variable in reader.trainable_variables]
+    arrays = feed(reader, kind)
+    labels = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
+    reader.fit(arrays, labels, epochs=2, batch_size=3, verbose=0)
+    still = [
+        variable.path
+        for variable, value in zip(reader.trainable_variables, before, strict=True)
+        if np.array_equal(variable.numpy(), value)
+    ]
+    # A softmax is the same whatever is added to all logits.
+    assert [path for path in still if path != "span/logits/bias"] == []
+
+
+def test_a_sequence_that_is_too_long_is_refused() -> None:
+    reader = span_reader(backbone=FOLDER / "bert")
+    before = reader.get_weights()
+    ids = np.ones((1, 65), "int32")
+    arrays = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids}
+    with pytest.raises(ValueError, match="`token_ids` has 65 positions, but the model knows 64"):
+        reader.predict(arrays, verbose=0)
+    for one, other in zip(before, reader.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,44 @@
+"""The small checkpoints of `tests/checkpoints`, and what `transformers` computes with them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+from small_tokenizers import wordpiece
+
+FOLDER = pathlib.Path(__file__).parent / "checkpoints"
+KINDS = sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
+TOLERANCE = 2e-5
+
+
+def feed(model: keras.Model, kind: str) -> dict[str, np.ndarray]:
+    """What `transformers` was fed, by the names of a reader's inputs."""
+    arrays = np.load(FOLDER / kind / "logits.npz")
+    names = {
+        "token_ids": "input_ids",
+        "segment_ids": "token_type_ids",
+        "padding_mask": "attention_mask",
+    }
+    return {tensor.name: arrays[names[tensor.name]] for tensor in model.inputs}
+
+
+def differences(model: keras.Model, kind: str) -> list[float]:
+    """How far a reader's logits are from those of `transformers`, where there is no padding."""
+    arrays = np.load(FOLDER / kind / "logits.npz")
+    logits = model.predict(feed(model, kind), verbose=0)
+    there = arrays["attention_mask"] != 0
+    return [float(np.abs(logits[n] - arrays[n])[there].max()) for n in ("start", "end")]
+
+
+def copy(kind: str, folder: pathlib.Path, tokenizer: bool = True, **config: object) -> pathlib.Path:
+    """A checkpoint to change, with a tokenizer and settings of its own."""
+    shutil.copytree(FOLDER / kind, folder)
+    found = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**found, **config}))
+    if tokenizer:
+        wordpiece().save(str(folder / "tokenizer.json"))
+    return folder
