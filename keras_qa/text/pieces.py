@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,9 +111,12 @@ def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
         yield part
 
 
-def splits_at_spaces(tokenizer: tokenizers.Tokenizer) -> bool:
-    """Whether a text gives the same pieces as its parts between spaces, each on its own."""
-    settings = json.loads(tokenizer.to_str())
+def splits_at_spaces(settings: Mapping[str, Any]) -> bool:
+    """Whether a text gives the same pieces as its parts between spaces, each on its own.
+
+    Args:
+        settings: What the tokenizer's JSON holds.
+    """
     normalizer = settings["normalizer"] or {"type": "Sequence", "normalizers": []}
     steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
     return (

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.text import pieces
+from keras_qa.text import pieces, tokenizer_files
 from keras_qa.text.parsing import tokenizer_from
 
 if TYPE_CHECKING:
     import tokenizers
 
-FILE = "tokenizer.json"
+FILE = tokenizer_files.WHOLE
+UNKNOWN = ("[UNK]", "<unk>", "<|endoftext|>")
+MASKS = ("[MASK]", "<mask>")
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 
 
@@ -33,6 +35,8 @@ class SubwordTokenizer:
 
     Attributes:
         padding_id: Id of the padding.
+        unknown_id: Id of what the vocabulary does not hold, or `None` where
+            it holds every character.
         before, between, after: Ids of the special tokens that stand before a
             question, between it and its text, and after the text: `[CLS]`,
             `[SEP]` and `[SEP]` in BERT.
@@ -66,27 +70,39 @@ class SubwordTokenizer:
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._by_words = pieces.splits_at_spaces(tokenizer)
+        settings = json.loads(tokenizer.to_str())
+        self._by_words = pieces.splits_at_spaces(settings)
         ids = [padding["pad_id"]] if padding else map(tokenizer.token_to_id, PADDINGS)
         self.padding_id: int = next((id for id in ids if id is not None), 0)
+        model = settings["model"]
+        token = model.get("unk_token")
+        self.unknown_id: int | None = (
+            tokenizer.token_to_id(token) if isinstance(token, str) else model.get("unk_id")
+        )
         self._read_specials()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> SubwordTokenizer:
-        """Reads a tokenizer from a file of the `tokenizers` library.
+        """Reads a tokenizer from its file, or from the files that it stands for.
 
         Args:
-            path: The file `tokenizer.json`, or a folder that holds it.
+            path: The file `tokenizer.json`, or a folder that holds it; or a
+                folder in Hugging Face's layout with `vocab.txt`, with
+                `vocab.json` and `merges.txt`, or with a SentencePiece model
+                (extra `sentencepiece`).
 
         Returns:
             A `SubwordTokenizer`.
 
         Raises:
             FileNotFoundError: If there is no such file.
+            ImportError: If a SentencePiece model needs a library that is missing.
             ValueError: If it holds no tokenizer, or none for pairs of texts.
         """
         file = pathlib.Path(path).expanduser()
         if file.is_dir():
+            if not (file / FILE).is_file():
+                return cls(tokenizer_files.build(file))
             file = file / FILE
         if not file.is_file():
             raise FileNotFoundError(
@@ -138,6 +154,21 @@ class SubwordTokenizer:
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the `tokenizers` library."""
         return self._tokenizer.to_str()
+
+    def special_tokens(self) -> dict[str, str]:
+        """The special tokens by the names that `transformers` has for them."""
+        ids = {
+            "cls_token": self.before[0],
+            "sep_token": self.after[-1],
+            "pad_token": self.padding_id,
+        }
+        tokens_of = self._tokenizer.id_to_token
+        found = {name: token for name, id in ids.items() if (token := tokens_of(id)) is not None}
+        for name, tokens in (("unk_token", UNKNOWN), ("mask_token", MASKS)):
+            known = (t for t in tokens if self._tokenizer.token_to_id(t) is not None)
+            if (token := next(known, None)) is not None:
+                found[name] = token
+        return found
 
     def _read_specials(self) -> None:
         pair = self._tokenizer.encode("a", "b")

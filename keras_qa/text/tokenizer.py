@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class WordTokenizer:
         # A text that says «[PAD]» means the word, not padding.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._by_words = pieces.splits_at_spaces(tokenizer)
+        self._by_words = pieces.splits_at_spaces(json.loads(tokenizer.to_str()))
 
     @classmethod
     def train(

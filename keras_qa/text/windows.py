@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy.typing as npt
 
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
-from keras_qa.text.pieces import ragged
+from keras_qa.text.pieces import Pieces, ragged
 from keras_qa.text.protocols import PairTokenizer, Tokenizer
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
+
+# Share of a text's characters.
+MOST_UNKNOWN = 0.1
 
 _TOKENIZERS = {kind.__name__: kind for kind in (SubwordTokenizer, WordTokenizer)}
 
@@ -68,6 +72,9 @@ class Windower:
             (`stride` in `transformers`): an answer of no more pieces is whole
             in one window at least. Where the question leaves less room than
             twice that, half of the room.
+        max_question_length: Most pieces of a question, with a
+            `SubwordTokenizer`, or words; those beyond are cut off. `None` for
+            all, and an error where they leave no room.
 
     Raises:
         TypeError: If `tokenizer` is neither.
@@ -92,6 +99,7 @@ class Windower:
         tokenizer: SubwordTokenizer | WordTokenizer,
         length: int = 384,
         overlap: int = 128,
+        max_question_length: int | None = None,
     ) -> None:
         if not isinstance(tokenizer, tuple(_TOKENIZERS.values())):
             raise TypeError(
@@ -102,9 +110,15 @@ class Windower:
             raise ValueError(f"`length` must be positive. Received: length={length}.")
         if overlap < 0:
             raise ValueError(f"`overlap` must not be negative. Received: overlap={overlap}.")
+        if max_question_length is not None and max_question_length < 1:
+            raise ValueError(
+                "`max_question_length` must be positive. Received: "
+                f"max_question_length={max_question_length}."
+            )
         self.tokenizer = tokenizer
         self.length = length
         self.overlap = overlap
+        self.max_question_length = max_question_length
 
     def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
         """Cuts all texts at once.
@@ -157,6 +171,7 @@ class Windower:
             },
             "length": self.length,
             "overlap": self.overlap,
+            "max_question_length": self.max_question_length,
         }
 
     @classmethod
@@ -207,7 +222,11 @@ class _Cut:
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
         self.text = self.tokenizer.pieces(list(texts))
         self.question = self.tokenizer.pieces([item.question for item in examples])
-        asked = np.diff(self.question.begins)
+        if isinstance(tokenizer, SubwordTokenizer):
+            _warn_of_unknown(tokenizer, self.text)
+        asked = self.asked = np.diff(self.question.begins)
+        if windower.max_question_length is not None:
+            asked = self.asked = np.minimum(asked, windower.max_question_length)
         room = np.full(len(examples), windower.length)
         if isinstance(tokenizer, SubwordTokenizer):
             specials = (tokenizer.before, tokenizer.between, tokenizer.after)
@@ -248,7 +267,7 @@ class _Cut:
                 "question": _padded(
                     self.question.ids,
                     self.question.begins[example],
-                    np.diff(self.question.begins)[example],
+                    self.asked[example],
                 ),
             }
             shift = np.ones(len(example), "int64")
@@ -272,7 +291,7 @@ class _Cut:
         counts: np.ndarray,
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Question and window as one sequence, and the position where the window begins."""
-        asked = np.diff(self.question.begins)[example]
+        asked = self.asked[example]
         between = len(tokenizer.before) + asked
         shift = between + len(tokenizer.between)
         after = shift + counts
@@ -299,6 +318,22 @@ class _Cut:
         segments[cells] = tokenizer.segments[3][0]
         mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
         return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}, shift
+
+
+def _warn_of_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
+    if tokenizer.unknown_id is None or not (texts.ids == tokenizer.unknown_id).any():
+        return
+    sizes = (texts.offsets[:, 1] - texts.offsets[:, 0]).astype("float64")
+    totals = np.append(0.0, np.cumsum(sizes))[texts.begins]
+    unknown = np.where(texts.ids == tokenizer.unknown_id, sizes, 0.0)
+    unknowns = np.append(0.0, np.cumsum(unknown))[texts.begins]
+    if (np.diff(unknowns) > MOST_UNKNOWN * np.diff(totals)).any():
+        # The same words each time: Python shows a warning once.
+        warnings.warn(
+            "More than a tenth of a text's characters are unknown to the tokenizer, and cannot be "
+            "part of what the reader understands. Take a reader for the language of the text.",
+            stacklevel=2,
+        )
 
 
 def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -1,0 +1,120 @@
+"""A server on loopback that speaks the few routes of Hugging Face's Hub that downloads take."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import pathlib
+import threading
+from collections.abc import Iterator
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+
+
+class Hub(http.server.ThreadingHTTPServer):
+    """Serves folders as repositories.
+
+    Args:
+        repositories: Folders by their names, `owner/name`.
+
+    Attributes:
+        asked: The method and path of each request, in order.
+        breaks_after: After so many bytes of a file the connection breaks, once.
+        moved: Whether weights are sent from elsewhere, to which a redirect leads.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, repositories: dict[str, pathlib.Path]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.repositories = repositories
+        self.private: set[str] = set()
+        self.asked: list[str] = []
+        self.breaks_after: int | None = None
+        self.moved = False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextlib.contextmanager
+def serving(repositories: dict[str, pathlib.Path]) -> Iterator[Hub]:
+    """A `Hub` that answers as long as the block runs."""
+    hub = Hub(repositories)
+    thread = threading.Thread(target=hub.serve_forever)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.shutdown()
+        thread.join()
+        hub.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        hub = self.server
+        hub.asked.append(f"{self.command} {self.path}")
+        path = self.path.removeprefix("/elsewhere")
+        owner, name, resolve, revision, *rest = [*path.strip("/").split("/"), *[""] * 4][:5]
+        repository = f"{owner}/{name}"
+        if resolve != "resolve" or repository not in hub.repositories:
+            return self._fail(404, "RepoNotFound")
+        if repository in hub.private and "Authorization" not in self.headers:
+            return self._fail(401, "RepoNotFound")
+        if revision not in ("main", COMMIT):
+            return self._fail(404, "RevisionNotFound")
+        file = hub.repositories[repository] / rest[0]
+        if not file.is_file():
+            return self._fail(404, "EntryNotFound")
+        content = file.read_bytes()
+        tag = hashlib.sha256(content).hexdigest()
+        if hub.moved and rest[0].endswith("safetensors") and not self.path.startswith("/elsewhere"):
+            self.send_response(302)
+            self.send_header("Location", f"{hub.address}/elsewhere{self.path}")
+            self.send_header("X-Linked-Size", str(len(content)))
+            self.send_header("X-Linked-Etag", f'"{tag}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+        start = 0
+        if (wanted := self.headers.get("Range")) is not None:
+            start = int(wanted.removeprefix("bytes=").split("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{tag}"')
+        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        if not body:
+            return None
+        if hub.breaks_after is not None and len(content) > hub.breaks_after and not start:
+            self.wfile.write(content[: hub.breaks_after])
+            hub.breaks_after = None
+            self.close_connection = True
+            return None
+        self.wfile.write(content[start:])
+        return None
+
+    def _fail(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()

@@ -1,0 +1,120 @@
+"""Tokenizers built of the files that encoders were published with first."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+
+import pytest
+import sentencepiece
+from small_tokenizers import LINES, byte_bpe, wordpiece
+
+from keras_qa.text import SubwordTokenizer
+
+TEXTS = [*LINES, "Zoë's café, 1990s: 3.5 km?  Two  spaces\tand a tab.", "[SEP] <s> are letters", ""]
+
+
+def folder_of(path: pathlib.Path, kind: str, **settings: object) -> pathlib.Path:
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"model_type": kind}))
+    (path / "tokenizer_config.json").write_text(json.dumps(settings))
+    return path
+
+
+def same(one: SubwordTokenizer, other: SubwordTokenizer) -> None:
+    for text in TEXTS:
+        ids, offsets = one.encode(text)
+        expected_ids, expected_offsets = other.encode(text)
+        assert ids.tolist() == expected_ids.tolist(), text
+        assert offsets.tolist() == expected_offsets.tolist(), text
+    for name in ("before", "between", "after", "segments", "padding_id"):
+        assert getattr(one, name) == getattr(other, name)
+
+
+@pytest.mark.parametrize("strip_accents", [True, False])
+def test_a_list_of_word_pieces(strip_accents: bool, tmp_path) -> None:
+    whole = wordpiece(strip_accents)
+    folder = folder_of(tmp_path / "bert", "bert", strip_accents=strip_accents)
+    vocabulary = whole.get_vocab()
+    lines = sorted(vocabulary, key=vocabulary.__getitem__)
+    (folder / "vocab.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    same(SubwordTokenizer.from_file(folder), SubwordTokenizer(whole))
+
+
+def test_pairs_of_bytes_with_their_merges(tmp_path) -> None:
+    folder = folder_of(tmp_path / "roberta", "roberta")
+    byte_bpe().model.save(str(folder))
+    vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))
+    vocabulary["<unk>"], vocabulary["<mask>"] = len(vocabulary), len(vocabulary) + 1
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), "utf-8")
+    same(SubwordTokenizer.from_file(folder), SubwordTokenizer(byte_bpe()))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> pathlib.Path:
+    """A small model of SentencePiece, with the special tokens of DeBERTa."""
+    folder = tmp_path_factory.mktemp("sentencepiece")
+    generator = random.Random(3)
+    words = " ".join(LINES).split()
+    text = folder / "text.txt"
+    lines = [" ".join(generator.sample(words, 12)) for _ in range(200)]
+    text.write_text("\n".join(lines), "utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text),
+        model_prefix=str(folder / "spm"),
+        vocab_size=160,
+        character_coverage=1.0,
+        hard_vocab_limit=False,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        user_defined_symbols=["[PAD]", "[CLS]", "[SEP]", "[MASK]"],
+        minloglevel=2,
+    )
+    return folder / "spm.model"
+
+
+def test_a_model_of_sentencepiece_as_it_is(model, tmp_path) -> None:
+    folder = folder_of(tmp_path / "deberta", "deberta-v2", do_lower_case=False)
+    (folder / "spm.model").write_bytes(model.read_bytes())
+    ours = SubwordTokenizer.from_file(folder)
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    for text in TEXTS[:-2]:
+        assert ours.encode(text)[0].tolist() == reference.encode(text.strip()), text
+    named = [reference.piece_to_id(piece) for piece in ("[CLS]", "[SEP]", "[PAD]")]
+    assert [*ours.before, *ours.after, ours.padding_id] == named
+    assert ours.segments[3] == (1,)
+
+
+def test_a_model_of_sentencepiece_behind_other_special_tokens(model, tmp_path) -> None:
+    folder = folder_of(tmp_path / "xlm", "xlm-roberta")
+    (folder / "sentencepiece.bpe.model").write_bytes(model.read_bytes())
+    ours = SubwordTokenizer.from_file(folder)
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    for text in TEXTS[:-2]:
+        # <s>, <pad>, </s>, <unk> stand before all that is not special.
+        expected = [3 if id == 0 else id + 1 for id in reference.encode(text)]
+        assert ours.encode(text)[0].tolist() == expected, text
+    assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
+    assert ours.padding_id == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"vocab.txt": "mary\nwent\n"}, r"the vocabulary lacks \[CLS\], \[PAD\], \[SEP\]"),
+        ({"vocab.json": "{", "merges.txt": ""}, "`.*vocab.json` is not JSON"),
+        ({"vocab.json": '{"a": 0}', "merges.txt": "b c"}, "The tokenizer cannot be read"),
+        ({"spm.model": "no model"}, "`spm.model` is damaged|is not of the Unigram kind"),
+        ({"tokenizer_config.json": "{"}, "is not JSON"),
+    ],
+)
+def test_damaged_files_are_named_in_one_line(files, message: str, tmp_path) -> None:
+    folder = folder_of(tmp_path / "bad", "bert")
+    for name, content in files.items():
+        (folder / name).write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=message) as raised:
+        SubwordTokenizer.from_file(folder)
+    assert "\n" not in str(raised.value)
