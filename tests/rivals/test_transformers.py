@@ -1,0 +1,122 @@
+"""Beside `transformers`: the logits of fresh checkpoints, folders that it opens, ids of texts."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from small_checkpoints import FOLDER, KINDS, differences
+from small_tokenizers import byte_bpe, unigram, wordpiece
+
+from keras_qa.models import span_reader
+from keras_qa.models.pretrained import save_reader
+from keras_qa.text import SubwordTokenizer
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> pathlib.Path:
+    spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("fresh")
+    module.make(folder, seed=random.randrange(2**31))
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fresh_weights_give_the_same_logits(fresh, kind: str, monkeypatch) -> None:
+    monkeypatch.setattr("small_checkpoints.FOLDER", fresh)
+    assert max(differences(span_reader(backbone=fresh / kind), kind)) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_opens_what_is_written(kind: str, tmp_path) -> None:
+    tokenizer = SubwordTokenizer(wordpiece())
+    save_reader(span_reader(backbone=FOLDER / kind), tokenizer, tmp_path)
+    model = transformers.AutoModelForQuestionAnswering.from_pretrained(tmp_path).eval()
+    arrays = np.load(FOLDER / kind / "logits.npz")
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    inputs = {
+        name: torch.tensor(arrays[name].astype("int64")) for name in names if name in arrays.files
+    }
+    with torch.no_grad():
+        found = model(**inputs)
+    there = arrays["attention_mask"] != 0
+    for name, logits in (("start", found.start_logits), ("end", found.end_logits)):
+        np.testing.assert_allclose(logits.numpy()[there], arrays[name][there], atol=1e-4)
+    read = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    pair = read("where is mary?", "mary went home.")
+    assert pair["input_ids"][0] == read.cls_token_id == tokenizer.before[0]
+    ids, _ = tokenizer.encode("mary went home.")
+    assert pair["input_ids"][-len(ids) - 1 : -1] == ids.tolist()
+
+
+def odd_texts(count: int) -> list[str]:
+    """Texts of letters of many scripts, marks, spaces and signs, none of them a special token."""
+    generator = random.Random(5)
+    ranges = [(32, 127), (32, 127), (160, 592), (768, 880), (0x370, 0x500), (0x5D0, 0x5EB)]
+    ranges += [(0x600, 0x6FF), (0x900, 0x97F), (0xE00, 0xE5B), (0x2000, 0x206F), (0x3040, 0x30FF)]
+    ranges += [(0x4E00, 0x4F00), (0xAC00, 0xAD00), (0x1F600, 0x1F64F)]
+    words = ["Mary", "went", "to", "the", "bathroom", "slept", "Unbelievable", "1990s", "can't"]
+    texts = []
+    for _ in range(count):
+        parts = []
+        for _ in range(generator.randrange(1, 12)):
+            if generator.random() < 0.5:
+                parts.append(generator.choice(words))
+            low, high = generator.choice(ranges)
+            size = generator.randrange(0, 6)
+            parts.append("".join(chr(generator.randrange(low, high)) for _ in range(size)))
+            parts.append(generator.choice(["", " ", "  ", "\t", "\n", "\u00a0", "\u3000"]))
+        texts.append("".join(parts))
+    return texts
+
+
+def files_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
+    """A checkpoint whose tokenizer is given by the files that it was published with first."""
+    shutil.copytree(FOLDER / kind, folder)
+    if kind == "roberta":
+        byte_bpe().model.save(str(folder))
+    elif kind in ("bert", "distilbert", "electra", "mpnet"):
+        vocabulary = wordpiece().get_vocab()
+        if kind == "mpnet":
+            more = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+            vocabulary |= {token: len(vocabulary) + place for place, token in enumerate(more)}
+        lines = sorted(vocabulary, key=vocabulary.__getitem__)
+        (folder / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "electra", "mpnet", "roberta"])
+def test_ids_of_odd_texts_are_those_of_the_fast_tokenizer(kind: str, tmp_path) -> None:
+    folder = files_of(kind, tmp_path / kind)
+    theirs = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
+    ours = SubwordTokenizer.from_file(folder)
+    texts = odd_texts(10_000)
+    expected = theirs(texts, add_special_tokens=False)["input_ids"]
+    found = ours.pieces(texts)
+    for place, (text, ids) in enumerate(zip(texts, expected, strict=True)):
+        got = found.ids[found.begins[place] : found.begins[place + 1]].tolist()
+        assert got == ids, repr(text)
+    ids = ours.encode("Mary")[0].tolist()
+    pair = [*ours.before, *ids, *ours.between, *ids, *ours.after]
+    assert theirs("Mary", "Mary")["input_ids"] == pair
+
+
+def test_a_tokenizer_file_is_read_as_transformers_reads_it(tmp_path) -> None:
+    folder = tmp_path / "camembert"
+    shutil.copytree(FOLDER / "camembert", folder)
+    unigram().save(str(folder / "tokenizer.json"))
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+    ours = SubwordTokenizer.from_file(folder)
+    texts = odd_texts(2_000)
+    expected = theirs(texts, add_special_tokens=False)["input_ids"]
+    found = ours.pieces(texts)
+    for place, (text, ids) in enumerate(zip(texts, expected, strict=True)):
+        assert found.ids[found.begins[place] : found.begins[place + 1]].tolist() == ids, repr(text)
