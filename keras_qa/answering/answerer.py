@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import keras
 
@@ -13,6 +12,7 @@ from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.passage import (
     Answered,
+    Examples,
     Passage,
     Questions,
     Text,
@@ -21,17 +21,20 @@ from keras_qa.answering.passage import (
     check_top_k,
     shaped,
 )
+from keras_qa.answering.saving import Saved
 from keras_qa.example import Answer, Example, to_examples, with_answers
 from keras_qa.models import QAModel
 from keras_qa.models.options import Callbacks, Optimizer
-from keras_qa.tasks import SpanDetails, Task
+from keras_qa.models.pretrained import transformer_of
+from keras_qa.models.reader import enable_lora
+from keras_qa.tasks import AskOptions, SpanDetails, Task
 from keras_qa.tasks.task import Verbose
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
 
 
-class QuestionAnswerer(Estimator):
+class QuestionAnswerer(Estimator, Saved):
     """Learns from examples and answers questions about texts, strings in and out.
 
     It is an estimator in the sense of scikit-learn: the arguments are kept as
@@ -62,7 +65,8 @@ class QuestionAnswerer(Estimator):
         overlap: For readers of spans: how many a window shares with the one
             before. `None` for 128.
         max_answer_words: For readers of spans: most words of an answer. `None`
-            for 30, or for what the model was trained with.
+            to find it on validation data; without any for 15, or for what the
+            model was trained with.
         no_answer_threshold: For readers of spans, where some texts have no
             answer: the probability above which there is none. `None` to find
             it on validation data, and 0.5 without any.
@@ -122,6 +126,7 @@ class QuestionAnswerer(Estimator):
         verbose: Verbose = "auto",
         optimizer: Optimizer | Callable[[int], Optimizer] | None = None,
         initial_epoch: int = 0,
+        lora_rank: int | None = None,
     ) -> QuestionAnswerer:
         """Builds the vocabulary and the model, and trains it.
 
@@ -148,6 +153,10 @@ class QuestionAnswerer(Estimator):
             initial_epoch: Number of the first epoch, where the ones before it
                 have been trained. What they left is not known here: a callback
                 has to set it, as `keras_qa.recipes.train` does.
+            lora_rank: For readers on a published encoder: train matrices of
+                this width beside the encoder's own, which stay as they are,
+                see `layers.TransformerEncoder.enable_lora`. `None` to train
+                all weights.
 
         Returns:
             The answerer itself.
@@ -171,8 +180,10 @@ class QuestionAnswerer(Estimator):
         task.expect(data, self.get_params())
         if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
-        if optimizer is not None:
-            building.recompile(model, optimizer)
+        if lora_rank is not None:
+            enable_lora(transformer_of(model), lora_rank)
+        if optimizer is not None or lora_rank is not None:
+            building.recompile(model, optimizer or model.optimizer)
         # Before training, so that what Ctrl-C interrupts can be used and saved.
         self.model_ = model
         self.vectorizer_ = task.vectorizer
@@ -192,81 +203,93 @@ class QuestionAnswerer(Estimator):
         return self
 
     @overload
-    def answer(
+    def answer(  # type: ignore[overload-overlap]
         self,
-        text: Text,
-        question: str,
+        text: Text | Example | Mapping[str, Any],
+        question: str | None = None,
         top_k: None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
     ) -> Answer: ...
 
     @overload
-    def answer(
+    def answer(  # type: ignore[overload-overlap]
         self,
-        text: Text,
-        question: str,
+        text: Text | Example | Mapping[str, Any],
+        question: str | None = None,
+        *,
         top_k: int,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
     ) -> list[Answer]: ...
 
     @overload
     def answer(
         self,
-        text: Texts,
-        question: Questions,
+        text: Texts | Examples,
+        question: Questions | None = None,
         top_k: None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
     ) -> list[Answer]: ...
 
     @overload
     def answer(
         self,
-        text: Texts,
-        question: Questions,
+        text: Texts | Examples,
+        question: Questions | None = None,
+        *,
         top_k: int,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
     ) -> list[list[Answer]]: ...
 
     def answer(
         self,
-        text: Text | Texts,
-        question: str | Questions,
+        text: Text | Texts | Example | Mapping[str, Any] | Examples,
+        question: str | Questions | None = None,
         top_k: int | None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
     ) -> Answered:
         """Answers one question, or many at once.
 
         Args:
             text: The text: a string, or a list of its sentences. With a list
                 of questions: one text for all of them as a string, or a list
-                with a text for each.
-            question: The question, or a list of questions.
+                with a text for each. Without `question`: an `Example` or a
+                mapping with `text` and `question`, or any iterable of them.
+            question: The question, or questions: a list, or any iterable of
+                strings.
             top_k: Number of answers a question, best first. `None` for the
                 best one alone.
             batch_size: Number of questions a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for
                 many questions.
+            **options: For readers of spans, and this call: `max_answer_words`,
+                `no_answer`, `whole_words`, `length`, `overlap` and
+                `max_question_length`, see `tasks.AskOptions`.
 
         Returns:
-            An `Answer`, or with `top_k` a list of them, best first; for a list
-            of questions a list of either, one entry a question.
+            An `Answer`, or with `top_k` a list of them, best first; for several
+            questions a list of either, one entry a question.
 
         Raises:
             TypeError: If a text or a question is no string.
-            ValueError: If there are not as many texts as questions, or there
-                has been no `fit`.
+            ValueError: If there are not as many texts as questions, an option is out of its
+                range or for models of another kind, or there has been no `fit`.
         """
         check_top_k(top_k)
         model, task = self._fitted()
-        many = not isinstance(question, str)
-        examples = asked(text, question) if many else [Example(text, question)]  # type: ignore
+        examples, many = asked(text, question)
         if not examples:
             return []
+        task = building.asked_with(model, task, options)
         shown = _shown(verbose, examples)
         ranked = task.answers(model, examples, top_k or 1, batch_size, shown)
         return shaped(ranked, top_k, many)
@@ -359,20 +382,6 @@ class QuestionAnswerer(Estimator):
         """
         data = with_answers(to_examples(examples), y)
         return self.evaluate(data, verbose=0)["exact_match"] / 100.0
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
-
-        Args:
-            path: Where to. Must end in `.keras`.
-
-        Raises:
-            ValueError: If the path does not end so, or there has been no `fit`.
-        """
-        if not str(path).endswith(".keras"):
-            raise ValueError(f"`path` must end in `.keras`. Received: path={str(path)!r}.")
-        model, _ = self._fitted()
-        model.save(path)
 
     def _fitted(self) -> tuple[QAModel, Task]:
         if not hasattr(self, "model_"):

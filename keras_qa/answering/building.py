@@ -16,7 +16,7 @@ from keras_qa.layers.sizes import is_size
 from keras_qa.models import QAModel, SpanReader
 from keras_qa.models.options import Optimizer
 from keras_qa.objectives import SpanLoss
-from keras_qa.tasks import SpanTask, WordTask
+from keras_qa.tasks import AskOptions, SpanTask, Task, WordTask
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
@@ -158,6 +158,18 @@ def adopt(model: keras.Model, examples: list[Example], options: Mapping[str, Any
     return adopted
 
 
+def asked_with(model: QAModel, task: Task, options: AskOptions) -> Task:
+    """A model's way of answering, but for what some options ask.
+
+    Raises:
+        ValueError: If an option is out of its range, or for models of another kind.
+    """
+    task = task.asked_with(**options)
+    if isinstance(task, SpanTask):
+        _check_length(model, task.vectorizer.length)
+    return task
+
+
 def recompile(model: QAModel, optimizer: Optimizer) -> None:
     """Compiles a model as it is, but with another optimizer, which starts anew."""
     optimizer = keras.optimizers.get(optimizer)
@@ -166,6 +178,7 @@ def recompile(model: QAModel, optimizer: Optimizer) -> None:
         optimizer = optimizer.from_config(optimizer.get_config())
     # Not through its configuration, which lacks what is excluded from weight decay.
     compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
+    del compiled["optimizer_built"]
     model.compile(**{**compiled, "optimizer": optimizer})
     optimizer.build(model.trainable_variables)
 
@@ -233,13 +246,17 @@ def _windower(
     longest = model.task.vectorizer.length if model.task is not None else LENGTH
     overlap = OVERLAP if options["overlap"] is None else options["overlap"]
     windower = Windower(tokenizer, options["length"] or longest, overlap)
+    _check_length(model, windower.length)
+    return windower
+
+
+def _check_length(model: QAModel, length: int) -> None:
     limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
-    if limit is not None and windower.length > limit:
+    if limit is not None and length > limit:
         raise ValueError(
-            f"`length` is {windower.length}, but the backbone reads {limit} positions at "
+            f"`length` is {length}, but the backbone reads {limit} positions at "
             "most. Make it shorter."
         )
-    return windower
 
 
 def _adopt_reader(model: keras.Model) -> QAModel:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import warnings
 
+from keras_qa.answering import adapters
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.models import QAModel
+from keras_qa.models import QAModel, span_reader
 from keras_qa.models.loading import load_model
+from keras_qa.models.pretrained import PREFIX, find_checkpoint
 
 
 def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
-    """Loads an answerer that `QuestionAnswerer.save` saved, on whichever backend.
+    """Loads an answerer that `QuestionAnswerer.save` saved, or a published reader.
 
-    The file is refused, and nothing in it executed, if it is damaged or holds
-    code.
+    A file or folder is refused, and nothing in it executed, if it is damaged
+    or holds code.
 
     Args:
-        path: The `.keras` file.
+        path: A `.keras` file, as `save` and `save_adapter` write it; or a
+            reader in Hugging Face's layout (extra `hf`): a folder, or
+            `hf://owner/name`, with `@revision` or without. See
+            `models.span_reader` for the families.
 
     Returns:
-        A `QuestionAnswerer`. Its `fit` goes on training the loaded model.
+        A `QuestionAnswerer`, on whichever backend. Its `fit` goes on training the loaded model.
+        An encoder without a head for question answering has to be trained first: a warning says
+        so.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is refused, or holds no answerer.
+        ImportError: If a library that reads checkpoints is not installed.
+        ValueError: If the file is refused, or holds no answerer; or there is no such checkpoint.
 
     Examples:
         >>> import os, tempfile, keras_qa
@@ -33,14 +43,43 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
+    if os.fspath(path).startswith(PREFIX) or os.path.isdir(path):
+        return _published(path)
+    if adapters.is_adapter(path):
+        return _ready(adapters.load(pathlib.Path(path)))
     model = load_model(path)
     if not isinstance(model, QAModel) or model.task is None:
         raise ValueError(
             f"`{path}` holds a model, but no vocabulary to ask it with strings. "
             "Load it with `keras.saving.load_model`, or save a `QuestionAnswerer`."
         )
+    return _ready(model)
+
+
+def _ready(model: QAModel) -> QuestionAnswerer:
+    """An answerer that needs no training."""
+    assert model.task is not None
     answerer = QuestionAnswerer(model)
     answerer.model_ = model
     answerer.vectorizer_ = model.task.vectorizer
     answerer.calibration_ = {}
     return answerer
+
+
+def _published(path: str | os.PathLike[str]) -> QuestionAnswerer:
+    name = os.fspath(path)
+    checkpoint = find_checkpoint(name)
+    model = span_reader(backbone=checkpoint)
+    if model.task is None:
+        raise ValueError(
+            f"`{name}` holds no tokenizer. Name it: `QuestionAnswerer(model=span_reader("
+            "backbone=…, tokenizer=…))`."
+        )
+    if checkpoint.has_head:
+        return _ready(model)
+    warnings.warn(
+        f"`{name}` holds an encoder without a head for question answering: train it with "
+        "`fit` before it answers.",
+        stacklevel=3,
+    )
+    return QuestionAnswerer(model)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast, overload
 
-from keras_qa.example import Answer, Example
+from keras_qa.example import Answer, Example, to_examples
 from keras_qa.tasks import Ask, Ranked
 
 # A string, or a list of sentences.
@@ -15,7 +15,10 @@ Text = str | Sequence[str]
 Texts = str | Sequence[Text]
 
 # Any sequence would be a string, too.
-Questions = list[str] | tuple[str, ...]
+Questions = list[str] | tuple[str, ...] | Iterator[str]
+
+# Texts with their questions.
+Examples = Iterable[Example | Mapping[str, Any]]
 
 # One answer, the best ones of a question, the best one of each question, or the best ones of each.
 Answered = Answer | list[Answer] | list[list[Answer]]
@@ -94,17 +97,36 @@ def check_top_k(top_k: int | None) -> None:
         raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k!r}.")
 
 
-def asked(text: Text | Texts, questions: Sequence[str]) -> list[Example]:
-    """Examples to ask: each question with its text, or with the one that is for all."""
-    for name, value in (("text", text), ("question", questions)):
+def asked(
+    text: Text | Texts | Example | Mapping[str, Any] | Examples,
+    question: str | Questions | None,
+) -> tuple[list[Example], bool]:
+    """What is asked, and whether it is several questions.
+
+    Args:
+        text: As `QuestionAnswerer.answer` takes it.
+        question: As there.
+    """
+    if question is None:
+        if isinstance(text, (Example, Mapping)):
+            return to_examples([text]), False
+        if isinstance(text, (str, bytes)) or not isinstance(text, Iterable):
+            raise TypeError(
+                "`question` must be given beside a text. Without it, `text` must be an `Example`, "
+                f"a mapping, or a list of them. Received: text={text!r:.80}."
+            )
+        return to_examples(text), True  # type: ignore[arg-type]
+    if isinstance(question, str):
+        return [Example(text, question)], False  # type: ignore[arg-type]
+    for name, value in (("text", text), ("question", question)):
         if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
             raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
-    questions = list(questions)
-    texts = [text] * len(questions) if isinstance(text, str) else list(text)
+    questions = list(question)
+    texts: list[Any] = [text] * len(questions) if isinstance(text, str) else [*cast(Any, text)]
     if len(texts) != len(questions):
         raise ValueError(
             f"`text` holds {len(texts)} texts, but `question` holds {len(questions)} questions. "
             "Give a text for each, or one string for all of them."
         )
     pairs = zip(texts, questions, strict=True)
-    return [Example(text, question) for text, question in pairs]  # type: ignore[arg-type]
+    return [Example(text, question) for text, question in pairs], True

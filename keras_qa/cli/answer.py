@@ -12,21 +12,25 @@ from keras_qa.terminal import clock
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
-%(prog)s FILE.keras --text TEXT --question QUESTION [options]
-       %(prog)s FILE.keras --input FILE --output FILE.jsonl [options]"""
+%(prog)s READER --text TEXT --question QUESTION [options]
+       %(prog)s READER --input FILE --output FILE.jsonl [options]"""
 EPILOG = """\
 examples:
   keras-qa answer qa.keras --text story.txt --question "Where is Mary?"
   keras-qa answer qa.keras --text "Mary went to the garden." --question "Where is Mary?"
   cat story.txt | keras-qa answer qa.keras --text - --question "Where is Mary?" --top-k 3
   keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
+  keras-qa answer hf://deepset/minilm-uncased-squad2 --text report.txt --question "Who wrote it?"
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
-        "file", metavar="FILE.keras", help="the answerer, as `keras-qa train` saved it"
+        "file",
+        metavar="READER",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader: a folder in "
+        "Hugging Face's layout, or hf://owner/name",
     )
     one = parser.add_argument_group("one question")
     one.add_argument(

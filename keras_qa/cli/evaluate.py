@@ -10,7 +10,7 @@ from keras_qa.cli import data
 from keras_qa.cli.output import print_scores, say
 
 HELP = "measure how many questions a saved answerer gets right"
-USAGE = "%(prog)s FILE.keras --data DATA [options]"
+USAGE = "%(prog)s READER --data DATA [options]"
 EPILOG = """\
 examples:
   keras-qa evaluate qa.keras --data questions.csv
@@ -22,7 +22,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
-        "file", metavar="FILE.keras", help="the answerer, as `keras-qa train` saved it"
+        "file",
+        metavar="READER",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader, as in `answer`",
     )
     stories = data.add_arguments(parser)
     stories.add_argument(

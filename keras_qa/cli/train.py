@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_qa.cli import data
-from keras_qa.cli.options import add_old_spelling
+from keras_qa.cli.options import add_old_spelling, positive
 from keras_qa.cli.output import print_scores, say
 from keras_qa.text import WordVectors
 
@@ -39,7 +39,7 @@ RECIPE = (
     "hard_example_share",
     "augment_to",
 )
-READER = ("backbone", "tokenizer", "vectors", "vectors_words", "length")
+READER = ("backbone", "tokenizer", "lora_rank", "vectors", "vectors_words", "length")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +120,12 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     )
     reader.add_argument(
         "--tokenizer", metavar="FILE", help="tokenizer.json, where it is not beside the backbone"
+    )
+    reader.add_argument(
+        "--lora-rank",
+        type=positive,
+        metavar="N",
+        help="train matrices of this width beside the backbone's own, which stay as they are",
     )
     reader.add_argument(
         "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
@@ -220,7 +226,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
             f"--model {' '.join(options.model or MODELS)}."
         )
     model_options = _json("--model-options", options.model_options)
-    for name in ("backbone", "tokenizer"):
+    for name in ("backbone", "tokenizer", "lora_rank"):
         if name in given:
             model_options[name] = given[name]
     if options.dtype:

@@ -23,6 +23,9 @@ class SpanDecoder:
         no_answer_threshold: Probability of no answer above which there is
             none. `None` for 0.5.
         temperature: What the logits are divided by, see `fit_temperature`.
+        whole_words: Whether answers begin and end with words, rather than with
+            the pieces that a tokenizer cuts words into. `max_answer_words`
+            counts pieces then.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -37,10 +40,11 @@ class SpanDecoder:
         ([[0.25]], [0.56])
     """
 
-    max_answer_words: int = 30
+    max_answer_words: int = 15
     no_answer: bool = False
     no_answer_threshold: float | None = None
     temperature: float = 1.0
+    whole_words: bool = True
 
     def __post_init__(self) -> None:
         if self.max_answer_words < 1:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_qa.tasks.spans import SpanTask
-from keras_qa.tasks.task import Ask, Ranked, SpanDetails, Task
+from keras_qa.tasks.task import Ask, AskOptions, Ranked, SpanDetails, Task
 from keras_qa.tasks.words import WordTask
 
 __all__ = [
     "Ask",
+    "AskOptions",
     "Ranked",
     "SpanDetails",
     "SpanTask",

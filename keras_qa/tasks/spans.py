@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -12,10 +12,16 @@ from keras_qa import decoding, metrics
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.example import Answer, Example
-from keras_qa.tasks.task import Ask, Model, Ranked, SpanDetails, Verbose
+from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Verbose
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.padding import rounded, sizes
+
+_OF_WINDOWS = ("length", "overlap", "max_question_length")
+_OF_DECODER = ("max_answer_words", "no_answer", "whole_words")
+
+# Words of an answer at most, of which the best is found on validation data.
+LIMITS = (5, 8, 10, 15, 20, 30, 50)
 
 # So many windows are read at a time, whatever a text's length.
 WINDOWS = 256
@@ -40,7 +46,7 @@ class SpanTask:
         >>> from keras_qa.text import Windower, WordTokenizer
         >>> task = SpanTask(Windower(WordTokenizer.train(["Ann left."])))
         >>> task.decoder.max_answer_words
-        30
+        15
     """
 
     name: ClassVar[str] = "spans"
@@ -56,13 +62,40 @@ class SpanTask:
     def __init__(self, vectorizer: Windower, decoder: SpanDecoder | None = None) -> None:
         self.vectorizer = vectorizer
         self.decoder = decoder or SpanDecoder()
+        self._limit_is_given = False
 
     def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
         """Sets how answers are found, after examples like those to come."""
         # What the model has learned before it still knows.
         no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
+        self._limit_is_given = options["max_answer_words"] is not None
         most = options["max_answer_words"] or self.decoder.max_answer_words
         self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
+
+    def asked_with(self, **options: Unpack[AskOptions]) -> SpanTask:
+        """The same way of answering, but for what some options ask.
+
+        Args:
+            **options: See `AskOptions`.
+
+        Returns:
+            A `SpanTask`.
+
+        Raises:
+            ValueError: If an option is out of its range.
+        """
+        given: dict[str, Any] = {
+            name: value for name, value in options.items() if value is not None
+        }
+        if not given:
+            return self
+        windower = self.vectorizer
+        of_windows = {name: given[name] for name in _OF_WINDOWS if name in given}
+        of_decoder = {name: given[name] for name in _OF_DECODER if name in given}
+        if of_windows:
+            settings = {name: getattr(windower, name) for name in _OF_WINDOWS}
+            windower = Windower(windower.tokenizer, **{**settings, **of_windows})
+        return SpanTask(windower, dataclasses.replace(self.decoder, **of_decoder))
 
     def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """The feed and the labels of examples to train on."""
@@ -76,7 +109,9 @@ class SpanTask:
     def calibrate(
         self, model: Model, validation: list[Example], batch_size: int
     ) -> dict[str, float]:
-        """Fits the temperature on validation data, and then the threshold of no answer.
+        """Fits how long answers may be on validation data, then temperature and threshold.
+
+        The limit of words stays as it is where `expect` was told it.
 
         Returns:
             The `temperature`, and how far scores are from how often answers are right with and
@@ -88,9 +123,12 @@ class SpanTask:
         if spans is None or not (spans[..., 0] > 0).any():
             return {}
         logits = _logits(model, windows, batch_size)
+        if not self._limit_is_given:
+            most = _best_limit(self.decoder, logits, windows, validation)
+            self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
         decoder = dataclasses.replace(self.decoder, temperature=1.0)
         fixed = decoder.max_answer_words, decoder.no_answer
-        found = windows.words, windows.example
+        found = _places(windows, self.decoder), windows.example
         temperature = decoding.fit_temperature(*logits, *found, spans, *fixed)
         errors = []
         for heat in (1.0, temperature):
@@ -195,7 +233,8 @@ class SpanTask:
         done = 0
         for windows in self.vectorizer.batches(examples, WINDOWS):
             logits = _logits(model, windows, batch_size)
-            waiting.append((*logits, windows.words, windows.example))
+            places = _places(windows, decoders[0][0])
+            waiting.append((*logits, places, windows.example))
             # More windows of the last text may come.
             last = int(windows.example[-1])
             if last > done:
@@ -213,6 +252,11 @@ def _decoded(
 ) -> list[decoding.Spans]:
     start, end, words, example = parts
     return [decode(start, end, words, example, count) for decode, count in decoders]
+
+
+def _places(windows: Windows, decoder: SpanDecoder) -> np.ndarray:
+    """Where answers may begin and end."""
+    return windows.words if decoder.whole_words else windows.offsets
 
 
 def _feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
@@ -282,6 +326,29 @@ def _ranked(
             answers.insert(place, none)
         ranked.append(answers[:count])
     return ranked
+
+
+def _best_limit(
+    decoder: SpanDecoder,
+    logits: tuple[np.ndarray, np.ndarray],
+    windows: Windows,
+    examples: list[Example],
+) -> int:
+    """How many words an answer may have, for the most answers that are right."""
+    found = _places(windows, decoder), windows.example
+
+    def right(most: int) -> float:
+        free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
+        best = free(*logits, *found, k=1)
+        spans = zip(examples, best.start[:, 0], best.end[:, 0], strict=True)
+        return sum(
+            metrics.exact_match(item.plain_text[start:end], item.answers)
+            for item, start, end in spans
+            if item.answers and start >= 0
+        )
+
+    # Where it makes no difference, it stays.
+    return max(LIMITS, key=lambda most: (right(most), most == decoder.max_answer_words))
 
 
 def _threshold(best: decoding.Spans, examples: list[Example]) -> float:

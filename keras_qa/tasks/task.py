@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self, TypedDict, Unpack
 
 import numpy as np
 
@@ -76,6 +76,26 @@ class SpanDetails:
     threshold: float
 
 
+class AskOptions(TypedDict, total=False):
+    """How a reader of spans answers, for one call. What is `None` is as the reader has it.
+
+    Attributes:
+        max_answer_words: Most words of an answer, punctuation marks included.
+        no_answer: Whether a text may have no answer.
+        whole_words: Whether answers begin and end with words, rather than with pieces of them.
+        length: Most positions of a window, see `text.Windower`.
+        overlap: How many a window shares with the one before.
+        max_question_length: Most pieces of a question; those beyond are cut off.
+    """
+
+    max_answer_words: int | None
+    no_answer: bool | None
+    whole_words: bool | None
+    length: int | None
+    overlap: int | None
+    max_question_length: int | None
+
+
 class Task(Protocol):
     """A way of answering: feeds from examples, answers from outputs, and how sure these are.
 
@@ -95,6 +115,9 @@ class Task(Protocol):
 
     def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
         """Sets how answers are found, after examples like those to come."""
+
+    def asked_with(self, **options: Unpack[AskOptions]) -> Self:
+        """The same way of answering, but for what some options ask."""
 
     def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """The feed and the labels of examples to train on."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
-from keras_qa.tasks.task import Ask, Model, Outputs, Ranked, SpanDetails, Verbose
+from keras_qa.tasks.task import Ask, AskOptions, Model, Outputs, Ranked, SpanDetails, Verbose
 from keras_qa.text import Vectorizer, sentence_spans
 from keras_qa.text.padding import pad, trim
 
@@ -45,6 +45,19 @@ class WordTask:
 
     def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
         """Does nothing: the answers are those of the vocabulary."""
+
+    def asked_with(self, **options: Unpack[AskOptions]) -> WordTask:
+        """The same way of answering: it has no such options.
+
+        Raises:
+            ValueError: If one is given.
+        """
+        for name, value in options.items():
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` is for readers of spans, but the model {self.does}. Leave it out."
+                )
+        return self
 
     def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """The feed and the labels of examples to train on."""

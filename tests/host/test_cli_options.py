@@ -111,7 +111,7 @@ def test_old_spellings_are_taken_and_not_shown(old, new, values, expected, capsy
     ("arguments", "line"),
     [
         ([], "keras-qa: error: the following arguments are required: COMMAND."),
-        (["evaluate"], "keras-qa evaluate: error: the following arguments are required: FILE"),
+        (["evaluate"], "keras-qa evaluate: error: the following arguments are required: READER"),
         (
             ["train", "--data=x", "--out=y", "--focus=z"],
             "keras-qa train: error: argument --focus: invalid float value: 'z'.",

@@ -193,7 +193,7 @@ def test_repr_shows_what_was_set() -> None:
     ("use", "message"),
     [
         (lambda qa: qa.answer("a", "b", top_k=0), "`top_k` must be a positive integer.*top_k=0"),
-        (lambda qa: qa.answer("a", None), "`question` must be a string or a list of strings"),
+        (lambda qa: qa.answer("a", None), "`question` must be given beside a text"),
         (lambda qa: qa.read(None), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, "b"), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, ["b"]), "`text` must be a string or a list of strings"),

@@ -165,6 +165,8 @@ def test_vectors_are_what_the_reader_starts_from(tmp_path, capsys) -> None:
     np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
 
 
+# The small tokenizer knows few words.
+@pytest.mark.filterwarnings("ignore:More than a tenth of a text")
 def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
     bert().save_to_preset(str(tmp_path / "bert"))
     (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())

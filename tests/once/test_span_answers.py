@@ -229,6 +229,8 @@ def test_vectors_stand_at_the_words_they_are_of(tmp_path) -> None:
             np.testing.assert_allclose(table[vocabulary.index(word)], vectors[word], atol=1e-6)
 
 
+# The small tokenizer knows few words.
+@pytest.mark.filterwarnings("ignore:More than a tenth of a text")
 def test_reader_on_a_backbone_learns_is_saved_and_loaded(tmp_path) -> None:
     options = {"backbone": bert(), "tokenizer": TOKENIZER, "dropout": 0.0}
     qa = QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
@@ -347,3 +349,22 @@ def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
     assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
     assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
     assert example.tolist() == [3, 4]
+
+
+def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None:
+    qa = answerer().fit(EXAMPLES, epochs=4, verbose=0, validation_data=EXAMPLES)
+    found = qa.model_.task.decoder.max_answer_words
+
+    def right(most: int) -> float:
+        texts = [
+            qa.answer(item.text, item.question, max_answer_words=most, no_answer=False).text
+            for item in EXAMPLES
+        ]
+        pairs = zip(texts, EXAMPLES, strict=True)
+        return sum(keras_qa.metrics.exact_match(text, item.answers) for text, item in pairs)
+
+    assert right(found) == max(map(right, spans.LIMITS))
+    given = answerer(max_answer_words=7).fit(
+        EXAMPLES, epochs=1, verbose=0, validation_data=EXAMPLES
+    )
+    assert given.model_.task.decoder.max_answer_words == 7

@@ -1,0 +1,67 @@
+"""The files and folders that an answerer is saved as."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+from keras_qa.answering import adapters
+from keras_qa.models import QAModel
+from keras_qa.models.pretrained import save_reader
+from keras_qa.tasks import Task
+
+
+class Saved:
+    """What an answerer can be saved as. `keras_qa.load` loads all of it."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
+
+        Args:
+            path: Where to. Must end in `.keras`.
+
+        Raises:
+            ValueError: If the path does not end so, or there has been no `fit`.
+        """
+        path = _keras_file(path)
+        self._fitted()[0].save(path)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Saves a reader that was made of a checkpoint as one, in Hugging Face's layout.
+
+        `transformers.AutoModelForQuestionAnswering` and `keras_qa.load` read the folder. What
+        `fit` found out beside the weights, such as how sure scores are, is kept in `.keras` files
+        alone.
+
+        Args:
+            folder: Where to. Made where it does not exist.
+
+        Raises:
+            ImportError: If the `safetensors` library is missing.
+            ValueError: If the model was made of no checkpoint, or there has been no `fit`.
+        """
+        model, task = self._fitted()
+        save_reader(model, task.vectorizer.tokenizer, pathlib.Path(folder))
+
+    def save_adapter(self, path: str | os.PathLike[str]) -> None:
+        """Saves what `fit(…, lora_rank=…)` has learned, apart from the encoder.
+
+        `keras_qa.load` loads the encoder that it names, and puts it there.
+
+        Args:
+            path: Where to. Must end in `.keras`.
+
+        Raises:
+            ValueError: If the path does not end so, or the model was not trained by LoRA.
+        """
+        adapters.save(self._fitted()[0], _keras_file(path))
+
+    def _fitted(self) -> tuple[QAModel, Task]:
+        """The trained model, and its way of answering."""
+        raise NotImplementedError
+
+
+def _keras_file(path: str | os.PathLike[str]) -> pathlib.Path:
+    if not str(path).endswith(".keras"):
+        raise ValueError(f"`path` must end in `.keras`. Received: path={str(path)!r}.")
+    return pathlib.Path(path)

@@ -1,0 +1,107 @@
+"""How one call wants to be answered: what the pipeline of `transformers` took."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from small_checkpoints import copy
+
+import keras_qa
+from keras_qa import Example
+
+TEXT = "Mary went to the bathroom, then she slept at home. John slept in the garden."
+QUESTION = "Who went?"
+
+
+@pytest.fixture(scope="module")
+def qa(tmp_path_factory) -> keras_qa.QuestionAnswerer:
+    return keras_qa.load(copy("bert", tmp_path_factory.mktemp("options") / "reader"))
+
+
+@pytest.mark.parametrize("words", [1, 3])
+def test_an_answer_has_no_more_words_than_asked(qa, words: int) -> None:
+    answers = qa.answer(TEXT, QUESTION, top_k=50, max_answer_words=words)
+    pieces = [answer.text.replace(",", " ,").replace(".", " .").split() for answer in answers]
+    assert max(map(len, pieces)) == words
+
+
+def test_no_answer_is_one_of_the_answers_where_asked(qa) -> None:
+    assert all(answer.text for answer in qa.answer(TEXT, QUESTION, top_k=500))
+    answers = qa.answer(TEXT, QUESTION, top_k=500, no_answer=True)
+    assert sum(not answer.text for answer in answers) == 1
+    assert sum(answer.score for answer in answers) <= 1 + 1e-6
+    # That was for one call.
+    assert not qa.model_.task.decoder.no_answer
+
+
+def test_pieces_of_words_are_answers_where_asked(qa) -> None:
+    starts = {answer.start for answer in qa.answer(TEXT, QUESTION, top_k=500)}
+    begins = {0, *(place + 1 for place, letter in enumerate(TEXT) if letter == " ")}
+    marks = {place for place, letter in enumerate(TEXT) if letter in ",."}
+    assert starts <= begins | marks
+    starts = {answer.start for answer in qa.answer(TEXT, QUESTION, top_k=500, whole_words=False)}
+    assert starts - begins - marks
+
+
+def test_a_question_is_cut_where_asked(qa) -> None:
+    long = "Who went " + "there " * 60
+    with pytest.raises(ValueError, match="too many for a window of 64 positions"):
+        qa.answer(TEXT, long)
+    cut = qa.answer(TEXT, long, max_question_length=9)
+    windower = qa.model_.task.vectorizer
+    ids = windower.tokenizer.encode(long)[0][:9]
+    short = long[: windower.tokenizer.encode(long)[1][8, 1]]
+    assert windower.tokenizer.encode(short)[0].tolist() == ids.tolist()
+    assert cut == qa.answer(TEXT, short)
+
+
+def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
+    fed = []
+    predict = qa.model_.predict
+    monkeypatch.setattr(
+        qa.model_,
+        "predict",
+        lambda x, **rest: fed.append(x["token_ids"].shape) or predict(x, **rest),
+    )
+    qa.answer(TEXT, QUESTION)
+    whole = fed.pop()
+    qa.answer(TEXT, QUESTION, length=24, overlap=4)
+    assert whole[0] == 1
+    assert sum(rows for rows, _ in fed) > 1
+    assert max(width for _, width in fed) <= 24
+    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads 64"):
+        qa.answer(TEXT, QUESTION, length=65)
+
+
+def test_mappings_examples_and_generators_are_asked(qa) -> None:
+    one = qa.answer(TEXT, QUESTION)
+    assert qa.answer({"text": TEXT, "question": QUESTION}) == one
+    assert qa.answer({"context": TEXT, "question": QUESTION}) == one
+    assert qa.answer(Example(TEXT, QUESTION)) == one
+    many = qa.answer(TEXT, [QUESTION, "Who slept?"])
+    assert qa.answer(TEXT, (item for item in (QUESTION, "Who slept?"))) == many
+    rows = ({"context": TEXT, "question": item} for item in (QUESTION, "Who slept?"))
+    for got, expected in zip(qa.answer(rows), many, strict=True):
+        assert (got.text, got.start) == (expected.text, expected.start)
+    assert qa.answer([]) == []
+
+
+def test_what_is_not_for_a_model_is_said() -> None:
+    stories = keras_qa.datasets.babi.simulate(task=1, examples=20, seed=0)
+    words = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+    before = words.model_.get_weights()
+    with pytest.raises(ValueError, match="`length` is for readers of spans, but the model answers"):
+        words.answer("Mary went home.", "Where is Mary?", length=20)
+    with pytest.raises(TypeError, match="must be an `Example`, a mapping, or a list of them"):
+        words.answer("Mary went home.")
+    for one, other in zip(before, words.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_text_of_another_language_is_warned_of(qa) -> None:
+    with pytest.warns(UserWarning, match="More than a tenth of a text's characters are unknown"):
+        qa.answer("你你你 你你你 Mary", QUESTION)
+    saved = qa.model_.task.get_config()["decoder"]
+    assert saved == dataclasses.asdict(qa.model_.task.decoder)
