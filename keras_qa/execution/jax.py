@@ -244,13 +244,15 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
-    shared = bool(model.jit_compile) and not own_widths
-    early = shared and ends_early(model) and has_padding(inputs)
+    # Models that read all of a batch keep the widths of their buckets: to change them in between
+    # would change the last bits of what a training that is resumed comes to.
+    may_share = bool(model.jit_compile) and not own_widths
+    early = may_share and ends_early(model) and has_padding(inputs)
     widths = tuple(array.shape[1] for array in inputs) if early else before.widths
     model._plan = Plan(size if filled else 0, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    return Shapes(shared, filled, early)
+    return Shapes(early, filled, early)
 
 
 def part_widths(model: keras.Model) -> None:

@@ -305,7 +305,6 @@ def bucketed(
     shuffle: bool = False,
     sort: bool = True,
     shapes: Shapes = ANY,
-    epochs: int = 1,
 ) -> Batch:
     """Puts a checked feed into length buckets, where that saves enough.
 
@@ -318,7 +317,6 @@ def bucketed(
         shuffle: Whether rows and batches come in a new order each epoch.
         sort: Whether rows of like length come together.
         shapes: What batches are to look like.
-        epochs: How often they come.
 
     Returns:
         `BucketedBatches` and twice `None`; or what was given.
@@ -343,7 +341,7 @@ def bucketed(
         together = shared(buckets, groups(inputs))
         lost = LOST_BY_SHARING if shapes.early else _lost(buckets, together, groups(inputs))
         more = len({bucket.widths for bucket in buckets} - {bucket.widths for bucket in together})
-        steps = epochs * math.ceil(len(inputs[0]) / size)
+        steps = math.ceil(len(inputs[0]) / size)
         if shapes.early or lost * steps < STEPS_OF_A_COMPILE * more:
             own, buckets = buckets, together
     seed = int(np.random.randint(2**31)) if shuffle else None

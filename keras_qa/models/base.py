@@ -126,7 +126,7 @@ class QAModel(CheckedModel):
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size
-                batches = self._tested(validation_data, rows, epochs)[0]
+                batches = self._tested(validation_data, rows)[0]
                 if isinstance(batches, BucketedBatches):
                     validation_data = _as_dataset(batches)
             size = batch_size or 32
@@ -145,7 +145,6 @@ class QAModel(CheckedModel):
                     shuffle,
                     length_buckets and shuffle,
                     shapes,
-                    epochs - initial_epoch,
                 )
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x, self._costs, epochs))
@@ -310,11 +309,11 @@ class QAModel(CheckedModel):
         with self._guard([]):
             return super().predict_on_batch(keras.tree.pack_sequence_as(self.input, inputs))
 
-    def _tested(self, feed: Batch, batch_size: int | None, epochs: int = 1) -> Batch:
+    def _tested(self, feed: Batch, batch_size: int | None) -> Batch:
         """A checked feed as batches to measure on, each time in the same order."""
         shapes = Shapes(shared=bool(self.jit_compile))
         x, y, sample_weight = feed
-        return bucketed(self, x, y, sample_weight, batch_size, shapes=shapes, epochs=epochs)
+        return bucketed(self, x, y, sample_weight, batch_size, shapes=shapes)
 
     def split(self, name: str) -> SplitModel:
         """Cuts the model behind what depends on one input alone, to compute that once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from small_checkpoints import copy
 
 import keras_qa
 from keras_qa import Example
+from keras_qa.cli import main
 from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -103,3 +106,17 @@ def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:
     with pytest.raises(ValueError, match="`lora_rank` is for readers on a published encoder"):
         scratch.fit(EXAMPLES, epochs=1, verbose=0, lora_rank=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reader"]
+
+
+def test_the_command_trains_by_lora(folder, tmp_path) -> None:
+    rows = [
+        {"text": item.text, "question": item.question, "answers": item.answers, "answer_start": [s]}
+        for item in EXAMPLES
+        for s in item.answer_start
+    ]
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    arguments = ["train", f"--data={data}", "--model=span_reader", f"--backbone={folder}"]
+    arguments += ["--lora-rank=2", "--epochs=1", "--batch-size=2", f"--out={tmp_path / 'qa.keras'}"]
+    assert main(arguments) == 0
+    assert encoder_of(keras_qa.load(tmp_path / "qa.keras")).lora_rank == 2

@@ -127,19 +127,18 @@ def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
 
 def test_few_steps_share_a_width_and_many_have_their_own() -> None:
     model = keras_qa.models.span_reader(50, units=4, embedding_dim=4)
-    rng = np.random.default_rng(0)
-    feed = [rng.integers(2, 50, (64, 40)).astype("int32"), np.full((64, 4), 5, "int32")]
-    feed[0][np.arange(40) >= np.repeat([8, 16, 24, 40], 16)[:, None]] = 0
 
-    def widths(epochs: int, **shapes) -> set[int]:
-        batches = bucketed(model, feed, None, None, 16, shapes=Shapes(**shapes), epochs=epochs)[0]
+    def widths(rows: int, **shapes) -> set[int]:
+        text = np.ones((rows, 40), "int32")
+        text[np.arange(40) >= np.repeat([8, 16, 24, 40], rows // 4)[:, None]] = 0
+        feed = [text, np.full((rows, 4), 5, "int32")]
+        batches = bucketed(model, feed, None, None, 4, shapes=Shapes(**shapes))[0]
         return {batch[0][0].shape[1] for batch in batches}
 
-    # Of the 40 + 4 ids of a row 22 + 4 are needed, in four batches an epoch, and there would be
-    # three programs more.
+    # Of the 40 + 4 ids of a row 22 + 4 are needed, and there would be three programs more.
     lost = 1 - (22 + 4) / (40 + 4)
-    few = int(3 * STEPS_OF_A_COMPILE / lost / 4)
-    assert widths(few, shared=True) == {40}
-    assert widths(few + 1, shared=True) == {8, 16, 24, 40}
-    assert widths(few, shared=False) == {8, 16, 24, 40}
-    assert widths(10**6, shared=True, early=True) == {40}
+    few = int(3 * STEPS_OF_A_COMPILE / lost) // 4 * 4
+    assert widths(4 * few, shared=True) == {40}
+    assert widths(4 * (few + 4), shared=True) == {8, 16, 24, 40}
+    assert widths(4 * few, shared=False) == {8, 16, 24, 40}
+    assert widths(4 * (few + 4), shared=True, early=True) == {40}
