@@ -22,14 +22,15 @@ class Shapes:
     """What the batches of a training are to look like.
 
     Attributes:
-        shared: Whether they may all be as wide as the feed: each width costs a program.
+        shared: Whether they are all as wide as the feed: the model ends with the longest row.
         filled: Whether the last one is to have as many rows as the others.
-        early: Whether the program for the feed's width ends with the longest row of a batch.
+        shared_if_few: Whether they are as wide as the feed while that costs less than programs for
+            further widths.
     """
 
     shared: bool = False
     filled: bool = False
-    early: bool = False
+    shared_if_few: bool = False
 
 
 ANY = Shapes()

@@ -246,13 +246,13 @@ def prepare_training(
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
     # Models that read all of a batch keep the widths of their buckets: to change them in between
     # would change the last bits of what a training that is resumed comes to.
-    may_share = bool(model.jit_compile) and not own_widths
-    early = may_share and ends_early(model) and has_padding(inputs)
-    widths = tuple(array.shape[1] for array in inputs) if early else before.widths
+    shared = bool(model.jit_compile) and not own_widths
+    shared = shared and ends_early(model) and has_padding(inputs)
+    widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
     model._plan = Plan(size if filled else 0, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    return Shapes(early, filled, early)
+    return Shapes(shared, filled)
 
 
 def part_widths(model: keras.Model) -> None:

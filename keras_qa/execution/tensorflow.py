@@ -266,7 +266,7 @@ def prepare_training(
     model._plan = Plan(size if is_filled else 0, by_xla, early, updates=updates, steps=steps)
     if model._plan != before:
         model.make_train_function(force=True)
-    return Shapes(shared=early, early=early)
+    return Shapes(shared=early)
 
 
 def part_widths(model: keras.Model) -> None:

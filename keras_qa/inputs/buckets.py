@@ -170,10 +170,8 @@ class BucketedBatches(keras.utils.PyDataset):
         self.structure = structure
         self.seed = seed
         self.epoch = 0
-        # Buckets that are as wide as they need be, where those here share a width, and the share
-        # of a step that is lost by that.
+        # Buckets that are as wide as they need be, where those here share a width.
         self.own: list[Bucket] | None = None
-        self.lost = 0.0
         self.share = 1.0
         self.weights: np.ndarray | None = None
         self._arrange()
@@ -281,7 +279,7 @@ class TellEpoch(keras.callbacks.Callback):
         steps = np.diff(self.times)
         self.times = [time.perf_counter()]
         self.costs.compiled(float(steps[0] - np.median(steps)))
-        lost = self.batches.lost * float(steps.sum() - steps[0])
+        lost = LOST_BY_SHARING * float(steps.sum() - steps[0])
         self.costs.lost += lost
         widths = len({bucket.widths for bucket in self.batches.own})
         if self.costs.are_worth(widths, lost * (self.epochs - epoch)):
@@ -293,7 +291,7 @@ class TellEpoch(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.batches.own is not None and len(self.times) > 1:
-            self.costs.lost += self.batches.lost * (self.times[-1] - self.times[1])
+            self.costs.lost += LOST_BY_SHARING * (self.times[-1] - self.times[1])
 
 
 def bucketed(
@@ -327,39 +325,41 @@ def bucketed(
     others: list[Any] = [part for part in (y, sample_weight) if part is not None]
     size = batch_size or 32
     buckets = _buckets(model, inputs, size) if sort else None
-    own, lost = None, 0.0
+    own = None
     if buckets is None:
         # Labels of an output that is not trained are no array.
         is_left = not (shuffle or shapes.filled)
         if is_left or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         # As wide as the feed, for the sake of an order that can be taken up again.
-        axes = zip(inputs, groups(inputs), strict=True)
-        full = [length for array, count in axes for length in array.shape[1 : 1 + count]]
+        parts = zip(inputs, groups(inputs), strict=True)
+        full = [length for array, count in parts for length in array.shape[1 : 1 + count]]
         buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
-    elif shapes.shared:
-        together = shared(buckets, groups(inputs))
-        lost = LOST_BY_SHARING if shapes.early else _lost(buckets, together, groups(inputs))
-        more = len({bucket.widths for bucket in buckets} - {bucket.widths for bucket in together})
+    elif shapes.shared or shapes.shared_if_few:
+        axes = groups(inputs)
+        together = shared(buckets, axes)
         steps = math.ceil(len(inputs[0]) / size)
-        if shapes.early or lost * steps < STEPS_OF_A_COMPILE * more:
+        if shapes.shared or _costs_less(buckets, together, axes, steps):
             own, buckets = buckets, together
     seed = int(np.random.randint(2**31)) if shuffle else None
     batches = BucketedBatches(
         inputs, tuple(others), buckets, size, model.input, seed, shapes.filled
     )
-    batches.own, batches.lost = own, lost
+    batches.own = own
     return batches, None, None
 
 
-def _lost(narrow: list[Bucket], wide: list[Bucket], axes: tuple[int, ...]) -> float:
-    """The share of the steps of wide buckets that narrow ones of the same rows do without."""
+def _costs_less(
+    narrow: list[Bucket], wide: list[Bucket], axes: tuple[int, ...], steps: int
+) -> bool:
+    """Whether so many steps lose less in wide buckets than programs for narrow ones would cost."""
     rows = np.array([len(bucket.rows) for bucket in narrow])
     kept, read = (
         rows @ steps_a_row(np.array([bucket.widths for bucket in buckets]), axes)
         for buckets in (narrow, wide)
     )
-    return 1.0 - float(kept / read)
+    more = {bucket.widths for bucket in narrow} - {bucket.widths for bucket in wide}
+    return bool((1.0 - kept / read) * steps < STEPS_OF_A_COMPILE * len(more))
 
 
 def _buckets(model: keras.Model, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:

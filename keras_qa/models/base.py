@@ -137,14 +137,7 @@ class QAModel(CheckedModel):
             )
             if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
                 x, y, sample_weight = bucketed(
-                    self,
-                    x,
-                    y,
-                    sample_weight,
-                    size,
-                    shuffle,
-                    length_buckets and shuffle,
-                    shapes,
+                    self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes
                 )
                 if isinstance(x, BucketedBatches):
                     hooks.append(TellEpoch(x, self._costs, epochs))
@@ -311,7 +304,7 @@ class QAModel(CheckedModel):
 
     def _tested(self, feed: Batch, batch_size: int | None) -> Batch:
         """A checked feed as batches to measure on, each time in the same order."""
-        shapes = Shapes(shared=bool(self.jit_compile))
+        shapes = Shapes(shared_if_few=bool(self.jit_compile))
         x, y, sample_weight = feed
         return bucketed(self, x, y, sample_weight, batch_size, shapes=shapes)
 

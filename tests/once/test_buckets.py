@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
+from keras_qa import execution
 from keras_qa.execution.filling import STEPS_OF_A_COMPILE, Shapes
 from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, bucketed, plan, steps_a_row
 from keras_qa.text.padding import groups, lengths, rounded, trim
@@ -138,7 +139,23 @@ def test_few_steps_share_a_width_and_many_have_their_own() -> None:
     # Of the 40 + 4 ids of a row 22 + 4 are needed, and there would be three programs more.
     lost = 1 - (22 + 4) / (40 + 4)
     few = int(3 * STEPS_OF_A_COMPILE / lost) // 4 * 4
-    assert widths(4 * few, shared=True) == {40}
-    assert widths(4 * (few + 4), shared=True) == {8, 16, 24, 40}
-    assert widths(4 * few, shared=False) == {8, 16, 24, 40}
-    assert widths(4 * (few + 4), shared=True, early=True) == {40}
+    assert widths(4 * few, shared_if_few=True) == {40}
+    assert widths(4 * (few + 4), shared_if_few=True) == {8, 16, 24, 40}
+    assert widths(4 * few) == {8, 16, 24, 40}
+    assert widths(4 * (few + 4), shared=True) == {40}
+
+
+def test_predictions_that_end_early_share_a_width_however_many_steps_there_are(monkeypatch) -> None:
+    model = keras_qa.models.answer_classifier(50, 50, 5)
+    text = np.ones((2_000, 40), "int32")
+    text[np.arange(40) >= np.repeat([8, 16, 24, 40], 500)[:, None]] = 0
+    fed = set()
+    start = execution.BatchPredictor.start
+
+    def noting(self, inputs, tables=None):
+        fed.add(inputs[0].shape)
+        return start(self, inputs, tables)
+
+    monkeypatch.setattr(execution.BatchPredictor, "start", noting)
+    model.predict([text, np.ones((2_000, 4), "int32")], batch_size=4, verbose=0)
+    assert fed == {(4, 40)}
