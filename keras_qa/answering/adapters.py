@@ -15,11 +15,9 @@ import keras
 import numpy as np
 
 from keras_qa import tasks
-from keras_qa.answering import building
 from keras_qa.files import atomic, sealed
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import transformer_of
-from keras_qa.models.reader import enable_lora
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
 
@@ -90,13 +88,14 @@ def load(path: pathlib.Path) -> QAModel:
         values = [arrays[str(place)] for place in range(len(arrays.files))]
     name = config["backbone"]
     try:
-        model = span_reader(backbone=name, dtype=keras.dtype_policies.get(config["dtype"]))
+        model = span_reader(
+            backbone=name,
+            lora_rank=config["lora_rank"],
+            dtype=keras.dtype_policies.get(config["dtype"]),
+        )
     except ValueError as error:
         raise ValueError(f"`{path}` needs the encoder `{name}`: {error}") from None
-    task = tasks.deserialize(config["task"])
-    model.task = task
-    enable_lora(transformer_of(model), config["lora_rank"])
-    building.recompile(model, model.optimizer)
+    model.task = tasks.deserialize(config["task"])
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
     if _fingerprint(model) != config["fingerprint"] or shapes != [v.shape for v in values]:
         raise ValueError(

@@ -13,7 +13,7 @@ from keras_qa import execution
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.options import DType, LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 TERMS = ("c2p", "p2c")
@@ -66,13 +66,7 @@ class SelfAttention(Composite):
         self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         # One product in place of three.
         self.projection, self.output_projection = (
-            keras.layers.Dense(
-                units,
-                use_bias=self.use_bias,
-                kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
-                dtype=self.dtype_policy,
-                name=name,
-            )
+            dense(units, name, use_bias, self.dtype_policy)
             for units, name in (
                 (3 * self.hidden_dim, "projection"),
                 (self.hidden_dim, "output_projection"),
@@ -140,6 +134,13 @@ class SelfAttention(Composite):
             "wavelength": self.wavelength,
             "terms": list(self.terms),
         }
+
+
+def dense(units: int, name: str, use_bias: bool, policy: DType) -> keras.layers.Layer:
+    initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+    return keras.layers.Dense(
+        units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name
+    )
 
 
 def rotate(inputs: Tensor, wavelength: float) -> Tensor:

@@ -14,7 +14,7 @@ from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import DType, LayerOptions
-from keras_qa.layers.self_attention import SelfAttention
+from keras_qa.layers.self_attention import SelfAttention, dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -145,13 +145,6 @@ class TransformerBlock(Composite):
 def norm(name: str, epsilon: float, modern: bool, policy: DType) -> keras.layers.Layer:
     return keras.layers.LayerNormalization(
         epsilon=epsilon, center=not modern, dtype=policy, name=name
-    )
-
-
-def dense(units: int, name: str, use_bias: bool, policy: DType) -> keras.layers.Layer:
-    initializer = keras.initializers.TruncatedNormal(stddev=0.02)
-    return keras.layers.Dense(
-        units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name
     )
 
 

@@ -15,9 +15,9 @@ from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.pretrained import as_wide_as
-from keras_qa.layers.self_attention import TERMS, log_buckets, t5_buckets
+from keras_qa.layers.self_attention import TERMS, dense, log_buckets, t5_buckets
 from keras_qa.layers.sizes import check_sizes
-from keras_qa.layers.transformer_block import TransformerBlock, activation_of, dense, norm
+from keras_qa.layers.transformer_block import TransformerBlock, activation_of, norm
 from keras_qa.layers.transformer_settings import check_settings
 
 

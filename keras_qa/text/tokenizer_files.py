@@ -160,10 +160,7 @@ def _camembert(pieces: list[tuple[str, float]]) -> _Pieces:
 def _albert(pieces: list[tuple[str, float]]) -> _Pieces:
     # A comma after a digit is to stay a piece of its own.
     found = [
-        (
-            piece,
-            score - 100.0 if len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit() else score,
-        )
+        (piece, score - 100.0 if piece[-1:] == "," and piece[-2:-1].isdigit() else score)
         for piece, score in pieces
     ]
     return found, next(n for n, (piece, _) in enumerate(found) if piece == "<unk>")
@@ -205,8 +202,6 @@ def _sentencepiece(
     steps.append(normalizers.Replace(Regex(" {2,}"), " "))
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    if kind == "camembert":
-        settings = {"cls_token": "<s>", "sep_token": "</s>", **settings}
     _mark_special(tokenizer, settings, kind, vocabulary[unknown][0])
     return tokenizer
 

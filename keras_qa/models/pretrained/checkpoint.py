@@ -46,19 +46,20 @@ class Checkpoint:
 
     def __init__(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
         self.folder = pathlib.Path(folder).expanduser()
-        path = str(self.folder.resolve())
-        hub = name is not None and not pathlib.Path(name).expanduser().is_dir()
-        self.config = {**read_config(self.folder), "_name_or_path": name if hub else path}
+        self.config = {
+            **read_config(self.folder),
+            "_name_or_path": name or str(self.folder.resolve()),
+        }
         kind = self.config.get("model_type")
         if kind not in FAMILIES:
             raise ValueError(
                 f"`{self.folder}` holds a model of the family {kind!r:.60}, which is not known. "
                 f"Known are {', '.join(FAMILIES)}."
             )
-        for name in self.config.get("architectures") or ():
-            if str(name).endswith(_OTHER_TASKS):
+        for model in self.config.get("architectures") or ():
+            if str(model).endswith(_OTHER_TASKS):
                 raise ValueError(
-                    f"`{self.folder}` holds a {name}: a model for another task. Name a checkpoint "
+                    f"`{self.folder}` holds a {model}: a model for another task. Name a checkpoint "
                     "for question answering, or one of the encoder alone."
                 )
         self.family: Family = FAMILIES[kind]

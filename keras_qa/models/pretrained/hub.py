@@ -75,7 +75,7 @@ def find_checkpoint(name: str) -> Checkpoint:
         ImportError: If a library that reads checkpoints is missing.
         ValueError: If there is no such checkpoint, or it cannot be read.
     """
-    return Checkpoint(fetch(name) if name.startswith(PREFIX) else name, name)
+    return Checkpoint(fetch(name), name) if name.startswith(PREFIX) else Checkpoint(name)
 
 
 def _weights(hub: ModuleType, repository: str, commit: str) -> None:

@@ -81,7 +81,7 @@ def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dic
     tensors = {}
     for part in weights.encoder_parts(encoder, family):
         for name, value in part.split():
-            tensors[name if name.startswith(beside or "\0") else f"{family.prefix}.{name}"] = value
+            tensors[name if name.startswith(beside) else f"{family.prefix}.{name}"] = value
     for part in weights.head_parts(head, family):
         tensors.update(part.split())
     return tensors

@@ -41,7 +41,7 @@ class Tensors:
     def __init__(self, folder: pathlib.Path) -> None:
         self._readers: dict[str, _Tensor] = {}
         if (folder / INDEX).is_file() and not (folder / WHOLE).is_file():
-            for name in sorted(set(_index(folder / INDEX).values())):
+            for name in shards(folder / INDEX):
                 self._readers.update(_safetensors(folder / name))
         elif (folder / WHOLE).is_file():
             self._readers.update(_safetensors(folder / WHOLE))

@@ -98,7 +98,8 @@ class Names:
         for name in tensors.names:
             short = name.removeprefix(f"{family.prefix}.")
             for old, new in _OLD.items():
-                short = re.sub(re.escape(old) + "$", new, short)
+                if short.endswith(old):
+                    short = short.removesuffix(old) + new
             self.found[short] = name
 
     def __contains__(self, name: str) -> bool:
