@@ -25,7 +25,8 @@ examples:
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
       --vectors glove.6B.50d.txt --out reader.keras
 
-Training stops once all answers of the validation part are right, or their number rises no more.
+Training stops once the number of right answers of the validation part rises no more, and where all
+are right, once its loss falls no more.
 What is not said here a recipe of the model says: see keras_qa.recipes.recipe_for.
 """
 

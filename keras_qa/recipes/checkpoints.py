@@ -20,6 +20,8 @@ from keras_qa.inputs import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1
+# Epochs without a lower loss that end a run whose validation part has no error left.
+PATIENCE_WITHOUT_ERRORS = 3
 
 
 @dataclasses.dataclass
@@ -223,12 +225,19 @@ class TrainingState(keras.callbacks.Callback):
         notes = self.notes
         score = [accuracy, -loss]
         rises = notes["score"] is None or accuracy > notes["score"][0]
+        better = rises or score > notes["score"]
+        right = accuracy == 1.0
         starting = self.epochs <= self.patient_epochs
-        notes["waited"] = 0 if rises or starting else notes["waited"] + 1
-        if rises or score > notes["score"]:
+        # Without an error left only the loss says whether more is learned.
+        goes_on = rises or starting or (right and better)
+        notes["waited"] = 0 if goes_on else notes["waited"] + 1
+        if better:
             notes["score"], notes["best_epoch"] = score, self.epochs
             self.best = self.model.get_weights()
-        if accuracy == 1.0 or notes["waited"] >= self.run["patience"]:
+        patience = self.run["patience"]
+        if right:
+            patience = min(patience, PATIENCE_WITHOUT_ERRORS)
+        if notes["waited"] >= patience:
             notes["ended"] = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

@@ -42,10 +42,11 @@ def train(
 ) -> Training:
     """Trains an answerer by a recipe, and keeps the epoch and the seed that do best on validation.
 
-    Training stops when all answers of the validation part are right, or when their number has not
-    risen for `recipe.patience` epochs. Without a validation part it takes all epochs, and keeps
-    the last. With `out` the whole state is written beside it after each epoch. A run that was
-    killed, at any moment, and is resumed ends in the weights of an unbroken one.
+    Training stops when the number of right answers of the validation part has not risen for
+    `recipe.patience` epochs; once all are right, when its loss has not fallen for three. Without
+    a validation part it takes all epochs, and keeps the last. With `out` the whole state is
+    written beside it after each epoch. A run that was killed, at any moment, and is resumed ends
+    in the weights of an unbroken one.
 
     Few examples are brought up to the sizes of `recipe.augment_to` by copies in which words that
     are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a

@@ -11,11 +11,17 @@ import pytest
 import keras_qa
 from keras_qa.execution import cached
 
+# The other backends have no public interface for it, or compile nothing.
+KEEPS = keras.config.backend() == "jax"
+
 CODE = """
-import jax, keras_qa, numpy as np, sys
+import keras, keras_qa, numpy as np, sys
 found = []
-jax.monitoring.register_event_listener(lambda event, **_: found.append(event))
-assert keras_qa.cache_programs(sys.argv[1])
+keeps = keras_qa.cache_programs(sys.argv[1])
+assert keeps == (keras.config.backend() == "jax")
+if keeps:
+    import jax
+    jax.monitoring.register_event_listener(lambda event, **_: found.append(event))
 model = keras_qa.models.answer_classifier(50, 40, 7, 64, 32)
 feed = [np.ones((8, 9), "int32"), np.ones((8, 4), "int32")]
 total = float(model.predict(feed, verbose=0).sum())
@@ -34,13 +40,12 @@ def run(folder: pathlib.Path) -> tuple[float, int]:
 
 
 def test_a_second_process_finds_what_the_first_has_compiled(tmp_path) -> None:
-    assert keras.config.backend() == "jax"
     total, hits = run(tmp_path)
     assert hits == 0
     again, hits = run(tmp_path)
-    assert hits > 0
+    assert (hits > 0) == KEEPS
     assert again == pytest.approx(total)
-    assert any(path.is_file() for path in tmp_path.rglob("*"))
+    assert any(path.is_file() for path in tmp_path.rglob("*")) == KEEPS
 
 
 def test_nothing_is_kept_where_the_environment_says_so(tmp_path, monkeypatch) -> None:
@@ -51,8 +56,11 @@ def test_nothing_is_kept_where_the_environment_says_so(tmp_path, monkeypatch) ->
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        keras_qa.cache_programs(tmp_path / "file")
+    if KEEPS:
+        with pytest.raises(OSError, match="file"):
+            keras_qa.cache_programs(tmp_path / "file")
+    else:
+        assert not keras_qa.cache_programs(tmp_path / "file")
 
 
 def test_what_was_used_long_ago_goes_first(tmp_path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from small_examples import EXAMPLES
 from small_models import same_weights
 
 import keras_qa
-from keras_qa import Example, recipes
+from keras_qa import recipes
 from keras_qa.recipes import Recipe, train
 from keras_qa.recipes.checkpoints import Checkpoint
 
@@ -139,26 +139,6 @@ def test_best_epoch_is_kept(unbroken) -> None:
     assert (run.questions, run.validation_questions, run.seed) == (32, 16, 3)
 
 
-def test_training_stops_when_all_is_right() -> None:
-    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
-    done = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0)
-    run = done.runs[0]
-    assert run.epochs == run.best_epoch < 60
-    assert run.history["val_accuracy"][-1] == 1.0 > run.history["val_accuracy"][-2]
-    assert run.validation_error == 0.0
-    assert run.errors == {}
-
-
-def test_training_stops_when_nothing_gets_better() -> None:
-    # No answer of these can be given: the accuracy stays at zero.
-    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
-    recipe = Recipe(epochs=9, batch_size=9, patience=2)
-    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
-    assert run.epochs == 3
-    assert run.best_epoch == 1 + int(np.argmin(run.history["val_loss"]))
-    assert run.validation_error == 100.0
-
-
 class Linear(keras.callbacks.Callback):
     """Notes in each epoch whether the hops of a memory network attend without a softmax."""
 
@@ -216,13 +196,6 @@ def test_mapping_replaces_fields_of_the_models_own_recipe() -> None:
         small(recipe={"epoch_count": 3})
 
 
-def test_linear_start_does_not_count_for_patience() -> None:
-    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
-    recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)
-    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
-    assert run.epochs == 4 + 2
-
-
 MODELS = ["answer_classifier", "memory_network"]
 
 
@@ -265,13 +238,6 @@ def test_several_models_need_something_to_choose_by() -> None:
         ValueError, match=r"`validation_data`, which is missing. Received: model=\["
     ):
         train(EXAMPLES, model=MODELS, verbose=0)
-
-
-def test_without_validation_all_epochs_count() -> None:
-    recipe = Recipe(epochs=3, batch_size=9)
-    run = train(EXAMPLES, None, "answer_classifier", recipe=recipe, verbose=0).runs[0]
-    assert (run.epochs, run.best_epoch, run.validation_error) == (3, 3, None)
-    assert sorted(run.history) == ["accuracy", "loss"]
 
 
 def test_learning_rate_rises_and_falls_over_all_steps() -> None:

@@ -1,0 +1,78 @@
+"""When training by a recipe stops, and which epoch is kept."""
+
+import keras
+import numpy as np
+import pytest
+from small_examples import EXAMPLES
+
+from keras_qa import Example
+from keras_qa.recipes import Recipe, train
+from keras_qa.recipes.checkpoints import TrainingState
+
+
+def stops_at(accuracies: list[float], losses: list[float], patience: int) -> tuple[int, int]:
+    """The last epoch, and the best one, of a run whose validation part gives these numbers."""
+    state = TrainingState({"epochs": len(losses), "patience": patience, "seed": 0}, None)
+    state.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    state.model.stop_training = False
+    state.on_train_begin()
+    for epoch, (accuracy, loss) in enumerate(zip(accuracies, losses, strict=True)):
+        state.on_epoch_end(epoch, {"loss": 0.0, "val_accuracy": accuracy, "val_loss": loss})
+        if state.model.stop_training:
+            break
+    return state.epochs, state.notes["best_epoch"]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "losses", "patience", "expected"),
+    [
+        # Without an error it goes on for as long as the loss falls, and three epochs more.
+        ([0.9] + [1.0] * 9, [9, 8, 7, 7.1, 6, 6, 6.2, 6.1, 5, 4], 25, (8, 5)),
+        # A patience of less than that holds there too.
+        ([0.9] + [1.0] * 9, [9, 8, 7, 7.1, 6, 6, 6.2, 6.1, 5, 4], 1, (4, 3)),
+        # With errors only right answers count: the loss falls, and the patience ends.
+        ([0.5, 0.6] + [0.6] * 8, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 4, (6, 6)),
+        # An epoch with an error after one without is no reason to stop at once.
+        ([1.0, 0.9, 0.9, 0.9, 0.9, 1.0], [9, 9, 9, 9, 9, 8], 25, (6, 6)),
+        ([0.1, 0.2, 0.3], [3, 2, 1], 1, (3, 3)),
+    ],
+)
+def test_training_stops(accuracies, losses, patience: int, expected: tuple[int, int]) -> None:
+    assert stops_at(accuracies, losses, patience) == expected
+
+
+def test_training_goes_on_until_the_loss_falls_no_more() -> None:
+    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.01, patience=5)
+    done = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0)
+    run = done.runs[0]
+    losses = run.history["val_loss"]
+    right = run.history["val_accuracy"].index(1.0)
+    assert 0 < right < run.best_epoch - 1
+    assert losses[run.best_epoch - 1] == min(losses) < losses[right]
+    assert run.epochs in (60, run.best_epoch + 3)
+    assert run.validation_error == 0.0
+    assert run.errors == {}
+
+
+def test_training_stops_when_nothing_gets_better() -> None:
+    # No answer of these can be given: the accuracy stays at zero.
+    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
+    recipe = Recipe(epochs=9, batch_size=9, patience=2)
+    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert run.epochs == 3
+    assert run.best_epoch == 1 + int(np.argmin(run.history["val_loss"]))
+    assert run.validation_error == 100.0
+
+
+def test_linear_start_does_not_count_for_patience() -> None:
+    hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
+    recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)
+    run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert run.epochs == 4 + 2
+
+
+def test_without_validation_all_epochs_count() -> None:
+    recipe = Recipe(epochs=3, batch_size=9)
+    run = train(EXAMPLES, None, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert (run.epochs, run.best_epoch, run.validation_error) == (3, 3, None)
+    assert sorted(run.history) == ["accuracy", "loss"]
