@@ -69,6 +69,11 @@ def _ready(model: QAModel) -> QuestionAnswerer:
 def _published(path: str | os.PathLike[str]) -> QuestionAnswerer:
     name = os.fspath(path)
     checkpoint = find_checkpoint(name)
+    if checkpoint is None:
+        raise ValueError(
+            f"`{name}` holds no `config.json` with a `model_type`. Expected a reader in Hugging "
+            "Face's layout."
+        )
     model = span_reader(backbone=checkpoint)
     if model.task is None:
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any
 from keras_qa.cli import data
 from keras_qa.cli.options import add_old_spelling, positive
 from keras_qa.cli.output import print_scores, say
+from keras_qa.datasets import unanswerable
 from keras_qa.text import WordVectors
 
 # The second finds chains of facts that the first misses, such as those of bAbI's task 16.
@@ -40,7 +41,16 @@ RECIPE = (
     "hard_example_share",
     "augment_to",
 )
-READER = ("backbone", "tokenizer", "lora_rank", "vectors", "vectors_words", "length")
+READER = (
+    "backbone",
+    "tokenizer",
+    "lora_rank",
+    "adapter",
+    "unanswerable",
+    "vectors",
+    "vectors_words",
+    "length",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,8 +126,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--backbone",
         metavar="DIR",
-        help="a pretrained encoder: folder in Hugging Face's or KerasHub's layout, hf://..., or a "
-        "preset of KerasHub (default: none, the reader starts from scratch)",
+        help="a pretrained encoder: folder in Hugging Face's or KerasHub's layout, hf://..., "
+        "minilm, or a preset of KerasHub (default: none, the reader starts from scratch)",
     )
     reader.add_argument(
         "--tokenizer", metavar="FILE", help="tokenizer.json, where it is not beside the backbone"
@@ -127,6 +137,18 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar="N",
         help="train matrices of this width beside the backbone's own, which stay as they are",
+    )
+    reader.add_argument(
+        "--adapter",
+        metavar="FILE.keras",
+        help="file to save what --lora-rank has learned to, apart from the backbone",
+    )
+    reader.add_argument(
+        "--unanswerable",
+        type=float,
+        metavar="SHARE",
+        help="ask a share of the questions again, of texts that a search finds for them but that "
+        "do not answer them, so that the reader learns to say so; of those to validate on, too",
     )
     reader.add_argument(
         "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
@@ -173,8 +195,17 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa import recipes
 
     recipes.check_out(options.out)
+    if options.adapter is not None:
+        if options.lora_rank is None:
+            raise ValueError("`--adapter` needs `--lora-rank`: it is what that has learned.")
+        recipes.check_out(options.adapter, "adapter")
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
+    if options.unanswerable:
+        train, valid = (
+            unanswerable.add_unanswerable(part, options.unanswerable, options.seed)
+            for part in (train, valid)
+        )
     say(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     if options.results:
         # What is wrong with the file shows before the training, not after it.
@@ -197,6 +228,9 @@ def run(options: argparse.Namespace) -> None:
             "The same command with --resume goes on after the last epoch that ended."
         ) from None
     say(f"Saved {options.out}.")
+    if options.adapter is not None:
+        done.answerer.save_adapter(options.adapter)
+        say(f"Saved {options.adapter}.")
     if options.results:
         recipes.add_results(
             options.results, [{**about, **dataclasses.asdict(one)} for one in done.runs]

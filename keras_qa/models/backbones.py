@@ -10,7 +10,7 @@ import keras
 
 from keras_qa.layers.options import DType
 from keras_qa.layers.pretrained import keras_hub
-from keras_qa.models.pretrained import PREFIX, Checkpoint, fetch, is_checkpoint
+from keras_qa.models.pretrained import Checkpoint, find_checkpoint
 from keras_qa.text.subwords import FILE, SubwordTokenizer
 
 # A backbone, or where it is; a tokenizer, or its file or folder.
@@ -24,7 +24,7 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Chec
     Args:
         backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset
             or a folder in its layout; a folder in Hugging Face's layout, or
-            `hf://owner/name`, with `@revision` or without.
+            `hf://owner/name`, with `@revision` or without; or `minilm`.
         dtype: Dtype policy to load one of KerasHub with. `None` for Keras' global policy.
 
     Returns:
@@ -43,12 +43,8 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Chec
             f"folder. Received: {backbone!r} (of type {type(backbone).__name__})."
         )
     name = os.fspath(backbone)
-    if name.startswith(PREFIX):
-        folder = fetch(name)
-        if is_checkpoint(folder):
-            return Checkpoint(folder, name)
-    elif is_checkpoint(name):
-        return Checkpoint(name)
+    if (checkpoint := find_checkpoint(name)) is not None:
+        return checkpoint
     hub = keras_hub()
     options = {} if dtype is None else {"dtype": dtype}
     try:

@@ -148,7 +148,8 @@ def span_reader(
             `@revision` or without: BERT, DistilBERT, RoBERTa, XLM-RoBERTa,
             CamemBERT, ELECTRA, ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT,
             with their head for question answering where they have one (extra
-            `hf`). Or a `keras_hub.models.Backbone`, the name of a KerasHub
+            `hf`); or `"minilm"`, an encoder of six layers that is a package
+            of Python (extra `minilm`). Or a `keras_hub.models.Backbone`, the name of a KerasHub
             preset or a folder in its layout (extra `hub`). The arguments above
             this one, except `dropout`, are then left aside.
         tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, or its

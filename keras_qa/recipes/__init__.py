@@ -7,6 +7,7 @@ _backend.require()
 from keras_qa.recipes.recipe import (
     DEFAULT,
     FINE_TUNING,
+    LORA,
     MEMORY_NETWORK,
     SPAN_READER,
     UNIVERSAL_TRANSFORMER,
@@ -20,6 +21,7 @@ __all__ = [
     "DEFAULT",
     "FAILED",
     "FINE_TUNING",
+    "LORA",
     "MEMORY_NETWORK",
     "SPAN_READER",
     "UNIVERSAL_TRANSFORMER",

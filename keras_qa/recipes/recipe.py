@@ -172,6 +172,8 @@ FINE_TUNING = Recipe(
     patience=2,
     decay="linear",
 )
+# What LoRA adds starts at zero, and takes ten times the rate.
+LORA = dataclasses.replace(FINE_TUNING, learning_rate=1e-3)
 
 
 def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
@@ -185,6 +187,9 @@ def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Re
         A `Recipe`.
     """
     if model == "span_reader":
-        return SPAN_READER if (model_options or {}).get("backbone") is None else FINE_TUNING
+        options = model_options or {}
+        if options.get("backbone") is None:
+            return SPAN_READER
+        return FINE_TUNING if options.get("lora_rank") is None else LORA
     recipes = {"universal_transformer": UNIVERSAL_TRANSFORMER, "memory_network": MEMORY_NETWORK}
     return recipes.get(model, DEFAULT)

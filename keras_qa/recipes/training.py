@@ -129,17 +129,21 @@ def train(
     return Training(kept, runs, best)
 
 
-def check_out(out: str | os.PathLike[str]) -> None:
+def check_out(out: str | os.PathLike[str], argument: str = "out") -> None:
     """Raises where an answerer cannot be saved to `out`.
+
+    Args:
+        out: The file.
+        argument: What it was given as, for the message.
 
     Raises:
         ValueError: If the name does not end in `.keras`, or there is no such folder.
     """
     if not str(out).endswith(".keras"):
-        raise ValueError(f"`out` must end in `.keras`. Received: out={str(out)!r}.")
+        raise ValueError(f"`{argument}` must end in `.keras`. Received: {argument}={str(out)!r}.")
     folder = pathlib.Path(out).resolve().parent
     if not folder.is_dir():
-        raise ValueError(f"`out` is in a folder that does not exist: {str(folder)!r}.")
+        raise ValueError(f"`{argument}` is in a folder that does not exist: {str(folder)!r}.")
 
 
 def checkpoint_path(

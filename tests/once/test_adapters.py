@@ -17,6 +17,7 @@ from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
 EXAMPLES = [Example(TEXT, "Who went?", "Mary", 0), Example(TEXT, "Where?", "home", 45)]
+OTHER = Example("John went where he was.", "Who was he then?", "John", 0)
 
 
 def encoder_of(qa) -> TransformerEncoder:
@@ -108,15 +109,39 @@ def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reader"]
 
 
-def test_the_command_trains_by_lora(folder, tmp_path) -> None:
+def test_the_command_trains_by_lora(folder, tmp_path, capsys) -> None:
     rows = [
         {"text": item.text, "question": item.question, "answers": item.answers, "answer_start": [s]}
-        for item in EXAMPLES
+        for item in [EXAMPLES[0], OTHER]
         for s in item.answer_start
     ]
     data = tmp_path / "data.jsonl"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     arguments = ["train", f"--data={data}", "--model=span_reader", f"--backbone={folder}"]
     arguments += ["--lora-rank=2", "--epochs=1", "--batch-size=2", f"--out={tmp_path / 'qa.keras'}"]
+    arguments += [f"--adapter={tmp_path / 'adapter.keras'}", "--unanswerable=1"]
     assert main(arguments) == 0
-    assert encoder_of(keras_qa.load(tmp_path / "qa.keras")).lora_rank == 2
+    assert "4 questions to train on" in capsys.readouterr().out
+    whole, adapter = (keras_qa.load(tmp_path / f"{name}.keras") for name in ("qa", "adapter"))
+    assert encoder_of(whole).lora_rank == encoder_of(adapter).lora_rank == 2
+    np.testing.assert_allclose(scores(adapter), scores(whole), rtol=1e-5)
+    size = (tmp_path / "adapter.keras").stat().st_size
+    assert size < (tmp_path / "qa.keras").stat().st_size / 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--adapter=a.keras"], "`--adapter` needs `--lora-rank`"),
+        (["--adapter=a.bin", "--lora-rank=2"], "`adapter` must end in `.keras`"),
+        (["--adapter=/none/a.keras", "--lora-rank=2"], "`adapter` is in a folder that does not"),
+        (["--unanswerable=2"], "`share` must be between 0 and 1. Received: share=2.0"),
+        (["--unanswerable=1", "--model=answer_classifier"], "`--unanswerable` is for --model span"),
+    ],
+)
+def test_the_command_refuses(arguments, message: str, tmp_path, capsys) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"text": "A b.", "question": "C?", "answers": ["b"], "answer_start": [2]}\n')
+    given = ["train", f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'qa.keras'}"]
+    assert main([*given, *arguments]) == 2
+    assert message in capsys.readouterr().err

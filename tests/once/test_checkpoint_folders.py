@@ -205,7 +205,9 @@ class TestRefusing:
         with pytest.raises(ValueError, match="holds no weights"):
             keras_qa.load(bare)
         (bare / "config.json").unlink()
-        with pytest.raises(ValueError, match="holds no `config.json`"):
+        with pytest.raises(
+            ValueError, match="holds no `config.json` with a `model_type`. Expected"
+        ):
             keras_qa.load(bare)
 
     def test_a_pickle_where_there_is_no_pytorch(self, tmp_path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from types import ModuleType
 
-from keras_qa.models.pretrained.checkpoint import CONFIG, Checkpoint
+from keras_qa.models.pretrained.checkpoint import CONFIG
 from keras_qa.models.pretrained.tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
 
@@ -63,19 +63,6 @@ def fetch(name: str) -> pathlib.Path:
     except (hub.errors.HfHubHTTPError, OSError) as error:
         raise ValueError(f"`{name}` cannot be fetched: {_line(error)}") from None
     return pathlib.Path(config).parent
-
-
-def find_checkpoint(name: str) -> Checkpoint:
-    """Opens a folder, or a checkpoint of the Hub.
-
-    Args:
-        name: The folder; or as `fetch` takes it.
-
-    Raises:
-        ImportError: If a library that reads checkpoints is missing.
-        ValueError: If there is no such checkpoint, or it cannot be read.
-    """
-    return Checkpoint(fetch(name), name) if name.startswith(PREFIX) else Checkpoint(name)
 
 
 def _weights(hub: ModuleType, repository: str, commit: str) -> None:
