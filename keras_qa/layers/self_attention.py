@@ -13,6 +13,7 @@ from keras_qa import execution
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
+from keras_qa.layers.initial import EncoderInitializer
 from keras_qa.layers.options import DType, LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
@@ -137,7 +138,7 @@ class SelfAttention(Composite):
 
 
 def dense(units: int, name: str, use_bias: bool, policy: DType) -> keras.layers.Layer:
-    initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+    initializer = EncoderInitializer()
     return keras.layers.Dense(
         units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name
     )

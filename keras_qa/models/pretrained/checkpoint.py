@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.layers.initial import weights_follow
 from keras_qa.layers.options import DType
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.families import FAMILIES
@@ -68,7 +69,7 @@ class Checkpoint:
         self.has_head = f"{self.family.head}.weight" in self.names
 
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
-        """Makes the encoder, its weights as they were drawn.
+        """Makes the encoder, its weights zeros, which `load` then replaces.
 
         Args:
             dtype: Dtype policy. `None` for Keras' global one.
@@ -80,7 +81,8 @@ class Checkpoint:
         settings = self._settings()
         self._check_sizes(settings)
         encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
-        encoder.build()
+        with weights_follow():
+            encoder.build()
         return encoder
 
     def load(self, encoder: TransformerEncoder, head: SpanHead) -> None:
