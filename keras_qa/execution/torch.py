@@ -94,9 +94,19 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
     Returns:
         What it gives.
     """
-    if id(layer) in _direct.get():
-        return layer.call(*arguments, **options)
-    return layer(*arguments, **options)
+    if id(layer) not in _direct.get():
+        return layer(*arguments, **options)
+    if type(layer) is keras.layers.Dense:
+        return _dense(layer, *arguments)
+    return layer.call(*arguments, **options)
+
+
+def _dense(layer: keras.layers.Dense, inputs: torch.Tensor) -> torch.Tensor:
+    """What a dense layer gives, product and bias in one."""
+    kernel, bias = keras.ops.convert_to_tensor(layer.kernel), layer.bias
+    bias = None if bias is None else keras.ops.convert_to_tensor(bias)
+    found = torch.nn.functional.linear(inputs, kernel.T, bias)
+    return found if layer.activation is None else layer.activation(found)
 
 
 class BatchPredictor:

@@ -1,6 +1,6 @@
-"""Recurrent layers as whole loops: one file a backend, chosen once.
+"""Recurrent layers as whole loops, and attention: one file a backend, chosen once.
 
-Every file has the same two functions with the same arguments; `_reference.py` says in `keras.ops`
+Every file has the same functions with the same arguments; `_reference.py` says in `keras.ops`
 what they compute. A mask is a boolean per step, not a length per row: the state is held over a
 masked step wherever it stands, so that a kernel is exact for any mask and never has to look at its
 values (which a compiled program cannot).
@@ -39,6 +39,10 @@ state and the outputs stacked, or None if they are None. `state`, `inputs` and `
 arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
 no random numbers.
 
+`attention(query, key, value, bias, scale)` returns each position's mean of `value`, weighted by the
+softmax of `scale` times the products of `query` and `key` and of `bias` (Vaswani et al. 2017). All
+of (B, T, H, D), `bias` of (B, H, T, T), any of the first three 1.
+
 `takes_ids()` says whether ids are better looked up by the kernels than by an embedding.
 
 `keras_is_fused()` says whether Keras' own layers call cuDNN, which they do on TensorFlow where
@@ -71,6 +75,7 @@ gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
+attention = _kernels.attention
 takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
 check_transforms = _kernels.check_transforms

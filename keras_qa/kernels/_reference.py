@@ -103,6 +103,11 @@ def scan(
     return state, None if outputs[0] is None else ops.stack(outputs)
 
 
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """See `keras_qa.kernels.attention`."""
+    return ops.dot_product_attention(query, key, value, bias=bias, scale=scale)
+
+
 def takes_ids() -> bool:
     """See `keras_qa.kernels.takes_ids`."""
     return False

@@ -177,6 +177,17 @@ class _Layout:
                 self.order = mask.shape[1] - 1 - self.order
 
 
+def attention(query, key, value, bias, scale):
+    """See `keras_qa.kernels.attention`."""
+    if query.device.type != "cpu":
+        return _reference.attention(query, key, value, bias, scale)
+    # Keras copies all three before it calls the same, which reads them as they lie.
+    heads = [tensor.transpose(1, 2) for tensor in (query, key, value)]
+    bias = bias.to(query.dtype)
+    found = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=bias, scale=scale)
+    return found.transpose(1, 2)
+
+
 def _holds(flag):
     """The value of a flag. Keras infers shapes without values, which take the general way."""
     return flag.device.type != "meta" and bool(flag)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_qa import execution
+from keras_qa import execution, kernels
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
@@ -99,7 +99,7 @@ class SelfAttention(Composite):
             weights = self.drop(ops.cast(weights, value.dtype), training=True)
             found = ops.einsum("bhqk,bkhd->bqhd", weights, value)
         else:
-            found = ops.dot_product_attention(query, key, value, bias=bias, scale=scale)
+            found = kernels.attention(query, key, value, bias, scale)
         return execution.call(self.output_projection, ops.reshape(found, ops.shape(inputs)))
 
     def _heads(self, inputs: Tensor) -> list[Tensor]:

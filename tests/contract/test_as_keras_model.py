@@ -79,10 +79,20 @@ def overridden_call(model) -> None:
     layer.call = lambda inputs, training=None: 0.5 * call(inputs, training=training)
 
 
+def overridden_call_inside(model) -> None:
+    layer = model.get_layer("answer").logits
+    call = layer.call
+    layer.call = lambda inputs, training=None: 0.5 * call(inputs, training=training)
+
+
+def activation_inside(model) -> None:
+    model.get_layer("answer").logits.activation = keras.activations.tanh
+
+
 CHANGES = [
     lora, lora_compiled, lora_of_words, quantized, quantized_words, activation,
     recurrent_activation, own_activation, assigned, set_at_once, frozen, without_kernels,
-    overridden_call,
+    overridden_call, overridden_call_inside, activation_inside,
 ]  # fmt: skip
 
 

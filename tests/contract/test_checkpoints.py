@@ -45,6 +45,33 @@ def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
     assert [path for path in still if path != "span/logits/bias"] == []
 
 
+def doubled(layer) -> None:
+    call = layer.call
+    layer.call = lambda inputs, training=None: 2 * call(inputs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        doubled,
+        lambda layer: setattr(layer, "activation", keras.activations.tanh),
+        lambda layer: layer.enable_lora(2, b_initializer="ones"),
+    ],
+)
+def test_what_is_changed_in_a_block_counts(change) -> None:
+    reader = span_reader(backbone=FOLDER / "bert")
+    plain = keras.Model(reader.inputs, reader.output)
+    arrays = feed(reader, "bert")
+    before = reader.predict(arrays, verbose=0)["start"]
+    change(reader.get_layer("backbone").blocks[1].hidden)
+    plain.compile()
+    after = reader.predict(arrays, verbose=0)
+    expected = plain.predict(arrays, verbose=0)
+    for name in ("start", "end"):
+        np.testing.assert_allclose(after[name], expected[name], atol=1e-5)
+    assert abs(after["start"] - before).max() > 1e-3
+
+
 def test_a_sequence_that_is_too_long_is_refused() -> None:
     reader = span_reader(backbone=FOLDER / "bert")
     before = reader.get_weights()
