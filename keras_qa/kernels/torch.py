@@ -182,9 +182,10 @@ def attention(query, key, value, bias, scale):
     if query.device.type != "cpu":
         return _reference.attention(query, key, value, bias, scale)
     # Keras copies all three before it calls the same, which reads them as they lie.
-    heads = [tensor.transpose(1, 2) for tensor in (query, key, value)]
-    bias = bias.to(query.dtype)
-    found = torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=bias, scale=scale)
+    query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
+    found = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias.to(query.dtype), scale=scale
+    )
     return found.transpose(1, 2)
 
 
