@@ -31,8 +31,9 @@ _CONFIG: Any = jax.config
 # Names the folder of programs that `keep_programs` keeps: those of another version are no use.
 PROGRAMS = f"jax-{jax.__version__}"
 
-# Whether a program is made for each shape.
+# Whether a program is made for each shape, and for those of an encoder, too.
 COMPILES = True
+COMPILES_PRODUCTS = True
 
 
 def keep_programs(folder: pathlib.Path) -> None:
@@ -47,6 +48,11 @@ def keep_programs(folder: pathlib.Path) -> None:
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     """Returns the batches as they are: JAX compiles once for each shape."""
     return batches
+
+
+def has_accelerator() -> bool:
+    """Whether models run on something else than a CPU."""
+    return jax.default_backend() != "cpu"
 
 
 def seed(seed: int) -> None:

@@ -30,8 +30,9 @@ from keras_qa.text.padding import trim
 # Names the folder of programs that `keep_programs` keeps: here it keeps none.
 PROGRAMS = ""
 
-# Whether a program is made for each shape.
+# Whether a program is made for each shape, and for those of an encoder, too.
 COMPILES = True
+COMPILES_PRODUCTS = False
 
 # What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
 ALIGNMENT = 64
@@ -39,6 +40,11 @@ ALIGNMENT = 64
 
 def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: TensorFlow has no public interface for it."""
+
+
+def has_accelerator() -> bool:
+    """Whether models run on something else than a CPU."""
+    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
 def seed(seed: int) -> None:

@@ -23,12 +23,18 @@ BATCHES_AT_ONCE = 1
 # Names the folder of programs that `keep_programs` keeps: here it keeps none.
 PROGRAMS = ""
 
-# Whether a program is made for each shape.
+# Whether a program is made for each shape, and for those of an encoder, too.
 COMPILES = False
+COMPILES_PRODUCTS = False
 
 
 def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: PyTorch compiles none."""
+
+
+def has_accelerator() -> bool:
+    """Whether models run on something else than a CPU."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def seed(seed: int) -> None:

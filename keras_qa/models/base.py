@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import keras
+import numpy as np
 
 from keras_qa import execution, tasks
 from keras_qa.execution import memory
@@ -230,6 +231,23 @@ class QAModel(CheckedModel):
                 steps=steps,
                 callbacks=with_hooks(callbacks, hooks[:1]),
             )
+
+    def reading_batches(
+        self, sizes: np.ndarray, batch_size: int, most: int
+    ) -> Iterable[tuple[np.ndarray, list[int]]]:
+        """Puts rows of like length together, in widths that suit what is compiled.
+
+        For models whose outputs are as wide as their inputs, which `predict` leaves as they are.
+
+        Args:
+            sizes: `(rows, inputs)`: how long each row of each input is.
+            batch_size: Rows a batch.
+            most: How long rows may be.
+
+        Returns:
+            Rows to predict together, and the widths to fill up their inputs to.
+        """
+        return self._predictor_of_now().reading_batches(sizes, batch_size, most)
 
     def _predictor_of_now(self) -> Predictor:
         with _MAKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -16,8 +16,9 @@ from keras_qa.execution.filling import Shapes
 from keras_qa.execution.graph import ends_early, model_inputs
 from keras_qa.execution.signature import PREDICTING, Signature
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
+from keras_qa.models.reading import ProgramWidths, has_large_products, rows_at_a_time
 from keras_qa.tasks.task import Verbose
-from keras_qa.text.padding import pad, resized, trim, used
+from keras_qa.text.padding import pad, resized, rounded, trim, used
 
 # Texts up to so many words have one program.
 LEAST_WIDTH = 32
@@ -37,6 +38,10 @@ class Predictor:
         self.model = model
         self.signature = Signature(model)
         self.is_ours = self.signature.is_known(PREDICTING)
+        large = has_large_products(model)
+        self.in_small_steps = large and not execution.has_accelerator()
+        # The widths of what is compiled for each.
+        self.program_widths = ProgramWidths() if large and execution.COMPILES_PRODUCTS else None
         if self.is_ours:
             self.batch = execution.BatchPredictor(model, self.signature)
         # Whether the outputs have the same shape however wide the feed is.
@@ -65,6 +70,8 @@ class Predictor:
             Arrays in the structure of the model's outputs, in the order of the rows.
         """
         batches = None
+        if self.in_small_steps:
+            size = min(size, rows_at_a_time(inputs[0].shape[1]))
         length_buckets = length_buckets and self.fixed_outputs
         rows = len(inputs[0])
         if length_buckets and rows > size:
@@ -84,6 +91,44 @@ class Predictor:
         starts = range(0, rows, size)
         parts = ([array[start : start + size] for array in inputs] for start in starts)
         return self._run(parts, inputs, size, len(starts), verbose)
+
+    def reading_batches(
+        self, sizes: np.ndarray, size: int, most: int
+    ) -> Iterator[tuple[np.ndarray, list[int]]]:
+        """Puts rows of like length together.
+
+        Args:
+            sizes: `(rows, inputs)`: how long each row of each input is.
+            size: Rows a batch.
+            most: How long rows may be.
+
+        Yields:
+            Rows that are to be predicted together, and the widths of their inputs.
+        """
+        order = np.argsort(sizes.max(axis=1), kind="stable")
+        rows: list[np.ndarray] = []
+        before: list[int] = []
+        start = 0
+        while start < len(order):
+            step = size
+            if self.in_small_steps:
+                step = min(size, rows_at_a_time(int(sizes[order[start]].max())))
+            batch = order[start : start + step]
+            start += step
+            widths = self._widths(sizes[batch], most)
+            if rows and widths != before:
+                yield np.concatenate(rows), before
+                rows = []
+            rows.append(batch)
+            before = widths
+        if rows:
+            yield np.concatenate(rows), before
+
+    def _widths(self, sizes: np.ndarray, most: int) -> list[int]:
+        widths: list[int] = sizes.max(axis=0).tolist()
+        if self.program_widths is not None:
+            return [self.program_widths(max(widths), len(sizes), most)] * len(widths)
+        return [min(rounded(w), most) for w in widths] if execution.COMPILES else widths
 
     def _as_wide_as_before(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Cuts or fills up the inputs of a model that ends early, so that they take a program that

@@ -15,7 +15,7 @@ from keras_qa.example import Answer, Example
 from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Verbose
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
-from keras_qa.text.padding import rounded, sizes
+from keras_qa.text.padding import resized, sizes
 
 _OF_WINDOWS = ("length", "overlap", "max_question_length")
 _OF_DECODER = ("max_answer_words", "no_answer", "whole_words")
@@ -122,7 +122,7 @@ class SpanTask:
         spans = windows.spans
         if spans is None or not (spans[..., 0] > 0).any():
             return {}
-        logits = _logits(model, windows, batch_size)
+        logits = _logits(model, windows, batch_size, self.vectorizer.length)
         if not self._limit_is_given:
             most = _best_limit(self.decoder, logits, windows, validation)
             self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
@@ -232,7 +232,7 @@ class SpanTask:
         waiting: list[tuple[np.ndarray, ...]] = []
         done = 0
         for windows in self.vectorizer.batches(examples, WINDOWS):
-            logits = _logits(model, windows, batch_size)
+            logits = _logits(model, windows, batch_size, self.vectorizer.length)
             places = _places(windows, decoders[0][0])
             waiting.append((*logits, places, windows.example))
             # More windows of the last text may come.
@@ -267,17 +267,16 @@ def _feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
     return {tensor.name: feed[tensor.name] for tensor in model.inputs}
 
 
-def _logits(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all windows, those of like length together and no wider than they are."""
+def _logits(
+    model: Model, windows: Windows, batch_size: int, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all windows, those of like length together and hardly wider than they are."""
     feed = _feed(model, windows)
-    axes = sizes(list(feed.values()))
+    most = max(length, *(array.shape[1] for array in feed.values()))
     logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
-    order = np.argsort(axes.max(axis=1), kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        widths = axes[rows].max(axis=0)
+    for rows, widths in model.reading_batches(sizes(list(feed.values())), batch_size, most):
         cut = {
-            name: array[rows, : rounded(int(width))]
+            name: resized(array[rows], (len(rows), width))
             for (name, array), width in zip(feed.items(), widths, strict=True)
         }
         outputs = model.predict(cut, batch_size=batch_size, verbose=0, length_buckets=False)

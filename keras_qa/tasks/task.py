@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self, TypedDict, Unpack
 
 import numpy as np
@@ -52,6 +52,10 @@ class Model(Protocol):
         verbose: Verbose = "auto",
         length_buckets: bool = True,
     ) -> Outputs: ...
+
+    def reading_batches(
+        self, sizes: np.ndarray, batch_size: int, most: int
+    ) -> Iterable[tuple[np.ndarray, list[int]]]: ...
 
     def split(self, name: str) -> Parts: ...
 

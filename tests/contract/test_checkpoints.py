@@ -45,6 +45,19 @@ def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
     assert [path for path in still if path != "span/logits/bias"] == []
 
 
+def test_many_rows_are_read_a_few_at_a_time(monkeypatch) -> None:
+    from keras_qa.models import reading
+
+    monkeypatch.setattr(reading, "POSITIONS", 100)
+    reader = span_reader(backbone=FOLDER / "bert")
+    few = feed(reader, "bert")
+    many = {name: np.concatenate([array] * 3)[:8] for name, array in few.items()}
+    expected = keras.Model(reader.inputs, reader.output).predict(many, verbose=0)
+    got = reader.predict(many, batch_size=32, verbose=0)
+    for name in ("start", "end"):
+        np.testing.assert_allclose(got[name], expected[name], atol=1e-5)
+
+
 def doubled(layer) -> None:
     call = layer.call
     layer.call = lambda inputs, training=None: 2 * call(inputs)

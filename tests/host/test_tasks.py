@@ -11,6 +11,7 @@ from keras_qa import Example, tasks
 from keras_qa.decoding import SpanDecoder
 from keras_qa.tasks import SpanTask, WordTask
 from keras_qa.text import Vectorizer, Windower, WordTokenizer
+from keras_qa.text.padding import rounded
 
 EXAMPLES = [
     Example("Ann left. Bob slept.", "Who left?", "Ann", 0),
@@ -27,6 +28,11 @@ class Table:
 
     def __init__(self) -> None:
         self.widths: list[tuple[int, int]] = []
+
+    def reading_batches(self, sizes, batch_size, most):
+        for start in range(0, len(sizes), batch_size):
+            rows = np.arange(len(sizes))[start : start + batch_size]
+            yield rows, [rounded(width) for width in sizes[rows].max(axis=0).tolist()]
 
     def predict(self, x, batch_size=None, verbose="auto", length_buckets=True):
         self.widths.append(x["text"].shape)

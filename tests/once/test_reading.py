@@ -1,0 +1,57 @@
+"""How windows of all lengths are put together for an encoder."""
+
+import numpy as np
+import pytest
+from small_checkpoints import FOLDER
+
+from keras_qa import execution
+from keras_qa.models import span_reader
+from keras_qa.models.reading import ProgramWidths, rows_at_a_time
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"), [(1, 1024), (96, 16), (97, 8), (192, 8), (193, 4), (1536, 1), (4000, 1)]
+)
+def test_a_cpu_reads_so_many_positions_at_a_time(width: int, rows: int) -> None:
+    assert rows_at_a_time(width) == rows
+
+
+def test_widths_have_two_steps_to_a_doubling_until_padding_costs_more_than_a_program() -> None:
+    widths = ProgramWidths()
+    assert [widths(width, 8, 512) for width in (130, 100, 97, 200, 300, 20)] == [
+        192,
+        128,
+        128,
+        256,
+        384,
+        24,
+    ]
+    # 150 is filled up to 160 on the finer ladder: 8 rows lose 8 * 32 positions each time.
+    times = 0
+    while widths(150, 8, 512) == 192:
+        times += 1
+    assert times == 5000 // (8 * 32)
+    assert widths(150, 8, 512) == 160
+    # What is there is taken by what it fits.
+    assert widths(145, 8, 512) == 160
+    assert widths(130, 8, 512) == 160
+    assert widths(161, 8, 512) == 192
+
+
+def test_widths_end_with_what_the_model_takes() -> None:
+    widths = ProgramWidths()
+    assert widths(390, 1, 400) == 400
+    assert widths(400, 1, 400) == 400
+
+
+def test_rows_of_like_length_come_together() -> None:
+    reader = span_reader(backbone=FOLDER / "bert")
+    lengths = np.array([40, 7, 40, 64, 9, 33])
+    sizes = np.stack([lengths, lengths // 2, lengths], axis=1)
+    found = [(rows.tolist(), widths) for rows, widths in reader.reading_batches(sizes, 2, 64)]
+    if execution.COMPILES_PRODUCTS:
+        assert found == [([1, 4], [24] * 3), ([5, 0], [48] * 3), ([2, 3], [64] * 3)]
+    elif execution.COMPILES:
+        assert found == [([1, 4], [12, 4, 12]), ([5, 0], [40, 20, 40]), ([2, 3], [64, 32, 64])]
+    else:
+        assert found == [([1, 4], [9, 4, 9]), ([5, 0], [40, 20, 40]), ([2, 3], [64, 32, 64])]
