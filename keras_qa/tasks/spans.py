@@ -180,10 +180,7 @@ class SpanTask:
         ):
             answers += [row[0] for row in _ranked(spans, part, decoder, 1)]
             details.before.extend(row[0] for row in _ranked(before, part, cold, 1))
-            details.spans.extend(
-                item.plain_text[start:end] if start >= 0 else ""
-                for item, start, end in zip(part, spans.start[:, 0], spans.end[:, 0], strict=True)
-            )
+            details.spans.extend(_best_texts(spans, part))
             details.no_answer.extend(spans.no_answer.tolist())
             if bar is not None:
                 bar.show(len(answers))
@@ -327,6 +324,14 @@ def _ranked(
     return ranked
 
 
+def _best_texts(spans: decoding.Spans, examples: list[Example]) -> list[str]:
+    """The text of the best span of each example, empty where there is none."""
+    return [
+        item.plain_text[start:end] if start >= 0 else ""
+        for item, start, end in zip(examples, spans.start[:, 0], spans.end[:, 0], strict=True)
+    ]
+
+
 def _best_limit(
     decoder: SpanDecoder,
     logits: tuple[np.ndarray, np.ndarray],
@@ -339,11 +344,9 @@ def _best_limit(
     def right(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
         best = free(*logits, *found, k=1)
-        spans = zip(examples, best.start[:, 0], best.end[:, 0], strict=True)
+        texts = zip(_best_texts(best, examples), examples, strict=True)
         return sum(
-            metrics.exact_match(item.plain_text[start:end], item.answers)
-            for item, start, end in spans
-            if item.answers and start >= 0
+            metrics.exact_match(text, item.answers) for text, item in texts if text and item.answers
         )
 
     # Where it makes no difference, it stays.
@@ -352,9 +355,6 @@ def _best_limit(
 
 def _threshold(best: decoding.Spans, examples: list[Example]) -> float:
     """The threshold with the highest F1, as the official script of SQuAD v2.0 finds it."""
-    answers = [
-        item.plain_text[start:end] if start >= 0 else ""
-        for item, start, end in zip(examples, best.start[:, 0], best.end[:, 0], strict=True)
-    ]
+    answers = _best_texts(best, examples)
     scores = metrics.squad_in_order(answers, examples, "2.0", best.no_answer.tolist())
     return min(scores["best_f1_thresh"], 1.0)
