@@ -64,9 +64,10 @@ class QuestionAnswerer(Estimator, Saved):
             see `text.Windower`. `None` for 384, or what the backbone can read.
         overlap: For readers of spans: how many a window shares with the one
             before. `None` for 128.
-        max_answer_words: For readers of spans: most words of an answer. `None`
-            to find it on validation data; without any for 15, or for what the
-            model was trained with.
+        max_answer_words: For readers of spans: most words of an answer, see
+            `decoding.SpanDecoder` for scripts without spaces. `None` to find
+            it on validation data; without any for 15, or for what the model
+            was trained with.
         no_answer_threshold: For readers of spans, where some texts have no
             answer: the probability above which there is none. `None` to find
             it on validation data, and 0.5 without any.

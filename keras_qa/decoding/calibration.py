@@ -24,6 +24,7 @@ def fit_temperature(
     spans: npt.ArrayLike,
     max_answer_words: int = 30,
     no_answer: bool = True,
+    word_sizes: npt.ArrayLike | None = None,
 ) -> float:
     """Finds the temperature with which scores are likeliest on validation data.
 
@@ -44,6 +45,7 @@ def fit_temperature(
         max_answer_words: As in `top_spans`. Longer answers are not looked at.
         no_answer: As there. Without it, texts without an answer are not
             looked at.
+        word_sizes: As there.
 
     Returns:
         The temperature, between 0.05 and 20.
@@ -68,7 +70,7 @@ def fit_temperature(
         >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
         0.75
     """
-    logits = window_words.logits(start, end, offsets, example)
+    logits = window_words.logits(start, end, offsets, example, word_sizes)
     spans = np.asarray(spans)
     if spans.ndim != 3 or spans.shape[::2] != (len(logits.start), 2):
         raise ValueError(
@@ -120,7 +122,8 @@ def _losses(
     # Two answers may be parts of the same words: they count once.
     kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
     answerable = np.bincount(words.text[kept[:, 0]], minlength=texts) > 0
-    rows, first, last = kept[kept[:, 2] - kept[:, 1] < length].T
+    lengths = words.lengths[kept[:, 0], kept[:, 1]]
+    rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
     each = words.start[rows, first] * words.end[rows, last]
     mass = np.bincount(words.text[rows], each, texts) * words.weight
     reachable = np.bincount(words.text[rows], minlength=texts) > 0

@@ -18,7 +18,9 @@ class SpanDecoder:
     """What a reader's answers are found by.
 
     Args:
-        max_answer_words: Most words of an answer, punctuation marks included.
+        max_answer_words: Most words of an answer, punctuation marks included. In scripts without
+            spaces two letters of Han, Hiragana or Katakana count as one word, and four of Thai,
+            Lao, Khmer or Myanmar.
         no_answer: Whether a text may have no answer.
         no_answer_threshold: Probability of no answer above which there is
             none. `None` for 0.5.
@@ -71,6 +73,7 @@ class SpanDecoder:
         words: npt.ArrayLike,
         example: npt.ArrayLike,
         k: int,
+        word_sizes: npt.ArrayLike | None = None,
     ) -> Spans:
         """Finds the `k` best spans of each text, as `top_spans` does."""
         return top_spans(
@@ -82,6 +85,7 @@ class SpanDecoder:
             self.max_answer_words,
             self.no_answer,
             self.temperature,
+            word_sizes,
         )
 
     def get_config(self) -> dict[str, Any]:

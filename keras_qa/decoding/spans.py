@@ -39,6 +39,7 @@ def top_spans(
     max_answer_words: int = 30,
     no_answer: bool = True,
     temperature: float = 1.0,
+    word_sizes: npt.ArrayLike | None = None,
 ) -> Spans:
     """Finds the best spans in each text, over all its windows.
 
@@ -61,10 +62,13 @@ def top_spans(
             `Windows.example`.
         k: Number of spans a text.
         max_answer_words: Most words of a span (pieces, where `offsets` are theirs),
-            punctuation marks included.
+            punctuation marks included, as `word_sizes` count them.
         no_answer: Whether there may be no answer. Otherwise position 0 is not
             looked at.
         temperature: What the logits are divided by. See `fit_temperature`.
+        word_sizes: `(windows, positions)`: what the word at each position counts as, from 0 to 1:
+            `Windows.word_sizes`, where letters of scripts without spaces are less than a word.
+            `None` for 1 each.
 
     Returns:
         `Spans`, a row for each text.
@@ -95,7 +99,7 @@ def top_spans(
             raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
     if not temperature > 0:
         raise ValueError(f"`temperature` must be positive. Received: temperature={temperature}.")
-    logits = window_words.logits(start, end, offsets, example)
+    logits = window_words.logits(start, end, offsets, example, word_sizes)
     texts = len(logits.counts)
     found = Spans(
         np.full((texts, k), -1, "int32"),
@@ -107,11 +111,11 @@ def top_spans(
         words = window_words.words(part, max_answer_words, no_answer, temperature)
         found.no_answer[rows] = words.no_answer
         if words.start.shape[1]:
-            _fill(found, rows, words, k, max_answer_words)
+            _fill(found, rows, words, k)
     return found
 
 
-def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int, length: int) -> None:
+def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     windows, columns = np.nonzero(words.offsets[..., 0] >= 0)
     # The words of all texts in one row, each once, however many windows hold it.
     begins, ends = words.offsets[windows, columns].T
@@ -126,13 +130,15 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int, length: in
     starts_at, ends_at, owner = np.empty((3, total), "int64")
     starts_at[word], ends_at[word], owner[word] = begins, ends, text
 
-    best = words.start * window_words.band(words.end, length, np.maximum)
+    best = words.start * window_words.band(words.end, words.lengths, np.maximum)
     kept = _candidates(best[windows, columns], word, owner, len(rows), k)[word]
     windows, columns, word = windows[kept], columns[kept], word[kept]
-    length = min(length, words.end.shape[1])
+    lengths = words.lengths[windows, columns]
+    length = min(int(lengths.max()), words.end.shape[1])
     padded = np.pad(words.end, ((0, 0), (0, length)))
     masses = padded[windows[:, None], columns[:, None] + np.arange(length)]
     masses *= words.start[windows, columns][:, None]
+    masses[np.arange(length) >= lengths[:, None]] = 0.0
     # What several windows give to one span adds up.
     order = np.argsort(word, kind="stable")
     word, first = np.unique(word[order], return_index=True)

@@ -26,6 +26,7 @@ class Logits:
         start: `(windows, positions)` logits of the start.
         end: `(windows, positions)` logits of the end.
         offsets: `(windows, positions, 2)`: the word at each position.
+        sizes: `(windows, positions)`: what it counts as.
         firsts: `(texts,)`: the first window of each text.
         counts: `(texts,)`: how many windows it has.
     """
@@ -33,6 +34,7 @@ class Logits:
     start: np.ndarray
     end: np.ndarray
     offsets: np.ndarray
+    sizes: np.ndarray
     firsts: np.ndarray
     counts: np.ndarray
 
@@ -48,10 +50,8 @@ class Logits:
             counts = self.counts[texts]
             firsts = np.cumsum(counts) - counts
             rows = np.repeat(self.firsts[texts] - firsts, counts) + np.arange(counts.sum())
-            yield (
-                texts,
-                Logits(self.start[rows], self.end[rows], self.offsets[rows], firsts, counts),
-            )
+            start, end = self.start[rows], self.end[rows]
+            yield texts, Logits(start, end, self.offsets[rows], self.sizes[rows], firsts, counts)
             begin = stop
 
 
@@ -69,6 +69,8 @@ class WindowWords:
             logits. Only where `offsets` name one.
         offsets: `(windows, words, 2)` int64; -1 where there is no word.
         text: `(windows,)`: the text of each window.
+        lengths: `(windows, words)` int64: how many words a span from that
+            word may have.
         ends_within: `(windows, words)`: sum of the end masses that a span
             from that word may have.
         weight: `(texts,)` float64.
@@ -80,16 +82,22 @@ class WindowWords:
     column: np.ndarray
     offsets: np.ndarray
     text: np.ndarray
+    lengths: np.ndarray
     ends_within: np.ndarray
     weight: np.ndarray
     no_answer: np.ndarray
 
 
 def logits(
-    start: npt.ArrayLike, end: npt.ArrayLike, offsets: npt.ArrayLike, example: npt.ArrayLike
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    example: npt.ArrayLike,
+    sizes: npt.ArrayLike | None,
 ) -> Logits:
     """Checks what a reader said, and finds which windows are of one text."""
     start, end, offsets, example = map(np.asarray, (start, end, offsets, example))
+    sizes = np.ones(start.shape, "float32") if sizes is None else np.asarray(sizes)
     if start.ndim != 2:
         raise ValueError(
             f"`start` must have the shape (windows, positions). Received: {start.shape}."
@@ -98,6 +106,7 @@ def logits(
         ("end", end, start.shape),
         ("offsets", offsets, (*start.shape, 2)),
         ("example", example, start.shape[:1]),
+        ("word_sizes", sizes, start.shape),
     ):
         if array.shape != shape:
             raise ValueError(
@@ -109,6 +118,11 @@ def logits(
             "`example` must ascend: the windows of an example stand together. Received "
             f"{example[np.diff(example, append=example[-1:]) < 0][0]} before a lower number."
         )
+    if not ((sizes >= 0) & (sizes <= 1)).all():
+        raise ValueError(
+            "`word_sizes` must be between 0 and 1: a word counts as one at most. Received: "
+            f"{sizes[~((sizes >= 0) & (sizes <= 1))][0]}."
+        )
     for name, array in (("start", start), ("end", end)):
         bad = np.argwhere(np.isnan(array) | (array == np.inf))
         if len(bad):
@@ -118,7 +132,7 @@ def logits(
                 "must be numbers. Check the model's weights."
             )
     firsts = np.flatnonzero(np.diff(example, prepend=example[:1] - 1))
-    return Logits(start, end, offsets, firsts, np.diff(firsts, append=len(example)))
+    return Logits(start, end, offsets, sizes, firsts, np.diff(firsts, append=len(example)))
 
 
 def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: float) -> WindowWords:
@@ -151,7 +165,12 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     start, end = masses
     offsets = np.full((windows, size, 2), -1, "int64")
     offsets[rows, column[rows, positions]] = part.offsets[rows, positions]
-    ends_within = band(end, max_answer_words, np.add)
+    lengths = np.full((windows, size), max_answer_words)
+    if (part.sizes[present] != 1).any():
+        sizes = np.ones((windows, size))
+        sizes[rows, column[rows, positions]] = part.sizes[rows, positions]
+        lengths = _lengths(sizes, max_answer_words)
+    ends_within = band(end, lengths, np.add)
     total = np.add.reduceat((start * ends_within).sum(axis=1), part.firsts) if texts else scale
     empty = np.full(texts, -np.inf)
     none = empty
@@ -171,23 +190,55 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
         column,
         offsets,
         text,
+        lengths,
         ends_within,
         weight / everything,
         no_answer_mass / everything,
     )
 
 
-def band(values: np.ndarray, length: int, combine: np.ufunc) -> np.ndarray:
-    """Combines `values[:, i : i + length]` for each `i`, in as many steps as `length` has bits."""
+def band(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarray:
+    """Combines `values[:, i : i + lengths[:, i]]` for each `i`, as many steps as lengths have bits.
+
+    Args:
+        values: `(windows, words)`, none below 0.
+        lengths: `(windows, words)` int64.
+        combine: What two numbers become, 0 and a number being that number.
+
+    Returns:
+        `(windows, words)`.
+    """
     size = values.shape[1]
-    length = min(length, size)
-    power = np.pad(values, ((0, 0), (0, length)))
+    longest = min(int(lengths.max(initial=0)), size)
+    lengths = np.minimum(lengths, longest)
+    power = np.pad(values, ((0, 0), (0, longest)))
     result = np.zeros_like(values)
+    # Where all lengths are the same, as they mostly are, a slice is faster than picking.
+    same = bool((lengths == longest).all())
+    at = None if same else np.tile(np.arange(size), (len(values), 1))
     done, step = 0, 1
-    while done < length:
-        if length & step:
-            result = combine(result, power[:, done : done + size])
-            done += step
+    while step <= longest:
+        if at is None:
+            if longest & step:
+                result = combine(result, power[:, done : done + size])
+                done += step
+        else:
+            taken = lengths & step
+            ahead = np.take_along_axis(power, at, axis=1)
+            result = np.where(taken, combine(result, ahead), result)
+            at += taken
         power[:, :-step] = combine(power[:, :-step], power[:, step:])
         step *= 2
     return result
+
+
+def _lengths(sizes: np.ndarray, most: int) -> np.ndarray:
+    """How many words from each one on count as `most` words together."""
+    rows, words = sizes.shape
+    # Sums of quarters are exact.
+    ends = np.cumsum(sizes, axis=1)
+    # Rows one after the other, so far apart that none reaches into the next.
+    apart = np.arange(rows)[:, None] * (words + most + 1.0)
+    last = np.searchsorted((ends + apart).ravel(), (ends - sizes + most + apart).ravel(), "right")
+    lengths: npt.NDArray[np.int64] = last - np.arange(sizes.size)
+    return lengths.reshape(sizes.shape)

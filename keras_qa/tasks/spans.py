@@ -128,12 +128,13 @@ class SpanTask:
             self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
         decoder = dataclasses.replace(self.decoder, temperature=1.0)
         fixed = decoder.max_answer_words, decoder.no_answer
-        found = _places(windows, self.decoder), windows.example
-        temperature = decoding.fit_temperature(*logits, *found, spans, *fixed)
+        places, sizes = _places(windows, self.decoder)
+        found = *logits, places, windows.example
+        temperature = decoding.fit_temperature(*found, spans, *fixed, sizes)
         errors = []
         for heat in (1.0, temperature):
             decoder = dataclasses.replace(decoder, temperature=heat)
-            best = decoder(*logits, *found, k=1)
+            best = decoder(*found, 1, sizes)
             if decoder.no_answer and self.decoder.no_answer_threshold is None:
                 threshold = _threshold(best, validation)
                 decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
@@ -230,8 +231,8 @@ class SpanTask:
         done = 0
         for windows in self.vectorizer.batches(examples, WINDOWS):
             logits = _logits(model, windows, batch_size, self.vectorizer.length)
-            places = _places(windows, decoders[0][0])
-            waiting.append((*logits, places, windows.example))
+            places, sizes = _places(windows, decoders[0][0])
+            waiting.append((*logits, places, windows.example, sizes))
             # More windows of the last text may come.
             last = int(windows.example[-1])
             if last > done:
@@ -247,13 +248,15 @@ class SpanTask:
 def _decoded(
     parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]
 ) -> list[decoding.Spans]:
-    start, end, words, example = parts
-    return [decode(start, end, words, example, count) for decode, count in decoders]
+    start, end, words, example, sizes = parts
+    return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
 
 
-def _places(windows: Windows, decoder: SpanDecoder) -> np.ndarray:
-    """Where answers may begin and end."""
-    return windows.words if decoder.whole_words else windows.offsets
+def _places(windows: Windows, decoder: SpanDecoder) -> tuple[np.ndarray, np.ndarray]:
+    """Where answers may begin and end, and what each such place counts as."""
+    if decoder.whole_words:
+        return windows.words, windows.word_sizes
+    return windows.offsets, np.ones_like(windows.word_sizes)
 
 
 def _feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
@@ -287,7 +290,7 @@ def _joined(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
     """Windows of several batches one after the other, filled up to the widest."""
     width = max(part[0].shape[1] for part in parts)
     joined = []
-    for place, fill in enumerate((MASKED, MASKED, -1, None)):
+    for place, fill in enumerate((MASKED, MASKED, -1, None, 0)):
         arrays = [part[place] for part in parts]
         if fill is not None:
             arrays = [
@@ -339,11 +342,11 @@ def _best_limit(
     examples: list[Example],
 ) -> int:
     """How many words an answer may have, for the most answers that are right."""
-    found = _places(windows, decoder), windows.example
+    places, sizes = _places(windows, decoder)
 
     def right(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        best = free(*logits, *found, k=1)
+        best = free(*logits, places, windows.example, 1, sizes)
         texts = zip(_best_texts(best, examples), examples, strict=True)
         return sum(
             metrics.exact_match(text, item.answers) for text, item in texts if text and item.answers

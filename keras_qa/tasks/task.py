@@ -84,7 +84,8 @@ class AskOptions(TypedDict, total=False):
     """How a reader of spans answers, for one call. What is `None` is as the reader has it.
 
     Attributes:
-        max_answer_words: Most words of an answer, punctuation marks included.
+        max_answer_words: Most words of an answer, punctuation marks included. Where words have no
+            spaces between them, some letters count as one, see `decoding.SpanDecoder`.
         no_answer: Whether a text may have no answer.
         whole_words: Whether answers begin and end with words, rather than with pieces of them.
         length: Most positions of a window, see `text.Windower`.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import characters
-from keras_qa.text.characters import JOINER, LETTER, MARK, SPACE
+from keras_qa.text.characters import HALF, JOINER, LETTER, MARK, QUARTER, SPACE
 
 if TYPE_CHECKING:
     import tokenizers
@@ -22,6 +22,7 @@ MOST_CHARACTERS = 1_000_000
 
 # With these alone, what stands beyond a space changes nothing.
 _LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
+_LOCAL_CUTS = (["BertPreTokenizer"], ["BertPreTokenizer", "Split"])
 _LOCAL_MODELS = {"WordLevel", "WordPiece"}
 
 # Ids of pieces, their first and last characters counted through all texts, pieces a text.
@@ -41,6 +42,9 @@ class Pieces:
             space around it. The same twice for a piece of white space alone.
         words: `(pieces, 2)` int32: the same for the word that the piece is
             part of. `(-1, -1)` for a piece of white space alone.
+        word_sizes: `(pieces,)` float32: what that word counts as where words
+            are counted: 1, or less in scripts without spaces, see `encode`. 0
+            for a piece of white space alone.
         begins: `(texts + 1,)` int64: where the pieces of each text begin, and
             those of the last one end.
     """
@@ -48,6 +52,7 @@ class Pieces:
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
+    word_sizes: npt.NDArray[np.float32]
     begins: npt.NDArray[np.int64]
 
 
@@ -56,7 +61,10 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool
 
     A word is a run of letters and digits with their marks, wherever the
     tokenizer cuts it; every other piece is a word of its own. In scripts
-    without spaces between words, and in Korean, each piece is one.
+    without spaces between words, and in Korean, each piece is one. Of these
+    words, those of Han, Hiragana and Katakana count as half a word a letter,
+    those of Thai, Lao, Khmer and Myanmar as a quarter, marks aside, and none
+    as more than one word.
 
     Args:
         tokenizer: A tokenizer of the `tokenizers` library. Its special tokens
@@ -72,15 +80,15 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool
     begins = np.zeros(len(texts) + 1, "int64")
     if not parts:
         none = np.zeros((0, 2), "int32")
-        return Pieces(np.zeros(0, "int32"), none, none, begins)
+        return Pieces(none[:, 0], none, none, np.zeros(0, "float32"), begins)
     np.cumsum(np.concatenate([np.diff(part.begins) for part in parts]), out=begins[1:])
     if len(parts) == 1:
         return parts[0]
-    ids, offsets, words = (
+    ids, offsets, words, word_sizes = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("ids", "offsets", "words")
+        for name in ("ids", "offsets", "words", "word_sizes")
     )
-    return Pieces(ids, offsets, words, begins)
+    return Pieces(ids, offsets, words, word_sizes, begins)
 
 
 def valid(text: str) -> str:
@@ -119,9 +127,11 @@ def splits_at_spaces(settings: Mapping[str, Any]) -> bool:
     """
     normalizer = settings["normalizer"] or {"type": "Sequence", "normalizers": []}
     steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
+    cut = settings["pre_tokenizer"] or {"type": None}
+    cuts = cut["pretokenizers"] if cut["type"] == "Sequence" else [cut]
     return (
         all(step["type"] in _LOCAL_NORMALIZERS for step in steps)
-        and (settings["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
+        and [step["type"] for step in cuts] in _LOCAL_CUTS
         and settings["model"]["type"] in _LOCAL_MODELS
         and all(token["special"] for token in settings["added_tokens"])
     )
@@ -170,9 +180,10 @@ def _encode(cut: _Cut, texts: list[str]) -> Pieces:
     base = np.repeat(first[:-1], counts)
     starts, ends = _trimmed(starts, ends, kinds, first, counts)
     words = _words(starts, ends, kinds, begins)
+    word_sizes = _sizes(words, kinds)
     words -= np.where(words[:, :1] < 0, 0, base[:, None])
     offsets = np.stack([starts - base, ends - base], axis=1)
-    return Pieces(ids, offsets.astype("int32"), words.astype("int32"), begins)
+    return Pieces(ids, offsets.astype("int32"), words.astype("int32"), word_sizes, begins)
 
 
 def _trimmed(
@@ -222,3 +233,16 @@ def _words(
     words[real, 0] = starts[real][new][group]
     words[real, 1] = ends[real][np.append(new[1:], True)][group]
     return words
+
+
+def _sizes(words: np.ndarray, kinds: np.ndarray) -> npt.NDArray[np.float32]:
+    """What each word counts as."""
+    sizes = (words[:, 0] >= 0).astype("float32")
+    if (kinds & (HALF | QUARTER)).any():
+        share = np.select([kinds & HALF != 0, kinds & QUARTER != 0], [0.5, 0.25], 1.0)
+        share[kinds & (MARK | JOINER) != 0] = 0.0
+        before = np.append(0.0, np.cumsum(share))
+        real = words[:, 0] >= 0
+        letters = before[words[real, 1]] - before[words[real, 0]]
+        sizes[real] = np.where(letters > 0, np.minimum(letters, 1.0), 1.0)
+    return sizes

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import pieces
+from keras_qa.text.characters import UNSPACED_LETTER
 from keras_qa.text.parsing import tokenizer_from
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class WordTokenizer:
     """Splits text into words and punctuation marks, and gives each an id.
 
     Text is normalised to NFC, so that a letter with a combining mark is one
-    word however it was typed, and every Chinese character is a word. Id 0 is
-    padding and id 1 the unknown word.
+    word however it was typed. In scripts without spaces between words, such as
+    those of Chinese, Japanese and Thai, every letter with its marks is a word.
+    Id 0 is padding and id 1 the unknown word.
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
@@ -69,7 +71,7 @@ class WordTokenizer:
                 "`vocabulary_size` must be at least 3: padding, the unknown word and one word. "
                 f"Received: vocabulary_size={vocabulary_size}."
             )
-        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+        from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Sequence(
@@ -83,7 +85,12 @@ class WordTokenizer:
                 ),
             ]
         )
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.BertPreTokenizer(),
+                pre_tokenizers.Split(Regex(UNSPACED_LETTER), "isolated"),
+            ]
+        )
         trainer = trainers.WordLevelTrainer(
             vocab_size=vocabulary_size or 2**31 - 1,
             show_progress=False,

@@ -39,6 +39,8 @@ class Windows:
             of the text is, or one of white space alone.
         words: `(windows, positions, 2)` int32: the same for the word that the
             piece is part of. All pieces of a word have the same.
+        word_sizes: `(windows, positions)` float32: what that word counts as
+            where words are counted, see `Pieces`; 0 where there is none.
         spans: `(windows, answers, 2)` int32: first and last position of each
             answer that stands wholly in the window, each once; then
             `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
@@ -48,6 +50,7 @@ class Windows:
     example: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
+    word_sizes: npt.NDArray[np.float32]
     spans: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
@@ -278,10 +281,13 @@ class _Cut:
         offsets = np.full_like(words, -1)
         offsets[cells] = self.text.offsets[places]
         offsets[words[..., 0] < 0] = -1
+        word_sizes = np.zeros(words.shape[:2], "float32")
+        word_sizes[cells] = self.text.word_sizes[places]
         spans = None
         if self.golds is not None:
             spans = gold_spans.in_windows(self.golds[example], begins, counts, shift)
-        return Windows(feed, (example + self.first).astype("int32"), offsets, words, spans)
+        numbers = (example + self.first).astype("int32")
+        return Windows(feed, numbers, offsets, words, word_sizes, spans)
 
     def _sequence(
         self,

@@ -53,8 +53,20 @@ def word_logits(logits, offsets, temperature):
     return list(words.items())
 
 
-def brute_force(start, end, offsets, example, length, no_answer=True, temperature=1.0):
+def random_sizes(rng, offsets):
+    """Words that count as 1, a half or a quarter, the same in every window."""
+    size = rng.choice([1.0, 0.5, 0.25], offsets.max() + 1)
+    return np.where(offsets[..., 0] < 0, 0.0, size[offsets[..., 0]])
+
+
+def brute_force(
+    start, end, offsets, example, length, no_answer=True, temperature=1.0, word_sizes=None
+):
     """For each text the probability of every span and of no answer, one span after the other."""
+    sizes: dict = {}
+    if word_sizes is not None:
+        cells = zip(offsets.reshape(-1, 2).tolist(), word_sizes.ravel(), strict=True)
+        sizes = {tuple(word): size for word, size in cells}
     result = []
     for text in range(example.max() + 1):
         masses: dict = {}
@@ -63,7 +75,9 @@ def brute_force(start, end, offsets, example, length, no_answer=True, temperatur
             starts = word_logits(start[row], offsets[row], temperature)
             ends = word_logits(end[row], offsets[row], temperature)
             for i, (first, left) in enumerate(starts):
-                for last, right in ends[i : i + length]:
+                for j, (last, right) in enumerate(ends[i:], i):
+                    if sum(sizes.get(word, 1.0) for word, _ in ends[i : j + 1]) > length:
+                        break
                     span = (first[0], last[1])
                     masses[span] = masses.get(span, 0.0) + math.exp(left + right)
             none = min(none, (float(start[row, 0]) + float(end[row, 0])) / temperature)
@@ -100,6 +114,19 @@ def test_the_best_are_those_of_brute_force(monkeypatch, most) -> None:
         check(found, brute_force(*case, length, no_answer, temperature), k)
         if k == 400:
             assert found.score.sum(axis=1) + found.no_answer == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("most", [60, 2**18])
+def test_words_that_count_as_less_make_longer_spans(monkeypatch, most) -> None:
+    monkeypatch.setattr(window_words, "MOST_POSITIONS", most)
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        case = random_case(rng)
+        sizes = random_sizes(rng, case[2])
+        k, length = int(rng.choice([1, 5, 400])), int(rng.choice([1, 2, 3, 30]))
+        options = {"no_answer": bool(rng.integers(2)), "word_sizes": sizes}
+        found = top_spans(*case, k, length, **options)
+        check(found, brute_force(*case, length, **options), k)
 
 
 @settings(max_examples=100, deadline=None)
@@ -221,11 +248,11 @@ def test_the_threshold_found_on_validation_data_is_used_on_the_scores() -> None:
     assert best["best_exact"] > squad(answers, examples, "2.0")["exact"]
 
 
-def negative_log_likelihood(case, spans, length, no_answer, temperature) -> float:
+def negative_log_likelihood(case, spans, length, no_answer, temperature, sizes=None) -> float:
     start, end, offsets, example = case
     loss = 0.0
     for text, masses in enumerate(
-        brute_force(start, end, offsets, example, length, no_answer, temperature)
+        brute_force(start, end, offsets, example, length, no_answer, temperature, sizes)
     ):
         right = set()
         for row in np.flatnonzero(example == text):
@@ -242,12 +269,16 @@ def negative_log_likelihood(case, spans, length, no_answer, temperature) -> floa
 
 @pytest.mark.parametrize("no_answer", [True, False])
 @pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
-def test_the_temperature_is_the_likeliest(no_answer, truth) -> None:
+@pytest.mark.parametrize("parts", [False, True])
+def test_the_temperature_is_the_likeliest(no_answer, truth, parts) -> None:
     rng = np.random.default_rng(2)
     start, end, offsets, example = random_case(rng, texts=400, spread=2.0)
+    sizes = random_sizes(rng, offsets) if parts else None
     # Answers are drawn from the scores that the truth gives; the reader's logits are off by it.
     spans = np.full((len(example), 2, 2), -1)
-    for text, masses in enumerate(brute_force(start, end, offsets, example, 3, no_answer)):
+    counted = {"word_sizes": sizes}
+    masses_of = brute_force(start, end, offsets, example, 3, no_answer, **counted)
+    for text, masses in enumerate(masses_of):
         drawn = list(masses)[rng.choice(len(masses), p=list(masses.values()))]
         for row in np.flatnonzero(example == text):
             spans[row, 0] = 0
@@ -258,10 +289,10 @@ def test_the_temperature_is_the_likeliest(no_answer, truth) -> None:
                 last = np.flatnonzero(ends == drawn[1])[-1]
                 spans[row] = [[first, last], [last if first == last else first, last]]
     case = (start * truth, end * truth, offsets, example)
-    found = fit_temperature(*case, spans, max_answer_words=3, no_answer=no_answer)
-    best = negative_log_likelihood(case, spans, 3, no_answer, found)
+    found = fit_temperature(*case, spans, max_answer_words=3, no_answer=no_answer, **counted)
+    best = negative_log_likelihood(case, spans, 3, no_answer, found, sizes)
     for other in (0.9, 0.99, 1.01, 1.1):
-        assert best < negative_log_likelihood(case, spans, 3, no_answer, found * other)
+        assert best < negative_log_likelihood(case, spans, 3, no_answer, found * other, sizes)
     assert found == pytest.approx(truth, rel=0.1)
 
 
@@ -359,6 +390,13 @@ def test_bad_use_is_named() -> None:
             ValueError, match=f"`{name}` must be positive. Received: {name}={value}"
         ):
             top_spans(start, end, offsets, example, **{name: value})
+    for sizes, message in (
+        (np.ones(positions), rf"`word_sizes` must have the shape \({windows}, {positions}\), as"),
+        (np.full(start.shape, 1.5), r"`word_sizes` must be between 0 and 1.*Received: 1\.5"),
+        (np.full(start.shape, np.nan), r"`word_sizes` must be between 0 and 1.*Received: nan"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            top_spans(start, end, offsets, example, word_sizes=sizes)
     with pytest.raises(ValueError, match=rf"`spans` must have the shape \({windows}, answers, 2\)"):
         fit_temperature(start, end, offsets, example, np.zeros((windows, 2)))
     for arguments, message in (

@@ -17,7 +17,7 @@ from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer, windows
 WORDS = ["Mary", "unbelievable", "1990s", "home,", "bathroom", "slept.", "Zoë", "3.5", "so—there"]
 
 
-ARRAYS = ("offsets", "words", "spans")
+ARRAYS = ("offsets", "words", "word_sizes", "spans")
 
 
 def random_text(rng: random.Random, most: int) -> str:

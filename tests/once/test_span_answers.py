@@ -50,6 +50,23 @@ def test_what_was_learned_is_marked_in_the_text(fitted: QuestionAnswerer) -> Non
     assert "\n".join(sentences)[found[1].start : found[1].end] == found[1].text
 
 
+def test_a_language_without_spaces_is_learned_to_the_letter() -> None:
+    data = [
+        Example(f"{thing}สี{shade}จอดอยู่", f"{thing}สีอะไร", shade, len(thing) + 2)
+        for thing in ("กล่อง", "รถ", "ประตู")
+        for shade in ("แดง", "เทาเข้ม", "ฟ้า")
+    ]
+    qa = answerer().fit(data, epochs=40, batch_size=8, verbose=0)
+    assert qa.model_.task.decoder.max_answer_words == 15
+    assert qa.evaluate(data) == {"exact_match": 100.0, "f1": 100.0, "examples": 9}
+    thai = "ประตูสีเทาเข้มจอดอยู่"
+    answer = qa.answer(thai, "ประตูสีอะไร")
+    assert (answer.text, answer.start, answer.end) == ("เทาเข้ม", 7, 14)
+    # Of its letters one bears a mark: six of them count as a word and a half.
+    assert qa.answer(thai, "ประตูสีอะไร", max_answer_words=2).text == "เทาเข้ม"
+    assert qa.answer(thai, "ประตูสีอะไร", max_answer_words=1).text != "เทาเข้ม"
+
+
 def test_scores_of_all_spans_add_up_to_one(fitted, doubting) -> None:
     text = "the car is dark grey."
     for one, entries in ((fitted, 21), (doubting, 22)):
@@ -344,8 +361,10 @@ def test_a_model_without_text_needs_a_windower() -> None:
 def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
     logits = np.array([[1.0, 2.0]])
     words = np.array([[[-1, -1], [0, 3]]])
-    narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]))
-    start, end, places, example = spans._joined([(logits, logits, words, [3]), narrow])
+    narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]), np.array([[0.0]]))
+    wide = (logits, logits, words, [3], np.array([[0.0, 0.5]]))
+    start, end, places, example, sizes = spans._joined([wide, narrow])
+    assert sizes.tolist() == [[0.0, 0.5], [0.0, 0.0]]
     assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
     assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
     assert example.tolist() == [3, 4]

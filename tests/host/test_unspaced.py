@@ -1,0 +1,186 @@
+"""Scripts without spaces between words: their words, how many they count as, answers in them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_tokenizers import byte_bpe
+from tokenizers import models, pre_tokenizers, processors, trainers
+
+from keras_qa import Example
+from keras_qa.decoding import SpanDecoder
+from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
+
+CHINESE = "爱因斯坦1879年出生于德国乌尔姆市,后来在Princeton University工作。"
+JAPANESE = "東京タワーは1958年に完成した。高さは333メートルで、パリのEiffel Towerより高い。"
+THAI = "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย ตั้งอยู่ริมแม่น้ำเจ้าพระยา มีWi-Fiฟรีทั่วเมือง"
+TEXTS = [CHINESE, JAPANESE, THAI]
+
+
+def unigram() -> tokenizers.Tokenizer:
+    """Pieces of several letters, as SentencePiece cuts these scripts."""
+    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=250,
+        special_tokens=["<pad>", "<unk>", "[CLS]", "[SEP]"],
+        unk_token="<unk>",
+        show_progress=False,
+    )
+    parts = ["กรุงเทพ", "มหานคร", "ประเทศ", "ไทย", "东京", "タワー", "メートル", "德国"]
+    tokenizer.train_from_iterator([*TEXTS, *parts * 9], trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return tokenizer
+
+
+TOKENIZERS = {
+    "words": lambda: WordTokenizer.train(["Mary went home."]),
+    "byte bpe": lambda: SubwordTokenizer(byte_bpe()),
+    "unigram": lambda: SubwordTokenizer(unigram()),
+}
+
+
+def counted(tokenizer, text: str) -> list[tuple[str, float]]:
+    """The words of a text, each once, with what they count as."""
+    found = tokenizer.pieces([text])
+    words = dict(zip(map(tuple, found.words.tolist()), found.word_sizes.tolist(), strict=True))
+    return [(text[start:end], size) for (start, end), size in words.items() if start >= 0]
+
+
+@pytest.mark.parametrize("kind", ["words", "byte bpe"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("德国1879年", [("德", 0.5), ("国", 0.5), ("1879", 1), ("年", 0.5)]),
+        ("タワーは高い。", [*((letter, 0.5) for letter in "タワーは高い"), ("。", 1)]),
+        ("か\u3099", [("か\u3099", 0.5)]),
+        ("ﾀﾜｰ", [("ﾀ", 0.5), ("ﾜ", 0.5), ("ｰ", 0.5)]),
+        ("ที่กรุง", [("ที่", 0.25), ("ก", 0.25), ("รุ", 0.25), ("ง", 0.25)]),
+        ("ນ້ຳ ok", [("ນ້", 0.25), ("ຳ", 0.25), ("ok", 1)]),
+        ("ភ្នំ", [("ភ្", 0.25), ("នំ", 0.25)]),
+        ("မြို့", [("မြို့", 0.25)]),
+        ("มีWi-Fi", [("มี", 0.25), ("Wi", 1), ("-", 1), ("Fi", 1)]),
+        ("Mary went home.", [("Mary", 1), ("went", 1), ("home", 1), (".", 1)]),
+        ("वह घर गई", [("वह", 1), ("घर", 1), ("गई", 1)]),
+    ],
+)
+def test_letters_are_words_and_count_as_less(kind, text, expected) -> None:
+    assert counted(TOKENIZERS[kind](), text) == expected
+
+
+def test_words_of_korean_count_as_words() -> None:
+    words = WordTokenizer.train(["a"])
+    assert counted(words, "서울에서 한국어") == [("서울에서", 1), ("한국어", 1)]
+
+
+def test_what_a_tokenizer_keeps_together_counts_as_its_letters_and_one_word_at_most() -> None:
+    words = [("กรุงเทพ", 1), ("ไทย", 0.75), ("德国", 1), ("a", 1), ("น", 0.25), ("市ab", 1)]
+    vocabulary = {word: place for place, (word, _) in enumerate(words)}
+    plain = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
+    plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    plain.post_processor = processors.BertProcessing(("a", 3), ("a", 3))
+    found = SubwordTokenizer(plain).pieces([" ".join(word for word, _ in words), "home"])
+    assert found.word_sizes.tolist() == [*(size for _, size in words), 1]
+    assert found.word_sizes.dtype == "float32"
+
+
+def best(windower: Windower, example: Example, decoder: SpanDecoder | None = None):
+    """The best span where a reader is sure of the gold answer, whichever window holds it."""
+    windows = windower([example], labels=True)
+    start, end = np.zeros((2, *windows.words.shape[:2]))
+    rows = np.flatnonzero(windows.spans[:, 0, 0] > 0)
+    assert len(rows)
+    start[rows, windows.spans[rows, 0, 0]] = 20
+    end[rows, windows.spans[rows, 0, 1]] = 20
+    decode = decoder or SpanDecoder()
+    found = decode(start, end, windows.words, windows.example, 1, windows.word_sizes)
+    return example.plain_text[found.start.item() : found.end.item()]
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (CHINESE, "1879年"),
+        (CHINESE, "德国乌尔姆市"),
+        (CHINESE, "Princeton University"),
+        (JAPANESE, "333メートル"),
+        (JAPANESE, "Eiffel Tower"),
+        (THAI, "เมือง"),
+        (THAI, "แม่น้ำเจ้าพระยา"),
+        (THAI, "Wi-Fi"),
+    ],
+)
+def test_an_answer_is_found_and_not_its_sentence(kind, text, answer) -> None:
+    example = Example(text, "?", answer, text.index(answer))
+    found = best(Windower(TOKENIZERS[kind](), length=120, overlap=60), example)
+    if kind == "unigram":
+        # Its pieces may reach beyond an answer, by a few letters.
+        assert answer in found
+        assert len(found) < len(answer) + 8
+    else:
+        assert found == answer
+
+
+@pytest.mark.parametrize("kind", ["words", "byte bpe"])
+@pytest.mark.parametrize(
+    ("letters", "most"), [("漢", 30), ("カ", 30), ("ก", 60), ("ที่", 60), ("ລ", 60), ("a ", 15)]
+)
+def test_so_many_letters_are_fifteen_words(kind, letters, most) -> None:
+    windower = Windower(TOKENIZERS[kind](), length=900, overlap=300)
+    text = letters * (most + 9)
+    for count in (most, most + 1):
+        answer = (letters * count).rstrip()
+        start = len(letters) * 3
+        assert (best(windower, Example(text, "?", answer, start)) == answer) == (count == most)
+
+
+def test_words_of_both_kinds_add_up() -> None:
+    # Five quarters, one and two halves.
+    text = "กขคงตึBangkok1782漢字"
+    windower = Windower(TOKENIZERS["words"]())
+    example = Example(text, "?", text, 0)
+    assert best(windower, example, SpanDecoder(4)) == text
+    assert best(windower, example, SpanDecoder(3)) != text
+
+
+LETTERS = st.text(st.sampled_from("กรุงเทพ漢字かター年ก็។ ab1.ລມຽ"), min_size=1, max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LETTERS, st.data(), st.sampled_from(["words", "byte bpe"]), st.integers(1, 5))
+def test_any_answer_of_as_many_words_as_allowed_is_found(text, data, kind, most) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    found = tokenizer.pieces([text])
+    sizes = dict(zip(map(tuple, found.words.tolist()), found.word_sizes.tolist(), strict=True))
+    words = [word for word in sizes if word[0] >= 0]
+    if not words:
+        return
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    start, end = words[first][0], words[last][1]
+    answer = text[start:end]
+    size = sum(sizes[word] for word in words[first : last + 1])
+    windower = Windower(tokenizer, length=300, overlap=100)
+    got = best(windower, Example(text, "?", answer, start), SpanDecoder(most))
+    assert (got == answer) == (size <= most)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LETTERS)
+def test_each_letter_is_a_word_with_its_marks(text) -> None:
+    tokenizer = TOKENIZERS["words"]()
+    for word, size in counted(tokenizer, text):
+        letters = [letter for letter in word if unicodedata.category(letter)[0] != "M"]
+        expected = 1.0
+        if letters and letters[0] in "漢字かター年":
+            expected = 0.5
+        elif letters and letters[0] in "กรงเทພพມຽລ":
+            expected = 0.25
+        assert size == expected
+        assert size == 1 or len(letters) == 1
