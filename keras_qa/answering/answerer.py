@@ -288,9 +288,9 @@ class QuestionAnswerer(Estimator, Saved):
         check_top_k(top_k)
         model, task = self._fitted()
         examples, many = asked(text, question)
+        task = building.asked_with(model, task, options)
         if not examples:
             return []
-        task = building.asked_with(model, task, options)
         shown = _shown(verbose, examples)
         ranked = task.answers(model, examples, top_k or 1, batch_size, shown)
         return shaped(ranked, top_k, many)

@@ -8,12 +8,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.passage import check_top_k
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
+from keras_qa.tasks import AskOptions
 from keras_qa.terminal import Bar
 
 # So many questions, or characters of their texts, are answered before their answers are written.
@@ -50,6 +51,7 @@ def answer_file(
     top_k: int | None = None,
     batch_size: int = 32,
     verbose: int = 1,
+    **options: Unpack[AskOptions],
 ) -> Answered:
     """Answers the questions of a file, and writes an answer a line to another.
 
@@ -77,6 +79,7 @@ def answer_file(
             one. `None` for the best one alone.
         batch_size: Number of questions a step.
         verbose: 0 is silent, 1 shows a progress bar.
+        **options: As in `QuestionAnswerer.answer`.
 
     Returns:
         An `Answered`.
@@ -84,7 +87,8 @@ def answer_file(
     Raises:
         FileNotFoundError: If nothing is at `path`.
         ValueError: If a record of `path` is malformed or cannot be answered,
-            which is named; or if `out` holds something else than answers to
+            which is named; if an option is out of its range or for models of
+            another kind; or if `out` holds something else than answers to
             the questions that `path` begins with. Nothing of it is lost.
 
     Examples:
@@ -108,13 +112,15 @@ def answer_file(
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
     check_top_k(top_k)
+    # An option that is out of range is no fault of the first question.
+    answerer.answer([], [], **options)
     records = question_files.records(source, columns, answers=False, text=text)
     before = _resumed(target, records, source) if target.exists() else 0
     done = before
     bar = Bar(question_files.count(source), before) if verbose else None
     with target.open("ab") as file:
         for chunk in _chunks(records):
-            for part in _answered(answerer, chunk, top_k, batch_size):
+            for part in _answered(answerer, chunk, top_k, batch_size, options):
                 _write(file, part)
                 done += len(part)
                 if bar is not None:
@@ -214,25 +220,33 @@ def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
 
 
 def _answered(
-    answerer: QuestionAnswerer, chunk: list[_Record], top_k: int | None, batch_size: int
+    answerer: QuestionAnswerer,
+    chunk: list[_Record],
+    top_k: int | None,
+    batch_size: int,
+    options: AskOptions,
 ) -> Iterator[list[dict[str, Any]]]:
     """The lines of a chunk; or, where a record cannot be answered, those of the ones before it."""
     if not chunk:
         return
     try:
-        found = _ask(answerer, [example for _, example in chunk], top_k, batch_size)
+        found = _ask(answerer, [example for _, example in chunk], top_k, batch_size, options)
     except _ERRORS as error:
         if len(chunk) == 1:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{chunk[0][0]}: {error}") from None
         for record in chunk:
-            yield from _answered(answerer, [record], top_k, batch_size)
+            yield from _answered(answerer, [record], top_k, batch_size, options)
         return
     yield found
 
 
 def _ask(
-    answerer: QuestionAnswerer, examples: list[Example], top_k: int | None, batch_size: int
+    answerer: QuestionAnswerer,
+    examples: list[Example],
+    top_k: int | None,
+    batch_size: int,
+    options: AskOptions,
 ) -> list[dict[str, Any]]:
     ranked = answerer.answer(
         [item.text for item in examples],
@@ -240,6 +254,7 @@ def _ask(
         top_k=top_k or 1,
         batch_size=batch_size,
         verbose=0,
+        **options,
     )
     rows = []
     for item, answers in zip(examples, ranked, strict=True):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from keras_qa.cli import data
-from keras_qa.cli.options import positive
+from keras_qa.cli.options import positive, yes_or_no
 from keras_qa.cli.output import print_answers, say
 from keras_qa.cli.texts import read_text
 from keras_qa.terminal import clock
+
+if TYPE_CHECKING:
+    from keras_qa.tasks import AskOptions
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
@@ -63,6 +67,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top-k", type=int, metavar="N", help="answers a question, best first (default: the best)"
     )
+    spans = parser.add_argument_group(
+        "readers of spans", "how they answer this time (default: as the reader was saved)"
+    )
+    spans.add_argument(
+        "--max-answer-words", type=positive, metavar="N", help="most words of an answer"
+    )
+    spans.add_argument(
+        "--no-answer", type=yes_or_no, metavar="yes|no", help="whether a text may have no answer"
+    )
+    spans.add_argument(
+        "--whole-words",
+        type=yes_or_no,
+        metavar="yes|no",
+        help="whether answers begin and end with words, rather than with pieces of them",
+    )
+    spans.add_argument(
+        "--length", type=positive, metavar="N", help="most positions of a window of the text"
+    )
+    spans.add_argument(
+        "--overlap",
+        type=int,
+        metavar="N",
+        help="positions that a window shares with the one before",
+    )
+    spans.add_argument(
+        "--max-question-length",
+        type=positive,
+        metavar="N",
+        help="most pieces of a question; those beyond are cut off",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,12 +114,26 @@ def run(options: argparse.Namespace) -> None:
         _answer_file(options)
 
 
+def _asked(options: argparse.Namespace) -> AskOptions:
+    return {
+        "max_answer_words": options.max_answer_words,
+        "no_answer": options.no_answer,
+        "whole_words": options.whole_words,
+        "length": options.length,
+        "overlap": options.overlap,
+        "max_question_length": options.max_question_length,
+    }
+
+
 def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import load
 
     text = read_text(options.text)
     answers = load(options.file).answer(
-        text, options.question, top_k=1 if options.top_k is None else options.top_k
+        text,
+        options.question,
+        top_k=1 if options.top_k is None else options.top_k,
+        **_asked(options),
     )
     print_answers(answers, text)
 
@@ -105,6 +153,7 @@ def _answer_file(options: argparse.Namespace) -> None:
             text,
             options.top_k,
             options.batch_size,
+            **_asked(options),
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("The same command goes on after the last answer written.") from None

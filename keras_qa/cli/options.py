@@ -36,6 +36,23 @@ def positive(value: str) -> int:
     raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {value!r}")
 
 
+def yes_or_no(value: str) -> bool:
+    """The type of an option that is on, off, or left as it is.
+
+    Args:
+        value: What was given.
+
+    Returns:
+        Whether it is on.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is neither yes nor no.
+    """
+    if value in ("yes", "no"):
+        return value == "yes"
+    raise argparse.ArgumentTypeError(f"must be yes or no. Received: {value!r}")
+
+
 def add_old_spelling(
     parser: argparse.ArgumentParser, spelling: str, action: argparse.Action
 ) -> None:

@@ -192,6 +192,72 @@ def test_wrong_offsets_stop_the_training_or_are_counted(folder, tmp_path, capsys
     assert " 1 examples" in printed
 
 
+ASKED = {
+    "max_answer_words": 1,
+    "no_answer": False,
+    "whole_words": False,
+    "length": 9,
+    "overlap": 3,
+    "max_question_length": 4,
+}
+
+
+def flags(options) -> list[str]:
+    words = {True: "yes", False: "no"}
+    return [
+        f"--{name.replace('_', '-')}={words[value] if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    ]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_call_is_answered_as_its_options_say(folder, tmp_path, capsys, name: str) -> None:
+    path = folder / "reader.keras"
+    loaded = keras_qa.load(path)
+    # More than one window of 16 words; the accent makes one word of the mark and what follows.
+    text = " ".join(item.text for item in EXAMPLES[2:8:2]) + " o'\u0301clock"
+    question = "What colour is the car?"
+    expected = loaded.answer(text, question, top_k=50, **{name: ASKED[name]})
+    assert expected != loaded.answer(text, question, top_k=50)
+    one = ["answer", str(path), *flags({name: ASKED[name]}), "--top-k=50"]
+    assert main([*one, f"--text={text}", f"--question={question}"]) == 0
+    shown = [line.split("%  ") for line in capsys.readouterr().out.splitlines() if "%" in line]
+    got = [(float(score), answer) for score, answer in shown]
+    assert got == [
+        (float(f"{100 * answer.score:.1f}"), answer.text or "(no answer)") for answer in expected
+    ]
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"
+    asked.write_text(json.dumps({"text": text, "question": question}) + "\n")
+    assert main([*one, f"--input={asked}", f"--output={out}"]) == 0
+    (row,) = lines(out)
+    assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--max-answer-words=0", "--max-answer-words: must be a positive integer. Received: '0'"),
+        ("--no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
+        ("--overlap=-1", "error: `overlap` must not be negative. Received: overlap=-1."),
+    ],
+)
+def test_options_out_of_range_are_named_before_any_question(
+    folder, tmp_path, capsys, option, message
+) -> None:
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"
+    asked.write_text(json.dumps({"text": "a", "question": "b"}) + "\n")
+    arguments = ["answer", str(folder / "reader.keras"), option, f"--input={asked}"]
+    try:
+        code = main([*arguments, f"--output={out}"])
+    except SystemExit as exit:
+        code = exit.code
+    assert code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
