@@ -181,7 +181,7 @@ _OF_FAMILY: dict[str, Callable[[list[tuple[str, float]]], _Pieces]] = {
 def _sentencepiece(
     file: pathlib.Path, kind: str, settings: Mapping[str, Any]
 ) -> tokenizers.Tokenizer:
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     pieces, rules = _read_model(file)
     vocabulary, unknown = _OF_FAMILY.get(kind, _as_they_are)(pieces)
@@ -193,15 +193,12 @@ def _sentencepiece(
             steps += [normalizers.NFKD(), normalizers.StripAccents()]
     if settings.get("do_lower_case", kind == "albert"):
         steps.append(normalizers.Lowercase())
-    if kind == "deberta-v2":
-        steps.append(normalizers.Strip())
     if rules:
         steps.append(normalizers.Precompiled(rules))
-    if kind not in ("albert", "deberta-v2"):
-        steps.append(normalizers.Strip(left=False, right=True))
-    steps.append(normalizers.Replace(Regex(" {2,}"), " "))
     tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+    )
     _mark_special(tokenizer, settings, kind, vocabulary[unknown][0])
     return tokenizer
 

@@ -6,13 +6,15 @@ import importlib.util
 import pathlib
 import random
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 import transformers
 from small_checkpoints import FOLDER, KINDS, differences
-from small_tokenizers import byte_bpe, unigram, wordpiece
+from small_tokenizers import LINES, byte_bpe, unigram, wordpiece
 
 from keras_qa.models import span_reader
 from keras_qa.models.pretrained import save_reader
@@ -90,10 +92,39 @@ def files_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
             vocabulary |= {token: len(vocabulary) + place for place, token in enumerate(more)}
         lines = sorted(vocabulary, key=vocabulary.__getitem__)
         (folder / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    elif kind in SENTENCEPIECE:
+        name, special = SENTENCEPIECE[kind]
+        with (folder / name).open("wb") as file:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter([*LINES, MORE] * 20),
+                model_writer=file,
+                vocab_size=250,
+                hard_vocab_limit=False,
+                character_coverage=1.0,
+                minloglevel=2,
+                **special,
+            )
     return folder
 
 
-@pytest.mark.parametrize("kind", ["bert", "distilbert", "electra", "mpnet", "roberta"])
+# The files of SentencePiece, and where their special tokens are.
+SENTENCEPIECE: dict[str, tuple[str, dict[str, Any]]] = {
+    "albert": (
+        "spiece.model",
+        {
+            **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1},
+            "control_symbols": ["[CLS]", "[SEP]", "[MASK]"],
+        },
+    ),
+    "camembert": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
+    "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
+}
+MORE = "in the house, at home; who are they? 1,200 or 34, caf\u00e9 (can't) the bathroom slept"
+
+
+@pytest.mark.parametrize(
+    "kind", ["bert", "distilbert", "electra", "mpnet", "roberta", *SENTENCEPIECE]
+)
 def test_ids_of_odd_texts_are_those_of_the_fast_tokenizer(kind: str, tmp_path) -> None:
     folder = files_of(kind, tmp_path / kind)
     theirs = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
