@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
+import pickle
+
 import keras
 import numpy as np
 import pytest
-from small_checkpoints import FOLDER, KINDS, TOLERANCE, differences, feed
+from safetensors.numpy import load_file
+from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences, feed
 
 from keras_qa.models import span_reader
 
@@ -83,6 +88,71 @@ def test_what_is_changed_in_a_block_counts(change) -> None:
     for name in ("start", "end"):
         np.testing.assert_allclose(after[name], expected[name], atol=1e-5)
     assert abs(after["start"] - before).max() > 1e-3
+
+
+def pickled(content: object, folder: pathlib.Path) -> pathlib.Path:
+    """A checkpoint whose weights are what `torch.save` writes, or `pickle` where it is missing."""
+    (copy("bert", folder, tokenizer=False) / "model.safetensors").unlink()
+    if WITH_PYTORCH:
+        import torch
+
+        torch.save(content, folder / "pytorch_model.bin")
+    else:
+        (folder / "pytorch_model.bin").write_bytes(pickle.dumps(content, protocol=2))
+    return folder
+
+
+WITH_PYTORCH = importlib.util.find_spec("torch") is not None
+WITHOUT = r"pytorch_model.bin` is a pickle of PyTorch's.*, or convert the file to `model.safetensor"
+
+
+def test_a_pickle_of_pytorch_gives_the_logits_of_its_twin(tmp_path) -> None:
+    tensors = load_file(FOLDER / "bert" / "model.safetensors")
+    if not WITH_PYTORCH:
+        with pytest.raises(ValueError, match=WITHOUT) as raised:
+            span_reader(backbone=pickled(tensors, tmp_path / "reader"))
+        assert "\n" not in str(raised.value)
+        return
+    import torch
+
+    whole = {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
+    # As they lie in the files of real encoders: a part of something larger, and turned round.
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    whole[name] = torch.cat([whole[name], whole[name]]).T.contiguous().T[: len(whole[name])]
+    whole["epoch"] = 3
+    folder = pickled(whole, tmp_path / "reader")
+    found, twin = span_reader(backbone=folder), span_reader(backbone=FOLDER / "bert")
+    for one, other in zip(found.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert max(differences(found, "bert")) < TOLERANCE
+    with pytest.raises(ValueError, match=r"must hold tensors by name. It holds a list. Get it ag"):
+        span_reader(backbone=pickled([1, 2], tmp_path / "list"))
+
+
+class Opens:
+    """Pickled, it is a call that leaves a file behind."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (str(self.path), "w")
+
+
+def test_code_in_a_pickle_is_refused_and_not_executed(tmp_path) -> None:
+    mark = tmp_path / "executed"
+    content = {"bert.embeddings.word_embeddings.weight": Opens(mark)}
+    pickle.loads(pickle.dumps(content))["bert.embeddings.word_embeddings.weight"].close()
+    mark.unlink()
+    saved = pickled(content, tmp_path / "saved")
+    plain = pickled(content, tmp_path / "plain")
+    (plain / "pytorch_model.bin").write_bytes(pickle.dumps(content, protocol=2))
+    message = r"pytorch_model.bin` cannot be read as weights alone" if WITH_PYTORCH else WITHOUT
+    for folder in (saved, plain):
+        with pytest.raises(ValueError, match=message) as raised:
+            span_reader(backbone=folder)
+        assert "\n" not in str(raised.value)
+        assert not mark.exists()
 
 
 def test_a_sequence_that_is_too_long_is_refused() -> None:

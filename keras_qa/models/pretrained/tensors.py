@@ -137,7 +137,11 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
         raise ValueError(f"`{path}` cannot be read as weights alone: {reason}") from None
+    if not isinstance(loaded, Mapping):
+        raise ValueError(
+            f"`{path}` must hold tensors by name. It holds a {type(loaded).__name__}. Get it again."
+        )
     found: Iterator[tuple[str, Any]] = (
-        (name, value) for name, value in dict(loaded).items() if isinstance(value, torch.Tensor)
+        (name, value) for name, value in loaded.items() if isinstance(value, torch.Tensor)
     )
     return {name: _Tensor(tuple(v.shape), v.to(torch.float32).numpy) for name, v in found}
