@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa.files.json_files import read_object
 from keras_qa.text import pieces, tokenizer_files
 from keras_qa.text.parsing import tokenizer_from
 
@@ -110,17 +111,12 @@ class SubwordTokenizer:
                 f"path={str(path)!r}. In `transformers`, `save_pretrained` of a fast tokenizer "
                 "writes it."
             )
-        try:
-            text = file.read_bytes().decode()
-            content = json.loads(text)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"`{file}` is not JSON: {error}. Get it again.") from None
-        if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        if not isinstance(read_object(file).get("model"), dict):
             raise ValueError(
                 f"`{file}` holds no tokenizer: expected an object with `model`, as the "
                 "`tokenizers` library saves it."
             )
-        return cls(text)
+        return cls(file.read_text("utf-8-sig"))
 
     @property
     def vocabulary_size(self) -> int:

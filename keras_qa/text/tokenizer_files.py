@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_qa.files.json_files import read_object
 from keras_qa.text.parsing import tokenizer_from
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def build(folder: pathlib.Path) -> tokenizers.Tokenizer:
         ImportError: If a model of SentencePiece needs a library that is missing.
         ValueError: If a file is damaged.
     """
-    kind = str(_json(folder / "config.json").get("model_type", "bert"))
-    settings = _json(folder / "tokenizer_config.json")
+    kind = str(_settings(folder / "config.json").get("model_type", "bert"))
+    settings = _settings(folder / "tokenizer_config.json")
     try:
         if (folder / "vocab.txt").is_file():
             return _wordpiece(folder / "vocab.txt", kind, settings)
@@ -60,14 +61,9 @@ def build(folder: pathlib.Path) -> tokenizers.Tokenizer:
     )
 
 
-def _json(file: pathlib.Path) -> Mapping[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"`{file}` is not JSON: {error}. Get it again.") from None
-    return found if isinstance(found, dict) else {}
+def _settings(file: pathlib.Path) -> Mapping[str, Any]:
+    """What a file holds that need not be there."""
+    return read_object(file) if file.is_file() else {}
 
 
 def _special(settings: Mapping[str, Any], name: str, default: str) -> str:
@@ -101,7 +97,7 @@ def _byte_pairs(folder: pathlib.Path, settings: Mapping[str, Any]) -> tokenizers
             line.split() for line in lines if line.strip() and not line.startswith("#version")
         ]
     # The library's own way to these files raises bare exceptions.
-    vocabulary = _json(folder / "vocab.json")
+    vocabulary = read_object(folder / "vocab.json")
     tokenizer = tokenizer_from(
         json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}})
     )

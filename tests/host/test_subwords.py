@@ -188,10 +188,24 @@ def test_bad_files_are_named(tmp_path) -> None:
     path.write_text('{"version": ')
     with pytest.raises(ValueError, match=r"tokenizer\.json` is not JSON: .*char 12"):
         SubwordTokenizer.from_file(path)
-    for content in ([], {"model": None}):
-        path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=r"holds no tokenizer: expected an object with `mod"):
-            SubwordTokenizer.from_file(path)
+    path.write_bytes(b"\xff\xfe{\x00}\x00")
+    with pytest.raises(ValueError, match=r"tokenizer\.json` is not JSON: 'utf-8' codec"):
+        SubwordTokenizer.from_file(path)
+    path.write_text("[" * 200_000)
+    with pytest.raises(ValueError, match=r"tokenizer\.json` is not JSON: .*recursion"):
+        SubwordTokenizer.from_file(path)
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"tokenizer\.json` must hold a JSON object. Get it ag"):
+        SubwordTokenizer.from_file(path)
+    path.write_text('{"model": null}')
+    with pytest.raises(ValueError, match=r"holds no tokenizer: expected an object with `mod"):
+        SubwordTokenizer.from_file(path)
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_part_of_a_file(tmp_path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(wordpiece().to_str(), "utf-8-sig")
+    assert SubwordTokenizer.from_file(path).to_json() == SubwordTokenizer(wordpiece()).to_json()
 
 
 def test_a_tokenizer_without_a_place_for_no_answer_is_refused() -> None:

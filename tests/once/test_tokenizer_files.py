@@ -127,7 +127,9 @@ def test_a_model_of_sentencepiece_behind_other_special_tokens(model, tmp_path) -
         ({"vocab.json": "{", "merges.txt": ""}, "`.*vocab.json` is not JSON"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "b c"}, "The tokenizer cannot be read"),
         ({"spm.model": "no model"}, "`spm.model` is damaged|is not of the Unigram kind"),
-        ({"tokenizer_config.json": "{"}, "is not JSON"),
+        ({"vocab.json": "[]", "merges.txt": ""}, "`.*vocab.json` must hold a JSON object"),
+        ({"tokenizer_config.json": "{"}, "`.*tokenizer_config.json` is not JSON"),
+        ({"config.json": "7"}, "`.*config.json` must hold a JSON object. Get it again."),
     ],
 )
 def test_damaged_files_are_named_in_one_line(files, message: str, tmp_path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from typing import Any
 
+from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.initial import weights_follow
 from keras_qa.layers.options import DType
@@ -173,10 +173,4 @@ def read_config(folder: pathlib.Path) -> dict[str, Any]:
         raise ValueError(
             f"`{folder}` holds no `{CONFIG}`. Expected a folder in Hugging Face's layout."
         )
-    try:
-        config = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"`{file}` is not JSON: {error}. Get it again.") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"`{file}` must hold a JSON object. Get it again.")
-    return config
+    return read_object(file)

@@ -1,0 +1,37 @@
+"""Settings in JSON, of which a damaged file is named."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+
+def read_object(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a file that holds one JSON object.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not JSON, or not an object.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from keras_qa.files.json_files import read_object
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "config.json"
+        >>> _ = path.write_text('{"model_type": "bert"}')
+        >>> read_object(path)
+        {'model_type': 'bert'}
+    """
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{path}` is not JSON: {error}. Get it again.") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"`{path}` must hold a JSON object. Get it again.")
+    return found
