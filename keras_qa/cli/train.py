@@ -40,6 +40,7 @@ RECIPE = (
     "patience",
     "hard_example_share",
     "augment_to",
+    "gradient_accumulation_steps",
 )
 READER = (
     "backbone",
@@ -166,6 +167,13 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
     recipe.add_argument("--epochs", type=int, metavar="N", help="passes over the data at most")
     recipe.add_argument("--batch-size", type=int, metavar="N", help="questions a step")
+    recipe.add_argument(
+        "--gradient-accumulation-steps",
+        type=int,
+        metavar="N",
+        help="batches an update of the weights, as if they were one: takes the memory of a small "
+        "batch, and learns as by a large one",
+    )
     recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="the highest one")
     recipe.add_argument("--weight-decay", type=float, metavar="RATE", help="of AdamW; 0 for Adam")
     recipe.add_argument(

@@ -6,9 +6,10 @@ _backend.require()
 
 from keras_qa.objectives.losses import SpanLoss, SupportLoss
 from keras_qa.objectives.metrics import SpanExactMatch, SpanF1
-from keras_qa.objectives.schedules import LinearStart, WarmupLinearDecay
+from keras_qa.objectives.schedules import AccumulatedSchedule, LinearStart, WarmupLinearDecay
 
 __all__ = [
+    "AccumulatedSchedule",
     "LinearStart",
     "SpanExactMatch",
     "SpanF1",

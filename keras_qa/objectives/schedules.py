@@ -55,6 +55,49 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+@keras.saving.register_keras_serializable(package="keras_qa")
+class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule whose steps are updates, for an optimizer that accumulates gradients.
+
+    Keras' optimizers ask their schedule at each batch, also where `gradient_accumulation_steps`
+    has them update the weights after several. With this one these updates have the rates of as
+    many batches that are so much larger.
+
+    Args:
+        schedule: The learning rate at each update.
+        accumulation_steps: Number of batches an update.
+
+    Examples:
+        >>> from keras_qa.objectives import AccumulatedSchedule, WarmupLinearDecay
+        >>> rate = AccumulatedSchedule(WarmupLinearDecay(0.1, steps=4), accumulation_steps=2)
+        >>> tuple(round(float(rate(step)), 3) for step in range(6))
+        (0.1, 0.1, 0.075, 0.075, 0.05, 0.05)
+    """
+
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        accumulation_steps: int,
+    ) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.accumulation_steps = accumulation_steps
+
+    def __call__(self, step: int | Tensor) -> Tensor:
+        return self.schedule(ops.floor_divide(step, self.accumulation_steps))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "schedule": keras.optimizers.schedules.serialize(self.schedule),
+            "accumulation_steps": self.accumulation_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> AccumulatedSchedule:
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(schedule, config["accumulation_steps"])
+
+
 class LinearStart(keras.callbacks.Callback):
     """Lets memory hops attend without a softmax in the first epochs, see `layers.MemoryHops`.
 

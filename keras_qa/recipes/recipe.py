@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa.layers.sizes import is_size
-from keras_qa.objectives import WarmupLinearDecay
+from keras_qa.objectives import AccumulatedSchedule, WarmupLinearDecay
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Recipe:
         augment_to: Sizes that fewer examples are brought up to, one after the
             other, by copies in which words that are used alike have changed
             places. Empty for none.
+        gradient_accumulation_steps: Number of batches whose gradients are
+            averaged for one update of the weights, as if they were one batch.
+            An update may take batches of two epochs; what is left at the end
+            of training is dropped.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -57,9 +61,10 @@ class Recipe:
     linear_start: float = 0.0
     augment_to: tuple[int, ...] = ()
     hard_example_share: float = 1.0
+    gradient_accumulation_steps: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
@@ -117,6 +122,9 @@ class Recipe:
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
         """The learning rate at each step, for a training part of so many examples.
 
+        Raises:
+            ValueError: If there are fewer batches than an update of the weights takes.
+
         Examples:
             >>> from keras_qa.recipes import Recipe
             >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
@@ -124,25 +132,35 @@ class Recipe:
             >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
             (0.0, 0.05, 0.1, 0.05, 0.0)
         """
-        total = self.epochs * self.steps(examples)
+        batches, each = self.epochs * self.steps(examples), self.gradient_accumulation_steps
+        total = batches // each
+        if batches and not total:
+            raise ValueError(
+                f"`gradient_accumulation_steps` is {each}, but all epochs together have {batches} "
+                "batches, and no weight would be updated. Make it or `batch_size` smaller."
+            )
         rise = int(self.warmup * total)
+        schedule: keras.optimizers.schedules.LearningRateSchedule
         if self.decay == "linear":
-            return WarmupLinearDecay(self.learning_rate, total, rise)
-        return keras.optimizers.schedules.CosineDecay(
-            0.0 if rise else self.learning_rate,
-            max(total - rise, 1),
-            warmup_target=self.learning_rate if rise else None,
-            warmup_steps=rise,
-        )
+            schedule = WarmupLinearDecay(self.learning_rate, total, rise)
+        else:
+            schedule = keras.optimizers.schedules.CosineDecay(
+                0.0 if rise else self.learning_rate,
+                max(total - rise, 1),
+                warmup_target=self.learning_rate if rise else None,
+                warmup_steps=rise,
+            )
+        return schedule if each == 1 else AccumulatedSchedule(schedule, each)
 
     def optimizer(self, examples: int) -> keras.optimizers.Optimizer:
         """Makes the optimizer for a training part of so many examples."""
         rate: Any = self.schedule(examples)
+        options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
+        if self.gradient_accumulation_steps > 1:
+            options["gradient_accumulation_steps"] = self.gradient_accumulation_steps
         if not self.weight_decay:
-            return keras.optimizers.Adam(rate, global_clipnorm=self.clip_norm)
-        optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=self.weight_decay, global_clipnorm=self.clip_norm
-        )
+            return keras.optimizers.Adam(rate, **options)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **options)
         # What scales or places others is no size that a model could overfit by.
         names = ["bias", "gamma", "beta", "places", "distances", "signal"]
         optimizer.exclude_from_weight_decay(var_names=names)

@@ -251,6 +251,54 @@ def test_learning_rate_rises_and_falls_over_all_steps() -> None:
     np.testing.assert_allclose([float(flat(step)) for step in (0, 2, 4)], [0.2, 0.1, 0], atol=1e-7)
 
 
+def test_rate_of_accumulated_batches_is_that_of_their_updates() -> None:
+    # 5 epochs of 4 batches, 3 an update: 6 updates, one up and five down, and two batches left.
+    recipe = Recipe(
+        epochs=5,
+        batch_size=10,
+        learning_rate=0.5,
+        warmup=0.2,
+        decay="linear",
+        gradient_accumulation_steps=3,
+    )
+    schedule = recipe.schedule(examples=35)
+    rates = [float(schedule(step)) for step in range(20)]
+    expected = np.repeat([0.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0], 3)[:20]
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
+    optimizer = recipe.optimizer(35)
+    assert optimizer.gradient_accumulation_steps == 3
+    twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert twin.get_config() == optimizer.get_config()
+    cosine = dataclasses.replace(recipe, decay="cosine").schedule(examples=35)
+    one_by_one = dataclasses.replace(recipe, decay="cosine", gradient_accumulation_steps=1)
+    # As of batches that are three times as large, of which there are as many as updates.
+    large = dataclasses.replace(one_by_one, epochs=6, batch_size=35).schedule(examples=35)
+    np.testing.assert_allclose(
+        [float(cosine(3 * step)) for step in range(7)], [float(large(step)) for step in range(7)]
+    )
+
+
+def test_too_few_batches_for_an_update_are_refused() -> None:
+    recipe = Recipe(epochs=2, batch_size=16, gradient_accumulation_steps=5)
+    with pytest.raises(
+        ValueError,
+        match=r"^`gradient_accumulation_steps` is 5, but all epochs together have 4 batches, .*$",
+    ):
+        recipe.optimizer(32)
+    assert dataclasses.replace(recipe, epochs=3).optimizer(32).gradient_accumulation_steps == 5
+
+
+def test_run_goes_on_between_two_batches_of_an_update(tmp_path) -> None:
+    # Two batches an epoch: the first update takes one of the second epoch.
+    recipe = dataclasses.replace(RECIPE, gradient_accumulation_steps=3)
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(2)])
+    done = small(recipe=recipe, out=out, resume=True)
+    assert int(done.answerer.model_.optimizer.iterations) == 2
+    assert_same_run(done, small(recipe=recipe))
+
+
 def test_weight_decay_spares_what_only_scales_and_places() -> None:
     # One step that takes away all of what decays, and in which Adam adds next to nothing.
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=1e-9, weight_decay=1e9, warmup=0.0)
@@ -283,6 +331,8 @@ def test_weight_decay_takes_adamw() -> None:
         ("clip_norm", float("nan")),
         ("augment_to", -1),
         ("augment_to", (9, -1)),
+        ("gradient_accumulation_steps", 0),
+        ("gradient_accumulation_steps", 2.5),
     ],
 )
 def test_recipe_out_of_range(name: str, value: float) -> None:

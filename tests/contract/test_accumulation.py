@@ -1,0 +1,99 @@
+"""Gradients of several batches make one update, as if they were one batch."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from as_keras import BACKEND, ROWS, STEPS, assert_trains_as_keras, twins
+from small_models import batch, untraced
+
+import keras_qa
+from keras_qa import execution
+from keras_qa.recipes import Recipe
+
+TOGETHER = 3
+UPDATES = STEPS // TOGETHER + 2
+
+
+def recipe(steps: int) -> Recipe:
+    """For batches of which so many make an update."""
+    return Recipe(
+        epochs=UPDATES,
+        batch_size=TOGETHER * ROWS // steps,
+        learning_rate=0.03,
+        warmup=0.25,
+        weight_decay=0.1,
+        clip_norm=0.5,
+        decay="linear",
+        gradient_accumulation_steps=steps,
+    )
+
+
+def small(trainable: bool = True) -> keras_qa.models.QAModel:
+    """Which of seven a bag of words is about."""
+    keras.utils.set_random_seed(1)
+    ids = keras.Input((None,), dtype="int32", name="text")
+    words = keras.layers.Embedding(50, 4, "normal", trainable=trainable)(ids)
+    hidden = keras.layers.Dense(5, activation="tanh")(keras.layers.GlobalAveragePooling1D()(words))
+    return keras_qa.models.QAModel([ids], keras.layers.Dense(7, activation="softmax")(hidden))
+
+
+def compiled(model: keras.Model, steps: int) -> keras.Model:
+    optimizer = recipe(steps).optimizer(TOGETHER * ROWS)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def trained(model: keras.Model, steps: int) -> list[np.ndarray]:
+    (text, _), labels = batch(TOGETHER * ROWS)
+    size = TOGETHER * ROWS // steps
+    settings = {"batch_size": size, "epochs": UPDATES, "shuffle": False, "verbose": 0}
+    compiled(model, steps).fit([text], labels, **settings)
+    return [keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables]
+
+
+@pytest.fixture(autouse=True)
+def updates_by_xla(monkeypatch) -> None:
+    if BACKEND == "tensorflow":
+        monkeypatch.setattr(execution._programs, "LEAST_UPDATES", 1)
+
+
+def test_weights_are_those_of_large_batches() -> None:
+    # TensorFlow clips the gradients of a word before they are added up, where it accumulates none.
+    model, plain = twins(lambda: small(trainable=False))
+    before = [keras.ops.convert_to_numpy(v.value).copy() for v in model.trainable_variables]
+    expected = trained(plain, 1)
+    got = trained(model, TOGETHER)
+    for one, other, start in zip(got, expected, before, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+        assert np.abs(one - start).max() > 0.01
+    # The rate is where it was to be at the end of training.
+    assert float(model.optimizer.learning_rate) == 0.0
+    assert int(model.optimizer.iterations) == UPDATES
+    if BACKEND == "tensorflow":
+        assert model._plan.updates
+
+
+def test_tables_of_words_are_trained_as_in_keras() -> None:
+    models = twins(small)
+    (text, _), labels = batch(ROWS)
+    before = models[0].get_weights()[0]
+    # Each epoch is one batch: an update takes three.
+    assert_trains_as_keras(*(compiled(model, TOGETHER) for model in models), [text], labels)
+    assert np.abs(models[0].get_weights()[0] - before).max() > 0.01
+
+
+def test_nothing_is_updated_before_its_time() -> None:
+    model = compiled(small(), TOGETHER)
+    before = model.get_weights()
+    (text, _), labels = batch(ROWS)
+    moved = []
+    with untraced(model):
+        for _ in range(2 * TOGETHER):
+            model.train_on_batch([text], labels)
+            now = model.get_weights()
+            moved.append(any(not np.array_equal(*p) for p in zip(now, before, strict=True)))
+    # The rate of the first update is 0.
+    assert moved == [False] * (2 * TOGETHER - 1) + [True]
+    assert int(model.optimizer.iterations) == 2
