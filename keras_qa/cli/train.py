@@ -41,6 +41,7 @@ RECIPE = (
     "hard_example_share",
     "augment_to",
     "gradient_accumulation_steps",
+    "layer_decay",
 )
 READER = (
     "backbone",
@@ -175,6 +176,12 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         "batch, and learns as by a large one",
     )
     recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="the highest one")
+    recipe.add_argument(
+        "--layer-decay",
+        type=float,
+        metavar="FACTOR",
+        help="of the rate, from each block of a published encoder to the one below",
+    )
     recipe.add_argument("--weight-decay", type=float, metavar="RATE", help="of AdamW; 0 for Adam")
     recipe.add_argument(
         "--patience", type=int, metavar="N", help="epochs without a rise before training stops"

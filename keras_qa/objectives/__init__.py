@@ -1,15 +1,17 @@
-"""What training aims at: losses, metrics of training, and learning-rate schedules."""
+"""What training aims at, and how fast: losses, metrics of training, rates, an optimizer."""
 
 from keras_qa import _backend
 
 _backend.require()
 
+from keras_qa.objectives.layer_decay import LayerDecayAdamW
 from keras_qa.objectives.losses import SpanLoss, SupportLoss
 from keras_qa.objectives.metrics import SpanExactMatch, SpanF1
 from keras_qa.objectives.schedules import AccumulatedSchedule, LinearStart, WarmupLinearDecay
 
 __all__ = [
     "AccumulatedSchedule",
+    "LayerDecayAdamW",
     "LinearStart",
     "SpanExactMatch",
     "SpanF1",

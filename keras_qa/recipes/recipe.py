@@ -11,7 +11,10 @@ import keras
 import numpy as np
 
 from keras_qa.layers.sizes import is_size
-from keras_qa.objectives import AccumulatedSchedule, WarmupLinearDecay
+from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
+
+# What scales or places others is no size that a model could overfit by.
+UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Recipe:
             averaged for one update of the weights, as if they were one batch.
             An update may take batches of two epochs; what is left at the end
             of training is dropped.
+        layer_decay: For readers on a published encoder: what the learning rate
+            is multiplied by from each block to the one below, see
+            `objectives.LayerDecayAdamW`. 1 for one rate for all.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -62,6 +68,7 @@ class Recipe:
     augment_to: tuple[int, ...] = ()
     hard_example_share: float = 1.0
     gradient_accumulation_steps: int = 1
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
@@ -79,11 +86,12 @@ class Recipe:
                     f"`{name}` must be at least 0 and below 1. "
                     f"Received: {name}={getattr(self, name)}."
                 )
-        if not 0 < self.hard_example_share <= 1:
-            raise ValueError(
-                "`hard_example_share` must be above 0 and at most 1. Received: "
-                f"hard_example_share={self.hard_example_share}."
-            )
+        for name in ("hard_example_share", "layer_decay"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(
+                    f"`{name}` must be above 0 and at most 1. "
+                    f"Received: {name}={getattr(self, name)}."
+                )
         if self.weight_decay < 0:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
@@ -158,12 +166,12 @@ class Recipe:
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
             options["gradient_accumulation_steps"] = self.gradient_accumulation_steps
+        if self.layer_decay < 1:
+            return LayerDecayAdamW(rate, self.layer_decay, self.weight_decay, UNDECAYED, **options)
         if not self.weight_decay:
             return keras.optimizers.Adam(rate, **options)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **options)
-        # What scales or places others is no size that a model could overfit by.
-        names = ["bias", "gamma", "beta", "places", "distances", "signal"]
-        optimizer.exclude_from_weight_decay(var_names=names)
+        optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
         return optimizer
 
 

@@ -11,7 +11,7 @@ from interpreters import BACKENDS, last_line, python
 
 import keras_qa
 from keras_qa import cli
-from keras_qa.cli import COMMANDS, main, parser
+from keras_qa.cli import COMMANDS, main, parser, train
 
 # A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
 INSTALLED = """
@@ -59,6 +59,13 @@ def test_the_package_itself_imports_keras_where_a_backend_is(tmp_path) -> None:
 
 def _sources() -> pathlib.Path:
     return pathlib.Path(__file__).parents[2]
+
+
+def test_options_of_train_are_fields_of_its_recipe() -> None:
+    given = ["--gradient-accumulation-steps=4", "--layer-decay=0.8", "--epochs=3"]
+    options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *given])
+    found = {name: value for name in train.RECIPE if (value := getattr(options, name)) is not None}
+    assert found == {"gradient_accumulation_steps": 4, "layer_decay": 0.8, "epochs": 3}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -333,6 +333,8 @@ def test_weight_decay_takes_adamw() -> None:
         ("augment_to", (9, -1)),
         ("gradient_accumulation_steps", 0),
         ("gradient_accumulation_steps", 2.5),
+        ("layer_decay", 0.0),
+        ("layer_decay", 1.1),
     ],
 )
 def test_recipe_out_of_range(name: str, value: float) -> None:

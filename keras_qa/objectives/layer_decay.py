@@ -1,0 +1,158 @@
+"""An optimizer that moves the lower layers of an encoder more slowly than the upper ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_qa.kernels.tensors import Tensor
+
+# Names that `layers.TransformerEncoder` and its blocks give their layers.
+_BLOCK = re.compile(
+    r"(?P<encoder>(?:.*/)?)block_(?P<place>\d+)/"
+    r"(?:attention|attention_norm|hidden|output_dense|output_norm)/"
+)
+_EMBEDDINGS = re.compile(r"(?P<encoder>(?:.*/)?)(?:tokens|positions|segments|norm|project)/[^/]+$")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class LayerDecayAdamW(keras.optimizers.Adam):
+    """AdamW with layer-wise decay of the learning rate, for readers on a published encoder.
+
+    What is learned from a published encoder is mostly near its end: the rate of block i of n,
+    counted from 0, is multiplied by `layer_decay**(n - i)`, that of the embeddings by
+    `layer_decay**(n + 1)`. The head, and what all blocks share or stands behind them, has the
+    whole rate. Blocks are counted up to the last one that is trained. Decoupled weight decay goes
+    by the rate of each weight.
+
+    Args:
+        learning_rate: Rate of the head, or a schedule of it.
+        layer_decay: Factor from each block to the one below. 1 for one rate for all.
+        decoupled_weight_decay: Weight decay, 0 for none: Adam.
+        no_weight_decay: Weights whose name holds one of these are spared from it.
+        **kwargs: As `keras.optimizers.Adam` takes them.
+
+    Raises:
+        ValueError: If an argument is out of its range, or there is no encoder among what is to be
+            trained.
+
+    Reference:
+        Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification",
+        arXiv:1801.06146, section 3.2; Clark et al. 2020, "ELECTRA", arXiv:2003.10555, appendix B.
+        The exponents are those of Bao et al. 2021, "BEiT", arXiv:2106.08254.
+
+    Examples:
+        >>> from keras_qa.objectives import LayerDecayAdamW
+        >>> optimizer = LayerDecayAdamW(1e-4, layer_decay=0.8, decoupled_weight_decay=0.01)
+        >>> optimizer.get_config()["layer_decay"]
+        0.8
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
+        layer_decay: float = 0.8,
+        decoupled_weight_decay: float = 0.0,
+        no_weight_decay: Sequence[str] = (),
+        **kwargs: object,
+    ) -> None:
+        if kwargs.get("weight_decay") is not None:
+            raise ValueError(
+                "`weight_decay` of Keras knows one rate for all weights. Give "
+                f"`decoupled_weight_decay`. Received: weight_decay={kwargs['weight_decay']}."
+            )
+        if not 0 < layer_decay <= 1:
+            raise ValueError(
+                f"`layer_decay` must be above 0 and at most 1. Received: layer_decay={layer_decay}."
+            )
+        if not decoupled_weight_decay >= 0:
+            raise ValueError(
+                "`decoupled_weight_decay` must not be negative. Received: "
+                f"decoupled_weight_decay={decoupled_weight_decay}."
+            )
+        super().__init__(learning_rate, **kwargs)
+        self.layer_decay = layer_decay
+        self.decoupled_weight_decay = decoupled_weight_decay
+        self.no_weight_decay = tuple(no_weight_decay)
+
+    def build(self, var_list: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        factors = layer_factors([variable.path for variable in var_list], self.layer_decay)
+        super().build(var_list)
+        self.factors = tuple(factors)
+        self.decays = tuple(
+            not any(name in variable.name for name in self.no_weight_decay) for variable in var_list
+        )
+
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
+        # Keras' own example of an optimizer finds its variables this way.
+        place = self._get_variable_index(variable)
+        rate = ops.cast(learning_rate, variable.dtype) * self.factors[place]
+        if self.decoupled_weight_decay and self.decays[place]:
+            self.assign_sub(variable, variable * (self.decoupled_weight_decay * rate))
+        super().update_step(gradient, variable, rate)
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Sequence[keras.Variable] | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
+        raise ValueError("Give `no_weight_decay` when the optimizer is made: it is saved with it.")
+
+    def get_config(self) -> dict[str, Any]:
+        config = {
+            **super().get_config(),
+            "layer_decay": self.layer_decay,
+            "decoupled_weight_decay": self.decoupled_weight_decay,
+            "no_weight_decay": list(self.no_weight_decay),
+        }
+        del config["weight_decay"]
+        return config
+
+
+def layer_factors(paths: Sequence[str], decay: float) -> list[float]:
+    """What the learning rate of each weight is multiplied by, see `LayerDecayAdamW`.
+
+    Args:
+        paths: The `path` of each variable that is trained.
+        decay: Factor from each block to the one below.
+
+    Returns:
+        A factor for each path.
+
+    Raises:
+        ValueError: If none of them belongs to a block of a `layers.TransformerEncoder`.
+
+    Examples:
+        >>> from keras_qa.objectives.layer_decay import layer_factors
+        >>> blocks = [f"backbone/block_{place}/hidden/kernel" for place in range(2)]
+        >>> layer_factors(["backbone/tokens/embeddings", *blocks, "span/logits/kernel"], 0.5)
+        [0.125, 0.25, 0.5, 1.0]
+    """
+    found = [_BLOCK.match(path) for path in paths]
+    blocks: dict[str, int] = {}
+    for match in filter(None, found):
+        encoder = match["encoder"]
+        blocks[encoder] = max(blocks.get(encoder, 0), int(match["place"]) + 1)
+    if not blocks:
+        raise ValueError(
+            "`layer_decay` is for readers on a published encoder, as `keras_qa.load` opens them, "
+            "whose blocks are trained. Leave it out."
+        )
+    factors = []
+    for path, block in zip(paths, found, strict=True):
+        table = _EMBEDDINGS.match(path)
+        below = 0
+        if block is not None:
+            below = blocks[block["encoder"]] - int(block["place"])
+        elif table is not None and table["encoder"] in blocks:
+            below = blocks[table["encoder"]] + 1
+        factors.append(float(decay**below))
+    return factors
