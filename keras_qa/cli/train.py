@@ -120,7 +120,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="further arguments of the factory, such as '{\"units\": 32}'",
     )
-    model.add_argument("--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)")
+    model.add_argument(
+        "--dtype",
+        help="dtype policy, such as mixed_bfloat16; with --backbone auto, which measures whether "
+        "bfloat16 is faster here (default: float32)",
+    )
 
 
 def _add_reader(parser: argparse.ArgumentParser) -> None:
@@ -279,7 +283,9 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
     for name in ("backbone", "tokenizer", "lora_rank"):
         if name in given:
             model_options[name] = given[name]
-    if options.dtype:
+    if options.dtype == "auto":
+        model_options["dtype"] = _fastest(given)
+    elif options.dtype:
         model_options["dtype"] = options.dtype
     answerer_options: dict[str, Any] = {}
     if "length" in given:
@@ -289,6 +295,19 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options
+
+
+def _fastest(given: dict[str, Any]) -> str:
+    from keras_qa import recipes
+
+    if "backbone" not in given:
+        raise ValueError(
+            "`--dtype auto` measures products of a backbone's size, and there is no --backbone. "
+            "Name a dtype policy, such as mixed_bfloat16."
+        )
+    precision = recipes.choose_precision(given["backbone"])
+    say(f"{precision}")
+    return precision.dtype
 
 
 def _json(name: str, text: str) -> dict[str, Any]:

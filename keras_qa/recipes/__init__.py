@@ -4,6 +4,7 @@ from keras_qa import _backend
 
 _backend.require()
 
+from keras_qa.recipes.precision import Precision, choose_precision
 from keras_qa.recipes.recipe import (
     DEFAULT,
     FINE_TUNING,
@@ -25,12 +26,14 @@ __all__ = [
     "MEMORY_NETWORK",
     "SPAN_READER",
     "UNIVERSAL_TRANSFORMER",
+    "Precision",
     "Recipe",
     "Run",
     "Training",
     "add_results",
     "check_out",
     "checkpoint_path",
+    "choose_precision",
     "recipe_for",
     "summary",
     "train",

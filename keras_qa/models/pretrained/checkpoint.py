@@ -68,6 +68,12 @@ class Checkpoint:
         self.names = weights.Names(self.tensors, self.family)
         self.has_head = f"{self.family.head}.weight" in self.names
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Width of the encoder's vectors, and between the two dense layers of a block."""
+        settings = self._settings()
+        return settings["hidden_dim"], settings["intermediate_dim"]
+
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
         """Makes the encoder, its weights zeros, which `load` then replaces.
 
