@@ -8,11 +8,9 @@ import runpy
 
 import keras
 import nbformat
+import notebooks
 import numpy as np
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 
 import keras_qa
 
@@ -38,14 +36,6 @@ print(keras.config.backend())
 """
 
 
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def printed(cell):
-    return "".join(part.text for part in cell.outputs if part.get("name") == "stdout")
-
-
 @pytest.fixture(scope="module")
 def committed():
     return nbformat.read(EXAMPLES / "walkthrough.ipynb", as_version=4)
@@ -53,38 +43,16 @@ def committed():
 
 @pytest.fixture(scope="module")
 def executed(committed, tmp_path_factory):
-    notebook = nbformat.from_dict(committed)
-    for cell in code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
-    notebook.cells.append(nbformat.v4.new_code_cell(CLAIMS))
     folder = tmp_path_factory.mktemp("walkthrough")
-    with pytest.MonkeyPatch.context() as patch:
-        # The kernel starts on the interpreter that runs the tests, whatever is registered, and
-        # leaves nothing in the home folder.
-        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
-        patch.setenv("KERAS_BACKEND", keras.config.backend())
-        # Threads of torch that wait for each other on a busy machine are slower than one.
-        patch.setenv("OMP_NUM_THREADS", "1")
-        manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
-        client = NotebookClient(
-            notebook, km=manager, timeout=300, resources={"metadata": {"path": str(folder)}}
-        )
-        client.execute(cleanup_kc=True)
-    return notebook
+    return notebooks.executed(committed, CLAIMS, folder, folder)
 
 
 def test_walkthrough_keeps_its_claims(executed):
-    assert printed(executed.cells[-1]).strip() == keras.config.backend()
+    assert notebooks.printed(executed.cells[-1]).strip() == keras.config.backend()
 
 
 def test_walkthrough_prints_what_is_committed(committed, executed):
-    # Cells tagged `varies` print what a backend has learned from its own random numbers.
-    pairs = [
-        (printed(old), printed(new))
-        for old, new in zip(code_cells(committed), code_cells(executed)[:-1], strict=True)
-        if "varies" not in old.metadata.get("tags", ())
-    ]
+    pairs = notebooks.pairs(committed, executed)
     assert sum(bool(old) for old, _ in pairs) >= 10
     assert [new for _, new in pairs] == [old for old, _ in pairs]
     text = "".join(old for old, _ in pairs)
@@ -93,13 +61,7 @@ def test_walkthrough_prints_what_is_committed(committed, executed):
 
 
 def test_walkthrough_is_committed_executed_and_clean(committed):
-    assert [cell.execution_count for cell in code_cells(committed)] == list(
-        range(1, len(code_cells(committed)) + 1)
-    )
-    outputs = [part for cell in code_cells(committed) for part in cell.outputs]
-    assert {part.output_type for part in outputs} == {"stream"}
-    assert {part.name for part in outputs} == {"stdout"}
-    assert not [part.text for part in outputs if "arning" in part.text or "/" in part.text]
+    notebooks.assert_clean(committed)
 
 
 def test_classic_example(capsys):

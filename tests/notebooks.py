@@ -1,0 +1,67 @@
+"""Notebooks of `examples/`, run from the first cell to the last."""
+
+from __future__ import annotations
+
+import pathlib
+
+import keras
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    return "".join(part.text for part in cell.outputs if part.get("name") == "stdout")
+
+
+def executed(
+    committed: nbformat.NotebookNode, claims: str, folder: pathlib.Path, where: pathlib.Path
+) -> nbformat.NotebookNode:
+    """A notebook that was run in the folder `where`, with a last cell of claims about it."""
+    notebook = nbformat.from_dict(committed)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    notebook.cells.append(nbformat.v4.new_code_cell(claims))
+    with pytest.MonkeyPatch.context() as patch:
+        # The kernel starts on the interpreter that runs the tests, whatever is registered, and
+        # leaves nothing in the home folder.
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
+        patch.setenv("KERAS_BACKEND", keras.config.backend())
+        # Threads of torch that wait for each other on a busy machine are slower than one.
+        patch.setenv("OMP_NUM_THREADS", "1")
+        manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+        client = NotebookClient(
+            notebook, km=manager, timeout=300, resources={"metadata": {"path": str(where)}}
+        )
+        client.execute(cleanup_kc=True)
+    return notebook
+
+
+def pairs(committed: nbformat.NotebookNode, again: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """What cells print, as committed and again, but for those tagged `varies`.
+
+    These print what a backend has learned from its own random numbers.
+    """
+    return [
+        (printed(old), printed(new))
+        for old, new in zip(code_cells(committed), code_cells(again)[:-1], strict=True)
+        if "varies" not in old.metadata.get("tags", ())
+    ]
+
+
+def assert_clean(committed: nbformat.NotebookNode) -> None:
+    """It was committed as it was run, from top to bottom, and says no paths and no warnings."""
+    assert [cell.execution_count for cell in code_cells(committed)] == list(
+        range(1, len(code_cells(committed)) + 1)
+    )
+    outputs = [part for cell in code_cells(committed) for part in cell.outputs]
+    assert {part.output_type for part in outputs} == {"stream"}
+    assert {part.name for part in outputs} == {"stdout"}
+    assert not [part.text for part in outputs if "arning" in part.text or "/" in part.text]

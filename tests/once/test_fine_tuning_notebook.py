@@ -1,0 +1,35 @@
+"""The notebook that fine-tunes a published reader runs, and keeps its claims."""
+
+from __future__ import annotations
+
+import pathlib
+
+import keras
+import nbformat
+import notebooks
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+# Read in the kernel after the last cell: a value for each claim that the notebook makes.
+CLAIMS = """
+assert (len(train), len(valid), qa.model_.count_params()) == (12, 4, 10_202)
+assert before["exact_match"] < 50 < 75 <= after["exact_match"] and after["examples"] == 4
+assert qa.model_.optimizer.gradient_accumulation_steps == 2
+assert (best.text, best.start, best.end) == ("blue", 12, 16)
+assert all(abs(answer.score - best.score) < 1e-4 for answer in kept.values())
+sizes = [(folder / name).stat().st_size for name in ("adapter.keras", "mine.keras")]
+assert sizes[0] < sizes[1]
+print(keras.config.backend())
+"""
+
+
+def test_it_runs_and_prints_what_is_committed(tmp_path) -> None:
+    committed = nbformat.read(EXAMPLES / "fine_tuning.ipynb", as_version=4)
+    notebooks.assert_clean(committed)
+    again = notebooks.executed(committed, CLAIMS, tmp_path, EXAMPLES)
+    assert notebooks.printed(again.cells[-1]).strip() == keras.config.backend()
+    pairs = notebooks.pairs(committed, again)
+    assert sum(bool(old) for old, _ in pairs) == 4
+    assert [new for _, new in pairs] == [old for old, _ in pairs]
+    text = "".join(cell.source for cell in committed.cells)
+    assert 'READER = "hf://deepset/minilm-uncased-squad2"' in text
