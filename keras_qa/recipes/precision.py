@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa import _backend
-from keras_qa.models.pretrained import PREFIX, Checkpoint, fetch, is_checkpoint
+from keras_qa.models.pretrained import find_checkpoint
 
 # Positions that go through a product at once.
 POSITIONS = 1_024
@@ -56,7 +56,7 @@ def choose_precision(
     measured is the largest product of a block of the encoder, on the backend that is on.
 
     Args:
-        backbone: Folder or `hf://owner/name`, as `models.span_reader` takes it.
+        backbone: As `models.span_reader` takes it.
         clock: What tells the time, in seconds.
 
     Returns:
@@ -95,5 +95,5 @@ def _multiply(rows: keras.KerasTensor, weights: keras.KerasTensor) -> None:
 
 
 def _sizes(name: str) -> tuple[int, int]:
-    folder = fetch(name) if name.startswith(PREFIX) else name
-    return Checkpoint(folder, name).sizes if is_checkpoint(folder) else SIZES
+    checkpoint = find_checkpoint(name)
+    return SIZES if checkpoint is None else checkpoint.sizes
