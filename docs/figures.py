@@ -197,6 +197,20 @@ def reading_in_short() -> str:
     )
 
 
+def preset_minilm() -> str:
+    """The scores of the preset on MiniLM, as sentences."""
+    run = [record for record in _records("presets.json") if record["preset"].startswith("minilm")][
+        -1
+    ]
+    both = run["with_unanswerable"]
+    return _sentences(
+        f"{run['exact_match']:.1f} % exact match and {run['f1']:.1f} % F1 where it must answer.",
+        f"With {run['unanswerable_questions']} unanswerable questions among them it comes to",
+        f"{both['exact_match']:.1f} and {both['f1']:.1f}, and says of {both['NoAns_exact']:.1f} %",
+        "of those that there is no answer.",
+    )
+
+
 def babi_10k() -> str:
     """A row for the best run of each task with 10,000 questions."""
     lines = [
@@ -294,6 +308,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
         *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
         babi_in_short,
+        preset_minilm,
     )
 }
 

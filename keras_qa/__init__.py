@@ -10,7 +10,7 @@ from keras_qa.example import Answer, Example, Support
 
 if TYPE_CHECKING:
     from keras_qa import answering, inputs, layers, models, objectives, recipes, report
-    from keras_qa.answering import QuestionAnswerer, load
+    from keras_qa.answering import QuestionAnswerer, load, presets
     from keras_qa.execution.cached import cache_programs
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ _ROOMS = ("answering", "inputs", "layers", "models", "objectives", "recipes", "r
 _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
+    "presets": "answering",
     "cache_programs": "execution.cached",
 }
 
@@ -38,6 +39,7 @@ __all__ = [
     "metrics",
     "models",
     "objectives",
+    "presets",
     "recipes",
     "report",
     "tasks",

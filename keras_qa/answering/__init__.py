@@ -8,5 +8,6 @@ from keras_qa.answering import files
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import load
 from keras_qa.answering.passage import Passage
+from keras_qa.answering.preset_files import presets
 
-__all__ = ["Passage", "QuestionAnswerer", "files", "load"]
+__all__ = ["Passage", "QuestionAnswerer", "files", "load", "presets"]

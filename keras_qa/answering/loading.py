@@ -6,7 +6,7 @@ import os
 import pathlib
 import warnings
 
-from keras_qa.answering import adapters
+from keras_qa.answering import adapters, preset_files
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.loading import load_model
@@ -20,10 +20,11 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     or holds code.
 
     Args:
-        path: A `.keras` file, as `save` and `save_adapter` write it; or a
+        path: A `.keras` file, as `save` and `save_adapter` write it; a
             reader in Hugging Face's layout (extra `hf`): a folder, or
-            `hf://owner/name`, with `@revision` or without. See
-            `models.span_reader` for the families.
+            `hf://owner/name`, with `@revision` or without, see
+            `models.span_reader` for the families; or the name of a preset,
+            see `keras_qa.presets`.
 
     Returns:
         A `QuestionAnswerer`, on whichever backend. Its `fit` goes on training the loaded model.
@@ -45,6 +46,7 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     """
     if os.fspath(path).startswith(PREFIX) or os.path.isdir(path):
         return _published(path)
+    path = preset_files.find_file(path)
     if adapters.is_adapter(path):
         return _ready(adapters.load(pathlib.Path(path)))
     model = load_model(path)

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader: a folder in "
-        "Hugging Face's layout, or hf://owner/name",
+        help="a .keras file, as `keras-qa train` saves it; a published reader: a folder in "
+        "Hugging Face's layout, or hf://owner/name; or a preset, such as minilm-squad-small",
     )
     one = parser.add_argument_group("one question")
     one.add_argument(

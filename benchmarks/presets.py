@@ -1,0 +1,54 @@
+"""`python -m benchmarks.presets FOLDER`: how well the readers answer that come with the package.
+
+FOLDER holds `valid.json` in SQuAD's format. Each preset that marks spans answers its questions,
+made to answer always; and, asked some of them again of texts that do not answer them, where it
+thinks that it can. What it comes to is added to the file of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from benchmarks.measure import RESULTS, circumstances
+
+# Of the questions, asked again of other texts, as in the training.
+UNANSWERABLE = 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=__doc__)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--presets", nargs="+", default=["minilm-squad-small"])
+    parser.add_argument("--out", default=RESULTS / "presets.json", help="file of results")
+    options = parser.parse_args()
+
+    import keras
+
+    import keras_qa
+    from keras_qa import metrics, recipes
+    from keras_qa.datasets import squad
+    from keras_qa.datasets.unanswerable import add_unanswerable
+
+    valid = squad.load(options.folder / "valid.json")
+    both = add_unanswerable(valid, UNANSWERABLE)
+    for name in options.presets:
+        reader = keras_qa.load(name)
+        always = [answer.text for answer in reader.answer(valid, verbose=0, no_answer=False)]
+        scores = metrics.squad_in_order(always, valid)
+        with_unanswerable = reader.evaluate(both, verbose=0)
+        record = {
+            "preset": name,
+            "backend": keras.config.backend(),
+            "validation_questions": len(valid),
+            "unanswerable_questions": len(both) - len(valid),
+            **{key: round(value, 2) for key, value in scores.items()},
+            "with_unanswerable": {key: round(value, 2) for key, value in with_unanswerable.items()},
+            **circumstances(),
+        }
+        recipes.add_results(options.out, [record])
+        print(f"{name}: {scores}; with unanswerable questions: {with_unanswerable}")
+
+
+if __name__ == "__main__":
+    main()

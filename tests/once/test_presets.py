@@ -1,0 +1,53 @@
+"""The readers that come with the package."""
+
+import pathlib
+
+import pytest
+
+import keras_qa
+from keras_qa.answering import preset_files
+from keras_qa.cli import main
+
+TEXT = (
+    "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
+    "Repairs are done in Bergen by two mechanics."
+)
+
+
+def test_each_preset_is_a_small_file_of_the_package() -> None:
+    assert set(keras_qa.presets()) == {path.stem for path in preset_files.FOLDER.glob("*")}
+    for name in keras_qa.presets():
+        size = (preset_files.FOLDER / f"{name}.keras").stat().st_size
+        assert 100_000 < size < 8_000_000
+
+
+def test_a_reader_answers_at_once_and_says_where_there_is_no_answer() -> None:
+    qa = keras_qa.load("minilm-squad-small")
+    answer = qa.answer(TEXT, "Where are repairs done?")
+    assert answer.text == "Bergen"
+    assert TEXT[answer.start : answer.end] == "Bergen"
+    assert qa.answer(TEXT, "How long does the warranty last?").text == "three years"
+    assert qa.answer(TEXT, "Who painted the ceiling of the Sistine Chapel?").text == ""
+    assert qa.model_.get_layer("backbone").lora_rank == 8
+
+
+def test_the_command_answers_by_a_preset(capsys) -> None:
+    asked = ["--text", TEXT, "--question", "Where are repairs done?"]
+    assert main(["answer", "minilm-squad-small", *asked]) == 0
+    assert "Bergen" in capsys.readouterr().out
+
+
+def test_a_path_comes_first_then_a_preset(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert preset_files.find_file("minilm-squad-small").parent == preset_files.FOLDER
+    here = pathlib.Path("minilm-squad-small")
+    here.write_text("a file of mine")
+    assert preset_files.find_file(str(here)) == str(here)
+    with pytest.raises(ValueError, match="no `.keras` file"):
+        keras_qa.load("minilm-squad-small")
+
+
+def test_what_is_neither_lists_the_presets(tmp_path) -> None:
+    message = r"There is no file `none`, and no preset of that name\. .*minilm-squad-small"
+    with pytest.raises(FileNotFoundError, match=message):
+        keras_qa.load("none")
