@@ -9,14 +9,15 @@ from keras_qa import _backend, datasets, decoding, metrics, tasks, text
 from keras_qa.example import Answer, Example, Support
 
 if TYPE_CHECKING:
-    from keras_qa import answering, inputs, layers, models, objectives, recipes, report
+    from keras_qa import answering, documents, inputs, layers, models, objectives, recipes, report
     from keras_qa.answering import QuestionAnswerer, load, presets
     from keras_qa.execution.cached import cache_programs
 
 __version__ = "0.1.0"
 
-# Where these are: they need a backend, which may not be there, or be chosen later.
-_ROOMS = ("answering", "inputs", "layers", "models", "objectives", "recipes", "report")
+# Where these are: they need a backend, which may not be there, or be chosen later; `documents`
+# needs SQLite, and no backend.
+_ROOMS = ("answering", "documents", "inputs", "layers", "models", "objectives", "recipes", "report")
 _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
@@ -33,6 +34,7 @@ __all__ = [
     "cache_programs",
     "datasets",
     "decoding",
+    "documents",
     "inputs",
     "layers",
     "load",

@@ -27,8 +27,11 @@ Row = tuple[str, dict[str, Any]]
 Columns = Mapping[str, str | Sequence[str]]
 
 
-def csv_rows(path: Path, delimiter: str, columns: Columns) -> Iterator[Row]:
-    rows = _read_csv(path, delimiter, columns)
+def csv_rows(
+    path: Path, delimiter: str, columns: Columns, encoding: str = "utf-8-sig"
+) -> Iterator[Row]:
+    # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
+    rows = _read_csv(path, delimiter, columns, encoding)
     ended = False
     while not ended:
         block: list[Row] = []
@@ -49,9 +52,8 @@ def csv_rows(path: Path, delimiter: str, columns: Columns) -> Iterator[Row]:
         ended = len(block) < _CSV_BLOCK
 
 
-def _read_csv(path: Path, delimiter: str, columns: Columns) -> Iterator[Row]:
-    # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
-    with path.open(encoding="utf-8-sig", newline="") as file:
+def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> Iterator[Row]:
+    with path.open(encoding=encoding, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             header = next(reader, None)

@@ -27,6 +27,8 @@ _SYLLABLES = (
     *((0x0F00, 0x0FFF), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA000, 0xA4CF), (0xA960, 0xA97F)),
     *((0xAC00, 0xD7FF), (0xFFA0, 0xFFDC)),
 )
+# All of them, by first and last character.
+UNSPACED = (*_HALVES, *_QUARTERS, *_SYLLABLES)
 _UNSPACED = ((_HALVES, HALF), (_QUARTERS, QUARTER), (_SYLLABLES, 0))
 # A letter with its marks, of a script that has no spaces, as a regular expression.
 UNSPACED_LETTER = "[{}]\\p{{M}}*".format(

@@ -20,6 +20,7 @@ ROOMS = (
     "text",
     "datasets",
     "decoding",
+    "documents",
     "tasks",
     "kernels",
     "execution",

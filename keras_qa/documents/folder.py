@@ -1,0 +1,212 @@
+"""A folder of files, and an index that follows it."""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import hashlib
+import os
+import pathlib
+import sqlite3
+import stat
+
+from keras_qa.documents import storage
+from keras_qa.documents.reading import SUFFIXES, documents
+from keras_qa.documents.writing import SAMPLE, Writer, setting
+from keras_qa.terminal import Bar
+
+# From so many files or bytes on a progress bar is shown.
+_MANY_FILES, _MANY_BYTES = 500, 20_000_000
+# What is read differently in a later version is read again.
+_READING = b"1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """A file that could not be read.
+
+    Args:
+        name: Its path in the folder.
+        reason: Why, in a line.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What an update has changed.
+
+    Args:
+        written: How many documents are new or have changed.
+        removed: How many are gone.
+        kept: How many files are as they were.
+        others: How many files are of kinds that are not read.
+        unreadable: The files that could not be read, and were left out.
+    """
+
+    written: int
+    removed: int
+    kept: int
+    others: int
+    unreadable: tuple[Unreadable, ...]
+
+
+def update(
+    writer: Writer,
+    connection: sqlite3.Connection,
+    folder: pathlib.Path,
+    encoding: str | None,
+    verbose: int | str,
+) -> Changes:
+    """Makes an index say what a folder says. See `Index.update`."""
+    if encoding is not None:
+        _check(encoding)
+    folder = folder.expanduser()
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"`folder` must be a folder or a file. There is no {str(folder)!r}."
+        )
+    unreadable: list[Unreadable] = []
+    files, others = _files(folder, unreadable)
+    _check_folder(writer, connection, folder, files)
+    writer.settle(_sample(files, encoding))
+    known = {
+        storage.decoded(name): digest
+        for name, digest in connection.execute("SELECT name, hash FROM files")
+    }
+    size = sum(found.size for found in files)
+    many = len(files) >= _MANY_FILES or size >= _MANY_BYTES
+    bar = Bar(len(files)) if (many if verbose == "auto" else verbose) else None
+    written = removed = kept = 0
+    there = set()
+    for place, found in enumerate(files):
+        problem = None
+        try:
+            digest = _digest(found.path, encoding)
+            if known.get(found.name) == digest:
+                kept += 1
+            else:
+                number = writer.start_file(found.name)
+                for document in documents(found.path, found.name, encoding):
+                    if writer.is_written(document.name):
+                        raise ValueError(f"it has two documents of the name {document.name!r}")
+                    written += writer.put(document, number)
+                removed += writer.end_file(number, digest)
+            there.add(found.name)
+        except (OSError, ValueError, ImportError) as error:
+            problem = Unreadable(found.name, _line(error))
+        if problem is not None:
+            unreadable.append(problem)
+        if bar is not None:
+            bar.show(place + 1)
+    for name in known.keys() | {found.name for found in files}:
+        if name not in there:
+            removed += writer.drop_file(name)
+    if bar is not None:
+        bar.end(len(files))
+    return Changes(written, removed, kept, others, tuple(unreadable))
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    path: str
+    name: str
+    size: int
+
+
+def _files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_File], int]:
+    """Files of kinds that are read, by name, and how many others there are."""
+    if not folder.is_dir():
+        if folder.suffix.lower() not in SUFFIXES:
+            raise ValueError(
+                f"`folder` must be a folder, or a file that ends in {', '.join(SUFFIXES)}. "
+                f"Received: {str(folder)!r}."
+            )
+        return [_File(os.fspath(folder), folder.name, folder.stat().st_size)], 0
+    found, others = [], 0
+    waiting = [os.fspath(folder)]
+    while waiting:
+        at = waiting.pop()
+        try:
+            entries = list(os.scandir(at))
+        except OSError as error:
+            unreadable.append(Unreadable(os.path.relpath(at, folder), _line(error)))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = os.path.relpath(entry.path, folder).replace(os.sep, "/")
+            # Folders are not followed by a link: links may lead round in a circle.
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+                others += 1
+            else:
+                try:
+                    about = entry.stat()
+                except OSError as error:
+                    unreadable.append(Unreadable(name, _line(error)))
+                    continue
+                if stat.S_ISREG(about.st_mode):
+                    found.append(_File(entry.path, name, about.st_size))
+                else:
+                    unreadable.append(Unreadable(name, "it is no file"))
+    return sorted(found, key=lambda file: file.name), others
+
+
+def _check(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(
+            f"`encoding` must be the name of an encoding, such as 'cp1252'. Received: {encoding!r}."
+        ) from None
+
+
+def _check_folder(
+    writer: Writer, connection: sqlite3.Connection, folder: pathlib.Path, files: list[_File]
+) -> None:
+    """Raises where the index follows another folder, of which nothing would stay."""
+    place = storage.encoded(str(folder.resolve()))
+    before = setting(connection, "folder")
+    known = {storage.decoded(name) for (name,) in connection.execute("SELECT name FROM files")}
+    if before not in (None, place) and known and known.isdisjoint(file.name for file in files):
+        raise ValueError(
+            f"The index follows {_shown(before)}, and {str(folder)!r} holds none of its files. "
+            "Make another index for it."
+        )
+    writer.set("folder", place)
+
+
+def _shown(place: object) -> str:
+    return repr(storage.decoded(place)) if isinstance(place, bytes) else "another folder"
+
+
+def _sample(files: list[_File], encoding: str | None) -> str:
+    """Some of the first texts, to tell the language from."""
+    held, size = [], 0
+    for file in files:
+        try:
+            for document in documents(file.path, file.name, encoding):
+                held.append(document.text[:SAMPLE])
+                size += len(held[-1])
+                if size >= SAMPLE:
+                    return "\n".join(held)
+        except (OSError, ValueError, ImportError):
+            # It is named when its turn comes.
+            continue
+    return "\n".join(held)
+
+
+def _digest(path: str, encoding: str | None) -> bytes:
+    with open(path, "rb") as file:
+        content = hashlib.file_digest(file, "sha256").digest()
+    return hashlib.sha256(content + _READING + (encoding or "").encode()).digest()
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,285 @@
+"""An index: documents and their passages in one file, to be searched by words."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pathlib
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import overload
+
+from keras_qa.documents import storage
+from keras_qa.documents.document import Document, Hit, to_documents
+from keras_qa.documents.folder import Changes, update
+from keras_qa.documents.search import search
+from keras_qa.documents.storage import told
+from keras_qa.documents.words import Words
+from keras_qa.documents.writing import SAMPLE, Writer, make_words, setting, text_of
+
+Questions = list[str] | tuple[str, ...]
+
+
+class Index:
+    """Documents and their passages in one file, to be searched by words.
+
+    It is an SQLite file with FTS5. `Index.create` makes one, `Index.open` opens it. Several may
+    read it while one writes. What is written is written in transactions: an index that was broken
+    off in the middle of its work opens again, with whole documents only.
+
+    Attributes:
+        path: Where it is.
+
+    Examples:
+        >>> import os, tempfile
+        >>> from keras_qa.documents import Index
+        >>> path = os.path.join(tempfile.mkdtemp(), "handbook.index")
+        >>> with Index.create(path) as index:
+        ...     index.add([{"name": "a.txt", "text": "The warranty is two years."}])
+        ...     [hit.document for hit in index.search("How long is the warranty?")]
+        1
+        ['a.txt']
+    """
+
+    def __init__(self, path: pathlib.Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._words: Words | None = None
+        # Threads ask and write one after the other.
+        self._lock = threading.RLock()
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], language: str | None = None) -> Index:
+        """Makes an empty index.
+
+        Args:
+            path: Where to.
+            language: The language of the texts, as ISO 639-1 has it. The words of `"en"` are found
+                by their stem, others as they are written. `None` to tell it from the first texts.
+
+        Returns:
+            The `Index`.
+
+        Raises:
+            FileExistsError: If something is there already.
+            FileNotFoundError: If its folder does not exist.
+            ValueError: If `language` is no code of two or three letters.
+        """
+        if language is not None and not re.fullmatch("[a-z]{2,3}", language):
+            raise ValueError(
+                "`language` must be a code of two or three letters, such as 'en'. Received: "
+                f"language={language!r}."
+            )
+        path = pathlib.Path(path).expanduser()
+        index = cls(path, storage.create(path))
+        if language is not None:
+            with told(path), storage.transaction(index._connection):
+                make_words(index._connection, language)
+        return index
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Index:
+        """Opens an index.
+
+        Args:
+            path: Where it is.
+
+        Returns:
+            The `Index`.
+
+        Raises:
+            FileNotFoundError: If nothing is there.
+            ValueError: If it is no index, of a newer version, or cut short.
+        """
+        path = pathlib.Path(path).expanduser()
+        return cls(path, storage.open_(path))
+
+    def add(self, documents: Iterable[Document | Mapping[str, str]]) -> int:
+        """Adds documents. One takes the place of another of the same name.
+
+        Args:
+            documents: `Document` objects, or mappings with the keys `name` and `text`: any
+                iterable, which is read as it is written.
+
+        Returns:
+            How many are new or have changed.
+
+        Raises:
+            TypeError: If an entry is no document.
+            ValueError: If a key is missing or unknown. Those before it are kept.
+        """
+        entries = to_documents(documents)
+        with self._writing() as writer:
+            first: list[Document] = []
+            while self.language is None and sum(len(one.text) for one in first) < SAMPLE:
+                document = next(entries, None)
+                if document is None:
+                    break
+                first.append(document)
+            writer.settle("\n".join(document.text for document in first))
+            return sum(writer.put(document) for document in itertools.chain(first, entries))
+
+    def remove(self, name: str) -> None:
+        """Takes a document out.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            KeyError: If there is none of that name.
+        """
+        with self._writing() as writer:
+            if not writer.drop(name):
+                raise KeyError(f"The index has no document {name!r}.")
+
+    def update(
+        self,
+        folder: str | os.PathLike[str],
+        encoding: str | None = None,
+        verbose: int | str = "auto",
+    ) -> Changes:
+        """Makes the index say what a folder says.
+
+        Files that are new or have changed are read, by their content, and what is gone is taken
+        out. Documents that were added by `add` stay. An index follows one folder.
+
+        Args:
+            folder: The folder, with the folders in it, but for hidden ones; or one file.
+            encoding: What texts are encoded by that are not UTF-8 and do not say. `None` to leave
+                them out.
+            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many files.
+
+        Returns:
+            The `Changes`, with the files that could not be read.
+
+        Raises:
+            FileNotFoundError: If there is no such folder.
+            ValueError: If the encoding is unknown, or the index follows another folder.
+        """
+        with self._writing() as writer:
+            return update(writer, self._connection, pathlib.Path(folder), encoding, verbose)
+
+    @overload
+    def search(self, question: str, k: int = 20) -> list[Hit]: ...
+
+    @overload
+    def search(self, question: Questions, k: int = 20) -> list[list[Hit]]: ...
+
+    def search(self, question: str | Questions, k: int = 20) -> list[Hit] | list[list[Hit]]:
+        """Finds the passages that have most to do with a question, by BM25.
+
+        Args:
+            question: The question, or a list of questions. It has no syntax: words, and all else
+                is left out.
+            k: Number of passages a question.
+
+        Returns:
+            A list of `Hit` objects, best first, which has less than `k` where no more passages have
+            a word of the question; for a list of questions a list of such lists.
+
+        Raises:
+            TypeError: If a question is no string.
+            ValueError: If `k` is not positive.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"`k` must be a positive integer. Received: k={k!r}.")
+        questions = [question] if isinstance(question, str) else question
+        if not isinstance(questions, (list, tuple)) or not all(
+            isinstance(one, str) for one in questions
+        ):
+            raise TypeError(
+                f"`question` must be a string or a list of strings. Received: {question!r:.80}."
+            )
+        with self._lock, told(self.path):
+            words = self._cutter()
+            if words is None:
+                found: list[list[Hit]] = [[] for _ in questions]
+            else:
+                found = search(self._connection, words, questions, k)
+        return found[0] if isinstance(question, str) else found
+
+    def text(self, name: str) -> str:
+        """The text of a document, in which offsets count.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The text as it was read.
+
+        Raises:
+            KeyError: If there is none of that name.
+        """
+        with self._lock, told(self.path), storage.transaction(self._connection, writes=False):
+            key = (storage.encoded(name),)
+            row = self._connection.execute(
+                "SELECT id FROM documents WHERE name = ?", key
+            ).fetchone()
+            if row is None:
+                raise KeyError(f"The index has no document {name!r}.")
+            return text_of(self._connection, row[0])
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all documents, in the order in which they were written."""
+        with self._lock, told(self.path):
+            rows = self._connection.execute("SELECT name FROM documents ORDER BY id")
+            return [storage.decoded(raw) for (raw,) in rows]
+
+    @property
+    def passages(self) -> int:
+        """How many passages there are."""
+        with self._lock, told(self.path):
+            count: int
+            (count,) = self._connection.execute("SELECT count(*) FROM passages").fetchone()
+            return count
+
+    @property
+    def language(self) -> str | None:
+        """The language that words are cut for; `"und"` for none, `None` before the first text."""
+        with self._lock, told(self.path):
+            found = setting(self._connection, "language")
+            return None if found is None else str(found)
+
+    def __len__(self) -> int:
+        """How many documents there are."""
+        with self._lock, told(self.path):
+            count: int
+            (count,) = self._connection.execute("SELECT count(*) FROM documents").fetchone()
+            return count
+
+    def close(self) -> None:
+        """Closes the file. What was written is kept without it, too."""
+        with self._lock:
+            if self._words is not None:
+                self._words.close()
+                self._words = None
+            self._connection.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _cutter(self) -> Words | None:
+        """What cuts questions, or `None` where there is no text yet."""
+        if self._words is None:
+            language = setting(self._connection, "language")
+            if language is not None:
+                self._words = Words(str(language))
+        return self._words
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        with self._lock, told(self.path), Writer(self._connection) as writer:
+            yield writer

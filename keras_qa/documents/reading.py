@@ -1,0 +1,135 @@
+"""The documents of a file: text, Markdown, HTML, reStructuredText, tables, PDF and DOCX."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+
+from keras_qa.documents import office
+from keras_qa.documents.document import Document
+from keras_qa.documents.html import text_of
+from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    # Those of UTF-32 begin like one of UTF-16.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
+
+
+def documents(
+    path: str | os.PathLike[str], name: str, encoding: str | None = None
+) -> Iterator[Document]:
+    """Reads the documents of a file.
+
+    A file is one document. In a table (CSV, TSV, JSON Lines) whose first row has a `text`, each row
+    is one, `file#name` by its `name`, `id` or number; in others each row is a line of one document.
+
+    Args:
+        path: The file.
+        name: What the document is called.
+        encoding: As in `Index.update`.
+
+    Yields:
+        `Document` objects.
+
+    Raises:
+        ImportError: If a library is missing that its kind needs.
+        OSError: If it cannot be read.
+        ValueError: If it is not what its name says, or its encoding is not known.
+    """
+    yield from SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()](
+        pathlib.Path(path), name, encoding
+    )
+
+
+def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    yield Document(name, _decoded(path.read_bytes(), encoding))
+
+
+def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    raw = path.read_bytes()
+    said = _CHARSET.search(raw[:4096])
+    yield Document(name, text_of(_decoded(raw, encoding, said and said[1].decode())))
+
+
+def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    text, pages = office.pdf(path)
+    yield Document(name, text, pages)
+
+
+def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    yield Document(name, office.docx(path))
+
+
+def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    with path.open("rb") as file:
+        found = _encoding(file.read(), encoding)
+    yield from _rows(
+        csv_rows(path, "," if path.suffix.lower() == ".csv" else "\t", {}, found), name
+    )
+
+
+def _jsonl(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    yield from _rows(jsonl_rows(path), name)
+
+
+def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
+    lines: list[str] = []
+    for number, (place, row) in enumerate(rows, start=1):
+        text = row.get("text")
+        if lines or "text" not in row:
+            cells = (f"{key}: {value}" for key, value in row.items() if value not in (None, ""))
+            lines.append("; ".join(" ".join(cell.split()) for cell in cells))
+            continue
+        if not isinstance(text, str):
+            raise ValueError(f"{place}: `text` must be a string. Received: {text!r:.80}.")
+        called = next(
+            (row[key] for key in ("name", "id") if row.get(key) not in (None, "")), number
+        )
+        yield Document(f"{name}#{called}", text)
+    if lines:
+        yield Document(name, "\n".join(lines))
+
+
+def _decoded(raw: bytes, encoding: str | None, said: str | None = None) -> str:
+    text = raw.decode(_encoding(raw, encoding, said))
+    if "\0" in text:
+        raise ValueError("it holds zero bytes, so it is no text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(raw: bytes, encoding: str | None, said: str | None = None) -> str:
+    """By which encoding a text can be read: that of its mark, UTF-8, what it says, or a given."""
+    found = [code for mark, code in _MARKS if raw.startswith(mark)][:1] or ["utf-8"]
+    problem = ""
+    for code in [*found, *(code for code in (said, encoding) if code)]:
+        try:
+            if not codecs.lookup(code)._is_text_encoding:
+                continue
+            raw.decode(code)
+            return code
+        except LookupError:
+            continue
+        except UnicodeDecodeError as error:
+            problem = problem or f"byte {error.start}"
+    raise ValueError(f"it is not UTF-8 at {problem}. Name its encoding with `encoding`")
+
+
+_Read = Callable[[pathlib.Path, str, str | None], Iterator[Document]]
+
+SUFFIXES: dict[str, _Read] = {
+    **dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), _text),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), _html),
+    **dict.fromkeys((".csv", ".tsv"), _csv),
+    ".jsonl": _jsonl,
+    ".pdf": _pdf,
+    ".docx": _docx,
+}

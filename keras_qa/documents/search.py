@@ -1,0 +1,157 @@
+"""Which passages fit a question: BM25, as SQLite computes it."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Sequence
+
+from keras_qa.documents import storage
+from keras_qa.documents.document import Hit, page
+from keras_qa.documents.words import Words
+from keras_qa.documents.writing import setting
+
+# Passages that are ranked at most, about: 1.3 µs each. Words that more of them have count in
+# ranking alone.
+RANKED = 60_000
+# Passages of such words, which are counted at 0.07 µs each, all words together.
+COUNTED = 400_000
+# Words of a question, the rarest ones.
+WORDS = 64
+
+
+def search(
+    connection: sqlite3.Connection, words: Words, questions: Sequence[str], k: int
+) -> list[list[Hit]]:
+    """The best passages for each question, best first.
+
+    Args:
+        connection: The index.
+        words: What cuts questions into words.
+        questions: The questions.
+        k: Number of passages a question.
+
+    Returns:
+        A list for each question, with less than `k` where no more passages have a word of it.
+
+    Reference:
+        Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
+    """
+    with storage.transaction(connection, writes=False):
+        total = int(setting(connection, "counted") or 0)
+        counts: dict[str, int] = {}
+        found = []
+        for question in questions:
+            asked = words.of(question)
+            for stem in {words.stem(word) for word in asked} - counts.keys():
+                counts[stem] = _count(connection, stem)
+            known = {word: counts[words.stem(word)] for word in asked}
+            expression, scale = expression_of(known, total, words.stop_words)
+            found.append(_hits(connection, expression, scale, k))
+        return found
+
+
+def _count(connection: sqlite3.Connection, stem: str) -> int:
+    """How many passages have a word."""
+    for table, name, count in (("frequent", "word", "passages"), ("vocabulary", "term", "doc")):
+        row = connection.execute(
+            f"SELECT {count} FROM {table} WHERE {name} = ?", (stem,)
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+    return 0
+
+
+def expression_of(
+    counts: dict[str, int], total: int, stop_words: frozenset[str] = frozenset()
+) -> tuple[str, float]:
+    """What FTS5 is asked: passages with one of the rarer words, ranked by these and others.
+
+    Args:
+        counts: The words of a question, and how many passages have each.
+        total: How many passages there are.
+        stop_words: Words that are left out where the question has others.
+
+    Returns:
+        The expression, empty where no passage has a word of it; and how often each word stands in
+        it, by which the sum over all of them is too large.
+
+    Examples:
+        >>> from keras_qa.documents.search import expression_of
+        >>> expression_of({"city": 9, "founded": 3, "paris": 1, "quickly": 0}, 10)
+        ('"paris" OR "founded"', 1.0)
+    """
+    content = {word: count for word, count in counts.items() if word not in stop_words} or counts
+    known = {word: count for word, count in content.items() if count}
+    # What half of the passages have says nothing, as BM25 has it.
+    telling = {word: count for word, count in known.items() if count <= max(total, 1) / 2}
+    chosen = sorted((telling or known).items(), key=lambda item: item[1])[:WORDS]
+    if not chosen:
+        return "", 1.0
+    searched = [chosen[0]]
+    ranked: list[tuple[str, int]] = []
+    for word, count in chosen[1:]:
+        if sum(size for _, size in searched) + count <= RANKED:
+            searched.append((word, count))
+        elif sum(size for _, size in ranked) + count <= COUNTED:
+            ranked.append((word, count))
+    either = " OR ".join(_quoted(word) for word, _ in searched)
+    if not ranked:
+        return either, 1.0
+    if searched[0][1] > RANKED:
+        # All are frequent: the passages that have the rarest two.
+        either = f"{either} AND {_quoted(ranked[0][0])}"
+        alike = [word for word, _ in ranked[1:]]
+        pair = [searched[0][0], ranked[0][0]]
+    else:
+        alike, pair = [word for word, _ in ranked], [word for word, _ in searched]
+    # BM25 adds up what stands in an expression: here each word twice, so that all count alike.
+    both = " OR ".join(_quoted(word) for word in [*pair, *alike, *alike])
+    return f"({either}) AND ({both})", 2.0
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
+
+
+def _hits(connection: sqlite3.Connection, expression: str, scale: float, k: int) -> list[Hit]:
+    if not expression:
+        return []
+    rows = connection.execute(
+        "SELECT found.score, documents.name, documents.id, passages.start, passages.stop, "
+        "passages.line, passages.heading, documents.pages FROM "
+        "(SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ? "
+        "ORDER BY score, rowid LIMIT ?) AS found "
+        "JOIN passages ON passages.id = found.rowid "
+        "JOIN documents ON documents.id = passages.document "
+        "ORDER BY found.score, found.rowid",
+        (expression, k),
+    ).fetchall()
+    hits = []
+    for score, name, number, start, stop, line, heading, raw in rows:
+        pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
+        hits.append(
+            Hit(
+                storage.decoded(name),
+                _part(connection, number, start, stop),
+                -score / scale,
+                start,
+                stop,
+                storage.decoded(heading),
+                line,
+                page(pages, start),
+                pages,
+            )
+        )
+    return hits
+
+
+def _part(connection: sqlite3.Connection, number: int, start: int, stop: int) -> str:
+    """What a document says from one character to another."""
+    first, last = start // storage.BLOCK, max(stop - 1, start) // storage.BLOCK
+    rows = connection.execute(
+        "SELECT text FROM texts WHERE document = ? AND block BETWEEN ? AND ? ORDER BY block",
+        (number, first, last),
+    )
+    text = "".join(storage.decoded(raw) for (raw,) in rows)
+    return text[start - first * storage.BLOCK : stop - first * storage.BLOCK]

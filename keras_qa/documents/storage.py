@@ -1,0 +1,183 @@
+"""The SQLite file of an index: its tables, how it is opened and closed, what may be wrong with it.
+
+Texts and names are UTF-8 in blobs, where half a surrogate pair may stand as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+import struct
+from collections.abc import Iterator
+
+# "kqai", which tells the file from others of SQLite.
+APPLICATION = 0x6B716169
+VERSION = 1
+
+# Characters of a text in one row: a passage of a long text costs no more than one of a short one.
+BLOCK = 2**14
+# Seconds that one waits for another who writes.
+_PATIENCE = 60.0
+_MEMORY = 64 * 1024  # KiB
+_MAGIC = b"SQLite format 3\0"
+
+_TABLES = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+-- Files, of which each may hold several documents. `hash` is NULL while one is being read.
+CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, hash BLOB);
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file INTEGER, hash BLOB NOT NULL, pages BLOB
+);
+CREATE INDEX documents_of_files ON documents (file);
+CREATE TABLE texts (
+    document INTEGER, block INTEGER, text BLOB NOT NULL, PRIMARY KEY (document, block)
+) WITHOUT ROWID;
+-- An id is never taken twice. `vector` is for encoders.
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, start INTEGER NOT NULL,
+    stop INTEGER NOT NULL, line INTEGER NOT NULL, heading BLOB NOT NULL, vector BLOB
+);
+CREATE INDEX passages_of_documents ON passages (document);
+-- Words of many passages, and of how many.
+CREATE TABLE frequent (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def create(path: pathlib.Path) -> sqlite3.Connection:
+    """Makes an empty index.
+
+    Raises:
+        FileExistsError: If something is there already.
+        FileNotFoundError: If its folder does not exist.
+    """
+    if path.exists():
+        raise FileExistsError(f"`path` exists already: {str(path)!r}. Open it, or delete it.")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"`path` is in a folder that does not exist: {str(path.parent)!r}.")
+    with told(path):
+        connection = _connect(path)
+        with transaction(connection):
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+        return connection
+
+
+def open_(path: pathlib.Path) -> sqlite3.Connection:
+    """Opens an index.
+
+    Raises:
+        FileNotFoundError: If nothing is there.
+        ValueError: If it is no index, of a newer version, or cut short.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
+            f"{path.name}`."
+        )
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(_MAGIC):
+        raise ValueError(f"`{path}` is no index of keras-qa: it is no SQLite file.")
+    # What is not yet in the file stands beside it, if anything.
+    beside = path.with_name(f"{path.name}-wal")
+    size = struct.unpack(">H", head[16:18])[0]
+    expected = struct.unpack(">I", head[28:32])[0] * (65536 if size == 1 else size)
+    if path.stat().st_size < expected and not beside.exists():
+        raise _damaged(path, f"it has {path.stat().st_size:,} of {expected:,} bytes")
+    with told(path):
+        connection = _connect(path)
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION or version > VERSION:
+        connection.close()
+        if application != APPLICATION:
+            raise ValueError(f"`{path}` is no index of keras-qa: it is another SQLite file.")
+        raise ValueError(
+            f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. Install a "
+            "newer keras-qa."
+        )
+    return connection
+
+
+def _connect(path: pathlib.Path) -> sqlite3.Connection:
+    # Who opens it locks it: threads may ask one after the other.
+    connection = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA cache_size = -{_MEMORY}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def start_writing(connection: sqlite3.Connection) -> None:
+    """Lets others read while this one writes: what is new stands in a file beside the index."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def stop_writing(connection: sqlite3.Connection) -> None:
+    """Makes one file of both, if nobody else has it open; else whoever closes it last does."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    waits = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout = 0")
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute(f"PRAGMA busy_timeout = {waits}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, writes: bool = True) -> Iterator[None]:
+    """All of a block, or nothing of it; and what is read in it is of one moment."""
+    connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has done so by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says in a line what SQLite complains of."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        if "fts5" in said and "no such module" in said:
+            raise ImportError(
+                f"The index needs SQLite with FTS5, which this Python's {sqlite3.sqlite_version} "
+                "has not. Install a Python whose SQLite has it."
+            ) from None
+        if "locked" in said:
+            raise OSError(
+                f"`{path}` is being written by another process. Try again when it is done."
+            ) from None
+        if "full" in said:
+            raise OSError(
+                f"There is no room left to write `{path}`. What was written before is kept."
+            ) from None
+        if isinstance(error, sqlite3.OperationalError) and "malformed" not in said:
+            raise OSError(f"`{path}`: {said}.") from None
+        raise _damaged(path, said) from None
+
+
+def _damaged(path: str | os.PathLike[str], how: str) -> ValueError:
+    return ValueError(f"`{path}` is damaged: {how}. Delete it, and make the index again.")
+
+
+def encoded(text: str) -> bytes:
+    """A text as it is kept."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decoded(raw: bytes) -> str:
+    """A text that was kept."""
+    return raw.decode("utf-8", "surrogatepass")

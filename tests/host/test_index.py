@@ -1,0 +1,369 @@
+"""An index: what is written, found, updated and taken out, and what may be wrong with its file."""
+
+import math
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa.documents import Index, storage, writing
+from keras_qa.documents import search as searching
+from keras_qa.documents.words import Words
+
+CITIES = [
+    {"name": "paris", "text": "Paris is the capital of France. The river is the Seine."},
+    {"name": "rome", "text": "Rome is the capital of Italy. Its river is called the Tiber."},
+    {"name": "oslo", "text": "Oslo is a city in Norway.\nIt lies at a fjord.\n\nFerries cross it."},
+]
+
+
+@pytest.fixture
+def index(tmp_path):
+    with Index.create(tmp_path / "cities.index") as made:
+        made.add(CITIES)
+        yield made
+
+
+def names(index: Index, question: str, k: int = 20) -> list[str]:
+    return [hit.document for hit in index.search(question, k)]
+
+
+def bm25(texts: list[list[str]], words: list[str]) -> list[float]:
+    """Okapi BM25 of tokenised texts, as FTS5 documents it."""
+    average = sum(map(len, texts)) / len(texts)
+    scores = [0.0] * len(texts)
+    for word in words:
+        having = sum(word in text for text in texts)
+        idf = max(math.log((len(texts) - having + 0.5) / (having + 0.5)), 1e-6)
+        for place, text in enumerate(texts):
+            count = text.count(word)
+            size = 1.2 * (1 - 0.75 + 0.75 * len(text) / average)
+            scores[place] += idf * count * 2.2 / (count + size)
+    return scores
+
+
+def test_hits_are_ranked_by_bm25_with_words_cut_to_their_stem(index: Index) -> None:
+    stems = (
+        "pari is the capit of franc the river is the sein",
+        "rome is the capit of itali it river is call the tiber",
+        "oslo is a citi in norwai it li at a fjord ferri cross it",
+    )
+    texts = [line.split() for line in stems]
+    scores = bm25(texts, ["ferri", "tiber"])
+    hits = index.search("Which ferry, what TIBERS?")
+    assert [hit.document for hit in hits] == ["rome", "oslo"]
+    assert [hit.score for hit in hits] == pytest.approx([scores[1], scores[2]])
+    assert (len(index), index.passages, index.language) == (3, 3, "en")
+    assert index.search(["Norwegian fjord", "nothing at all", ""], k=1) == [
+        index.search("fjord"),
+        [],
+        [],
+    ]
+
+
+def test_hits_say_where_they_stand(tmp_path) -> None:
+    text = (
+        "# Guide\n\nHello.\n\n## Fjords\n"
+        + "One lies\nthere. " * 20
+        + "\n"
+        + " ".join(f"Two n{n}." for n in range(120))
+    )
+    with Index.create(tmp_path / "a.index") as index:
+        index.add([{"name": "guide.md", "text": text}])
+        assert index.names == ["guide.md"]
+        assert index.text("guide.md") == text
+        hits = index.search("one n3 n100 hello")
+    assert len(hits) == 3
+    for hit in hits:
+        assert text[hit.start : hit.end] == hit.text
+        assert hit.line == text.count("\n", 0, hit.start) + 1
+        assert (hit.page, hit.document) == (None, "guide.md")
+        at = hit.start + hit.text.rindex(".")
+        assert hit.place(at) == (text.count("\n", 0, at) + 1, None)
+    assert {hit.heading for hit in hits} == {"Guide", "Guide > Fjords"}
+
+
+def test_frequent_words_rank_what_rarer_ones_find(tmp_path, monkeypatch) -> None:
+    texts = [f"city {'river ' * (n % 3 == 0)}{'fjord ' * (n % 9 == 0)}n{n}" for n in range(90)]
+    with Index.create(tmp_path / "a.index", language="en") as index:
+        index.add({"name": f"{n}", "text": text} for n, text in enumerate(texts))
+        whole = {hit.document: hit.score for hit in index.search("fjord river n7", k=90)}
+        assert len(whole) == 31
+        monkeypatch.setattr(searching, "RANKED", 12)
+        found = {hit.document: hit.score for hit in index.search("fjord river n7", k=90)}
+        # The scores are those of all words.
+        assert len(found) == 11
+        assert found == pytest.approx({name: whole[name] for name in found})
+        # Where all words are frequent, the passages that have two.
+        monkeypatch.setattr(searching, "RANKED", 5)
+        found = {hit.document: hit.score for hit in index.search("fjord river", k=90)}
+        assert sorted(map(int, found)) == list(range(0, 90, 9))
+        assert found == pytest.approx({name: whole[name] for name in found})
+        monkeypatch.setattr(searching, "COUNTED", 5)
+        assert len(index.search("fjord river", k=90)) == 10
+
+
+def test_other_languages_and_scripts(tmp_path) -> None:
+    with Index.create(tmp_path / "a.index") as index:
+        index.add(
+            [
+                {"name": "ja", "text": "東京は日本の首都です。"},
+                {"name": "zh", "text": "北京是中国的首都。"},
+                {"name": "hi", "text": "दिल्ली भारत की राजधानी है।"},
+                {"name": "de", "text": "Größte Café-Häuser der Städte."},
+                {"name": "th", "text": "กรุงเทพเป็นเมืองหลวง"},
+            ]
+        )
+        assert index.language == "und"
+        assert names(index, "日本の首都") == ["ja", "zh"]
+        assert names(index, "北京") == ["zh"]
+        assert names(index, "ＢＥＲＬＩＮ राजधानी") == ["hi"]
+        assert names(index, "cafe") == names(index, "Cafe\u0301") == ["de"]
+        assert names(index, "เมืองหลวง") == ["th"]
+        # No stems.
+        assert names(index, "Stadt") == []
+    with Index.create(tmp_path / "b.index", language="de") as index:
+        index.add([{"name": "a", "text": "the city of the state is there and was"}])
+        assert (index.language, names(index, "cities")) == ("de", [])
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        '"',
+        "fjord OR",
+        "NEAR(a b)",
+        "text:fjord",
+        "-fjord",
+        "^a*",
+        "(",
+        "a\0b",
+        "\ud800",
+        "AND",
+        "{a}:b",
+    ],
+)
+def test_a_question_has_no_syntax(index: Index, question: str) -> None:
+    found = names(index, question)
+    assert found == (["oslo"] if "fjord" in question else found)
+    assert names(index, f"Seine {question}")[-1:] != []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_text_is_kept_and_any_question_answered(text: str, question: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, Index.create(f"{folder}/a.index") as index:
+        index.add([{"name": "a", "text": text}, {"name": "b", "text": "Other words."}])
+        assert index.text("a") == text
+        words = Words(str(index.language))
+        same = set(words.of(text)) & set(words.of(question)) - words.stop_words
+        assert ("a" in names(index, question)) >= bool(same)
+        index.remove("a")
+        assert names(index, text) in ([], ["b"])
+        assert words_left(index) == 2
+
+
+def words_left(index: Index) -> int:
+    """How many different words the index has, after SQLite has checked what it holds."""
+    run = index._connection.execute
+    assert run("PRAGMA integrity_check").fetchall() == [("ok",)]
+    run("INSERT INTO words (words) VALUES ('integrity-check')")
+    return run("SELECT count(*) FROM vocabulary").fetchone()[0]
+
+
+def test_documents_are_replaced_and_taken_out(index: Index) -> None:
+    assert words_left(index) == 23
+    assert index.add([CITIES[0], {"name": "rome", "text": "Rome has seven hills."}]) == 1
+    assert names(index, "tiber") == []
+    assert names(index, "hills") == ["rome"]
+    assert (len(index), index.passages) == (3, 3)
+    index.remove("oslo")
+    index.remove("paris")
+    assert (index.names, words_left(index)) == (["rome"], 4)
+    for ask in (index.remove, index.text):
+        with pytest.raises(KeyError, match=r"The index has no document 'oslo'\."):
+            ask("oslo")
+
+
+def test_long_documents_cost_what_is_read_of_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(storage, "BLOCK", 7)
+    monkeypatch.setattr(writing, "BATCH", 3)
+    text = " ".join(f"Sentence é{number} is here and nowhere else." for number in range(300))
+    with Index.create(tmp_path / "a.index") as index:
+        index.add([{"name": "a", "text": text}])
+        assert index.text("a") == text
+        for number in (0, 150, 299):
+            hit = index.search(f"é{number}", k=1)[0]
+            assert f" é{number} " in hit.text
+            assert text[hit.start : hit.end] == hit.text
+
+
+def test_an_index_is_one_file_and_others_read_while_one_writes(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "BATCH", 4)
+    path = tmp_path / "a.index"
+    seen = []
+
+    def texts():
+        for number in range(20):
+            yield {"name": f"{number}", "text": f"word n{number}"}
+            with Index.open(path) as reader:
+                seen.append((len(reader), len(reader.search("word", k=50))))
+
+    with Index.create(path, language="en") as index:
+        index.add(texts())
+        assert len(index) == 20
+    assert [file.name for file in tmp_path.iterdir()] == ["a.index"]
+    # Whole transactions, and documents with their words.
+    assert seen[0] == (0, 0)
+    assert {count % 2 for count, _ in seen} == {0}
+    assert len({count for count, _ in seen}) > 3
+    assert all(found == count for count, found in seen)
+
+
+def test_two_writers_take_turns(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "BATCH", 2)
+    path = tmp_path / "a.index"
+    Index.create(path, language="en").close()
+
+    def write(first: int) -> None:
+        with Index.open(path) as index:
+            index.add({"name": f"{n}", "text": f"word n{n}"} for n in range(first, first + 30))
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in (0, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Index.open(path) as index:
+        assert sorted(map(int, index.names)) == list(range(50))
+        assert len(index.search("word", k=99)) == 50
+        assert words_left(index) == 51
+
+
+def test_a_full_disk_is_told_and_costs_nothing_that_was_there(index: Index) -> None:
+    index._connection.execute("PRAGMA max_page_count = 40")
+    text = " ".join(f"word{number}" for number in range(20_000))
+    with pytest.raises(OSError, match=r"^There is no room left to write `.*index`\. What was"):
+        index.add([{"name": "long", "text": text}])
+    assert names(index, "tiber") == ["rome"]
+    assert len(index) == 3
+    assert words_left(index) == 23
+
+
+def test_what_an_error_interrupts_is_not_kept(index: Index) -> None:
+    with pytest.raises(TypeError, match=r"^The document at position 1: `text` of a document must"):
+        index.add([{"name": "new", "text": "New."}, {"name": "bad", "text": 3}])
+    assert len(index) == 3
+    for entries, message in (
+        ([3], r"^`documents` must hold `Document` objects or mappings\. Received a int at pos"),
+        ({"name": "a"}, r"^`documents` must be a list of documents\. Received one dict\. Put it"),
+        ("folder", r"^`documents` must be a list of documents\. Received one str\. Put it in a"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            index.add(entries)
+    with pytest.raises(
+        ValueError, match=r"at position 0 must have the keys `name` and `text`\. It"
+    ):
+        index.add([{"text": "No name."}])
+
+
+def test_what_is_asked_is_checked(index: Index) -> None:
+    for k in (0, True, 2.0):
+        with pytest.raises(ValueError, match=r"^`k` must be a positive integer\. Received: k="):
+            index.search("a", k)
+    for question in (3, ["a", 3], {"a": 1}):
+        with pytest.raises(TypeError, match=r"^`question` must be a string or a list of strings"):
+            index.search(question)
+
+
+def test_files_that_are_no_index_say_so(tmp_path) -> None:
+    path = tmp_path / "a.index"
+    for make in (Index.open, Index.create):
+        with pytest.raises(FileNotFoundError, match=r"^There is no index|`path` is in a folder th"):
+            make(tmp_path / "none" / "a.index")
+    for language in ("english", "E", ""):
+        with pytest.raises(ValueError, match=r"^`language` must be a code of two or three letters"):
+            Index.create(path, language=language)
+    with Index.create(path) as index:
+        index.add({"name": f"{n}", "text": f"some words n{n}"} for n in range(300))
+    with pytest.raises(FileExistsError, match=r"^`path` exists already: .*a\.index'\. Open it, or"):
+        Index.create(path)
+    whole = path.read_bytes()
+    for raw, message in (
+        (b"", "is no index of keras-qa: it is no SQLite file"),
+        (b"A text. " * 99, "is no index of keras-qa: it is no SQLite file"),
+        (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
+        (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
+        (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
+    ):
+        path.write_bytes(raw)
+        with pytest.raises(ValueError, match=rf"^`{path}` {message}.*\.$"):
+            Index.open(path).search("words")
+    path.write_bytes(whole)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(
+        ValueError, match=r"is of version 9, but this keras-qa reads up to 1\. Inst"
+    ):
+        Index.open(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA application_id = 9")
+    connection.close()
+    with pytest.raises(ValueError, match=r"is no index of keras-qa: it is another SQLite file"):
+        Index.open(path)
+
+
+KILLED = """
+import os, signal, sys
+from keras_qa.documents import Index, writing
+path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
+writing.BATCH = 7
+
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Index.open(path) as index:
+    index._connection.set_trace_callback(count)
+    index.update(folder)
+"""
+
+
+def test_a_killed_update_leaves_whole_documents_and_the_next_one_ends_it(tmp_path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number in range(30):
+        text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
+        (folder / f"{number}.txt").write_text(text)
+    with Index.create(tmp_path / "whole.index") as whole:
+        whole.update(folder)
+        questions = ["word n7", "fjord", "n29 n28"]
+        expected = [[(hit.document, hit.start) for hit in hits] for hits in whole.search(questions)]
+        count = words_left(whole)
+    path = tmp_path / "a.index"
+    Index.create(path).close()
+    states = set()
+    for moment in (3, 60, 150, 151):
+        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
+        assert ended.returncode == -signal.SIGKILL
+        with Index.open(path) as index:
+            states.add(len(index))
+            for name in index.names:
+                assert index.text(name) == (folder / name).read_text()
+            assert {hit.document for hit in index.search("fjord", k=99)} == set(index.names)
+    assert len(states) > 2
+    with Index.open(path) as index:
+        index.update(folder)
+        found = [[(hit.document, hit.start) for hit in hits] for hits in index.search(questions)]
+        assert found == expected
+        assert words_left(index) == count
+    assert {file.name for file in tmp_path.iterdir()} == {"texts", "whole.index", "a.index"}
