@@ -76,12 +76,13 @@ def update(
         storage.decoded(name): digest
         for name, digest in connection.execute("SELECT name, hash FROM files")
     }
-    size = sum(found.size for found in files)
-    many = len(files) >= _MANY_FILES or size >= _MANY_BYTES
-    bar = Bar(len(files)) if (many if verbose == "auto" else verbose) else None
-    written = removed = kept = 0
+    many = len(files) >= _MANY_FILES or sum(found.size for found in files) >= _MANY_BYTES
+    # In kilobytes, since files are long and short.
+    total = sum(found.kilobytes for found in files)
+    bar = Bar(total) if (many if verbose == "auto" else verbose) else None
+    written = removed = kept = done = 0
     there = set()
-    for place, found in enumerate(files):
+    for found in files:
         problem = None
         try:
             digest = _digest(found.path, encoding)
@@ -89,23 +90,28 @@ def update(
                 kept += 1
             else:
                 number = writer.start_file(found.name)
+                new = 0
                 for document in documents(found.path, found.name, encoding):
                     if writer.is_written(document.name):
                         raise ValueError(f"it has two documents of the name {document.name!r}")
-                    written += writer.put(document, number)
+                    new += writer.put(document, number)
                 removed += writer.end_file(number, digest)
+                written += new
             there.add(found.name)
         except (OSError, ValueError, ImportError) as error:
             problem = Unreadable(found.name, _line(error))
         if problem is not None:
             unreadable.append(problem)
+        done += found.kilobytes
         if bar is not None:
-            bar.show(place + 1)
+            bar.show(done)
     for name in known.keys() | {found.name for found in files}:
         if name not in there:
-            removed += writer.drop_file(name)
+            gone = writer.drop_file(name)
+            removed += gone if name in known else 0
     if bar is not None:
-        bar.end(len(files))
+        bar.end(total)
+    unreadable.sort(key=lambda entry: entry.name)
     return Changes(written, removed, kept, others, tuple(unreadable))
 
 
@@ -114,6 +120,10 @@ class _File:
     path: str
     name: str
     size: int
+
+    @property
+    def kilobytes(self) -> int:
+        return 1 + self.size // 1000
 
 
 def _files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_File], int]:

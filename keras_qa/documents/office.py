@@ -103,15 +103,17 @@ def _libraries(module: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
     """What a library has to say of a file stays out of the terminal: it may quote it."""
-    logger = logging.getLogger(name)
-    before = logger.disabled
-    logger.disabled = True
+    logger, silence = logging.getLogger(name), logging.NullHandler()
+    before = logger.propagate
+    logger.addHandler(silence)
+    logger.propagate = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = before
+        logger.propagate = before
+        logger.removeHandler(silence)
 
 
 def _no(kind: str, error: BaseException) -> ValueError:

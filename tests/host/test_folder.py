@@ -1,0 +1,256 @@
+"""An index that follows a folder, and what is read of files of each kind."""
+
+import logging
+import os
+
+import docx
+import pypdf
+import pytest
+from interpreters import python
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from keras_qa.documents import Index, Unreadable, office
+from keras_qa.documents.html import text_of
+from keras_qa.documents.reading import documents
+
+
+def pdf(path, *pages: str, password: str = "") -> None:
+    writer = pypdf.PdfWriter()
+    kind = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    font = DictionaryObject({NameObject(key): NameObject(name) for key, name in kind.items()})
+    for text in pages:
+        page = writer.add_blank_page(300, 300)
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        lines = " T* ".join(f"({line}) Tj" for line in text.split("\n"))
+        stream = DecodedStreamObject()
+        stream.set_data(f"BT /F1 12 Tf 14 TL 20 250 Td {lines} ET".encode("latin-1"))
+        page[NameObject("/Contents")] = writer._add_object(stream)
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    writer.write(path)
+
+
+def read(path, encoding=None) -> list[tuple[str, str]]:
+    found = documents(path, path.name, encoding)
+    return [(document.name, document.text) for document in found]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "handbook"
+    (made / "guide").mkdir(parents=True)
+    (made / "a.txt").write_text("The warranty is two years.")
+    (made / "guide" / "b.md").write_text("# Returns\n\nSend it back within a month.")
+    return made
+
+
+def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> None:
+    (folder / "picture.png").write_bytes(b"no text")
+    (folder / ".hidden.txt").write_text("hidden")
+    with Index.create(tmp_path / "a.index") as index:
+        index.add([{"name": "added", "text": "Added by hand."}])
+        changes = index.update(folder)
+        assert (changes.written, changes.removed, changes.kept, changes.others) == (2, 0, 0, 1)
+        assert changes.unreadable == ()
+        assert index.names == ["added", "a.txt", "guide/b.md"]
+        assert [hit.document for hit in index.search("return")] == ["guide/b.md"]
+        # Neither its time nor its place makes a file another.
+        os.utime(folder / "a.txt", (0, 0))
+        moved = folder.rename(tmp_path / "moved")
+        changes = index.update(moved)
+        assert (changes.written, changes.removed, changes.kept) == (0, 0, 2)
+        (moved / "a.txt").write_text("The warranty is three years.")
+        (moved / "guide" / "b.md").unlink()
+        (moved / "c.rst").write_text("News\n====\n\nNothing new.")
+        changes = index.update(moved)
+        assert (changes.written, changes.removed, changes.kept) == (2, 1, 0)
+        assert sorted(index.names) == ["a.txt", "added", "c.rst"]
+        assert index.search("three years")[0].document == "a.txt"
+        assert index.search("month") == []
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "d.txt").write_text("Other.")
+        message = (
+            r"^The index follows '.*moved', and '.*other' holds none of its files\. Make another"
+        )
+        with pytest.raises(ValueError, match=message):
+            index.update(other)
+        assert len(index) == 3
+        (moved / "a.txt").unlink()
+        (moved / "c.rst").unlink()
+        assert index.update(moved).removed == 2
+        assert index.names == ["added"]
+        assert index.update(other / "d.txt").written == 1
+
+
+def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
+    (folder / "zero.txt").write_bytes(b"")
+    (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))
+    (folder / "binary.md").write_bytes(b"a\0b")
+    (folder / "table.csv").write_text("a,b\n1\n")
+    (folder / "rows.jsonl").write_text('{"text": "One."}\n{"text": 3}\n')
+    (folder / "same.jsonl").write_text('{"text": "One.", "id": 1}\n{"text": "Two.", "id": 1}\n')
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.4 \x1b[31m")
+    (folder / "bad.docx").write_bytes(b"PK")
+    pdf(folder / "locked.pdf", "Secret.", password="x")
+    pdf(folder / "scan.pdf", "", "")
+    (folder / "round").symlink_to(folder)
+    (folder / "one.txt").symlink_to(folder / "two.txt")
+    (folder / "two.txt").symlink_to(folder / "one.txt")
+    os.mkfifo(folder / "pipe.txt")
+    odd = os.fsencode(folder) + b"/\xff.txt"
+    with open(odd, "w") as file:
+        file.write("An odd name.")
+    with Index.create(tmp_path / "a.index") as index:
+        changes = index.update(folder, verbose=0)
+        assert sorted(index.names) == ["a.txt", "guide/b.md", "zero.txt", "\udcff.txt"]
+        assert index.search("odd")[0].document == "\udcff.txt"
+        reasons = {entry.name: entry.reason for entry in changes.unreadable}
+        loop = "Too many levels of symbolic links"
+        assert (reasons.pop("one.txt"), reasons.pop("two.txt")) == (loop, loop)
+        assert "table.csv`, line 2: expected 2 cells" in reasons.pop("table.csv")
+        assert "rows.jsonl`, line 2: `text` must be a string." in reasons.pop("rows.jsonl")
+        assert reasons.pop("bad.pdf").startswith("it is no PDF file that can be read: ")
+        assert reasons.pop("bad.docx").startswith("it is no DOCX file that can be read: ")
+        assert reasons == {
+            "latin.txt": "it is not UTF-8 at byte 2. Name its encoding with `encoding`",
+            "binary.md": "it holds zero bytes, so it is no text",
+            "same.jsonl": "it has two documents of the name 'same.jsonl#1'",
+            "locked.pdf": "it is locked by a password",
+            "scan.pdf": "its pages hold no text: they may be pictures",
+            "pipe.txt": "it is no file",
+        }
+        # Once they can be read they come in; what cannot be read any more goes.
+        (folder / "rows.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "name": "t"}\n')
+        (folder / "a.txt").write_bytes(b"\xff")
+        changes = index.update(folder, encoding="latin-1")
+        assert changes.removed == 0
+        assert {"rows.jsonl#1", "rows.jsonl#t", "latin.txt"} < set(index.names)
+        assert index.text("latin.txt") == "Größe"
+        assert index.text("a.txt") == "ÿ"
+        changes = index.update(folder)
+        assert changes.removed == 2
+        reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`"
+        assert changes.unreadable[0] == Unreadable("a.txt", reason)
+        assert not {"a.txt", "latin.txt"} & set(index.names)
+        with pytest.raises(
+            ValueError, match=r"^`encoding` must be the name of an encoding, such as"
+        ):
+            index.update(folder, encoding="klingon")
+        with pytest.raises(
+            FileNotFoundError, match=r"^`folder` must be a folder or a file\. There"
+        ):
+            index.update(folder / "none")
+        with pytest.raises(
+            ValueError, match=r"^`folder` must be a folder, or a file that ends in \."
+        ):
+            index.update(tmp_path / "a.index")
+
+
+def test_encodings_are_found(tmp_path) -> None:
+    path = tmp_path / "a.txt"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        path.write_bytes("é\r\n猫\r".encode(encoding))
+        assert read(path) == [("a.txt", "é\n猫\n")]
+    path.write_bytes("猫".encode("shift_jis"))
+    assert read(path, "shift_jis") == [("a.txt", "猫")]
+    page = tmp_path / "a.html"
+    page.write_bytes('<meta charset="iso-8859-1"><p>é</p>'.encode("latin-1"))
+    assert read(page) == [("a.html", "é")]
+    page.write_bytes('<meta charset="rot13"><p>é</p>'.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"^it is not UTF-8 at byte 25\. Name its encoding"):
+        read(page)
+    table = tmp_path / "a.csv"
+    table.write_bytes("name,text\nx,é".encode("utf-16"))
+    assert read(table) == [("a.csv#x", "é")]
+
+
+def test_tables_are_documents_by_the_row_or_lines(tmp_path) -> None:
+    table = tmp_path / "prices.tsv"
+    table.write_text('name\tprice\tnote\nferry\t3\t"two\nlines"\nbus\t2\t\n')
+    assert read(table) == [
+        ("prices.tsv", "name: ferry; price: 3; note: two lines\nname: bus; price: 2")
+    ]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "One.", "id": 7}\n\n{"text": "Two.", "name": "b"}\n{"text": ""}\n')
+    assert read(rows) == [("rows.jsonl#7", "One."), ("rows.jsonl#b", "Two."), ("rows.jsonl#3", "")]
+    rows.write_text('{"a": 1}\n{"text": "x"}\n')
+    assert read(rows) == [("rows.jsonl", "a: 1\ntext: x")]
+    rows.write_text("")
+    assert read(rows) == []
+
+
+def test_html_is_read_as_it_is_seen() -> None:
+    page = (
+        "<html><head><title>No</title><style>p {}</style></head><body><h1>A &amp; B</h1>\n"
+        "<ul><li>one<li>two</ul><script>if (a < b) {}</script><p>x<br>y&nbsp;z</p><svg/>"
+        "<pre>a\n  b</pre><table><tr><td>1<td>2</tr></table><!-- no --><template>no</template>"
+    )
+    expected = "# A & B\n\none\ntwo\n\nx\ny z\n\na\nb\n\n1 2"
+    assert text_of(page).replace("\xa0", " ") == expected
+    assert text_of("<head><title>x<body><p>seen") == "seen"
+    assert text_of("</p></script>a<") == "a<"
+    assert text_of("<b>" * 100_000 + "deep") == "deep"
+
+
+def test_pdf_pages_are_told(tmp_path) -> None:
+    folder = tmp_path / "pdfs"
+    folder.mkdir()
+    pdf(folder / "a.pdf", "Page one says hello.", "Page two\nhas the warranty.")
+    with Index.create(tmp_path / "a.index") as index:
+        index.update(folder)
+        text = index.text("a.pdf")
+        assert text == "Page one says hello.\n\nPage two\nhas the warranty."
+        (hit,) = index.search("warranty")
+        assert (hit.page, hit.line, hit.pages) == (1, 1, (0, 22))
+        assert hit.place(text.index("warranty")) == (4, 2)
+        assert hit.place(text.index("hello")) == (1, 1)
+
+
+def test_docx_headings_and_tables(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.docx"
+    made = docx.Document()
+    made.add_heading("Guide", 0)
+    made.add_heading("Warranty", 2)
+    made.add_paragraph("Two years.")
+    table = made.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "ferry", "3"
+    made.save(path)
+    assert read(path) == [("a.docx", "# Guide\n\n## Warranty\n\nTwo years.\n\nferry | 3")]
+    monkeypatch.setattr(office, "_MOST_BYTES", 9_999)
+    with pytest.raises(ValueError, match=r"^it is larger than a gigabyte unpacked$"):
+        read(path)
+
+
+def test_missing_libraries_are_named(tmp_path) -> None:
+    for name in ("a.pdf", "a.docx"):
+        (tmp_path / name).write_bytes(b"x")
+    code = f"""
+from keras_qa.documents import Index
+with Index.create({str(tmp_path / "a.index")!r}) as index:
+    for entry in index.update({str(tmp_path)!r}).unreadable:
+        print(entry.name, entry.reason)
+"""
+    done = python(code, hidden=("pypdf", "docx"))
+    extra = '`pip install "keras-qa[documents]"`'
+    assert done.stdout.splitlines() == [
+        f"a.docx reading it needs python-docx. Install it with {extra}",
+        f"a.pdf reading it needs pypdf. Install it with {extra}",
+    ], done.stderr
+
+
+def test_what_a_library_says_of_a_file_is_not_printed(tmp_path, capsys) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 junk")
+    with pytest.raises(ValueError, match="^it is no PDF file that can be read: "):
+        read(tmp_path / "a.pdf")
+    assert capsys.readouterr() == ("", "")
+    assert logging.getLogger("pypdf").propagate
+
+
+def test_progress_is_shown(folder, tmp_path, capsys) -> None:
+    with Index.create(tmp_path / "a.index") as index:
+        index.update(folder)
+        assert capsys.readouterr().out == ""
+        index.update(folder, verbose=1)
+    assert "] 2/2  100 %" in capsys.readouterr().out
