@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, tasks, text
-from keras_qa.example import Answer, Example, Support
+from keras_qa.example import Answer, Example, Source, Support
 
 if TYPE_CHECKING:
     from keras_qa import answering, documents, inputs, layers, models, objectives, recipes, report
@@ -29,6 +29,7 @@ __all__ = [
     "Answer",
     "Example",
     "QuestionAnswerer",
+    "Source",
     "Support",
     "answering",
     "cache_programs",

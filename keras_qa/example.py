@@ -1,4 +1,4 @@
-"""The records that travel through the package: `Example` in, `Answer` with its `Support` out."""
+"""The records that travel through the package: `Example` in, `Answer` out."""
 
 from __future__ import annotations
 
@@ -87,6 +87,28 @@ class Support:
 
 
 @dataclasses.dataclass(frozen=True)
+class Source:
+    """A place in a document that says an answer.
+
+    Args:
+        document: The document's name.
+        start: Character offset of the answer in the document's text.
+        end: Offset one past its last character.
+        score: The part of the answer's probability that is from here.
+        line: The line that it begins in, from 1.
+        page: The page that it begins on, from 1, or `None` where there are no
+            pages.
+    """
+
+    document: str
+    start: int
+    end: int
+    score: float
+    line: int
+    page: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """An answer, with how sure the model is and where the text says it.
 
@@ -94,10 +116,17 @@ class Answer:
         text: The answer.
         score: Its probability, between 0 and 1.
         start: Character offset of its last mention in the text, or `None`
-            where the text does not hold it as whole words.
+            where the text does not hold it as whole words. In the document's
+            text, where there is one.
         end: Offset one past its last character, or `None`.
         support: The sentences of the text, those that the answer rests on
             most first, where the model reads sentences; else empty.
+        document: The name of the document that it is from, where an index was
+            asked.
+        line: The line of the document's text that it begins in, from 1.
+        page: The page that it begins on, from 1, where there are pages.
+        sources: All places that say it, the likeliest first, which `document`
+            is that of; where an index was asked.
     """
 
     text: str
@@ -105,6 +134,10 @@ class Answer:
     start: int | None = None
     end: int | None = None
     support: tuple[Support, ...] = ()
+    document: str | None = None
+    line: int | None = None
+    page: int | None = None
+    sources: tuple[Source, ...] = ()
 
 
 def _strings(name: str, values: object) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Unpack, overload
 import keras
 
 from keras_qa.answering import building
+from keras_qa.answering.asking import Asking
 from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.passage import (
@@ -34,7 +35,7 @@ from keras_qa.tasks.task import Verbose
 LONG_WORK = 2_000
 
 
-class QuestionAnswerer(Estimator, Saved):
+class QuestionAnswerer(Estimator, Saved, Asking):
     """Learns from examples and answers questions about texts, strings in and out.
 
     It is an estimator in the sense of scikit-learn: the arguments are kept as

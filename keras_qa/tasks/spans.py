@@ -16,6 +16,7 @@ from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Ver
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.padding import resized, sizes
+from keras_qa.text.several import passage_windows
 
 _OF_WINDOWS = ("length", "overlap", "max_question_length")
 _OF_DECODER = ("max_answer_words", "no_answer", "whole_words")
@@ -158,12 +159,44 @@ class SpanTask:
         """The best answers of each example, best first."""
         ranked: Ranked = []
         bar = Bar(len(examples)) if verbose else None
-        for part, (spans,) in self._spans(model, examples, batch_size, (self.decoder, count)):
+        windows = self.vectorizer.batches(examples, WINDOWS)
+        decoder = self.decoder, count
+        for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
             ranked += _ranked(spans, part, self.decoder, count)
             if bar is not None:
                 bar.show(len(ranked))
         if bar is not None:
             bar.end(len(ranked))
+        return ranked
+
+    def answers_from(
+        self,
+        model: Model,
+        examples: list[Example],
+        priors: Sequence[Sequence[float]],
+        count: int,
+        batch_size: int,
+    ) -> Ranked:
+        """The best answers of each example from several passages, its sentences.
+
+        Each passage is read by itself. The scores are of all of them together.
+
+        Args:
+            model: The reader.
+            examples: Examples whose text is a list of passages, one at least.
+            priors: For each example, how much likelier an answer stands in each of its passages, as
+                a logarithm.
+            count: Number of answers an example.
+            batch_size: Number of windows a step.
+
+        Returns:
+            The answers of each example, best first, with offsets in its `plain_text`.
+        """
+        windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
+        ranked: Ranked = []
+        decoder = self.decoder, count
+        for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
+            ranked += _ranked(spans, part, self.decoder, count)
         return ranked
 
     def details(
@@ -176,8 +209,9 @@ class SpanTask:
         if not decoder.no_answer:
             details = dataclasses.replace(details, threshold=1.0)
         bar = Bar(len(examples)) if verbose else None
+        windows = self.vectorizer.batches(examples, WINDOWS)
         for part, (spans, before) in self._spans(
-            model, examples, batch_size, (decoder, 1), (cold, 1)
+            model, examples, windows, batch_size, (decoder, 1), (cold, 1)
         ):
             answers += [row[0] for row in _ranked(spans, part, decoder, 1)]
             details.before.extend(row[0] for row in _ranked(before, part, cold, 1))
@@ -220,6 +254,7 @@ class SpanTask:
         self,
         model: Model,
         examples: list[Example],
+        windows: Iterator[Windows],
         batch_size: int,
         *decoders: tuple[SpanDecoder, int],
     ) -> Iterator[tuple[list[Example], list[decoding.Spans]]]:
@@ -229,12 +264,15 @@ class SpanTask:
         """
         waiting: list[tuple[np.ndarray, ...]] = []
         done = 0
-        for windows in self.vectorizer.batches(examples, WINDOWS):
-            logits = _logits(model, windows, batch_size, self.vectorizer.length)
-            places, sizes = _places(windows, decoders[0][0])
-            waiting.append((*logits, places, windows.example, sizes))
+        for some in windows:
+            logits = _logits(model, some, batch_size, self.vectorizer.length)
+            if some.prior is not None:
+                # There being no answer has none: it is said of all windows together.
+                logits[0][:, 1:] += some.prior[:, None]
+            places, sizes = _places(some, decoders[0][0])
+            waiting.append((*logits, places, some.example, sizes))
             # More windows of the last text may come.
-            last = int(windows.example[-1])
+            last = int(some.example[-1])
             if last > done:
                 whole = _joined(waiting)
                 ready = whole[3] < last

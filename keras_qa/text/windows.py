@@ -44,6 +44,9 @@ class Windows:
         spans: `(windows, answers, 2)` int32: first and last position of each
             answer that stands wholly in the window, each once; then
             `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
+        prior: `(windows,)` float32: how much likelier it is that an answer
+            stands in a window, as a logarithm, before it is read. `None` where
+            all are alike.
     """
 
     feed: dict[str, npt.NDArray[np.int32]]
@@ -52,6 +55,7 @@ class Windows:
     words: npt.NDArray[np.int32]
     word_sizes: npt.NDArray[np.float32]
     spans: npt.NDArray[np.int32] | None = None
+    prior: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.example)

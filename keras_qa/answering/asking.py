@@ -1,0 +1,286 @@
+"""Questions to an index of documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack, overload
+
+import numpy as np
+
+from keras_qa import metrics
+from keras_qa.answering import building
+from keras_qa.answering.passage import Answered, Questions, check_top_k, shaped
+from keras_qa.example import Answer, Example, Source
+from keras_qa.models import QAModel
+from keras_qa.tasks import AskOptions, SpanTask, Task
+from keras_qa.tasks.task import Verbose
+from keras_qa.terminal import Bar
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Hit, Index
+
+# How much less likely an answer stands in a passage that fits its question not at all than in the
+# one that fits it best, as a logarithm.
+RETRIEVAL_WEIGHT = 4.0
+
+# So many questions are looked for and read at a time, and shown a progress bar for.
+_QUESTIONS = 256
+# Spans of which the same answers are merged: so many for each that is asked for.
+_SPANS = 20
+
+
+class Asking:
+    """Questions to an index of documents."""
+
+    @overload
+    def ask(
+        self,
+        index: Index,
+        question: str,
+        top_k: None = None,
+        passages: int = 10,
+        min_score: float | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> Answer: ...
+
+    @overload
+    def ask(
+        self,
+        index: Index,
+        question: str,
+        top_k: int,
+        passages: int = 10,
+        min_score: float | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> list[Answer]: ...
+
+    @overload
+    def ask(
+        self,
+        index: Index,
+        question: Questions,
+        top_k: None = None,
+        passages: int = 10,
+        min_score: float | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> list[Answer]: ...
+
+    @overload
+    def ask(
+        self,
+        index: Index,
+        question: Questions,
+        top_k: int,
+        passages: int = 10,
+        min_score: float | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> list[list[Answer]]: ...
+
+    def ask(
+        self,
+        index: Index,
+        question: str | Questions,
+        top_k: int | None = None,
+        passages: int = 10,
+        min_score: float | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> Answered:
+        """Answers a question, or many, from the documents of an index.
+
+        The passages that fit a question best are read with it. One softmax over the spans of all of
+        them, and there being no answer in any, makes their scores comparable. The logarithm of a
+        span's mass counts with `-retrieval_weight * (1 - score / best score)` of its passage's
+        retrieval score. Equal answers are one, with the sum of their scores and all their sources;
+        what overlaps a better answer is left out.
+
+        Args:
+            index: A `documents.Index`.
+            question: The question, or a list of questions.
+            top_k: Number of answers a question, best first. `None` for the best one alone.
+            passages: Number of passages that are read for a question.
+            min_score: Gives no answer whose score is less: an empty one where none is left. `None`
+                to give all.
+            retrieval_weight: How much retrieval counts beside reading, 0 for not at all.
+            batch_size: Number of windows a step.
+            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
+            **options: As in `answer`.
+
+        Returns:
+            An `Answer`, or with `top_k` a list of them, best first; for several questions a list of
+            either. It says `document`, `line` and `page`, and `start` and `end` in the document's
+            text; the empty answer, that there is none, does not.
+
+        Raises:
+            TypeError: If a question is no string.
+            ValueError: If an argument is out of its range, the model is no reader of spans, or
+                there has been no `fit`.
+
+        Reference:
+            Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
+            arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: scores shared by all
+            passages.
+        """
+        check_top_k(top_k)
+        _check(passages, min_score, retrieval_weight)
+        model, task = self._fitted()
+        task = building.asked_with(model, task, options)
+        if not isinstance(task, SpanTask):
+            raise ValueError(
+                f"Only readers of spans answer from documents, but this model {task.does}."
+            )
+        if not task.decoder.no_answer and options.get("no_answer") is None:
+            warnings.warn(
+                "This reader has not learned to say that a passage has no answer, and finds one in "
+                "each. Train it with such examples; or say `no_answer=True` if it has learned it "
+                "elsewhere, and `no_answer=False` if not.",
+                stacklevel=2,
+            )
+        many = not isinstance(question, str)
+        questions = _questions(question)
+        shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
+        bar = Bar(len(questions)) if shown else None
+        ranked: list[list[Answer]] = []
+        for start in range(0, len(questions), _QUESTIONS):
+            part = questions[start : start + _QUESTIONS]
+            found = index.search(part, passages)
+            spans = _read(model, task, part, found, retrieval_weight, top_k or 1, batch_size)
+            for answers, hits in zip(spans, found, strict=True):
+                ranked.append(_sure(_merged(answers, hits), min_score)[: top_k or 1])
+            if bar is not None:
+                bar.show(len(ranked))
+        if bar is not None:
+            bar.end(len(ranked))
+        return shaped(ranked, top_k, many) if questions else []
+
+    def _fitted(self) -> tuple[QAModel, Task]:
+        """The trained model, and its way of answering."""
+        raise NotImplementedError
+
+
+def _check(passages: int, min_score: float | None, retrieval_weight: float) -> None:
+    if isinstance(passages, bool) or not isinstance(passages, int) or passages < 1:
+        raise ValueError(f"`passages` must be a positive integer. Received: passages={passages!r}.")
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise ValueError(f"`min_score` must be between 0 and 1. Received: min_score={min_score!r}.")
+    if not 0 <= retrieval_weight < float("inf"):
+        raise ValueError(
+            "`retrieval_weight` must not be negative, and finite. Received: "
+            f"retrieval_weight={retrieval_weight!r}."
+        )
+
+
+def _questions(question: str | Questions) -> list[str]:
+    if isinstance(question, str):
+        return [question]
+    if not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes)):
+        raise TypeError(
+            f"`question` must be a string or a list of strings. Received: {question!r:.80}."
+        )
+    # Says which is no string.
+    return [Example("", one).question for one in question]
+
+
+def _read(
+    model: QAModel,
+    task: SpanTask,
+    questions: Sequence[str],
+    found: Sequence[Sequence[Hit]],
+    weight: float,
+    count: int,
+    batch_size: int,
+) -> list[list[Answer]]:
+    """The best spans of each question in its passages, which are one text."""
+    # Where nothing was found, nothing is read.
+    examples = [
+        Example([hit.text for hit in hits] or [""], question)
+        for hits, question in zip(found, questions, strict=True)
+    ]
+    priors = [
+        [-weight * (1 - hit.score / hits[0].score) for hit in hits] or [0.0] for hits in found
+    ]
+    return task.answers_from(model, examples, priors, _SPANS * count, batch_size)
+
+
+@dataclasses.dataclass
+class _Place:
+    """A place that says an answer, of which several passages may hold parts of the mass."""
+
+    text: str
+    source: Source
+
+    def overlaps(self, document: str, start: int, end: int) -> bool:
+        source = self.source
+        return source.document == document and source.start < end and start < source.end
+
+
+def _merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
+    """Answers with their places in documents, best first; what says the same is one.
+
+    That there is no answer stays the first one where it was.
+    """
+    begins = np.cumsum([0, *(len(hit.text) + 1 for hit in hits)])
+    found: dict[str, list[_Place]] = {}
+    none: list[Answer] = []
+    for answer in answers:
+        if answer.start is None or answer.end is None:
+            none.append(answer)
+            continue
+        number = int(np.searchsorted(begins, answer.start, side="right")) - 1
+        hit = hits[number]
+        start = int(answer.start - begins[number]) + hit.start
+        at = (hit.document, start, start + answer.end - answer.start)
+        key = metrics.normalize_answer(answer.text) or answer.text
+        places = found.get(key, [])
+        # In two passages that overlap, or with an article or a mark more.
+        same = next((one for one in places if one.overlaps(*at)), None)
+        if same is not None:
+            score = same.source.score + answer.score
+            same.source = dataclasses.replace(same.source, score=score)
+        elif not any(one.overlaps(*at) for others in found.values() for one in others):
+            source = Source(*at, answer.score, *hit.place(start))
+            found.setdefault(key, []).append(_Place(answer.text, source))
+    merged = sorted((_answer(places) for places in found.values()), key=lambda one: -one.score)
+    if none:
+        better = sum(answer.score >= none[0].score for answer in merged)
+        merged.insert(0 if answers[0] is none[0] else max(better, 1), none[0])
+    return merged
+
+
+def _answer(places: list[_Place]) -> Answer:
+    places = sorted(places, key=lambda place: -place.source.score)
+    best = places[0].source
+    return Answer(
+        places[0].text,
+        min(sum(place.source.score for place in places), 1.0),
+        best.start,
+        best.end,
+        document=best.document,
+        line=best.line,
+        page=best.page,
+        sources=tuple(place.source for place in places),
+    )
+
+
+def _sure(answers: list[Answer], min_score: float | None) -> list[Answer]:
+    """The answers that are sure enough; that there is none, where no other is."""
+    if min_score is None:
+        return answers
+    kept = [answer for answer in answers if not answer.text or answer.score >= min_score]
+    return kept or [Answer("", 1.0 - answers[0].score)]

@@ -1,0 +1,233 @@
+"""Questions to an index: passages are found, read together, and answers say where they stand."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import keras_qa
+from keras_qa import Answer, Example, QuestionAnswerer
+from keras_qa.answering import asking
+from keras_qa.decoding import SpanDecoder
+from keras_qa.documents import Document, Hit, Index
+from keras_qa.metrics import normalize_answer
+from keras_qa.tasks import SpanTask, spans
+
+QUESTION = "Where is Mary?"
+# Of one length, so that there is one shape to compile for.
+DOCUMENTS = [
+    Document("one.txt", "A line.\n\n\nMary moved to the bathroom."),
+    Document("two.pdf", "Page one. \n\nJohn and Mary went there.", (0, 12)),
+    Document("three.txt", "Once more Mary went to the hallway."),
+    *(Document(f"{number}.txt", f"Nothing {number} was said.") for number in range(4)),
+]
+
+
+@pytest.fixture(scope="module")
+def qa() -> QuestionAnswerer:
+    """Knows texts without an answer."""
+    golden = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
+    loaded = keras_qa.load(golden)
+    task = loaded.model_.task
+    assert task.decoder.no_answer
+    # Its own says of each that there is none.
+    loaded.model_.task = SpanTask(task.vectorizer, SpanDecoder(4, True, 1.0, 1.5))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    with Index.create(tmp_path_factory.mktemp("asking") / "a.index", language="en") as made:
+        made.add(DOCUMENTS)
+        yield made
+
+
+def expected(qa: QuestionAnswerer, index: Index, question: str, weight: float) -> dict:
+    """The mass of each span of each passage, and of no answer, one by one."""
+    task = qa.model_.task
+    hits = index.search(question, 10)
+    windows = task.vectorizer([Example(hit.text, question) for hit in hits])
+    outputs = qa.model_.predict(dict(windows.feed), verbose=0)
+    masses, lowest = {}, np.inf
+    for row, hit in enumerate(hits):
+        start, end, words = outputs["start"][row], outputs["end"][row], windows.words[row]
+        lowest = min(lowest, start[0] + end[0])
+        prior = -weight * (1 - hit.score / hits[0].score)
+        there = np.flatnonzero(words[:, 0] >= 0)
+        for first in there:
+            for last in there[there >= first][: task.decoder.max_answer_words]:
+                place = (
+                    hit.document,
+                    int(hit.start + words[first, 0]),
+                    int(hit.start + words[last, 1]),
+                )
+                logit = float(start[first] + end[last] + prior)
+                masses[place] = np.exp(logit / task.decoder.temperature)
+    none = np.exp(lowest / task.decoder.temperature)
+    total = sum(masses.values()) + none
+    return {"": none / total, **{place: mass / total for place, mass in masses.items()}}
+
+
+def overlap(one: tuple, other: tuple) -> bool:
+    return one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+
+
+def said(index: Index, place: tuple) -> str:
+    text = index.text(place[0])[place[1] : place[2]]
+    return normalize_answer(text) or text
+
+
+@pytest.mark.parametrize("weight", [0.0, 4.0])
+def test_scores_are_of_all_passages_and_no_answer_together(qa, index, weight, monkeypatch) -> None:
+    masses = expected(qa, index, QUESTION, weight)
+    assert {place[0] for place in masses if place} == {"one.txt", "two.pdf", "three.txt"}
+    assert sum(masses.values()) == pytest.approx(1.0)
+    monkeypatch.setattr(asking, "_SPANS", 500)
+    answers = qa.ask(index, QUESTION, top_k=99, retrieval_weight=weight)
+    places = []
+    for answer in answers:
+        if not answer.text:
+            assert answer.score == pytest.approx(masses[""], rel=1e-4)
+            continue
+        assert answer.score == pytest.approx(sum(source.score for source in answer.sources))
+        key = normalize_answer(answer.text) or answer.text
+        for source in answer.sources:
+            # All that says it in this place, with an article or a mark more or less.
+            place = (source.document, source.start, source.end)
+            same = [p for p in masses if p and overlap(p, place) and said(index, p) == key]
+            assert said(index, place) == key
+            assert source.score == pytest.approx(sum(masses[p] for p in same), rel=1e-4)
+            places.append(place)
+    # What overlaps a better answer is left out, and nothing else.
+    best = max((place for place in masses if place), key=lambda place: masses[place])
+    assert best in places
+    for one in places:
+        assert not any(one != other and overlap(one, other) for other in places)
+    for place in masses:
+        assert not place or any(overlap(place, other) for other in places)
+    assert [a.score for a in answers[1:]] == sorted((a.score for a in answers[1:]), reverse=True)
+
+
+def test_an_answer_says_where_it_stands(qa, index) -> None:
+    answers = qa.ask(index, QUESTION, top_k=9)
+    seen = set()
+    for answer in answers:
+        if answer.text:
+            text = index.text(answer.document)
+            assert text[answer.start : answer.end] == answer.text
+            assert answer.line == text.count("\n", 0, answer.start) + 1
+            assert answer.page == ({1: 1, 3: 2}[answer.line] if ".pdf" in answer.document else None)
+            best = answer.sources[0]
+            assert (best.document, best.start, best.end) == (
+                answer.document,
+                answer.start,
+                answer.end,
+            )
+            assert (best.line, best.page) == (answer.line, answer.page)
+            seen.add((answer.document, answer.line))
+    assert {("one.txt", 4), ("two.pdf", 3)} <= seen
+
+
+def test_equal_answers_are_one_with_all_their_sources() -> None:
+    hits = [Hit("a", "The red car.", 2.0, 100, 112), Hit("a", "Red car, he.", 1.0, 104, 116)]
+    hits.append(Hit("b", "A red, red car", 1.0, 0, 14))
+    text = "\n".join(hit.text for hit in hits)
+    found = [(0.3, 4, 7), (0.2, 13, 16), (0.15, 26, 33), (0.1, 28, 31), (0.1, 33, 36)]
+    answers = [Answer(text[start:end], score, start, end) for score, start, end in found]
+    assert [answer.text for answer in answers] == ["red", "Red", "A red, ", "red", "red"]
+    merged = asking._merged([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
+    # Twice in one place of "a"; in "b" with an article or without one, and once more.
+    assert [(answer.text, answer.score) for answer in merged] == [
+        ("red", pytest.approx(0.3 + 0.2 + 0.15 + 0.1 + 0.1)),
+        ("", 0.12),
+    ]
+    assert [(s.document, s.start, s.end, s.score) for s in merged[0].sources] == [
+        ("a", 104, 107, pytest.approx(0.5)),
+        ("b", 0, 7, pytest.approx(0.25)),
+        ("b", 7, 10, 0.1),
+    ]
+
+
+def test_no_answer_stays_where_it_was() -> None:
+    hits = [Hit("a", "red blue", 1.0, 0, 8)]
+    spans = [Answer("red", 0.3, 0, 3), Answer("blue", 0.2, 4, 8)]
+    none = Answer("", 0.25)
+    for given, expected in (
+        ([none, *spans], ["", "red", "blue"]),
+        ([spans[0], none, spans[1]], ["red", "", "blue"]),
+        (spans, ["red", "blue"]),
+        ([none], [""]),
+    ):
+        assert [answer.text for answer in asking._merged(given, hits)] == expected
+
+
+def test_many_questions_are_read_together(qa, index, monkeypatch, capsys) -> None:
+    questions = [f"Where is {name}?" for name in ("Mary", "John", "Once", "Sandra")]
+    alone = [qa.ask(index, question, top_k=2) for question in questions]
+    assert len({answers[-1].text for answers in alone}) > 1
+    monkeypatch.setattr(asking, "_QUESTIONS", 3)
+    monkeypatch.setattr(spans, "WINDOWS", 2)
+    together = qa.ask(index, questions, top_k=2)
+    for one, other in zip(alone, together, strict=True):
+        places = [[(a.text, a.document, a.start) for a in answers] for answers in (one, other)]
+        assert places[0] == places[1]
+        assert [a.score for a in one] == pytest.approx([a.score for a in other], abs=1e-5)
+    capsys.readouterr()
+    assert qa.ask(index, iter(questions), verbose=1) == qa.ask(index, questions)
+    assert "] 4/4  100 %" in capsys.readouterr().out
+    assert qa.ask(index, []) == []
+    assert [len(answers) for answers in qa.ask(index, questions, top_k=1)] == [1] * 4
+
+
+def test_what_no_passage_has_a_word_of_has_no_answer(qa, index, tmp_path) -> None:
+    assert qa.ask(index, "zebra?") == Answer("", 1.0)
+    assert qa.ask(index, ["", "zebra?"], top_k=3) == [[Answer("", 1.0)]] * 2
+    with Index.create(tmp_path / "a.index") as empty:
+        assert qa.ask(empty, QUESTION) == Answer("", 1.0)
+
+
+def test_answers_that_are_not_sure_are_left_out(qa, index) -> None:
+    answers = qa.ask(index, QUESTION, top_k=5)
+    said = [answer for answer in answers if answer.text]
+    sure = qa.ask(index, QUESTION, top_k=5, min_score=said[1].score)
+    assert [answer for answer in sure if answer.text] == said[:2]
+    best = qa.ask(index, QUESTION, no_answer=False)
+    assert qa.ask(index, QUESTION, min_score=best.score, no_answer=False) == best
+    none = qa.ask(index, QUESTION, min_score=1.0, no_answer=False)
+    assert none == Answer("", pytest.approx(1 - best.score))
+
+
+def test_only_so_many_passages_are_read(qa, index) -> None:
+    answers = qa.ask(index, QUESTION, top_k=9, passages=1)
+    documents = {source.document for answer in answers for source in answer.sources}
+    assert documents == {index.search(QUESTION, k=1)[0].document}
+
+
+def test_a_reader_that_knows_no_texts_without_an_answer_says_so(qa, index, monkeypatch) -> None:
+    task = qa.model_.task
+    monkeypatch.setattr(qa.model_, "task", SpanTask(task.vectorizer, SpanDecoder()))
+    with pytest.warns(UserWarning, match=r"^This reader has not learned to say that a passage has"):
+        assert qa.ask(index, QUESTION).text
+    # Said to be known.
+    assert qa.ask(index, QUESTION, no_answer=False).text
+    assert "" in [answer.text for answer in qa.ask(index, QUESTION, top_k=9, no_answer=True)]
+
+
+def test_what_is_asked_is_checked(qa, index, classifier) -> None:
+    for name, value, message in (
+        ("top_k", 0, "`top_k` must be a positive integer. Received: top_k=0."),
+        ("passages", 0, "`passages` must be a positive integer. Received: passages=0."),
+        ("passages", True, "`passages` must be a positive integer. Received: passages=True."),
+        ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
+        ("retrieval_weight", -1, "`retrieval_weight` must not be negative, and finite. Received: "),
+        ("length", 0, "`length` must be positive. Received: length=0."),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            qa.ask(index, QUESTION, **{name: value})
+    for question in (3, {"a": 1}, ["a", 3]):
+        with pytest.raises(TypeError, match=r"^`question` must be a string"):
+            qa.ask(index, question)
+    with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
+        QuestionAnswerer().ask(index, QUESTION)
+    with pytest.raises(ValueError, match=r"^Only readers of spans answer from documents, but this"):
+        classifier.ask(index, QUESTION)
