@@ -10,13 +10,22 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from keras_qa import _backend
-from keras_qa.cli import answer, evaluate, interrupts, output, quickstart, train
+from keras_qa.cli import answer, ask, evaluate, index, interrupts, output, quickstart, train
 from keras_qa.cli.options import Formatter, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
 # Each has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which is the first to import Keras.
-COMMANDS = {"quickstart": quickstart, "train": train, "evaluate": evaluate, "answer": answer}
+COMMANDS = {
+    "quickstart": quickstart,
+    "train": train,
+    "evaluate": evaluate,
+    "answer": answer,
+    "index": index,
+    "ask": ask,
+}
+# They need no backend.
+HOST = (index,)
 
 ERROR = 2
 CLOSED = 1
@@ -77,11 +86,15 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=Formatter,
         )
         module.add_arguments(one)
-        one.set_defaults(run=module.run)
+        one.set_defaults(run=module.run, needs_backend=module not in HOST)
     return found
 
 
 def _run(options: argparse.Namespace) -> int:
+    if not options.needs_backend:
+        options.run(options)
+        output.flush()
+        return 0
     _choose_backend()
     problem = _backend.problem()
     if problem is not None:

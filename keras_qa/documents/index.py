@@ -202,11 +202,13 @@ class Index:
                 found = search(self._connection, words, questions, k)
         return found[0] if isinstance(question, str) else found
 
-    def text(self, name: str) -> str:
-        """The text of a document, in which offsets count.
+    def text(self, name: str, start: int = 0, end: int | None = None) -> str:
+        """The text of a document, in which offsets count, or a part of it.
 
         Args:
             name: Its name.
+            start: Where the part begins, in characters.
+            end: One past its last character. `None` for the end of the text.
 
         Returns:
             The text as it was read.
@@ -221,7 +223,7 @@ class Index:
             ).fetchone()
             if row is None:
                 raise KeyError(f"The index has no document {name!r}.")
-            return text_of(self._connection, row[0])
+            return text_of(self._connection, row[0], start, end)
 
     @property
     def names(self) -> list[str]:

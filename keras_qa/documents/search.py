@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from keras_qa.documents import storage
 from keras_qa.documents.document import Hit, page
 from keras_qa.documents.words import Words
-from keras_qa.documents.writing import setting
+from keras_qa.documents.writing import setting, text_of
 
 # Passages that are ranked at most, about: 1.3 µs each. Words that more of them have count in
 # ranking alone.
@@ -133,7 +133,7 @@ def _hits(connection: sqlite3.Connection, expression: str, scale: float, k: int)
         hits.append(
             Hit(
                 storage.decoded(name),
-                _part(connection, number, start, stop),
+                text_of(connection, number, start, stop),
                 -score / scale,
                 start,
                 stop,
@@ -144,14 +144,3 @@ def _hits(connection: sqlite3.Connection, expression: str, scale: float, k: int)
             )
         )
     return hits
-
-
-def _part(connection: sqlite3.Connection, number: int, start: int, stop: int) -> str:
-    """What a document says from one character to another."""
-    first, last = start // storage.BLOCK, max(stop - 1, start) // storage.BLOCK
-    rows = connection.execute(
-        "SELECT text FROM texts WHERE document = ? AND block BETWEEN ? AND ? ORDER BY block",
-        (number, first, last),
-    )
-    text = "".join(storage.decoded(raw) for (raw,) in rows)
-    return text[start - first * storage.BLOCK : stop - first * storage.BLOCK]

@@ -151,6 +151,8 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         said = str(error)
+        if "closed database" in said:
+            raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
         if "fts5" in said and "no such module" in said:
             raise ImportError(
                 f"The index needs SQLite with FTS5, which this Python's {sqlite3.sqlite_version} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
@@ -305,10 +306,19 @@ def setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | No
     return value
 
 
-def text_of(connection: sqlite3.Connection, number: int) -> str:
-    """The text of a document."""
-    rows = connection.execute("SELECT text FROM texts WHERE document = ? ORDER BY block", (number,))
-    return "".join(storage.decoded(raw) for (raw,) in rows)
+def text_of(
+    connection: sqlite3.Connection, number: int, start: int = 0, end: int | None = None
+) -> str:
+    """The text of a document, from one character to another."""
+    first = start // storage.BLOCK
+    last = sys.maxsize if end is None else max(end - 1, 0) // storage.BLOCK
+    rows = connection.execute(
+        "SELECT text FROM texts WHERE document = ? AND block BETWEEN ? AND ? ORDER BY block",
+        (number, first, last),
+    )
+    text = "".join(storage.decoded(raw) for (raw,) in rows)
+    begin = first * storage.BLOCK
+    return text[start - begin : None if end is None else end - begin]
 
 
 def _some(parts: Iterator[Part]) -> Iterator[list[Part]]:

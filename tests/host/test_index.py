@@ -202,6 +202,8 @@ def test_long_documents_cost_what_is_read_of_them(tmp_path, monkeypatch) -> None
             hit = index.search(f"é{number}", k=1)[0]
             assert f" é{number} " in hit.text
             assert text[hit.start : hit.end] == hit.text
+        for start, end in ((0, 5), (6, 7), (7, 14), (3, 3), (13, None), (9_999_999, None)):
+            assert index.text("a", start, end) == text[start:end]
 
 
 def test_an_index_is_one_file_and_others_read_while_one_writes(tmp_path, monkeypatch) -> None:
@@ -280,6 +282,15 @@ def test_what_is_asked_is_checked(index: Index) -> None:
     for question in (3, ["a", 3], {"a": 1}):
         with pytest.raises(TypeError, match=r"^`question` must be a string or a list of strings"):
             index.search(question)
+
+
+def test_a_closed_index_says_so(index: Index) -> None:
+    index.close()
+    for use in (lambda: len(index), lambda: index.search("a"), lambda: index.add(CITIES)):
+        with pytest.raises(
+            ValueError, match=r"^`.*cities\.index` is closed\. Open it with `Index\."
+        ):
+            use()
 
 
 def test_files_that_are_no_index_say_so(tmp_path) -> None:

@@ -1,0 +1,72 @@
+"""`keras-qa index`: a folder as an index, without a backend."""
+
+import pytest
+from interpreters import BACKENDS, python
+
+from keras_qa.cli import main
+from keras_qa.documents import Index
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "handbook"
+    made.mkdir()
+    (made / "a.txt").write_text("The warranty is two years.")
+    (made / "\x1b[31m.txt").write_bytes(b"\xff")
+    return made
+
+
+def test_what_is_written_is_told(folder, tmp_path, capsys) -> None:
+    out = tmp_path / "handbook.index"
+    assert main(["index", str(folder), f"--out={out}", "--language=en"]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed.startswith(
+        f"{out}: 1 documents, 1 passages. 1 new or changed, 0 gone, 1 left out"
+    )
+    # Nothing of a name acts on a terminal.
+    reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`."
+    assert errors == f"Left out \N{REPLACEMENT CHARACTER}[31m.txt: {reason}\n"
+    (folder / "a.txt").unlink()
+    assert main(["index", str(folder), f"--out={out}", "--encoding=cp1252"]) == 0
+    printed, errors = capsys.readouterr()
+    assert ": 1 documents, 1 passages. 1 new or changed, 1 gone, 0 left out, 0 of other" in printed
+    with Index.open(out) as index:
+        assert index.search("ÿ")[0].document == "\x1b[31m.txt"
+
+
+def test_many_files_that_cannot_be_read_are_counted(folder, tmp_path, capsys) -> None:
+    for number in range(30):
+        (folder / f"{number:02}.txt").write_bytes(b"\xff")
+    assert main(["index", str(folder), f"--out={tmp_path / 'a.index'}"]) == 0
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 21
+    assert errors[-1] == "Left out 11 more."
+
+
+def test_what_is_wrong_is_one_line(folder, tmp_path, capsys) -> None:
+    out = tmp_path / "a.index"
+    out.write_text("A text.")
+    english = tmp_path / "b.index"
+    Index.create(english, language="en").close()
+    for arguments, message in (
+        ([str(tmp_path / "none"), f"--out={out}"], "There is no folder '"),
+        ([str(folder), f"--out={out}"], "is no index of keras-qa: it is no SQLite file."),
+        (
+            [str(folder), f"--out={english}", "--language=de"],
+            "was made for the language 'en', whic",
+        ),
+        ([str(folder), f"--out={tmp_path / 'c'}", "--language=x"], "`language` must be a code of"),
+    ):
+        assert main(["index", *arguments]) == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("keras-qa: error: ")
+        assert message in errors
+        assert errors.count("\n") == 1
+    assert not (tmp_path / "c").exists()
+
+
+def test_it_needs_no_backend(folder, tmp_path) -> None:
+    code = "import sys; from keras_qa.cli import main; sys.exit(main(sys.argv[1:]))"
+    out = tmp_path / "a.index"
+    done = python(code, "index", str(folder), f"--out={out}", hidden=(*BACKENDS, "keras"))
+    assert (done.returncode, done.stdout.count("1 passages")) == (0, 1), done.stderr
