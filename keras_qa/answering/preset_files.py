@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
-FOLDER = pathlib.Path(__file__).parent / "presets"
+FOLDER = pathlib.Path(__file__).parent / "ready"
 
 PRESETS = {
     "minilm-squad-small": "marks answers in English texts, and says where there is none: LoRA on "
