@@ -225,7 +225,7 @@ def test_one_row_sees_each_weight_of_now(vocabulary: int) -> None:
     rng = np.random.default_rng(0)
     for weight in model.weights:
         # Not the same for all: a softmax does not see that.
-        weight.assign(weight.value * 1.5 + rng.uniform(0.0, 0.2, weight.shape))
+        weight.assign(weight.numpy() * 1.5 + rng.uniform(0.0, 0.2, weight.shape))
         outputs.append(model.predict(row, verbose=0))
         np.testing.assert_allclose(outputs[-1], keras_model(model).predict_on_batch(row), atol=1e-6)
         assert_predicted_again(model.predict(row, verbose=0), outputs[-1])
