@@ -75,6 +75,11 @@ def ends_early(model: keras.Model) -> bool:
     return all(item.ignores_padding and item.ends_early for item in model_inputs(model))
 
 
+def has_large_products(model: keras.Model) -> bool:
+    """Whether a model's time goes into few large products, as an encoder's does."""
+    return any(getattr(layer, "has_large_products", False) for layer in model.layers)
+
+
 def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:
     """How many ids every input of a model knows, and at most `most`; `None` where nothing says."""
     sizes = (*(item.vocabulary_size for item in model_inputs(model)), most)

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
-from keras_qa.execution.graph import ends_early
+from keras_qa.execution.graph import ends_early, has_large_products
 from keras_qa.execution.signature import TRAINING, Signature, draws
 from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
@@ -79,10 +79,8 @@ def _suits_xla(model: keras.Model) -> bool:
         # Keras decides well on a GPU. XLA cannot compile a call of cuDNN.
         return bool(model.jit_compile)
     # A pretrained backbone takes minutes to compile, and its few large products gain nothing.
-    return all(
-        getattr(layer, "supports_jit", True) and not getattr(layer, "has_large_products", False)
-        for layer in model.layers
-    )
+    supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
+    return supported and not has_large_products(model)
 
 
 # How many times as long as tracing XLA takes, until that is known.

@@ -13,10 +13,10 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.execution.filling import Shapes
-from keras_qa.execution.graph import ends_early, model_inputs
+from keras_qa.execution.graph import ends_early, has_large_products, model_inputs
 from keras_qa.execution.signature import PREDICTING, Signature
 from keras_qa.inputs.buckets import BucketedBatches, bucketed
-from keras_qa.models.reading import ProgramWidths, has_large_products, rows_at_a_time
+from keras_qa.models.reading import ProgramWidths, rows_at_a_time
 from keras_qa.tasks.task import Verbose
 from keras_qa.text.padding import pad, resized, rounded, trim, used
 

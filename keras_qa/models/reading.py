@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import keras
-
 from keras_qa.text.padding import rounded
 
 # Positions that a CPU reads at a time: what lies between two dense layers then stays in its cache.
@@ -13,11 +11,6 @@ POSITIONS = 1536
 
 # A program costs as much as reading so many positions, for an encoder of six layers.
 POSITIONS_OF_A_PROGRAM = 5_000
-
-
-def has_large_products(model: keras.Model) -> bool:
-    """Whether a model's time goes into few large products, as an encoder's does."""
-    return any(getattr(layer, "has_large_products", False) for layer in model.layers)
 
 
 def rows_at_a_time(width: int) -> int:
