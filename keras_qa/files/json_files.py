@@ -28,8 +28,21 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
         >>> read_object(path)
         {'model_type': 'bert'}
     """
+    return parse_object(path.read_bytes(), path)
+
+
+def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
+    """Parses what a file holds, see `read_object`, where its text is needed, too.
+
+    Args:
+        content: What it holds.
+        path: The file, for the message.
+
+    Raises:
+        ValueError: If it is not JSON, or not an object.
+    """
     try:
-        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+        found = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"`{path}` is not JSON: {error}. Get it again.") from None
     if not isinstance(found, dict):

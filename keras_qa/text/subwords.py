@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.files.json_files import read_object
+from keras_qa.files.json_files import parse_object
 from keras_qa.text import pieces, tokenizer_files
 from keras_qa.text.parsing import tokenizer_from
 
@@ -111,12 +111,13 @@ class SubwordTokenizer:
                 f"path={str(path)!r}. In `transformers`, `save_pretrained` of a fast tokenizer "
                 "writes it."
             )
-        if not isinstance(read_object(file).get("model"), dict):
+        content = file.read_bytes()
+        if not isinstance(parse_object(content, file).get("model"), dict):
             raise ValueError(
                 f"`{file}` holds no tokenizer: expected an object with `model`, as the "
                 "`tokenizers` library saves it."
             )
-        return cls(file.read_text("utf-8-sig"))
+        return cls(content.decode("utf-8-sig"))
 
     @property
     def vocabulary_size(self) -> int:
