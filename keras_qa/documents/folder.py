@@ -71,7 +71,8 @@ def update(
     unreadable: list[Unreadable] = []
     files, others = _files(folder, unreadable)
     _check_folder(writer, connection, folder, files)
-    writer.settle(_sample(files, encoding))
+    if setting(connection, "language") is None:
+        writer.settle(_sample(files, encoding))
     known = {
         storage.decoded(name): digest
         for name, digest in connection.execute("SELECT name, hash FROM files")
