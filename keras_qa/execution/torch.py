@@ -102,7 +102,7 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
     """
     if id(layer) not in _direct.get():
         return layer(*arguments, **options)
-    if type(layer) is keras.layers.Dense:
+    if isinstance(layer, keras.layers.Dense) and not layer.lora_enabled:
         return _dense(layer, *arguments)
     return layer.call(*arguments, **options)
 

@@ -5,6 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
@@ -26,6 +27,7 @@ __all__ = [
     "AnswerHead",
     "BidirectionalAttentionFlow",
     "ContextEncoder",
+    "Dense",
     "Dropout",
     "Embedding",
     "ExactMatch",

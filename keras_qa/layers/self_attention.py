@@ -12,6 +12,7 @@ from keras import ops
 from keras_qa import execution, kernels
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.initial import EncoderInitializer
 from keras_qa.layers.options import DType, LayerOptions
@@ -137,11 +138,9 @@ class SelfAttention(Composite):
         }
 
 
-def dense(units: int, name: str, use_bias: bool, policy: DType) -> keras.layers.Layer:
+def dense(units: int, name: str, use_bias: bool, policy: DType) -> Dense:
     initializer = EncoderInitializer()
-    return keras.layers.Dense(
-        units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name
-    )
+    return Dense(units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name)
 
 
 def rotate(inputs: Tensor, wavelength: float) -> Tensor:

@@ -1,0 +1,59 @@
+"""`Dense` that is Keras' layer, LoRA computed in less time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+from keras import ops
+
+from keras_qa.kernels.tensors import Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class Dense(keras.layers.Dense):
+    """`keras.layers.Dense`, whose LoRA matrices are multiplied with its inputs one by one.
+
+    Keras multiplies the two with each other first, and adds the product to the kernel. One by one
+    they cost next to nothing, and a training computes no gradient of the kernel's size. Hu et al.
+    2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685.
+
+    The weights, the configuration and the numbers are those of Keras' layer, but that LoRA can be
+    trained after it was loaded.
+
+    Args:
+        *args: as in `keras.layers.Dense`.
+        **kwargs: as in `keras.layers.Dense`.
+
+    Input shape: `(..., features)`.
+
+    Output shape: `(..., units)`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Dense
+        >>> layer = Dense(4)
+        >>> layer.build((None, 3))
+        >>> layer.enable_lora(2)
+        >>> tuple(layer(np.ones((1, 3))).shape)
+        (1, 4)
+    """
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        if not self.lora_enabled:
+            return super().call(inputs, training=training)
+        # `self.kernel` is the sum of both.
+        (kernel,) = (variable for variable in self.weights if variable.name == "kernel")
+        narrow = ops.matmul(inputs, self.lora_kernel_a) * (self.lora_alpha / self.lora_rank)
+        found = ops.add(ops.matmul(inputs, kernel), ops.matmul(narrow, self.lora_kernel_b))
+        if self.bias is not None:
+            found = ops.add(found, self.bias)
+        return found if self.activation is None else self.activation(found)
+
+    def load_own_variables(self, store: Mapping[str, Tensor]) -> None:
+        first = ops.convert_to_numpy(self.lora_kernel_a) if self.lora_enabled else None
+        super().load_own_variables(store)
+        if first is not None:
+            # The file has added LoRA to the kernel, and Keras sets both matrices to 0: no gradient
+            # would ever move them.
+            self.lora_kernel_a.assign(first)
