@@ -19,7 +19,7 @@ from keras_qa.tasks.task import Verbose
 from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Hit, Index
+    from keras_qa.documents import Hit, Retriever
 
 # How much less likely an answer stands in a passage that fits its question not at all than in the
 # one that fits it best, as a logarithm.
@@ -37,7 +37,7 @@ class Asking:
     @overload
     def ask(
         self,
-        index: Index,
+        index: Retriever,
         question: str,
         top_k: None = None,
         passages: int = 10,
@@ -51,7 +51,7 @@ class Asking:
     @overload
     def ask(
         self,
-        index: Index,
+        index: Retriever,
         question: str,
         top_k: int,
         passages: int = 10,
@@ -65,7 +65,7 @@ class Asking:
     @overload
     def ask(
         self,
-        index: Index,
+        index: Retriever,
         question: Questions,
         top_k: None = None,
         passages: int = 10,
@@ -79,7 +79,7 @@ class Asking:
     @overload
     def ask(
         self,
-        index: Index,
+        index: Retriever,
         question: Questions,
         top_k: int,
         passages: int = 10,
@@ -92,7 +92,7 @@ class Asking:
 
     def ask(
         self,
-        index: Index,
+        index: Retriever,
         question: str | Questions,
         top_k: int | None = None,
         passages: int = 10,
@@ -111,7 +111,8 @@ class Asking:
         what overlaps a better answer is left out.
 
         Args:
-            index: A `documents.Index`.
+            index: A `documents.Index`, or another `documents.Retriever`: anything with
+                `search(questions, k)`.
             question: The question, or a list of questions.
             top_k: Number of answers a question, best first. `None` for the best one alone.
             passages: Number of passages that are read for a question.
@@ -128,15 +129,19 @@ class Asking:
             text; the empty answer, that there is none, does not.
 
         Raises:
-            TypeError: If a question is no string.
-            ValueError: If an argument is out of its range, the model is no reader of spans, or
-                there has been no `fit`.
+            TypeError: If a question is no string, or `index` is no retriever or finds something
+                else than hits.
+            ValueError: If an argument is out of its range, the model is no reader of spans, there
+                has been no `fit`, or the scores of hits cannot be compared.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
             arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: scores shared by all
             passages.
         """
+        # `documents` needs SQLite, which not every Python has.
+        from keras_qa.documents.retriever import found_by
+
         check_top_k(top_k)
         _check(passages, min_score, retrieval_weight)
         model, task = self._fitted()
@@ -159,7 +164,7 @@ class Asking:
         ranked: list[list[Answer]] = []
         for start in range(0, len(questions), _QUESTIONS):
             part = questions[start : start + _QUESTIONS]
-            found = index.search(part, passages)
+            found = found_by(index, part, passages)
             spans = _read(model, task, part, found, retrieval_weight, top_k or 1, batch_size)
             for answers, hits in zip(spans, found, strict=True):
                 ranked.append(_sure(_merged(answers, hits), min_score)[: top_k or 1])
@@ -212,10 +217,24 @@ def _read(
         Example([hit.text for hit in hits] or [""], question)
         for hits, question in zip(found, questions, strict=True)
     ]
-    priors = [
-        [-weight * (1 - hit.score / hits[0].score) for hit in hits] or [0.0] for hits in found
-    ]
+    priors = [_priors(hits, weight) or [0.0] for hits in found]
     return task.answers_from(model, examples, priors, _SPANS * count, batch_size)
+
+
+def _priors(hits: Sequence[Hit], weight: float) -> list[float]:
+    """How much likelier an answer stands in each passage, as a logarithm."""
+    scores = [hit.score for hit in hits]
+    # Where none fits better than another, or that does not count, a score may be any number.
+    if not weight or len(set(scores)) < 2:
+        return [0.0] * len(hits)
+    best = max(scores)
+    if not np.isfinite(scores).all() or best <= 0:
+        raise ValueError(
+            "The scores of hits count by their share of the best one, which must be positive, and "
+            f"all finite. Received: {', '.join(f'{score:g}' for score in scores[:5])}. Give "
+            "others, or ask with `retrieval_weight=0`."
+        )
+    return [-weight * (1 - score / best) for score in scores]
 
 
 @dataclasses.dataclass

@@ -4,5 +4,6 @@ from keras_qa.documents.document import Document, Hit
 from keras_qa.documents.folder import Changes, Unreadable
 from keras_qa.documents.index import Index
 from keras_qa.documents.passages import Part, passages
+from keras_qa.documents.retriever import Retriever
 
-__all__ = ["Changes", "Document", "Hit", "Index", "Part", "Unreadable", "passages"]
+__all__ = ["Changes", "Document", "Hit", "Index", "Part", "Retriever", "Unreadable", "passages"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import numbers
 from collections.abc import Iterable, Iterator, Mapping
 
 
@@ -30,13 +31,7 @@ class Document:
     pages: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("name", "text"):
-            value = getattr(self, field)
-            if not isinstance(value, str):
-                raise TypeError(
-                    f"`{field}` of a document must be a string. Received: {value!r:.80} (of type "
-                    f"{type(value).__name__})."
-                )
+        _check_strings(self, "document", "name", "text")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +43,41 @@ class Hit:
         text: The passage: what the document says from `start` to `end`.
         score: How well it fits the question; more is better. Comparable for one question alone.
         start: Where it begins in the document's text, in characters.
-        end: One past its last character.
+        end: One past its last character. -1 for where the passage ends that begins at `start`.
         heading: The headings that it stands below, outermost first, with ` > ` between them.
         line: The line of the document's text that it begins in, from 1.
         page: The page that it begins on, from 1, or `None` where there are no pages.
         pages: Where pages begin in the document's text.
+
+    Raises:
+        TypeError: If the document's name or the text is no string, or the score no number.
+
+    Examples:
+        >>> from keras_qa.documents import Hit
+        >>> hit = Hit("note.txt", "Ann left.", 1.0)
+        >>> hit.start, hit.end, hit.line
+        (0, 9, 1)
     """
 
     document: str
     text: str
     score: float
-    start: int
-    end: int
+    start: int = 0
+    end: int = -1
     heading: str = ""
     line: int = 1
     page: int | None = None
     pages: tuple[int, ...] = dataclasses.field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        _check_strings(self, "hit", "document", "text")
+        if not isinstance(self.score, numbers.Real):
+            raise TypeError(
+                f"`score` of a hit must be a number. Received: {self.score!r:.80} (of type "
+                f"{type(self.score).__name__})."
+            )
+        if self.end < 0:
+            object.__setattr__(self, "end", self.start + len(self.text))
 
     def place(self, start: int) -> tuple[int, int | None]:
         """The line and the page of a character of the passage.
@@ -80,6 +94,16 @@ class Hit:
             (8, None)
         """
         return self.line + self.text.count("\n", 0, start - self.start), page(self.pages, start)
+
+
+def _check_strings(record: Document | Hit, kind: str, *fields: str) -> None:
+    for field in fields:
+        value = getattr(record, field)
+        if not isinstance(value, str):
+            raise TypeError(
+                f"`{field}` of a {kind} must be a string. Received: {value!r:.80} (of type "
+                f"{type(value).__name__})."
+            )
 
 
 def page(pages: tuple[int, ...], start: int) -> int | None:

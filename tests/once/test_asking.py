@@ -199,6 +199,71 @@ def test_answers_that_are_not_sure_are_left_out(qa, index) -> None:
     assert none == Answer("", pytest.approx(1 - best.score))
 
 
+class Shelf:
+    """A retriever over a dict: texts as they are, with the scores that were given."""
+
+    def __init__(self, texts: dict[str, str], scores: dict[str, float]) -> None:
+        self.texts, self.scores = texts, scores
+
+    def search(self, questions, k):
+        hits = [Hit(name, self.texts[name], score) for name, score in self.scores.items()]
+        return [sorted(hits, key=lambda hit: -hit.score)[:k] for _ in questions]
+
+
+def test_any_retriever_stands_in_the_place_of_an_index(qa, index) -> None:
+    hits = index.search(QUESTION, 10)
+    # Each of these documents is one passage.
+    assert all(hit.start == 0 and hit.text == index.text(hit.document) for hit in hits)
+    shelf = Shelf({d.name: d.text for d in DOCUMENTS}, {hit.document: hit.score for hit in hits})
+    found, same = (qa.ask(each, QUESTION, top_k=9) for each in (shelf, index))
+    assert [(a.text, a.score, a.document, a.start, a.end, a.line) for a in found] == [
+        (a.text, a.score, a.document, a.start, a.end, a.line) for a in same
+    ]
+    assert any(a.page for a in same)
+    assert not any(a.page for a in found)
+    # As many as are asked for, and for each question.
+    one = qa.ask(shelf, [QUESTION, "Where is John?"], top_k=9, passages=1)
+    assert [{a.document for a in answers if a.text} for answers in one] == [{hits[0].document}] * 2
+    assert qa.ask(Shelf({}, {}), QUESTION) == Answer("", 1.0)
+
+
+def test_scores_of_hits_count_by_their_share_of_the_best() -> None:
+    def priors(weight: float, *scores: float) -> list[float]:
+        return asking._priors([Hit(str(n), "", score) for n, score in enumerate(scores)], weight)
+
+    # In whatever order, and below zero where the best is not.
+    assert priors(4.0, 4.0, 3.0, 0, -1.0) == [0.0, -1.0, -4.0, -5.0]
+    assert priors(2.0, 1.0, 4.0) == [-1.5, 0.0]
+    for scores in ((), (3.0,), (0.0, 0.0), (-2.0, -2.0), (0,)):
+        assert priors(4.0, *scores) == [0.0] * len(scores)
+    assert priors(0.0, -1.0, -2.0, float("nan")) == [0.0] * 3
+    for scores in ((-1.0, -2.0), (0.0, -1.0), (float("nan"), 1.0), (float("inf"), 1.0)):
+        with pytest.raises(ValueError, match=r"^The scores of hits count by their share of the be"):
+            priors(4.0, *scores)
+
+
+def test_a_retriever_that_gives_something_else_is_said(qa) -> None:
+    class Texts:
+        def search(self, questions, k):
+            return [["Mary went home."] for _ in questions]
+
+    for index, message in (
+        ("handbook.index", "`index` must be a `documents.Index`, or have a method `search(questi"),
+        (Texts(), "`search` of the Texts must give a list of `Hit` objects a question. For 'Wh"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            qa.ask(index, QUESTION)
+        assert str(caught.value).startswith(message)
+    far = Shelf({"a": "Mary went home.", "b": "She slept."}, {"a": -0.5, "b": -2.0})
+    with pytest.raises(ValueError, match="^The scores of hits") as caught:
+        qa.ask(far, QUESTION)
+    assert str(caught.value) == (
+        "The scores of hits count by their share of the best one, which must be positive, and all "
+        "finite. Received: -0.5, -2. Give others, or ask with `retrieval_weight=0`."
+    )
+    assert qa.ask(far, QUESTION, top_k=9, retrieval_weight=0)[1].document in ("a", "b")
+
+
 def test_only_so_many_passages_are_read(qa, index) -> None:
     answers = qa.ask(index, QUESTION, top_k=9, passages=1)
     documents = {source.document for answer in answers for source in answer.sources}
