@@ -9,7 +9,17 @@ from keras_qa import _backend, datasets, decoding, metrics, tasks, text
 from keras_qa.example import Answer, Example, Source, Support
 
 if TYPE_CHECKING:
-    from keras_qa import answering, documents, inputs, layers, models, objectives, recipes, report
+    from keras_qa import (
+        answering,
+        documents,
+        inputs,
+        integrations,
+        layers,
+        models,
+        objectives,
+        recipes,
+        report,
+    )
     from keras_qa.answering import QuestionAnswerer, load, presets
     from keras_qa.execution.cached import cache_programs
 
@@ -17,7 +27,10 @@ __version__ = "0.1.0"
 
 # Where these are: they need a backend, which may not be there, or be chosen later; `documents`
 # needs SQLite, and no backend.
-_ROOMS = ("answering", "documents", "inputs", "layers", "models", "objectives", "recipes", "report")
+_ROOMS = (
+    *("answering", "documents", "inputs", "integrations", "layers", "models", "objectives"),
+    *("recipes", "report"),
+)
 _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
@@ -37,6 +50,7 @@ __all__ = [
     "decoding",
     "documents",
     "inputs",
+    "integrations",
     "layers",
     "load",
     "metrics",

@@ -186,7 +186,7 @@ class SpanTask:
             examples: Examples whose text is a list of passages, one at least.
             priors: For each example, how much likelier an answer stands in each of its passages, as
                 a logarithm.
-            count: Number of answers an example.
+            count: Number of answers an example, beside that there is none.
             batch_size: Number of windows a step.
 
         Returns:
@@ -196,7 +196,7 @@ class SpanTask:
         ranked: Ranked = []
         decoder = self.decoder, count
         for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
-            ranked += _ranked(spans, part, self.decoder, count)
+            ranked += _ranked(spans, part, self.decoder, count + 1)
         return ranked
 
     def details(

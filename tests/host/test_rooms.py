@@ -31,6 +31,7 @@ ROOMS = (
     "answering",
     "recipes",
     "report",
+    "integrations",
     "cli",
 )
 # They need no backend, and no Keras.

@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(keras_qa.__file__).parent
 PROJECT = pathlib.Path(__file__).parents[2] / "pyproject.toml"
 
 # Rooms whose public functions say what they take and give.
-SAID = (*HOST, "kernels", "layers", "objectives", "inputs", "recipes", "report")
+SAID = (*HOST, "kernels", "layers", "objectives", "inputs", "recipes", "report", "integrations")
 # Written in the terms of their backends: `kernels/_reference.py` has their types.
 BACKENDS = (
     *("kernels/jax.py", "kernels/jax_loops.py", "kernels/jax_random.py"),

@@ -72,11 +72,25 @@ def test_import_has_no_side_effects(tmp_path) -> None:
         "after = (dict(os.environ), list(logging.root.handlers), list(warnings.filters),"
         " keras.config.floatx(), os.listdir(home))\n"
         "new = set(sys.modules) - modules\n"
-        "print(before == after, sorted({'matplotlib', 'pandas', 'pyarrow'} & new))"
+        "print(before == after, sorted({'haystack', 'matplotlib', 'pandas', 'pyarrow'} & new))"
     )
     environment = {"KERAS_BACKEND": keras.config.backend(), "HOME": str(tmp_path)}
     done = python(code, **environment)
     assert done.stdout.strip() == "True []", done.stderr
+
+
+def test_a_framework_that_is_missing_is_named() -> None:
+    for code in (
+        "import keras_qa; keras_qa.integrations.haystack",
+        "from keras_qa.integrations.haystack import KerasReader",
+    ):
+        done = python(code, hidden=("haystack",), KERAS_BACKEND=keras.config.backend())
+        assert last_line(done) == (
+            "ImportError: `keras_qa.integrations.haystack` needs haystack-ai, which cannot be "
+            'imported (haystack). Install it: `pip install "keras-qa[haystack]"`.'
+        )
+    with pytest.raises(AttributeError, match=r"^module 'keras_qa.integrations' has no attribute"):
+        keras_qa.integrations.nothing  # noqa: B018
 
 
 def test_public_names_are_there() -> None:
