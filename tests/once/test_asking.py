@@ -163,6 +163,18 @@ def test_no_answer_stays_where_it_was() -> None:
         assert [answer.text for answer in asking._merged(given, hits)] == expected
 
 
+def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
+    model = qa.model_
+    passages = [document.text for document in DOCUMENTS[:2]]
+    # However unlikely it is: here a span is likelier than that.
+    example, sure = Example(passages, QUESTION), SpanDecoder(4, True, 1.0, 0.1)
+    [found] = SpanTask(model.task.vectorizer, sure).answers_from(
+        model, [example], [[9.0, 9.0]], 1, 32
+    )
+    assert [bool(answer.text) for answer in found] == [True, False]
+    assert found[1].score < found[0].score
+
+
 def test_many_questions_are_read_together(qa, index, monkeypatch, capsys) -> None:
     questions = [f"Where is {name}?" for name in ("Mary", "John", "Once", "Sandra")]
     alone = [qa.ask(index, question, top_k=2) for question in questions]
