@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
@@ -54,7 +55,7 @@ class AlignedQuestionEmbedding(Composite):
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]
-        self.hidden = keras.layers.Dense(
+        self.hidden = Dense(
             self.hidden_dim or width, activation="relu", dtype=self.dtype_policy, name="hidden"
         )
         self.hidden.build((None, None, width))

@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import keras
 
+from keras_qa.layers.initial import Undrawn
+
 # What Keras takes from a layer's config when it builds one.
 _BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
 
 
-class Composite(keras.layers.Layer):
+class Composite(Undrawn):
     """A layer that holds others, and writes down what was changed in them.
 
     Its arguments say what they are made with. Freezing, quantizing or `enable_lora` changes one of

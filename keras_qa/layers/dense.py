@@ -8,10 +8,11 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensors import Tensor
+from keras_qa.layers.initial import Undrawn
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Dense(keras.layers.Dense):
+class Dense(Undrawn, keras.layers.Dense):
     """`keras.layers.Dense`, whose LoRA matrices are multiplied with its inputs one by one.
 
     Keras multiplies the two with each other first, and adds the product to the kernel. One by one
@@ -38,6 +39,11 @@ class Dense(keras.layers.Dense):
         >>> tuple(layer(np.ones((1, 3))).shape)
         (1, 4)
     """
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
+        """Quantizes the kernel, as `keras.layers.Dense` does."""
+        # Keras refuses subclasses, whose `call` it does not know.
+        super().quantize(mode, type_check=False, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not self.lora_enabled:

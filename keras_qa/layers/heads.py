@@ -11,6 +11,7 @@ from keras import ops
 from keras_qa import execution
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions, UnnamedOptions
 from keras_qa.layers.sizes import check_sizes, is_size
@@ -65,11 +66,11 @@ class AnswerHead(Composite):
         policy = self.dtype_policy
         self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
         self.hidden = (
-            keras.layers.Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+            Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
             if self.hidden_dim
             else None
         )
-        self.logits = keras.layers.Dense(self.vocabulary_size, dtype=policy, name="logits")
+        self.logits = Dense(self.vocabulary_size, dtype=policy, name="logits")
         self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
 
     def build(self, input_shape: Shape) -> None:
@@ -138,10 +139,8 @@ class SupportHead(Composite):
         check_sizes(hidden_dim=hidden_dim)
         self.hidden_dim = int(hidden_dim)
         policy = self.dtype_policy
-        self.hidden = keras.layers.Dense(
-            self.hidden_dim, activation="relu", dtype=policy, name="hidden"
-        )
-        self.logits = keras.layers.Dense(1, dtype=policy, name="logits")
+        self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+        self.logits = Dense(1, dtype=policy, name="logits")
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[1][-1]

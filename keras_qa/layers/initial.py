@@ -1,14 +1,13 @@
-"""How published encoders start where nothing is read."""
+"""Layers whose first weights are not drawn where weights from a file follow."""
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
 from collections.abc import Iterator
+from typing import Any
 
 import keras
-
-from keras_qa.kernels.tensors import Shape, Tensor
 
 _follow: contextvars.ContextVar[bool] = contextvars.ContextVar("weights_follow", default=False)
 
@@ -17,7 +16,8 @@ _follow: contextvars.ContextVar[bool] = contextvars.ContextVar("weights_follow",
 def weights_follow() -> Iterator[None]:
     """Leaves out drawing numbers that weights from a file replace at once.
 
-    For an encoder of 22 million weights it takes a second and several times their memory.
+    For an encoder of 22 million weights it takes a second and several times their memory, and on
+    JAX a program for each shape.
     """
     token = _follow.set(True)
     try:
@@ -26,17 +26,31 @@ def weights_follow() -> Iterator[None]:
         _follow.reset(token)
 
 
-@keras.saving.register_keras_serializable(package="keras_qa")
-class EncoderInitializer(keras.initializers.TruncatedNormal):
-    """BERT's first weights: a normal distribution of width 0.02, cut at twice that.
+class Undrawn(keras.layers.Layer):
+    """A layer whose own weights start with zeros inside `weights_follow`."""
 
-    Inside `weights_follow` they are zeros.
-    """
-
-    def __init__(self, stddev: float = 0.02, mean: float = 0.0, seed: int | None = None) -> None:
-        super().__init__(mean, stddev, seed)
-
-    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
+    def add_weight(self, *arguments: Any, **options: Any) -> keras.Variable:
         if _follow.get():
-            return keras.ops.zeros(shape, dtype)
-        return super().__call__(shape, dtype)
+            options["initializer"] = "zeros"
+        return super().add_weight(*arguments, **options)
+
+
+@contextlib.contextmanager
+def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
+    """Has a layer of Keras that is built inside of it start with zeros, if weights follow.
+
+    Args:
+        layer: The layer. Its initializers are its own again afterwards.
+    """
+    own = {
+        name: value
+        for name, value in vars(layer).items()
+        if _follow.get() and isinstance(value, keras.initializers.Initializer)
+    }
+    for name in own:
+        setattr(layer, name, keras.initializers.Zeros())
+    try:
+        yield
+    finally:
+        for name, value in own.items():
+            setattr(layer, name, value)

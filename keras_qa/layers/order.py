@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
@@ -144,10 +145,8 @@ class PreviousSentence(Composite):
     def build(self, input_shape: Shape) -> None:
         features: Any = input_shape[-1]
         policy = self.dtype_policy
-        self.projection = keras.layers.Dense(
-            features, use_bias=False, dtype=policy, name="projection"
-        )
-        self.gate = keras.layers.Dense(
+        self.projection = Dense(features, use_bias=False, dtype=policy, name="projection")
+        self.gate = Dense(
             1,
             activation="sigmoid",
             bias_initializer=keras.initializers.Constant(-2.0),

@@ -16,7 +16,8 @@ from keras import ops
 
 from keras_qa import kernels
 from keras_qa.kernels import right_padding
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.layers.initial import undrawn
 
 # The state of a GRU, or the two of an LSTM.
 States = Sequence[Tensor]
@@ -44,6 +45,10 @@ class _Fused(keras.layers.RNN):
                     f"`fused=True`, but {refusal}. Use `fused='auto'` to compute such a layer with "
                     "Keras' own loop."
                 ) from refusal
+
+    def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
+        with undrawn(self.cell):
+            super().build(sequences_shape, initial_state_shape)
 
     def _check_settings(self) -> None:
         """Raises `NotImplementedError` where the kernels do not support the layer's settings."""

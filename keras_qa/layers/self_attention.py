@@ -14,11 +14,13 @@ from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.initial import EncoderInitializer
 from keras_qa.layers.options import DType, LayerOptions
 from keras_qa.layers.sizes import check_sizes
 
 TERMS = ("c2p", "p2c")
+
+# Of BERT's first weights.
+STDDEV = 0.02
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -139,7 +141,7 @@ class SelfAttention(Composite):
 
 
 def dense(units: int, name: str, use_bias: bool, policy: DType) -> Dense:
-    initializer = EncoderInitializer()
+    initializer = keras.initializers.TruncatedNormal(stddev=STDDEV)
     return Dense(units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name)
 
 

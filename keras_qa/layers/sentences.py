@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
@@ -144,13 +145,9 @@ class SentenceEncoder(Composite):
             if bidirectional:
                 self.backward = CELLS[cell](units, go_backwards=True, dtype=policy, name="backward")
         elif encoding == "attention":
-            self.hidden = keras.layers.Dense(
-                self.embedding_dim, activation="tanh", dtype=policy, name="hidden"
-            )
-            self.scores = keras.layers.Dense(
-                self.num_heads, use_bias=False, dtype=policy, name="scores"
-            )
-            self.values = keras.layers.Dense(self.embedding_dim, dtype=policy, name="values")
+            self.hidden = Dense(self.embedding_dim, activation="tanh", dtype=policy, name="hidden")
+            self.scores = Dense(self.num_heads, use_bias=False, dtype=policy, name="scores")
+            self.values = Dense(self.embedding_dim, dtype=policy, name="values")
 
     def build(self, input_shape: Shape) -> None:
         dim = self.embedding_dim

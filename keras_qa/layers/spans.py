@@ -11,6 +11,7 @@ from keras import ops
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.sizes import check_sizes, shapes
@@ -77,11 +78,11 @@ class SpanHead(Composite):
         policy = self.dtype_policy
         self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
         self.hidden = (
-            keras.layers.Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+            Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
             if self.hidden_dim
             else None
         )
-        self.logits = keras.layers.Dense(2, dtype=policy, name="logits")
+        self.logits = Dense(2, dtype=policy, name="logits")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
         width: Any = sum(shape[-1] for shape in shapes(input_shape))

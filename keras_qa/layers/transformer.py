@@ -12,6 +12,7 @@ from keras import ops
 from keras_qa import kernels
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.order import TemporalEncoding
@@ -126,11 +127,9 @@ class UniversalTransformerEncoder(Composite):
             for name in ("attention_norm", "transition_norm", "output_norm")
         )
         self.drop = Dropout(dropout, dtype=policy, name="drop")
-        self.hidden = keras.layers.Dense(
-            self.hidden_dim, activation="relu", dtype=policy, name="hidden"
-        )
+        self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
         self.halt: Any = (
-            keras.layers.Dense(
+            Dense(
                 1,
                 activation="sigmoid",
                 bias_initializer=keras.initializers.Constant(-1.0),
@@ -150,11 +149,9 @@ class UniversalTransformerEncoder(Composite):
             )
         policy = self.dtype_policy
         # One product for queries, keys and values.
-        self.projection = keras.layers.Dense(
-            3 * dim, kernel_initializer=_alike, dtype=policy, name="projection"
-        )
-        self.mixing = keras.layers.Dense(dim, dtype=policy, name="mixing")
-        self.output_layer = keras.layers.Dense(dim, dtype=policy, name="output_layer")
+        self.projection = Dense(3 * dim, kernel_initializer=_alike, dtype=policy, name="projection")
+        self.mixing = Dense(dim, dtype=policy, name="mixing")
+        self.output_layer = Dense(dim, dtype=policy, name="output_layer")
         for layer in (
             self.positions,
             self.attention_norm,

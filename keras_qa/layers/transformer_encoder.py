@@ -13,10 +13,10 @@ from keras_qa import execution
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.initial import EncoderInitializer
+from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.pretrained import as_wide_as
-from keras_qa.layers.self_attention import TERMS, dense, log_buckets, t5_buckets
+from keras_qa.layers.self_attention import STDDEV, TERMS, dense, log_buckets, t5_buckets
 from keras_qa.layers.sizes import check_sizes
 from keras_qa.layers.transformer_block import TransformerBlock, activation_of, norm
 from keras_qa.layers.transformer_settings import check_settings
@@ -174,9 +174,9 @@ class TransformerEncoder(Composite):
         s, policy = self.settings, self.dtype_policy
         width = s["embedding_dim"] or s["hidden_dim"]
 
-        def table(size: int, units: int, name: str) -> keras.layers.Embedding:
-            initializer = EncoderInitializer()
-            return keras.layers.Embedding(size, units, initializer, dtype=policy, name=name)
+        def table(size: int, units: int, name: str) -> Embedding:
+            initializer = keras.initializers.TruncatedNormal(stddev=STDDEV)
+            return Embedding(size, units, initializer, dtype=policy, name=name)
 
         self.tokens = table(s["vocabulary_size"], width, "tokens")
         self.positions: Any = None

@@ -3,13 +3,16 @@
 import json
 
 import keras
+import numpy as np
 import pytest
 from small_checkpoints import copy
 
 import keras_qa
+from keras_qa import models
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.initial import weights_follow
 from keras_qa.models import span_reader
+from keras_qa.models.loading import load_model
 from keras_qa.models.pretrained import find_checkpoint, places
 
 
@@ -48,15 +51,40 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None
         span_reader(backbone="minilm")
 
 
-def test_nothing_is_drawn_that_a_file_replaces() -> None:
-    def kernel() -> keras.Variable:
-        encoder = TransformerEncoder(30, num_layers=1, num_heads=2, hidden_dim=64)
-        encoder.build()
-        return encoder.blocks[0].hidden.kernel
-
-    with weights_follow():
-        assert not kernel().numpy().any()
-    values = kernel().numpy()
+def test_an_encoder_starts_as_bert_does() -> None:
+    encoder = TransformerEncoder(30, num_layers=1, num_heads=2, hidden_dim=64)
+    encoder.build()
+    values = keras.ops.convert_to_numpy(encoder.blocks[0].hidden.kernel)
     # Of a normal distribution of width 0.02, cut at twice that, 0.0176 is the deviation.
     assert abs(values).max() <= 0.04
     assert values.std() == pytest.approx(0.0176, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("model", "holders"),
+    [
+        (lambda: models.answer_classifier(30, 20, 10), ["text_encoder", "answer"]),
+        (lambda: models.universal_transformer(30, 10, 16, hidden_dim=16), ["reasoner", "answer"]),
+    ],
+    ids=["classifier", "universal"],
+)
+def test_nothing_is_drawn_that_a_file_replaces(model, holders, tmp_path) -> None:
+    saved = model()
+    saved.save(tmp_path / "model.keras")
+    config = keras.saving.serialize_keras_object(saved)
+    with weights_follow():
+        empty = keras.saving.deserialize_keras_object(config)
+    drawn = keras.saving.deserialize_keras_object(config)
+    for name in holders:
+        kernels = [
+            [w for w in read.get_layer(name).weights if w.name in ("kernel", "embeddings")]
+            for read in (empty, drawn)
+        ]
+        assert kernels[0]
+        assert not any(keras.ops.convert_to_numpy(weight).any() for weight in kernels[0])
+        assert all(keras.ops.convert_to_numpy(weight).any() for weight in kernels[1])
+    # What they would be drawn by is kept.
+    assert keras.saving.serialize_keras_object(empty) == config
+    again = load_model(tmp_path / "model.keras")
+    for one, other in zip(saved.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
