@@ -3,14 +3,20 @@
 from keras_qa.decoding.calibration import expected_calibration_error, fit_temperature
 from keras_qa.decoding.decoder import SpanDecoder
 from keras_qa.decoding.mentions import find_mention, top_k
+from keras_qa.decoding.retrieval import fit_retrieval
+from keras_qa.decoding.selective import Coverage, precision_thresholds, risk_coverage
 from keras_qa.decoding.spans import Spans, top_spans
 
 __all__ = [
+    "Coverage",
     "SpanDecoder",
     "Spans",
     "expected_calibration_error",
     "find_mention",
+    "fit_retrieval",
     "fit_temperature",
+    "precision_thresholds",
+    "risk_coverage",
     "top_k",
     "top_spans",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa.decoding import window_words
-from keras_qa.decoding.window_words import Logits
+from keras_qa.decoding.window_words import Logits, WindowWords
 
 # What a temperature is looked for between, and how finely.
 LOWEST, HIGHEST = 0.05, 20.0
@@ -96,10 +98,14 @@ def fit_temperature(
             for part, labels in parts
         )
 
-    low, high = math.log(LOWEST), math.log(HIGHEST)
+    return math.exp(least(loss, math.log(LOWEST), math.log(HIGHEST)))
+
+
+def least(loss: Callable[[float], float], low: float, high: float, steps: int = _STEPS) -> float:
+    """Where between two numbers a function is least that falls, then rises: golden section."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)
-    for _ in range(_STEPS):
+    for _ in range(steps):
         if at_left <= at_right:
             high, right, at_right = right, left, at_left
             left = high - _GOLDEN * (high - low)
@@ -108,7 +114,7 @@ def fit_temperature(
             low, left, at_left = left, right, at_right
             right = low + _GOLDEN * (high - low)
             at_right = loss(right)
-    return math.exp((low + high) / 2)
+    return (low + high) / 2
 
 
 def _losses(
@@ -117,21 +123,49 @@ def _losses(
     """Negative log-likelihood of the right answers, for each text that has what to compare."""
     words = window_words.words(part, length, no_answer, temperature)
     texts = len(part.counts)
-    rows, answers = np.nonzero(spans[..., 0] > 0)
-    first, last = words.column[rows[:, None], spans[rows, answers]].T
-    # Two answers may be parts of the same words: they count once.
-    kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
-    answerable = np.bincount(words.text[kept[:, 0]], minlength=texts) > 0
-    lengths = words.lengths[kept[:, 0], kept[:, 1]]
-    rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
-    each = words.start[rows, first] * words.end[rows, last]
-    mass = np.bincount(words.text[rows], each, texts) * words.weight
-    reachable = np.bincount(words.text[rows], minlength=texts) > 0
+    right = right_masses(words, spans)
+    mass = np.bincount(words.text, right.mass, texts)
+    reachable = np.bincount(words.text, right.reachable, texts) > 0
     if no_answer:
+        answerable = np.bincount(words.text, right.answerable, texts) > 0
         mass = np.where(answerable, mass, words.no_answer)
         reachable |= ~answerable
     losses: npt.NDArray[np.float64] = -np.log(np.maximum(mass[reachable], np.finfo("float64").tiny))
     return losses
+
+
+class RightMasses(NamedTuple):
+    """What windows give to right answers.
+
+    Args:
+        mass: `(windows,)` float64: their part of all that the text of the window has.
+        answerable: `(windows,)` bool: whether it has one.
+        reachable: `(windows,)` bool: whether it has one that is not too long.
+    """
+
+    mass: npt.NDArray[np.float64]
+    answerable: npt.NDArray[np.bool_]
+    reachable: npt.NDArray[np.bool_]
+
+
+def right_masses(words: WindowWords, spans: np.ndarray) -> RightMasses:
+    """Sums the masses of right answers of each window.
+
+    Args:
+        words: The words of the windows.
+        spans: As in `fit_temperature`.
+    """
+    windows = len(spans)
+    rows, answers = np.nonzero(spans[..., 0] > 0)
+    first, last = words.column[rows[:, None], spans[rows, answers]].T
+    # Two answers may be parts of the same words: they count once.
+    kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
+    answerable = np.bincount(kept[:, 0], minlength=windows) > 0
+    lengths = words.lengths[kept[:, 0], kept[:, 1]]
+    rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
+    each = words.start[rows, first] * words.end[rows, last]
+    mass = np.bincount(rows, each, windows) * words.weight[words.text]
+    return RightMasses(mass, answerable, np.bincount(rows, minlength=windows) > 0)
 
 
 def expected_calibration_error(

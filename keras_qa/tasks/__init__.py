@@ -6,12 +6,14 @@ NumPy: a task is handed the model that it asks.
 from collections.abc import Mapping
 from typing import Any
 
+from keras_qa.tasks.asking import AskCalibration
 from keras_qa.tasks.spans import SpanTask
 from keras_qa.tasks.task import Ask, AskOptions, Ranked, SpanDetails, Task
 from keras_qa.tasks.words import WordTask
 
 __all__ = [
     "Ask",
+    "AskCalibration",
     "AskOptions",
     "Ranked",
     "SpanDetails",

@@ -10,12 +10,12 @@ import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.window_words import MASKED
 from keras_qa.example import Answer, Example
+from keras_qa.tasks import reading
+from keras_qa.tasks.asking import AskCalibration, gold_mentions
 from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Verbose
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
-from keras_qa.text.padding import resized, sizes
 from keras_qa.text.several import passage_windows
 
 _OF_WINDOWS = ("length", "overlap", "max_question_length")
@@ -37,9 +37,12 @@ class SpanTask:
     Args:
         vectorizer: What cuts examples into windows, the model's inputs.
         decoder: How logits become answers. `None` for the defaults.
+        asking: See below.
 
     Attributes:
         decoder: The `decoding.SpanDecoder`. Training sets it.
+        asking: What `QuestionAnswerer.calibrate` fitted for an index of documents: an
+            `AskCalibration`, or `None`.
 
     Examples:
         >>> from keras_qa import Example
@@ -60,9 +63,15 @@ class SpanTask:
         "no_answer_threshold",
     )
 
-    def __init__(self, vectorizer: Windower, decoder: SpanDecoder | None = None) -> None:
+    def __init__(
+        self,
+        vectorizer: Windower,
+        decoder: SpanDecoder | None = None,
+        asking: AskCalibration | None = None,
+    ) -> None:
         self.vectorizer = vectorizer
         self.decoder = decoder or SpanDecoder()
+        self.asking = asking
         self._limit_is_given = False
 
     def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
@@ -72,6 +81,8 @@ class SpanTask:
         self._limit_is_given = options["max_answer_words"] is not None
         most = options["max_answer_words"] or self.decoder.max_answer_words
         self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
+        # It was fitted to what the model said before.
+        self.asking = None
 
     def asked_with(self, **options: Unpack[AskOptions]) -> SpanTask:
         """The same way of answering, but for what some options ask.
@@ -96,7 +107,7 @@ class SpanTask:
         if of_windows:
             settings = {name: getattr(windower, name) for name in _OF_WINDOWS}
             windower = Windower(windower.tokenizer, **{**settings, **of_windows})
-        return SpanTask(windower, dataclasses.replace(self.decoder, **of_decoder))
+        return SpanTask(windower, dataclasses.replace(self.decoder, **of_decoder), self.asking)
 
     def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """The feed and the labels of examples to train on."""
@@ -105,7 +116,7 @@ class SpanTask:
         windows = self.vectorizer(examples, labels=True)
         assert windows.spans is not None
         labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
-        return _feed(model, windows), labels
+        return reading.feed(model, windows), labels
 
     def calibrate(
         self, model: Model, validation: list[Example], batch_size: int
@@ -123,13 +134,13 @@ class SpanTask:
         spans = windows.spans
         if spans is None or not (spans[..., 0] > 0).any():
             return {}
-        logits = _logits(model, windows, batch_size, self.vectorizer.length)
+        logits = reading.read(model, windows, batch_size, self.vectorizer.length)
         if not self._limit_is_given:
             most = _best_limit(self.decoder, logits, windows, validation)
             self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
         decoder = dataclasses.replace(self.decoder, temperature=1.0)
         fixed = decoder.max_answer_words, decoder.no_answer
-        places, sizes = _places(windows, self.decoder)
+        places, sizes = reading.places(windows, self.decoder)
         found = *logits, places, windows.example
         temperature = decoding.fit_temperature(*found, spans, *fixed, sizes)
         errors = []
@@ -199,6 +210,65 @@ class SpanTask:
             ranked += _ranked(spans, part, self.decoder, count + 1)
         return ranked
 
+    def fit_retrieval(
+        self,
+        model: Model,
+        examples: list[Example],
+        priors: Sequence[Sequence[float]],
+        count: int,
+        batch_size: int,
+        verbose: Verbose = 0,
+    ) -> tuple[float, float | None, Ranked]:
+        """Fits what is asked of several passages, and answers with what was fitted.
+
+        All logits are held at once.
+
+        Args:
+            model: The reader.
+            examples: As in `answers_from`, with their answers, which are right wherever a passage
+                says them.
+            priors: As in `decoding.fit_retrieval`, for each passage.
+            count: Number of answers an example.
+            batch_size: Number of windows a step.
+            verbose: Whether to show a progress bar.
+
+        Returns:
+            The temperature; the weight, or `None`; and the answers as `answers_from` gives them.
+
+        Raises:
+            ValueError: If no passage has a right answer.
+        """
+        parts: list[tuple[np.ndarray, ...]] = []
+        given: list[np.ndarray] = []
+        bar = Bar(len(examples)) if verbose else None
+        for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
+            places, sizes = reading.places(some, self.decoder)
+            logits = reading.read(model, some, batch_size, self.vectorizer.length)
+            parts.append((*logits, places, some.example, sizes))
+            assert some.prior is not None
+            given.append(some.prior)
+            if bar is not None:
+                bar.show(int(some.example[-1]))
+        if bar is not None:
+            bar.end(len(examples))
+        start, end, words, example, sizes = reading.joined(parts)
+        prior = np.concatenate(given)
+        temperature, weight = decoding.fit_retrieval(
+            start,
+            end,
+            words,
+            example,
+            gold_mentions(words, example, examples),
+            prior,
+            self.decoder.max_answer_words,
+            self.decoder.no_answer,
+            sizes,
+        )
+        decoder = dataclasses.replace(self.decoder, temperature=temperature)
+        start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
+        best = decoder(start, end, words, example, count, sizes)
+        return temperature, weight, _ranked(best, examples, decoder, count)
+
     def details(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
@@ -242,13 +312,15 @@ class SpanTask:
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` takes, as a `.keras` file keeps it."""
-        return {"vectorizer": self.vectorizer.get_config(), "decoder": self.decoder.get_config()}
+        config = {"vectorizer": self.vectorizer.get_config(), "decoder": self.decoder.get_config()}
+        return config if self.asking is None else {**config, "asking": self.asking.get_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SpanTask:
         """Makes the task again that gave this config."""
-        decoder = SpanDecoder(**config.get("decoder", {}))
-        return cls(Windower.from_config(config["vectorizer"]), decoder)
+        decoder, asking = SpanDecoder(**config.get("decoder", {})), config.get("asking")
+        asking = None if asking is None else AskCalibration.from_config(asking)
+        return cls(Windower.from_config(config["vectorizer"]), decoder, asking)
 
     def _spans(
         self,
@@ -265,22 +337,22 @@ class SpanTask:
         waiting: list[tuple[np.ndarray, ...]] = []
         done = 0
         for some in windows:
-            logits = _logits(model, some, batch_size, self.vectorizer.length)
+            logits = reading.read(model, some, batch_size, self.vectorizer.length)
             if some.prior is not None:
                 # There being no answer has none: it is said of all windows together.
                 logits[0][:, 1:] += some.prior[:, None]
-            places, sizes = _places(some, decoders[0][0])
+            places, sizes = reading.places(some, decoders[0][0])
             waiting.append((*logits, places, some.example, sizes))
             # More windows of the last text may come.
             last = int(some.example[-1])
             if last > done:
-                whole = _joined(waiting)
+                whole = reading.joined(waiting)
                 ready = whole[3] < last
                 found = [part[ready] for part in whole]
                 yield examples[done:last], _decoded(found, decoders)
                 waiting, done = [tuple(part[~ready] for part in whole)], last
         if done < len(examples):
-            yield examples[done:], _decoded(_joined(waiting), decoders)
+            yield examples[done:], _decoded(reading.joined(waiting), decoders)
 
 
 def _decoded(
@@ -288,59 +360,6 @@ def _decoded(
 ) -> list[decoding.Spans]:
     start, end, words, example, sizes = parts
     return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
-
-
-def _places(windows: Windows, decoder: SpanDecoder) -> tuple[np.ndarray, np.ndarray]:
-    """Where answers may begin and end, and what each such place counts as."""
-    if decoder.whole_words:
-        return windows.words, windows.word_sizes
-    return windows.offsets, np.ones_like(windows.word_sizes)
-
-
-def _feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
-    feed = dict(windows.feed)
-    if "padding_mask" in feed:
-        # Padding is 0 here, whatever a tokenizer has for it: it is masked, and cut off by that.
-        feed["token_ids"] = feed["token_ids"] * feed["padding_mask"]
-    return {tensor.name: feed[tensor.name] for tensor in model.inputs}
-
-
-def _logits(
-    model: Model, windows: Windows, batch_size: int, length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all windows, those of like length together and hardly wider than they are."""
-    feed = _feed(model, windows)
-    most = max(length, *(array.shape[1] for array in feed.values()))
-    logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
-    for rows, widths in model.reading_batches(sizes(list(feed.values())), batch_size, most):
-        cut = {
-            name: resized(array[rows], (len(rows), width))
-            for (name, array), width in zip(feed.items(), widths, strict=True)
-        }
-        outputs = model.predict(cut, batch_size=batch_size, verbose=0, length_buckets=False)
-        for place, name in enumerate(("start", "end")):
-            found = outputs[name][:, : logits.shape[2]]
-            logits[place, rows, : found.shape[1]] = found
-    return logits[0], logits[1]
-
-
-def _joined(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
-    """Windows of several batches one after the other, filled up to the widest."""
-    width = max(part[0].shape[1] for part in parts)
-    joined = []
-    for place, fill in enumerate((MASKED, MASKED, -1, None, 0)):
-        arrays = [part[place] for part in parts]
-        if fill is not None:
-            arrays = [
-                np.pad(
-                    array,
-                    [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)],
-                    constant_values=fill,
-                )
-                for array in arrays
-            ]
-        joined.append(np.concatenate(arrays))
-    return joined
 
 
 def _ranked(
@@ -380,7 +399,7 @@ def _best_limit(
     examples: list[Example],
 ) -> int:
     """How many words an answer may have, for the most answers that are right."""
-    places, sizes = _places(windows, decoder)
+    places, sizes = reading.places(windows, decoder)
 
     def right(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)

@@ -15,7 +15,7 @@ import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
 from keras_qa.decoding import SpanDecoder
 from keras_qa.models import span_reader
-from keras_qa.tasks import SpanTask, spans
+from keras_qa.tasks import SpanTask, reading, spans
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 
@@ -363,7 +363,7 @@ def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
     words = np.array([[[-1, -1], [0, 3]]])
     narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]), np.array([[0.0]]))
     wide = (logits, logits, words, [3], np.array([[0.0, 0.5]]))
-    start, end, places, example, sizes = spans._joined([wide, narrow])
+    start, end, places, example, sizes = reading.joined([wide, narrow])
     assert sizes.tolist() == [[0.0, 0.5], [0.0, 0.0]]
     assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
     assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
