@@ -25,6 +25,8 @@ class Example:
         choices: The answers to choose from, where the question offers them.
         supporting_facts: Positions of the sentences the answer rests on, from 0.
         id: A name for the example, used in reports and error messages.
+        document: The name of the document of an index that the text is, or is
+            a part of.
 
     Raises:
         TypeError: If a field holds something else than text where text belongs.
@@ -43,6 +45,7 @@ class Example:
     choices: tuple[str, ...] = ()
     supporting_facts: tuple[int, ...] = ()
     id: str | None = None
+    document: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
@@ -154,9 +157,10 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
     Args:
         examples: An iterable of `Example` objects, or of mappings with the
             keys `text` and `question` and, where known, `answers`,
-            `answer_start`, `choices`, `supporting_facts` and `id`; or of rows
-            of SQuAD as Hugging Face has them, with `context` and `answers`; or
-            a pandas or polars DataFrame with such columns.
+            `answer_start`, `choices`, `supporting_facts`, `id` and
+            `document`; or of rows of SQuAD as Hugging Face has them, with
+            `context` and `answers`; or a pandas or polars DataFrame with such
+            columns.
 
     Returns:
         A list of `Example` objects, in the same order.

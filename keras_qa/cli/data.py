@@ -10,7 +10,7 @@ from keras_qa.datasets import babi, question_files
 from keras_qa.example import Example
 
 # What a column of a file may hold: the arguments of `datasets.tables.load`.
-COLUMNS = ("text", "question", "answers", "answer_start", "choices", "id")
+COLUMNS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -62,7 +62,7 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
         default="",
         metavar="text=NAME,question=NAME,...",
         help="columns of a file, where they are not named text (or context), question, answers "
-        "(or answer), answer_start and id",
+        "(or answer), answer_start, id and document",
     )
 
 

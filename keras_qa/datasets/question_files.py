@@ -25,7 +25,7 @@ def load(
             `.jsonl` or `.parquet` file. Without `columns`, its texts may be in
             `text` or `context`, its answers in `answers`, `answer` or, as
             Hugging Face has SQuAD, within `answers`; the columns
-            `answer_start` and `id` are read where they are.
+            `answer_start`, `id` and `document` are read where they are.
         columns: Names of columns, as the arguments of `tables.load`.
         strict: As in `tables.load`.
 
@@ -137,6 +137,5 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
         names["answers"] = "answer"
     if "answer_start" in row and "answer_start" not in names:
         names["answer_start"] = "answer_start"
-    if "id" in row:
-        names["id"] = "id"
+    names.update({name: name for name in ("id", "document") if name in row})
     return names

@@ -85,8 +85,8 @@ def load(
 
     Returns:
         A list of `Example` objects with `id`, `answers` and one `answer_start`
-        an answer. A question that version 2.0 marks as impossible has no
-        answers.
+        an answer, and with `document` where a paragraph names one. A question
+        that version 2.0 marks as impossible has no answers.
 
     Raises:
         FileNotFoundError: If nothing is at `path`.
@@ -167,12 +167,15 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
         for part, paragraph in enumerate(_field(outer, article, "paragraphs", list)):
             inner = f"{outer}.paragraphs[{part}]"
             text = _field(inner, paragraph, "context", str)
+            document = paragraph.get("document")
+            if document is not None and not isinstance(document, str):
+                raise _odd(inner, paragraph, "document", "a string")
             for number, question in enumerate(_field(inner, paragraph, "qas", list)):
                 name = f"{inner}.qas[{number}]"
-                yield name, _example(name, text, question)
+                yield name, _example(name, text, question, document)
 
 
-def _example(place: str, text: str, question: Any) -> Example:
+def _example(place: str, text: str, question: Any, document: str | None) -> Example:
     asked = _field(place, question, "question", str)
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
@@ -190,7 +193,7 @@ def _example(place: str, text: str, question: Any) -> Example:
         name = f"{place}, answers[{number}]"
         answers.append(_field(name, answer, "text", str))
         starts.append(_field(name, answer, "answer_start", int))
-    return Example(text, asked, tuple(answers), tuple(starts), id=str(id))
+    return Example(text, asked, tuple(answers), tuple(starts), id=str(id), document=document)
 
 
 def _field(place: str, holder: Any, name: str, kind: type) -> Any:

@@ -24,6 +24,7 @@ def load(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    document: str | None = None,
     strict: bool = True,
 ) -> list[Example]:
     """Reads examples from a CSV, TSV, JSON Lines or Parquet file.
@@ -47,6 +48,7 @@ def load(
         choices: The column of the answers to choose from, or a list of
             columns with one choice each.
         id: The column of the names of the examples.
+        document: The column of the names of the documents that the texts are from.
         strict: Whether to raise at an example whose answer is not at its
             `answer_start`. Otherwise it is left out, and a warning says how
             many were.
@@ -66,7 +68,7 @@ def load(
         examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
         ```
     """
-    found = records(path, text, question, answers, answer_start, choices, id)
+    found = records(path, text, question, answers, answer_start, choices, id, document)
     return answer_offsets.checked(found, strict)
 
 
@@ -78,6 +80,7 @@ def rows(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    document: str | None = None,
     strict: bool = True,
 ) -> list[Example]:
     """Makes examples from rows in memory.
@@ -91,6 +94,7 @@ def rows(
         answer_start: The column of the offsets of the answers.
         choices: The column, or columns, of the answers to choose from.
         id: The column of the names of the examples.
+        document: The column of the names of the documents that the texts are from.
         strict: As in `load`.
 
     Returns:
@@ -110,7 +114,7 @@ def rows(
         >>> example.answers, example.answer_start
         (('home',), (8,))
     """
-    found = row_records(rows, text, question, answers, answer_start, choices, id)
+    found = row_records(rows, text, question, answers, answer_start, choices, id, document)
     return answer_offsets.checked(found, strict)
 
 
@@ -122,6 +126,7 @@ def records(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    document: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
     """The examples of a file, each with what to call it in a message. See `load`."""
     path = Path(path).expanduser()
@@ -133,7 +138,7 @@ def records(
         )
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be a file. Received: `path={str(path)!r}`.")
-    columns = _columns(text, question, answers, answer_start, choices, id)
+    columns = _columns(text, question, answers, answer_start, choices, id, document)
     if suffix == ".jsonl":
         read: Iterable[table_files.Row] = table_files.jsonl_rows(path)
     elif suffix == ".parquet":
@@ -151,13 +156,14 @@ def row_records(
     answer_start: str | None = None,
     choices: str | Sequence[str] | None = None,
     id: str | None = None,
+    document: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
     """The examples of rows in memory, each with what to call it. See `rows`."""
     if isinstance(rows, (str, bytes, Mapping)):
         raise TypeError(
             f"`rows` must be a list of mappings, one a row. Received one {type(rows).__name__}."
         )
-    columns = _columns(text, question, answers, answer_start, choices, id)
+    columns = _columns(text, question, answers, answer_start, choices, id, document)
     return ((f"Row {at}", _example(f"Row {at}", row, columns)) for at, row in enumerate(rows))
 
 
@@ -168,6 +174,7 @@ def _columns(
     answer_start: str | None,
     choices: str | Sequence[str] | None,
     id: str | None,
+    document: str | None,
 ) -> table_files.Columns:
     given = {
         "text": text,
@@ -176,6 +183,7 @@ def _columns(
         "answer_start": answer_start,
         "choices": choices,
         "id": id,
+        "document": document,
     }
     columns: dict[str, Any] = {}
     for name, column in given.items():
@@ -222,8 +230,9 @@ def _example(place: str, row: object, columns: table_files.Columns) -> Example:
             fields[name] = ()
     if "answer_start" in fields:
         fields["answer_start"] = _offsets(place, fields["answer_start"])
-    if fields.get("id") is not None:
-        fields["id"] = str(fields["id"])
+    for name in ("id", "document"):
+        if fields.get(name) is not None:
+            fields[name] = str(fields[name])
     try:
         example = Example(**fields)
     except TypeError as error:

@@ -88,5 +88,11 @@ def _search(index: sqlite3.Connection, question: str) -> list[int]:
 def _without_answer(item: Example, text: str) -> Example:
     name = None if item.id is None else f"{item.id}-unanswerable"
     return dataclasses.replace(
-        item, text=text, answers=(), answer_start=(), supporting_facts=(), id=name
+        item,
+        text=text,
+        answers=(),
+        answer_start=(),
+        supporting_facts=(),
+        id=name,
+        document=None,
     )
