@@ -46,15 +46,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--passages",
         type=positive,
-        default=10,
         metavar="N",
-        help="passages that are read for a question (default: %(default)s)",
+        help="passages that are read for a question (default: as it was calibrated, or 10)",
     )
     parser.add_argument(
         "--min-score",
         type=float,
         metavar="P",
         help="give no answer that is less sure than this, between 0 and 1",
+    )
+    parser.add_argument(
+        "--min-precision",
+        type=float,
+        metavar="P",
+        help="give answers only from the score on from which that share of them was right in "
+        "`evaluate --fit`",
     )
     parser.add_argument(
         "--no-answer",
@@ -80,6 +86,7 @@ def run(options: argparse.Namespace) -> None:
                     top_k=options.top_k,
                     passages=options.passages,
                     min_score=options.min_score,
+                    min_precision=options.min_precision,
                     no_answer=options.no_answer,
                 )
             for message in [str(one.message) for one in caught if one.category is UserWarning]:

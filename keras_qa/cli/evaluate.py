@@ -5,9 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 from keras_qa.cli import data
+from keras_qa.cli.options import positive
 from keras_qa.cli.output import print_scores, say
+
+if TYPE_CHECKING:
+    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.example import Example
+    from keras_qa.report import Report
 
 HELP = "measure how many questions a saved answerer gets right"
 USAGE = "%(prog)s READER --data DATA [options]"
@@ -16,7 +23,13 @@ examples:
   keras-qa evaluate qa.keras --data questions.csv
   keras-qa evaluate qa.keras --data simulated --task 1 --report report.html
   keras-qa evaluate reader.keras --data dev-v2.0.json --report report.html
+  keras-qa evaluate reader.keras --index handbook.index --data questions.json
+  keras-qa evaluate reader.keras --index handbook.index --data questions.json \
+      --fit --out calibrated.keras
 """
+
+# Shares of the questions that get an answer, for which it is said how many are wrong.
+COVERAGES = (0.2, 0.4, 0.6, 0.8)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +60,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where a question has no answer, else 1.1)",
     )
 
+    documents = parser.add_argument_group("answers from documents")
+    documents.add_argument(
+        "--index",
+        metavar="FILE.index",
+        help="ask this index, as `keras-qa index` makes it, in place of each question's own text",
+    )
+    documents.add_argument(
+        "--passages",
+        type=positive,
+        metavar="N",
+        help="passages that are read for a question (default: as it was calibrated, or 10)",
+    )
+    documents.add_argument(
+        "--no-answer",
+        action=argparse.BooleanOptionalAction,
+        help="whether the reader can say that there is no answer (default: as it was trained)",
+    )
+    documents.add_argument(
+        "--fit",
+        action="store_true",
+        help="first calibrate asking on this very data: how much retrieval counts, and from which "
+        "score on how many answers are right",
+    )
+    documents.add_argument(
+        "--out", metavar="FILE.keras", help="with --fit: where to save the reader with it"
+    )
+
 
 def run(options: argparse.Namespace) -> None:
     """Measures a saved answerer, and writes the report where one is asked for."""
     from keras_qa import report
     from keras_qa.answering import load
 
+    _check(options)
     answerer, examples = load(options.file), data.examples(options, options.split)
+    if options.index:
+        found = _asked(answerer, examples, options)
+        print_scores(found.scores)
+        _print_documents(found)
+        if options.report:
+            name = f"{pathlib.Path(options.file).name} on {options.data}, asked of {options.index}"
+            found.save(options.report, name)
+            say(f"Wrote {options.report}.")
+        return
     if not (options.report or options.version or report.about_spans(examples)):
         print_scores(answerer.evaluate(examples))
         return
@@ -64,3 +114,61 @@ def run(options: argparse.Namespace) -> None:
     if options.report:
         found.save(options.report, f"{pathlib.Path(options.file).name} on {options.data}")
         say(f"Wrote {options.report}.")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from keras_qa import recipes
+
+    given = {
+        "passages": options.passages is not None,
+        "no-answer": options.no_answer is not None,
+        "fit": options.fit,
+        "out": options.out is not None,
+    }
+    first = next((name for name, there in given.items() if there), None)
+    if first is not None and not options.index:
+        raise ValueError(f"`--{first}` is for asking documents: name them by `--index`.")
+    if options.out is not None:
+        if not options.fit:
+            raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
+        recipes.check_out(options.out)
+
+
+def _asked(
+    answerer: QuestionAnswerer, examples: list[Example], options: argparse.Namespace
+) -> Report:
+    """Asks an index, after calibrating where that is wished."""
+    from keras_qa import report
+    from keras_qa.documents import Index
+
+    given = {"passages": options.passages, "no_answer": options.no_answer}
+    asked: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+    with Index.open(options.index) as index:
+        if options.fit:
+            fitted = answerer.calibrate(index, examples, **asked)
+            say(
+                f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
+                f"weight {fitted.retrieval_weight:.2f}."
+            )
+            if options.out is not None:
+                answerer.save(options.out)
+                say(f"Saved {options.out}.")
+        return report.evaluate_asking(answerer, index, examples, version=options.version, **asked)
+
+
+def _print_documents(found: Report) -> None:
+    """Prints how often retrieval finds the answer, and risk against coverage."""
+    if found.recall:
+        shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
+        say(f"recall of the passage {shares}, {found.located:,} examples that say where it is")
+    # The highest scores from which on so many questions get an answer, and all that are given.
+    reached = (
+        next((point for point in found.points if point.coverage >= coverage), None)
+        for coverage in COVERAGES
+    )
+    for point in dict.fromkeys([*reached, *found.points[-1:]]):
+        if point is not None:
+            say(
+                f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
+                f"scores from {point.threshold:.3f}"
+            )

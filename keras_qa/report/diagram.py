@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_qa.report.findings import Bin
+from keras_qa.report.findings import Bin, Point
 
 # In pixels: the square of shares, the strip of counts under it, and what is left around them.
 SIDE, STRIP, BETWEEN = 320, 64, 44
@@ -25,7 +25,7 @@ def diagram(bins: Sequence[Bin]) -> str:
 
     Examples:
         >>> from keras_qa.report.diagram import diagram
-        >>> from keras_qa.report.findings import Bin
+        >>> from keras_qa.report.findings import Bin, Point
         >>> diagram([Bin(0.9, 1.0, 12, 0.95, 0.75)]).startswith("<svg")
         True
     """
@@ -50,6 +50,39 @@ def diagram(bins: Sequence[Bin]) -> str:
         '<svg role="img" aria-label="Calibration diagram: share of right answers, and number of '
         f'answers, by score. The table has its figures." width="{width}" height="{height}" '
         f'viewBox="{-LEFT} {-TOP} {width} {height}">\n' + "\n".join(parts) + "\n</svg>"
+    )
+
+
+def risk_diagram(points: Sequence[Point]) -> str:
+    """Draws how many of the given answers are wrong against how many questions get one.
+
+    Args:
+        points: The points, the highest score first.
+
+    Returns:
+        SVG: a line through all points.
+
+    Examples:
+        >>> from keras_qa.report.diagram import risk_diagram
+        >>> from keras_qa.report.findings import Point
+        >>> risk_diagram([Point(0.9, 1, 0.5, 0.0), Point(0.4, 2, 1.0, 0.5)]).count("320.0,160.0")
+        1
+    """
+    width, height = LEFT + SIDE + 14, TOP + SIDE + UNDER
+    line = " ".join(f"{SIDE * one.coverage:.1f},{SIDE * (1 - one.risk):.1f}" for one in points)
+    parts = [
+        *_square(),
+        f'<polyline class="curve" points="{line}"/>',
+        *(_text(f"{tick:g}", SIDE * tick, SIDE + 18) for tick in TICKS),
+        _turned("share of wrong answers", SIDE / 2),
+        _text("share of questions that are answered", SIDE / 2, SIDE + 40, "title"),
+    ]
+    return (
+        '<svg role="img" aria-label="Risk against coverage: share of wrong answers by share of '
+        f'questions that are answered. The table has its figures." width="{width}" '
+        f'height="{height}" viewBox="{-LEFT} {-TOP} {width} {height}">\n'
+        + "\n".join(parts)
+        + "\n</svg>"
     )
 
 

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from html import escape
 
 from keras_qa.datasets import babi
+from keras_qa.example import Answer
 from keras_qa.report import spans
 from keras_qa.report.findings import Findings, Group, Judged
 
 # Of a longer text, in characters, an error shows what is around the answers.
 MOST_TEXT, AROUND = 4_000, 500
+# So many places in documents that say an answer are named.
+MOST_SOURCES = 5
 NO_ANSWER = spans.NONE
 
 
@@ -140,9 +143,22 @@ def _error(number: int, item: Judged, values: dict[str, str], marked: bool) -> s
         f"{_bdi(example.question)}{name}</h3>\n"
         f'<dl class="verdict"><dt>Answered</dt><dd>{given} '
         f"<small>score {answer.score:.3f}{overlap}</small></dd>"
-        f"<dt>Right</dt><dd>{right}</dd></dl>\n"
+        f"{_sources(answer)}<dt>Right</dt><dd>{right}</dd></dl>\n"
         f'<p class="story" dir="auto">{_story(item, marked)}</p>\n</article>'
     )
+
+
+def _sources(answer: Answer) -> str:
+    """Where in documents an answer stands, if it is from some."""
+    if not answer.sources:
+        return ""
+    places = dict.fromkeys(
+        f"{one.document}, page {one.page}" if one.page is not None else f"{one.document}:{one.line}"
+        for one in answer.sources
+    )
+    shown = ", ".join(_bdi(place) for place in [*places][:MOST_SOURCES])
+    more = f" and {len(places) - MOST_SOURCES:,} more" if len(places) > MOST_SOURCES else ""
+    return f'<dt>From</dt><dd class="from">{shown}{more}</dd>'
 
 
 def _bdi(text: str) -> str:

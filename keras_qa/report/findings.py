@@ -68,6 +68,23 @@ class Bin:
 
 
 @dataclasses.dataclass(frozen=True)
+class Point:
+    """What comes of giving only answers of a score or more.
+
+    Args:
+        threshold: The score.
+        answers: How many answers are given.
+        coverage: The share of all questions that get one, between 0 and 1.
+        risk: The share of the given answers that is wrong, between 0 and 1.
+    """
+
+    threshold: float
+    answers: int
+    coverage: float
+    risk: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Findings:
     """What a `Report` holds.
 
@@ -92,6 +109,11 @@ class Findings:
         bins_before: As `bins`, for the answers with a temperature of 1, where
             they are known.
         calibration_error_before: As `calibration_error`, likewise.
+        located: Where an index was asked, number of questions of which it is
+            known where in the index their answers stand.
+        recall: Likewise, percent of these questions with such a passage among
+            the first one, five and twenty that are found.
+        points: Likewise, a `Point` for each score, the highest first.
     """
 
     questions: int
@@ -108,6 +130,9 @@ class Findings:
     official: dict[str, float] = dataclasses.field(default_factory=dict)
     bins_before: list[Bin] = dataclasses.field(default_factory=list)
     calibration_error_before: float | None = None
+    located: int = 0
+    recall: dict[int, float] = dataclasses.field(default_factory=dict)
+    points: list[Point] = dataclasses.field(default_factory=list)
 
     @property
     def wrong(self) -> int:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from keras_qa.recipes import FAILED
 from keras_qa.report import errors
-from keras_qa.report.diagram import diagram
-from keras_qa.report.findings import Bin, Findings, Group
+from keras_qa.report.diagram import diagram, risk_diagram
+from keras_qa.report.findings import Bin, Findings, Group, Point
 from keras_qa.report.plots import TASKS
 
 MOST_ANSWERS = 100
@@ -100,6 +100,9 @@ def _sections(found: Findings) -> list[Section]:
     sections = []
     if found.official:
         sections.append(Section("official-scores", "Official scores", _official(found)))
+    if found.points or found.recall:
+        sections.append(Section("retrieval", "Retrieval", _retrieval(found)))
+        sections.append(Section("risk", "Risk against coverage", _risk(found.points)))
     if found.by_task:
         passed = 100.0 - FAILED
         text = f"<p>A task of which less than {passed:g} % is right counts as failed.</p>\n"
@@ -128,6 +131,47 @@ def _official(found: Findings) -> str:
     rows = [[_name(name), _cell(f"{value:.10g}")] for name, value in found.official.items()]
     text = f"<p>What the script of SQuAD {escape(found.version)} prints: shares in percent.</p>\n"
     return text + _table("official", ["score", f"SQuAD {escape(found.version)}"], rows)
+
+
+def _retrieval(found: Findings) -> str:
+    text = (
+        f"<p>Of {found.located:,} of the {found.questions:,} questions it is known where in the "
+        "documents their answers stand: so many have a passage that holds one among the first that "
+        "are found.</p>\n"
+    )
+    rows = [[_name(f"{most:,}"), _share(share)] for most, share in found.recall.items()]
+    return text + _table("recall", ["passages", "recall"], rows) if rows else text
+
+
+def _risk(points: Sequence[Point]) -> str:
+    text = (
+        "<p>Who gives only the answers of the highest scores gives fewer, of which less are wrong. "
+        "A row is the score from which on a tenth more of all questions get an answer.</p>\n"
+    )
+    if not points:
+        return "<p>No question got an answer.</p>"
+    rows = [
+        [
+            _name(f"{point.threshold:.3f}"),
+            _cell(f"{point.answers:,}"),
+            _share(100 * point.coverage),
+            _share(100 * point.risk),
+        ]
+        for point in _tenths(points)
+    ]
+    table = _table("risks", ["score from", "answers", "answered", "wrong"], rows)
+    figure = f"<figure>\n{risk_diagram(points)}\n</figure>"
+    return f'{text}<div class="beside">\n{figure}\n{table}\n</div>'
+
+
+def _tenths(points: Sequence[Point]) -> list[Point]:
+    """The first points that cover a tenth of the questions, two tenths and so on; and the last."""
+    found = []
+    for tenth in range(1, 11):
+        # What rounding does to a share makes no difference.
+        reached = (point for point in points if point.coverage * 10 >= tenth - 1e-9)
+        found.append(next(reached, points[-1]))
+    return list(dict.fromkeys(found))
 
 
 def _calibration(found: Findings) -> str:

@@ -1,0 +1,127 @@
+"""What an answerer gets right that is asked about an index of documents."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
+
+from keras_qa import decoding, metrics
+from keras_qa.answering import QuestionAnswerer
+from keras_qa.documents import Index, gold
+from keras_qa.documents.gold import Place
+from keras_qa.example import Answer, Example, answered_examples, to_examples
+from keras_qa.report.evaluation import Report, about_spans, judge
+from keras_qa.report.findings import Point
+from keras_qa.tasks import AskOptions
+
+# Among so many passages the one with the answer is looked for.
+RECALL_AT = (1, 5, 20)
+
+
+def evaluate_asking(
+    answerer: QuestionAnswerer,
+    index: Index,
+    examples: Iterable[Example | Mapping[str, Any]],
+    errors: int = 20,
+    batch_size: int = 32,
+    verbose: int | str = "auto",
+    version: str | None = None,
+    passages: int | None = None,
+    **options: Unpack[AskOptions],
+) -> Report:
+    """Asks an index questions whose answers are known, and looks at what goes wrong.
+
+    Beside what `evaluate` says of answers from their own texts, it says how often retrieval finds
+    the passage that holds an answer, and how often answers are wrong against how many are given.
+    Such a passage is one that holds a right answer whole, at its offset: in the document that an
+    example names by `document`, and else in those whose text is the text of the example.
+
+    Args:
+        answerer: A trained `QuestionAnswerer`.
+        index: A `documents.Index`.
+        examples: Examples with answers; without one where the documents do not answer it.
+        errors: As in `evaluate`.
+        batch_size: Number of windows a step.
+        verbose: As in `QuestionAnswerer.ask`.
+        version: As in `judge`.
+        passages: As in `QuestionAnswerer.ask`.
+        **options: As there.
+
+    Returns:
+        A `Report` with `located`, `recall` and `points`. An answer of its `errors` has `start` and
+        `end` in the text of the example, if it stands there; its `sources` are in the documents.
+
+    Raises:
+        ValueError: If there are no examples, one has no answer where none says where its answer
+            stands, or one names a document that the index does not have; or as
+            `QuestionAnswerer.ask` raises it.
+
+    Examples:
+        ```python
+        found = report.evaluate_asking(qa, index, keras_qa.datasets.squad.load("questions.json"))
+        found.recall, found.scores["exact_match"]
+        ```
+    """
+    data = to_examples(examples)
+    if not data or not about_spans(data):
+        data = answered_examples(data)
+    texts = gold.texts_in(index, data)
+    questions = [item.question for item in data]
+    answers = answerer.ask(
+        index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
+    )
+    found = index.search(questions, max(RECALL_AT))
+    golds = [gold.answers_in(item, places) for item, places in zip(data, texts, strict=True)]
+    ranks = [gold.rank(hits, places) for hits, places in zip(found, golds, strict=True) if places]
+    shown = [_in_text(answer, places) for answer, places in zip(answers, texts, strict=True)]
+    return dataclasses.replace(
+        judge(data, shown, errors, version),
+        located=len(ranks),
+        recall=recall(ranks),
+        points=_points(data, answers),
+    )
+
+
+def recall(ranks: Sequence[int | None]) -> dict[int, float]:
+    """In percent, how many questions have their passage among the first ones.
+
+    Args:
+        ranks: The number of the passage, from 1, or `None` where it was not found.
+
+    Returns:
+        The share by number of passages, and nothing where there are no questions.
+
+    Examples:
+        >>> from keras_qa.report.asking import recall
+        >>> recall([1, 5, None, 6])
+        {1: 25.0, 5: 50.0, 20: 75.0}
+    """
+    return {
+        most: 100.0 * sum(rank is not None and rank <= most for rank in ranks) / len(ranks)
+        for most in RECALL_AT
+        if ranks
+    }
+
+
+def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Point]:
+    given = [(one, item) for one, item in zip(answers, examples, strict=True) if one.text]
+    found = decoding.risk_coverage(
+        [answer.score for answer, _ in given],
+        [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in given],
+    )
+    rows = zip(*(part.tolist() for part in (*found, found.precision)), strict=True)
+    return [
+        Point(threshold, count, count / len(examples), 1 - precision)
+        for threshold, count, _, precision in rows
+    ]
+
+
+def _in_text(answer: Answer, texts: Sequence[Place]) -> Answer:
+    """The answer with its offsets in the text of the example, or without where it is not there."""
+    if answer.start is not None and answer.end is not None:
+        for document, start, end in texts:
+            if answer.document == document and start <= answer.start and answer.end <= end:
+                here = answer.start - start, answer.end - start
+                return dataclasses.replace(answer, start=here[0], end=here[1])
+    return dataclasses.replace(answer, start=None, end=None)

@@ -1,0 +1,204 @@
+"""Asking that was calibrated: what is fitted counts, is kept and saved, and holds its precision."""
+
+import dataclasses
+import re
+
+import keras
+import numpy as np
+import pytest
+from small_examples import SPANS, WITHOUT
+
+import keras_qa
+from keras_qa import Answer, Example, QuestionAnswerer, decoding, metrics
+from keras_qa.decoding import SpanDecoder
+from keras_qa.documents import Document, Index
+from keras_qa.tasks import AskCalibration, SpanTask
+
+COLOURS = {"door": "red", "box": "green", "car": "blue", "sky": "dark grey"}
+DOCUMENTS = [Document(thing, f"the {thing} is {shade}.") for thing, shade in COLOURS.items()]
+# What is asked about two things the reader has not learned, and what is asked about the moon has no
+# answer.
+EXAMPLES = [
+    *(Example("", f"What colour is the {thing}?", shade) for thing, shade in COLOURS.items()),
+    *(
+        Example("", f"What colour is the {thing} beside the {other}?", COLOURS.get(thing, ()))
+        for thing in (*COLOURS, "moon")
+        for other in COLOURS
+        if thing != other
+    ),
+]
+QUESTIONS = [item.question for item in EXAMPLES]
+
+
+@pytest.fixture(scope="module")
+def trained() -> QuestionAnswerer:
+    """Knows texts without an answer."""
+    options = {"units": 16, "embedding_dim": 8, "dropout": 0.0}
+    data = SPANS + WITHOUT
+    qa = QuestionAnswerer("span_reader", options, seed=1)
+    return qa.fit(
+        data,
+        validation_data=data,
+        epochs=40,
+        batch_size=16,
+        verbose=0,
+        optimizer=keras.optimizers.Adam(0.02),
+    )
+
+
+@pytest.fixture
+def qa(trained) -> QuestionAnswerer:
+    """Nothing is calibrated, and there is always an answer."""
+    task = trained.model_.task
+    trained.model_.task = SpanTask(task.vectorizer, SpanDecoder(4, True, 1.0, 2.0))
+    return trained
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    with Index.create(tmp_path_factory.mktemp("calibrated") / "a.index", language="en") as made:
+        made.add(DOCUMENTS)
+        yield made
+
+
+def right(answers: list[Answer]) -> list[bool]:
+    """Whether each answer is right that is given."""
+    return [
+        metrics.exact_match(answer.text, item.answers or ("",)) == 1
+        for answer, item in zip(answers, EXAMPLES, strict=True)
+        if answer.text
+    ]
+
+
+def test_what_was_fitted_is_asked_with(qa, index) -> None:
+    task = qa.model_.task
+    fitted = qa.calibrate(index, EXAMPLES, passages=3, verbose=0)
+    assert qa.model_.task is task
+    assert task.asking is fitted
+    assert task.decoder.temperature == 2.0
+    assert fitted.passages == 3
+    answers = qa.ask(index, QUESTIONS, top_k=3)
+    # The same, said one by one to a reader that nothing was fitted for.
+    decoder = dataclasses.replace(task.decoder, temperature=fitted.temperature)
+    qa.model_.task = SpanTask(task.vectorizer, decoder)
+    weight = fitted.retrieval_weight
+    assert qa.ask(index, QUESTIONS, top_k=3, passages=3, retrieval_weight=weight) == answers
+    # And it is not what is taken without it.
+    defaults = qa.ask(index, QUESTIONS, top_k=3, passages=3)
+    assert [row[0].score for row in defaults] != [row[0].score for row in answers]
+    qa.model_.task = task
+    assert qa.ask(index, QUESTIONS, top_k=3, retrieval_weight=weight) == answers
+    assert qa.ask(index, QUESTIONS, top_k=3, passages=1) != answers
+
+
+def test_right_answers_are_likelier_than_with_other_weights(qa, index) -> None:
+    fitted = qa.calibrate(index, EXAMPLES, verbose=0)
+
+    def loss(temperature: float, weight: float) -> float:
+        qa.model_.task.asking = AskCalibration(temperature, weight)
+        ranked = qa.ask(index, QUESTIONS, top_k=99)
+        losses = []
+        for answers, item in zip(ranked, EXAMPLES, strict=True):
+            golds = item.answers or ("",)
+            said = any(gold in answer.text for gold in item.answers for answer in answers)
+            golds = golds if said else ("",)
+            masses = [one.score for one in answers if metrics.exact_match(one.text, golds)]
+            losses.append(-np.log(sum(masses)))
+        return float(sum(losses))
+
+    best = loss(fitted.temperature, fitted.retrieval_weight)
+    for heat, more in ((1.3, 0), (1 / 1.3, 0), (1, 1.5), (1, -1.5)):
+        weight = max(fitted.retrieval_weight + more, 0.0)
+        assert loss(fitted.temperature * heat, weight) >= best - 0.02
+
+
+def test_a_precision_is_kept_on_the_examples_with_most_answers(qa, index) -> None:
+    fitted = qa.calibrate(index, EXAMPLES, verbose=0)
+    answers = qa.ask(index, QUESTIONS)
+    scores = np.array([answer.score for answer in answers])
+    correct = np.array(right(answers))
+    assert len(correct) == len(scores) == len(QUESTIONS)
+    found = decoding.precision_thresholds(scores, correct)
+    assert fitted.precisions == pytest.approx(found[0].tolist())
+    assert fitted.thresholds == pytest.approx(found[1].tolist(), abs=1e-5)
+    assert len(fitted.precisions) > 2
+    for least in fitted.precisions:
+        given = right(qa.ask(index, QUESTIONS, min_precision=least))
+        most = max(
+            (scores >= one).sum() for one in scores if correct[scores >= one].mean() >= least
+        )
+        assert len(given) == most
+        assert np.mean(given) >= least
+
+
+def test_it_is_saved_and_loaded(qa, index, tmp_path) -> None:
+    fitted = qa.calibrate(index, EXAMPLES, passages=2, no_answer=True, max_answer_words=3)
+    assert fitted.options == {"no_answer": True, "max_answer_words": 3}
+    qa.save(tmp_path / "a.keras")
+    loaded = keras_qa.load(tmp_path / "a.keras")
+    assert loaded.model_.task.asking == fitted
+    answers = qa.ask(index, QUESTIONS[:6], top_k=2)
+    assert loaded.ask(index, QUESTIONS[:6], top_k=2) == answers
+    # The options, too, are those of the calibration.
+    assert qa.ask(index, QUESTIONS[:6], top_k=2, no_answer=True, max_answer_words=3) == answers
+    assert all(len(one.text.split()) <= 3 for row in answers for one in row)
+    # A text of its own is answered as before.
+    before = qa.answer(DOCUMENTS[0].text, QUESTIONS[0])
+    qa.model_.task.asking = None
+    assert qa.answer(DOCUMENTS[0].text, QUESTIONS[0]) == before
+
+
+def test_a_reader_that_finds_an_answer_everywhere_is_calibrated(qa, index) -> None:
+    qa.model_.task.decoder = SpanDecoder(4)
+    with pytest.warns(UserWarning, match=r"^This reader has not learned to say that a passage has"):
+        qa.calibrate(index, EXAMPLES)
+    fitted = qa.calibrate(index, EXAMPLES, no_answer=False)
+    # Without a warning: it is known now.
+    assert qa.ask(index, QUESTIONS[0]).text
+    assert fitted.options == {"no_answer": False}
+
+
+def test_passages_that_all_fit_alike_leave_the_weight(qa, tmp_path) -> None:
+    with Index.create(tmp_path / "one.index", language="en") as one:
+        one.add(DOCUMENTS[:1])
+        fitted = qa.calibrate(one, EXAMPLES[:1])
+    assert fitted.retrieval_weight == 4.0
+
+
+def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
+    for message, options in (
+        ("`min_precision` needs to know how often answers are right: call `calibrate(", {}),
+        (
+            "`min_score` and `min_precision` both say which answers to give. Leave one of them out",
+            {"min_score": 0.5},
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            qa.ask(index, QUESTIONS[0], min_precision=0.9, **options)
+    with pytest.raises(ValueError, match=r"^`examples` is empty\. Give some to calibrate on\.$"):
+        qa.calibrate(index, [])
+    with pytest.raises(ValueError, match=r"^`passages` must be a positive integer\. Received: pas"):
+        qa.calibrate(index, EXAMPLES, passages=0)
+    with pytest.raises(ValueError, match=r"^Only readers of spans answer from documents, but this"):
+        classifier.calibrate(index, EXAMPLES)
+    with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
+        QuestionAnswerer().calibrate(index, EXAMPLES)
+    with pytest.raises(ValueError, match=r"^No passage holds a right answer of a length that the"):
+        qa.calibrate(index, [Example("", QUESTIONS[0], "zebra")])
+    assert qa.model_.task.asking is None
+    qa.calibrate(index, EXAMPLES, max_answer_words=3)
+    for name, value in (
+        *(("passages", 4), ("retrieval_weight", 1.0), ("no_answer", False)),
+        *(("max_answer_words", 4), ("length", 10)),
+    ):
+        message = f"`min_precision` is what `calibrate` found, which was not called with {name}="
+        with pytest.raises(ValueError, match=f"^{message}"):
+            qa.ask(index, QUESTIONS[0], min_precision=0.1, **{name: value})
+    assert qa.ask(index, QUESTIONS[0], min_precision=0.1, passages=10, max_answer_words=3)
+    with pytest.raises(ValueError, match=r"^`min_precision` must be above 0, and up to 1\. Receiv"):
+        qa.ask(index, QUESTIONS[0], min_precision=0)
+    qa.model_.task.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
+    with pytest.raises(
+        ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.5\. Ask f"
+    ):
+        qa.ask(index, QUESTIONS[0], min_precision=0.9)
