@@ -211,6 +211,37 @@ def preset_minilm() -> str:
     )
 
 
+def asking() -> str:
+    """Answers from an index of paragraphs, and from their own paragraph alone."""
+    runs = {record["what"]: record for record in _records("asking.json")}
+    own, fitted, default = (runs[name] for name in ("own paragraph", "calibrated", "default"))
+    rows = (
+        ("its own paragraph, always answered", own["always"]),
+        ("its own paragraph, as the reader decides", own["as it decides"]),
+        ("all paragraphs, with the defaults", default),
+        ("all paragraphs, calibrated", fitted),
+    )
+    recall = _listed(f"{share:.1f} % at {most}" for most, share in fitted["recall"].items())
+    precise = _listed(
+        f"of {100 * found['right']:.0f} % with `min_precision={least}`, which answers "
+        f"{100 * found['coverage']:.0f} % of the questions"
+        for least, found in fitted["min_precision"].items()
+    )
+    lines = ["| a question is asked of | exact match | F1 |", "| --- | ---: | ---: |"]
+    lines += [f"| {what} | {run['exact_match']:.1f} % | {run['f1']:.1f} % |" for what, run in rows]
+    text = _sentences(
+        f"`{fitted['reader']}` on {fitted['questions']} questions of SQuAD, all of",
+        f"{fitted['documents']:,} paragraphs being documents, calibrated on",
+        f"{fitted['calibration_questions']} questions about others of them. Recall is {recall}.",
+        f"The fitted weight of retrieval is {fitted['retrieval_weight']:.1f} and the temperature",
+        f"{fitted['temperature']:.2f}; the calibration error falls from",
+        f"{default['calibration_error']:.3f} to {fitted['calibration_error']:.3f}. The answers are",
+        f"right {precise}. Asking takes {runs['time']['ask_to_read']:.2f} times the processor time",
+        "of reading the ten passages. `python -m benchmarks.asking FOLDER` makes these figures.",
+    )
+    return "\n".join([*lines, "", textwrap.fill(text, 110, break_on_hyphens=False)])
+
+
 def babi_10k() -> str:
     """A row for the best run of each task with 10,000 questions."""
     lines = [
@@ -308,7 +339,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
         *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
         babi_in_short,
-        preset_minilm,
+        *(preset_minilm, asking),
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 
 import numpy as np
@@ -138,3 +139,16 @@ def test_both_older_forms_are_read() -> None:
 def test_a_task_that_nobody_knows_is_named() -> None:
     with pytest.raises(ValueError, match=r"is 'choices', but .* knows 'words', 'spans'\."):
         tasks.deserialize({"name": "choices"})
+
+
+def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> None:
+    task = span_task(no_answer=True)
+    # A file of an earlier version says nothing of it.
+    assert "asking" not in task.get_config()
+    assert SpanTask.from_config(task.get_config()).asking is None
+    task.asking = tasks.AskCalibration(1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9))
+    config = json.loads(json.dumps(task.get_config()))
+    assert SpanTask.from_config(config).asking == task.asking
+    assert task.asked_with(no_answer=False).asking == task.asking
+    task.expect(EXAMPLES, {"max_answer_words": None, "no_answer_threshold": None})
+    assert task.asking is None
