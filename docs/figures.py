@@ -223,8 +223,8 @@ def asking() -> str:
     )
     recall = _listed(f"{share:.1f} % at {most}" for most, share in fitted["recall"].items())
     precise = _listed(
-        f"of {100 * found['right']:.0f} % with `min_precision={least}`, which answers "
-        f"{100 * found['coverage']:.0f} % of the questions"
+        f"with `min_precision={least}` {100 * found['coverage']:.0f} % of the questions get an "
+        f"answer, of which {100 * found['right']:.0f} % are right"
         for least, found in fitted["min_precision"].items()
     )
     lines = ["| a question is asked of | exact match | F1 |", "| --- | ---: | ---: |"]
@@ -235,9 +235,11 @@ def asking() -> str:
         f"{fitted['calibration_questions']} questions about others of them. Recall is {recall}.",
         f"The fitted weight of retrieval is {fitted['retrieval_weight']:.1f} and the temperature",
         f"{fitted['temperature']:.2f}; the calibration error falls from",
-        f"{default['calibration_error']:.3f} to {fitted['calibration_error']:.3f}. The answers are",
-        f"right {precise}. Asking takes {runs['time']['ask_to_read']:.2f} times the processor time",
-        "of reading the ten passages. `python -m benchmarks.asking FOLDER` makes these figures.",
+        f"{default['calibration_error']:.3f} to {fitted['calibration_error']:.3f}.",
+        f"{precise[0].upper()}{precise[1:]}.",
+        f"Asking takes {runs['time']['ask_to_read']:.2f} times the processor time of reading the",
+        "ten passages. `python -m benchmarks.asking FOLDER --questions",
+        f"{fitted['questions']}` makes these figures.",
     )
     return "\n".join([*lines, "", textwrap.fill(text, 110, break_on_hyphens=False)])
 

@@ -14,6 +14,7 @@ FIGURE = re.compile(r"\d[\d,.]* ?(?:%|ms\b|s\b|MiB\b|times\b|minutes\b|hours\b)"
 
 PAGES = (
     "README.md",
+    "docs/documents.md",
     "docs/readers.md",
     "docs/speed.md",
     "docs/stories.md",
