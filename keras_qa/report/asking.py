@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
-from keras_qa.documents import Index, gold
-from keras_qa.documents.gold import Place
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.report.evaluation import Report, about_spans, judge
 from keras_qa.report.findings import Point
 from keras_qa.tasks import AskOptions
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Index
+    from keras_qa.documents.gold import Place
 
 # Among so many passages the one with the answer is looked for.
 RECALL_AT = (1, 5, 20)
@@ -63,6 +65,9 @@ def evaluate_asking(
         found.recall, found.scores["exact_match"]
         ```
     """
+    # `documents` needs SQLite, which not every Python has.
+    from keras_qa.documents import gold
+
     data = to_examples(examples)
     if not data or not about_spans(data):
         data = answered_examples(data)

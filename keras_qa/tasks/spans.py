@@ -233,7 +233,7 @@ class SpanTask:
             verbose: Whether to show a progress bar.
 
         Returns:
-            The temperature; the weight, or `None`; and the answers as `answers_from` gives them.
+            The temperature; the weight, or `None`; and the answers, as `answers_from` gives them.
 
         Raises:
             ValueError: If no passage has a right answer.
@@ -267,7 +267,7 @@ class SpanTask:
         decoder = dataclasses.replace(self.decoder, temperature=temperature)
         start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
         best = decoder(start, end, words, example, count, sizes)
-        return temperature, weight, _ranked(best, examples, decoder, count)
+        return temperature, weight, _ranked(best, examples, decoder, count + 1)
 
     def details(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
