@@ -186,7 +186,7 @@ class Asking:
             part = questions[start : start + _QUESTIONS]
             found = found_by(index, part, passages)
             examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
-            priors = [_priors(hits, weight) for hits in found]
+            priors = [_priors(hits, weight) or [0.0] for hits in found]
             spans = task.answers_from(model, examples, priors, _SPANS * (top_k or 1), batch_size)
             for answers, hits in zip(spans, found, strict=True):
                 ranked.append(_sure(_merged(answers, hits), min_score)[: top_k or 1])
@@ -254,7 +254,7 @@ class Asking:
             for hits, item in zip(found, data, strict=True)
         ]
         temperature, weight, ranked = task.fit_retrieval(
-            model, read, [_priors(hits, 1.0) for hits in found], _SPANS, batch_size, shown
+            model, read, [_priors(hits, 1.0) or [0.0] for hits in found], _SPANS, batch_size, shown
         )
         best = [_merged(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)]
         given = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
@@ -359,7 +359,7 @@ def _priors(hits: Sequence[Hit], weight: float) -> list[float]:
     scores = [hit.score for hit in hits]
     # Where none fits better than another, or that does not count, a score may be any number.
     if not weight or len(set(scores)) < 2:
-        return [0.0] * max(len(hits), 1)
+        return [0.0] * len(hits)
     best = max(scores)
     if not np.isfinite(scores).all() or best <= 0:
         raise ValueError(
