@@ -5,5 +5,16 @@ from keras_qa.documents.folder import Changes, Unreadable
 from keras_qa.documents.index import Index
 from keras_qa.documents.passages import Part, passages
 from keras_qa.documents.retriever import Retriever
+from keras_qa.documents.vectors import Encoder
 
-__all__ = ["Changes", "Document", "Hit", "Index", "Part", "Retriever", "Unreadable", "passages"]
+__all__ = [
+    "Changes",
+    "Document",
+    "Encoder",
+    "Hit",
+    "Index",
+    "Part",
+    "Retriever",
+    "Unreadable",
+    "passages",
+]

@@ -41,7 +41,8 @@ class Hit:
     Args:
         document: The name of its document.
         text: The passage: what the document says from `start` to `end`.
-        score: How well it fits the question; more is better. Comparable for one question alone.
+        score: How well it fits the question; more is better. By BM25; where vectors count too,
+            between 0 and 1, see `Index.search`. Comparable for one question alone.
         start: Where it begins in the document's text, in characters.
         end: One past its last character. -1 for where the passage ends that begins at `start`.
         heading: The headings that it stands below, outermost first, with ` > ` between them.

@@ -9,14 +9,19 @@ import os
 import pathlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 
 from keras_qa.documents import storage
+from keras_qa.documents.document import Document
 from keras_qa.documents.reading import SUFFIXES, documents
-from keras_qa.documents.writing import SAMPLE, Writer, setting
+from keras_qa.documents.storage import setting
+from keras_qa.documents.writing import SAMPLE, Writer
 from keras_qa.terminal import Bar
 
 # From so many files or bytes on a progress bar is shown.
 _MANY_FILES, _MANY_BYTES = 500, 20_000_000
+# The same where passages get vectors, which takes a hundred times as long.
+_MANY_ENCODED = 200_000
 # What is read differently in a later version is read again.
 _READING = b"1"
 
@@ -77,7 +82,8 @@ def update(
         storage.decoded(name): digest
         for name, digest in connection.execute("SELECT name, hash FROM files")
     }
-    many = len(files) >= _MANY_FILES or sum(found.size for found in files) >= _MANY_BYTES
+    most = _MANY_ENCODED if writer.encodes else _MANY_BYTES
+    many = len(files) >= _MANY_FILES or sum(found.size for found in files) >= most
     # In kilobytes, since files are long and short.
     total = sum(found.kilobytes for found in files)
     bar = Bar(total) if (many if verbose == "auto" else verbose) else None
@@ -92,15 +98,15 @@ def update(
             else:
                 number = writer.start_file(found.name)
                 new = 0
-                for document in documents(found.path, found.name, encoding):
+                for document in _read(found, encoding):
                     if writer.is_written(document.name):
-                        raise ValueError(f"it has two documents of the name {document.name!r}")
+                        raise _ReadError(f"it has two documents of the name {document.name!r}")
                     new += writer.put(document, number)
                 removed += writer.end_file(number, digest)
                 written += new
             there.add(found.name)
-        except (OSError, ValueError, ImportError) as error:
-            problem = Unreadable(found.name, _line(error))
+        except _ReadError as error:
+            problem = Unreadable(found.name, str(error))
         if problem is not None:
             unreadable.append(problem)
         done += found.kilobytes
@@ -114,6 +120,10 @@ def update(
         bar.end(total)
     unreadable.sort(key=lambda entry: entry.name)
     return Changes(written, removed, kept, others, tuple(unreadable))
+
+
+class _ReadError(Exception):
+    """Why a file could not be read. What goes wrong while it is written is another matter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,9 +221,19 @@ def _sample(files: list[_File], encoding: str | None) -> str:
     return "\n".join(held)
 
 
+def _read(file: _File, encoding: str | None) -> Iterator[Document]:
+    try:
+        yield from documents(file.path, file.name, encoding)
+    except (OSError, ValueError, ImportError) as error:
+        raise _ReadError(_line(error)) from None
+
+
 def _digest(path: str, encoding: str | None) -> bytes:
-    with open(path, "rb") as file:
-        content = hashlib.file_digest(file, "sha256").digest()
+    try:
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise _ReadError(_line(error)) from None
     return hashlib.sha256(content + _READING + (encoding or "").encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""An index: documents and their passages in one file, to be searched by words."""
+"""An index: documents and their passages in one file, to be searched by words and vectors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pathlib
 import re
 import sqlite3
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import overload
@@ -17,15 +18,25 @@ from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, update
 from keras_qa.documents.search import search
-from keras_qa.documents.storage import told
+from keras_qa.documents.storage import setting, told
+from keras_qa.documents.vectors import (
+    Encoder,
+    Floats,
+    Nearest,
+    check_encoder,
+    dimension_of,
+    encoder_of,
+    make_vectors,
+    unit_vectors,
+)
 from keras_qa.documents.words import Words
-from keras_qa.documents.writing import SAMPLE, Writer, make_words, setting, text_of
+from keras_qa.documents.writing import SAMPLE, Writer, make_words, text_of
 
 Questions = list[str] | tuple[str, ...]
 
 
 class Index:
-    """Documents and their passages in one file, to be searched by words.
+    """Documents and their passages in one file, to be searched by words, and by vectors.
 
     It is an SQLite file with FTS5. `Index.create` makes one, `Index.open` opens it. Several may
     read it while one writes. What is written is written in transactions: an index that was broken
@@ -45,21 +56,36 @@ class Index:
         ['a.txt']
     """
 
-    def __init__(self, path: pathlib.Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        path: pathlib.Path,
+        connection: sqlite3.Connection,
+        encoder: Encoder | None = None,
+    ) -> None:
         self.path = path
         self._connection = connection
+        self._encoder = encoder
+        self._nearest = Nearest()
+        self._told = False
         self._words: Words | None = None
         # Threads ask and write one after the other.
         self._lock = threading.RLock()
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], language: str | None = None) -> Index:
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        language: str | None = None,
+        encoder: Encoder | None = None,
+    ) -> Index:
         """Makes an empty index.
 
         Args:
             path: Where to.
             language: The language of the texts, as ISO 639-1 has it. The words of `"en"` are found
                 by their stem, others as they are written. `None` to tell it from the first texts.
+            encoder: What gives passages vectors, by which they are searched beside their words,
+                such as `answering.SentenceEncoder("minilm")`. `None` for words alone.
 
         Returns:
             The `Index`.
@@ -67,6 +93,7 @@ class Index:
         Raises:
             FileExistsError: If something is there already.
             FileNotFoundError: If its folder does not exist.
+            TypeError: If `encoder` is none.
             ValueError: If `language` is no code of two or three letters.
         """
         if language is not None and not re.fullmatch("[a-z]{2,3}", language):
@@ -74,29 +101,52 @@ class Index:
                 "`language` must be a code of two or three letters, such as 'en'. Received: "
                 f"language={language!r}."
             )
+        if encoder is not None:
+            check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        index = cls(path, storage.create(path))
-        if language is not None:
-            with told(path), storage.transaction(index._connection):
+        index = cls(path, storage.create(path), encoder)
+        with told(path), storage.transaction(index._connection):
+            if language is not None:
                 make_words(index._connection, language)
+            if encoder is not None:
+                make_vectors(index._connection, encoder.name)
         return index
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Index:
+    def open(cls, path: str | os.PathLike[str], encoder: Encoder | None = None) -> Index:
         """Opens an index.
 
         Args:
             path: Where it is.
+            encoder: The encoder that it was made with. Without it an index that has vectors is
+                searched by words alone, which a warning says once, and takes no new documents.
 
         Returns:
             The `Index`.
 
         Raises:
             FileNotFoundError: If nothing is there.
-            ValueError: If it is no index, of a newer version, or cut short.
+            TypeError: If `encoder` is none.
+            ValueError: If it is no index, of a newer version, or cut short; or if it was made with
+                another encoder, or without one.
         """
+        if encoder is not None:
+            check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        return cls(path, storage.open_(path))
+        index = cls(path, storage.open_(path), encoder)
+        name = index.encoder_name
+        if encoder is not None and encoder.name != name:
+            index.close()
+            if name is None:
+                raise ValueError(
+                    f"`{path}` was made without an encoder, and has no vectors. Make another index "
+                    "with it: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+                )
+            raise ValueError(
+                f"`{path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
+                "Open it with the encoder that it was made with, or make another index."
+            )
+        return index
 
     def add(self, documents: Iterable[Document | Mapping[str, str]]) -> int:
         """Adds documents. One takes the place of another of the same name.
@@ -110,10 +160,11 @@ class Index:
 
         Raises:
             TypeError: If an entry is no document.
-            ValueError: If a key is missing or unknown. Those before it are kept.
+            ValueError: If a key is missing or unknown. Those before it are kept. If the index has
+                vectors and was opened without its encoder, or that gives no vectors.
         """
         entries = to_documents(documents)
-        with self._writing() as writer:
+        with self._writing(puts=True) as writer:
             first: list[Document] = []
             while self.language is None and sum(len(one.text) for one in first) < SAMPLE:
                 document = next(entries, None)
@@ -158,9 +209,10 @@ class Index:
 
         Raises:
             FileNotFoundError: If there is no such folder.
-            ValueError: If the encoding is unknown, or the index follows another folder.
+            ValueError: If the encoding is unknown, or the index follows another folder; or if it
+                has vectors and was opened without its encoder, or that gives no vectors.
         """
-        with self._writing() as writer:
+        with self._writing(puts=True) as writer:
             return update(writer, self._connection, pathlib.Path(folder), encoding, verbose)
 
     @overload
@@ -172,6 +224,9 @@ class Index:
     def search(self, question: str | Questions, k: int = 20) -> list[Hit] | list[list[Hit]]:
         """Finds the passages that have most to do with a question, by BM25.
 
+        With vectors its score is the mean of two, by BM25 and by the cosine of the vectors, each
+        as a share of the best one that a passage has for the question.
+
         Args:
             question: The question, or a list of questions. It has no syntax: words, and all else
                 is left out.
@@ -179,11 +234,16 @@ class Index:
 
         Returns:
             A list of `Hit` objects, best first, which has less than `k` where no more passages have
-            a word of the question; for a list of questions a list of such lists.
+            a word of the question, nor a vector whose cosine is above 0; for a list of questions a
+            list of such lists. Nothing is found for a question without a word.
 
         Raises:
             TypeError: If a question is no string.
-            ValueError: If `k` is not positive.
+            ValueError: If `k` is not positive, or the encoder gives no vectors.
+
+        Reference:
+            Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
+            arXiv:2210.11934.
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ValueError(f"`k` must be a positive integer. Received: k={k!r}.")
@@ -195,11 +255,11 @@ class Index:
                 f"`question` must be a string or a list of strings. Received: {question!r:.80}."
             )
         with self._lock, told(self.path):
-            words = self._cutter()
+            words, vectors = self._cutter(), self._vectors_of(list(questions))
             if words is None:
                 found: list[list[Hit]] = [[] for _ in questions]
             else:
-                found = search(self._connection, words, questions, k)
+                found = search(self._connection, words, questions, k, self._nearest, vectors)
         return found[0] if isinstance(question, str) else found
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
@@ -239,6 +299,12 @@ class Index:
             count: int
             (count,) = self._connection.execute("SELECT count(*) FROM passages").fetchone()
             return count
+
+    @property
+    def encoder_name(self) -> str | None:
+        """The name of the encoder that the vectors are of; `None` where there are no vectors."""
+        with self._lock, told(self.path):
+            return encoder_of(self._connection)
 
     @property
     def language(self) -> str | None:
@@ -281,7 +347,33 @@ class Index:
                 self._words = Words(str(language))
         return self._words
 
+    def _vectors_of(self, questions: list[str]) -> Floats | None:
+        """The vectors of questions, or `None` where they are searched by words alone."""
+        if self._encoder is not None:
+            known = dimension_of(self._connection)
+            return unit_vectors(self._encoder, questions, known) if known and questions else None
+        name = encoder_of(self._connection)
+        if name is not None and not self._told:
+            self._told = True
+            warnings.warn(
+                f"`{self.path}` has vectors of the encoder {name!r}, and was opened without it: it "
+                "is searched by words alone. Open it by `Index.open(path, encoder=…)`.",
+                stacklevel=3,
+            )
+        return None
+
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Writer]:
-        with self._lock, told(self.path), Writer(self._connection) as writer:
-            yield writer
+    def _writing(self, puts: bool = False) -> Iterator[Writer]:
+        with self._lock, told(self.path):
+            name = encoder_of(self._connection)
+            if puts and name is not None and self._encoder is None:
+                raise ValueError(
+                    f"`{self.path}` has vectors of the encoder {name!r}, and what is new would "
+                    "have none. Open it with that encoder: `Index.open(path, encoder=…)`, or "
+                    f"`keras-qa index --embed {name}`."
+                )
+            try:
+                with Writer(self._connection, self._encoder) as writer:
+                    yield writer
+            finally:
+                self._nearest.forget()

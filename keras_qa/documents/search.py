@@ -1,4 +1,4 @@
-"""Which passages fit a question: BM25, as SQLite computes it."""
+"""Which passages fit a question: BM25, as SQLite computes it, and vectors beside it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from keras_qa.documents import storage
 from keras_qa.documents.document import Hit, page
+from keras_qa.documents.storage import setting
+from keras_qa.documents.vectors import Floats, Nearest, Scored
 from keras_qa.documents.words import Words
-from keras_qa.documents.writing import setting, text_of
+from keras_qa.documents.writing import text_of
 
 # Passages that are ranked at most, about: 1.3 µs each. Words that more of them have count in
 # ranking alone.
@@ -18,10 +20,18 @@ RANKED = 60_000
 COUNTED = 400_000
 # Words of a question, the rarest ones.
 WORDS = 64
+# Passages that are taken by words, and by vectors, where both count; and for how many questions at
+# a time.
+DEPTH, QUESTIONS = 1_000, 256
 
 
 def search(
-    connection: sqlite3.Connection, words: Words, questions: Sequence[str], k: int
+    connection: sqlite3.Connection,
+    words: Words,
+    questions: Sequence[str],
+    k: int,
+    nearest: Nearest | None = None,
+    vectors: Floats | None = None,
 ) -> list[list[Hit]]:
     """The best passages for each question, best first.
 
@@ -30,25 +40,81 @@ def search(
         words: What cuts questions into words.
         questions: The questions.
         k: Number of passages a question.
+        nearest: What finds vectors.
+        vectors: `(questions, dimension)`: the vectors of the questions. `None` to search by words
+            alone.
 
     Returns:
-        A list for each question, with less than `k` where no more passages have a word of it.
+        A list for each question, with less than `k` where no more passages have a word of it, nor
+        a vector whose cosine is above 0. Empty for a question without a word.
 
     Reference:
         Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
     """
     with storage.transaction(connection, writes=False):
-        total = int(setting(connection, "counted") or 0)
-        counts: dict[str, int] = {}
-        found = []
-        for question in questions:
-            asked = words.of(question)
-            for stem in {words.stem(word) for word in asked} - counts.keys():
-                counts[stem] = _count(connection, stem)
-            known = {word: counts[words.stem(word)] for word in asked}
-            expression, scale = expression_of(known, total, words.stop_words)
-            found.append(_hits(connection, expression, scale, k))
+        if nearest is None or vectors is None:
+            by_words = _by_words(connection, words, questions, k)
+            return [_hits(connection, ranked) for ranked in by_words]
+        depth = max(k, DEPTH)
+        found: list[list[Hit]] = []
+        for start in range(0, len(questions), QUESTIONS):
+            some = slice(start, start + QUESTIONS)
+            by_words = _by_words(connection, words, questions[some], depth)
+            by_vectors = nearest(connection, vectors[some], depth)
+            for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
+                ranked = fused(one, other, depth)[:k] if words.of(question) else []
+                found.append(_hits(connection, ranked))
         return found
+
+
+def fused(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
+    """Two rankings as one: the mean of both scores, each as a share of the best one.
+
+    Args:
+        by_words: The ids of passages and their scores by BM25, best first.
+        by_vectors: The same by cosines.
+        depth: How many there are in each where there are more. What is in one alone then counts
+            in the other as the last of it, and else as 0.
+
+    Returns:
+        All whose score is above 0, at most 1, best first.
+
+    Reference:
+        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
+        arXiv:2210.11934: a convex combination.
+
+    Examples:
+        >>> from keras_qa.documents.search import fused
+        >>> fused([(1, 8.0), (2, 6.0)], [(2, 0.5), (3, 0.25)], depth=20)
+        [(2, 0.875), (1, 0.5), (3, 0.25)]
+    """
+    scores: dict[int, float] = dict.fromkeys([id for id, _ in (*by_words, *by_vectors)], 0.0)
+    for ranking in (by_words, by_vectors):
+        best = ranking[0][1] if ranking else 0.0
+        if best <= 0:
+            continue
+        missing = ranking[-1][1] if len(ranking) >= depth else 0.0
+        known = dict(ranking)
+        for id in scores:
+            scores[id] += max(known.get(id, missing), 0.0) / best / 2
+    fitting = [entry for entry in scores.items() if entry[1] > 0]
+    return sorted(fitting, key=lambda entry: -entry[1])
+
+
+def _by_words(
+    connection: sqlite3.Connection, words: Words, questions: Sequence[str], k: int
+) -> list[Scored]:
+    total = int(setting(connection, "counted") or 0)
+    counts: dict[str, int] = {}
+    found = []
+    for question in questions:
+        asked = words.of(question)
+        for stem in {words.stem(word) for word in asked} - counts.keys():
+            counts[stem] = _count(connection, stem)
+        known = {word: counts[words.stem(word)] for word in asked}
+        expression, scale = expression_of(known, total, words.stop_words)
+        found.append(_ranked(connection, expression, scale, k))
+    return found
 
 
 def _count(connection: sqlite3.Connection, stem: str) -> int:
@@ -114,27 +180,32 @@ def _quoted(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
-def _hits(connection: sqlite3.Connection, expression: str, scale: float, k: int) -> list[Hit]:
+def _ranked(connection: sqlite3.Connection, expression: str, scale: float, k: int) -> Scored:
     if not expression:
         return []
     rows = connection.execute(
-        "SELECT found.score, documents.name, documents.id, passages.start, passages.stop, "
-        "passages.line, passages.heading, documents.pages FROM "
-        "(SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ? "
-        "ORDER BY score, rowid LIMIT ?) AS found "
-        "JOIN passages ON passages.id = found.rowid "
-        "JOIN documents ON documents.id = passages.document "
-        "ORDER BY found.score, found.rowid",
+        "SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ? "
+        "ORDER BY score, rowid LIMIT ?",
         (expression, k),
-    ).fetchall()
+    )
+    return [(id, -score / scale) for id, score in rows]
+
+
+def _hits(connection: sqlite3.Connection, ranked: Scored) -> list[Hit]:
     hits = []
-    for score, name, number, start, stop, line, heading, raw in rows:
+    for id, score in ranked:
+        name, number, start, stop, line, heading, raw = connection.execute(
+            "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
+            "passages.heading, documents.pages FROM passages "
+            "JOIN documents ON documents.id = passages.document WHERE passages.id = ?",
+            (id,),
+        ).fetchone()
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
         hits.append(
             Hit(
                 storage.decoded(name),
                 text_of(connection, number, start, stop),
-                -score / scale,
+                score,
                 start,
                 stop,
                 storage.decoded(heading),

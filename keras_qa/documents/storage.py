@@ -34,10 +34,10 @@ CREATE INDEX documents_of_files ON documents (file);
 CREATE TABLE texts (
     document INTEGER, block INTEGER, text BLOB NOT NULL, PRIMARY KEY (document, block)
 ) WITHOUT ROWID;
--- An id is never taken twice. `vector` is for encoders.
+-- An id is never taken twice.
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, start INTEGER NOT NULL,
-    stop INTEGER NOT NULL, line INTEGER NOT NULL, heading BLOB NOT NULL, vector BLOB
+    stop INTEGER NOT NULL, line INTEGER NOT NULL, heading BLOB NOT NULL
 );
 CREATE INDEX passages_of_documents ON passages (document);
 -- Words of many passages, and of how many.
@@ -173,6 +173,13 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _damaged(path: str | os.PathLike[str], how: str) -> ValueError:
     return ValueError(f"`{path}` is damaged: {how}. Delete it, and make the index again.")
+
+
+def setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
+    """What an index has been set to, if anything."""
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    value: str | bytes | int | None = None if row is None else row[0]
+    return value
 
 
 def encoded(text: str) -> bytes:

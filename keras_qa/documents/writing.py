@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sqlite3
 import struct
 import sys
@@ -12,10 +13,15 @@ from types import TracebackType
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
 from keras_qa.documents.passages import Part, passages
+from keras_qa.documents.storage import setting
+from keras_qa.documents.vectors import Encoder, as_kept, dimension_of, encoder_of, unit_vectors
 from keras_qa.documents.words import language_of, spaced, tokenizer
 
 # So many passages are written in a transaction, or a document with more of them.
 BATCH = 2_000
+# So many passages an encoder is given at a time, and a transaction has with vectors: others who
+# write wait for no more.
+ENCODED = 256
 # So much of the first texts says which language it is.
 SAMPLE = 20_000
 # Words of more than this share of the passages are kept with their number, which is counted again
@@ -32,11 +38,19 @@ class Writer:
 
     Args:
         connection: The index.
+        encoder: The encoder of its vectors. `None` where it has none, or nothing is put into it.
+
+    Attributes:
+        encodes: Whether passages get vectors.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, encoder: Encoder | None = None) -> None:
         self._connection = connection
+        self._encoder = encoder
+        self.encodes = encoder is not None
         self._pending = 0
+        # Passages by their ids that have no vectors yet.
+        self._plain: dict[int, str] = {}
 
     def __enter__(self) -> Writer:
         storage.start_writing(self._connection)
@@ -64,7 +78,8 @@ class Writer:
             self._run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Keeps what was written."""
+        """Keeps what was written, vectors of all passages with it."""
+        self._encode(1)
         if self._connection.in_transaction:
             self._run("COMMIT")
         self._pending = 0
@@ -141,8 +156,24 @@ class Writer:
                     for row, part in zip(rows, parts, strict=True)
                 ),
             )
+            if self._encoder is not None:
+                for row, part in zip(rows, parts, strict=True):
+                    self._plain[row[0]] = headed(part.heading, text[part.start : part.end])
+                self._encode(ENCODED)
             free += len(rows)
             self._pending += len(rows)
+
+    def _encode(self, least: int) -> None:
+        """Writes the vectors of passages that have none, where there are so many of them."""
+        while self._encoder is not None and len(self._plain) >= least:
+            ids = list(itertools.islice(self._plain, ENCODED))
+            texts = [self._plain.pop(id) for id in ids]
+            known = dimension_of(self._connection)
+            vectors = unit_vectors(self._encoder, texts, known)
+            if known is None:
+                self.set("dimension", vectors.shape[1])
+            rows = zip(ids, as_kept(vectors), strict=True)
+            self._many("INSERT INTO vectors VALUES (?, ?)", rows)
 
     def drop(self, name: str) -> bool:
         """Takes a document out.
@@ -247,6 +278,11 @@ class Writer:
                 for id, start, stop, heading in rows.fetchall()
             ),
         )
+        if encoder_of(self._connection) is not None:
+            ids = self._run("SELECT id FROM passages WHERE document = ?", (number,)).fetchall()
+            for (id,) in ids:
+                self._plain.pop(id, None)
+            self._many("DELETE FROM vectors WHERE passage = ?", ids)
         for table in ("passages", "texts"):
             removed = self._run(f"DELETE FROM {table} WHERE document = ?", (number,)).rowcount
             self._pending += removed
@@ -255,7 +291,7 @@ class Writer:
     def _done(self) -> None:
         # Files of no passages are many in a transaction, too.
         self._pending += 1
-        if self._pending >= BATCH:
+        if self._pending >= (BATCH if self._encoder is None else min(BATCH, ENCODED)):
             self.commit()
 
     def _count(self) -> None:
@@ -296,14 +332,12 @@ def make_words(connection: sqlite3.Connection, language: str) -> None:
 
 def indexed(heading: str, text: str) -> str:
     """What the words of a passage are taken from."""
-    return spaced(f"{heading}\n{text}" if heading else text)
+    return spaced(headed(heading, text))
 
 
-def setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
-    """What an index has been set to, if anything."""
-    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-    value: str | bytes | int | None = None if row is None else row[0]
-    return value
+def headed(heading: str, text: str) -> str:
+    """A passage below its headings."""
+    return f"{heading}\n{text}" if heading else text
 
 
 def text_of(

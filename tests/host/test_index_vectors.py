@@ -1,0 +1,455 @@
+"""Vectors in an index: which are kept, how they are compared, and what may be wrong with them."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from keras_qa.documents import Document, Index, storage, vectors, writing
+from keras_qa.documents import search as searching
+from keras_qa.documents.search import fused
+
+
+class Letters:
+    """How often each letter stands in a text."""
+
+    name = "letters"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def __call__(self, texts):
+        self.calls.append(texts)
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        return np.array([[text.count(one) for one in letters] for text in texts], "float32")
+
+
+class Table:
+    """The vectors of known texts, and of others zeros."""
+
+    name = "table"
+
+    def __init__(self, known) -> None:
+        self.known = known
+
+    def __call__(self, texts):
+        return np.array([self.known.get(text, (0.0, 0.0)) for text in texts], "float32")
+
+
+def places(index: Index) -> tuple[list[int], list[int]]:
+    """The ids of passages, and of those that have vectors."""
+    run = index._connection.execute
+    assert run("PRAGMA integrity_check").fetchall() == [("ok",)]
+    return tuple(
+        [id for (id,) in run(f"SELECT {name} FROM {table} ORDER BY {name}")]
+        for name, table in (("id", "passages"), ("passage", "vectors"))
+    )
+
+
+def cosines(texts: list[str], question: str) -> np.ndarray:
+    found = Letters()([*texts, question]).astype("float64")
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found[:-1] @ found[-1]
+
+
+def test_the_score_is_the_mean_of_the_shares_of_words_and_of_vectors(tmp_path) -> None:
+    known = {"red fox": (3.0, 4.0), "red red": (0.0, 9.0), "blue": (4.0, 3.0), "grey": (-1.0, 0.0)}
+    texts = [*known, "green"]
+    documents = [{"name": text, "text": text} for text in texts]
+    with Index.create(tmp_path / "words.index", language="en") as plain:
+        plain.add(documents)
+        by_words = {hit.text: hit.score for hit in plain.search("red colour")}
+    assert sorted(by_words) == ["red fox", "red red"]
+    best = max(by_words.values())
+    encoder = Table({**known, "red colour": (0.6, 0.8)})
+    with Index.create(tmp_path / "a.index", language="en", encoder=encoder) as index:
+        assert index.add(documents) == 5
+        hits = index.search("red colour")
+    # The cosines are 1, 0.8, 0.96, -0.6; no passage without a word of it and with none above 0.
+    expected = {
+        "red fox": (by_words["red fox"] / best + 1) / 2,
+        "red red": (by_words["red red"] / best + 0.8) / 2,
+        "blue": 0.96 / 2,
+    }
+    assert [hit.text for hit in hits] == sorted(expected, key=expected.get, reverse=True)
+    assert [hit.score for hit in hits] == pytest.approx(
+        [expected[hit.text] for hit in hits], abs=1e-3
+    )
+
+
+def test_two_rankings_are_one() -> None:
+    words, found = [(1, 8.0), (2, 6.0), (3, 2.0)], [(2, 0.8), (4, 0.6), (5, -0.1)]
+    assert fused(words, found, 4) == [
+        (2, pytest.approx((6 / 8 + 1) / 2)),
+        (1, pytest.approx(1 / 2)),
+        (4, pytest.approx(0.6 / 0.8 / 2)),
+        (3, pytest.approx(2 / 8 / 2)),
+    ]
+    # Where there are more, what is missing may be as good as the last that is known.
+    assert fused(words, [(2, 0.8), (4, 0.4)], 2) == [
+        (2, pytest.approx((6 / 8 + 1) / 2)),
+        (1, pytest.approx((1 + 0.4 / 0.8) / 2)),
+        (3, pytest.approx((2 / 8 + 0.4 / 0.8) / 2)),
+        (4, pytest.approx((2 / 8 + 0.4 / 0.8) / 2)),
+    ]
+    assert fused([], found, 3) == [(2, 0.5), (4, pytest.approx(0.375))]
+    assert fused([], [(2, 0.0), (4, -0.5)], 3) == fused([], [], 3) == []
+
+
+def test_what_is_compared_is_all_passages_with_their_headings(tmp_path) -> None:
+    encoder = Letters()
+    text = "# Zoo\n\nCats sleep.\n\n## Quiz\n\nWho eats?"
+    with Index.create(tmp_path / "a.index", language="en", encoder=encoder) as index:
+        index.add([Document("a", text), Document("b", "Plain words.")])
+        assert encoder.calls == [
+            ["Zoo\n# Zoo\n\nCats sleep.", "Zoo > Quiz\n## Quiz\n\nWho eats?", "Plain words."]
+        ]
+        assert (index.encoder_name, index.passages) == ("letters", 3)
+        hits = index.search("xylophone quiz wizards", k=3)
+        assert encoder.calls[1:] == [["xylophone quiz wizards"]]
+    expected = cosines(encoder.calls[0], "xylophone quiz wizards")
+    by_vectors = expected / expected.max() / 2
+    assert hits[0].text == "## Quiz\n\nWho eats?"
+    found = {hit.text: hit.score for hit in hits}
+    assert found["## Quiz\n\nWho eats?"] == pytest.approx(0.5 + by_vectors[1], abs=1e-3)
+    assert found["# Zoo\n\nCats sleep."] == pytest.approx(by_vectors[0], abs=1e-3)
+    assert found["Plain words."] == pytest.approx(by_vectors[2], abs=1e-3)
+
+
+def test_vectors_come_and_go_with_their_passages(tmp_path, monkeypatch) -> None:
+    encoder = Letters()
+    with Index.create(tmp_path / "a.index", encoder=encoder) as index:
+        index.add({"name": f"{n}", "text": f"Some words n{n}."} for n in range(9))
+        kept, found = places(index)
+        assert kept == found == [*range(1, 10)]
+        # As it was, new, and twice in one go: what is taken out again is never asked for.
+        assert index.add([Document("1", "Some words n1."), Document("2", "New.")]) == 1
+        assert encoder.calls[1:] == [["New."]]
+        index.add([Document("3", "First."), Document("3", "Last.")])
+        assert encoder.calls[2:] == [["Last."]]
+        index.remove("4")
+        kept, found = places(index)
+        assert kept == found == [1, 2, 6, 7, 8, 9, 10, 12]
+        # A document with more passages than are encoded at a time.
+        monkeypatch.setattr(writing, "ENCODED", 4)
+        text = " ".join(f"Sentence number {n} is here." for n in range(300))
+        index.add([Document("long", text)])
+        assert {len(call) for call in encoder.calls[3:]} == {4, index.passages % 4 or 4}
+        kept, found = places(index)
+        assert kept == found
+        raw, ids = zip(
+            *index._connection.execute("SELECT vector, passage FROM vectors"), strict=True
+        )
+        assert {len(one) for one in raw} == {2 * 26}
+        stored = np.frombuffer(b"".join(raw), "<f2").reshape(-1, 26).astype("float32")
+        texts = [text for call in encoder.calls for text in call]
+        expected = Letters()(texts)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        assert stored[ids.index(10)] == pytest.approx(expected[texts.index("New.")], abs=5e-4)
+        assert stored[-1] == pytest.approx(expected[-1], abs=5e-4)
+        for entry in index.names:
+            index.remove(entry)
+        assert places(index) == ([], [])
+        assert index.search("words") == []
+
+
+def expected_order(texts: dict[str, str], question: str) -> list[str]:
+    found = cosines(list(texts.values()), question)
+    return [name for cosine, name in sorted(zip(-found, texts, strict=True)) if cosine < 0]
+
+
+@pytest.mark.parametrize("in_memory", [vectors.IN_MEMORY, 0])
+def test_all_are_compared_some_at_a_time(tmp_path, monkeypatch, in_memory) -> None:
+    monkeypatch.setattr(vectors, "_PASSAGES", 5)
+    monkeypatch.setattr(searching, "QUESTIONS", 2)
+    monkeypatch.setattr(searching, "DEPTH", 3)
+    monkeypatch.setattr(vectors, "IN_MEMORY", in_memory)
+    path = tmp_path / "a.index"
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    texts = {f"{n:02}": "".join(rng.choice(letters, 12)) for n in range(32)}
+    # No word of them stands in a text.
+    questions = ["".join(rng.choice(letters, 9)) for _ in range(5)]
+
+    def found(index: Index, k: int) -> list[list[str]]:
+        return [[hit.document for hit in hits] for hits in index.search(questions, k)]
+
+    def expected(k: int) -> list[list[str]]:
+        return [expected_order(texts, question)[:k] for question in questions]
+
+    def near(one: list[list[str]], other: list[list[str]]) -> bool:
+        # Two bytes a number tell cosines apart from the fourth digit on.
+        for question, a, b in zip(questions, one, other, strict=True):
+            both = [cosines([texts[name] for name in names], question) for names in (a, b)]
+            if len(a) != len(b) or len(set(a)) != len(a) or np.abs(both[0] - both[1]).max() > 2e-3:
+                return False
+        return True
+
+    documents = [{"name": name, "text": text} for name, text in texts.items()]
+    with Index.create(path, encoder=Letters()) as index:
+        index.add(documents[:20])
+        texts = {name: text for name, text in texts.items() if int(name) < 20}
+        assert near(found(index, 3), expected(3))
+        assert bool(index._nearest._held) == bool(in_memory)
+        assert near(found(index, 99), expected(99))
+        # Own changes are seen, and those of others.
+        index.remove("03")
+        # SQLite does not tell a connection of its own changes.
+        assert index._nearest._held == []
+        index.add(documents[20:25])
+        texts = {d["name"]: d["text"] for d in documents[:25] if d["name"] != "03"}
+        assert near(found(index, 99), expected(99))
+        with Index.open(path, Letters()) as other:
+            other.add(documents[25:])
+            texts = {d["name"]: d["text"] for d in documents if d["name"] != "03"}
+            for one in (index, other):
+                assert near(found(one, 99), expected(99))
+                assert near(found(one, 2), expected(2))
+            index.remove("05")
+            del texts["05"]
+            for one in (index, other):
+                assert near(found(one, 99), expected(99))
+
+
+def test_equal_passages_come_in_the_order_in_which_they_were_written(tmp_path) -> None:
+    with Index.create(tmp_path / "a.index", encoder=Letters()) as index:
+        index.add({"name": name, "text": "same words"} for name in "cab")
+        assert [hit.document for hit in index.search("mows")] == ["c", "a", "b"]
+        assert [hit.document for hit in index.search("same")] == ["c", "a", "b"]
+
+
+def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
+    asked = []
+
+    class Alike:
+        name = "alike"
+
+        def __call__(self, texts):
+            asked.append(texts)
+            return np.ones((len(texts), 2))
+
+    with Index.create(tmp_path / "a.index", encoder=Alike()) as index:
+        assert index.search(["a", ""]) == [[], []]
+        assert index.search([]) == []
+        index.add([Document("a", "Some words."), Document("b", "")])
+        assert asked == [["Some words."]]
+        assert index.search(["", "?!", "\0"]) == [[], [], []]
+        assert index.search([]) == []
+        assert [hit.document for hit in index.search("other")] == ["a"]
+
+
+def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> None:
+    path = tmp_path / "a.index"
+    with Index.create(path, encoder=Letters()) as index:
+        index.add([Document("a", "Some words."), Document("b", "Other words.")])
+    with Index.open(path) as index:
+        assert (index.encoder_name, index.names, index.text("a")) == (
+            "letters",
+            ["a", "b"],
+            "Some words.",
+        )
+        with pytest.warns(
+            UserWarning,
+            match=r"^`.*a\.index` has vectors of the encoder 'letters', and was opened without it: "
+            r"it is searched by words alone\. Open it by `Index\.open\(path, encoder=…\)`\.$",
+        ) as caught:
+            assert [hit.document for hit in index.search("other")] == ["b"]
+        assert caught[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert index.search("nothing") == []
+        for write in (lambda: index.add([Document("c", "New.")]), lambda: index.update(tmp_path)):
+            with pytest.raises(
+                ValueError,
+                match=r"^`.*a\.index` has vectors of the encoder 'letters', and what is new would "
+                r"have none\. Open it with that encoder: `Index\.open\(path, encoder=…\)`, or "
+                r"`keras-qa index --embed letters`\.$",
+            ):
+                write()
+        index.remove("b")
+        assert places(index) == ([1], [1])
+
+
+def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
+    path = tmp_path / "a.index"
+    for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
+        for make in (Index.create, Index.open):
+            with pytest.raises(
+                TypeError, match=r"^`encoder` must have a `name`, a string, and turn a list of str"
+            ):
+                make(path, encoder=wrong)
+    assert not path.exists()
+    Index.create(path).close()
+    with pytest.raises(
+        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Make anot"
+    ):
+        Index.open(path, Letters())
+    path.unlink()
+    Index.create(path, encoder=Letters()).close()
+    with pytest.raises(
+        ValueError,
+        match=r"^`.*a\.index` has vectors of the encoder 'letters', and none of 'table'\. Open it",
+    ):
+        Index.open(path, Table({}))
+    # Names are of files, too.
+    odd = Letters()
+    odd.name = "/home/\udce9"
+    with Index.create(tmp_path / "b.index", encoder=odd) as index:
+        assert index.encoder_name == odd.name
+
+
+WRONG = {
+    "long": (lambda texts: np.ones((len(texts) + 1, 3)), r"\(2, 3\) and float64\.$"),
+    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) and float64\.$"),
+    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) and float64\.$"),
+    "words": (lambda texts: [["a"]], r"\(1, 1\) and <U1\.$"),
+    "nan": (
+        lambda texts: np.full((len(texts), 3), np.nan),
+        r"^The encoder 'wrong' gave a vector that is not finite, for the text 'New\.'\.$",
+    ),
+    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite, for the text 'New"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
+    gives, message = WRONG[kind]
+    path, folder = tmp_path / "a.index", tmp_path / "texts"
+    folder.mkdir()
+    (folder / "new.txt").write_text("New.")
+
+    class Wrong:
+        name = "wrong"
+
+        def __call__(self, texts):
+            return gives(texts) if "New." in texts else np.ones((len(texts), 3))
+
+    with Index.create(path, encoder=Wrong()) as index:
+        index.add([Document("a", "Old.")])
+        # A file is not to blame for it.
+        for write in (lambda: index.add([Document("b", "New.")]), lambda: index.update(folder)):
+            with pytest.raises(ValueError, match=message) as raised:
+                write()
+            assert "The encoder 'wrong'" in str(raised.value)
+            assert index.names == ["a"]
+            assert places(index) == ([1], [1])
+        with pytest.raises(ValueError, match=message):
+            index.search(["New."])
+
+
+def test_vectors_of_another_width_are_told(tmp_path) -> None:
+    path = tmp_path / "a.index"
+    with Index.create(path, encoder=Letters()) as index:
+        index.add([Document("a", "Old.")])
+    other = Table({})
+    other.name = "letters"
+    message = (
+        r"^The encoder 'letters' must give 1 vectors of 26 numbers each, as an array of numbers\. "
+        r"It gave one of the shape \(1, 2\) and float32\.$"
+    )
+    with Index.open(path, other) as index:
+        for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):
+            with pytest.raises(ValueError, match=message):
+                use()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE vectors SET vector = x'00'")
+    connection.commit()
+    connection.close()
+    with (
+        Index.open(path, Letters()) as index,
+        pytest.raises(ValueError, match=r"is damaged: a vector has another width than the others"),
+    ):
+        index.search("old")
+
+
+def test_lengths_do_not_count(tmp_path) -> None:
+    known = {"a": (3e-20, 4e-20), "b": (3e30, -4e30), "c": (1.0, 1.0), "zero": (0.0, 0.0)}
+    found = vectors.unit_vectors(Table(known), [*known])
+    assert found.dtype == np.float32
+    half = 0.5**0.5
+    assert found.tolist() == [
+        pytest.approx([0.6, 0.8]),
+        pytest.approx([0.6, -0.8]),
+        pytest.approx([half, half]),
+        [0.0, 0.0],
+    ]
+    whole = vectors.unit_vectors(lambda texts: np.array([[3, 4]]), ["a"])
+    assert whole.tolist() == [pytest.approx([0.6, 0.8])]
+
+
+def test_others_may_write_between_what_is_encoded(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "ENCODED", 4)
+    path = tmp_path / "a.index"
+    seen = []
+
+    class Looking(Letters):
+        def __call__(self, texts):
+            with Index.open(path, Letters()) as other:
+                seen.append((len(other), *map(len, places(other))))
+            return super().__call__(texts)
+
+    with Index.create(path, language="en", encoder=Looking()) as index:
+        index.add({"name": f"{n}", "text": f"word n{n}"} for n in range(6))
+    assert seen == [(0, 0, 0), (2, 2, 2), (4, 4, 4)]
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from keras_qa.documents import Index, writing
+path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
+writing.ENCODED = 5
+
+class Letters:
+    name = "letters"
+    def __call__(self, texts):
+        return np.array([[t.count(one) for one in "abcdefghijklmnopqrstuvwxyz"] for t in texts])
+
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Index.open(path, Letters()) as index:
+    index._connection.set_trace_callback(count)
+    index.update(folder)
+"""
+
+
+def test_a_killed_update_leaves_no_passage_without_its_vector(tmp_path) -> None:
+    folder, path = tmp_path / "texts", tmp_path / "a.index"
+    folder.mkdir()
+    for number in range(12):
+        text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
+        (folder / f"{number}.txt").write_text(text)
+    with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
+        whole.update(folder)
+        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
+        count = whole.passages
+    Index.create(path, encoder=Letters()).close()
+    states = set()
+    for moment in (3, 90, 160):
+        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
+        assert ended.returncode == -signal.SIGKILL
+        with Index.open(path, Letters()) as index:
+            states.add(len(index))
+            kept, found = places(index)
+            assert kept == found
+            for name in index.names:
+                assert index.text(name) == (folder / name).read_text()
+    assert len(states) > 2
+    with Index.open(path, Letters()) as index:
+        index.update(folder)
+        kept, found = places(index)
+        assert kept == found
+        assert len(kept) == count
+        again = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
+    assert sorted(again) == [
+        (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
+    ]
+    assert storage.VERSION == 1
