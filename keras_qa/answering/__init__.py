@@ -9,5 +9,6 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import load
 from keras_qa.answering.passage import Passage
 from keras_qa.answering.preset_files import presets
+from keras_qa.answering.sentence_encoder import SentenceEncoder
 
-__all__ = ["Passage", "QuestionAnswerer", "files", "load", "presets"]
+__all__ = ["Passage", "QuestionAnswerer", "SentenceEncoder", "files", "load", "presets"]
