@@ -15,7 +15,8 @@ from keras_qa.cli.options import Formatter, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
-# Each has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which is the first to import Keras.
+# Each has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which is the first to import Keras;
+# and `needs_backend`, where that hangs on the options.
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -24,8 +25,6 @@ COMMANDS = {
     "index": index,
     "ask": ask,
 }
-# They need no backend.
-HOST = (index,)
 
 ERROR = 2
 CLOSED = 1
@@ -86,12 +85,13 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=Formatter,
         )
         module.add_arguments(one)
-        one.set_defaults(run=module.run, needs_backend=module not in HOST)
+        needs_backend = getattr(module, "needs_backend", None)
+        one.set_defaults(run=module.run, needs_backend=needs_backend)
     return found
 
 
 def _run(options: argparse.Namespace) -> int:
-    if not options.needs_backend:
+    if options.needs_backend is not None and not options.needs_backend(options):
         options.run(options)
         output.flush()
         return 0

@@ -72,9 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Answers a question, or those of a prompt."""
     from keras_qa.answering import load
-    from keras_qa.documents import Index
 
-    with Index.open(options.index) as index:
+    with _opened(options.index) as index:
         reader = load(options.reader)
         told: set[str] = set()
         for question in _questions(options.question):
@@ -95,6 +94,25 @@ def run(options: argparse.Namespace) -> None:
                     told.add(message)
             for answer in answers:
                 _print(answer, index)
+
+
+def _opened(path: str) -> Index:
+    """An index, with the encoder that it names where that can be loaded."""
+    from keras_qa.answering import SentenceEncoder
+    from keras_qa.documents import Index
+
+    index = Index.open(path)
+    name = index.encoder_name
+    if name is None:
+        return index
+    try:
+        encoder = SentenceEncoder(name)
+    except (ImportError, OSError, ValueError) as error:
+        # That it is searched by words alone, it says itself.
+        say(f"keras-qa: The encoder of {path} cannot be loaded: {error}", error=True)
+        return index
+    index.close()
+    return Index.open(path, encoder)
 
 
 def _questions(question: str | None) -> Iterator[str]:

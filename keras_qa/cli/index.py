@@ -15,6 +15,7 @@ EPILOG = """\
 examples:
   keras-qa index handbook/ --out handbook.index
   keras-qa index letters/ --out letters.index --language en --encoding cp1252
+  keras-qa index handbook/ --out handbook.index --embed minilm
 The same command again reads what is new or has changed, and drops what is gone.
 """
 
@@ -47,6 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of texts that are not UTF-8 and do not say, such as cp1252 (default: they are left "
         "out)",
     )
+    parser.add_argument(
+        "--embed",
+        metavar="ENCODER",
+        help="keep vectors of passages, to search by them beside words: minilm, a folder in "
+        "Hugging Face's layout, hf://owner/name, or a reader (default: words alone)",
+    )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether something is computed that needs a backend."""
+    return options.embed is not None
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,9 +67,14 @@ def run(options: argparse.Namespace) -> None:
 
     if not os.path.exists(os.path.expanduser(options.folder)):
         raise FileNotFoundError(f"There is no folder {options.folder!r}.")
+    encoder = None
+    if options.embed is not None:
+        from keras_qa.answering import SentenceEncoder
+
+        encoder = SentenceEncoder(options.embed)
     began = time.monotonic()
     if os.path.exists(os.path.expanduser(options.out)):
-        index = Index.open(options.out)
+        index = Index.open(options.out, encoder)
         language = index.language
         if options.language is not None and language not in (None, options.language):
             index.close()
@@ -66,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
                 "file, or delete it."
             )
     else:
-        index = Index.create(options.out, options.language)
+        index = Index.create(options.out, options.language, encoder)
     with index:
         try:
             changes = index.update(options.folder, options.encoding)
@@ -79,8 +96,9 @@ def run(options: argparse.Namespace) -> None:
         more = len(changes.unreadable) - _NAMED
         if more > 0:
             say(f"Left out {more:,} more.", error=True)
+        vectors = "" if encoder is None else " with vectors"
         say(
-            f"{options.out}: {len(index):,} documents, {index.passages:,} passages. "
+            f"{options.out}: {len(index):,} documents, {index.passages:,} passages{vectors}. "
             f"{changes.written:,} new or changed, {changes.removed:,} gone, "
             f"{len(changes.unreadable):,} left out, {changes.others:,} of other kinds, in "
             f"{clock(time.monotonic() - began)}."
