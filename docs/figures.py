@@ -197,6 +197,23 @@ def reading_in_short() -> str:
     )
 
 
+def retrieval() -> str:
+    """How often an index finds the paragraph that answers, by words alone and with vectors."""
+    runs = {record["contender"]: record for record in _records("retrieval.json")}
+    firsts = list(runs["words"]["recall"])
+    lines = [
+        f"| the right paragraph is among the first | {' | '.join(firsts)} |",
+        f"| --- |{' ---: |' * len(firsts)}",
+    ]
+    for name, run in runs.items():
+        values = " | ".join(f"{run['recall'][first]:.1f} %" for first in firsts)
+        what = name if run["encoder"] is None else f"{name} of `{run['encoder']}`"
+        lines.append(f"| {what} | {values} |")
+    run = runs["words"]
+    lines += ["", f"Of {run['questions']:,} questions of SQuAD, {run['paragraphs']:,} paragraphs."]
+    return "\n".join(lines)
+
+
 def preset_minilm() -> str:
     """The scores of the preset on MiniLM, as sentences."""
     run = [record for record in _records("presets.json") if record["preset"].startswith("minilm")][
@@ -341,7 +358,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
         *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
         babi_in_short,
-        *(preset_minilm, asking),
+        *(preset_minilm, asking, retrieval),
     )
 }
 
