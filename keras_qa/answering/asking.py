@@ -11,8 +11,9 @@ import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import building
+from keras_qa.answering.merging import merged
 from keras_qa.answering.passage import Answered, Questions, check_top_k, shaped
-from keras_qa.example import Answer, Example, Source, to_examples
+from keras_qa.example import Answer, Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.tasks import AskCalibration, AskOptions, SpanTask, Task
 from keras_qa.tasks.task import Verbose
@@ -189,7 +190,7 @@ class Asking:
             priors = [_priors(hits, weight) or [0.0] for hits in found]
             spans = task.answers_from(model, examples, priors, _SPANS * (top_k or 1), batch_size)
             for answers, hits in zip(spans, found, strict=True):
-                ranked.append(_sure(_merged(answers, hits), min_score)[: top_k or 1])
+                ranked.append(_sure(merged(answers, hits), min_score)[: top_k or 1])
             if bar is not None:
                 bar.show(len(ranked))
         if bar is not None:
@@ -256,7 +257,7 @@ class Asking:
         temperature, weight, ranked = task.fit_retrieval(
             model, read, [_priors(hits, 1.0) or [0.0] for hits in found], _SPANS, batch_size, shown
         )
-        best = [_merged(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)]
+        best = [merged(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)]
         given = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
         precisions, thresholds = decoding.precision_thresholds(
             [answer.score for answer, _ in given],
@@ -368,66 +369,6 @@ def _priors(hits: Sequence[Hit], weight: float) -> list[float]:
             "others, or ask with `retrieval_weight=0`."
         )
     return [-weight * (1 - score / best) for score in scores]
-
-
-@dataclasses.dataclass
-class _Place:
-    """A place that says an answer, of which several passages may hold parts of the mass."""
-
-    text: str
-    source: Source
-
-    def overlaps(self, document: str, start: int, end: int) -> bool:
-        source = self.source
-        return source.document == document and source.start < end and start < source.end
-
-
-def _merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
-    """Answers with their places in documents, best first; what says the same is one.
-
-    That there is no answer stays the first one where it was.
-    """
-    begins = np.cumsum([0, *(len(hit.text) + 1 for hit in hits)])
-    found: dict[str, list[_Place]] = {}
-    none: list[Answer] = []
-    for answer in answers:
-        if answer.start is None or answer.end is None:
-            none.append(answer)
-            continue
-        number = int(np.searchsorted(begins, answer.start, side="right")) - 1
-        hit = hits[number]
-        start = int(answer.start - begins[number]) + hit.start
-        at = (hit.document, start, start + answer.end - answer.start)
-        key = metrics.normalize_answer(answer.text) or answer.text
-        places = found.get(key, [])
-        # In two passages that overlap, or with an article or a mark more.
-        same = next((one for one in places if one.overlaps(*at)), None)
-        if same is not None:
-            score = same.source.score + answer.score
-            same.source = dataclasses.replace(same.source, score=score)
-        elif not any(one.overlaps(*at) for others in found.values() for one in others):
-            source = Source(*at, answer.score, *hit.place(start))
-            found.setdefault(key, []).append(_Place(answer.text, source))
-    merged = sorted((_answer(places) for places in found.values()), key=lambda one: -one.score)
-    if none:
-        better = sum(answer.score >= none[0].score for answer in merged)
-        merged.insert(0 if answers[0] is none[0] else max(better, 1), none[0])
-    return merged
-
-
-def _answer(places: list[_Place]) -> Answer:
-    places = sorted(places, key=lambda place: -place.source.score)
-    best = places[0].source
-    return Answer(
-        places[0].text,
-        min(sum(place.source.score for place in places), 1.0),
-        best.start,
-        best.end,
-        document=best.document,
-        line=best.line,
-        page=best.page,
-        sources=tuple(place.source for place in places),
-    )
 
 
 def _sure(answers: list[Answer], min_score: float | None) -> list[Answer]:

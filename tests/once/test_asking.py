@@ -7,7 +7,7 @@ import pytest
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
-from keras_qa.answering import asking
+from keras_qa.answering import asking, merging
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Hit, Index
 from keras_qa.metrics import normalize_answer
@@ -137,7 +137,7 @@ def test_equal_answers_are_one_with_all_their_sources() -> None:
     found = [(0.3, 4, 7), (0.2, 13, 16), (0.15, 26, 33), (0.1, 28, 31), (0.1, 33, 36)]
     answers = [Answer(text[start:end], score, start, end) for score, start, end in found]
     assert [answer.text for answer in answers] == ["red", "Red", "A red, ", "red", "red"]
-    merged = asking._merged([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
+    merged = merging.merged([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
     # Twice in one place of "a"; in "b" with an article or without one, and once more.
     assert [(answer.text, answer.score) for answer in merged] == [
         ("red", pytest.approx(0.3 + 0.2 + 0.15 + 0.1 + 0.1)),
@@ -160,7 +160,7 @@ def test_no_answer_stays_where_it_was() -> None:
         (spans, ["red", "blue"]),
         ([none], [""]),
     ):
-        assert [answer.text for answer in asking._merged(given, hits)] == expected
+        assert [answer.text for answer in merging.merged(given, hits)] == expected
 
 
 def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
