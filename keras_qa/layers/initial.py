@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
@@ -29,7 +28,7 @@ def weights_follow() -> Iterator[None]:
 class Undrawn(keras.layers.Layer):
     """A layer whose own weights start with zeros inside `weights_follow`."""
 
-    def add_weight(self, *arguments: Any, **options: Any) -> keras.Variable:
+    def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
         if _follow.get():
             options["initializer"] = "zeros"
         return super().add_weight(*arguments, **options)
