@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import sys
+from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """What a file of tests leaves is not looked through again by each later collection.
+
+    Compiled programs hold gigabytes of objects, and Keras collects garbage often.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -27,10 +27,12 @@ def uncompiled() -> keras_qa.models.QAModel:
     "compiled",
     [
         {},
-        {"metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)]},
-        {"weighted_metrics": ["accuracy"]},
+        {
+            "metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
+            "weighted_metrics": ["accuracy"],
+        },
     ],
-    ids=["loss", "metrics", "weighted"],
+    ids=["loss", "metrics"],
 )
 def test_a_batch_that_is_filled_up_counts_as_it_was(compiled) -> None:
     def make():
