@@ -1,4 +1,4 @@
-"""Plots: attention over sentences, learning curves, and a table of the tasks. Needs matplotlib."""
+"""Plots of attention, learning curves, risk against coverage, and tasks. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from keras_qa.example import Answer
 from keras_qa.recipes import FAILED, Run
+from keras_qa.report.findings import Point
 from keras_qa.text import sentence_spans
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Trained(Protocol):
     def history(self) -> Curves: ...
 
 
+# What comes of giving the surest answers alone, or that of several by name.
+Risks: TypeAlias = Sequence[Point] | Mapping[str, Sequence[Point]]
 # Runs, or records as `keras-qa train --results` writes them, or the file with these.
 Results: TypeAlias = str | os.PathLike[str] | Iterable[Run | Mapping[str, Any]]
 
@@ -131,6 +134,49 @@ def learning_curves(history: Trained | Curves | Sequence[Trained | Curves]) -> F
         axes.set_ylabel(name)
         if axes.get_lines():
             axes.legend()
+    return figure
+
+
+def risk_coverage(points: Risks) -> Figure:
+    """Draws how many of the given answers are wrong against how many questions get one.
+
+    Args:
+        points: The `points` of a report of `evaluate_asking`, or a dict of those of several, by
+            the name that the legend gives them.
+
+    Returns:
+        A `matplotlib.figure.Figure` with a line for each: a dot is a score, from which on answers
+        are given.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there is nothing to draw.
+
+    Reference:
+        El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification",
+        JMLR 11.
+
+    Examples:
+        >>> from keras_qa.report import Point, plots
+        >>> figure = plots.risk_coverage([Point(0.9, 1, 0.5, 0.0), Point(0.4, 2, 1.0, 0.25)])
+        >>> [line.get_xydata().tolist() for line in figure.axes[0].get_lines()]
+        [[[0.5, 0.0], [1.0, 0.25]]]
+    """
+    curves = points if isinstance(points, Mapping) else {"": points}
+    if not any(curves.values()):
+        raise ValueError("`points` hold no answers. Give those of a report of `evaluate_asking`.")
+    figure = _figure(4.5, 4)
+    axes = figure.add_subplot()
+    for name, found in curves.items():
+        coverage, risk = [one.coverage for one in found], [one.risk for one in found]
+        # Without a name the label keeps a line out of the legend.
+        axes.plot(coverage, risk, marker=".", label=name or "_")
+    axes.set(xlim=(0, 1.02), ylim=(-0.02, 1))
+    axes.set_xlabel("share of questions that are answered")
+    axes.set_ylabel("share of wrong answers")
+    axes.grid(alpha=0.3)
+    if isinstance(points, Mapping):
+        axes.legend()
     return figure
 
 

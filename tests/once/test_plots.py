@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from keras_qa import Answer, Support
 from keras_qa.recipes import Run
-from keras_qa.report import plots
+from keras_qa.report import Point, plots
 
 TEXT = "Ann left. Bob came."
 ANSWER = Answer(
@@ -92,6 +92,36 @@ def test_learning_curves_of_fit() -> None:
         assert lines(accuracy) == [([0.5], "-", "C0", "training")]
     with pytest.raises(ValueError, match="holds no epochs"):
         plots.learning_curves({})
+
+
+SURE = [Point(0.9, 1, 0.25, 0.0), Point(0.5, 3, 0.75, 1 / 3)]
+
+
+def test_risk_against_coverage() -> None:
+    axes = plots.risk_coverage(SURE).axes[0]
+    [line] = axes.get_lines()
+    np.testing.assert_array_equal(line.get_xydata(), [[0.25, 0.0], [0.75, 1 / 3]])
+    assert axes.get_xlabel() == "share of questions that are answered"
+    assert axes.get_ylabel() == "share of wrong answers"
+    assert axes.get_legend() is None
+    # All that can come is within.
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left <= 0 < 1 <= right
+    assert bottom <= 0 < 1 <= top
+
+
+def test_risk_against_coverage_of_several() -> None:
+    axes = plots.risk_coverage({"words": SURE, "none": [], "vectors": SURE[:1]}).axes[0]
+    curves = [line.get_xydata().tolist() for line in axes.get_lines()]
+    assert curves == [[[0.25, 0.0], [0.75, 1 / 3]], [], [[0.25, 0.0]]]
+    assert len({to_hex(line.get_color()) for line in axes.get_lines()}) == 3
+    assert words(axes.get_legend().get_texts()) == ["words", "none", "vectors"]
+
+
+def test_risk_of_no_answers() -> None:
+    for none in ([], {}, {"words": []}):
+        with pytest.raises(ValueError, match="`points` hold no answers. Give those of a report"):
+            plots.risk_coverage(none)
 
 
 # Seed 1 is best on both tasks together, but not on task 19.
