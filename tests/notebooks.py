@@ -20,6 +20,16 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(part.text for part in cell.outputs if part.get("name") == "stdout")
 
 
+def pngs(notebook: nbformat.NotebookNode) -> list[str]:
+    """The pictures that cells end in, as PNG in base64."""
+    return [
+        part.data["image/png"]
+        for cell in code_cells(notebook)
+        for part in cell.outputs
+        if part.output_type == "execute_result" and "image/png" in part.data
+    ]
+
+
 def executed(
     committed: nbformat.NotebookNode, claims: str, folder: pathlib.Path, where: pathlib.Path
 ) -> nbformat.NotebookNode:
@@ -56,12 +66,16 @@ def pairs(committed: nbformat.NotebookNode, again: nbformat.NotebookNode) -> lis
     ]
 
 
-def assert_clean(committed: nbformat.NotebookNode) -> None:
-    """It was committed as it was run, from top to bottom, and says no paths and no warnings."""
+def assert_clean(committed: nbformat.NotebookNode, pictures: int = 0) -> None:
+    """It was committed as it was run, from top to bottom, and says no paths and no warnings.
+
+    So many pictures are all that is shown beside what it prints.
+    """
     assert [cell.execution_count for cell in code_cells(committed)] == list(
         range(1, len(code_cells(committed)) + 1)
     )
     outputs = [part for cell in code_cells(committed) for part in cell.outputs]
-    assert {part.output_type for part in outputs} == {"stream"}
-    assert {part.name for part in outputs} == {"stdout"}
-    assert not [part.text for part in outputs if "arning" in part.text or "/" in part.text]
+    streams = [part for part in outputs if part.output_type == "stream"]
+    assert len(pngs(committed)) == pictures == len(outputs) - len(streams)
+    assert {part.name for part in streams} == {"stdout"}
+    assert not [part.text for part in streams if "arning" in part.text or "/" in part.text]
