@@ -261,6 +261,16 @@ def asking() -> str:
     return "\n".join([*lines, "", textwrap.fill(text, 110, break_on_hyphens=False)])
 
 
+def preset_babi() -> str:
+    """The errors of the preset for stories, as a sentence."""
+    run = _joint()[1]
+    worst = max(run["errors"], key=lambda task: run["errors"][task])
+    return _sentences(
+        f"{run['validation_error']:.2f} % on average, {run['errors'][worst]:.1f} % at most, on",
+        f"task {worst}.",
+    )
+
+
 def babi_10k() -> str:
     """A row for the best run of each task with 10,000 questions."""
     lines = [
@@ -358,7 +368,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
         *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
         babi_in_short,
-        *(preset_minilm, asking, retrieval),
+        *(preset_minilm, preset_babi, asking, retrieval),
     )
 }
 

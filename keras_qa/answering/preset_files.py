@@ -8,6 +8,8 @@ import pathlib
 FOLDER = pathlib.Path(__file__).parent / "ready"
 
 PRESETS = {
+    "babi": "answers questions about the small stories of bAbI, all twenty tasks, and says on "
+    "which sentences an answer rests",
     "minilm-squad-small": "marks answers in English texts, and says where there is none: LoRA on "
     "the encoder minilm, 8,227 questions of SQuAD",
 }

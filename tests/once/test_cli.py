@@ -256,13 +256,16 @@ def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, m
 def test_quickstart_answers_and_says_what_comes_next(capsys) -> None:
     assert main(["quickstart"]) == 0
     printed = capsys.readouterr().out
+    ready, trained = printed.split("Now one of your own")
+    for question, answer in (("Where is the milk?", "bathroom"), ("Where is Mary?", "garden")):
+        assert re.match(rf"\n +[\d.]+%  {answer}\n", ready.split(question)[1])
     right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", printed)
     assert float(right.group(1)) >= 98
     for question, answer, fact in (
         ("Where is Mary?", "garden", "Mary went to the garden."),
         ("Where is John?", "hallway", "John went to the hallway."),
     ):
-        part = printed.split(question)[1]
+        part = trained.split(question)[1]
         assert re.match(rf"\n +[\d.]+%  {answer}\n", part)
         assert f"It rests on: {fact}" in part
     for line in ("Try next:", "keras-qa train"):

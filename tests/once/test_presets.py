@@ -31,6 +31,18 @@ def test_a_reader_answers_at_once_and_says_where_there_is_no_answer() -> None:
     assert qa.model_.get_layer("backbone").lora_rank == 8
 
 
+def test_one_model_answers_stories_of_all_kinds() -> None:
+    qa = keras_qa.load("babi")
+    story = ["Mary got the milk.", "Mary went to the garden.", "Mary left the milk there."]
+    answer = qa.answer([*story, "Mary moved to the kitchen."], "Where is the milk?")
+    assert answer.text == "garden"
+    answer = qa.answer("Sheep are afraid of wolves. Emily is a sheep.", "What is emily afraid of?")
+    assert answer.text == "wolf"
+    for task in (1, 2, 3, 6, 15):
+        stories = keras_qa.datasets.babi.simulate(task=task, examples=100, seed=7)
+        assert qa.evaluate(stories, verbose=0)["exact_match"] >= 97
+
+
 def test_the_command_answers_by_a_preset(capsys) -> None:
     asked = ["--text", TEXT, "--question", "Where are repairs done?"]
     assert main(["answer", "minilm-squad-small", *asked]) == 0
