@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 from hub_server import Hub, serving
-from interpreters import python
 from small_checkpoints import copy
 
+# Each line names what to load.
 LOAD = """
-import keras_qa
-try:
-    qa = keras_qa.load("hf://{name}")
-except Exception as error:
-    print(f"{{type(error).__name__}}: {{error}}")
-else:
-    print(qa.answer("Mary went to the bathroom.", "Who went?").text)
+import sys, keras_qa
+for name in sys.stdin:
+    try:
+        qa = keras_qa.load(name.strip())
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+    else:
+        print(qa.answer("Mary went to the bathroom.", "Who went?").text, flush=True)
 """
 
 
@@ -32,21 +38,38 @@ def hub(folder) -> Iterator[Hub]:
         yield server
 
 
-def load(name: str, home: pathlib.Path, address: str, **environment: str) -> str:
-    """What a new process prints that loads a checkpoint and asks it."""
-    done = python(
-        LOAD.format(name=name),
-        KERAS_BACKEND="jax",
-        HF_HOME=str(home),
-        HF_ENDPOINT=address,
-        HF_HUB_DISABLE_XET="1",
-        HF_HUB_DISABLE_PROGRESS_BARS="1",
-        **environment,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.strip().splitlines()
-    assert len(lines) == 1, done.stdout
-    return lines[0]
+class Loading:
+    """A process that loads checkpoints and asks them: `huggingface_hub` reads its settings once."""
+
+    def __init__(self, home: pathlib.Path, address: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LOAD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "KERAS_BACKEND": "jax",
+                "HF_HOME": str(home),
+                "HF_ENDPOINT": address,
+                "HF_HUB_DISABLE_XET": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                **environment,
+            },
+        )
+
+    def __call__(self, name: str) -> str:
+        """What it says of a checkpoint, in one line."""
+        self.process.stdin.write(f"hf://{name}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().rstrip("\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        rest, _ = self.process.communicate()
+        assert (rest, self.process.returncode) == ("", 0)
 
 
 def weights_asked(hub: Hub) -> list[str]:
@@ -54,36 +77,41 @@ def weights_asked(hub: Hub) -> list[str]:
 
 
 def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, tmp_path) -> None:
-    said = load("mary/reader", tmp_path, hub.address)
-    assert said in "Mary went to the bathroom."
-    assert len(weights_asked(hub)) == 1
-    assert load("mary/reader@main", tmp_path, hub.address) == said
-    assert len(weights_asked(hub)) == 1
+    with Loading(tmp_path, hub.address) as load:
+        said = load("mary/reader")
+        assert said in "Mary went to the bathroom."
+        assert len(weights_asked(hub)) == 1
+        assert load("mary/reader@main") == said
+        assert len(weights_asked(hub)) == 1
     before = len(hub.asked)
-    assert load("mary/reader", tmp_path, hub.address, HF_HUB_OFFLINE="1") == said
+    with Loading(tmp_path, hub.address, HF_HUB_OFFLINE="1") as load:
+        assert load("mary/reader") == said
     assert len(hub.asked) == before
 
 
 def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> None:
-    said = load("mary/reader", tmp_path / "plain", hub.address)
-    hub.moved = True
-    assert load("mary/reader", tmp_path / "moved", hub.address) == said
-    hub.moved, hub.breaks_after = False, 20_000
-    assert load("mary/reader", tmp_path / "broken", hub.address) == said
+    with Loading(tmp_path / "home", hub.address) as load:
+        said = load("mary/reader")
+        shutil.rmtree(tmp_path / "home")
+        hub.moved = True
+        assert load("mary/reader") == said
+        shutil.rmtree(tmp_path / "home")
+        hub.moved, hub.breaks_after = False, 20_000
+        assert load("mary/reader") == said
     assert hub.breaks_after is None
+    assert len(weights_asked(hub)) > 3
 
 
 def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
-    assert "There is no checkpoint `hf://mary/other`" in load("mary/other", tmp_path, hub.address)
-    said = load("mary/reader@v9", tmp_path, hub.address)
-    assert said == "ValueError: `mary/reader` has no revision 'v9'."
-    hub.private.add("mary/reader")
-    said = load("mary/reader", tmp_path, hub.address)
-    assert "There is no checkpoint `hf://mary/reader`, or it is private." in said
-    assert (
-        load("mary/reader", tmp_path, hub.address, HF_TOKEN="hf_x") in "Mary went to the bathroom."
-    )
-    said = load("mary/reader", tmp_path / "empty", "http://127.0.0.1:9")
-    assert said.startswith("ValueError: `hf://mary/reader` cannot be fetched")
-    said = load("mary/reader", tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1")
-    assert said.startswith("ValueError: `hf://mary/reader` cannot be fetched")
+    with Loading(tmp_path, hub.address) as load:
+        assert "There is no checkpoint `hf://mary/other`" in load("mary/other")
+        assert load("mary/reader@v9") == "ValueError: `mary/reader` has no revision 'v9'."
+        hub.private.add("mary/reader")
+        said = load("mary/reader")
+        assert "There is no checkpoint `hf://mary/reader`, or it is private." in said
+    with Loading(tmp_path, hub.address, HF_TOKEN="hf_x") as load:
+        assert load("mary/reader") in "Mary went to the bathroom."
+    with Loading(tmp_path / "empty", "http://127.0.0.1:9") as load:
+        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be fetched")
+    with Loading(tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1") as load:
+        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be fetched")
