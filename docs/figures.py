@@ -251,12 +251,11 @@ def asking() -> str:
         f"{fitted['documents']:,} paragraphs being documents, calibrated on",
         f"{fitted['calibration_questions']} questions about others of them. Recall is {recall}.",
         f"The fitted weight of retrieval is {fitted['retrieval_weight']:.1f} and the temperature",
-        f"{fitted['temperature']:.2f}; the calibration error falls from",
+        f"{fitted['temperature']:.2f}; the calibration error goes from",
         f"{default['calibration_error']:.3f} to {fitted['calibration_error']:.3f}.",
         f"{precise[0].upper()}{precise[1:]}.",
         f"Asking takes {runs['time']['ask_to_read']:.2f} times the processor time of reading the",
-        "ten passages. `python -m benchmarks.asking FOLDER --questions",
-        f"{fitted['questions']}` makes these figures.",
+        "ten passages. `python -m benchmarks.asking FOLDER` makes these figures.",
     )
     return "\n".join([*lines, "", textwrap.fill(text, 110, break_on_hyphens=False)])
 
