@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from keras_qa.cli.indexes import add_reading, open_index
 from keras_qa.cli.marked import REACH
 from keras_qa.cli.options import positive
 from keras_qa.cli.output import print_answers, say
@@ -43,12 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
     )
-    parser.add_argument(
-        "--passages",
-        type=positive,
-        metavar="N",
-        help="passages that are read for a question (default: as it was calibrated, or 10)",
-    )
+    add_reading(parser)
     parser.add_argument(
         "--min-score",
         type=float,
@@ -62,18 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give answers only from the score on from which that share of them was right in "
         "`evaluate --fit`",
     )
-    parser.add_argument(
-        "--no-answer",
-        action=argparse.BooleanOptionalAction,
-        help="whether the reader can say that there is no answer (default: as it was trained)",
-    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Answers a question, or those of a prompt."""
     from keras_qa.answering import load
 
-    with _opened(options.index) as index:
+    with open_index(options.index) as index:
         reader = load(options.reader)
         told: set[str] = set()
         for question in _questions(options.question):
@@ -94,25 +85,6 @@ def run(options: argparse.Namespace) -> None:
                     told.add(message)
             for answer in answers:
                 _print(answer, index)
-
-
-def _opened(path: str) -> Index:
-    """An index, with the encoder that it names where that can be loaded."""
-    from keras_qa.answering import SentenceEncoder
-    from keras_qa.documents import Index
-
-    index = Index.open(path)
-    name = index.encoder_name
-    if name is None:
-        return index
-    try:
-        encoder = SentenceEncoder(name)
-    except (ImportError, OSError, ValueError) as error:
-        # That it is searched by words alone, it says itself.
-        say(f"keras-qa: The encoder of {path} cannot be loaded: {error}", error=True)
-        return index
-    index.close()
-    return Index.open(path, encoder)
 
 
 def _questions(question: str | None) -> Iterator[str]:

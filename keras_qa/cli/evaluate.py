@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from keras_qa.cli import data
-from keras_qa.cli.options import positive
+from keras_qa.cli.indexes import add_reading, open_index
 from keras_qa.cli.output import print_scores, say
 
 if TYPE_CHECKING:
@@ -66,17 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.index",
         help="ask this index, as `keras-qa index` makes it, in place of each question's own text",
     )
-    documents.add_argument(
-        "--passages",
-        type=positive,
-        metavar="N",
-        help="passages that are read for a question (default: as it was calibrated, or 10)",
-    )
-    documents.add_argument(
-        "--no-answer",
-        action=argparse.BooleanOptionalAction,
-        help="whether the reader can say that there is no answer (default: as it was trained)",
-    )
+    add_reading(documents)
     documents.add_argument(
         "--fit",
         action="store_true",
@@ -139,11 +129,10 @@ def _asked(
 ) -> Report:
     """Asks an index, after calibrating where that is wished."""
     from keras_qa import report
-    from keras_qa.documents import Index
 
     given = {"passages": options.passages, "no_answer": options.no_answer}
     asked: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
-    with Index.open(options.index) as index:
+    with open_index(options.index) as index:
         if options.fit:
             fitted = answerer.calibrate(index, examples, **asked)
             say(

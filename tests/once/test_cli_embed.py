@@ -1,5 +1,6 @@
 """`keras-qa index --embed` and `ask`: an index that keeps vectors, and finds its encoder."""
 
+import json
 import pathlib
 import shutil
 
@@ -51,6 +52,20 @@ def test_an_index_finds_its_encoder(texts, encoder, tmp_path, capsys) -> None:
     assert errors.count("\n") == 1
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
+
+
+def test_evaluate_finds_the_encoder_too(texts, encoder, tmp_path, capsys) -> None:
+    out, data = tmp_path / "a.index", tmp_path / "questions.jsonl"
+    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
+    example = {"text": "John slept.", "question": "Who?", "answers": ["John"], "answer_start": [0]}
+    data.write_text(json.dumps(example))
+    capsys.readouterr()
+    arguments = [f"--index={out}", f"--data={data}", "--no-no-answer"]
+    assert main(["evaluate", READER, *arguments]) == 0
+    printed, errors = capsys.readouterr()
+    assert errors == ""
+    # By words it would not be found.
+    assert "100.0 % at 20, 1 examples" in printed
 
 
 def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys) -> None:
