@@ -242,9 +242,7 @@ class SpanTask:
         given: list[np.ndarray] = []
         bar = Bar(len(examples)) if verbose else None
         for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
-            places, sizes = reading.places(some, self.decoder)
-            logits = reading.read(model, some, batch_size, self.vectorizer.length)
-            parts.append((*logits, places, some.example, sizes))
+            parts.append(self._read(model, some, batch_size))
             assert some.prior is not None
             given.append(some.prior)
             if bar is not None:
@@ -337,12 +335,11 @@ class SpanTask:
         waiting: list[tuple[np.ndarray, ...]] = []
         done = 0
         for some in windows:
-            logits = reading.read(model, some, batch_size, self.vectorizer.length)
+            read = self._read(model, some, batch_size)
             if some.prior is not None:
                 # There being no answer has none: it is said of all windows together.
-                logits[0][:, 1:] += some.prior[:, None]
-            places, sizes = reading.places(some, decoders[0][0])
-            waiting.append((*logits, places, some.example, sizes))
+                read[0][:, 1:] += some.prior[:, None]
+            waiting.append(read)
             # More windows of the last text may come.
             last = int(some.example[-1])
             if last > done:
@@ -353,6 +350,12 @@ class SpanTask:
                 waiting, done = [tuple(part[~ready] for part in whole)], last
         if done < len(examples):
             yield examples[done:], _decoded(reading.joined(waiting), decoders)
+
+    def _read(self, model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, ...]:
+        """What decoding takes of windows: logits, places, examples, and what a place counts as."""
+        logits = reading.read(model, windows, batch_size, self.vectorizer.length)
+        places, sizes = reading.places(windows, self.decoder)
+        return (*logits, places, windows.example, sizes)
 
 
 def _decoded(
