@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,25 @@ from keras_qa.example import Answer, Source
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit
+
+
+def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
+    """What finds a position in passages that are one text, with a break after each.
+
+    Args:
+        passages: The passages.
+
+    Returns:
+        A function that takes a position in the text, in characters, and gives the number of the
+        passage, from 0, and the position in it.
+    """
+    begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
+
+    def locate(position: int) -> tuple[int, int]:
+        number = int(np.searchsorted(begins, position, side="right")) - 1
+        return number, int(position - begins[number])
+
+    return locate
 
 
 @dataclasses.dataclass
@@ -32,16 +51,16 @@ def merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
 
     That there is no answer stays the first one where it was.
     """
-    begins = np.cumsum([0, *(len(hit.text) + 1 for hit in hits)])
+    locate = locator(hit.text for hit in hits)
     found: dict[str, list[_Place]] = {}
     none: list[Answer] = []
     for answer in answers:
         if answer.start is None or answer.end is None:
             none.append(answer)
             continue
-        number = int(np.searchsorted(begins, answer.start, side="right")) - 1
+        number, within = locate(answer.start)
         hit = hits[number]
-        start = int(answer.start - begins[number]) + hit.start
+        start = within + hit.start
         at = (hit.document, start, start + answer.end - answer.start)
         key = metrics.normalize_answer(answer.text) or answer.text
         places = found.get(key, [])

@@ -7,9 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from keras_qa.answering import QuestionAnswerer, building, load
+from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.tasks import AskOptions, SpanTask
 
@@ -295,7 +294,7 @@ def _extracted(
     settings: Mapping[str, Any],
 ) -> list[ExtractedAnswer]:
     """Spans of the contents as Haystack's answers, the likeliest first."""
-    begins = np.cumsum([0, *(len(_content(document)) + 1 for document in documents)])
+    locate = locator(map(_content, documents))
     none = [answer for answer in found if answer.start is None]
     # Where each kept one stands: the document's position, and the offsets in its content.
     kept: list[tuple[int, int, int]] = []
@@ -303,9 +302,8 @@ def _extracted(
     for answer in found:
         if answer.start is None or answer.end is None:
             continue
-        number = int(np.searchsorted(begins, answer.start, side="right")) - 1
-        begin = int(begins[number])
-        place = (number, answer.start - begin, answer.end - begin)
+        number, start = locate(answer.start)
+        place = (number, start, start + answer.end - answer.start)
         if any(_overlap(place, other, settings["overlap_threshold"]) for other in kept):
             continue
         kept.append(place)
