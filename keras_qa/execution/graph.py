@@ -17,22 +17,37 @@ import numpy as np
 class ModelInput:
     """What a model expects of one of its inputs.
 
-    `ignores_padding` says that columns of zeros at its end may be cut off: every layer that reads
-    it says so of itself. `ends_early`, that they are not read if they are not cut off.
-    `max_length` is the longest sequence that an encoder knows positions for.
+    Attributes:
+        name: Its name.
+        shape: Its shape, `None` for sizes that are open.
+        dtype: Keras' name of its dtype.
+        vocabulary_size: How many ids the smallest table knows that they are looked up in.
+        max_length: The longest sequence that an encoder knows positions for.
+        readers: The layers that read it.
+        reached: The calls that its padding reaches, if no call before them ignores it.
     """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: str
     vocabulary_size: int | None
-    ignores_padding: bool
-    ends_early: bool
-    max_length: int | None = None
+    max_length: int | None
+    readers: list[Any] = dataclasses.field(repr=False)
+    reached: list[Any] = dataclasses.field(repr=False)
 
     @functools.cached_property
     def holds_ids(self) -> bool:
         return np.issubdtype(np.dtype(self.dtype), np.integer)
+
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether columns of zeros at its end may be cut off: all that they reach says so."""
+        return bool(self.reached) and all(map(_ignores_padding, self.reached))
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether such columns are not read if they are not cut off."""
+        return all(getattr(reader, "ends_early", False) for reader in self.readers)
 
 
 # The graph of a functional model never changes, and reading it takes longer than a small batch.
@@ -54,18 +69,19 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     """
     if model not in _KNOWN:
         graph = _graph(model)
-        readers = _readers(model, graph)
         _KNOWN[model] = tuple(
             ModelInput(
                 tensor.name,
                 tuple(tensor.shape),
                 str(tensor.dtype),
-                min((size for size in map(_vocabulary_size, readers[place]) if size), default=None),
-                _padding_is_ignored(model, graph, place),
-                all(getattr(reader, "ends_early", False) for reader in readers[place]),
-                min((size for size in map(_max_length, readers[place]) if size), default=None),
+                min((size for size in map(_vocabulary_size, readers) if size), default=None),
+                min((size for size in map(_max_length, readers) if size), default=None),
+                readers,
+                _reached(model, graph, place),
             )
-            for place, tensor in enumerate(model.inputs)
+            for place, (tensor, readers) in enumerate(
+                zip(model.inputs, _readers(model, graph), strict=True)
+            )
         )
     return _KNOWN[model]
 
@@ -178,23 +194,24 @@ def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
     return [readers[id(tensor)] for tensor in graph.inputs]
 
 
-def _padding_is_ignored(model: keras.Model, graph: Graph | None, place: int) -> bool:
-    """Whether no layer that the padding of an input reaches is changed by it."""
+def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
+    """The calls that the padding of an input reaches."""
     if any(size is not None for size in model.inputs[place].shape[1:]):
-        return False
+        return []
     if graph is None:
-        return len(model.layers) == 1 and getattr(model.layers[0], "ignores_padding", False)
-    reached = {id(graph.inputs[place])}
+        alone = [types.SimpleNamespace(operation=layer, arguments=()) for layer in model.layers]
+        return alone if len(alone) == 1 else []
+    tensors = {id(graph.inputs[place])}
+    calls = []
     for call in graph.calls:
         # An axis of unknown size beside the first is one that padding may stand on.
-        if any(id(t) in reached and None in t.shape[1:] for t in call.tensors):
-            if not _ignores_padding(call):
-                return False
-            reached.update(map(id, call.outputs))
-    return len(reached) > 1
+        if any(id(t) in tensors and None in t.shape[1:] for t in call.tensors):
+            calls.append(call)
+            tensors.update(map(id, call.outputs))
+    return calls
 
 
-def _ignores_padding(call: Call) -> bool:
+def _ignores_padding(call: Any) -> bool:
     operation = call.operation
     if isinstance(operation, keras.Model) and operation.inputs:
         return all(item.ignores_padding for item in model_inputs(operation))

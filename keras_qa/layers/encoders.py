@@ -60,9 +60,6 @@ class SequenceEncoder(Composite):
         (2, 4)
     """
 
-    # Columns of padding at the end may be cut off without changing the result.
-    ignores_padding = True
-
     def __init__(
         self,
         vocabulary_size: int,
@@ -189,6 +186,11 @@ class SequenceEncoder(Composite):
                 for layer in self._directions()
             )
         )
+
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether columns of padding at the end may be cut off without changing the result."""
+        return bool(self.embedding.mask_zero)
 
     @property
     def ends_early(self) -> bool:

@@ -124,6 +124,15 @@ def test_what_is_changed_between_two_predictions_counts(change, trained: bool) -
     assert change in (frozen, without_kernels) or np.abs(after - before).max() > 1e-4
 
 
+def test_padding_that_is_no_longer_masked_is_read() -> None:
+    model = small()
+    feed, _ = batch(3 * ROWS)
+    feed[0][:, 4:] = 0
+    before = assert_predicts_as_keras(model, feed)
+    model.get_layer("text_encoder").embedding.mask_zero = False
+    assert np.abs(assert_predicts_as_keras(model, feed) - before).max() > 1e-2
+
+
 def test_a_model_holds_another_with_an_encoder_of_the_same_name() -> None:
     inner = small()
     outer_ids = keras.Input((None,), dtype="int32", name="text")
