@@ -132,7 +132,8 @@ class BatchPredictor:
         self.direct = frozenset(
             id(layer) for layer in signature.layers if one_dtype and _is_direct(layer)
         )
-        self.floats = [v for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
+        # What `torch.nn.Module.to` changes is in these, whatever it gives them.
+        self.floats = [v.value for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
         self.steps, self.outputs = _graph(model)
 
     def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
@@ -180,7 +181,7 @@ class BatchPredictor:
 
     def _is_cast(self) -> bool:
         """Whether `torch.nn.Module.to` has given weights another dtype, which Keras casts."""
-        return any(variable.value.dtype != torch.float32 for variable in self.floats)
+        return any(tensor.dtype != torch.float32 for tensor in self.floats)
 
 
 def _is_direct(layer: Any) -> bool:
