@@ -126,6 +126,8 @@ class SequenceEncoder(Composite):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         mask = self.embedding.compute_mask(inputs)
+        if mask is None:
+            mask = ops.ones_like(inputs, "bool")
         if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
         tables = None
