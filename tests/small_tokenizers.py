@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import string
 
 import tokenizers
@@ -69,6 +70,37 @@ def unigram() -> tokenizers.Tokenizer:
     )
     tokenizer.train_from_iterator(LINES * 3, trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return tokenizer
+
+
+@functools.cache
+def modern() -> tokenizers.Tokenizer:
+    """As ModernBERT's: bytes, special tokens beyond the vocabulary, one segment."""
+    tokenizer = byte_bpe().from_str(byte_bpe().to_str())
+    tokenizer.add_special_tokens([*SPECIALS, "[MASK]", "<|endoftext|>", "<|padding|>"])
+    tokenizer.add_tokens(["|||IP_ADDRESS|||", "  "])
+    first, last = map(tokenizer.token_to_id, ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", first), ("[SEP]", last)],
+    )
+    return tokenizer
+
+
+@functools.cache
+def camembert() -> tokenizers.Tokenizer:
+    """As CamemBERT's file: <s> first, two </s> between, all of them pieces of the vocabulary."""
+    content = json.loads(unigram().to_str())
+    names = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+    pieces = [piece for piece in content["model"]["vocab"] if piece[1] < 0]
+    vocabulary = [[name, 0.0] for name in names] + pieces + [["<mask>", 0.0]]
+    content["model"] |= {"vocab": vocabulary, "unk_id": 3}
+    content["added_tokens"] = []
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(content))
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.add_special_tokens(["<s>NOTUSED", "</s>NOTUSED"])
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 6), ("<s>", 5))
     return tokenizer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class SubwordTokenizer:
     """Splits text into the WordPiece, BPE or Unigram pieces of a pretrained backbone.
 
     Truncation and padding that the file asks for are turned off: windows do
-    both. A text that says «[SEP]» means these letters, not the special token.
+    both. A text that says «[SEP]» means these letters, not the special token,
+    whether or not the vocabulary holds it as a piece.
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
@@ -81,6 +83,11 @@ class SubwordTokenizer:
             tokenizer.token_to_id(token) if isinstance(token, str) else model.get("unk_id")
         )
         self._read_specials()
+        # Pieces of the other kinds are never as long as what spells a special token.
+        self._cuts_specials = model["type"] == "Unigram"
+        self._cut = settings["pre_tokenizer"]
+        if self._cuts_specials:
+            self._keep_letters()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> SubwordTokenizer:
@@ -150,7 +157,12 @@ class SubwordTokenizer:
 
     def to_json(self) -> str:
         """The whole tokenizer as JSON, in the format of the `tokenizers` library."""
-        return self._tokenizer.to_str()
+        text = self._tokenizer.to_str()
+        if not self._cuts_specials:
+            return text
+        # As it was given: whoever reads this makes the cut again.
+        settings = {**json.loads(text), "pre_tokenizer": self._cut}
+        return json.dumps(settings, ensure_ascii=False, separators=(",", ":"))
 
     def special_tokens(self) -> dict[str, str]:
         """The special tokens by the names that `transformers` has for them."""
@@ -166,6 +178,23 @@ class SubwordTokenizer:
             if (token := next(known, None)) is not None:
                 found[name] = token
         return found
+
+    def _keep_letters(self) -> None:
+        """Cuts what spells a special token behind its first letter, so that it is no piece."""
+        from tokenizers import Regex, pre_tokenizers
+
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        tokens = {token.content for token in added if token.special}
+        around = (*self.before, *self.between, *self.after)
+        tokens |= {self._tokenizer.id_to_token(id) or "" for id in around}
+        spelled = sorted(token for token in tokens if len(token) > 1)
+        firsts = [f"{re.escape(token[0])}(?={re.escape(token[1:])})" for token in spelled]
+        if firsts:
+            cut = pre_tokenizers.Split(Regex("|".join(firsts)), "merged_with_previous")
+            before = self._tokenizer.pre_tokenizer
+            self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+                [cut] if before is None else [before, cut]
+            )
 
     def _read_specials(self) -> None:
         pair = self._tokenizer.encode("a", "b")

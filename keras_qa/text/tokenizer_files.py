@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_qa.files.json_files import read_object
@@ -108,9 +108,16 @@ def _byte_pairs(folder: pathlib.Path, settings: Mapping[str, Any]) -> tokenizers
 
 
 def _mark_special(
-    tokenizer: tokenizers.Tokenizer, settings: Mapping[str, Any], kind: str, unknown: str
+    tokenizer: tokenizers.Tokenizer,
+    settings: Mapping[str, Any],
+    kind: str,
+    unknown: str,
+    others: Iterable[str] = (),
 ) -> None:
-    """Puts special tokens around a pair of texts, as the family has them."""
+    """Puts special tokens around a pair of texts, as the family has them.
+
+    No text spells those, nor the other tokens.
+    """
     from tokenizers import AddedToken, processors
 
     double = kind in ("roberta", "xlm-roberta", "camembert", "mpnet")
@@ -121,7 +128,8 @@ def _mark_special(
     usual = "<pad>" if double or of_albert else "[PAD]"
     padding = _special(settings, "pad_token", usual)
     mask = _special(settings, "mask_token", "<mask>" if double else "[MASK]")
-    found = [token for token in (first, padding, last, unknown, mask) if _has(tokenizer, token)]
+    tokens = (first, padding, last, unknown, mask, *others)
+    found = [token for token in tokens if _has(tokenizer, token)]
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in found])
     missing = {first, last, padding} - set(found)
     if missing:
@@ -179,7 +187,7 @@ def _sentencepiece(
 ) -> tokenizers.Tokenizer:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-    pieces, rules = _read_model(file)
+    pieces, control, rules = _read_model(file)
     vocabulary, unknown = _OF_FAMILY.get(kind, _as_they_are)(pieces)
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=unknown))
     steps: list[Any] = []
@@ -195,12 +203,12 @@ def _sentencepiece(
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
     )
-    _mark_special(tokenizer, settings, kind, vocabulary[unknown][0])
+    _mark_special(tokenizer, settings, kind, vocabulary[unknown][0], control)
     return tokenizer
 
 
-def _read_model(file: pathlib.Path) -> tuple[list[tuple[str, float]], bytes]:
-    """The pieces with their scores, and the rules that normalise a text."""
+def _read_model(file: pathlib.Path) -> tuple[list[tuple[str, float]], list[str], bytes]:
+    """The pieces with their scores, those that no text holds, and how a text is normalised."""
     try:
         from sentencepiece import sentencepiece_model_pb2
     except ImportError as error:
@@ -219,4 +227,5 @@ def _read_model(file: pathlib.Path) -> tuple[list[tuple[str, float]], bytes]:
     if model.trainer_spec.model_type != 1:
         raise ValueError(f"`{file.name}` is not of the Unigram kind, the only one supported")
     pieces = [(piece.piece, piece.score) for piece in model.pieces]
-    return pieces, model.normalizer_spec.precompiled_charsmap
+    control = [piece.piece for piece in model.pieces if piece.type == piece.CONTROL]
+    return pieces, control, model.normalizer_spec.precompiled_charsmap

@@ -1,5 +1,6 @@
 """The tokenizer of a backbone: special tokens, offsets of pieces and of words, any script."""
 
+import functools
 import json
 import re
 import unicodedata
@@ -8,7 +9,9 @@ import pytest
 import tokenizers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from small_tokenizers import KINDS, wordpiece
+from small_tokenizers import KINDS, camembert, modern, unigram, wordpiece
+from special_letters import NAMES, assert_letters
+from special_letters import texts as special_texts
 from tokenizers import models, processors
 
 from keras_qa.text import SubwordTokenizer, WordTokenizer, pieces
@@ -51,6 +54,61 @@ def test_special_tokens_in_a_text_are_letters() -> None:
     ids, _ = tokenizer.encode("[SEP] [CLS]")
     assert not {2, 3} & set(ids.tolist())
     assert words(tokenizer, "[SEP]") == ["[", "SEP", "]"]
+
+
+MORE = {**KINDS, "modern": modern, "camembert": camembert}
+
+
+@functools.cache
+def subwords(kind: str) -> SubwordTokenizer:
+    return SubwordTokenizer(MORE[kind]())
+
+
+@pytest.mark.parametrize("kind", MORE)
+@settings(max_examples=100, deadline=None)
+@given(text=special_texts)
+@example(text="".join(NAMES))
+@example(text=" ".join(NAMES))
+def test_no_text_spells_a_special_token(kind, text) -> None:
+    assert_letters(subwords(kind), text)
+
+
+def test_a_piece_that_is_a_special_token_is_cut_behind_its_first_letter() -> None:
+    tokenizer = SubwordTokenizer(camembert())
+    plain = camembert()
+    names = [plain.id_to_token(id) for id in tokenizer.encode("a<s>b </s>")[0].tolist()]
+    assert names == ["▁", "a", "<unk>", "s", "<unk>", "b", "▁", *["<unk>"] * 2, "s", "<unk>"]
+    offsets = tokenizer.encode("a<s>b </s>")[1].tolist()
+    assert offsets == [
+        *([0, 1], [0, 1], [1, 2], [2, 3], [3, 4], [4, 5]),
+        *([6, 6], [6, 7], [7, 8], [8, 9], [9, 10]),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "camembert"])
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<>[]s/ a")))
+@example(text="< s> <s </ s> [CLS [ CLS] pad> <unk")
+def test_what_spells_no_special_token_is_cut_as_the_library_cuts_it(kind, text) -> None:
+    plain = MORE[kind]()
+    normal = plain.normalizer.normalize_str(text)
+    if not any(name in normal for name in NAMES):
+        expected = plain.encode(text, add_special_tokens=False).ids
+        assert subwords(kind).encode(text)[0].tolist() == expected
+
+
+def test_a_tokenizer_is_written_as_it_was_given() -> None:
+    # The library reads back scores that differ in their last digit.
+    plain = {**json.loads(unigram().to_str()), "model": None}
+    tokenizer = SubwordTokenizer(unigram())
+    assert {**json.loads(tokenizer.to_json()), "model": None} == plain
+    again = SubwordTokenizer(tokenizer.to_json())
+    assert {**json.loads(again.to_json()), "model": None} == plain
+    assert not {2, 3} & set(again.encode("[SEP] x[CLS]")[0].tolist())
+    bare = {**json.loads(unigram().to_str()), "pre_tokenizer": None}
+    tokenizer = SubwordTokenizer(json.dumps(bare))
+    assert json.loads(tokenizer.to_json())["pre_tokenizer"] is None
+    assert not {2, 3} & set(tokenizer.encode("[SEP] x[CLS]")[0].tolist())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,10 @@ import random
 
 import pytest
 import sentencepiece
+from hypothesis import HealthCheck, example, given, settings
 from small_tokenizers import LINES, byte_bpe, wordpiece
+from special_letters import NAMES, assert_letters
+from special_letters import texts as special_texts
 
 from keras_qa.text import SubwordTokenizer
 
@@ -118,6 +121,56 @@ def test_a_model_of_sentencepiece_behind_other_special_tokens(model, tmp_path) -
         assert ours.encode(text)[0].tolist() == expected, text
     assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
     assert ours.padding_id == 1
+
+
+@pytest.fixture(scope="module")
+def published(model, tmp_path_factory) -> dict[str, SubwordTokenizer]:
+    """Tokenizers built of the files that each family was published with first."""
+    path, found = tmp_path_factory.mktemp("published"), {}
+    vocabulary = wordpiece().get_vocab()
+    double = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    lines = sorted(vocabulary, key=vocabulary.__getitem__)
+    for kind in ("bert", "distilbert", "electra", "mpnet"):
+        text = "\n".join([*lines, *double] if kind == "mpnet" else lines) + "\n"
+        (folder_of(path / kind, kind) / "vocab.txt").write_text(text, "utf-8")
+    byte_bpe().model.save(str(folder_of(path / "roberta", "roberta")))
+    for kind, name in SENTENCEPIECE.items():
+        (folder_of(path / kind, kind) / name).write_bytes(model.read_bytes())
+    for folder in path.iterdir():
+        found[folder.name] = SubwordTokenizer.from_file(folder)
+    return found
+
+
+SENTENCEPIECE = {
+    "albert": "spiece.model",
+    "camembert": "sentencepiece.bpe.model",
+    "deberta-v2": "spm.model",
+    "xlm-roberta": "sentencepiece.bpe.model",
+}
+BUILT = ["bert", "distilbert", "electra", "mpnet", "roberta", *SENTENCEPIECE]
+
+
+@pytest.mark.parametrize("kind", BUILT)
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=special_texts)
+@example(text="".join(NAMES))
+@example(text=" ".join(NAMES))
+def test_no_text_spells_a_special_token(published, kind: str, text: str) -> None:
+    assert_letters(published[kind], text)
+
+
+@pytest.mark.parametrize("kind", SENTENCEPIECE)
+def test_pieces_of_control_are_no_pieces_of_a_text(published, model, kind: str) -> None:
+    # SentencePiece takes none from a text, but what is defined by its user.
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    tokenizer = published[kind]
+    control = {tokenizer._tokenizer.token_to_id(name) for name in ("<s>", "</s>")}
+    assert {reference.is_control(reference.piece_to_id(name)) for name in ("<s>", "</s>")} == {True}
+    ids, offsets = tokenizer.encode("a<s></s>b")
+    assert not control.intersection(ids.tolist())
+    assert offsets[-1].tolist() == [8, 9]
 
 
 @pytest.mark.parametrize(
