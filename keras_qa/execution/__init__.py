@@ -24,6 +24,7 @@ has_accelerator = _programs.has_accelerator
 keep_programs = _programs.keep_programs
 keep_weights = _programs.keep_weights
 seed = _programs.seed
+zeros = _programs.zeros
 hide_filled_rows = _programs.hide_filled_rows
 part_widths = _programs.part_widths
 prepare_training = _programs.prepare_training

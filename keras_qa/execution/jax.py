@@ -9,7 +9,7 @@ import operator
 import pathlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -48,6 +48,11 @@ def keep_programs(folder: pathlib.Path) -> None:
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     """Returns the batches as they are: JAX compiles once for each shape."""
     return batches
+
+
+def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
+    """First weights that others replace: see TensorFlow's."""
+    return keras.ops.zeros(shape, dtype)
 
 
 def has_accelerator() -> bool:

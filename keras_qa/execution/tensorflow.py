@@ -21,6 +21,8 @@ from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_a
 from keras_qa.execution.graph import ends_early, has_large_products
 from keras_qa.execution.signature import TRAINING, Signature, draws
 from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
+from keras_qa.execution.tensorflow_tensors import to_tensor
+from keras_qa.execution.tensorflow_tensors import zeros as zeros
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
@@ -33,9 +35,6 @@ PROGRAMS = ""
 # Whether a program is made for each shape, and for those of an encoder, too.
 COMPILES = True
 COMPILES_PRODUCTS = False
-
-# What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
-ALIGNMENT = 64
 
 
 def keep_programs(folder: pathlib.Path) -> None:
@@ -147,13 +146,13 @@ class BatchPredictor:
         if program is None and shapes in paying:
             program = self._compiled(layers, given, shapes, inputs)
         if program is not None:
-            return program(*keras.tree.flatten(given), *map(_to_tensor, inputs))
+            return program(*keras.tree.flatten(given), *map(to_tensor, inputs))
         if self.ends_early:
             # This program takes any width, and reads all of it.
             inputs = list(map(trim, inputs))
         program = self.for_all or self._for_all()
         begun = time.perf_counter()
-        outputs = program(*map(_to_tensor, inputs))
+        outputs = program(*map(to_tensor, inputs))
         # The first call of a shape makes what others find.
         self.spent[shapes] += time.perf_counter() - begun if shapes in self.spent else 0.0
         return outputs
@@ -187,7 +186,7 @@ class BatchPredictor:
             begun = time.perf_counter()
             program = self._traced(layers, given, shapes, jit_compile=True)
             # XLA compiles at the first call.
-            program(*keras.tree.flatten(given), *map(_to_tensor, inputs))
+            program(*keras.tree.flatten(given), *map(to_tensor, inputs))
             self.cost = time.perf_counter() - begun
             self.programs[layers, shapes] = program
             return program
@@ -218,22 +217,6 @@ def _flat(program: tf.types.experimental.ConcreteFunction) -> Callable[..., Any]
     # To bind arguments to a signature takes a seventh of the time of one question.
     function = program.inference_fn
     return lambda *tensors: function.call_preflattened([*tensors, *program.captured_inputs])
-
-
-def _to_tensor(array: np.ndarray) -> tf.Tensor:
-    # `tf.constant` is an operation of its own, a tenth of the time of one question. DLPack has no
-    # word for every dtype, and hands the memory over as it lies.
-    if array.dtype != np.int32:
-        return tf.constant(array)
-    return tf.experimental.dlpack.from_dlpack(_aligned(array).__dlpack__())
-
-
-def _aligned(array: np.ndarray) -> np.ndarray:
-    """Copies an array to where TensorFlow's operations read: they abort the process elsewhere."""
-    memory = np.empty(array.nbytes + ALIGNMENT, "uint8")
-    copy = np.ndarray(array.shape, array.dtype, memory, -memory.ctypes.data % ALIGNMENT)
-    copy[...] = array
-    return copy
 
 
 # A shorter training is over before XLA has compiled it.

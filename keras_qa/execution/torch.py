@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import inspect
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,6 +30,11 @@ COMPILES_PRODUCTS = False
 
 def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: PyTorch compiles none."""
+
+
+def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
+    """First weights that others replace: see TensorFlow's."""
+    return keras.ops.zeros(shape, dtype)
 
 
 def has_accelerator() -> bool:

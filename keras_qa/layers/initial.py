@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import keras
 
+from keras_qa import execution
+
 _follow: contextvars.ContextVar[bool] = contextvars.ContextVar("weights_follow", default=False)
 
 
@@ -30,7 +32,7 @@ class Undrawn(keras.layers.Layer):
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
         if _follow.get():
-            options["initializer"] = "zeros"
+            options["initializer"] = execution.zeros
         return super().add_weight(*arguments, **options)
 
 
@@ -47,7 +49,7 @@ def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
         if _follow.get() and isinstance(value, keras.initializers.Initializer)
     }
     for name in own:
-        setattr(layer, name, keras.initializers.Zeros())
+        setattr(layer, name, execution.zeros)
     try:
         yield
     finally:

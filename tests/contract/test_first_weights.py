@@ -1,0 +1,60 @@
+"""Weights that start with zeros because others replace them: their values, their memory."""
+
+from __future__ import annotations
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_qa import execution
+from keras_qa.layers import Dense, Embedding
+from keras_qa.layers.initial import weights_follow
+
+MIB = 2**20
+
+
+def memory() -> int:
+    """Bytes that this process holds and no file has."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32"])
+@pytest.mark.parametrize("shape", [(3, 5), (7,), (), (0, 4)])
+def test_they_are_zeros(shape, dtype: str) -> None:
+    found = execution.zeros(shape, dtype)
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    assert tuple(found.shape) == shape
+    assert not keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")).any()
+
+
+def test_they_train_as_others_do() -> None:
+    x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0], [2.0]])
+    with weights_follow():
+        layer = Dense(1)
+        model = keras.Sequential([keras.Input((2,)), layer])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(x, y, epochs=2, verbose=0)
+    kernel, bias = np.zeros((2, 1)), np.zeros(1)
+    for _ in range(2):
+        errors = x @ kernel + bias - y
+        kernel, bias = kernel - 0.1 * x.T @ errors, bias - 0.1 * errors.sum(axis=0)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.kernel), kernel, rtol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.bias), bias, rtol=1e-5)
+
+
+def test_they_take_no_memory_once_they_are_replaced() -> None:
+    rows = np.ones((2**19, 32), "float32")
+    assert rows.nbytes == 64 * MIB
+    layer = Embedding(*rows.shape)
+    before = memory()
+    with weights_follow():
+        layer.build()
+    layer.embeddings.assign(rows)
+    del rows
+    # What the array held is free by then.
+    assert memory() - before < 24 * MIB
+    assert keras.ops.convert_to_numpy(layer.embeddings[-1]).tolist() == [1.0] * 32
