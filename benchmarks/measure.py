@@ -27,6 +27,7 @@ PACKAGES = (
     "jax",
     "tokenizers",
     "transformers",
+    "onnxruntime",
 )
 
 Contenders = dict[str, Callable[[], Any]]

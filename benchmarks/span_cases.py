@@ -194,6 +194,18 @@ def answering(device: str) -> tuple[Contenders, int]:
             file=sys.stderr,
         )
         return contenders, len(examples)
+    try:
+        from benchmarks.rivals.onnx_loop import OnnxLoop
+
+        exported = Apart(OnnxLoop, folder, texts, asked, LENGTH, OVERLAP)
+        contenders["onnxruntime"] = lambda: exported("answer")
+        contenders["onnxruntime, one"] = lambda: exported("answer", 1)
+    except ImportError:
+        print(
+            "ONNX Runtime is not installed, so answering has no such rival: pip install "
+            "onnxruntime onnxscript.",
+            file=sys.stderr,
+        )
     rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
     contenders["transformers"] = lambda: rival("answer")
     contenders["transformers, one"] = lambda: rival("answer", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer, logging
@@ -30,6 +30,8 @@ class Loop:
         overlap: int,
     ) -> None:
         logging.set_verbosity_error()
+        # Where the checkpoint has no head, each process draws the same one.
+        torch.manual_seed(0)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)
         self.model.eval()
@@ -58,13 +60,12 @@ class Loop:
                 {name: [values[row] for row in rows] for name, values in found.items()},
                 return_tensors="pt",
             )
-            with torch.inference_mode():
-                outputs = self.model(**batch)
+            start_logits, end_logits = self.logits(batch)
             for place, row in enumerate(rows):
                 inside = torch.tensor([part == 1 for part in found.sequence_ids(row)])
                 size = len(inside)
-                starts = outputs.start_logits[place, :size].masked_fill(~inside, -1e9)
-                ends = outputs.end_logits[place, :size].masked_fill(~inside, -1e9)
+                starts = start_logits[place, :size].masked_fill(~inside, -1e9)
+                ends = end_logits[place, :size].masked_fill(~inside, -1e9)
                 scores = (starts[:, None] + ends[None]).triu().tril(LONGEST_ANSWER - 1)
                 scores = scores.masked_fill(scores == 0, -1e9)
                 highest = int(scores.argmax())
@@ -75,3 +76,9 @@ class Loop:
                     span = texts[owner][offsets[row][first][0] : offsets[row][last][1]]
                     best[owner] = (score, span)
         return [text for _, text in best]
+
+    def logits(self, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The outputs for start and end, `(rows, positions)` each."""
+        with torch.inference_mode():
+            outputs = self.model(**batch)
+        return outputs.start_logits, outputs.end_logits

@@ -1,0 +1,56 @@
+"""Answering with ONNX Runtime, by the same loop as with `transformers`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+
+import onnxruntime
+import onnxscript  # noqa: F401 - PyTorch's exporter needs it, and imports it when it is called.
+import torch
+
+from benchmarks.rivals.transformers_loop import Loop
+
+
+class OnnxLoop(Loop):
+    """A `Loop` whose model PyTorch exported, in float32, for any number and length of rows.
+
+    Args:
+        folder: A checkpoint.
+        texts: The texts.
+        questions: A question for each.
+        length: Positions of a window.
+        overlap: Pieces that a window shares with the one before.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        texts: Sequence[str],
+        questions: Sequence[str],
+        length: int,
+        overlap: int,
+    ) -> None:
+        super().__init__(folder, texts, questions, length, overlap)
+        example = dict(self.tokenizer(["a"] * 2, ["b c"] * 2, return_tensors="pt"))
+        sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("positions", max=length)}
+        with tempfile.TemporaryDirectory() as place:
+            file = os.path.join(place, "reader.onnx")
+            torch.onnx.export(
+                self.model,
+                kwargs=example,
+                f=file,
+                input_names=list(example),
+                output_names=["start", "end"],
+                dynamic_shapes=dict.fromkeys(example, sizes),
+                dynamo=True,
+                verbose=False,
+            )
+            self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        del self.model
+
+    def logits(self, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        feed = {name: values.numpy() for name, values in batch.items()}
+        start, end = self.session.run(["start", "end"], feed)
+        return torch.from_numpy(start), torch.from_numpy(end)
