@@ -180,9 +180,11 @@ class BatchPredictor:
         # The first batches come at once, and XLA would compile a shape that they share twice.
         with self.lock:
             program = self.programs.get((layers, shapes))
-            is_full = len(self.programs) >= MOST_SHAPES or not _has_room()
-            if program is not None or is_full or not _suits_xla(self.model):
+            if program is not None or not _suits_xla(self.model):
                 return program
+            # To count mappings takes a millisecond.
+            if len(self.programs) >= MOST_SHAPES or not _has_room():
+                return None
             begun = time.perf_counter()
             program = self._traced(layers, given, shapes, jit_compile=True)
             # XLA compiles at the first call.
