@@ -1,0 +1,95 @@
+"""`python -m benchmarks.many_passages FOLDER`: how long a question to a large index takes.
+
+FOLDER holds `train.json` and `valid.json` in SQuAD's format. Their paragraphs are repeated, one
+word in ten changed for another of theirs, until there are as many passages as are asked for. What
+it comes to is added to the file of results. A million take several minutes and a gigabyte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.measure import RESULTS, circumstances, peak_memory
+
+# Of the words of a paragraph that is repeated.
+CHANGED = 0.1
+# Paragraphs in a transaction.
+AT_ONCE = 1_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.many_passages", description=__doc__)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--passages", type=int, default=1_000_000, help="default: %(default)s")
+    parser.add_argument("--questions", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--out", default=RESULTS / "many_passages.json", help="file of results")
+    options = parser.parse_args()
+
+    from keras_qa import recipes
+    from keras_qa.datasets import squad
+    from keras_qa.documents import Document, Index
+
+    imported = peak_memory()
+    parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
+    examples = [example for part in parts for example in part]
+    paragraphs = list(dict.fromkeys(example.plain_text for example in examples))
+    questions = [example.question for example in parts[1]][: options.questions]
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "many.index"
+        with Index.create(path, "en") as index:
+            texts = enumerate(repeated(paragraphs))
+            begun = time.perf_counter()
+            while index.passages < options.passages:
+                few = itertools.islice(texts, AT_ONCE)
+                index.add(Document(str(number), text) for number, text in few)
+            indexing = time.perf_counter() - begun
+            passages = index.passages
+        size = path.stat().st_size
+        with Index.open(path) as index:
+            index.search(questions[0], 20)
+            seconds = []
+            for question in questions:
+                begun = time.perf_counter()
+                index.search(question, 20)
+                seconds.append(time.perf_counter() - begun)
+    record = {
+        "passages": passages,
+        "file_bytes": size,
+        "memory_mib": round(peak_memory() - imported),
+        "passages_per_second": round(passages / indexing),
+        "questions": len(questions),
+        "search_ms": {
+            name: round(1e3 * float(np.quantile(seconds, share)), 1)
+            for name, share in (("median", 0.5), ("nine in ten", 0.9), ("most", 1.0))
+        },
+        **circumstances(),
+    }
+    recipes.add_results(options.out, [record])
+    print(record)
+
+
+def repeated(paragraphs: list[str]) -> Iterator[str]:
+    """The paragraphs, again and again, each time with other words changed."""
+    rng = np.random.default_rng(0)
+    words = [paragraph.split(" ") for paragraph in paragraphs]
+    every = [word for part in words for word in part]
+    yield from paragraphs
+    while True:
+        for part in words:
+            changed = rng.random(len(part)) < CHANGED
+            others = iter(rng.integers(len(every), size=int(changed.sum())).tolist())
+            yield " ".join(
+                every[next(others)] if change else word
+                for word, change in zip(part, changed.tolist(), strict=True)
+            )
+
+
+if __name__ == "__main__":
+    main()
