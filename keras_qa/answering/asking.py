@@ -130,7 +130,7 @@ class Asking:
             batch_size: Number of windows a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             min_precision: Gives answers only from that score on from which at least such a share of
-                the best answers was right in `calibrate`.
+                the best answers is right, by those of `calibrate`, with a confidence of 0.9.
             **options: As in `answer`. What is not given is as in `calibrate`.
 
         Returns:
@@ -211,8 +211,10 @@ class Asking:
         The weight of retrieval and the temperature are those with which the right answers are
         likeliest, wherever a passage says them. Then the scores are found from which on so many of
         the best answers are right, for `min_precision` of `ask`: the share among all answers of at
-        least that score counts, an answer being right that `metrics.exact_match` says is. Questions
-        that the documents do not answer belong to the examples, too, if such will be asked.
+        least that score counts, an answer being right that `metrics.exact_match` says is. What
+        counts is how many are right of answers like these with a confidence of 0.9, which is less
+        than how many of these are: the more answers, the closer. Questions that the documents do
+        not answer belong to the examples, too, if such will be asked.
 
         What was fitted is kept in `model_.task.asking`, and by `save`. `ask` takes it from then on,
         the passages and options included; the next `fit` drops it. When a text has no answer is
@@ -238,6 +240,8 @@ class Asking:
 
         Reference:
             Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462.
+            Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
+            arXiv:1705.08500: the bound.
         """
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by

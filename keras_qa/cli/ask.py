@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-precision",
         type=float,
         metavar="P",
-        help="give answers only from the score on from which that share of them was right in "
-        "`evaluate --fit`",
+        help="give answers only from the score on from which that share of them is right, by the "
+        "answers to `evaluate --fit`, with a confidence of 0.9",
     )
 
 

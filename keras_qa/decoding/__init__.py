@@ -4,10 +4,17 @@ from keras_qa.decoding.calibration import expected_calibration_error, fit_temper
 from keras_qa.decoding.decoder import SpanDecoder
 from keras_qa.decoding.mentions import find_mention, top_k
 from keras_qa.decoding.retrieval import fit_retrieval
-from keras_qa.decoding.selective import Coverage, precision_thresholds, risk_coverage
+from keras_qa.decoding.selective import (
+    CONFIDENCE,
+    Coverage,
+    precision_bounds,
+    precision_thresholds,
+    risk_coverage,
+)
 from keras_qa.decoding.spans import Spans, top_spans
 
 __all__ = [
+    "CONFIDENCE",
     "Coverage",
     "SpanDecoder",
     "Spans",
@@ -15,6 +22,7 @@ __all__ = [
     "find_mention",
     "fit_retrieval",
     "fit_temperature",
+    "precision_bounds",
     "precision_thresholds",
     "risk_coverage",
     "top_k",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa.decoding import CONFIDENCE
 from keras_qa.example import Example
 from keras_qa.tasks.task import AskOptions
 
@@ -25,7 +27,8 @@ class AskCalibration:
         retrieval_weight: How much retrieval counts beside reading.
         passages: Number of passages that were read for a question.
         options: The options that were asked with, see `AskOptions`.
-        precisions: The shares of right answers that can be had, ascending.
+        precisions: The shares of right answers that can be had, ascending, as
+            `decoding.precision_thresholds` finds them: each is right with a confidence of 0.9.
         thresholds: For each of them the least score of an answer that is given.
 
     Examples:
@@ -43,13 +46,13 @@ class AskCalibration:
     thresholds: tuple[float, ...] = ()
 
     def threshold(self, min_precision: float) -> float:
-        """The lowest score from which on so many answers were right.
+        """The lowest score from which on so many answers are right, with a confidence of 0.9.
 
         Args:
             min_precision: The share, above 0 and up to 1.
 
         Returns:
-            The score, 0 where that many of all answers were right.
+            The score, 0 where that many of all answers are right.
 
         Raises:
             ValueError: If no score comes to that, or the share is out of its range.
@@ -63,10 +66,17 @@ class AskCalibration:
             if precision >= min_precision:
                 return threshold
         best = max(self.precisions, default=0.0)
+        shown = (
+            f"`min_precision` is {min_precision:g}, but the answers to the questions of "
+            f"`calibrate` show no more than {np.floor(best * 1e4) / 1e4:g} from any score on, with "
+            f"a confidence of {CONFIDENCE:g}. Ask for less"
+        )
+        if min_precision == 1:
+            raise ValueError(f"{shown}: no number of answers shows 1.")
+        needed = math.ceil(math.log(1 - CONFIDENCE) / math.log(min_precision))
         raise ValueError(
-            f"`min_precision` is {min_precision:g}, but with the answers to the questions of "
-            f"`calibrate` no score comes to more than {np.floor(best * 1e4) / 1e4:g}. Ask for "
-            "less, or calibrate on more questions."
+            f"{shown}, or calibrate on more questions: {min_precision:g} takes {needed} or more "
+            "answers, all of them right."
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from keras_qa import Example
 from keras_qa.decoding import (
     fit_retrieval,
     fit_temperature,
+    precision_bounds,
     precision_thresholds,
     risk_coverage,
 )
@@ -34,20 +35,92 @@ def test_risk_against_coverage_by_hand() -> None:
     assert all(len(part) == 0 for part in risk_coverage([], []))
 
 
-def test_thresholds_by_hand() -> None:
-    # From the top the precision is 1, 1/2, 2/3, 3/4, 3/5: a wrong one among the first ends nothing.
-    precisions, thresholds = precision_thresholds(
-        [0.9, 0.8, 0.6, 0.4, 0.2], [True, False, True, True, False]
+# Two-sided 95 % intervals of Clopper and Pearson, as Newcombe 1998 gives them in his table I.
+@pytest.mark.parametrize(
+    ("right", "answers", "low"),
+    [(81, 263, 0.2527), (15, 148, 0.0578), (0, 20, 0.0), (1, 29, 0.0009)],
+)
+def test_bounds_are_those_of_published_tables(right, answers, low) -> None:
+    assert precision_bounds(right, answers, 0.975) == pytest.approx(low, abs=5e-5)
+
+
+def test_bounds_by_hand() -> None:
+    # With all of n right it is the n-th root of 0.1, and with one right 1 less that of 0.9.
+    counts = np.array([1, 2, 22, 1000])
+    assert precision_bounds(counts, counts) == pytest.approx(0.1 ** (1 / counts))
+    assert precision_bounds(1, counts) == pytest.approx(1 - 0.9 ** (1 / counts))
+    assert precision_bounds([[0, 0]], [1, 7]).tolist() == [[0.0, 0.0]]
+    assert precision_bounds([], []).tolist() == []
+
+
+def tail(right: int, answers: int, share: float) -> float:
+    """How likely so many or more are right, term by term."""
+    return math.fsum(
+        math.comb(answers, n) * share**n * (1 - share) ** (answers - n)
+        for n in range(right, answers + 1)
     )
-    assert precisions.tolist() == [0.6, 0.75, 1.0]
-    assert thresholds.tolist() == pytest.approx([0.0, 0.3, 0.85])
-    precisions, thresholds = precision_thresholds([0.9, 0.8], [True, True])
-    assert (precisions.tolist(), thresholds.tolist()) == ([1.0], [0.0])
-    precisions, thresholds = precision_thresholds([0.9], [False])
-    assert (precisions.tolist(), thresholds.tolist()) == ([0.0], [0.0])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 300), st.data(), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_bound_is_where_so_many_would_be_unlikely(answers, data, confidence) -> None:
+    right = data.draw(st.integers(1, answers))
+    bound = float(precision_bounds(right, answers, confidence))
+    assert tail(right, answers, bound) == pytest.approx(1 - confidence, rel=1e-6)
+    assert 0 < bound <= right / answers
+    # More right, and more answers of which the same share is right, show more.
+    assert right == answers or precision_bounds(right + 1, answers, confidence) > bound
+    assert precision_bounds(2 * right, 2 * answers, confidence) >= bound - 1e-9
+
+
+def test_what_has_no_bound_is_said() -> None:
+    for right, answers, found in (
+        ([1, 3], [2, 2], "3 right of 2"),
+        (-1, 4, "-1 right of 4"),
+        (0, [1, 0], "0 right of 0"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"^`right` must be from 0 to .* Received: {found}\\.$"
+        ):
+            precision_bounds(right, answers)
+    for confidence in (0.4, 1, math.nan):
+        with pytest.raises(
+            ValueError, match=r"^`confidence` must be from 0\.5 to below 1\. Received"
+        ):
+            precision_bounds(1, 2, confidence)
+
+
+def test_thresholds_by_hand() -> None:
+    # A wrong one among the first ends nothing: 39 right of 40 show more than 10 of 10.
+    scores = np.arange(50, 0, -1) / 50
+    right = np.array([True] * 10 + [False] + [True] * 29 + [False] * 10)
+    precisions, thresholds = precision_thresholds(scores, right)
+    assert precisions.tolist() == precision_bounds(39, np.arange(50, 39, -1)).tolist()
+    assert precisions[-1] > 0.1**0.1
+    assert thresholds.tolist() == pytest.approx([0.0, *np.arange(1.5, 11) / 50])
+    for values, correct, least in (([0.9, 0.8], [True, True], 0.1**0.5), ([0.9], [False], 0.0)):
+        precisions, thresholds = precision_thresholds(values, correct)
+        assert precisions == pytest.approx([least])
+        assert thresholds.tolist() == [0.0]
     # Between two numbers that stand side by side there is no middle.
     low = math.nextafter(0.9, 0)
-    assert precision_thresholds([0.9, low], [True, False])[1].tolist() == [0.0, 0.9]
+    found = precision_thresholds([0.9] * 5 + [low] * 5, [True] * 5 + [False] * 5)
+    assert found[1].tolist() == [0.0, 0.9]
+    assert [len(one) for one in precision_thresholds([], [])] == [0, 0]
+
+
+def test_other_answers_keep_the_precision_nine_times_in_ten() -> None:
+    # Of an answer with the score s the probability of being right is 0.02 + 0.96 s^0.7, so that
+    # from t on the share is the mean of that from t to 1.
+    rng = np.random.default_rng(0)
+    kept = 0
+    for _ in range(60):
+        scores = rng.random(400)
+        right = rng.random(400) < 0.02 + 0.96 * scores**0.7
+        precisions, thresholds = precision_thresholds(scores, right)
+        least = thresholds[precisions >= 0.8][0]
+        kept += 0.02 + 0.96 * (1 - least**1.7) / (1.7 * (1 - least)) >= 0.8
+    assert 50 <= kept < 60
 
 
 @settings(max_examples=100, deadline=None)
@@ -61,13 +134,19 @@ def test_a_threshold_is_the_lowest_that_keeps_the_precision(answers, least) -> N
     fitted = AskCalibration(
         1.0, 4.0, precisions=tuple(precisions.tolist()), thresholds=tuple(thresholds.tolist())
     )
-    shares = {score: right[scores >= score].mean() for score in scores.tolist()}
+    shares = {
+        score: float(precision_bounds(right[scores >= score].sum(), (scores >= score).sum()))
+        for score in scores.tolist()
+    }
     enough = [score for score, share in shares.items() if share >= least]
     if not enough:
-        with pytest.raises(ValueError, match=r"^`min_precision` is .* no score comes to more than"):
+        with pytest.raises(
+            ValueError, match=r"^`min_precision` is .* show no more than .* Ask for"
+        ):
             fitted.threshold(least)
         return
     given = scores >= fitted.threshold(least)
+    assert precision_bounds(right[given].sum(), given.sum()) >= least
     assert right[given].mean() >= least
     # No answer less than could be given.
     assert given.sum() == (scores >= min(enough)).sum()
@@ -85,11 +164,17 @@ def test_a_precision_that_cannot_be_had_is_named_with_the_best() -> None:
     fitted = AskCalibration(1.0, 4.0, precisions=(0.5, 0.66666), thresholds=(0.0, 0.4))
     assert [fitted.threshold(share) for share in (0.1, 0.5, 0.6)] == [0.0, 0.0, 0.4]
     with pytest.raises(
-        ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.6666\. Ask"
+        ValueError,
+        match=r"^`min_precision` is 0\.9, but the answers to the questions of `calibrate` show no "
+        r"more than 0\.6666 from any score on, with a confidence of 0\.9\. Ask for less, or "
+        r"calibrate on more questions: 0\.9 takes 22 or more answers, all of them right\.$",
     ):
         fitted.threshold(0.9)
-    with pytest.raises(ValueError, match=r"no score comes to more than 0\. Ask for less"):
-        AskCalibration(1.0, 4.0).threshold(0.1)
+    assert precision_bounds(21, 21) < 0.9 < precision_bounds(22, 22)
+    with pytest.raises(ValueError, match=r"0 from any .* Ask for less: no number of answers sh"):
+        AskCalibration(1.0, 4.0).threshold(1)
+    with pytest.raises(ValueError, match=r" 0 from .* 0\.05 takes 1 or more answers, all"):
+        AskCalibration(1.0, 4.0).threshold(0.05)
     for share in (0, -1, 1.1, math.nan):
         with pytest.raises(
             ValueError, match=r"^`min_precision` must be above 0, and up to 1\. Rec"

@@ -217,7 +217,7 @@ def test_the_command_prints_what_python_gives(path, data, tmp_path, capsys) -> N
     assert keras_qa.load(out).model_.task.asking == fitted
     ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
     assert main([*ask, "--min-precision=0.9"]) == 2
-    assert "no score comes to more than 0. Ask for less" in capsys.readouterr().err
+    assert "show no more than 0 from any score on" in capsys.readouterr().err
     assert main([*ask, "--min-precision=0.9", "--min-score=0.5"]) == 2
     assert "`min_score` and `min_precision` both say" in capsys.readouterr().err
 

@@ -122,14 +122,17 @@ def test_a_precision_is_kept_on_the_examples_with_most_answers(qa, index) -> Non
     found = decoding.precision_thresholds(scores, correct)
     assert fitted.precisions == pytest.approx(found[0].tolist())
     assert fitted.thresholds == pytest.approx(found[1].tolist(), abs=1e-5)
-    assert len(fitted.precisions) > 2
+    assert len(fitted.precisions) > 1
     for least in fitted.precisions:
         given = right(qa.ask(index, QUESTIONS, min_precision=least))
         most = max(
-            (scores >= one).sum() for one in scores if correct[scores >= one].mean() >= least
+            (scores >= one).sum()
+            for one in scores
+            if decoding.precision_bounds(correct[scores >= one].sum(), (scores >= one).sum())
+            >= least
         )
         assert len(given) == most
-        assert np.mean(given) >= least
+        assert np.mean(given) > least
 
 
 def test_it_is_saved_and_loaded(qa, index, tmp_path) -> None:
@@ -200,6 +203,6 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         qa.ask(index, QUESTIONS[0], min_precision=0)
     qa.model_.task.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
     with pytest.raises(
-        ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.5\. Ask f"
+        ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.5 from any"
     ):
         qa.ask(index, QUESTIONS[0], min_precision=0.9)
