@@ -1,24 +1,30 @@
 """`python -m benchmarks.asking FOLDER`: how well an index of documents is asked, and how fast.
 
 FOLDER holds `train.json` and `valid.json` in SQuAD's format. Each of their paragraphs is a document
-of one index. On the questions of every other paragraph of `valid.json` asking is calibrated, those
-of the others are what is measured: read in their own paragraph, and asked of all of them, with what
-was calibrated and without it. Every record is added to the file of results as soon as it is there.
+of two indexes, one that is searched by words, one by words and vectors. On the questions of every
+other paragraph of `valid.json` asking is calibrated, those of the others are what is measured: read
+in their own paragraph, and asked of all of them, with what was calibrated and without it. Every
+record is added to the file of results as soon as it is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.measure import RESULTS, circumstances
+import numpy as np
 
-PRECISIONS = (0.8, 0.9)
+from benchmarks.measure import RESULTS, circumstances
+from benchmarks.retrieval import Remembered
+
+PRECISIONS = (0.7, 0.8, 0.9)
+SEARCHES = ("words", "words and vectors")
 # What is timed: so many questions, in so many rounds, each both ways.
 TIMED, ROUNDS = 8, 5
 
@@ -27,6 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.asking", description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--reader", default="minilm-squad-small", help="as `keras_qa.load` has it")
+    parser.add_argument("--encoder", default="minilm", help="of the vectors; default: %(default)s")
+    parser.add_argument(
+        "--vectors", type=pathlib.Path, metavar="FILE.npz", help="as `benchmarks.retrieval` has it"
+    )
+    parser.add_argument("--search", choices=SEARCHES, help="measure this one alone")
     parser.add_argument("--questions", type=int, help="of each half, spread over it (default: all)")
     parser.add_argument("--out", default=RESULTS / "asking.json", help="file of results")
     options = parser.parse_args()
@@ -34,7 +45,8 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics, recipes, report
+    from keras_qa import metrics, recipes
+    from keras_qa.answering import SentenceEncoder
     from keras_qa.datasets import squad
 
     train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
@@ -58,38 +70,69 @@ def main() -> None:
         print(f"{what}: {record}", flush=True)
         recipes.add_results(options.out, [{"what": what, **record, **about}])
 
-    path = pathlib.Path(tempfile.mkdtemp()) / "paragraphs.index"
-    with keras_qa.documents.Index.create(path, language="en") as index:
-        index.add({"name": f"{n}.txt", "text": text} for n, text in enumerate(texts))
+    folder = pathlib.Path(tempfile.mkdtemp())
+    searches = [options.search] if options.search else SEARCHES
+    encoder: Any = None
+    if SEARCHES[1] in searches:
+        encoder = SentenceEncoder(options.encoder)
+        if options.vectors:
+            encoder = Remembered(encoder, options.vectors)
+    with contextlib.ExitStack() as stack:
+        indexes = {}
+        for search in searches:
+            used = encoder if search == SEARCHES[1] else None
+            index = keras_qa.documents.Index.create(folder / f"{search}.index", "en", used)
+            indexes[search] = stack.enter_context(index)
+            index.add({"name": f"{n}.txt", "text": text} for n, text in enumerate(texts))
         about["passages"] = index.passages
-        add("time", _times(reader, index, held_out))
+        for search, index in indexes.items():
+            # A search whose vectors are known takes no time to speak of.
+            if search == SEARCHES[0] or not options.vectors:
+                add("time", {"search": search, **_times(reader, index, held_out)})
 
         _remember(reader.model_)
-        alone = {}
-        for name, no_answer in (("always", False), ("as it decides", None)):
-            answers = reader.answer(held_out, verbose=0, no_answer=no_answer)
-            alone[name] = _rounded(
-                metrics.squad_in_order([answer.text for answer in answers], held_out)
-            )
-        add("own paragraph", alone)
+        if SEARCHES[0] in searches:
+            alone = {}
+            for name, no_answer in (("always", False), ("as it decides", None)):
+                answers = reader.answer(held_out, verbose=0, no_answer=no_answer)
+                texts = [answer.text for answer in answers]
+                alone[name] = _rounded(metrics.squad_in_order(texts, held_out))
+            add("own paragraph", alone)
+        for search, index in indexes.items():
+            for what, record in _asked(reader, index, fitted_on, held_out):
+                add(what, {"search": search, **record})
+    if isinstance(encoder, Remembered):
+        encoder.save()
 
-        fitted = reader.calibrate(index, fitted_on, verbose=0)
-        found = report.evaluate_asking(reader, index, held_out, verbose=0)
-        at = {}
-        for precision in PRECISIONS:
-            threshold = fitted.threshold(precision)
-            given = [point for point in found.points if point.threshold >= threshold]
-            last = given[-1] if given else report.Point(threshold, 0, 0.0, 0.0)
-            at[str(precision)] = {
-                "threshold": round(threshold, 4),
-                "answers": last.answers,
-                "coverage": round(last.coverage, 4),
-                "right": round(1 - last.risk, 4),
-            }
-        add("calibrated", {**_scores(found), **_weights(fitted), "min_precision": at})
 
-        reader.model_.task.asking = None
-        add("default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0)))
+def _asked(
+    reader: Any, index: Any, fitted_on: list[Any], held_out: list[Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How well an index is asked with what was calibrated, and without it."""
+    from keras_qa import report
+
+    fitted = reader.calibrate(index, fitted_on, verbose=0)
+    found = report.evaluate_asking(reader, index, held_out, verbose=0)
+    # The most precise that can be had, and what comes of others.
+    most = max(fitted.precisions)
+    at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
+    precise = {"most_precise": round(most, 4), "min_precision": at}
+    yield "calibrated", {**_scores(found), **_weights(fitted), **precise}
+    reader.model_.task.asking = None
+    yield "default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0))
+
+
+def _at(threshold: float, found: Any) -> dict[str, float]:
+    """What is answered from a score on, and how much of it is right."""
+    given = [point for point in found.points if point.threshold >= threshold]
+    if not given:
+        return {"threshold": round(threshold, 4), "answers": 0, "coverage": 0.0}
+    return {
+        "threshold": round(threshold, 4),
+        "answers": given[-1].answers,
+        "coverage": round(given[-1].coverage, 4),
+        "right": round(1 - given[-1].risk, 4),
+    }
 
 
 def _spread(examples: list[Any], options: argparse.Namespace) -> list[Any]:
@@ -98,14 +141,31 @@ def _spread(examples: list[Any], options: argparse.Namespace) -> list[Any]:
 
 
 def _remember(model: Any) -> None:
-    """Lets a model give again what it gave for the same feed: each passage is read once."""
+    """Lets a model give again what it gave for a question and a passage: it reads them once."""
+    from keras_qa.text.padding import sizes
+
     predict, known = model.predict, {}
 
-    def remembered(feed: dict[str, Any], **options: Any) -> Any:
-        key = tuple((name, one.shape, one.tobytes()) for name, one in feed.items())
-        if key not in known:
-            known[key] = predict(feed, **options)
-        return known[key]
+    def remembered(feed: dict[str, Any], **options: Any) -> dict[str, np.ndarray]:
+        arrays = list(feed.values())
+        lengths = sizes(arrays).max(axis=-1).tolist()
+        keys = [
+            tuple(one[row, :length].tobytes() for one in arrays)
+            for row, length in enumerate(lengths)
+        ]
+        new = [row for row, key in enumerate(keys) if key not in known]
+        if new:
+            found = predict({name: one[new] for name, one in feed.items()}, **options)
+            for place, row in enumerate(new):
+                rows = {name: one[place, : lengths[row]] for name, one in found.items()}
+                known[keys[row]] = rows
+        outputs = {}
+        for name in ("start", "end"):
+            # What is padding no answer stands in.
+            outputs[name] = np.zeros((len(keys), arrays[0].shape[1]), "float32")
+            for row, key in enumerate(keys):
+                outputs[name][row, : lengths[row]] = known[key][name]
+        return outputs
 
     model.predict = remembered
 
