@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
     """Answers a question, or those of a prompt."""
     from keras_qa.answering import load
 
-    with open_index(options.index) as index:
+    with open_index(options.index, options.embed) as index:
         reader = load(options.reader)
         told: set[str] = set()
         for question in _questions(options.question):

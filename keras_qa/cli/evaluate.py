@@ -112,6 +112,7 @@ def _check(options: argparse.Namespace) -> None:
     given = {
         "passages": options.passages is not None,
         "no-answer": options.no_answer is not None,
+        "embed": options.embed is not None,
         "fit": options.fit,
         "out": options.out is not None,
     }
@@ -132,7 +133,7 @@ def _asked(
 
     given = {"passages": options.passages, "no_answer": options.no_answer}
     asked: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
-    with open_index(options.index) as index:
+    with open_index(options.index, options.embed) as index:
         if options.fit:
             fitted = answerer.calibrate(index, examples, **asked)
             say(

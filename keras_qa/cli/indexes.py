@@ -1,15 +1,16 @@
-"""Indexes as the commands take them that ask one: options, and the encoder that it names."""
+"""Indexes as the commands take them that ask one: options, and which encoder is loaded."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from keras_qa.cli.options import positive
 from keras_qa.cli.output import say
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Index
+    from keras_qa.documents import Encoder, Index
 
 
 def add_reading(parser: argparse._ActionsContainer) -> None:
@@ -25,22 +26,59 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         action=argparse.BooleanOptionalAction,
         help="whether the reader can say that there is no answer (default: as it was trained)",
     )
+    parser.add_argument(
+        "--embed",
+        metavar="ENCODER",
+        help="the encoder that the index was made with, if that is neither minilm nor a folder "
+        "here: what an index names is not downloaded untold",
+    )
 
 
-def open_index(path: str) -> Index:
-    """Opens an index, with the encoder that it names where that can be loaded."""
+def open_index(path: str, embed: str | None) -> Index:
+    """Opens an index, with the encoder that is told, or that it names if that is at hand.
+
+    Args:
+        path: Where it is.
+        embed: What `SentenceEncoder` takes. `None` for what the index names.
+    """
     from keras_qa.answering import SentenceEncoder
     from keras_qa.documents import Index
 
     index = Index.open(path)
+    try:
+        index.use(_named(index) if embed is None else SentenceEncoder(embed))
+    except BaseException:
+        index.close()
+        raise
+    return index
+
+
+def _named(index: Index) -> Encoder | None:
+    """The encoder that an index names, or `None` with a line that says why it is not loaded."""
+    from keras_qa.answering import SentenceEncoder
+
     name = index.encoder_name
     if name is None:
-        return index
+        return None
+    words = f"keras-qa: {index.path} is searched by words alone:"
+    if not _at_hand(name):
+        say(
+            f"{words} it names the encoder {name!r}, which is neither minilm nor a folder here. "
+            "Give it by `--embed` if it is to be loaded.",
+            error=True,
+        )
+        return None
     try:
-        encoder = SentenceEncoder(name)
+        return SentenceEncoder(name)
     except (ImportError, OSError, ValueError) as error:
-        # That it is searched by words alone, it says itself.
-        say(f"keras-qa: The encoder of {path} cannot be loaded: {error}", error=True)
-        return index
-    index.close()
-    return Index.open(path, encoder)
+        say(f"{words} its encoder {name!r} cannot be loaded. {error}", error=True)
+        return None
+
+
+def _at_hand(name: str) -> bool:
+    """Whether loading an encoder reaches for nothing that is not here, whoever wrote its name."""
+    from keras_qa.models.pretrained import PACKAGES, PREFIX
+
+    # On Windows a path may lead to another machine.
+    elsewhere = name.startswith((PREFIX, "//", "\\\\"))
+    return name in PACKAGES or (not elsewhere and os.path.isdir(name))

@@ -133,20 +133,44 @@ class Index:
         if encoder is not None:
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        index = cls(path, storage.open_(path), encoder)
-        name = index.encoder_name
-        if encoder is not None and encoder.name != name:
-            index.close()
-            if name is None:
-                raise ValueError(
-                    f"`{path}` was made without an encoder, and has no vectors. Make another index "
-                    "with it: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
-                )
+        index = cls(path, storage.open_(path))
+        if encoder is not None:
+            try:
+                index.use(encoder)
+            except BaseException:
+                index.close()
+                raise
+        return index
+
+    def use(self, encoder: Encoder | None) -> None:
+        """Has an encoder from now on, as if it had been opened with it.
+
+        Args:
+            encoder: The encoder that it was made with, see `encoder_name`. `None` to search by
+                words alone, of which no warning is given then.
+
+        Raises:
+            TypeError: If `encoder` is none.
+            ValueError: If it was made with another encoder, or without one.
+        """
+        if encoder is None:
+            with self._lock:
+                self._encoder, self._told = None, True
+            return
+        check_encoder(encoder)
+        name = self.encoder_name
+        if name is None:
             raise ValueError(
-                f"`{path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
+                f"`{self.path}` was made without an encoder, and has no vectors. Make another "
+                "index with it: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+            )
+        if encoder.name != name:
+            raise ValueError(
+                f"`{self.path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
                 "Open it with the encoder that it was made with, or make another index."
             )
-        return index
+        with self._lock:
+            self._encoder = encoder
 
     def add(self, documents: Iterable[Document | Mapping[str, str]]) -> int:
         """Adds documents. One takes the place of another of the same name.

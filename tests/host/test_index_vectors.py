@@ -274,6 +274,30 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         assert places(index) == ([1], [1])
 
 
+def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
+    path = tmp_path / "a.index"
+    with Index.create(path, encoder=Letters()) as index:
+        index.add([Document("a", "Some words."), Document("b", "Other words.")])
+        by_vectors = index.search("sword")
+        by_words = index.search("other")
+    assert len(by_vectors) == len(by_words) == 2
+    with Index.open(path) as index, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        index.use(None)
+        assert index.search("sword") == []
+        for wrong, kind in ((Table({}), ValueError), ("letters", TypeError)):
+            with pytest.raises(
+                kind, match=r"`.*a\.index` has vectors of|^`encoder` must have a `na"
+            ):
+                index.use(wrong)
+            assert index.search("sword") == []
+        index.use(Letters())
+        assert (index.search("sword"), index.search("other")) == (by_vectors, by_words)
+        assert index.add([Document("c", "New.")]) == 1
+        index.use(None)
+        assert [hit.document for hit in index.search("other")] == ["b"]
+
+
 def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):

@@ -228,6 +228,7 @@ def test_options_that_do_not_go_together_are_refused_in_one_line(path, data, cap
         (["--fit"], "`--fit` is for asking documents: name them by `--index`."),
         (["--no-no-answer"], "`--no-answer` is for asking documents: name them by `--index`."),
         (["--passages=2"], "`--passages` is for asking documents: name them by `--index`."),
+        (["--embed=minilm"], "`--embed` is for asking documents: name them by `--index`."),
         (["--out=a.keras"], "`--out` is for asking documents: name them by `--index`."),
         ([*index, "--out=a.keras"], "`--out` saves what `--fit` calibrates: give both, or neither"),
         ([*index, "--fit", "--out=a.h5"], "`out` must end in `.keras`"),

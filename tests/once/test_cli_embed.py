@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
 from small_checkpoints import copy
 
@@ -27,8 +28,19 @@ def encoder(tmp_path):
     return copy("bert", tmp_path / "encoder")
 
 
-def ask(out: pathlib.Path, question: str) -> int:
-    return main(["ask", str(out), "--reader", READER, f"--question={question}", "--no-no-answer"])
+def ask(out: pathlib.Path, question: str, *more: str) -> int:
+    arguments = ["ask", str(out), "--reader", READER, f"--question={question}", "--no-no-answer"]
+    return main([*arguments, *more])
+
+
+class Constant:
+    """An encoder that an index is made with, under any name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 4), "float32")
 
 
 def test_an_index_finds_its_encoder(texts, encoder, tmp_path, capsys) -> None:
@@ -76,10 +88,69 @@ def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys
     assert ask(out, "Where is Mary?") == 0
     printed, errors = capsys.readouterr()
     assert "a.txt:1" in printed
-    first, second = errors.splitlines()
-    assert first.startswith(f"keras-qa: The encoder of {out} cannot be loaded: There is no file `")
-    assert second.startswith(f"keras-qa: `{out}` has vectors of the encoder '{encoder.resolve()}'")
-    assert "it is searched by words alone" in second
+    assert errors == (
+        f"keras-qa: {out} is searched by words alone: it names the encoder '{encoder.resolve()}', "
+        "which is neither minilm nor a folder here. Give it by `--embed` if it is to be loaded.\n"
+    )
+    encoder.mkdir()
+    assert ask(out, "Where is Mary?") == 0
+    assert capsys.readouterr().err.startswith(
+        f"keras-qa: {out} is searched by words alone: its encoder '{encoder.resolve()}' cannot be "
+        f"loaded. `{encoder.resolve()}` holds no `config.json`"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf://mary/reader",
+        r"\\host\share",
+        "//host/share",
+        READER,
+        "minilm-squad-small",
+        "\0\n\x1b[",
+    ],
+)
+def test_what_an_index_names_is_not_loaded_from_elsewhere(
+    name, texts, tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name.startswith(("hf:", "\\")):
+        # A folder of that name is no reason.
+        pathlib.Path(name).mkdir(parents=True)
+    out = tmp_path / "a.index"
+    with Index.create(out, encoder=Constant(name)) as index:
+        index.update(texts)
+    assert ask(out, "Where is Mary?") == 0
+    printed, errors = capsys.readouterr()
+    assert "a.txt:1" in printed
+    assert errors == (
+        f"keras-qa: {out} is searched by words alone: it names the encoder {name!r}, which is "
+        "neither minilm nor a folder here. Give it by `--embed` if it is to be loaded.\n"
+    )
+
+
+def test_an_encoder_that_is_told_is_loaded_or_the_command_ends(
+    texts, encoder, tmp_path, capsys
+) -> None:
+    out, plain = tmp_path / "a.index", tmp_path / "plain.index"
+    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
+    Index.create(plain).close()
+    second = copy("roberta", tmp_path / "second")
+    capsys.readouterr()
+    assert ask(out, "Who is there?", f"--embed={encoder}") == 0
+    printed, errors = capsys.readouterr()
+    assert (".txt:1" in printed, errors) == (True, "")
+    for path, told, message in (
+        (out, second, f"and none of '{second.resolve()}'. Open it with the encoder that it was"),
+        (out, "none", "There is no file `none`, and no preset"),
+        (plain, encoder, "was made without an encoder, and has no vectors."),
+        (tmp_path / "none.index", encoder, "There is no index at "),
+    ):
+        assert ask(path, "Who is there?", f"--embed={told}") == 2
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert errors.count("\n") == 1
 
 
 def test_what_is_wrong_is_one_line(texts, encoder, tmp_path, capsys) -> None:

@@ -14,6 +14,9 @@ import pytest
 from hub_server import Hub, serving
 from small_checkpoints import copy
 
+from keras_qa.answering import SentenceEncoder
+from keras_qa.documents import Index
+
 # Each line names what to load.
 LOAD = """
 import sys, keras_qa
@@ -38,24 +41,27 @@ def hub(folder) -> Iterator[Hub]:
         yield server
 
 
+def environment(home: pathlib.Path, address: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "HF_HOME": str(home),
+        "HF_ENDPOINT": address,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+
+
 class Loading:
     """A process that loads checkpoints and asks them: `huggingface_hub` reads its settings once."""
 
-    def __init__(self, home: pathlib.Path, address: str, **environment: str) -> None:
+    def __init__(self, home: pathlib.Path, address: str, **settings: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", LOAD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ,
-                "KERAS_BACKEND": "jax",
-                "HF_HOME": str(home),
-                "HF_ENDPOINT": address,
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                **environment,
-            },
+            env=environment(home, address) | settings,
         )
 
     def __call__(self, name: str) -> str:
@@ -100,6 +106,25 @@ def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> N
         assert load("mary/reader") == said
     assert hub.breaks_after is None
     assert len(weights_asked(hub)) > 3
+
+
+def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
+    out, name = tmp_path / "a.index", "hf://mary/reader"
+    with Index.create(out, encoder=SentenceEncoder(folder, name=name)) as index:
+        index.add([{"name": "a.txt", "text": "Mary went to the hallway."}])
+    # No word of it stands in the text.
+    question = ["ask", str(out), "--reader", str(folder), "--question=Who is there?"]
+    code = "import sys; from keras_qa.cli import main; sys.exit(main())"
+    for told in ([], ["--embed", name]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *question, "--no-no-answer", *told],
+            env=environment(tmp_path / "home", hub.address),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0
+        assert ("is searched by words alone" in done.stderr) == (not told)
+        assert bool(hub.asked) == ("a.txt:1" in done.stdout) == bool(told)
 
 
 def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
