@@ -7,6 +7,7 @@ returns. `python docs/figures.py --check` writes nothing, and fails where a page
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import re
 import statistics
@@ -229,35 +230,55 @@ def preset_minilm() -> str:
 
 
 def asking() -> str:
-    """Answers from an index of paragraphs, and from their own paragraph alone."""
-    runs = {record["what"]: record for record in _records("asking.json")}
-    own, fitted, default = (runs[name] for name in ("own paragraph", "calibrated", "default"))
-    rows = (
+    """Answers from indexes of paragraphs, and from their own paragraph alone."""
+    records = _records("asking.json")
+    (own,) = [record for record in records if record["what"] == "own paragraph"]
+    runs = {(one["what"], one["search"]): one for one in records if one is not own}
+    searches = ("words", "words and vectors")
+    rows = [
         ("its own paragraph, always answered", own["always"]),
         ("its own paragraph, as the reader decides", own["as it decides"]),
-        ("all paragraphs, with the defaults", default),
-        ("all paragraphs, calibrated", fitted),
-    )
-    recall = _listed(f"{share:.1f} % at {most}" for most, share in fitted["recall"].items())
-    precise = _listed(
-        f"with `min_precision={least}` {100 * found['coverage']:.0f} % of the questions get an "
-        f"answer, of which {100 * found['right']:.0f} % are right"
-        for least, found in fitted["min_precision"].items()
-    )
+    ]
+    for search in searches:
+        rows.append((f"all paragraphs by {search}, with the defaults", runs["default", search]))
+        rows.append((f"all paragraphs by {search}, calibrated", runs["calibrated", search]))
     lines = ["| a question is asked of | exact match | F1 |", "| --- | ---: | ---: |"]
     lines += [f"| {what} | {run['exact_match']:.1f} % | {run['f1']:.1f} % |" for what, run in rows]
-    text = _sentences(
-        f"`{fitted['reader']}` on {fitted['questions']} questions of SQuAD, all of",
-        f"{fitted['documents']:,} paragraphs being documents, calibrated on",
-        f"{fitted['calibration_questions']} questions about others of them. Recall is {recall}.",
-        f"The fitted weight of retrieval is {fitted['retrieval_weight']:.1f} and the temperature",
-        f"{fitted['temperature']:.2f}; the calibration error goes from",
-        f"{default['calibration_error']:.3f} to {fitted['calibration_error']:.3f}.",
-        f"{precise[0].upper()}{precise[1:]}.",
-        f"Asking takes {runs['time']['ask_to_read']:.2f} times the processor time of reading the",
-        "ten passages. `python -m benchmarks.asking FOLDER` makes these figures.",
-    )
-    return "\n".join([*lines, "", textwrap.fill(text, 110, break_on_hyphens=False)])
+    fitted = {search: runs["calibrated", search] for search in searches}
+    about = fitted["words"]
+    text = [
+        f"`{about['reader']}` on {about['questions']} questions of SQuAD, all of",
+        f"{about['documents']:,} paragraphs being documents, calibrated on",
+        f"{about['calibration_questions']} questions about others of them.",
+    ]
+    for search, run in fitted.items():
+        recall = _listed(f"{share:.1f} % at {most}" for most, share in run["recall"].items())
+        before = runs["default", search]["calibration_error"]
+        text += [
+            f"By {search} recall is {recall}, the fitted weight of retrieval",
+            f"{run['retrieval_weight']:.1f} and the temperature {run['temperature']:.2f}; the",
+            f"calibration error goes from {before:.3f} to {run['calibration_error']:.3f}.",
+        ]
+    time = runs["time", "words"]["ask_to_read"]
+    text += [
+        f"Asking takes {time:.2f} times the processor time of reading the ten passages.",
+        "`python -m benchmarks.asking FOLDER` makes these figures.",
+    ]
+    lines += ["", textwrap.fill(_sentences(*text), 110, break_on_hyphens=False), ""]
+    lines += ["| `min_precision` | by words | by words and vectors |", "| --- | --- | --- |"]
+    for least in ("0.7", "0.8", "0.9"):
+        lines.append(f"| {least} | {' | '.join(_given(run, least) for run in fitted.values())} |")
+    return "\n".join(lines)
+
+
+def _given(run: dict[str, Any], least: str) -> str:
+    """How many questions get an answer at a precision, and how many of these are right."""
+    found = run["min_precision"].get(least)
+    if found is None:
+        return f"cannot be had; {math.floor(100 * run['most_precise']) / 100:.2f} can"
+    if not found["answers"]:
+        return "no question is answered"
+    return f"{100 * found['coverage']:.0f} % answered, {100 * found['right']:.0f} % of these right"
 
 
 def preset_babi() -> str:
