@@ -27,5 +27,7 @@ seed = _programs.seed
 zeros = _programs.zeros
 hide_filled_rows = _programs.hide_filled_rows
 part_widths = _programs.part_widths
+prepare_testing = _programs.prepare_testing
 prepare_training = _programs.prepare_training
+test_step = _programs.test_step
 train_step = _programs.train_step

@@ -38,10 +38,11 @@ ANY = Shapes()
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How a model trains, as it was decided when its last `fit` began.
+    """How a model trains and is evaluated, as it was decided when that last began.
 
     Attributes:
         filled: Rows up to which a batch that is not full is filled; 0 for none.
+        tested: Whether the last batch of an evaluation is filled up, too, on JAX.
         by_xla: Whether gradients are computed by a program of XLA, on TensorFlow.
         early: Whether that ends with the longest row.
         widths: Of a batch, on JAX, whose program ends with the longest row.
@@ -51,12 +52,18 @@ class Plan:
     """
 
     filled: int = 0
+    tested: bool = False
     by_xla: bool = False
     early: bool = False
     widths: tuple[int, ...] = ()
     updates: bool = False
     steps: int = dataclasses.field(default=0, compare=False)
     programs: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def hides(self) -> bool:
+        """Whether the rows that are filled in are to be hidden."""
+        return self.filled > 0 or self.tested
 
 
 # What a program for a further width takes of the first step that compiled, beyond what was traced

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import operator
@@ -20,7 +21,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
 from keras_qa.execution.graph import ends_early, model_inputs
-from keras_qa.execution.signature import TRAINING, Signature
+from keras_qa.execution.signature import TESTING, TRAINING, Signature
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
@@ -254,33 +255,51 @@ def prepare_training(
     """Decides about the shapes of batches: see TensorFlow's."""
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
-    filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model)
+    filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model, TRAINING)
     # Models that read all of a batch keep the widths of their buckets: to change them in between
     # would change the last bits of what a training that is resumed comes to.
     shared = bool(model.jit_compile) and not own_widths
     shared = shared and ends_early(model) and has_padding(inputs)
     widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
-    model._plan = Plan(size if filled else 0, widths=widths)
+    model._plan = Plan(size if filled else 0, before.tested, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
     return Shapes(shared, filled)
+
+
+def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:
+    """Decides whether the last batch of an evaluation is filled up, which `test_step` looks up.
+
+    Args:
+        model: The model that is to be evaluated.
+        inputs: What it is given; nothing where that is not known.
+        size: How many rows a step.
+    """
+    rows = len(inputs[0]) if inputs else 0
+    filled = rows > size and rows % size > 0 and _may_fill(model, TESTING)
+    if filled and not model._plan.tested:
+        model._plan = dataclasses.replace(model._plan, tested=True)
+        model.make_test_function(force=True)
+    return filled
 
 
 def part_widths(model: keras.Model) -> None:
     """Nothing: `train_step` sees which batches are narrower than the feed."""
 
 
-def _may_fill(model: keras.Model) -> bool:
+def _may_fill(model: keras.Model, methods: tuple[str, ...]) -> bool:
     if not (model.jit_compile and model._compiled_by_known and model._metrics_hide_masked):
         return False
     if not model_inputs(model)[0].holds_ids or len(model.inputs[0].shape) != 2:
         return False
     signature = Signature(model)
-    return signature.is_known(TRAINING) and rows_are_apart(signature.layers)
+    return signature.is_known(methods) and rows_are_apart(signature.layers)
 
 
-def hide_filled_rows(x: Any, outputs: Any) -> Any:
+def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
     """Masks the outputs of rows that were filled in, whose first id is -1."""
+    if not model._plan.hides:
+        return outputs
     return masked(outputs, keras.tree.flatten(x)[0][:, 0] >= 0)
 
 
@@ -290,22 +309,27 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
 
 
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
-    """Takes Keras' own step, and leaves out what was filled in: see TensorFlow's."""
+    """Takes Keras' own step, as `test_step` does: see TensorFlow's."""
     widths = tuple(part.shape[1] for part in keras.tree.flatten(arguments[1][0]) if part.ndim > 1)
     # A program for batches that are narrower than the feed is for their length alone.
     with ending_early(widths == model._plan.widths):
-        logs, after = step(*arguments)
-    if not model._plan.filled:
+        return test_step(model, step, *arguments)
+
+
+def test_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
+    """Takes Keras' own step, and leaves out what was filled in."""
+    logs, after = step(*arguments)
+    if not model._plan.hides:
         return logs, after
     # Keras has weighed the loss of the step by the rows of the batch.
-    before, (x, *_) = arguments[0][3], arguments[1]
+    before, (x, *_) = arguments[0][-1], arguments[1]
     share = jax.numpy.mean(keras.tree.flatten(x)[0][:, 0] >= 0)
     (loss,) = (metric for metric in model.metrics if metric.name == "loss")
-    values = list(after[3])
+    values = list(after[-1])
     for place, variable in enumerate(model.metrics_variables):
         if any(variable is own for own in loss.variables):
             values[place] = before[place] + (values[place] - before[place]) * share
     scope = keras.StatelessScope(list(zip(model.metrics_variables, values, strict=True)))
     with scope:
         logs = {**logs, "loss": loss.result()}
-    return logs, (*after[:3], values)
+    return logs, (*after[:-1], values)

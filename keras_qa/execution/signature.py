@@ -44,6 +44,16 @@ TRAINING = (
     "compute_metrics",
 )
 
+# And how it is evaluated.
+TESTING = (
+    "__call__",
+    "call",
+    "test_step",
+    "make_test_function",
+    "compute_loss",
+    "compute_metrics",
+)
+
 _METHODS = frozenset({*PREDICTING, *TRAINING, "compute_mask", "forward", "quantized_call"})
 
 

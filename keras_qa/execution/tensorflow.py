@@ -252,10 +252,16 @@ def prepare_training(
     # The last batch is filled up in the graph: what comes out is cut before metrics see it.
     is_filled = by_xla and rows > size and rows_are_apart(signature.layers)
     updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
-    model._plan = Plan(size if is_filled else 0, by_xla, early, updates=updates, steps=steps)
+    filled = size if is_filled else 0
+    model._plan = Plan(filled, by_xla=by_xla, early=early, updates=updates, steps=steps)
     if model._plan != before:
         model.make_train_function(force=True)
     return Shapes(shared=early)
+
+
+def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:
+    """Leaves the last batch as it is: one program evaluates all shapes."""
+    return False
 
 
 def part_widths(model: keras.Model) -> None:
@@ -287,7 +293,7 @@ def _may_train_by_xla(model: keras.Model, signature: Signature) -> bool:
     )
 
 
-def hide_filled_rows(x: Any, outputs: Any) -> Any:
+def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
     """Nothing: batches that come in are not filled up. See JAX'."""
     return outputs
 
@@ -315,6 +321,11 @@ def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
     logs = _step_by_xla(model, data)
     model._costs.tracing += time.perf_counter() - begin
     return logs
+
+
+def test_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
+    """Takes Keras' own step of evaluation."""
+    return step(*arguments)
 
 
 def _step_by_xla(model: keras.Model, data: Any) -> Any:

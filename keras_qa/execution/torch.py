@@ -72,11 +72,16 @@ def prepare_training(
     return ANY
 
 
+def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:
+    """Leaves the last batch as it is: nothing is compiled."""
+    return False
+
+
 def part_widths(model: keras.Model) -> None:
     """Nothing: batches never share a width."""
 
 
-def hide_filled_rows(x: Any, outputs: Any) -> Any:
+def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
     """Nothing: batches that come in are not filled up. See JAX'."""
     return outputs
 
@@ -84,6 +89,9 @@ def hide_filled_rows(x: Any, outputs: Any) -> Any:
 def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
     """Takes Keras' own step: see TensorFlow's."""
     return step(*arguments)
+
+
+test_step = train_step
 
 
 # The layers, by `id`, whose `call` alone is what Keras' way to it comes to, in this prediction.

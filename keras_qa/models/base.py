@@ -125,9 +125,9 @@ class QAModel(CheckedModel):
                 val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(tuple(parts))
                 checked = self._feed(sources, val_x, val_y, val_weight, validation_steps)
                 validation_data = checked[0] if is_source(checked[0]) else checked
-            if length_buckets and validation_steps is None and isinstance(validation_data, tuple):
+            if validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size
-                batches = self._tested(validation_data, rows)[0]
+                batches = self._tested(validation_data, rows, length_buckets)[0]
                 if isinstance(batches, BucketedBatches):
                     validation_data = _as_dataset(batches)
             size = batch_size or 32
@@ -187,8 +187,9 @@ class QAModel(CheckedModel):
             # `fit` calls with arguments of its own, for data that it has checked already.
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
-                if length_buckets and steps is None:
-                    x, y, sample_weight = self._tested((x, y, sample_weight), batch_size)
+                if steps is None:
+                    feed = x, y, sample_weight
+                    x, y, sample_weight = self._tested(feed, batch_size, length_buckets)
             return super().evaluate(
                 _as_dataset(x),
                 y,
@@ -259,6 +260,10 @@ class QAModel(CheckedModel):
         """Does one step of training, as `keras.Model.train_step` does."""
         return execution.train_step(self, super().train_step, *arguments)
 
+    def test_step(self, *arguments: Any) -> Any:
+        """Does one step of evaluation, as `keras.Model.test_step` does."""
+        return execution.test_step(self, super().test_step, *arguments)
+
     def compute_loss(
         self,
         x: Any = None,
@@ -268,14 +273,12 @@ class QAModel(CheckedModel):
         training: bool = True,
     ) -> Any:
         """Computes the loss, as `keras.Model.compute_loss` does."""
-        if self._plan.filled:
-            y_pred = execution.hide_filled_rows(x, y_pred)
+        y_pred = execution.hide_filled_rows(self, x, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Updates the metrics and gives their values, as `keras.Model.compute_metrics` does."""
-        if self._plan.filled:
-            y_pred = execution.hide_filled_rows(x, y_pred)
+        y_pred = execution.hide_filled_rows(self, x, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def train_on_batch(
@@ -320,11 +323,13 @@ class QAModel(CheckedModel):
         with self._guard([]):
             return super().predict_on_batch(keras.tree.pack_sequence_as(self.input, inputs))
 
-    def _tested(self, feed: Batch, batch_size: int | None) -> Batch:
+    def _tested(self, feed: Batch, batch_size: int | None, sort: bool) -> Batch:
         """A checked feed as batches to measure on, each time in the same order."""
-        shapes = Shapes(shared_if_few=bool(self.jit_compile))
         x, y, sample_weight = feed
-        return bucketed(self, x, y, sample_weight, batch_size, shapes=shapes)
+        inputs = [] if is_source(x) else keras.tree.flatten(x)
+        filled = execution.prepare_testing(self, inputs, batch_size or 32)
+        shapes = Shapes(filled=filled, shared_if_few=bool(self.jit_compile))
+        return bucketed(self, x, y, sample_weight, batch_size, sort=sort, shapes=shapes)
 
     def split(self, name: str) -> SplitModel:
         """Cuts the model behind what depends on one input alone, to compute that once.

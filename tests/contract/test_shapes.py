@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
-from small_models import batch
+from small_models import batch, padded_batch
 
 import keras_qa
 from keras_qa.execution.filling import OF_FIRST, Costs
@@ -23,33 +23,25 @@ def uncompiled() -> keras_qa.models.QAModel:
     return keras_qa.models.QAModel(model.inputs, model.outputs)
 
 
-@pytest.mark.parametrize(
-    "compiled",
-    [
-        {},
-        {
+def compiled_twins(metrics: bool):
+    """A model, and Keras' own."""
+    models = twins(uncompiled)
+    for model in models:
+        compiled = {
             "metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
             "weighted_metrics": ["accuracy"],
-        },
-    ],
-    ids=["loss", "metrics"],
-)
-def test_a_batch_that_is_filled_up_counts_as_it_was(compiled) -> None:
-    def make():
-        model = uncompiled()
+        }
         model.compile(
-            keras.optimizers.SGD(0.1, momentum=0.5), "sparse_categorical_crossentropy", **compiled
+            keras.optimizers.SGD(0.1, momentum=0.5),
+            "sparse_categorical_crossentropy",
+            **(compiled if metrics else {}),
         )
-        return model
+    return models
 
-    model, other = twins(make)
-    other.compile(
-        keras.optimizers.SGD(0.1, momentum=0.5),
-        "sparse_categorical_crossentropy",
-        **keras.tree.map_structure(
-            lambda m: m if isinstance(m, str) else type(m).from_config(m.get_config()), compiled
-        ),
-    )
+
+@pytest.mark.parametrize("metrics", [False, True], ids=["loss", "metrics"])
+def test_a_batch_that_is_filled_up_counts_as_it_was(metrics) -> None:
+    model, other = compiled_twins(metrics)
     feed, labels = batch(SOME, seed=3)
     weights = np.linspace(0, 2, SOME)
     options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
@@ -68,6 +60,48 @@ def test_a_batch_that_is_filled_up_counts_as_it_was(compiled) -> None:
         one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
     ]
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
+    models = compiled_twins(metrics=True)
+
+    def assert_alike(rows: int, weights=None, make=batch, **options) -> None:
+        feed, labels = make(rows, seed=3)
+        given = {"sample_weight": weights, "batch_size": ROWS, "verbose": 0, "return_dict": True}
+        ours = models[0].evaluate(feed, labels, **given, **options)
+        expected = models[1].evaluate(feed, labels, **given)
+        assert ours.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(ours[name], value, rtol=1e-6, atol=1e-6)
+
+    # Full batches alone are evaluated by a program that hides nothing, and one batch alone.
+    assert_alike(2 * ROWS, make=padded_batch)
+    assert_alike(5)
+    assert not models[0]._plan.tested
+    weights = np.linspace(0, 2, SOME)
+    assert_alike(SOME, make=padded_batch)
+    for given in (weights, np.where(np.arange(SOME) < 2 * ROWS, weights, 0.0)):
+        assert_alike(SOME, given)
+    assert models[0]._plan.tested == (BACKEND == "jax")
+    assert_alike(SOME, weights, length_buckets=False)
+    assert_alike(5, weights[:5])
+    feed, labels = batch(5)
+    np.testing.assert_allclose(*(m.test_on_batch(feed, labels) for m in models), rtol=1e-6)
+
+
+def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
+    model, other = compiled_twins(metrics=True)
+    feed, labels = padded_batch(SOME)
+    options = {"epochs": 2, "batch_size": 2 * ROWS, "shuffle": False, "verbose": 0}
+    given = feed, labels, np.linspace(0, 2, SOME)
+    ours, expected = (
+        one.fit(*batch(2 * ROWS), **options, validation_data=given).history
+        for one in (model, other)
+    )
+    assert ours.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(ours[name], values, rtol=2e-6, atol=1e-6)
+    assert model._plan.tested == (BACKEND == "jax")
 
 
 def mixing():
@@ -110,6 +144,10 @@ def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
     feed, labels = batch(SOME, seed=3)
     assert_trains_as_keras(model, other, feed[:1], labels, epochs=EPOCHS)
     assert not model._plan.filled
+    options = {"batch_size": ROWS, "verbose": 0}
+    scores = [one.evaluate(feed[:1], labels, **options) for one in (model, other)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    assert not model._plan.tested
 
 
 def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
@@ -117,6 +155,46 @@ def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
     feed, labels = batch(SOME, seed=3)
     options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
     assert model.fit(feed, labels, **options).history["rows"] == [SOME] * EPOCHS
+    assert model.evaluate(feed, labels, ROWS, 0, return_dict=True)["rows"] == SOME
+
+
+def test_metrics_of_keras_that_hide_nothing_see_the_rows_alone() -> None:
+    models = twins(uncompiled)
+    feed, labels = batch(SOME, seed=3)
+    for model in models:
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+    scores = [
+        model.evaluate(feed, np.eye(7)[labels], batch_size=ROWS, verbose=0, return_dict=True)
+        for model in models
+    ]
+    np.testing.assert_allclose(*(score["f1_score"] for score in scores), rtol=1e-6)
+
+
+class Mean(keras_qa.models.QAModel):
+    """Its `test_step` gives the mean of the first output of a batch."""
+
+    def test_step(self, *arguments):
+        x, *_ = keras.utils.unpack_x_y_sample_weight(arguments[-1])
+        if BACKEND != "jax":
+            return self.of(x)
+        with keras.StatelessScope(
+            list(zip(self.trainable_variables, arguments[0][0], strict=True))
+        ):
+            return self.of(x), arguments[0]
+
+    def of(self, x):
+        return {"mean": keras.ops.mean(self(x, training=False)[:, 0])}
+
+
+def test_a_step_of_evaluation_of_ones_own_sees_the_rows_alone() -> None:
+    base = small()
+    model = Mean(base.inputs, base.outputs[0])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    feed, labels = batch(ROWS + 2)
+    got = model.evaluate(feed, labels, batch_size=ROWS, verbose=0, return_dict=True)["mean"]
+    # That of the last batch.
+    last = model.predict_on_batch([array[ROWS:] for array in feed])
+    np.testing.assert_allclose(got, last[:, 0].mean(), rtol=1e-5)
 
 
 def test_buckets_share_the_width_of_the_widest_unless_it_is_far_wider() -> None:
