@@ -24,13 +24,12 @@ class Shapes:
     Attributes:
         shared: Whether they are all as wide as the feed: the model ends with the longest row.
         filled: Whether the last one is to have as many rows as the others.
-        shared_if_few: Whether they are as wide as the feed while that costs less than programs for
-            further widths.
+        steps: How many there are, if a width has a program of its own only where these pay for it.
     """
 
     shared: bool = False
     filled: bool = False
-    shared_if_few: bool = False
+    steps: int = 0
 
 
 ANY = Shapes()
@@ -47,7 +46,7 @@ class Plan:
         early: Whether that ends with the longest row.
         widths: Of a batch, on JAX, whose program ends with the longest row.
         updates: Whether XLA compiles the update of the weights as well.
-        steps: How many there were, and will be, on TensorFlow.
+        steps: How many there were, and will be.
         programs: What TensorFlow has traced of a step.
     """
 
@@ -74,7 +73,8 @@ OF_FIRST = 0.4
 # the program ends with the longest row.
 LOST_BY_SHARING = 0.2
 
-# As many steps as a program takes to compile, until that is known: a second or so.
+# As many steps as a program takes to compile: twice as many for a reader from scratch, a tenth for
+# a memory network, whose steps are the shorter ones.
 STEPS_OF_A_COMPILE = 50
 
 

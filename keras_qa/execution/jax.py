@@ -20,7 +20,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
-from keras_qa.execution.graph import ends_early, model_inputs
+from keras_qa.execution.graph import ends_early, has_large_products, model_inputs
 from keras_qa.execution.signature import TESTING, TRAINING, Signature
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
 from keras_qa.kernels import precomputed
@@ -256,15 +256,16 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model, TRAINING)
-    # Models that read all of a batch keep the widths of their buckets: to change them in between
-    # would change the last bits of what a training that is resumed comes to.
     shared = bool(model.jit_compile) and not own_widths
     shared = shared and ends_early(model) and has_padding(inputs)
     widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
-    model._plan = Plan(size if filled else 0, before.tested, widths=widths)
+    steps = before.steps + -(-rows // size) * epochs
+    model._plan = Plan(size if filled else 0, before.tested, widths=widths, steps=steps)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    return Shapes(shared, filled)
+    # A step of an encoder takes about as long as its program to compile.
+    is_few = model.jit_compile and not (ends_early(model) or has_large_products(model))
+    return Shapes(shared, filled, steps if is_few else 0)
 
 
 def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:

@@ -256,7 +256,7 @@ def prepare_training(
     model._plan = Plan(filled, by_xla=by_xla, early=early, updates=updates, steps=steps)
     if model._plan != before:
         model.make_train_function(force=True)
-    return Shapes(shared=early)
+    return Shapes(shared=early, steps=steps if by_xla and not ends_early(model) else 0)
 
 
 def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:

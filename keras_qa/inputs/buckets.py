@@ -81,18 +81,28 @@ def plan(sizes: np.ndarray, batch_size: int, groups: tuple[int, ...] | None = No
     ]
 
 
-def shared(buckets: list[Bucket], groups: tuple[int, ...]) -> list[Bucket]:
+def shared(
+    buckets: list[Bucket], groups: tuple[int, ...], most_lost: float = math.inf
+) -> list[Bucket]:
     """Buckets of the same rows, as wide as the widest, but for those that it is far too wide for.
 
     Args:
         buckets: What `plan` gives.
         groups: How many of the axes belong to each input.
+        most_lost: How many ids may be read in vain for one width less, of those that are read.
     """
-    areas = [int(steps_a_row(np.array([bucket.widths]), groups)[0]) for bucket in buckets]
-    together: list[list[int]] = []
-    for place in sorted(range(len(buckets)), key=lambda place: -areas[place]):
-        if not together or areas[place] * MOST_TIMES_AS_WIDE < areas[together[-1][0]]:
+    areas = steps_a_row(np.array([bucket.widths for bucket in buckets]), groups)
+    rows = np.array([len(bucket.rows) for bucket in buckets])
+    first, *others = np.argsort(-areas, kind="stable")
+    together = [[first]]
+    most_lost *= rows @ areas
+    lost = 0
+    for place in others:
+        widest = areas[together[-1][0]]
+        lost += rows[place] * (widest - areas[place])
+        if lost > most_lost or areas[place] * MOST_TIMES_AS_WIDE < widest:
             together.append([])
+            lost = 0
         together[-1].append(place)
     widths = {
         place: tuple(map(max, zip(*(buckets[other].widths for other in places), strict=True)))
@@ -335,31 +345,16 @@ def bucketed(
         parts = zip(inputs, groups(inputs), strict=True)
         full = [length for array, count in parts for length in array.shape[1 : 1 + count]]
         buckets = [Bucket(np.arange(len(inputs[0])), tuple(full))]
-    elif shapes.shared or shapes.shared_if_few:
-        axes = groups(inputs)
-        together = shared(buckets, axes)
-        steps = math.ceil(len(inputs[0]) / size)
-        if shapes.shared or _costs_less(buckets, together, axes, steps):
-            own, buckets = buckets, together
+    elif shapes.shared:
+        own, buckets = buckets, shared(buckets, groups(inputs))
+    elif shapes.steps:
+        buckets = shared(buckets, groups(inputs), STEPS_OF_A_COMPILE / shapes.steps)
     seed = int(np.random.randint(2**31)) if shuffle else None
     batches = BucketedBatches(
         inputs, tuple(others), buckets, size, model.input, seed, shapes.filled
     )
     batches.own = own
     return batches, None, None
-
-
-def _costs_less(
-    narrow: list[Bucket], wide: list[Bucket], axes: tuple[int, ...], steps: int
-) -> bool:
-    """Whether so many steps lose less in wide buckets than programs for narrow ones would cost."""
-    rows = np.array([len(bucket.rows) for bucket in narrow])
-    kept, read = (
-        rows @ steps_a_row(np.array([bucket.widths for bucket in buckets]), axes)
-        for buckets in (narrow, wide)
-    )
-    more = {bucket.widths for bucket in narrow} - {bucket.widths for bucket in wide}
-    return bool((1.0 - kept / read) * steps < STEPS_OF_A_COMPILE * len(more))
 
 
 def _buckets(model: keras.Model, inputs: list[np.ndarray], batch_size: int) -> list[Bucket] | None:

@@ -327,8 +327,10 @@ class QAModel(CheckedModel):
         """A checked feed as batches to measure on, each time in the same order."""
         x, y, sample_weight = feed
         inputs = [] if is_source(x) else keras.tree.flatten(x)
-        filled = execution.prepare_testing(self, inputs, batch_size or 32)
-        shapes = Shapes(filled=filled, shared_if_few=bool(self.jit_compile))
+        size = batch_size or 32
+        filled = execution.prepare_testing(self, inputs, size)
+        steps = -(-len(inputs[0]) // size) if inputs and self.jit_compile else 0
+        shapes = Shapes(filled=filled, steps=steps)
         return bucketed(self, x, y, sample_weight, batch_size, sort=sort, shapes=shapes)
 
     def split(self, name: str) -> SplitModel:

@@ -136,13 +136,17 @@ def test_few_steps_share_a_width_and_many_have_their_own() -> None:
         batches = bucketed(model, feed, None, None, 4, shapes=Shapes(**shapes))[0]
         return {batch[0][0].shape[1] for batch in batches}
 
-    # Of the 40 + 4 ids of a row 22 + 4 are needed, and there would be three programs more.
-    lost = 1 - (22 + 4) / (40 + 4)
-    few = int(3 * STEPS_OF_A_COMPILE / lost) // 4 * 4
-    assert widths(4 * few, shared_if_few=True) == {40}
-    assert widths(4 * (few + 4), shared_if_few=True) == {8, 16, 24, 40}
-    assert widths(4 * few) == {8, 16, 24, 40}
-    assert widths(4 * (few + 4), shared=True) == {40}
+    # Of rows of 44, 28, 20 and 12 ids as many, and in place of a program at most so many in vain.
+    def steps(*lost: int) -> int:
+        return STEPS_OF_A_COMPILE * (44 + 28 + 20 + 12) // sum(lost)
+
+    few, more, many = steps(16, 24, 32), steps(16, 24), steps(8)
+    assert widths(80, steps=few) == {40}
+    assert widths(80, steps=few + 1) == {8, 40}
+    assert widths(80, steps=more + 1) == {16, 40}
+    assert widths(80, steps=many) == {8, 24, 40}
+    assert widths(80, steps=many + 1) == {8, 16, 24, 40} == widths(80)
+    assert widths(80, steps=1, shared=True) == {40}
 
 
 def test_predictions_that_end_early_share_a_width_however_many_steps_there_are(monkeypatch) -> None:
