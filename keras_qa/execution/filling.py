@@ -46,7 +46,7 @@ class Plan:
         early: Whether that ends with the longest row.
         widths: Of a batch, on JAX, whose program ends with the longest row.
         updates: Whether XLA compiles the update of the weights as well.
-        steps: How many there were, and will be.
+        steps: How many there were, and will be, on TensorFlow.
         programs: What TensorFlow has traced of a step.
     """
 
@@ -73,8 +73,8 @@ OF_FIRST = 0.4
 # the program ends with the longest row.
 LOST_BY_SHARING = 0.2
 
-# As many steps as a program takes to compile: twice as many for a reader from scratch, a tenth for
-# a memory network, whose steps are the shorter ones.
+# How many steps a program takes as long as to compile: 20 of a reader from scratch, a thousand of a
+# memory network. What it is worth is not measured: a training that goes on would change its widths.
 STEPS_OF_A_COMPILE = 50
 
 

@@ -250,7 +250,12 @@ class BatchPredictor:
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    size: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    own_widths: bool = False,
 ) -> Shapes:
     """Decides about the shapes of batches: see TensorFlow's."""
     before = model._plan
@@ -259,13 +264,11 @@ def prepare_training(
     shared = bool(model.jit_compile) and not own_widths
     shared = shared and ends_early(model) and has_padding(inputs)
     widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
-    steps = before.steps + -(-rows // size) * epochs
-    model._plan = Plan(size if filled else 0, before.tested, widths=widths, steps=steps)
+    model._plan = Plan(size if filled else 0, before.tested, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    # A step of an encoder takes about as long as its program to compile.
-    is_few = model.jit_compile and not (ends_early(model) or has_large_products(model))
-    return Shapes(shared, filled, steps if is_few else 0)
+    few = model.jit_compile and not (ends_early(model) or has_large_products(model))
+    return Shapes(shared, filled, -(-rows // size) * epochs if few else 0)
 
 
 def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:
@@ -299,7 +302,7 @@ def _may_fill(model: keras.Model, methods: tuple[str, ...]) -> bool:
 
 def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
     """Masks the outputs of rows that were filled in, whose first id is -1."""
-    if not model._plan.hides:
+    if not model._plan.hides or x is None:
         return outputs
     return masked(outputs, keras.tree.flatten(x)[0][:, 0] >= 0)
 

@@ -228,7 +228,12 @@ LEAST_UPDATES = 240
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    size: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    own_widths: bool = False,
 ) -> Shapes:
     """Decides how a model trains, which `train_step` then looks up.
 
@@ -236,7 +241,8 @@ def prepare_training(
         model: The model that is to train.
         inputs: What it is given; nothing where that is not known.
         size: How many rows a step.
-        epochs: How many times.
+        epochs: After how many times it ends.
+        initial_epoch: After how many it begins, where it goes on.
         own_widths: Whether batches of each width have a program of their own.
 
     Returns:
@@ -244,7 +250,8 @@ def prepare_training(
     """
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
-    steps = before.steps + -(-rows // size) * epochs
+    steps_an_epoch = -(-rows // size)
+    steps = before.steps + steps_an_epoch * (epochs - initial_epoch)
     signature = Signature(model)
     by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model, signature)
     early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
@@ -256,7 +263,9 @@ def prepare_training(
     model._plan = Plan(filled, by_xla=by_xla, early=early, updates=updates, steps=steps)
     if model._plan != before:
         model.make_train_function(force=True)
-    return Shapes(shared=early, steps=steps if by_xla and not ends_early(model) else 0)
+    # A training that goes on has the widths of one that was never broken off.
+    few = by_xla and not ends_early(model)
+    return Shapes(shared=early, steps=steps_an_epoch * epochs if few else 0)
 
 
 def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:

@@ -66,7 +66,12 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 
 
 def prepare_training(
-    model: keras.Model, inputs: list[np.ndarray], size: int, epochs: int, own_widths: bool = False
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    size: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    own_widths: bool = False,
 ) -> Shapes:
     """Takes batches of any shape: see TensorFlow's."""
     return ANY

@@ -134,7 +134,7 @@ class QAModel(CheckedModel):
             inputs = [] if is_source(x) else keras.tree.flatten(x)
             own_widths = self._costs.are_worth(MOST_BUCKETS)
             shapes = execution.prepare_training(
-                self, inputs, size, epochs - initial_epoch, own_widths
+                self, inputs, size, epochs, initial_epoch, own_widths
             )
             if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
                 x, y, sample_weight = bucketed(

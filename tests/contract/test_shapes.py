@@ -9,6 +9,7 @@ from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
 from small_models import batch, padded_batch
 
 import keras_qa
+from keras_qa import execution
 from keras_qa.execution.filling import OF_FIRST, Costs
 from keras_qa.inputs.buckets import Bucket, shared
 
@@ -136,6 +137,28 @@ class Rows(keras.metrics.Metric):
 
     def result(self):
         return self.rows + 0
+
+
+def test_a_loss_is_computed_by_hand_after_batches_were_filled_up() -> None:
+    model, _ = compiled_twins(False)
+    feed, labels = batch(SOME)
+    model.evaluate(feed, labels, batch_size=ROWS, verbose=0)
+    model.fit(feed, labels, batch_size=ROWS, verbose=0)
+    outputs = model(feed)
+    loss = model.compute_loss(y=labels, y_pred=outputs)
+    right = keras.ops.convert_to_numpy(outputs)[np.arange(SOME), labels]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), -np.log(right).mean(), rtol=1e-5)
+
+
+def test_a_training_that_goes_on_has_the_widths_of_one_that_was_never_broken_off() -> None:
+    model = keras_qa.models.memory_network(50, None, 5, embedding_dim=4)
+    inputs = [np.ones((SOME, 3, 4), "int32"), np.ones((SOME, 4), "int32")]
+    whole, rest = (
+        execution.prepare_training(model, inputs, ROWS, 16, initial_epoch)
+        for initial_epoch in (0, 8)
+    )
+    assert whole == rest
+    assert whole.steps == (48 if COMPILES else 0)
 
 
 def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
