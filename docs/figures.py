@@ -215,6 +215,19 @@ def retrieval() -> str:
     return "\n".join(lines)
 
 
+def many_passages() -> str:
+    """How long a question to a large index takes, and how large that is."""
+    run = _records("many_passages.json")[-1]
+    most = run["search_ms"]
+    return _sentences(
+        f"An index of {run['passages']:,} passages is a file of {run['file_bytes'] / 1e9:.2f} GB.",
+        f"To make it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,}",
+        f"passages a second; {run['questions']} questions to it took {most['median']:.0f} ms",
+        f"in the middle and {most['most']:.0f} ms at most.",
+        "`python -m benchmarks.many_passages FOLDER` makes these figures.",
+    )
+
+
 def preset_minilm() -> str:
     """The scores of the preset on MiniLM, as sentences."""
     run = [record for record in _records("presets.json") if record["preset"].startswith("minilm")][
@@ -388,7 +401,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
         *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
         babi_in_short,
-        *(preset_minilm, preset_babi, asking, retrieval),
+        *(preset_minilm, preset_babi, asking, retrieval, many_passages),
     )
 }
 
