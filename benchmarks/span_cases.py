@@ -129,7 +129,10 @@ def decoding(device: str) -> tuple[Contenders, int]:
 
 
 def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
-    """A reader on MiniLM for one epoch, counted in windows; `half` multiplies in bfloat16."""
+    """A reader on MiniLM for one epoch, counted in windows; `half` multiplies in bfloat16.
+
+    Both put windows of like length in one batch.
+    """
 
     def make(device: str) -> tuple[Contenders, int]:
         import keras
@@ -155,7 +158,7 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
 
             positions = labels["start"], labels["end"]
             rival = ReaderRival(folder, windows.feed, *positions, 16, half, device)
-            contenders["transformers"] = lambda: rival.train(1)
+            contenders["transformers"] = lambda: rival.train(1, by_length=True)
         except ImportError:
             print(
                 "transformers is not installed, so fine-tuning has no rival: pip install "

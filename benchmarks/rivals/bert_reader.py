@@ -53,11 +53,12 @@ class ReaderRival:
         self.half = half
         self.device = device
 
-    def train(self, epochs: int, warmup: float | None = None) -> None:
+    def train(self, epochs: int, warmup: float | None = None, by_length: bool = False) -> None:
         """Trains for some epochs at a fixed rate.
 
         With `warmup` the rate rises linearly for this share of the steps and then falls to
         nothing, and gradients are clipped to a norm of 1, as `transformers.Trainer` does.
+        `by_length` puts rows of like length in one batch.
         """
         self.model.train()
         steps = epochs * -(-len(self.data["input_ids"]) // self.batch_size)
@@ -67,7 +68,7 @@ class ReaderRival:
 
             schedule = get_linear_schedule_with_warmup(self.optimizer, int(warmup * steps), steps)
         for _ in range(epochs):
-            for rows in torch.randperm(len(self.data["input_ids"])).split(self.batch_size):
+            for rows in self._batches(by_length):
                 with self._precision():
                     loss = self.model(**self._batch(self.data, rows)).loss
                 self.optimizer.zero_grad()
@@ -92,6 +93,13 @@ class ReaderRival:
             for array, part in ((start, found.start_logits), (end, found.end_logits)):
                 array[rows.numpy(), : part.shape[1]] = part.float().cpu().numpy()
         return start, end
+
+    def _batches(self, by_length: bool) -> list[torch.Tensor]:
+        """The rows of each batch of an epoch."""
+        if not by_length:
+            return list(torch.randperm(len(self.data["input_ids"])).split(self.batch_size))
+        batches = torch.argsort(self.data["attention_mask"].sum(1)).split(self.batch_size)
+        return [batches[place] for place in torch.randperm(len(batches)).tolist()]
 
     def _batch(
         self, data: Mapping[str, torch.Tensor], rows: torch.Tensor
