@@ -23,7 +23,7 @@ USAGE = "%(prog)s FILE.index --reader READER [--question QUESTION] [options]"
 EPILOG = """\
 examples:
   keras-qa ask handbook.index --reader reader.keras --question "How long is the warranty?"
-  keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer --top-k 3
+  keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes --top-k 3
 Without --question it asks for one after another, until an empty line or Ctrl-D.
 """
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from keras_qa.cli.options import positive
+from keras_qa.cli.options import positive, yes_or_no
 from keras_qa.cli.output import say
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--no-answer",
-        action=argparse.BooleanOptionalAction,
+        type=yes_or_no,
+        metavar="yes|no",
         help="whether the reader can say that there is no answer (default: as it was trained)",
     )
     parser.add_argument(

@@ -204,11 +204,11 @@ class SpanTask:
             The answers of each example, best first, with offsets in its `plain_text`.
         """
         windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
-        ranked: Ranked = []
         decoder = self.decoder, count
-        for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
-            ranked += _ranked(spans, part, self.decoder, count + 1)
-        return ranked
+        found = self._spans(model, examples, windows, batch_size, decoder)
+        return [
+            row for part, (spans,) in found for row in _ranked(spans, part, self.decoder, count + 1)
+        ]
 
     def fit_retrieval(
         self,

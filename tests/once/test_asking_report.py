@@ -185,7 +185,7 @@ def data(tmp_path_factory) -> str:
 
 
 def test_the_command_prints_what_python_gives(path, data, tmp_path, capsys) -> None:
-    arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-no-answer"]
+    arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-answer=no"]
     page, out = tmp_path / "report.html", tmp_path / "calibrated.keras"
     assert main([*arguments, "--passages=3", f"--report={page}"]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -226,7 +226,7 @@ def test_options_that_do_not_go_together_are_refused_in_one_line(path, data, cap
     index = ["--index", str(path)]
     for arguments, message in (
         (["--fit"], "`--fit` is for asking documents: name them by `--index`."),
-        (["--no-no-answer"], "`--no-answer` is for asking documents: name them by `--index`."),
+        (["--no-answer=no"], "`--no-answer` is for asking documents: name them by `--index`."),
         (["--passages=2"], "`--passages` is for asking documents: name them by `--index`."),
         (["--embed=minilm"], "`--embed` is for asking documents: name them by `--index`."),
         (["--out=a.keras"], "`--out` is for asking documents: name them by `--index`."),

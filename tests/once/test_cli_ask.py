@@ -24,7 +24,7 @@ def path(tmp_path_factory) -> str:
 
 
 def test_an_answer_is_marked_and_its_places_named(path, capsys) -> None:
-    arguments = ["ask", path, "--reader", READER, "--question=Where is Mary?", "--no-no-answer"]
+    arguments = ["ask", path, "--reader", READER, "--question=Where is Mary?", "--no-answer=no"]
     assert main([*arguments, "--top-k=2"]) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""

@@ -29,7 +29,7 @@ def encoder(tmp_path):
 
 
 def ask(out: pathlib.Path, question: str, *more: str) -> int:
-    arguments = ["ask", str(out), "--reader", READER, f"--question={question}", "--no-no-answer"]
+    arguments = ["ask", str(out), "--reader", READER, f"--question={question}", "--no-answer=no"]
     return main([*arguments, *more])
 
 
@@ -72,7 +72,7 @@ def test_evaluate_finds_the_encoder_too(texts, encoder, tmp_path, capsys) -> Non
     example = {"text": "John slept.", "question": "Who?", "answers": ["John"], "answer_start": [0]}
     data.write_text(json.dumps(example))
     capsys.readouterr()
-    arguments = [f"--index={out}", f"--data={data}", "--no-no-answer"]
+    arguments = [f"--index={out}", f"--data={data}", "--no-answer=no"]
     assert main(["evaluate", READER, *arguments]) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""

@@ -117,7 +117,7 @@ def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_pa
     code = "import sys; from keras_qa.cli import main; sys.exit(main())"
     for told in ([], ["--embed", name]):
         done = subprocess.run(
-            [sys.executable, "-c", code, *question, "--no-no-answer", *told],
+            [sys.executable, "-c", code, *question, "--no-answer=no", *told],
             env=environment(tmp_path / "home", hub.address),
             capture_output=True,
             text=True,
