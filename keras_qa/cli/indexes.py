@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa.cli.options import positive, yes_or_no
@@ -35,8 +37,10 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def open_index(path: str, embed: str | None) -> Index:
-    """Opens an index, with the encoder that is told, or that it names if that is at hand.
+@contextlib.contextmanager
+def open_index(path: str, embed: str | None) -> Iterator[Index]:
+    """Opens an index while the block runs, with the encoder that is told, or that it names if that
+    is at hand.
 
     Args:
         path: Where it is.
@@ -45,13 +49,9 @@ def open_index(path: str, embed: str | None) -> Index:
     from keras_qa.answering import SentenceEncoder
     from keras_qa.documents import Index
 
-    index = Index.open(path)
-    try:
+    with Index.open(path) as index:
         index.use(_named(index) if embed is None else SentenceEncoder(embed))
-    except BaseException:
-        index.close()
-        raise
-    return index
+        yield index
 
 
 def _named(index: Index) -> Encoder | None:

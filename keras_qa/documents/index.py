@@ -131,15 +131,14 @@ class Index:
                 another encoder, or without one.
         """
         if encoder is not None:
+            # Nothing is opened for what is none.
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        index = cls(path, storage.open_(path))
-        if encoder is not None:
-            try:
+        with contextlib.ExitStack() as unless_used:
+            index = unless_used.enter_context(cls(path, storage.open_(path)))
+            if encoder is not None:
                 index.use(encoder)
-            except BaseException:
-                index.close()
-                raise
+            unless_used.pop_all()
         return index
 
     def use(self, encoder: Encoder | None) -> None:
