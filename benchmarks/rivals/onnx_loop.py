@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import onnxruntime
 import onnxscript  # noqa: F401 - PyTorch's exporter needs it, and imports it when it is called.
@@ -17,24 +18,13 @@ class OnnxLoop(Loop):
     """A `Loop` whose model PyTorch exported, in float32, for any number and length of rows.
 
     Args:
-        folder: A checkpoint.
-        texts: The texts.
-        questions: A question for each.
-        length: Positions of a window.
-        overlap: Pieces that a window shares with the one before.
+        *arguments: As in `Loop`.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        texts: Sequence[str],
-        questions: Sequence[str],
-        length: int,
-        overlap: int,
-    ) -> None:
-        super().__init__(folder, texts, questions, length, overlap)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         example = dict(self.tokenizer(["a"] * 2, ["b c"] * 2, return_tensors="pt"))
-        sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("positions", max=length)}
+        sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("positions", max=self.length)}
         with tempfile.TemporaryDirectory() as place:
             file = os.path.join(place, "reader.onnx")
             torch.onnx.export(
