@@ -73,8 +73,9 @@ OF_FIRST = 0.4
 # the program ends with the longest row.
 LOST_BY_SHARING = 0.2
 
-# How many steps a program takes as long as to compile: 20 of a reader from scratch, a thousand of a
-# memory network. What it is worth is not measured: a training that goes on would change its widths.
+# A program takes as long to compile as so many steps to run, for all models: 20 of a reader from
+# scratch, a thousand of a memory network. A rule that measured it would give a training that goes
+# on other widths than one that was never broken off.
 STEPS_OF_A_COMPILE = 50
 
 

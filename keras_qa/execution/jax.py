@@ -10,7 +10,7 @@ import operator
 import pathlib
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -51,9 +51,8 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     return batches
 
 
-def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
-    """First weights that others replace: see TensorFlow's."""
-    return keras.ops.zeros(shape, dtype)
+# First weights that others replace: see TensorFlow's.
+zeros = keras.ops.zeros
 
 
 def has_accelerator() -> bool:
@@ -261,13 +260,13 @@ def prepare_training(
     before = model._plan
     rows = len(inputs[0]) if inputs else 0
     filled = (before.filled > 0 or (rows > size and rows % size > 0)) and _may_fill(model, TRAINING)
-    shared = bool(model.jit_compile) and not own_widths
-    shared = shared and ends_early(model) and has_padding(inputs)
+    early = ends_early(model)
+    shared = bool(model.jit_compile) and not own_widths and early and has_padding(inputs)
     widths = tuple(array.shape[1] for array in inputs) if shared else before.widths
     model._plan = Plan(size if filled else 0, before.tested, widths=widths)
     if (filled, widths) != (before.filled > 0, before.widths):
         model.make_train_function(force=True)
-    few = model.jit_compile and not (ends_early(model) or has_large_products(model))
+    few = model.jit_compile and not (early or has_large_products(model))
     return Shapes(shared, filled, -(-rows // size) * epochs if few else 0)
 
 

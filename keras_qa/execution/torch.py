@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import inspect
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -32,9 +32,8 @@ def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: PyTorch compiles none."""
 
 
-def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
-    """First weights that others replace: see TensorFlow's."""
-    return keras.ops.zeros(shape, dtype)
+# First weights that others replace: see TensorFlow's.
+zeros = keras.ops.zeros
 
 
 def has_accelerator() -> bool:
