@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import math
 import pathlib
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,18 +14,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_qa.execution import threads
 from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
-from keras_qa.execution.graph import ends_early, has_large_products
+from keras_qa.execution.graph import ends_early
 from keras_qa.execution.signature import TRAINING, Signature, draws
 from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
-from keras_qa.execution.tensorflow_tensors import to_tensor
+from keras_qa.execution.tensorflow_predicting import BatchPredictor as BatchPredictor
+from keras_qa.execution.tensorflow_predicting import call as call
+from keras_qa.execution.tensorflow_predicting import has_accelerator as has_accelerator
+from keras_qa.execution.tensorflow_predicting import has_room, suits_xla
 from keras_qa.execution.tensorflow_tensors import zeros as zeros
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
-from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
-from keras_qa.kernels.tensorflow import keras_is_fused
-from keras_qa.text.padding import trim
 
 # Names the folder of programs that `keep_programs` keeps: here it keeps none.
 PROGRAMS = ""
@@ -41,18 +38,8 @@ def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: TensorFlow has no public interface for it."""
 
 
-def has_accelerator() -> bool:
-    """Whether models run on something else than a CPU."""
-    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
-
-
 def seed(seed: int) -> None:
     """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
-
-
-def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
-    """Calls a layer that another holds: see PyTorch's. Here a program is traced once."""
-    return layer(*arguments, **options)
 
 
 def keep_weights(
@@ -60,165 +47,6 @@ def keep_weights(
 ) -> contextlib.AbstractContextManager[list[Any]]:
     """Does nothing: TensorFlow's variables outlive any exception."""
     return contextlib.nullcontext([])
-
-
-def _has_room() -> bool:
-    """Whether XLA may compile more. TensorFlow keeps what it compiled as long as the process lives,
-    a hundred mappings of memory for each program, and aborts where Linux gives it no more."""
-    try:
-        mappings = pathlib.Path("/proc/self/maps").read_bytes().count(b"\n")
-        most = int(pathlib.Path("/proc/sys/vm/max_map_count").read_text())
-    except OSError:
-        return True
-    return mappings < most // 2
-
-
-def _suits_xla(model: keras.Model) -> bool:
-    if keras_is_fused():
-        # Keras decides well on a GPU. XLA cannot compile a call of cuDNN.
-        return bool(model.jit_compile)
-    # A pretrained backbone takes minutes to compile, and its few large products gain nothing.
-    supported = all(getattr(layer, "supports_jit", True) for layer in model.layers)
-    return supported and not has_large_products(model)
-
-
-# How many times as long as tracing XLA takes, until that is known.
-TIMES_TRACING = 5
-
-# Shapes that XLA compiles for a model, at most: what it has compiled is never freed.
-MOST_SHAPES = 64
-
-
-class BatchPredictor:
-    """Predicts batches by one program for all shapes, and by XLA where that pays.
-
-    XLA takes a second or more to compile a shape, and then a fraction of the time. A shape has a
-    program of its own once it has spent more time in the program for all than XLA takes: what it
-    took for the last shape of the model, and at first several times what tracing took.
-
-    Args:
-        model: A functional model.
-        signature: Its signature, which says that all of it is known.
-    """
-
-    def __init__(self, model: keras.Model, signature: Signature) -> None:
-        self.model = model
-        self.layers = signature.layers
-        self.ends_early = ends_early(model)
-        self.programs: dict[Any, Callable[..., Any]] = {}
-        self.for_all: Callable[..., Any] | None = None
-        self.cost = 0.0
-        self.spent: dict[Any, float] = collections.defaultdict(float)
-        self.lock = threading.RLock()
-
-    def at_once(self) -> contextlib.AbstractContextManager[Callable[..., Any]]:
-        """Gives a `start` that comes back at once: batches are predicted in threads."""
-        # What a `tf.device` around the prediction says, a thread would not know.
-        device = tf.zeros(()).device
-
-        def start(inputs: list[np.ndarray], tables: Any) -> Any:
-            # TensorFlow makes what it runs anew where a device is named.
-            is_known = tf.zeros(()).device == device
-            with contextlib.nullcontext() if is_known else tf.device(device):
-                return self.start(inputs, tables)
-
-        return threads.at_once(start)
-
-    def precompute(self, words: int) -> Any:
-        """Computes what hangs on the weights alone, for batches of so many words together."""
-        paying = self._paying()
-        layers = precomputed.layers(self.layers, words) if paying else ()
-        return paying, layers, precomputed.compute(layers)
-
-    def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
-        """Predicts a batch.
-
-        Args:
-            inputs: Arrays in the order of the model's inputs.
-            tables: What `precompute` gave, if the weights have not changed since.
-
-        Returns:
-            What `finish` is to be given.
-        """
-        paying, layers, given = tables or (self._paying(), (), [])
-        shapes = tuple(array.shape for array in inputs)
-        program = self.programs.get((layers, shapes))
-        if program is None and shapes in paying:
-            program = self._compiled(layers, given, shapes, inputs)
-        if program is not None:
-            return program(*keras.tree.flatten(given), *map(to_tensor, inputs))
-        if self.ends_early:
-            # This program takes any width, and reads all of it.
-            inputs = list(map(trim, inputs))
-        program = self.for_all or self._for_all()
-        begun = time.perf_counter()
-        outputs = program(*map(to_tensor, inputs))
-        # The first call of a shape makes what others find.
-        self.spent[shapes] += time.perf_counter() - begun if shapes in self.spent else 0.0
-        return outputs
-
-    def finish(self, outputs: Any) -> Any:
-        """Waits for a batch, and gives arrays in the structure of the model's outputs."""
-        return keras.tree.map_structure(lambda t: t.numpy(), threads.awaited(outputs))
-
-    def _paying(self) -> set[Any]:
-        """The shapes that XLA is worth its time for."""
-        return {shapes for shapes, spent in self.spent.items() if spent > self.cost}
-
-    def _for_all(self) -> Callable[..., Any]:
-        # While a program is traced, Keras notes things on the layers.
-        with self.lock:
-            if self.for_all is None:
-                begun = time.perf_counter()
-                self.for_all = self._traced((), [], [tensor.shape for tensor in self.model.inputs])
-                self.cost = max(self.cost, TIMES_TRACING * (time.perf_counter() - begun))
-            return self.for_all
-
-    def _compiled(
-        self, layers: Any, given: Any, shapes: Any, inputs: list[np.ndarray]
-    ) -> Callable[..., Any] | None:
-        # The first batches come at once, and XLA would compile a shape that they share twice.
-        with self.lock:
-            program = self.programs.get((layers, shapes))
-            if program is not None or not _suits_xla(self.model):
-                return program
-            # To count mappings takes a millisecond.
-            if len(self.programs) >= MOST_SHAPES or not _has_room():
-                return None
-            begun = time.perf_counter()
-            program = self._traced(layers, given, shapes, jit_compile=True)
-            # XLA compiles at the first call.
-            program(*keras.tree.flatten(given), *map(to_tensor, inputs))
-            self.cost = time.perf_counter() - begun
-            self.programs[layers, shapes] = program
-            return program
-
-    def _traced(
-        self, layers: Any, given: Any, shapes: Any, jit_compile: bool = False
-    ) -> Callable[..., Any]:
-        tables = keras.tree.flatten(given)
-
-        def call(*tensors: tf.Tensor) -> Any:
-            packed = keras.tree.pack_sequence_as(given, tensors[: len(tables)])
-            inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(tables) :])
-            with precomputed.giving(layers, packed), ending_early(jit_compile):
-                return self.model(inputs, training=False)
-
-        # Keras leaves XLA out on a CPU, where a loop of small steps costs TensorFlow eight times
-        # what it costs XLA. XLA compiles for each shape, so the trace may know it too.
-        function = tf.function(call, jit_compile=jit_compile, autograph=False)
-        specs = [tf.TensorSpec(table.shape, table.dtype) for table in tables]
-        specs += [
-            tf.TensorSpec(shape, tensor.dtype)
-            for shape, tensor in zip(shapes, self.model.inputs, strict=True)
-        ]
-        return _flat(function.get_concrete_function(*specs))
-
-
-def _flat(program: tf.types.experimental.ConcreteFunction) -> Callable[..., Any]:
-    # To bind arguments to a signature takes a seventh of the time of one question.
-    function = program.inference_fn
-    return lambda *tensors: function.call_preflattened([*tensors, *program.captured_inputs])
 
 
 # A shorter training is over before XLA has compiled it.
@@ -297,8 +125,8 @@ def _may_train_by_xla(model: keras.Model, signature: Signature) -> bool:
     return (
         signature.is_known(TRAINING)
         and not any(map(draws, signature.layers))
-        and _suits_xla(model)
-        and _has_room()
+        and suits_xla(model)
+        and has_room()
     )
 
 

@@ -121,15 +121,39 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
         return layer(*arguments, **options)
     if isinstance(layer, keras.layers.Dense) and not layer.lora_enabled:
         return _dense(layer, *arguments)
+    if type(layer) is keras.layers.LayerNormalization and not layer.rms_scaling:
+        return _layer_normalization(layer, *arguments)
     return layer.call(*arguments, **options)
 
 
 def _dense(layer: keras.layers.Dense, inputs: torch.Tensor) -> torch.Tensor:
     """What a dense layer gives, product and bias in one."""
-    kernel, bias = keras.ops.convert_to_tensor(layer.kernel), layer.bias
-    bias = None if bias is None else keras.ops.convert_to_tensor(bias)
+    kernel, bias = _value(layer.kernel, inputs), _value(layer.bias, inputs)
     found = torch.nn.functional.linear(inputs, kernel.T, bias)
     return found if layer.activation is None else layer.activation(found)
+
+
+def _layer_normalization(
+    layer: keras.layers.LayerNormalization, inputs: torch.Tensor
+) -> torch.Tensor:
+    """What a layer normalisation over the features gives, by the function that Keras calls."""
+    if layer.axis not in ([-1], [inputs.ndim - 1]):
+        return layer.call(inputs)
+    return torch.nn.functional.layer_norm(
+        inputs,
+        inputs.shape[-1:],
+        _value(layer.gamma, inputs),
+        _value(layer.beta, inputs),
+        layer.epsilon,
+    )
+
+
+def _value(variable: Any, like: torch.Tensor) -> Any:
+    """The tensor of a weight, where another one is, or `None`."""
+    if variable is None:
+        return None
+    value = variable.value
+    return value if value.device == like.device else keras.ops.convert_to_tensor(value)
 
 
 class BatchPredictor:

@@ -43,6 +43,9 @@ no random numbers.
 softmax of `scale` times the products of `query` and `key` and of `bias` (Vaswani et al. 2017). All
 of (B, T, H, D), `bias` of (B, H, T, T), any of the first three 1.
 
+`gelu(inputs)` is each number times the share of a normal distribution below it (Hendrycks & Gimpel
+2016, arXiv:1606.08415), by the error function.
+
 `takes_ids()` says whether ids are better looked up by the kernels than by an embedding.
 
 `keras_is_fused()` says whether Keras' own layers call cuDNN, which they do on TensorFlow where
@@ -76,6 +79,7 @@ look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
 attention = _kernels.attention
+gelu = _kernels.gelu
 takes_ids = _kernels.takes_ids
 keras_is_fused = _kernels.keras_is_fused
 check_transforms = _kernels.check_transforms

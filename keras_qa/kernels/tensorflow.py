@@ -14,6 +14,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_qa.kernels._reference import attention as attention
+from keras_qa.kernels._reference import gelu as gelu
 from keras_qa.kernels._reference import scan as scan
 from keras_qa.kernels.tensorflow_loops import Read, loop, previous
 

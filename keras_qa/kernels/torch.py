@@ -119,6 +119,11 @@ def dropout(inputs, rate, seed):
     return inputs * (kept.to(inputs.dtype) / (1 - rate))
 
 
+def gelu(inputs):
+    """See `keras_qa.kernels.gelu`."""
+    return torch.nn.functional.gelu(inputs)
+
+
 def takes_ids():
     """See `keras_qa.kernels.takes_ids`: torch's loops project their steps themselves."""
     return False

@@ -135,6 +135,8 @@ def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
     Trailing zeros may have been cut off, more from one input than from another.
     """
     width = ops.shape(ids)[1]
+    if all(part.shape[1] is not None and part.shape[1] == ids.shape[1] for part in others):
+        return list(others)
     return [ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -140,9 +140,21 @@ class SelfAttention(Composite):
         }
 
 
-def dense(units: int, name: str, use_bias: bool, policy: DType) -> Dense:
-    initializer = keras.initializers.TruncatedNormal(stddev=STDDEV)
-    return Dense(units, use_bias=use_bias, kernel_initializer=initializer, dtype=policy, name=name)
+def dense(
+    units: int,
+    name: str,
+    use_bias: bool,
+    policy: DType,
+    activation: Callable[[Tensor], Tensor] | None = None,
+) -> Dense:
+    return Dense(
+        units,
+        activation,
+        use_bias,
+        keras.initializers.TruncatedNormal(stddev=STDDEV),
+        dtype=policy,
+        name=name,
+    )
 
 
 def rotate(inputs: Tensor, wavelength: float) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa import execution
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -102,10 +103,10 @@ class SpanHead(Composite):
     ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
         there = mask[0] if isinstance(mask, (list, tuple)) else mask
-        features = self.input_dropout(features, training=training)
+        features = execution.call(self.input_dropout, features, training=training)
         if self.hidden is not None:
-            features = self.hidden(features)
-        logits = ops.cast(self.logits(features), "float32")
+            features = execution.call(self.hidden, features)
+        logits = ops.cast(execution.call(self.logits, features), "float32")
         if there is not None:
             there = ops.cast(there, "bool")
             if self.no_answer == "first":

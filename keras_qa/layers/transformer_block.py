@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import keras
 from keras import ops
 
-from keras_qa import execution
+from keras_qa import execution, kernels
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
@@ -84,7 +83,11 @@ class TransformerBlock(Composite):
             if normalizes or not modern
             else None
         )
-        self.hidden = dense(intermediate_dim * (2 if modern else 1), "hidden", not modern, policy)
+        self.hidden = (
+            dense(2 * intermediate_dim, "hidden", False, policy)
+            if modern
+            else dense(intermediate_dim, "hidden", True, policy, self.activate)
+        )
         self.output_dense = dense(hidden_dim, "output_dense", not modern, policy)
         self.output_norm = norm("output_norm", layer_norm_epsilon, modern, policy)
         self.drop = Dropout(dropout, dtype=policy, name="drop")
@@ -113,8 +116,6 @@ class TransformerBlock(Composite):
         if self.modern:
             hidden, gate = ops.split(hidden, 2, axis=-1)
             hidden = self.activate(hidden) * gate
-        else:
-            hidden = self.activate(hidden)
         found = execution.call(self.output_dense, hidden)
         found = execution.call(self.drop, found, training=training)
         return self._after(self.output_norm, state + found)
@@ -150,6 +151,16 @@ def norm(name: str, epsilon: float, modern: bool, policy: DType) -> keras.layers
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:
     """The activation of a name: Keras', and `gelu_tanh`."""
-    if name == "gelu_tanh":
-        return functools.partial(keras.activations.gelu, approximate=True)
-    return keras.activations.get(name)
+    return {"gelu": gelu, "gelu_tanh": gelu_tanh}.get(name) or keras.activations.get(name)
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+def gelu(inputs: Tensor) -> Tensor:
+    """GELU as `keras.activations.gelu` without approximation."""
+    return kernels.gelu(inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+def gelu_tanh(inputs: Tensor) -> Tensor:
+    """GELU by a hyperbolic tangent, see `keras.activations.gelu`."""
+    return keras.activations.gelu(inputs, approximate=True)

@@ -248,7 +248,9 @@ class QAModel(CheckedModel):
         Returns:
             Rows to predict together, and the widths to fill up their inputs to.
         """
-        return self._predictor_of_now().reading_batches(sizes, batch_size, most)
+        # Of a model that has changed since, the widths are as good.
+        predictor = self._predictor or self._predictor_of_now()
+        return predictor.reading_batches(sizes, batch_size, most)
 
     def _predictor_of_now(self) -> Predictor:
         with _MAKING:

@@ -48,6 +48,8 @@ def read(
 
 def joined(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
     """Windows of several batches one after the other, filled up to the widest."""
+    if len(parts) == 1:
+        return list(parts[0])
     width = max(part[0].shape[1] for part in parts)
     whole = []
     for place, fill in enumerate((MASKED, MASKED, -1, None, 0)):

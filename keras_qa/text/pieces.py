@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # So many characters are tokenised at a time: the library needs some 100 bytes for each.
 MOST_CHARACTERS = 1_000_000
 
+# Among fewer characters too few words come again for it to pay to look for them.
+FEW_CHARACTERS = 4_096
+
 # With these alone, what stands beyond a space changes nothing.
 _LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 _LOCAL_CUTS = (["BertPreTokenizer"], ["BertPreTokenizer", "Split"])
@@ -75,6 +78,7 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool
     Returns:
         The `Pieces`, the texts in order.
     """
+    by_words = by_words and sum(map(len, texts)) > FEW_CHARACTERS
     cut = cut_words if by_words else cut_texts
     parts = [_encode(cut(tokenizer, part), part) for part in _parts(texts)]
     begins = np.zeros(len(texts) + 1, "int64")

@@ -1,0 +1,147 @@
+"""An encoder predicts in few operations what it gives when Keras calls each of its layers."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import keras
+import numpy as np
+import pytest
+from as_keras import BACKEND, keras_model
+from keras import ops
+
+import keras_qa
+from keras_qa import execution, kernels
+from keras_qa.layers import TransformerEncoder
+
+rng = np.random.default_rng(0)
+
+
+def encoder(**settings) -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    layer = TransformerEncoder(30, 2, 2, 8, 16, num_segments=0, name="encoder", **settings)
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
+    model = keras_qa.models.QAModel(inputs, layer(inputs))
+    # Large enough for each change to be seen.
+    model.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def feed(rows: int) -> list[np.ndarray]:
+    ids = rng.integers(1, 30, (rows, 7)).astype("int32")
+    ids[:, 5:] *= rng.integers(0, 2, (rows, 2)).cumprod(axis=1).astype("int32")
+    return [ids, (ids > 0).astype("int32")]
+
+
+def nothing(block) -> None: ...
+
+
+def activation(block) -> None:
+    block.hidden.activation = keras.activations.tanh
+
+
+def own_activation(block) -> None:
+    block.hidden.activation = lambda inputs: inputs * 2
+
+
+def lora(block) -> None:
+    block.hidden.enable_lora(2)
+    added = block.hidden.lora_kernel_b
+    added.assign(rng.normal(size=added.shape))
+
+
+def quantized(block) -> None:
+    block.hidden.quantize("int8")
+
+
+def epsilon(block) -> None:
+    block.output_norm.epsilon = 3.0
+
+
+def by_root_mean_square(block) -> None:
+    block.output_norm.rms_scaling = True
+
+
+def over_positions(block) -> None:
+    block.output_norm.axis = [1, 2]
+    block.output_norm.gamma = block.output_norm.beta = None
+
+
+def overridden(block) -> None:
+    call = block.output_norm.call
+    block.output_norm.call = lambda inputs: call(inputs) * 2
+
+
+CHANGES = [
+    nothing, activation, own_activation, lora, quantized, epsilon, by_root_mean_square,
+    over_positions, overridden,
+]  # fmt: skip
+
+
+# By the variance, as Keras warns.
+@pytest.mark.filterwarnings("ignore:.*rms_scaling:UserWarning")
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_changed_in_a_block_counts(change) -> None:
+    model = encoder()
+    many, one = feed(9), feed(1)
+    before = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
+    change(model.get_layer("encoder").blocks[1])
+    plain = keras_model(model)
+    for x in (many, one):
+        expected = plain.predict(x, verbose=0)
+        got = model.predict(x, batch_size=4, verbose=0, length_buckets=False)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    after = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
+    # Eight bits are near.
+    least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
+    assert np.abs(after - before).max() > least
+    assert change is not nothing or np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gelu(dtype: str) -> None:
+    values = np.linspace(-9, 9, 401, dtype="float32")
+    found = kernels.gelu(ops.cast(values, dtype))
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    rounded = ops.convert_to_numpy(ops.cast(ops.cast(values, dtype), "float32"))
+    expected = [x * 0.5 * math.erfc(-x / 2**0.5) for x in rounded.tolist()]
+    tolerance = 1e-6 if dtype == "float32" else 4e-3
+    found = ops.convert_to_numpy(ops.cast(found, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+if BACKEND == "tensorflow":
+
+    def test_dense_layers_are_one_operation_each() -> None:
+        from tensorflow.python.eager import context
+
+        model = encoder()
+        context.context().enable_graph_collection()
+        model.predict(feed(1), verbose=0, length_buckets=False)
+        graphs = context.context().export_run_metadata().function_graphs
+        context.context().disable_graph_collection()
+        fused = [
+            node.attr["fused_ops"].list.s
+            for graph in graphs
+            for node in graph.post_optimization_graph.node
+            if node.op == "_FusedMatMul"
+        ]
+        assert fused.count([b"BiasAdd"]) == 6
+        assert fused.count([b"BiasAdd", b"GeluExact"]) == 2
+
+    def test_loops_and_branches_are_left_to_many_threads(monkeypatch) -> None:
+        module = sys.modules[execution.BatchPredictor.__module__]
+        used = []
+        one_thread = module._one_thread
+        monkeypatch.setattr(module, "_one_thread", lambda: used.append(True) or one_thread())
+        model = encoder()
+        model.predict(feed(1), verbose=0, length_buckets=False)
+        assert used == [True]
+        looped = keras.layers.LSTM(3, use_cudnn=False)(model.output)
+        other = keras_qa.models.QAModel(model.inputs, looped)
+        x = feed(1)
+        expected = keras_model(other).predict(x, verbose=0)
+        got = other.predict(x, verbose=0, length_buckets=False)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+        assert used == [True]
