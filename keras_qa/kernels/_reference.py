@@ -103,9 +103,20 @@ def scan(
     return state, None if outputs[0] is None else ops.stack(outputs)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float) -> Tensor:
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor,
+    scale: float,
+    drop: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """See `keras_qa.kernels.attention`."""
-    return ops.dot_product_attention(query, key, value, bias=bias, scale=scale)
+    if drop is None:
+        return ops.dot_product_attention(query, key, value, bias=bias, scale=scale)
+    scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale
+    weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
+    return ops.einsum("bhqk,bkhd->bqhd", drop(ops.cast(weights, value.dtype)), value)
 
 
 def gelu(inputs: Tensor) -> Tensor:

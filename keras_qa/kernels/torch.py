@@ -182,10 +182,10 @@ class _Layout:
                 self.order = mask.shape[1] - 1 - self.order
 
 
-def attention(query, key, value, bias, scale):
+def attention(query, key, value, bias, scale, drop=None):
     """See `keras_qa.kernels.attention`."""
-    if query.device.type != "cpu":
-        return _reference.attention(query, key, value, bias, scale)
+    if query.device.type != "cpu" or drop is not None:
+        return _reference.attention(query, key, value, bias, scale, drop)
     # Keras copies all three before it calls the same, which reads them as they lie.
     query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
     found = torch.nn.functional.scaled_dot_product_attention(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
@@ -96,13 +97,8 @@ class SelfAttention(Composite):
         if self.terms:
             assert distances is not None
             bias = bias + ops.cast(scale * self._of_distances(query, key, *distances), bias.dtype)
-        if training and self.dropout:
-            scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale
-            weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
-            weights = self.drop(ops.cast(weights, value.dtype), training=True)
-            found = ops.einsum("bhqk,bkhd->bqhd", weights, value)
-        else:
-            found = kernels.attention(query, key, value, bias, scale)
+        drop = functools.partial(self.drop, training=True) if training and self.dropout else None
+        found = kernels.attention(query, key, value, bias, scale, drop)
         return execution.call(self.output_projection, ops.reshape(found, ops.shape(inputs)))
 
     def _heads(self, inputs: Tensor) -> list[Tensor]:

@@ -1,8 +1,9 @@
-"""Attention against NumPy, with every shape that its bias may have."""
+"""Attention against NumPy, with every shape that its bias may have, and its gradients."""
 
 import keras
 import numpy as np
 import pytest
+from backend_calls import gradients, to_numpy
 from keras import ops
 
 from keras_qa import kernels
@@ -10,10 +11,11 @@ from keras_qa import kernels
 BATCH, STEPS, HEADS, SIZE = 2, 5, 3, 4
 
 
-def expected(query, key, value, bias, scale):
+def expected(query, key, value, bias, scale, kept=1.0):
     scores = np.einsum("bqhd,bkhd->bhqk", query, key) * scale + bias
     weights = np.exp(scores - scores.max(-1, keepdims=True))
-    return np.einsum("bhqk,bkhd->bqhd", weights / weights.sum(-1, keepdims=True), value)
+    weights = weights / weights.sum(-1, keepdims=True) * kept
+    return np.einsum("bhqk,bkhd->bqhd", weights, value)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -33,5 +35,48 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     assert keras.backend.standardize_dtype(found.dtype) == dtype
     values = expected(*np.moveaxis(joined, 2, 0), bias, 0.3)
     tolerance = 1e-6 if dtype == "float32" else 0.03
-    found = ops.convert_to_numpy(ops.cast(found, "float32"))
+    found = to_numpy(ops.cast(found, "float32"))
     np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance)
+
+
+def test_weights_may_be_dropped() -> None:
+    rng = np.random.default_rng(1)
+    query, key, value = rng.normal(size=(3, BATCH, STEPS, HEADS, SIZE)).astype("float32")
+    bias = rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32")
+    kept = rng.integers(0, 3, (BATCH, HEADS, STEPS, STEPS)).astype("float32")
+    found = kernels.attention(
+        *map(ops.convert_to_tensor, (query, key, value, bias)),
+        0.3,
+        lambda weights: ops.multiply(weights, kept),
+    )
+    wanted = expected(query, key, value, bias, 0.3, kept)
+    np.testing.assert_allclose(to_numpy(found), wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_gradients_are_those_of_finite_differences(drops: bool) -> None:
+    rng = np.random.default_rng(2)
+    parts = [rng.normal(size=(BATCH, STEPS, HEADS, SIZE)).astype("float32") for _ in range(3)]
+    parts.append(rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32"))
+    kept = rng.integers(0, 3, (BATCH, HEADS, STEPS, STEPS)).astype("float32")
+    factors = rng.normal(size=(BATCH, STEPS, HEADS, SIZE)).astype("float32")
+    step = 1e-5
+
+    def drop(weights):
+        return ops.multiply(weights, kept)
+
+    found = gradients(
+        lambda *tensors: ops.sum(
+            ops.multiply(kernels.attention(*tensors, 0.3, drop if drops else None), factors)
+        ),
+        parts,
+    )
+    for place, gradient in enumerate(found):
+        direction = rng.normal(size=parts[place].shape)
+        ends = []
+        for sign in (1, -1):
+            moved = [part.astype("float64") for part in parts]
+            moved[place] += sign * step * direction
+            ends.append((expected(*moved, 0.3, kept if drops else 1.0) * factors).sum())
+        slope = (ends[0] - ends[1]) / (2 * step)
+        np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=1e-4)

@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 import pytest
+from backend_calls import gradients, run, to_numpy
 from keras import ops
 
 from keras_qa import kernels
@@ -29,57 +30,6 @@ MASKS = {
     "scattered": np.random.default_rng(1).random((BATCH, STEPS)) < 0.5,
     "all_masked": np.zeros((BATCH, STEPS), "bool"),
 }
-
-
-def to_numpy(tensor):
-    # `ops.convert_to_numpy` of Keras 3.15 warns with NumPy 2.4.
-    if BACKEND == "torch":
-        tensor = tensor.detach()
-    return np.asarray(tensor) if BACKEND == "jax" else tensor.numpy()
-
-
-def run(fn, arrays, mode="eager"):
-    """`fn` of backend tensors, as a list of arrays (None where `fn` gives None)."""
-    tensors = [ops.convert_to_tensor(a) for a in arrays]
-    if BACKEND == "jax" and mode == "xla":
-        import jax
-
-        fn = jax.jit(fn)
-    elif BACKEND == "tensorflow" and mode != "eager":
-        import tensorflow as tf
-
-        # Batch and steps stay unknown; the three weights, which come last, are known.
-        shapes = [[None] * (t.ndim - 1) + [t.shape[-1]] for t in tensors[:-3]]
-        shapes += [t.shape for t in tensors[-3:]]
-        signature = [tf.TensorSpec(s, t.dtype) for s, t in zip(shapes, tensors, strict=True)]
-        fn = tf.function(fn, input_signature=signature, jit_compile=mode == "xla")
-    return [None if r is None else to_numpy(r) for r in fn(*tensors)]
-
-
-def gradients(fn, arrays, mode="eager"):
-    """The gradient of the scalar `fn(*tensors)` for each floating array of `arrays`."""
-    floating = [i for i, a in enumerate(arrays) if np.issubdtype(np.asarray(a).dtype, np.floating)]
-    if BACKEND == "jax":
-        import jax
-
-        return run(jax.grad(fn, argnums=tuple(floating)), arrays, mode)
-    if BACKEND == "torch":
-        tensors = [ops.convert_to_tensor(a) for a in arrays]
-        for i in floating:
-            tensors[i] = tensors[i].clone().requires_grad_()
-        fn(*tensors).backward()
-        return [to_numpy(tensors[i].grad) for i in floating]
-    import tensorflow as tf
-
-    def gradient(*tensors):
-        with tf.GradientTape() as tape:
-            watched = [tensors[i] for i in floating]
-            tape.watch(watched)
-            value = fn(*tensors)
-        # The gradient of a gather is sparse.
-        return [tf.convert_to_tensor(g) for g in tape.gradient(value, watched)]
-
-    return run(gradient, arrays, mode)
 
 
 def case(kind, *, batch=BATCH, steps=STEPS, use_bias=True, dtype="float32", seed=0):
