@@ -19,6 +19,7 @@ COMPILES = _programs.COMPILES
 COMPILES_PRODUCTS = _programs.COMPILES_PRODUCTS
 BatchPredictor = _programs.BatchPredictor
 as_dataset = _programs.as_dataset
+assign = _programs.assign
 call = _programs.call
 has_accelerator = _programs.has_accelerator
 keep_programs = _programs.keep_programs

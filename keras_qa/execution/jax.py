@@ -55,6 +55,11 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 zeros = keras.ops.zeros
 
 
+def assign(variable: keras.Variable, array: np.ndarray) -> None:
+    """Gives a weight the values of an array: see PyTorch's."""
+    variable.assign(array)
+
+
 def has_accelerator() -> bool:
     """Whether models run on something else than a CPU."""
     return jax.default_backend() != "cpu"

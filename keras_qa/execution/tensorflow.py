@@ -38,6 +38,11 @@ def keep_programs(folder: pathlib.Path) -> None:
     """Nothing: TensorFlow has no public interface for it."""
 
 
+def assign(variable: keras.Variable, array: np.ndarray) -> None:
+    """Gives a weight the values of an array: see PyTorch's."""
+    variable.assign(array)
+
+
 def seed(seed: int) -> None:
     """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
 

@@ -36,6 +36,19 @@ def keep_programs(folder: pathlib.Path) -> None:
 zeros = keras.ops.zeros
 
 
+def assign(variable: keras.Variable, array: np.ndarray) -> None:
+    """Gives a weight the values of an array.
+
+    Keras would copy the array before it copies its values.
+
+    Args:
+        variable: The weight.
+        array: Its values.
+    """
+    is_plain = array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable
+    variable.assign(torch.from_numpy(array) if is_plain else array)
+
+
 def has_accelerator() -> bool:
     """Whether models run on something else than a CPU."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
@@ -97,9 +96,12 @@ class SelfAttention(Composite):
         if self.terms:
             assert distances is not None
             bias = bias + ops.cast(scale * self._of_distances(query, key, *distances), bias.dtype)
-        drop = functools.partial(self.drop, training=True) if training and self.dropout else None
+        drop = self._dropped if training and self.dropout else None
         found = kernels.attention(query, key, value, bias, scale, drop)
         return execution.call(self.output_projection, ops.reshape(found, ops.shape(inputs)))
+
+    def _dropped(self, weights: Tensor) -> Tensor:
+        return self.drop(weights, training=True)
 
     def _heads(self, inputs: Tensor) -> list[Tensor]:
         """Queries, keys and values, `(batch, time, heads, features of one)` each."""

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_qa import execution
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.models.pretrained.family import Family
 from keras_qa.models.pretrained.tensors import Tensors
@@ -143,7 +144,7 @@ def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
                 f"`{where}`: the tensor `{part.names[0]}` makes a weight of the shape "
                 f"{value.shape}, but `config.json` says {tuple(variable.shape)}."
             )
-        variable.assign(value)
+        execution.assign(variable, value)
 
 
 def lacks(where: Any, names: list[str]) -> str:
