@@ -13,7 +13,7 @@ from keras_qa.models.loading import load_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 
 
-def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
+def load(path: str | os.PathLike[str], compile: bool = True) -> QuestionAnswerer:
     """Loads an answerer that `QuestionAnswerer.save` saved, or a published reader.
 
     A file or folder is refused, and nothing in it executed, if it is damaged
@@ -25,6 +25,8 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
             `hf://owner/name`, with `@revision` or without, see
             `models.span_reader` for the families; or the name of a preset,
             see `keras_qa.presets`.
+        compile: Whether a model in a `.keras` file gets its optimizer back, as in
+            `keras.saving.load_model`. Without it the model answers, and `fit` is refused.
 
     Returns:
         A `QuestionAnswerer`, on whichever backend. Its `fit` goes on training the loaded model.
@@ -49,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> QuestionAnswerer:
     path = preset_files.find_file(path)
     if adapters.is_adapter(path):
         return _ready(adapters.load(pathlib.Path(path)))
-    model = load_model(path)
+    model = load_model(path, compile)
     if not isinstance(model, QAModel) or model.task is None:
         raise ValueError(
             f"`{path}` holds a model, but no vocabulary to ask it with strings. "

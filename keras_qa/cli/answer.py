@@ -129,7 +129,7 @@ def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import load
 
     text = read_text(options.text)
-    answers = load(options.file).answer(
+    answers = load(options.file, compile=False).answer(
         text,
         options.question,
         top_k=1 if options.top_k is None else options.top_k,
@@ -143,7 +143,7 @@ def _answer_file(options: argparse.Namespace) -> None:
 
     columns = data.columns(options)
     text = None if options.text is None else read_text(options.text)
-    answerer = load(options.file)
+    answerer = load(options.file, compile=False)
     try:
         done = files.answer_file(
             answerer,

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa.answering import load
 
     with open_index(options.index, options.embed) as index:
-        reader = load(options.reader)
+        reader = load(options.reader, compile=False)
         told: set[str] = set()
         for question in _questions(options.question):
             with warnings.catch_warnings(record=True) as caught:

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa.answering import load
 
     _check(options)
-    answerer, examples = load(options.file), data.examples(options, options.split)
+    answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
     if options.index:
         found = _asked(answerer, examples, options)
         print_scores(found.scores)

@@ -10,7 +10,7 @@ import operator
 import pathlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -51,8 +51,9 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     return batches
 
 
-# First weights that others replace: see TensorFlow's.
-zeros = keras.ops.zeros
+def zeros(shape: Sequence[int], dtype: Any = None) -> jax.Array:
+    """First weights that others replace: see TensorFlow's. JAX would compile a program for each."""
+    return jax.device_put(np.zeros(shape, keras.backend.standardize_dtype(dtype)))
 
 
 def assign(variable: keras.Variable, array: np.ndarray) -> None:

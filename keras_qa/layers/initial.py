@@ -50,6 +50,10 @@ def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
     }
     for name in own:
         setattr(layer, name, execution.zeros)
+    if own and hasattr(layer, "unit_forget_bias"):
+        # Keras puts the ones of an LSTM's forget gate between what its initializer gives.
+        own["unit_forget_bias"] = layer.unit_forget_bias
+        layer.unit_forget_bias = False
     try:
         yield
     finally:

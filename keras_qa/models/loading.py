@@ -11,11 +11,12 @@ from keras_qa.files import sealed
 from keras_qa.layers.initial import weights_follow
 
 
-def load_model(path: str | os.PathLike[str]) -> keras.Model:
+def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:
     """Loads a `.keras` file, once it has been found whole and free of code.
 
     Args:
         path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
+        compile: As in `keras.saving.load_model`.
 
     Returns:
         The `keras.Model`.
@@ -27,7 +28,7 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     sealed.verify(pathlib.Path(path))
     try:
         with weights_follow():
-            return keras.saving.load_model(path)
+            return keras.saving.load_model(path, compile=compile)
     except (TypeError, ValueError, KeyError, OSError) as error:
         # Keras puts the cause last, behind the whole config.
         cause = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)

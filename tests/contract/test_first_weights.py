@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_qa import execution
+from keras_qa import execution, layers
 from keras_qa.layers import Dense, Embedding
 from keras_qa.layers.initial import weights_follow
 
@@ -44,6 +44,19 @@ def test_they_train_as_others_do() -> None:
         kernel, bias = kernel - 0.1 * x.T @ errors, bias - 0.1 * errors.sum(axis=0)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.kernel), kernel, rtol=1e-5)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.bias), bias, rtol=1e-5)
+
+
+def test_a_loop_has_its_own_bias_again_once_it_is_built() -> None:
+    def bias(layer) -> list[float]:
+        layer.build((None, None, 2))
+        return keras.ops.convert_to_numpy(layer.cell.bias).tolist()
+
+    own, follows = layers.LSTM(1), layers.LSTM(1)
+    assert bias(own) == [0.0, 1.0, 0.0, 0.0]
+    with weights_follow():
+        assert bias(follows) == [0.0] * 4
+    assert follows.get_config() == own.get_config() | {"name": follows.name}
+    assert follows.cell.unit_forget_bias
 
 
 def test_they_take_no_memory_once_they_are_replaced() -> None:

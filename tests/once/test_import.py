@@ -40,6 +40,21 @@ def test_without_a_choice_the_name_says_what_to_set(tmp_path) -> None:
         assert f"Set KERAS_BACKEND={keras.config.backend()}" in line
 
 
+def test_command_looks_for_no_garbage_while_it_imports() -> None:
+    done = python(
+        "import gc\n"
+        "from keras_qa import cli\n"
+        "found = []\n"
+        "gc.callbacks.append(lambda phase, info: found.append(phase))\n"
+        "cli._import_backend()\n"
+        "count = len(found)\n"
+        "import keras\n"
+        "print(count, gc.isenabled(), gc.get_freeze_count() > 50_000, 'keras' in sys.modules)",
+        KERAS_BACKEND=keras.config.backend(),
+    )
+    assert done.stdout.strip().splitlines()[-1] == "0 True True True", done.stderr
+
+
 def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
     # Its optimizer names a schedule of ours, which nothing but the file asks for.
     recipe = keras_qa.recipes.Recipe(epochs=1, decay="linear")
@@ -49,7 +64,8 @@ def test_command_takes_the_one_backend_that_is_installed(tmp_path) -> None:
     done = python(
         "from keras_qa.cli import main\n"
         "done = main(['answer', *sys.argv[1:]])\n"
-        "import keras; print('backend', keras.config.backend(), done)",
+        "import keras, keras_qa; keras_qa.load(sys.argv[1])\n"
+        "print('backend', keras.config.backend(), done)",
         str(path),
         f"--text={text}",
         f"--question={EXAMPLES[0].question}",

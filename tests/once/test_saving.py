@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_examples import EXAMPLES
-from small_models import batch
+from small_models import batch, same_weights
 
 import keras_qa
 from keras_qa.models.loading import load_model
@@ -49,6 +49,20 @@ def test_sealed_file_is_a_plain_keras_file(saved: bytes, tmp_path) -> None:
     path.write_bytes(saved)
     assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
     assert keras.saving.load_model(path).count_params() > 0
+
+
+def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved)
+    whole, bare = keras_qa.load(path), keras_qa.load(path, compile=False)
+    assert whole.model_.optimizer.iterations > 0
+    assert not bare.model_.compiled
+    texts, asked = ([getattr(item, name) for item in EXAMPLES] for name in ("text", "question"))
+    assert bare.answer(texts, asked) == whole.answer(texts, asked)
+    before = bare.model_.get_weights()
+    with pytest.raises(ValueError, match="You must call `compile\\(\\)`"):
+        bare.fit(EXAMPLES, epochs=1, verbose=0)
+    assert same_weights(bare.model_, before)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
