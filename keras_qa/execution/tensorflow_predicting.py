@@ -8,6 +8,7 @@ import contextvars
 import pathlib
 import threading
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -42,10 +43,12 @@ _fusing: contextvars.ContextVar[bool] = contextvars.ContextVar("fusing", default
 
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is a dense one of float32 without LoRA and quantization."""
+    """Whether a layer is a dense one of float32 without LoRA and quantization, and its activation
+    one that looks at the last axis alone, as all functions of Keras do that are given no other."""
     return (
         isinstance(layer, keras.layers.Dense)
         and layer.built
+        and isinstance(layer.activation, (types.FunctionType, types.NoneType))
         and not layer.lora_enabled
         and layer.quantization_mode is None
         and layer.compute_dtype == layer.variable_dtype == "float32"

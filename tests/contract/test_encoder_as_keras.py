@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 
@@ -41,6 +42,10 @@ def activation(block) -> None:
     block.hidden.activation = keras.activations.tanh
 
 
+def activation_over_positions(block) -> None:
+    block.hidden.activation = functools.partial(keras.activations.softmax, axis=1)
+
+
 def own_activation(block) -> None:
     block.hidden.activation = lambda inputs: inputs * 2
 
@@ -74,8 +79,8 @@ def overridden(block) -> None:
 
 
 CHANGES = [
-    nothing, activation, own_activation, lora, quantized, epsilon, by_root_mean_square,
-    over_positions, overridden,
+    nothing, activation, activation_over_positions, own_activation, lora, quantized, epsilon,
+    by_root_mean_square, over_positions, overridden,
 ]  # fmt: skip
 
 
