@@ -98,10 +98,10 @@ def _run(options: argparse.Namespace) -> int:
         output.flush()
         return 0
     _choose_backend()
-    _import_backend()
     problem = _backend.problem()
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
+    _import_backend()
     with _bars_on_a_terminal_alone():
         _keep_programs()
         options.run(options)
