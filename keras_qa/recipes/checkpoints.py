@@ -123,7 +123,7 @@ def capture(model: keras.Model) -> list[np.ndarray]:
 def restore(model: keras.Model, state: list[np.ndarray]) -> None:
     """Sets what `capture` copied from the same model, built anew."""
     for variable, value in zip(_variables(model), state, strict=True):
-        variable.assign(value)
+        execution.assign(variable, value)
 
 
 def _variables(model: keras.Model) -> list[Any]:
