@@ -29,7 +29,7 @@ def small(**options) -> keras_qa.models.QAModel:
 
 def keras_model(model: keras.Model) -> keras.Model:
     """Keras' own model of the same layers."""
-    return keras.Model(model.inputs, model.outputs)
+    return keras.Model(model.inputs, model.output)
 
 
 def fitted(model: keras.Model, steps: int = STEPS) -> None:

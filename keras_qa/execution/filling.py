@@ -7,6 +7,7 @@ from the loss and the metrics by Keras' own means, a mask on the outputs.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -115,7 +116,11 @@ class Costs:
 _ROW_BY_ROW = {
     *("InputLayer", "Embedding", "Masking", "LSTM", "LSTMCell", "GRU", "GRUCell", "Bidirectional"),
     *("Dense", "Dropout", "Activation", "Softmax", "LayerNormalization", "Concatenate", "Add"),
-    *("Multiply", "SequenceEncoder", "AnswerHead"),
+    *("Multiply", "SequenceEncoder", "AnswerHead", "NotEqual", "Any"),
+    # Of readers and of stories.
+    *("WordEmbedding", "ContextEncoder", "ExactMatch", "AlignedQuestionEmbedding"),
+    *("BidirectionalAttentionFlow", "SpanHead", "SentenceEncoder", "TemporalEncoding"),
+    *("PreviousSentence", "MemoryHops", "UniversalTransformerEncoder", "SupportHead"),
 }
 
 # Metrics that hide what is masked.
@@ -130,10 +135,22 @@ def rows_are_apart(layers: Iterable[Any]) -> bool:
     """Whether no layer mixes the rows of a batch, so that further rows change nothing."""
     return all(
         type(layer).__name__ in _ROW_BY_ROW
+        and _leaves_first_axis(layer)
         and getattr(layer, "activity_regularizer", None) is None
+        and not getattr(layer, "halting", False)
         and not draws(layer)
         for layer in layers
     )
+
+
+def _leaves_first_axis(layer: Any) -> bool:
+    """Whether a layer that is given axes computes along others than that of the rows."""
+    held = vars(layer)
+    axes = held.get("axis", -1)
+    axes = axes if isinstance(axes, (list, tuple)) else [axes]
+    is_other = all(axis is not None and (axis > 0 or axis == -1) for axis in axes)
+    # A function may have been given any axis.
+    return is_other and not any(isinstance(v, functools.partial) for v in held.values())
 
 
 def has_padding(inputs: Sequence[np.ndarray]) -> bool:
@@ -163,6 +180,12 @@ class _Masked(keras.layers.Layer):
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         return self.mask
+
+
+def are_rows(x: Any) -> Tensor:
+    """Which rows of a batch were not filled in, whose first id would be -1: (batch,) booleans."""
+    first = keras.tree.flatten(x)[0]
+    return keras.ops.reshape(first, (keras.ops.shape(first)[0], -1))[:, 0] >= 0
 
 
 def masked(outputs: Any, rows: Tensor) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 from keras_qa.execution import threads
-from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
+from keras_qa.execution.filling import Plan, Shapes, are_rows, has_padding, masked, rows_are_apart
 from keras_qa.execution.graph import ends_early, has_large_products, model_inputs
 from keras_qa.execution.signature import TESTING, TRAINING, Signature
 from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
@@ -299,7 +299,8 @@ def part_widths(model: keras.Model) -> None:
 def _may_fill(model: keras.Model, methods: tuple[str, ...]) -> bool:
     if not (model.jit_compile and model._compiled_by_known and model._metrics_hide_masked):
         return False
-    if not model_inputs(model)[0].holds_ids or len(model.inputs[0].shape) != 2:
+    # -1 stands for what was filled in.
+    if not np.issubdtype(np.dtype(model_inputs(model)[0].dtype), np.signedinteger):
         return False
     signature = Signature(model)
     return signature.is_known(methods) and rows_are_apart(signature.layers)
@@ -309,7 +310,7 @@ def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
     """Masks the outputs of rows that were filled in, whose first id is -1."""
     if not model._plan.hides or x is None:
         return outputs
-    return masked(outputs, keras.tree.flatten(x)[0][:, 0] >= 0)
+    return masked(outputs, are_rows(x))
 
 
 def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
@@ -330,15 +331,16 @@ def test_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> 
     logs, after = step(*arguments)
     if not model._plan.hides:
         return logs, after
-    # Keras has weighed the loss of the step by the rows of the batch.
+    # Keras has weighed the losses of the step, that of each output, by the rows of the batch.
     before, (x, *_) = arguments[0][-1], arguments[1]
-    share = jax.numpy.mean(keras.tree.flatten(x)[0][:, 0] >= 0)
-    (loss,) = (metric for metric in model.metrics if metric.name == "loss")
+    share = keras.ops.mean(keras.ops.cast(are_rows(x), "float32"))
+    losses = [metric for metric in model.metrics if type(metric) is keras.metrics.Mean]
+    own = {id(variable) for loss in losses for variable in loss.variables}
     values = list(after[-1])
     for place, variable in enumerate(model.metrics_variables):
-        if any(variable is own for own in loss.variables):
+        if id(variable) in own:
             values[place] = before[place] + (values[place] - before[place]) * share
     scope = keras.StatelessScope(list(zip(model.metrics_variables, values, strict=True)))
     with scope:
-        logs = {**logs, "loss": loss.result()}
+        logs = {**logs, **{loss.name: loss.result() for loss in losses}}
     return logs, (*after[:-1], values)

@@ -153,7 +153,7 @@ class BucketedBatches(keras.utils.PyDataset):
         structure: Structure of a model's inputs, to put the arrays into.
         seed: Seed of a new order of rows and batches each epoch. `None` keeps the order of the
             buckets.
-        filled: Whether a batch that is not full is filled up with rows of the id -1.
+        filled: Whether a batch that is not full is filled up with rows whose first id is -1.
 
     Attributes:
         epoch: Number of the epoch whose order is next. The order depends on it and on the seed
@@ -204,8 +204,7 @@ class BucketedBatches(keras.utils.PyDataset):
         if self.filled:
             more = self.batch_size - len(rows)
             inputs, parts = keras.tree.map_structure(lambda a: _filled(a, more), (inputs, parts))
-            for array in inputs:
-                array[len(rows) :, 0] = -1
+            inputs[0].reshape(self.batch_size, -1)[len(rows) :, 0] = -1
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
         # tf.data keeps tuples, and makes one tensor of a list.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))

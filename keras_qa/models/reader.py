@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa.execution.filling import are_rows
 from keras_qa.kernels.tensors import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
@@ -83,8 +84,11 @@ class SpanReader(QAModel):
         y_pred: Mapping[str, Tensor],
         sample_weight: Tensor | Mapping[str, Tensor] | None = None,
     ) -> dict[str, Any]:
+        weights = sample_weight
+        if weights is None and self._plan.hides:
+            weights = are_rows(x)
         for metric in self.span_metrics:
-            metric.update_state(y, y_pred, sample_weight)
+            metric.update_state(y, y_pred, weights)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _positions(self, inputs: list[np.ndarray]) -> int | None:

@@ -1,5 +1,6 @@
 """Few programs for many shapes: batches that are filled up, widths that are shared."""
 
+import functools
 import pathlib
 
 import keras
@@ -10,7 +11,8 @@ from small_models import batch, padded_batch
 
 import keras_qa
 from keras_qa import execution
-from keras_qa.execution.filling import OF_FIRST, Costs
+from keras_qa.execution.filling import OF_FIRST, Costs, rows_are_apart
+from keras_qa.execution.signature import Signature
 from keras_qa.inputs.buckets import Bucket, shared
 
 # Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
@@ -103,6 +105,108 @@ def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
     for name, values in expected.items():
         np.testing.assert_allclose(ours[name], values, rtol=2e-6, atol=1e-6)
     assert model._plan.tested == (BACKEND == "jax")
+
+
+def two_answers() -> keras_qa.models.QAModel:
+    model = small()
+    vectors = [model.get_layer(f"{tensor.name}_encoder")(tensor) for tensor in model.inputs]
+    answers = [
+        keras_qa.layers.AnswerHead(7, name=name)(vector)
+        for name, vector in zip(("first", "second"), vectors, strict=True)
+    ]
+    return keras_qa.models.QAModel(model.inputs, answers)
+
+
+def reader() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    return keras_qa.models.span_reader(50, embedding_dim=4, units=3, dropout=0.0)
+
+
+def memories() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    options = {"embedding_dim": 8, "noise": 0.0, "supporting_facts": True}
+    return keras_qa.models.memory_network(50, None, 7, **options)
+
+
+def transformer() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    options = {"embedding_dim": 8, "num_steps": 2, "dropout": 0.0, "supporting_facts": True}
+    return keras_qa.models.universal_transformer(50, None, 7, **options)
+
+
+def some(make) -> tuple:
+    """A feed of a model, its labels, and what it is compiled with."""
+    (text, question), labels = batch(SOME, seed=3)
+    if make is two_answers:
+        losses = ["sparse_categorical_crossentropy"] * 2
+        return [text, question], [labels, 6 - labels], {"loss": losses}
+    if make is reader:
+        starts = np.where(labels < 2, 0, labels)
+        span_loss = keras_qa.objectives.SpanLoss()
+        spans = {"start": starts, "end": np.minimum(starts + labels % 2, 9)}
+        return [text, question], spans, {"loss": {"start": span_loss, "end": span_loss}}
+    text = np.stack([text, np.roll(text, 1, axis=0), text[::-1]], axis=1)
+    text[::2, 2] = 0
+    support = (np.arange(3) == labels[:, None] % 2).astype("float32")
+    losses = {
+        "answer": "sparse_categorical_crossentropy",
+        "support": keras_qa.objectives.SupportLoss(),
+    }
+    compiled = {"loss": losses, "metrics": {"answer": ["accuracy"]}}
+    return [text, question], {"answer": labels, "support": support}, compiled
+
+
+@pytest.mark.parametrize("make", [two_answers, reader, memories, transformer])
+def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> None:
+    model, other = twins(make)
+    feed, labels, compiled = some(make)
+    for one in (model, other):
+        one.compile(keras.optimizers.SGD(0.1, momentum=0.5), **compiled)
+    options = {"batch_size": ROWS, "verbose": 0}
+    histories = [
+        one.fit(feed, labels, epochs=EPOCHS, shuffle=False, **options).history
+        for one in (model, other)
+    ]
+    for name, values in histories[1].items():
+        np.testing.assert_allclose(histories[0][name], values, rtol=2e-6, atol=1e-6, err_msg=name)
+    for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert (model._plan.filled == ROWS) == COMPILES
+    scores = [one.evaluate(feed, labels, return_dict=True, **options) for one in (model, other)]
+    for name, value in scores[1].items():
+        np.testing.assert_allclose(scores[0][name], value, rtol=2e-6, atol=1e-6, err_msg=name)
+    assert model._plan.tested == (BACKEND == "jax")
+    if make is reader:
+        # Positions are measured by means over rows, which are alike in one batch.
+        whole = model.evaluate(feed, labels, batch_size=SOME, verbose=0, return_dict=True)
+        assert 0 < whole["f1"] < 1
+        for name in ("exact_match", "f1"):
+            np.testing.assert_allclose(scores[0][name], whole[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mixes",
+    [
+        lambda vectors: keras.layers.Softmax(axis=0)(vectors),
+        lambda vectors: keras.layers.Dense(7, functools.partial(keras.ops.softmax, axis=0))(
+            vectors
+        ),
+        lambda vectors: keras.ops.any(keras.ops.not_equal(vectors, 0), axis=0),
+    ],
+    ids=["softmax", "activation", "any"],
+)
+def test_layers_that_are_given_the_axis_of_rows_join_them(mixes) -> None:
+    words = keras.Input((None,), dtype="int32")
+    vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
+    assert rows_are_apart(Signature(keras.Model(words, vectors)).layers)
+    mixed = keras.Model(words, mixes(vectors))
+    assert not rows_are_apart(Signature(mixed).layers)
+
+
+def test_a_loss_that_a_layer_adds_is_of_the_rows_alone() -> None:
+    for halting in (False, True):
+        model = keras_qa.models.universal_transformer(50, None, 7, 8, halting=halting, dropout=0.0)
+        assert rows_are_apart(Signature(model).layers) == (not halting)
 
 
 def mixing():
