@@ -12,6 +12,7 @@ import functools
 import operator
 import types
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import keras
@@ -65,22 +66,31 @@ class Signature:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
         self.layers = list(_layers(model))
-        self._seen = [_attributes(layer) for layer in self.layers]
-        self._settings = _settings(model)
+        self.model = model
+        self._models = [model, *(it for it in self.layers if isinstance(it, keras.Model))]
+        # Other attributes of a model change with every `fit`.
+        self._others = [it for it in self.layers if not isinstance(it, keras.Model)]
+        self._settings = list(map(_settings, self._models))
+        self._seen = self._attributes()
 
     def holds(self) -> bool:
-        """Whether the model still is what it was. Takes less than a tenth of a millisecond."""
-        if _settings(self.model) != self._settings:
+        """Whether the model still is what it was."""
+        if list(map(_settings, self._models)) != self._settings:
             return False
-        for place, layer in enumerate(self.layers):
-            before, now = self._seen[place], _attributes(layer)
-            if len(before) != len(now) or not all(map(operator.is_, before, now)):
-                if not _same_but_for_calls(layer, before, now):
-                    return False
-                self._seen[place] = now
+        before, now = self._seen, self._attributes()
+        if len(before) != len(now):
+            return False
+        if not all(map(operator.is_, before, now)):
+            named = zip(chain.from_iterable(map(vars, self._others)), before, now, strict=True)
+            if not all(one is other or name in _SET_BY_CALLS for name, one, other in named):
+                return False
+            self._seen = now
         return True
+
+    def _attributes(self) -> list[Any]:
+        held: Any = map(vars, self._others)
+        return list(chain.from_iterable(map(dict.values, held)))
 
     def is_known(self, methods: Iterable[str]) -> bool:
         """Whether all that runs is Keras' or ours, some methods of the model among it."""
@@ -119,21 +129,7 @@ def _held(layer: Any) -> Iterator[Any]:
             yield value
 
 
-def _attributes(layer: Any) -> list[Any]:
-    if isinstance(layer, keras.Model):
-        return list(_settings(layer))
-    return list(vars(layer).values())
-
-
-def _same_but_for_calls(layer: Any, before: list[Any], now: list[Any]) -> bool:
-    if isinstance(layer, keras.Model) or len(before) != len(now):
-        return False
-    named = zip(vars(layer), before, now, strict=True)
-    return all(one is other or name in _SET_BY_CALLS for name, one, other in named)
-
-
 def _settings(model: keras.Model) -> tuple[Any, ...]:
-    # Other attributes of a model change with every `fit`.
     return (
         model.run_eagerly,
         model.jit_compile,
