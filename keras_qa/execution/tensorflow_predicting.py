@@ -34,7 +34,9 @@ def has_accelerator() -> bool:
 def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
     """Calls a layer that another holds: see PyTorch's. Here a program is traced once."""
     if _fusing.get() and _is_plain(layer):
-        return _dense(layer, *arguments)
+        if isinstance(layer, keras.layers.Dense):
+            return _dense(layer, *arguments)
+        return _layer_normalization(layer, *arguments)
     return layer(*arguments, **options)
 
 
@@ -43,15 +45,18 @@ _fusing: contextvars.ContextVar[bool] = contextvars.ContextVar("fusing", default
 
 
 def _is_plain(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is a dense one of float32 without LoRA and quantization, and its activation
-    one that looks at the last axis alone, as all functions of Keras do that are given no other."""
+    """Whether a layer is a layer normalisation over the features, or a dense one without LoRA and
+    quantization, and its activation one that looks at the last axis alone, as all functions of
+    Keras do that are given no other; in float32."""
+    if not layer.built or not layer.compute_dtype == layer.variable_dtype == "float32":
+        return False
+    if type(layer) is keras.layers.LayerNormalization:
+        return layer.axis in (-1, [-1]) and not layer.rms_scaling
     return (
         isinstance(layer, keras.layers.Dense)
-        and layer.built
         and isinstance(layer.activation, (types.FunctionType, types.NoneType))
         and not layer.lora_enabled
         and layer.quantization_mode is None
-        and layer.compute_dtype == layer.variable_dtype == "float32"
     )
 
 
@@ -70,6 +75,17 @@ def _dense(layer: keras.layers.Dense, inputs: tf.Tensor) -> tf.Tensor:
     found = tf.reshape(found, tf.concat([tf.shape(inputs)[:-1], [found.shape[-1]]], axis=0))
     found.set_shape((*inputs.shape[:-1], found.shape[-1]))
     return found
+
+
+def _layer_normalization(layer: keras.layers.LayerNormalization, inputs: tf.Tensor) -> tf.Tensor:
+    """What a layer normalisation gives, in two thirds of the operations that Keras asks for."""
+    centred = tf.cast(inputs, "float32")
+    centred -= tf.reduce_mean(centred, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    found = centred * tf.math.rsqrt(variance + layer.epsilon)
+    if layer.gamma is not None:
+        found *= layer.gamma.value
+    return found if layer.beta is None else found + layer.beta.value
 
 
 def has_room() -> bool:

@@ -41,7 +41,7 @@ no random numbers.
 
 `attention(query, key, value, bias, scale, drop=None)` returns each position's mean of `value`,
 weighted by the softmax of `scale` times the products of `query` and `key` and of `bias` (Vaswani et
-al. 2017). All of (B, T, H, D), `bias` of (B, H, T, T), any of the first three 1. `drop`, of the
+al. 2017). All of (B, H, T, D), `bias` of (B, H, T, T), any of the first three 1. `drop`, of the
 weights (B, H, T, T), gives those to use in place of them.
 
 `gelu(inputs)` is each number times the share of a normal distribution below it (Hendrycks & Gimpel

@@ -113,10 +113,12 @@ def attention(
 ) -> Tensor:
     """See `keras_qa.kernels.attention`."""
     if drop is None:
-        return ops.dot_product_attention(query, key, value, bias=bias, scale=scale)
-    scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * scale
+        turned = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
+        found = ops.dot_product_attention(*turned, bias=bias, scale=scale)
+        return ops.transpose(found, (0, 2, 1, 3))
+    scores = ops.matmul(query * scale, ops.swapaxes(key, 2, 3))
     weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
-    return ops.einsum("bhqk,bkhd->bqhd", drop(ops.cast(weights, value.dtype)), value)
+    return ops.matmul(drop(ops.cast(weights, value.dtype)), value)
 
 
 def gelu(inputs: Tensor) -> Tensor:

@@ -123,14 +123,13 @@ def attention(query, key, value, bias, scale, drop=None):
         return _reference.attention(query, key, value, bias, scale, drop)
     # On a CPU products of XLA are several times slower where heads do not come first, and without
     # barriers it would make these of them.
-    query, value = (lax.optimization_barrier(x.transpose(0, 2, 1, 3)) for x in (query, value))
-    key = lax.optimization_barrier(key.transpose(0, 2, 3, 1))
+    query, key, value = lax.optimization_barrier((query, key.swapaxes(2, 3), value))
     wide = jnp.promote_types(query.dtype, jnp.float32)
     scores = jnp.matmul(query * scale, key, preferred_element_type=wide)
     weights = jax.nn.softmax(lax.optimization_barrier(scores) + bias.astype(wide))
     weights = weights.astype(value.dtype)
     weights = weights if drop is None else drop(weights)
-    return lax.optimization_barrier(weights @ value).transpose(0, 2, 1, 3)
+    return lax.optimization_barrier(weights @ value)
 
 
 def takes_ids():

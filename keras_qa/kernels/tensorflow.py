@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_qa.kernels._reference import attention as attention
 from keras_qa.kernels._reference import gelu as gelu
 from keras_qa.kernels._reference import scan as scan
 from keras_qa.kernels.tensorflow_loops import Read, loop, previous
@@ -127,6 +126,15 @@ def dropout(inputs, rate, seed):
     drawn = tf.reshape(tf.bitcast(words, "uint16"), [-1])[:count]
     kept = tf.reshape(tf.cast(drawn, "int32") >= round(rate * 2**16), tf.shape(inputs))
     return tf.where(kept, inputs / (1 - rate), tf.zeros_like(inputs))
+
+
+def attention(query, key, value, bias, scale, drop=None):
+    """See `keras_qa.kernels.attention`."""
+    # Keras multiplies what comes out with the scale, which is more where a text is long.
+    scores = tf.matmul(query * scale, key, transpose_b=True)
+    weights = tf.nn.softmax(tf.cast(scores, "float32") + tf.cast(bias, "float32"))
+    weights = tf.cast(weights, value.dtype)
+    return tf.matmul(weights if drop is None else drop(weights), value)
 
 
 def takes_ids():

@@ -187,11 +187,9 @@ def attention(query, key, value, bias, scale, drop=None):
     if query.device.type != "cpu" or drop is not None:
         return _reference.attention(query, key, value, bias, scale, drop)
     # Keras copies all three before it calls the same, which reads them as they lie.
-    query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
-    found = torch.nn.functional.scaled_dot_product_attention(
+    return torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=bias.to(query.dtype), scale=scale
     )
-    return found.transpose(1, 2)
 
 
 def _holds(flag):

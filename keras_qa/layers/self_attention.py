@@ -98,29 +98,30 @@ class SelfAttention(Composite):
             bias = bias + ops.cast(scale * self._of_distances(query, key, *distances), bias.dtype)
         drop = self._dropped if training and self.dropout else None
         found = kernels.attention(query, key, value, bias, scale, drop)
-        return execution.call(self.output_projection, ops.reshape(found, ops.shape(inputs)))
+        found = ops.reshape(ops.transpose(found, (0, 2, 1, 3)), ops.shape(inputs))
+        return execution.call(self.output_projection, found)
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return self.drop(weights, training=True)
 
     def _heads(self, inputs: Tensor) -> list[Tensor]:
-        """Queries, keys and values, `(batch, time, heads, features of one)` each."""
+        """Queries, keys and values, `(batch, heads, time, features of one)` each."""
         projected = execution.call(self.projection, inputs)
         batch, time, width = ops.shape(inputs)
         size = width // self.num_heads
         joined = ops.reshape(projected, (batch, time, 3, self.num_heads, size))
-        return [joined[:, :, place] for place in range(3)]
+        return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
 
     def _of_distances(self, query: Tensor, key: Tensor, table: Tensor, rows: Tensor) -> Tensor:
         query_of, key_of, _ = self._heads(ops.expand_dims(table, 0))
-        batch, time = ops.shape(query)[:2]
+        batch, _, time, _ = ops.shape(query)
         shape = (batch, self.num_heads, time, time)
         found: Any = 0.0
         if "c2p" in self.terms:
-            scores = ops.einsum("bqhd,rhd->bhqr", query, key_of[0])
+            scores = ops.einsum("bhqd,hrd->bhqr", query, key_of[0])
             found = ops.take_along_axis(scores, ops.broadcast_to(rows, shape), axis=-1)
         if "p2c" in self.terms:
-            scores = ops.einsum("bkhd,rhd->bhkr", key, query_of[0])
+            scores = ops.einsum("bhkd,hrd->bhkr", key, query_of[0])
             turned = ops.broadcast_to(ops.transpose(rows), shape)
             scores = ops.take_along_axis(scores, turned, axis=-1)
             found = found + ops.swapaxes(scores, 2, 3)
@@ -159,7 +160,7 @@ def rotate(inputs: Tensor, wavelength: float) -> Tensor:
     """Turns the two halves of each head's features by their position.
 
     Args:
-        inputs: `(batch, time, heads, features)`.
+        inputs: `(batch, heads, time, features)`.
         wavelength: The longest wavelength, over 2π.
 
     Returns:
@@ -167,8 +168,8 @@ def rotate(inputs: Tensor, wavelength: float) -> Tensor:
     """
     size = inputs.shape[-1]
     rates = (wavelength ** (-np.arange(0, size, 2, dtype="float32") / size)).astype("float32")
-    places = ops.cast(ops.arange(ops.shape(inputs)[1]), "float32")
-    angles = places[:, None, None] * ops.convert_to_tensor(rates)
+    places = ops.cast(ops.arange(ops.shape(inputs)[2]), "float32")
+    angles = places[:, None] * ops.convert_to_tensor(rates)
     sine, cosine = ops.sin(angles), ops.cos(angles)
     left, right = ops.split(ops.cast(inputs, "float32"), 2, axis=-1)
     turned = [left * cosine - right * sine, right * cosine + left * sine]

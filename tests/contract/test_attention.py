@@ -12,10 +12,10 @@ BATCH, STEPS, HEADS, SIZE = 2, 5, 3, 4
 
 
 def expected(query, key, value, bias, scale, kept=1.0):
-    scores = np.einsum("bqhd,bkhd->bhqk", query, key) * scale + bias
+    scores = np.einsum("bhqd,bhkd->bhqk", query, key) * scale + bias
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights = weights / weights.sum(-1, keepdims=True) * kept
-    return np.einsum("bhqk,bkhd->bqhd", weights, value)
+    return np.einsum("bhqk,bhkd->bhqd", weights, value)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -30,10 +30,10 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     bias = np.where(rng.random(shape) < 0.3, -1e9, rng.normal(size=shape)).astype("float32")
     bias[..., 0] = 0.5
     tensor = ops.cast(joined, dtype)
-    parts = [tensor[:, :, place] for place in range(3)]
+    parts = ops.unstack(ops.transpose(tensor, (2, 0, 3, 1, 4)), num=3)
     found = kernels.attention(*parts, ops.convert_to_tensor(bias), 0.3)
     assert keras.backend.standardize_dtype(found.dtype) == dtype
-    values = expected(*np.moveaxis(joined, 2, 0), bias, 0.3)
+    values = expected(*joined.transpose(2, 0, 3, 1, 4), bias, 0.3)
     tolerance = 1e-6 if dtype == "float32" else 0.03
     found = to_numpy(ops.cast(found, "float32"))
     np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance)
@@ -41,7 +41,7 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
 
 def test_weights_may_be_dropped() -> None:
     rng = np.random.default_rng(1)
-    query, key, value = rng.normal(size=(3, BATCH, STEPS, HEADS, SIZE)).astype("float32")
+    query, key, value = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
     bias = rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32")
     kept = rng.integers(0, 3, (BATCH, HEADS, STEPS, STEPS)).astype("float32")
     found = kernels.attention(
@@ -56,10 +56,10 @@ def test_weights_may_be_dropped() -> None:
 @pytest.mark.parametrize("drops", [False, True])
 def test_gradients_are_those_of_finite_differences(drops: bool) -> None:
     rng = np.random.default_rng(2)
-    parts = [rng.normal(size=(BATCH, STEPS, HEADS, SIZE)).astype("float32") for _ in range(3)]
+    parts = [rng.normal(size=(BATCH, HEADS, STEPS, SIZE)).astype("float32") for _ in range(3)]
     parts.append(rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32"))
     kept = rng.integers(0, 3, (BATCH, HEADS, STEPS, STEPS)).astype("float32")
-    factors = rng.normal(size=(BATCH, STEPS, HEADS, SIZE)).astype("float32")
+    factors = rng.normal(size=(BATCH, HEADS, STEPS, SIZE)).astype("float32")
     step = 1e-5
 
     def drop(weights):
