@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import contextvars
+import math
 import pathlib
 import threading
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_qa.execution import threads
+from keras_qa.execution.filling import LOST_BY_SHARING
 from keras_qa.execution.graph import ends_early, has_large_products
 from keras_qa.execution.signature import Signature
 from keras_qa.execution.tensorflow_tensors import to_tensor
@@ -119,8 +121,9 @@ class BatchPredictor:
     """Predicts batches by one program for all shapes, and by XLA where that pays.
 
     XLA takes a second or more to compile a shape, and then a fraction of the time. A shape has a
-    program of its own once it has spent more time in the program for all than XLA takes: what it
-    took for the last shape of the model, and at first several times what tracing took.
+    program of its own once it has spent more time in the program for all, or lost more in that of a
+    wider shape, than XLA takes: what it took for the last shape of the model, and at first several
+    times what tracing took.
 
     Args:
         model: A functional model.
@@ -172,10 +175,12 @@ class BatchPredictor:
 
     def _start(self, inputs: list[np.ndarray], tables: Any, in_order: bool = False) -> Any:
         paying, layers, given = tables or (self._paying(), (), [])
-        shapes = tuple(array.shape for array in inputs)
+        shapes = _shapes(inputs)
         program = self.programs.get((layers, shapes))
         if program is None and shapes in paying:
-            program = self._compiled(layers, given, shapes, inputs)
+            program = self._compiled(layers, given, inputs)
+        if program is not None and self.ends_early:
+            return self._by_length(program, paying, layers, given, inputs)
         if program is not None:
             return program(*keras.tree.flatten(given), *map(to_tensor, inputs))
         if self.ends_early:
@@ -188,6 +193,24 @@ class BatchPredictor:
             outputs = program(*map(to_tensor, inputs))
         # The first call of a shape makes what others find.
         self.spent[shapes] += time.perf_counter() - begun if shapes in self.spent else 0.0
+        return outputs
+
+    def _by_length(
+        self, program: Callable[..., Any], paying: Any, layers: Any, given: Any, inputs: Any
+    ) -> Any:
+        """Runs a program that ends with the longest row, or one for that length where it pays."""
+        cut = list(map(trim, inputs))
+        shapes = _shapes(cut)
+        is_narrower = sum(map(math.prod, shapes)) < sum(map(math.prod, _shapes(inputs)))
+        if is_narrower and shapes in paying:
+            own = self.programs.get((layers, shapes))
+            own = own or self._compiled(layers, given, cut, early=False)
+            if own is not None:
+                return own(*keras.tree.flatten(given), *map(to_tensor, cut))
+        begun = time.perf_counter()
+        outputs = program(*keras.tree.flatten(given), *map(to_tensor, inputs))
+        if is_narrower:
+            self.spent[shapes] += LOST_BY_SHARING * (time.perf_counter() - begun)
         return outputs
 
     def finish(self, outputs: Any) -> Any:
@@ -208,8 +231,9 @@ class BatchPredictor:
             return self.for_all
 
     def _compiled(
-        self, layers: Any, given: Any, shapes: Any, inputs: list[np.ndarray]
+        self, layers: Any, given: Any, inputs: list[np.ndarray], early: bool = True
     ) -> Callable[..., Any] | None:
+        shapes = _shapes(inputs)
         # The first batches come at once, and XLA would compile a shape that they share twice.
         with self.lock:
             program = self.programs.get((layers, shapes))
@@ -219,7 +243,7 @@ class BatchPredictor:
             if len(self.programs) >= MOST_SHAPES or not has_room():
                 return None
             begun = time.perf_counter()
-            program = self._traced(layers, given, shapes, jit_compile=True)
+            program = self._traced(layers, given, shapes, jit_compile=True, early=early)
             # XLA compiles at the first call.
             program(*keras.tree.flatten(given), *map(to_tensor, inputs))
             self.cost = time.perf_counter() - begun
@@ -227,7 +251,12 @@ class BatchPredictor:
             return program
 
     def _traced(
-        self, layers: Any, given: Any, shapes: Any, jit_compile: bool = False
+        self,
+        layers: Any,
+        given: Any,
+        shapes: Any,
+        jit_compile: bool = False,
+        early: bool = False,
     ) -> Callable[..., Any]:
         tables = keras.tree.flatten(given)
 
@@ -236,7 +265,7 @@ class BatchPredictor:
             inputs = keras.tree.pack_sequence_as(self.model.input, tensors[len(tables) :])
             token = _fusing.set(not jit_compile)
             try:
-                with precomputed.giving(layers, packed), ending_early(jit_compile):
+                with precomputed.giving(layers, packed), ending_early(early):
                     return self.model(inputs, training=False)
             finally:
                 _fusing.reset(token)
@@ -256,6 +285,10 @@ class BatchPredictor:
             for operation in program.graph.get_operations()
         )
         return _flat(program)
+
+
+def _shapes(inputs: list[np.ndarray]) -> tuple[tuple[int, ...], ...]:
+    return tuple(array.shape for array in inputs)
 
 
 def _one_thread() -> contextlib.AbstractContextManager[None]:

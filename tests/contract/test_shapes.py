@@ -376,6 +376,34 @@ def test_a_first_prediction_makes_one_program_at_most() -> None:
         assert len(batches.shapes) == 2
 
 
+if BACKEND == "tensorflow":
+
+    def test_a_length_gets_a_program_of_its_own_once_that_pays() -> None:
+        model = small()
+        feed, _ = rows_of_any_length(1)
+        plain = keras.Model(model.inputs, model.output)
+
+        def predict(words: int, cost: float) -> set:
+            one = [np.full((1, words), 3, "int32"), feed[1]]
+            if model._predictor is not None:
+                model._predictor.batch.cost = cost
+            got = model.predict(one, verbose=0)
+            np.testing.assert_allclose(got, plain.predict(one, verbose=0), atol=1e-6)
+            return {shapes[0][1] for _, shapes in model._predictor.batch.programs}
+
+        for _ in range(2):
+            assert predict(30, cost=1e9) == set()
+        # As if XLA took no time: first for the width that lengths share, then for each of two.
+        assert predict(30, cost=0.0) == {32}
+        assert predict(10, cost=1e9) == predict(18, cost=1e9) == {32}
+        assert predict(10, cost=0.0) == {32, 12}
+        assert predict(11, cost=1e9) == {32, 12}
+        assert predict(18, cost=0.0) == {32, 12, 20}
+        # Another model has no program, and one that has changed none any more.
+        model.get_layer("text_encoder").embedding.enable_lora(2)
+        assert predict(10, cost=1e9) == set()
+
+
 def mappings() -> int:
     """Mappings of memory of this process: each program that XLA compiles takes some."""
     return pathlib.Path("/proc/self/maps").read_bytes().count(b"\n")
