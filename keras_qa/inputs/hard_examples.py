@@ -95,7 +95,8 @@ class HardExampleSampling(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
             inputs = keras.tree.flatten(self.batches[step][0])
-            chances, labels = answer_of(self.predict(inputs)), self.labels[rows]
+            # The last batch may have been filled up.
+            chances, labels = answer_of(self.predict(inputs))[: len(rows)], self.labels[rows]
             if labels.ndim == 1:
                 labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
             wrong = 1.0 - np.sum(chances * labels, axis=1)

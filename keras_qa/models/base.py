@@ -144,7 +144,8 @@ class QAModel(CheckedModel):
                     hooks.append(TellEpoch(x, self._costs, epochs))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
-                    callback.attach(self, x)
+                    is_whole = inputs and not (length_buckets and shuffle)
+                    callback.attach(self, inputs if is_whole else x)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
             return super().fit(
