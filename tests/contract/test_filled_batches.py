@@ -1,0 +1,310 @@
+"""Batches that are filled up to the size of the others, and count as they were."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from as_keras import BACKEND, ROWS, assert_trains_as_keras, small, twins
+from small_models import batch, padded_batch
+
+import keras_qa
+from keras_qa.execution.filling import rows_are_apart
+from keras_qa.execution.signature import Signature
+
+# Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
+# TensorFlow.
+SOME, EPOCHS = 20, 9
+COMPILES = BACKEND != "torch"
+
+
+def uncompiled() -> keras_qa.models.QAModel:
+    model = small()
+    return keras_qa.models.QAModel(model.inputs, model.outputs)
+
+
+def compiled_twins(metrics: bool):
+    """A model, and Keras' own."""
+    models = twins(uncompiled)
+    for model in models:
+        compiled = {
+            "metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
+            "weighted_metrics": ["accuracy"],
+        }
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.5),
+            "sparse_categorical_crossentropy",
+            **(compiled if metrics else {}),
+        )
+    return models
+
+
+@pytest.mark.parametrize("metrics", [False, True], ids=["loss", "metrics"])
+def test_a_batch_that_is_filled_up_counts_as_it_was(metrics) -> None:
+    model, other = compiled_twins(metrics)
+    feed, labels = batch(SOME, seed=3)
+    weights = np.linspace(0, 2, SOME)
+    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
+    for given in (None, weights):
+        histories = [
+            one.fit(feed, labels, sample_weight=given, **options).history for one in (model, other)
+        ]
+        assert histories[0].keys() == histories[1].keys()
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
+        for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert (model._plan.filled == ROWS) == COMPILES
+    # A batch of another size, and what comes after, count as they are.
+    scores = [
+        one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
+    models = compiled_twins(metrics=True)
+
+    def assert_alike(rows: int, weights=None, make=batch, **options) -> None:
+        feed, labels = make(rows, seed=3)
+        given = {"sample_weight": weights, "batch_size": ROWS, "verbose": 0, "return_dict": True}
+        ours = models[0].evaluate(feed, labels, **given, **options)
+        expected = models[1].evaluate(feed, labels, **given)
+        assert ours.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(ours[name], value, rtol=1e-6, atol=1e-6)
+
+    # Full batches alone are evaluated by a program that hides nothing, and one batch alone.
+    assert_alike(2 * ROWS, make=padded_batch)
+    assert_alike(5)
+    assert not models[0]._plan.tested
+    weights = np.linspace(0, 2, SOME)
+    assert_alike(SOME, make=padded_batch)
+    for given in (weights, np.where(np.arange(SOME) < 2 * ROWS, weights, 0.0)):
+        assert_alike(SOME, given)
+    assert models[0]._plan.tested == (BACKEND == "jax")
+    assert_alike(SOME, weights, length_buckets=False)
+    assert_alike(5, weights[:5])
+    feed, labels = batch(5)
+    np.testing.assert_allclose(*(m.test_on_batch(feed, labels) for m in models), rtol=1e-6)
+
+
+def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
+    model, other = compiled_twins(metrics=True)
+    feed, labels = padded_batch(SOME)
+    options = {"epochs": 2, "batch_size": 2 * ROWS, "shuffle": False, "verbose": 0}
+    given = feed, labels, np.linspace(0, 2, SOME)
+    ours, expected = (
+        one.fit(*batch(2 * ROWS), **options, validation_data=given).history
+        for one in (model, other)
+    )
+    assert ours.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(ours[name], values, rtol=2e-6, atol=1e-6)
+    assert model._plan.tested == (BACKEND == "jax")
+
+
+def two_answers() -> keras_qa.models.QAModel:
+    model = small()
+    vectors = [model.get_layer(f"{tensor.name}_encoder")(tensor) for tensor in model.inputs]
+    answers = [
+        keras_qa.layers.AnswerHead(7, name=name)(vector)
+        for name, vector in zip(("first", "second"), vectors, strict=True)
+    ]
+    return keras_qa.models.QAModel(model.inputs, answers)
+
+
+def reader() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    return keras_qa.models.span_reader(50, embedding_dim=4, units=3, dropout=0.0)
+
+
+def memories() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    options = {"embedding_dim": 8, "noise": 0.0, "supporting_facts": True}
+    return keras_qa.models.memory_network(50, None, 7, **options)
+
+
+def transformer() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    options = {"embedding_dim": 8, "num_steps": 2, "dropout": 0.0, "supporting_facts": True}
+    return keras_qa.models.universal_transformer(50, None, 7, **options)
+
+
+def some(make) -> tuple:
+    """A feed of a model, its labels, and what it is compiled with."""
+    (text, question), labels = batch(SOME, seed=3)
+    if make is two_answers:
+        losses = ["sparse_categorical_crossentropy"] * 2
+        return [text, question], [labels, 6 - labels], {"loss": losses}
+    if make is reader:
+        starts = np.where(labels < 2, 0, labels)
+        span_loss = keras_qa.objectives.SpanLoss()
+        spans = {"start": starts, "end": np.minimum(starts + labels % 2, 9)}
+        return [text, question], spans, {"loss": {"start": span_loss, "end": span_loss}}
+    text = np.stack([text, np.roll(text, 1, axis=0), text[::-1]], axis=1)
+    text[::2, 2] = 0
+    support = (np.arange(3) == labels[:, None] % 2).astype("float32")
+    losses = {
+        "answer": "sparse_categorical_crossentropy",
+        "support": keras_qa.objectives.SupportLoss(),
+    }
+    compiled = {"loss": losses, "metrics": {"answer": ["accuracy"]}}
+    return [text, question], {"answer": labels, "support": support}, compiled
+
+
+@pytest.mark.parametrize("make", [two_answers, reader, memories, transformer])
+def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> None:
+    model, other = twins(make)
+    feed, labels, compiled = some(make)
+    for one in (model, other):
+        one.compile(keras.optimizers.SGD(0.1, momentum=0.5), **compiled)
+    options = {"batch_size": ROWS, "verbose": 0}
+    histories = [
+        one.fit(feed, labels, epochs=EPOCHS, shuffle=False, **options).history
+        for one in (model, other)
+    ]
+    for name, values in histories[1].items():
+        np.testing.assert_allclose(histories[0][name], values, rtol=2e-6, atol=1e-6, err_msg=name)
+    for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert (model._plan.filled == ROWS) == COMPILES
+    scores = [one.evaluate(feed, labels, return_dict=True, **options) for one in (model, other)]
+    for name, value in scores[1].items():
+        np.testing.assert_allclose(scores[0][name], value, rtol=2e-6, atol=1e-6, err_msg=name)
+    assert model._plan.tested == (BACKEND == "jax")
+    if make is reader:
+        # Positions are measured by means over rows, which are alike in one batch.
+        whole = model.evaluate(feed, labels, batch_size=SOME, verbose=0, return_dict=True)
+        assert 0 < whole["f1"] < 1
+        for name in ("exact_match", "f1"):
+            np.testing.assert_allclose(scores[0][name], whole[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mixes",
+    [
+        lambda vectors: keras.layers.Softmax(axis=0)(vectors),
+        lambda vectors: keras.layers.Dense(7, functools.partial(keras.ops.softmax, axis=0))(
+            vectors
+        ),
+        lambda vectors: keras.ops.any(keras.ops.not_equal(vectors, 0), axis=0),
+    ],
+    ids=["softmax", "activation", "any"],
+)
+def test_layers_that_are_given_the_axis_of_rows_join_them(mixes) -> None:
+    words = keras.Input((None,), dtype="int32")
+    vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
+    assert rows_are_apart(Signature(keras.Model(words, vectors)).layers)
+    mixed = keras.Model(words, mixes(vectors))
+    assert not rows_are_apart(Signature(mixed).layers)
+
+
+def test_a_loss_that_a_layer_adds_is_of_the_rows_alone() -> None:
+    for halting in (False, True):
+        model = keras_qa.models.universal_transformer(50, None, 7, 8, halting=halting, dropout=0.0)
+        assert rows_are_apart(Signature(model).layers) == (not halting)
+
+
+def mixing():
+    """Rows of a batch count for each other."""
+    model = small()
+    vector = model.get_layer("text_encoder")(model.inputs[0])
+    vector = keras.layers.BatchNormalization(momentum=0.5)(vector)
+    mixed = keras_qa.models.QAModel(model.inputs[:1], keras.layers.Dense(7, "softmax")(vector))
+    mixed.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return mixed
+
+
+def counting():
+    """A metric that hides nothing."""
+    model = uncompiled()
+    counted = keras.metrics.SparseCategoricalCrossentropy()
+    model.compile(
+        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=[counted, Rows()]
+    )
+    return model
+
+
+class Rows(keras.metrics.Metric):
+    """How many rows it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__(name="rows")
+        self.rows = self.add_variable((), "zeros", name="rows")
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        self.rows.assign_add(keras.ops.cast(keras.ops.shape(y_pred)[0], "float32"))
+
+    def result(self):
+        return self.rows + 0
+
+
+def test_a_loss_is_computed_by_hand_after_batches_were_filled_up() -> None:
+    model, _ = compiled_twins(False)
+    feed, labels = batch(SOME)
+    model.evaluate(feed, labels, batch_size=ROWS, verbose=0)
+    model.fit(feed, labels, batch_size=ROWS, verbose=0)
+    outputs = model(feed)
+    loss = model.compute_loss(y=labels, y_pred=outputs)
+    right = keras.ops.convert_to_numpy(outputs)[np.arange(SOME), labels]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), -np.log(right).mean(), rtol=1e-5)
+
+
+def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
+    model, other = twins(mixing)
+    other.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    feed, labels = batch(SOME, seed=3)
+    assert_trains_as_keras(model, other, feed[:1], labels, epochs=EPOCHS)
+    assert not model._plan.filled
+    options = {"batch_size": ROWS, "verbose": 0}
+    scores = [one.evaluate(feed[:1], labels, **options) for one in (model, other)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    assert not model._plan.tested
+
+
+def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
+    model = counting()
+    feed, labels = batch(SOME, seed=3)
+    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
+    assert model.fit(feed, labels, **options).history["rows"] == [SOME] * EPOCHS
+    assert model.evaluate(feed, labels, ROWS, 0, return_dict=True)["rows"] == SOME
+
+
+def test_metrics_of_keras_that_hide_nothing_see_the_rows_alone() -> None:
+    models = twins(uncompiled)
+    feed, labels = batch(SOME, seed=3)
+    for model in models:
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+    scores = [
+        model.evaluate(feed, np.eye(7)[labels], batch_size=ROWS, verbose=0, return_dict=True)
+        for model in models
+    ]
+    np.testing.assert_allclose(*(score["f1_score"] for score in scores), rtol=1e-6)
+
+
+class Mean(keras_qa.models.QAModel):
+    """Its `test_step` gives the mean of the first output of a batch."""
+
+    def test_step(self, *arguments):
+        x, *_ = keras.utils.unpack_x_y_sample_weight(arguments[-1])
+        if BACKEND != "jax":
+            return self.of(x)
+        with keras.StatelessScope(
+            list(zip(self.trainable_variables, arguments[0][0], strict=True))
+        ):
+            return self.of(x), arguments[0]
+
+    def of(self, x):
+        return {"mean": keras.ops.mean(self(x, training=False)[:, 0])}
+
+
+def test_a_step_of_evaluation_of_ones_own_sees_the_rows_alone() -> None:
+    base = small()
+    model = Mean(base.inputs, base.outputs[0])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    feed, labels = batch(ROWS + 2)
+    got = model.evaluate(feed, labels, batch_size=ROWS, verbose=0, return_dict=True)["mean"]
+    # That of the last batch.
+    last = model.predict_on_batch([array[ROWS:] for array in feed])
+    np.testing.assert_allclose(got, last[:, 0].mean(), rtol=1e-5)
