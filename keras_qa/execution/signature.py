@@ -66,8 +66,8 @@ class Signature:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.layers = list(_layers(model))
         self.model = model
+        self.layers = list(_layers(model))
         self._models = [model, *(it for it in self.layers if isinstance(it, keras.Model))]
         # Other attributes of a model change with every `fit`.
         self._others = [it for it in self.layers if not isinstance(it, keras.Model)]

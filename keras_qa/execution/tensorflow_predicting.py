@@ -25,7 +25,7 @@ from keras_qa.execution.tensorflow_tensors import to_tensor
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.early import ending_early
 from keras_qa.kernels.tensorflow import keras_is_fused
-from keras_qa.text.padding import trim
+from keras_qa.text.padding import resized, trim, trimmed_shape
 
 
 def has_accelerator() -> bool:
@@ -182,7 +182,7 @@ class BatchPredictor:
         if program is not None and self.ends_early:
             return self._by_length(program, paying, layers, given, inputs)
         if program is not None:
-            return program(*keras.tree.flatten(given), *map(to_tensor, inputs))
+            return _run(program, given, inputs)
         if self.ends_early:
             # This program takes any width, and reads all of it.
             inputs = list(map(trim, inputs))
@@ -199,16 +199,16 @@ class BatchPredictor:
         self, program: Callable[..., Any], paying: Any, layers: Any, given: Any, inputs: Any
     ) -> Any:
         """Runs a program that ends with the longest row, or one for that length where it pays."""
-        cut = list(map(trim, inputs))
-        shapes = _shapes(cut)
+        shapes = tuple(map(trimmed_shape, inputs))
         is_narrower = sum(map(math.prod, shapes)) < sum(map(math.prod, _shapes(inputs)))
         if is_narrower and shapes in paying:
+            cut = list(map(resized, inputs, shapes))
             own = self.programs.get((layers, shapes))
             own = own or self._compiled(layers, given, cut, early=False)
             if own is not None:
-                return own(*keras.tree.flatten(given), *map(to_tensor, cut))
+                return _run(own, given, cut)
         begun = time.perf_counter()
-        outputs = program(*keras.tree.flatten(given), *map(to_tensor, inputs))
+        outputs = _run(program, given, inputs)
         if is_narrower:
             self.spent[shapes] += LOST_BY_SHARING * (time.perf_counter() - begun)
         return outputs
@@ -245,7 +245,7 @@ class BatchPredictor:
             begun = time.perf_counter()
             program = self._traced(layers, given, shapes, jit_compile=True, early=early)
             # XLA compiles at the first call.
-            program(*keras.tree.flatten(given), *map(to_tensor, inputs))
+            _run(program, given, inputs)
             self.cost = time.perf_counter() - begun
             self.programs[layers, shapes] = program
             return program
@@ -289,6 +289,10 @@ class BatchPredictor:
 
 def _shapes(inputs: list[np.ndarray]) -> tuple[tuple[int, ...], ...]:
     return tuple(array.shape for array in inputs)
+
+
+def _run(program: Callable[..., Any], given: Any, inputs: list[np.ndarray]) -> Any:
+    return program(*keras.tree.flatten(given), *map(to_tensor, inputs))
 
 
 def _one_thread() -> contextlib.AbstractContextManager[None]:

@@ -69,9 +69,14 @@ def rounded(width: int) -> int:
     return -(-width // step) * step
 
 
+def trimmed_shape(ids: np.ndarray) -> tuple[int, ...]:
+    """The shape that `trim` gives ids."""
+    return len(ids), *(rounded(used(ids, axis)) for axis in range(1, ids.ndim))
+
+
 def trim(ids: np.ndarray) -> np.ndarray:
     """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    return resized(ids, (len(ids), *(rounded(used(ids, axis)) for axis in range(1, ids.ndim))))
+    return resized(ids, trimmed_shape(ids))
 
 
 def pad(array: np.ndarray, most: int | None = None) -> np.ndarray:
