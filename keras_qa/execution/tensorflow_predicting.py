@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import contextlib
 import contextvars
+import functools
 import math
 import pathlib
 import threading
 import time
 import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -90,6 +92,13 @@ def _layer_normalization(layer: keras.layers.LayerNormalization, inputs: tf.Tens
     return found if layer.beta is None else found + layer.beta.value
 
 
+@functools.cache
+def _device_of_threads() -> str:
+    """The device of a thread for which none is named."""
+    with ThreadPoolExecutor(1) as pool:
+        return str(pool.submit(lambda: tf.zeros(()).device).result())
+
+
 def has_room() -> bool:
     """Whether XLA may compile more. TensorFlow keeps what it compiled as long as the process lives,
     a hundred mappings of memory for each program, and aborts where Linux gives it no more."""
@@ -146,11 +155,12 @@ class BatchPredictor:
         """Gives a `start` that comes back at once: batches are predicted in threads."""
         # What a `tf.device` around the prediction says, a thread would not know.
         device = tf.zeros(()).device
+        # TensorFlow makes what it runs anew where a device is named.
+        if device == _device_of_threads():
+            return threads.at_once(self._start)
 
         def start(inputs: list[np.ndarray], tables: Any) -> Any:
-            # TensorFlow makes what it runs anew where a device is named.
-            is_known = tf.zeros(()).device == device
-            with contextlib.nullcontext() if is_known else tf.device(device):
+            with tf.device(device):
                 return self._start(inputs, tables)
 
         return threads.at_once(start)
@@ -159,7 +169,7 @@ class BatchPredictor:
         """Computes what hangs on the weights alone, for batches of so many words together."""
         paying = self._paying()
         layers = precomputed.layers(self.layers, words) if paying else ()
-        return paying, layers, precomputed.compute(layers)
+        return paying, layers, self._precomputed(layers)
 
     def start(self, inputs: list[np.ndarray], tables: Any = None) -> Any:
         """Predicts a batch by itself.
@@ -216,6 +226,18 @@ class BatchPredictor:
     def finish(self, outputs: Any) -> Any:
         """Waits for a batch, and gives arrays in the structure of the model's outputs."""
         return keras.tree.map_structure(lambda t: t.numpy(), threads.awaited(outputs))
+
+    def _precomputed(self, layers: tuple[Any, ...]) -> Any:
+        # A first prediction makes one program at most. The product of a table takes XLA as long as
+        # Keras' operations cost in some forty calls.
+        if not layers or not self.programs:
+            return precomputed.compute(layers)
+        with self.lock:
+            if layers not in self.programs:
+                compute = functools.partial(precomputed.compute, layers)
+                function = tf.function(compute, jit_compile=True, autograph=False)
+                self.programs[layers] = _flat(function.get_concrete_function())
+        return self.programs[layers]()
 
     def _paying(self) -> set[Any]:
         """The shapes that XLA is worth its time for."""
