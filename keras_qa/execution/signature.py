@@ -72,25 +72,24 @@ class Signature:
         # Other attributes of a model change with every `fit`.
         self._others = [it for it in self.layers if not isinstance(it, keras.Model)]
         self._settings = list(map(_settings, self._models))
-        self._seen = self._attributes()
+        self._seen = list(_values(map(vars, self._others)))
 
     def holds(self) -> bool:
         """Whether the model still is what it was."""
         if list(map(_settings, self._models)) != self._settings:
             return False
-        before, now = self._seen, self._attributes()
-        if len(before) != len(now):
+        held: Any = list(map(vars, self._others))
+        if sum(map(len, held)) != len(self._seen):
             return False
-        if not all(map(operator.is_, before, now)):
-            named = zip(chain.from_iterable(map(vars, self._others)), before, now, strict=True)
-            if not all(one is other or name in _SET_BY_CALLS for name, one, other in named):
-                return False
-            self._seen = now
+        # A large model has thousands of attributes: most often this is all that is done.
+        if all(map(operator.is_, self._seen, _values(held))):
+            return True
+        now = list(_values(held))
+        named = zip(chain.from_iterable(held), self._seen, now, strict=True)
+        if not all(one is other or name in _SET_BY_CALLS for name, one, other in named):
+            return False
+        self._seen = now
         return True
-
-    def _attributes(self) -> list[Any]:
-        held: Any = map(vars, self._others)
-        return list(chain.from_iterable(map(dict.values, held)))
 
     def is_known(self, methods: Iterable[str]) -> bool:
         """Whether all that runs is Keras' or ours, some methods of the model among it."""
@@ -102,6 +101,10 @@ class Signature:
             and all(_origin_is_known(_method(self.model, name)) for name in methods)
             and all(map(layer_is_known, self.layers))
         )
+
+
+def _values(held: Any) -> Iterator[Any]:
+    return chain.from_iterable(map(dict.values, held))
 
 
 def _layers(model: keras.Model) -> Iterator[Any]:
