@@ -119,12 +119,6 @@ def reader() -> keras_qa.models.QAModel:
     return keras_qa.models.span_reader(50, embedding_dim=4, units=3, dropout=0.0)
 
 
-def memories() -> keras_qa.models.QAModel:
-    keras.utils.set_random_seed(1)
-    options = {"embedding_dim": 8, "noise": 0.0, "supporting_facts": True}
-    return keras_qa.models.memory_network(50, None, 7, **options)
-
-
 def transformer() -> keras_qa.models.QAModel:
     keras.utils.set_random_seed(1)
     options = {"embedding_dim": 8, "num_steps": 2, "dropout": 0.0, "supporting_facts": True}
@@ -153,7 +147,7 @@ def some(make) -> tuple:
     return [text, question], {"answer": labels, "support": support}, compiled
 
 
-@pytest.mark.parametrize("make", [two_answers, reader, memories, transformer])
+@pytest.mark.parametrize("make", [two_answers, reader, transformer])
 def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> None:
     model, other = twins(make)
     feed, labels, compiled = some(make)
@@ -198,6 +192,17 @@ def test_layers_that_are_given_the_axis_of_rows_join_them(mixes) -> None:
     assert rows_are_apart(Signature(keras.Model(words, vectors)).layers)
     mixed = keras.Model(words, mixes(vectors))
     assert not rows_are_apart(Signature(mixed).layers)
+
+
+def test_what_rows_of_memories_come_to_is_of_each_alone() -> None:
+    network = keras_qa.models.memory_network(50, None, 7, embedding_dim=8, supporting_facts=True)
+    assert rows_are_apart(Signature(network).layers)
+    feed, _, _ = some(transformer)
+    whole = network(feed, training=False)
+    part = network([array[:3] for array in feed], training=False)
+    for name, output in part.items():
+        rows = keras.ops.convert_to_numpy(whole[name])[:3]
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(output), rows, rtol=1e-5, atol=1e-7)
 
 
 def test_a_loss_that_a_layer_adds_is_of_the_rows_alone() -> None:
