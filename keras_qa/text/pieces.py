@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import characters
-from keras_qa.text.characters import HALF, JOINER, LETTER, MARK, QUARTER, SPACE
+from keras_qa.text.characters import (
+    HALF,
+    JOINER,
+    LETTER,
+    MARK,
+    QUARTER,
+    SPACE,
+    UNSPACED_LETTER,
+)
 
 if TYPE_CHECKING:
     import tokenizers
@@ -27,6 +35,8 @@ FEW_CHARACTERS = 4_096
 _LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 _LOCAL_CUTS = (["BertPreTokenizer"], ["BertPreTokenizer", "Split"])
 _LOCAL_MODELS = {"WordLevel", "WordPiece"}
+# Cut out anywhere: there is no space in it.
+_LETTERS = {"Regex": UNSPACED_LETTER}
 
 # Ids of pieces, their first and last characters counted through all texts, pieces a text.
 _Cut = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -135,7 +145,7 @@ def splits_at_spaces(settings: Mapping[str, Any]) -> bool:
     cuts = cut["pretokenizers"] if cut["type"] == "Sequence" else [cut]
     return (
         all(step["type"] in _LOCAL_NORMALIZERS for step in steps)
-        and [step["type"] for step in cuts] in _LOCAL_CUTS
+        and [step["type"] for step in cuts if step.get("pattern") != _LETTERS] in _LOCAL_CUTS
         and settings["model"]["type"] in _LOCAL_MODELS
         and all(token["special"] for token in settings["added_tokens"])
     )

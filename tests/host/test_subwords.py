@@ -206,7 +206,12 @@ def test_offsets_hold_for_any_text(kind, text) -> None:
 
 @pytest.mark.parametrize("kind", ["wordpiece", "cased wordpiece", "words"])
 @settings(max_examples=200, deadline=None)
-@given(texts=st.lists(st.text(st.characters() | st.sampled_from(" a\u0301\x1c")), min_size=1))
+@given(
+    texts=st.lists(
+        st.text(st.characters() | st.sampled_from(" a\u0301\x1c\u3042\u3002")), min_size=1
+    )
+)
+@example(texts=["\u3042\u3002 \u0301a\u3042\u0301b", "\u3002\u0301a"])
 @example(texts=["a  \u0301b", "", " ", "\u0301", "home \u3000home\u00a0home \x1fa home"])
 def test_words_one_by_one_are_cut_as_in_their_text(kind, texts) -> None:
     if kind == "words":
@@ -226,6 +231,14 @@ def test_what_stands_beyond_a_space_matters_to_other_tokenizers() -> None:
     assert not pieces.splits_at_spaces(json.loads(KINDS["unigram"]().to_str()))
     plain = tokenizers.Tokenizer.from_str(wordpiece().to_str())
     assert pieces.splits_at_spaces(json.loads(plain.to_str()))
+    plain.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split("went home", "isolated"),
+            tokenizers.pre_tokenizers.BertPreTokenizer(),
+        ]
+    )
+    assert not pieces.splits_at_spaces(json.loads(plain.to_str()))
+    plain = tokenizers.Tokenizer.from_str(wordpiece().to_str())
     plain.add_tokens(["went home"])
     assert not pieces.splits_at_spaces(json.loads(plain.to_str()))
     assert len(SubwordTokenizer(plain).encode("went home")[0]) == 1
