@@ -67,7 +67,9 @@ def test_what_keras_is_to_fuse_is_padded_on_the_right(
         assert (given[:, 1:] <= given[:, :-1]).all()
 
 
-@pytest.mark.parametrize(("cell", "pooling"), [("lstm", "last"), ("gru", "mean")])
+@pytest.mark.parametrize(
+    ("cell", "pooling"), [pytest.param("lstm", "last", marks=pytest.mark.full), ("gru", "mean")]
+)
 def test_a_model_trains_alike_where_keras_is_to_fuse(cell, pooling, monkeypatch):
     model = keras_qa.models.answer_classifier(
         50, 40, 7, 4, 3, question_units=2, cell=cell, bidirectional=True, pooling=pooling

@@ -12,7 +12,11 @@ from keras_qa.layers.recurrent import GRU, LSTM
 # The values of `jit_compile` with which people train on each backend. XLA takes long to compile
 # Keras' loop with its gradient, so one layer does there.
 TRAINED = {
-    "tensorflow": [("lstm", False), ("gru", False), ("lstm", True)],
+    "tensorflow": [
+        ("lstm", False),
+        pytest.param("gru", False, marks=pytest.mark.full),
+        ("lstm", True),
+    ],
     "torch": [("lstm", False), ("gru", False)],
     "jax": [("lstm", True), ("gru", True)],
 }[keras.config.backend()]
