@@ -14,21 +14,21 @@ CLASSIFIERS = {
     for pooling in ("last", "mean", "max")
     for bidirectional in (False, True)
 }
-# In these each two settings meet.
-FEW = {
-    "tensorflow": ["lstm-last-forward", "gru-max-both"],
-    "torch": ["lstm-mean-both", "gru-last-both"],
-    "jax": ["lstm-max-forward", "gru-mean-forward"],
-}
 STORIES = ["memory-network", "universal-transformer"]
 MINILM = "reader-minilm"
 READERS = ["reader-scratch", "reader-backbone"]
+# In these each two settings of classifiers meet, and each kind of model is there.
+FEW = {
+    "tensorflow": ["lstm-last-forward", "gru-max-both", "memory-network", "reader-scratch"],
+    "torch": ["lstm-mean-both", "gru-last-both", "universal-transformer", "reader-backbone"],
+    "jax": ["lstm-max-forward", "gru-mean-forward", "universal-transformer", "reader-scratch"],
+}
 
 
 def saved_by(backend: str, everything: bool) -> list[str]:
     """The models that a backend saves. One of them alone saves MiniLM, which takes 90 MB."""
-    classifiers = list(CLASSIFIERS) if everything else FEW[backend]
-    return [*classifiers, *STORIES, *READERS, *([MINILM] if backend == "torch" else [])]
+    models = [*CLASSIFIERS, *STORIES, *READERS] if everything else FEW[backend]
+    return [*models, *([MINILM] if backend == "torch" else [])]
 
 
 def saved(everything: bool) -> list[str]:
