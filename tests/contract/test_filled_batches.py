@@ -150,7 +150,9 @@ def some(make) -> tuple:
     return [text, question], {"answer": labels, "support": support}, compiled
 
 
-@pytest.mark.parametrize("make", [two_answers, reader, transformer])
+@pytest.mark.parametrize(
+    "make", [two_answers, reader, pytest.param(transformer, marks=pytest.mark.full)]
+)
 def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> None:
     model, other = twins(make)
     feed, labels, compiled = some(make)

@@ -103,7 +103,9 @@ every_error = pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C
 
 
 @every_error
-@pytest.mark.parametrize("moment", ["batch_begin", "batch_end"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("batch_begin", marks=pytest.mark.full), "batch_end"]
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_callback_that_raises(model, method: str, moment: str, error) -> None:
     before = model.get_weights()
@@ -118,8 +120,20 @@ def test_callback_that_raises(model, method: str, moment: str, error) -> None:
 
 @every_error
 @pytest.mark.parametrize("make", [raising_batches, RaisingBatches, RaisingLoader])
-@pytest.mark.parametrize("method", [*METHODS, "fit in validation"])
+@pytest.mark.parametrize("method", METHODS)
 def test_data_source_that_raises(model, method: str, make, error) -> None:
+    check_source_that_raises(model, method, make, error)
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [(raising_batches, ERRORS[1]), (RaisingBatches, ERRORS[0]), (RaisingLoader, ERRORS[1])],
+)
+def test_validation_source_that_raises(model, make, error) -> None:
+    check_source_that_raises(model, "fit in validation", make, error)
+
+
+def check_source_that_raises(model, method: str, make, error) -> None:
     before = model.get_weights()
     with pytest.raises(type(error)) as caught:
         run(model, method, source=make(error))
