@@ -12,7 +12,6 @@ import threading
 import time
 import types
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -95,8 +94,8 @@ def _layer_normalization(layer: keras.layers.LayerNormalization, inputs: tf.Tens
 @functools.cache
 def _device_of_threads() -> str:
     """The device of a thread for which none is named."""
-    with ThreadPoolExecutor(1) as pool:
-        return str(pool.submit(lambda: tf.zeros(()).device).result())
+    with threads.at_once(lambda: tf.zeros(()).device) as start:
+        return str(threads.awaited(start()))
 
 
 def has_room() -> bool:
