@@ -33,9 +33,9 @@ FEW_CHARACTERS = 4_096
 
 # With these alone, what stands beyond a space changes nothing.
 _LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
-_LOCAL_CUTS = (["BertPreTokenizer"], ["BertPreTokenizer", "Split"])
+_LOCAL_CUTS = ["BertPreTokenizer"]
 _LOCAL_MODELS = {"WordLevel", "WordPiece"}
-# Cut out anywhere: there is no space in it.
+# Cut out before or after: there is no space in it.
 _LETTERS = {"Regex": UNSPACED_LETTER}
 
 # Ids of pieces, their first and last characters counted through all texts, pieces a text.
@@ -145,7 +145,7 @@ def splits_at_spaces(settings: Mapping[str, Any]) -> bool:
     cuts = cut["pretokenizers"] if cut["type"] == "Sequence" else [cut]
     return (
         all(step["type"] in _LOCAL_NORMALIZERS for step in steps)
-        and [step["type"] for step in cuts if step.get("pattern") != _LETTERS] in _LOCAL_CUTS
+        and [step["type"] for step in cuts if step.get("pattern") != _LETTERS] == _LOCAL_CUTS
         and settings["model"]["type"] in _LOCAL_MODELS
         and all(token["special"] for token in settings["added_tokens"])
     )
