@@ -268,6 +268,8 @@ class BatchPredictor:
             # XLA compiles at the first call.
             _run(program, given, inputs)
             self.cost = time.perf_counter() - begun
+            # What has been paid is used, also where it was more than had been thought.
+            self.spent[shapes] = math.inf
             self.programs[layers, shapes] = program
             return program
 
