@@ -1,53 +1,16 @@
-"""Vectors in an index: which are kept, how they are compared, and what may be wrong with them."""
+"""Vectors in an index: which are kept, and how they are compared."""
 
 import signal
-import sqlite3
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
+from small_encoders import Letters, Table, places
 
 from keras_qa.documents import Document, Index, storage, vectors, writing
 from keras_qa.documents import search as searching
 from keras_qa.documents.search import fused
-
-
-class Letters:
-    """How often each letter stands in a text."""
-
-    name = "letters"
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-
-    def __call__(self, texts):
-        self.calls.append(texts)
-        letters = "abcdefghijklmnopqrstuvwxyz"
-        return np.array([[text.count(one) for one in letters] for text in texts], "float32")
-
-
-class Table:
-    """The vectors of known texts, and of others zeros."""
-
-    name = "table"
-
-    def __init__(self, known) -> None:
-        self.known = known
-
-    def __call__(self, texts):
-        return np.array([self.known.get(text, (0.0, 0.0)) for text in texts], "float32")
-
-
-def places(index: Index) -> tuple[list[int], list[int]]:
-    """The ids of passages, and of those that have vectors."""
-    run = index._connection.execute
-    assert run("PRAGMA integrity_check").fetchall() == [("ok",)]
-    return tuple(
-        [id for (id,) in run(f"SELECT {name} FROM {table} ORDER BY {name}")]
-        for name, table in (("id", "passages"), ("passage", "vectors"))
-    )
 
 
 def cosines(texts: list[str], question: str) -> np.ndarray:
@@ -240,154 +203,6 @@ def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
         assert index.search(["", "?!", "\0"]) == [[], [], []]
         assert index.search([]) == []
         assert [hit.document for hit in index.search("other")] == ["a"]
-
-
-def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, encoder=Letters()) as index:
-        index.add([Document("a", "Some words."), Document("b", "Other words.")])
-    with Index.open(path) as index:
-        assert (index.encoder_name, index.names, index.text("a")) == (
-            "letters",
-            ["a", "b"],
-            "Some words.",
-        )
-        with pytest.warns(
-            UserWarning,
-            match=r"^`.*a\.index` has vectors of the encoder 'letters', and was opened without it: "
-            r"it is searched by words alone\. Open it by `Index\.open\(path, encoder=…\)`\.$",
-        ) as caught:
-            assert [hit.document for hit in index.search("other")] == ["b"]
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert index.search("nothing") == []
-        for write in (lambda: index.add([Document("c", "New.")]), lambda: index.update(tmp_path)):
-            with pytest.raises(
-                ValueError,
-                match=r"^`.*a\.index` has vectors of the encoder 'letters', and what is new would "
-                r"have none\. Open it with that encoder: `Index\.open\(path, encoder=…\)`, or "
-                r"`keras-qa index --embed letters`\.$",
-            ):
-                write()
-        index.remove("b")
-        assert places(index) == ([1], [1])
-
-
-def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, encoder=Letters()) as index:
-        index.add([Document("a", "Some words."), Document("b", "Other words.")])
-        by_vectors = index.search("sword")
-        by_words = index.search("other")
-    assert len(by_vectors) == len(by_words) == 2
-    with Index.open(path) as index, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        index.use(None)
-        assert index.search("sword") == []
-        for wrong, kind in ((Table({}), ValueError), ("letters", TypeError)):
-            with pytest.raises(
-                kind, match=r"`.*a\.index` has vectors of|^`encoder` must have a `na"
-            ):
-                index.use(wrong)
-            assert index.search("sword") == []
-        index.use(Letters())
-        assert (index.search("sword"), index.search("other")) == (by_vectors, by_words)
-        assert index.add([Document("c", "New.")]) == 1
-        index.use(None)
-        assert [hit.document for hit in index.search("other")] == ["b"]
-
-
-def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
-        for make in (Index.create, Index.open):
-            with pytest.raises(
-                TypeError, match=r"^`encoder` must have a `name`, a string, and turn a list of str"
-            ):
-                make(path, encoder=wrong)
-    assert not path.exists()
-    Index.create(path).close()
-    with pytest.raises(
-        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Make anot"
-    ):
-        Index.open(path, Letters())
-    path.unlink()
-    Index.create(path, encoder=Letters()).close()
-    with pytest.raises(
-        ValueError,
-        match=r"^`.*a\.index` has vectors of the encoder 'letters', and none of 'table'\. Open it",
-    ):
-        Index.open(path, Table({}))
-    # Names are of files, too.
-    odd = Letters()
-    odd.name = "/home/\udce9"
-    with Index.create(tmp_path / "b.index", encoder=odd) as index:
-        assert index.encoder_name == odd.name
-
-
-WRONG = {
-    "long": (lambda texts: np.ones((len(texts) + 1, 3)), r"\(2, 3\) and float64\.$"),
-    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) and float64\.$"),
-    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) and float64\.$"),
-    "words": (lambda texts: [["a"]], r"\(1, 1\) and <U1\.$"),
-    "nan": (
-        lambda texts: np.full((len(texts), 3), np.nan),
-        r"^The encoder 'wrong' gave a vector that is not finite, for the text 'New\.'\.$",
-    ),
-    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite, for the text 'New"),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
-    gives, message = WRONG[kind]
-    path, folder = tmp_path / "a.index", tmp_path / "texts"
-    folder.mkdir()
-    (folder / "new.txt").write_text("New.")
-
-    class Wrong:
-        name = "wrong"
-
-        def __call__(self, texts):
-            return gives(texts) if "New." in texts else np.ones((len(texts), 3))
-
-    with Index.create(path, encoder=Wrong()) as index:
-        index.add([Document("a", "Old.")])
-        # A file is not to blame for it.
-        for write in (lambda: index.add([Document("b", "New.")]), lambda: index.update(folder)):
-            with pytest.raises(ValueError, match=message) as raised:
-                write()
-            assert "The encoder 'wrong'" in str(raised.value)
-            assert index.names == ["a"]
-            assert places(index) == ([1], [1])
-        with pytest.raises(ValueError, match=message):
-            index.search(["New."])
-
-
-def test_vectors_of_another_width_are_told(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, encoder=Letters()) as index:
-        index.add([Document("a", "Old.")])
-    other = Table({})
-    other.name = "letters"
-    message = (
-        r"^The encoder 'letters' must give 1 vectors of 26 numbers each, as an array of numbers\. "
-        r"It gave one of the shape \(1, 2\) and float32\.$"
-    )
-    with Index.open(path, other) as index:
-        for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):
-            with pytest.raises(ValueError, match=message):
-                use()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE vectors SET vector = x'00'")
-    connection.commit()
-    connection.close()
-    with (
-        Index.open(path, Letters()) as index,
-        pytest.raises(ValueError, match=r"is damaged: a vector has another width than the others"),
-    ):
-        index.search("old")
 
 
 def test_lengths_do_not_count(tmp_path) -> None:
