@@ -185,13 +185,15 @@ class BatchPredictor:
     def _start(self, inputs: list[np.ndarray], tables: Any, in_order: bool = False) -> Any:
         paying, layers, given = tables or (self._paying(), (), [])
         shapes = _shapes(inputs)
-        program = self.programs.get((layers, shapes))
-        if program is None and shapes in paying:
-            program = self._compiled(layers, given, inputs)
-        if program is not None and self.ends_early:
-            return self._by_length(program, paying, layers, given, inputs)
-        if program is not None:
-            return _run(program, given, inputs)
+        try:
+            outputs = self._by_xla(paying, layers, given, shapes, inputs)
+        except tf.errors.InvalidArgumentError:
+            # XLA does not read weights of a device other than the one that is asked for.
+            self.spent.pop(shapes, None)
+            paying.discard(shapes)
+            outputs = None
+        if outputs is not None:
+            return outputs
         if self.ends_early:
             # This program takes any width, and reads all of it.
             inputs = list(map(trim, inputs))
@@ -203,6 +205,17 @@ class BatchPredictor:
         # The first call of a shape makes what others find.
         self.spent[shapes] += time.perf_counter() - begun if shapes in self.spent else 0.0
         return outputs
+
+    def _by_xla(self, paying: Any, layers: Any, given: Any, shapes: Any, inputs: Any) -> Any:
+        """What a program for this shape gives, if there is one or it pays."""
+        program = self.programs.get((layers, shapes))
+        if program is None and shapes in paying:
+            program = self._compiled(layers, given, inputs)
+        if program is None:
+            return None
+        if self.ends_early:
+            return self._by_length(program, paying, layers, given, inputs)
+        return _run(program, given, inputs)
 
     def _by_length(
         self, program: Callable[..., Any], paying: Any, layers: Any, given: Any, inputs: Any
@@ -236,11 +249,16 @@ class BatchPredictor:
                 compute = functools.partial(precomputed.compute, layers)
                 function = tf.function(compute, jit_compile=True, autograph=False)
                 self.programs[layers] = _flat(function.get_concrete_function())
-        return self.programs[layers]()
+        try:
+            return self.programs[layers]()
+        except tf.errors.InvalidArgumentError:
+            return precomputed.compute(layers)
 
     def _paying(self) -> set[Any]:
         """The shapes that XLA is worth its time for."""
-        return {shapes for shapes, spent in self.spent.items() if spent > self.cost}
+        # Other threads may predict.
+        spent = list(self.spent.items())
+        return {shapes for shapes, seconds in spent if seconds > self.cost}
 
     def _for_all(self) -> Callable[..., Any]:
         # While a program is traced, Keras notes things on the layers.
