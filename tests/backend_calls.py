@@ -16,9 +16,11 @@ def to_numpy(tensor):
     return np.asarray(tensor) if BACKEND == "jax" else tensor.numpy()
 
 
-def run(fn, arrays, mode="eager"):
-    """`fn` of backend tensors, as a list of arrays (None where `fn` gives None)."""
-    tensors = [ops.convert_to_tensor(a) for a in arrays]
+def prepared(fn, arrays, mode="eager"):
+    """`fn` of backend tensors as a function of arrays such as these, which is compiled once.
+
+    It gives a list of arrays, and None where `fn` gives None.
+    """
     if BACKEND == "jax" and mode == "xla":
         import jax
 
@@ -27,29 +29,36 @@ def run(fn, arrays, mode="eager"):
         import tensorflow as tf
 
         # Batch and steps stay unknown; the three weights, which come last, are known.
+        tensors = [ops.convert_to_tensor(a) for a in arrays]
         shapes = [[None] * (t.ndim - 1) + [t.shape[-1]] for t in tensors[:-3]]
         shapes += [t.shape for t in tensors[-3:]]
         signature = [tf.TensorSpec(s, t.dtype) for s, t in zip(shapes, tensors, strict=True)]
         fn = tf.function(fn, input_signature=signature, jit_compile=mode == "xla")
-    return [None if r is None else to_numpy(r) for r in fn(*tensors)]
+
+    def call(given):
+        results = fn(*(ops.convert_to_tensor(a) for a in given))
+        return [None if r is None else to_numpy(r) for r in results]
+
+    return call
 
 
-def gradients(fn, arrays, mode="eager"):
-    """The gradient of the scalar `fn(*tensors)` for each floating array of `arrays`."""
+def run(fn, arrays, mode="eager"):
+    """`fn` of backend tensors, as a list of arrays (None where `fn` gives None)."""
+    return prepared(fn, arrays, mode)(arrays)
+
+
+def gradient(fn, arrays):
+    """A function that gives the gradient of the scalar `fn(*tensors)` for each tensor that is
+    floating in `arrays`."""
     floating = [i for i, a in enumerate(arrays) if np.issubdtype(np.asarray(a).dtype, np.floating)]
     if BACKEND == "jax":
         import jax
 
-        return run(jax.grad(fn, argnums=tuple(floating)), arrays, mode)
-    if BACKEND == "torch":
-        tensors = [ops.convert_to_tensor(a) for a in arrays]
-        for i in floating:
-            tensors[i] = tensors[i].clone().requires_grad_()
-        fn(*tensors).backward()
-        return [to_numpy(tensors[i].grad) for i in floating]
-    import tensorflow as tf
+        return jax.grad(fn, argnums=tuple(floating))
 
-    def gradient(*tensors):
+    def by_tape(*tensors):
+        import tensorflow as tf
+
         with tf.GradientTape() as tape:
             watched = [tensors[i] for i in floating]
             tape.watch(watched)
@@ -57,4 +66,16 @@ def gradients(fn, arrays, mode="eager"):
         # The gradient of a gather is sparse.
         return [tf.convert_to_tensor(g) for g in tape.gradient(value, watched)]
 
-    return run(gradient, arrays, mode)
+    def backward(*tensors):
+        tensors = list(tensors)
+        for i in floating:
+            tensors[i] = tensors[i].clone().requires_grad_()
+        fn(*tensors).backward()
+        return [tensors[i].grad for i in floating]
+
+    return by_tape if BACKEND == "tensorflow" else backward
+
+
+def gradients(fn, arrays, mode="eager"):
+    """The gradient of the scalar `fn(*tensors)` for each floating array of `arrays`."""
+    return run(gradient(fn, arrays), arrays, mode)

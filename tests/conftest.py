@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Programs that are traced make objects by the million, hardly any of which is garbage.
+gc.set_threshold(50_000, 20, 50)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def collected() -> Iterator[None]:

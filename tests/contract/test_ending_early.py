@@ -4,8 +4,9 @@ import functools
 
 import numpy as np
 import pytest
+from backend_calls import gradient, gradients, prepared, run
 from keras import ops
-from test_kernels import GATES, MODES, OPTIONS, UNITS, case, gradients, run, weighted
+from test_kernels import GATES, MODES, OPTIONS, UNITS, case, weighted
 
 from keras_qa import kernels
 from keras_qa.kernels import _reference, early
@@ -22,33 +23,32 @@ MASKS = {name: np.arange(STEPS) < np.array(sizes)[:, None] for name, sizes in LE
 MASKS["scattered"] = (np.random.default_rng(1).random((ROWS, STEPS)) < 0.5) & MASKS["longer"]
 
 
-def reading(module, kind, mask, options, training=True):
-    """`fn(table, *weights)` for words by their ids, from initial states of its own."""
+def reading(module, kind, options, training=True):
+    """`fn(mask, table, *weights)` for words by their ids, from initial states of its own."""
     rng = np.random.default_rng(5)
     ids = rng.integers(0, WORDS, (ROWS, STEPS)).astype("int32")
     states = [rng.normal(size=(ROWS, UNITS)).astype("float32") for _ in range(GATES[kind] - 2)]
 
-    def fn(table, *weights):
+    def fn(mask, table, *weights):
         # An LSTM has two states, a GRU one.
-        given = map(ops.convert_to_tensor, [ids, mask, *states])
-        x, m, *initial = given
+        x, *initial = map(ops.convert_to_tensor, [ids, *states])
         results = getattr(module, kind)(
-            x, m, *initial, *weights, table=table, training=training, **options
+            x, mask, *initial, *weights, table=table, training=training, **options
         )
         return [result for result in results if result is not None]
 
     return fn
 
 
-def arrays_of(kind):
+def arrays_of(kind, mask):
     table = np.random.default_rng(4).normal(size=(WORDS, WIDTH)).astype("float32")
-    return [table, *case(kind)[-3:]]
+    return [MASKS[mask], table, *case(kind)[-3:]]
 
 
 @functools.cache
 def expected(kind, options, mask):
-    fn = reading(_reference, kind, MASKS[mask], OPTIONS[kind][options])
-    return run(fn, arrays_of(kind)), gradients(weighted(fn), arrays_of(kind))
+    fn, arrays = reading(_reference, kind, OPTIONS[kind][options]), arrays_of(kind, mask)
+    return run(fn, arrays), gradients(weighted(fn), arrays)
 
 
 def ending_early(fn):
@@ -61,26 +61,33 @@ def ending_early(fn):
     return told
 
 
+@functools.cache
+def compiled(kind, options):
+    """Functions of a mask and weights that give values and gradients, for masks of any length."""
+    fn = ending_early(reading(kernels, kind, OPTIONS[kind][options]))
+    arrays, mode = arrays_of(kind, "full"), MODES[-1]
+    return prepared(fn, arrays, mode), prepared(gradient(weighted(fn), arrays), arrays, mode)
+
+
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("options", [0, 1, 3])
 @pytest.mark.parametrize("kind", GATES)
 def test_what_is_left_out_changes_nothing(kind, options, mask):
-    values, slopes = expected(kind, options, mask)
-    fn = ending_early(reading(kernels, kind, MASKS[mask], OPTIONS[kind][options]))
-    mode = MODES[-1]
-    for got, value in zip(run(fn, arrays_of(kind), mode), values, strict=True):
-        np.testing.assert_allclose(got, value, atol=1e-5)
-    for got, slope in zip(gradients(weighted(fn), arrays_of(kind), mode), slopes, strict=True):
-        np.testing.assert_allclose(got, slope, atol=1e-4)
+    for fn, values, atol in zip(
+        compiled(kind, options), expected(kind, options, mask), (1e-5, 1e-4), strict=True
+    ):
+        for got, value in zip(fn(arrays_of(kind, mask)), values, strict=True):
+            np.testing.assert_allclose(got, value, atol=atol)
 
 
 @pytest.mark.parametrize("mask", ["short", "none"])
 @pytest.mark.parametrize("kind", GATES)
 def test_words_are_looked_up_outside_of_programs_too(kind, mask):
     values, slopes = expected(kind, 1, mask)
+    arrays = arrays_of(kind, mask)
     for training in (True, False):
-        fn = reading(kernels, kind, MASKS[mask], OPTIONS[kind][1], training)
-        for got, value in zip(run(fn, arrays_of(kind)), values, strict=True):
+        fn = reading(kernels, kind, OPTIONS[kind][1], training)
+        for got, value in zip(run(fn, arrays), values, strict=True):
             np.testing.assert_allclose(got, value, atol=1e-5)
-        for got, slope in zip(gradients(weighted(fn), arrays_of(kind)), slopes, strict=True):
+        for got, slope in zip(gradients(weighted(fn), arrays), slopes, strict=True):
             np.testing.assert_allclose(got, slope, atol=1e-4)

@@ -207,7 +207,10 @@ def test_a_mask_may_hide_what_is_not_zero(layer) -> None:
         np.testing.assert_allclose(got, twin.predict_on_batch([batch]), atol=1e-6)
 
 
-@pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", True), ("gru", False)])
+@pytest.mark.parametrize(
+    ("cell", "bidirectional"),
+    [("lstm", True), pytest.param("gru", False, marks=pytest.mark.full)],
+)
 def test_many_words_are_predicted_as_few(cell: str, bidirectional: bool) -> None:
     model = small(cell=cell, bidirectional=bidirectional, pooling="mean")
     feed, _ = padded_batch()

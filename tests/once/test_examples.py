@@ -76,6 +76,8 @@ def test_classic_example(capsys):
     assert "1,000,052 parameters, probabilities of shape (256, 500)" in capsys.readouterr().out
 
 
+# README's block shows and proves the same.
+@pytest.mark.full
 def test_strings_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     values = runpy.run_path(str(EXAMPLES / "strings.py"))

@@ -53,7 +53,14 @@ def save(backend: str, everything: bool) -> None:
     for name in saved_by(backend, everything):
         train = train_classifier if name in CLASSIFIERS else train_reader
         train = train_on_stories if name in STORIES else train
-        train(name).save(f"{backend}-{name}.keras")
+        answerer = train(name)
+        answerer.save(f"{backend}-{name}.keras")
+        # What Keras alone loads is the same model.
+        alone = keras.saving.load_model(f"{backend}-{name}.keras")
+        for one, other in zip(alone.weights, answerer.model_.weights, strict=True):
+            np.testing.assert_array_equal(
+                keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
+            )
 
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -66,12 +73,6 @@ def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     ranked = answerer.answer(
         [item.text for item in questions], [item.question for item in questions], top_k=3
     )
-    # What Keras alone loads is the same model.
-    alone = keras.saving.load_model(path)
-    for one, other in zip(alone.weights, answerer.model_.weights, strict=True):
-        np.testing.assert_array_equal(
-            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other)
-        )
     return {
         "words": next(iter(feed.values())),
         **{f"output-{place}": part for place, part in enumerate(keras.tree.flatten(predicted))},
