@@ -42,8 +42,8 @@ def main() -> None:
             "backend": keras.config.backend(),
             "validation_questions": len(valid),
             "unanswerable_questions": len(both) - len(valid),
-            **{key: round(value, 2) for key, value in scores.items()},
-            "with_unanswerable": {key: round(value, 2) for key, value in with_unanswerable.items()},
+            **{key: round(value, 3) for key, value in scores.items()},
+            "with_unanswerable": {key: round(value, 3) for key, value in with_unanswerable.items()},
             **circumstances(),
         }
         recipes.add_results(options.out, [record])
