@@ -136,6 +136,9 @@ def _import_backend() -> None:
 
 
 def _keep_programs() -> None:
+    # Who has named JAX a folder wants its programs there.
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
     # A folder that cannot be written to costs time alone, and a backend that cannot be imported is
     # told of by what needs it.
     with contextlib.suppress(ImportError, OSError):

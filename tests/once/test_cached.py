@@ -9,6 +9,7 @@ import keras
 import pytest
 
 import keras_qa
+from keras_qa.cli import main
 from keras_qa.execution import cached
 
 # The other backends have no public interface for it, or compile nothing.
@@ -70,3 +71,19 @@ def test_what_was_used_long_ago_goes_first(tmp_path, monkeypatch) -> None:
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
     cached._cut_back(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+if KEEPS:
+
+    def test_the_command_leaves_a_folder_that_the_user_has_named(tmp_path, monkeypatch) -> None:
+        import jax
+
+        before = jax.config.jax_compilation_cache_dir
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        try:
+            asked = ["--text", "Mary went to the garden.", "--question", "Where is Mary?"]
+            assert main(["answer", "babi", *asked]) == 0
+            assert jax.config.jax_compilation_cache_dir == str(tmp_path)
+        finally:
+            jax.config.update("jax_compilation_cache_dir", before)
