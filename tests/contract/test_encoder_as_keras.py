@@ -6,6 +6,7 @@ import collections
 import functools
 import math
 import sys
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -118,8 +119,18 @@ def test_gelu(dtype: str) -> None:
 
 
 if BACKEND == "tensorflow":
+    import tensorflow as tf
 
-    def test_dense_layers_are_one_operation_each_and_normalisations_nine() -> None:
+    @pytest.fixture
+    def optimised() -> Iterator[None]:
+        """Graphs are optimised, as where a user runs them."""
+        name = "disable_meta_optimizer"
+        before = tf.config.optimizer.get_experimental_options()[name]
+        tf.config.optimizer.set_experimental_options({name: False})
+        yield
+        tf.config.optimizer.set_experimental_options({name: before})
+
+    def test_dense_layers_are_one_operation_each_and_normalisations_nine(optimised) -> None:
         from tensorflow.python.eager import context
 
         model = encoder()
