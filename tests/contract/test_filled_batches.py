@@ -15,6 +15,7 @@ from keras_qa.execution.signature import Signature
 # Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
 # TensorFlow.
 SOME, EPOCHS = 20, 9
+WEIGHTS = np.linspace(0, 2, SOME)
 COMPILES = BACKEND != "torch"
 
 
@@ -42,23 +43,24 @@ def compiled_twins(metrics: bool):
 @pytest.mark.parametrize(
     ("metrics", "weights"),
     [
-        pytest.param(True, np.linspace(0, 2, SOME), id="metrics, weighted"),
-        pytest.param(True, None, id="metrics", marks=pytest.mark.full),
-        pytest.param(False, None, id="loss", marks=pytest.mark.full),
+        pytest.param(True, [WEIGHTS], id="metrics, weighted"),
+        pytest.param(True, [None, WEIGHTS], id="metrics", marks=pytest.mark.full),
+        pytest.param(False, [None, WEIGHTS], id="loss", marks=pytest.mark.full),
     ],
 )
 def test_a_batch_that_is_filled_up_counts_as_it_was(metrics, weights) -> None:
     model, other = compiled_twins(metrics)
     feed, labels = batch(SOME, seed=3)
     options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
-    histories = [
-        one.fit(feed, labels, sample_weight=weights, **options).history for one in (model, other)
-    ]
-    assert histories[0].keys() == histories[1].keys()
-    for name, values in histories[0].items():
-        np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
-    for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_allclose(got, expected, atol=1e-6)
+    for given in weights:
+        histories = [
+            one.fit(feed, labels, sample_weight=given, **options).history for one in (model, other)
+        ]
+        assert histories[0].keys() == histories[1].keys()
+        for name, values in histories[0].items():
+            np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
+        for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-6)
     assert (model._plan.filled == ROWS) == COMPILES
     # A batch of another size, and what comes after, count as they are.
     scores = [
@@ -83,13 +85,12 @@ def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
     assert_alike(2 * ROWS, make=padded_batch)
     assert_alike(5)
     assert not models[0]._plan.tested
-    weights = np.linspace(0, 2, SOME)
     assert_alike(SOME, make=padded_batch)
-    for given in (weights, np.where(np.arange(SOME) < 2 * ROWS, weights, 0.0)):
+    for given in (WEIGHTS, np.where(np.arange(SOME) < 2 * ROWS, WEIGHTS, 0.0)):
         assert_alike(SOME, given)
     assert models[0]._plan.tested == (BACKEND == "jax")
-    assert_alike(SOME, weights, length_buckets=False)
-    assert_alike(5, weights[:5])
+    assert_alike(SOME, WEIGHTS, length_buckets=False)
+    assert_alike(5, WEIGHTS[:5])
     feed, labels = batch(5)
     np.testing.assert_allclose(*(m.test_on_batch(feed, labels) for m in models), rtol=1e-6)
 
@@ -98,7 +99,7 @@ def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
     model, other = compiled_twins(metrics=True)
     feed, labels = padded_batch(SOME)
     options = {"epochs": 2, "batch_size": 2 * ROWS, "shuffle": False, "verbose": 0}
-    given = feed, labels, np.linspace(0, 2, SOME)
+    given = feed, labels, WEIGHTS
     ours, expected = (
         one.fit(*batch(2 * ROWS), **options, validation_data=given).history
         for one in (model, other)
