@@ -15,42 +15,40 @@ from interpreters import BACKENDS
 TESTS = pathlib.Path(__file__).parent.parent
 
 
-def run(script: str, *arguments: str, backend: str, folder: pathlib.Path) -> None:
-    """Runs a script of this folder on a backend."""
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "parity" / script), *arguments],
-        cwd=folder,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def on_one() -> Callable[..., None]:
-    """Calls `run`."""
-    return run
-
-
 @pytest.fixture(scope="session")
 def on_each() -> Callable[..., None]:
-    """Calls `run` for each backend, which is its last argument, two at a time."""
+    """Calls functions of this folder in one process for each backend, two at a time."""
 
-    def call(script: str, command: str, *arguments: str, folder: pathlib.Path) -> None:
+    def call(*functions: str, folder: pathlib.Path) -> None:
+        def run(backend: str) -> None:
+            done = subprocess.run(
+                [sys.executable, str(TESTS / "parity" / "run.py"), *functions],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": backend,
+                    "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+                    "OMP_NUM_THREADS": "1",
+                },
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+
         with ThreadPoolExecutor(2) as pool:
-            done = [
-                pool.submit(
-                    run, script, command, backend, *arguments, backend=backend, folder=folder
-                )
-                for backend in BACKENDS
-            ]
-            for one in done:
-                one.result()
+            list(pool.map(run, BACKENDS))
 
     return call
+
+
+@pytest.fixture(scope="session")
+def folder(on_each, tmp_path_factory) -> pathlib.Path:
+    """Where each backend has left what it saved, and what it found in the files of all.
+
+    To import a backend and to build its first model takes as long as some of these functions, so
+    all are called in two processes.
+    """
+    folder = tmp_path_factory.mktemp("backends")
+    on_each("work.save", "steps.start", folder=folder)
+    on_each("work.ask", "steps.train", "golden.ask", folder=folder)
+    return folder

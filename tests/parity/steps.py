@@ -1,8 +1,7 @@
-"""What one backend does: `start` saves models before their training, `train` trains them."""
+"""What one backend does: PyTorch saves models before their training, each trains them."""
 
 import functools
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from small_models import (
 
 # With this many, TensorFlow trains by XLA and PyTorch by recordings.
 STEPS, ROWS = 24, 8
+FOLDER = pathlib.Path("steps")
 
 
 class Losses(keras.callbacks.Callback):
@@ -55,27 +55,25 @@ KINDS = {
 }
 
 
-def main() -> None:
-    command, backend = sys.argv[1:]
+def start() -> None:
+    if keras.config.backend() != "torch":
+        return
+    FOLDER.mkdir()
+    for kind, (make, _) in KINDS.items():
+        keras.utils.set_random_seed(0)
+        # Adam squares each lookup's gradient on TensorFlow, and their sum on the others.
+        model = make(optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
+        model.save(FOLDER / f"{kind}.keras")
+
+
+def train() -> None:
     found = {}
-    for kind, (make, data) in KINDS.items():
-        path = pathlib.Path(f"{kind}.keras")
-        if command == "start":
-            keras.utils.set_random_seed(0)
-            # Adam squares each lookup's gradient on TensorFlow, and their sum on the others.
-            model = make(optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
-            model.save(path)
-            continue
-        model, losses = keras.saving.load_model(path), Losses()
+    for kind, (_, data) in KINDS.items():
+        model, losses = keras.saving.load_model(FOLDER / f"{kind}.keras"), Losses()
         # Two epochs of twelve batches of one shape, as programs are compiled for each.
         model.fit(
             *data(model), batch_size=ROWS, epochs=2, callbacks=[losses], shuffle=False, verbose=0
         )
         assert len(losses.found) == STEPS
         found[kind] = np.array(losses.found)
-    if found:
-        np.savez(f"{backend}.npz", **found)
-
-
-if __name__ == "__main__":
-    main()
+    np.savez(FOLDER / f"{keras.config.backend()}.npz", **found)

@@ -1,6 +1,7 @@
 """The same file gives the same numbers on every backend, from strings too."""
 
 import itertools
+import pathlib
 
 import numpy as np
 import pytest
@@ -8,13 +9,19 @@ from interpreters import BACKENDS
 from kinds import MINILM, saved
 
 
-@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=pytest.mark.full)])
-def test_every_model_saved_on_one_backend_answers_alike_on_all(
-    on_each, tmp_path, everything: bool
-) -> None:
-    on_each("work.py", "save", *["everything"] * everything, folder=tmp_path)
-    on_each("work.py", "ask", folder=tmp_path)
-    results = {backend: dict(np.load(tmp_path / f"{backend}.npz")) for backend in BACKENDS}
+def test_every_kind_saved_on_one_backend_answers_alike_on_all(folder) -> None:
+    assert_alike(folder, everything=False)
+
+
+@pytest.mark.full
+def test_every_model_saved_on_one_backend_answers_alike_on_all(on_each, tmp_path) -> None:
+    on_each("work.save_everything", folder=tmp_path)
+    on_each("work.ask", folder=tmp_path)
+    assert_alike(tmp_path, everything=True)
+
+
+def assert_alike(folder: pathlib.Path, everything: bool) -> None:
+    results = {backend: dict(np.load(folder / f"{backend}.npz")) for backend in BACKENDS}
     for one, other in itertools.combinations(BACKENDS, 2):
         keys = set(results[one])
         assert keys == set(results[other])

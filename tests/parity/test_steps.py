@@ -7,19 +7,11 @@ import pytest
 from interpreters import BACKENDS
 
 
-@pytest.fixture(scope="module")
-def losses(on_one, on_each, tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
-    folder = tmp_path_factory.mktemp("steps")
-    on_one("steps.py", "start", "torch", backend="torch", folder=folder)
-    on_each("steps.py", "train", folder=folder)
-    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in BACKENDS}
-
-
 @pytest.mark.parametrize(
     "kind", ["classifier", "memory-network", "universal-transformer", "reader", "backbone"]
 )
-def test_the_same_start_gives_the_same_losses(losses, kind: str) -> None:
-    found = [losses[backend][kind] for backend in BACKENDS]
+def test_the_same_start_gives_the_same_losses(folder, kind: str) -> None:
+    found = [np.load(folder / "steps" / f"{backend}.npz")[kind] for backend in BACKENDS]
     for one, other in itertools.combinations(found, 2):
         np.testing.assert_allclose(one, other, rtol=1e-4)
     # They learn: the mean of the second epoch is lower than that of the first.

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.resources
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -49,7 +48,8 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
     )
 
 
-def save(backend: str, everything: bool) -> None:
+def save(everything: bool = False) -> None:
+    backend = keras.config.backend()
     for name in saved_by(backend, everything):
         train = train_classifier if name in CLASSIFIERS else train_reader
         train = train_on_stories if name in STORIES else train
@@ -82,22 +82,14 @@ def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     }
 
 
-def ask(backend: str) -> None:
+def save_everything() -> None:
+    save(everything=True)
+
+
+def ask() -> None:
     arrays = {
         f"{path.stem}/{key}": value
         for path in sorted(pathlib.Path().glob("*.keras"))
         for key, value in outputs(path).items()
     }
-    np.savez(f"{backend}.npz", **arrays)
-
-
-def main() -> None:
-    command, backend, *everything = sys.argv[1:]
-    if command == "save":
-        save(backend, bool(everything))
-    else:
-        ask(backend)
-
-
-if __name__ == "__main__":
-    main()
+    np.savez(f"{keras.config.backend()}.npz", **arrays)
