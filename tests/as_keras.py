@@ -32,9 +32,38 @@ def keras_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.output)
 
 
+class Logs(keras.callbacks.Callback):
+    """The metrics after each step: means over the steps so far."""
+
+    def on_train_begin(self, logs=None) -> None:
+        self.steps: list[dict[str, float]] = []
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        self.steps.append(dict(logs))
+
+
+def trained(model: keras.Model, feed, labels, weights=None, steps: int = STEPS):
+    """The metrics after each step on the same batch, and the weights after the last.
+
+    The steps are one epoch: TensorFlow takes longer to begin an epoch than for all of them.
+    """
+    again = [np.concatenate([array] * steps) for array in (*feed, labels)]
+    logs = Logs()
+    model.fit(
+        again[:-1],
+        again[-1],
+        sample_weight=None if weights is None else np.tile(weights, steps),
+        batch_size=len(labels),
+        shuffle=False,
+        verbose=0,
+        callbacks=[logs],
+    )
+    by_name = {name: [step[name] for step in logs.steps] for name in logs.steps[0]}
+    return by_name, model.get_weights()
+
+
 def fitted(model: keras.Model, steps: int = STEPS) -> None:
-    feed, labels = batch(ROWS)
-    model.fit(feed, labels, batch_size=ROWS, epochs=steps, shuffle=False, verbose=0)
+    trained(model, *batch(ROWS), steps=steps)
 
 
 def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
@@ -55,19 +84,21 @@ def twins(make: Callable[[], keras.Model]) -> tuple[keras.Model, keras.Model]:
     return model, keras_model(other)
 
 
-def assert_trains_as_keras(model, plain, feed=None, labels=None, epochs=STEPS + 2) -> None:
-    """Trains both for more steps than any way of ours waits for."""
+def assert_alike(one, other, atol: float = 1e-5) -> None:
+    """Two models were `trained` alike."""
+    (logs, weights), (their_logs, their_weights) = one, other
+    assert logs.keys() == their_logs.keys()
+    for name, values in logs.items():
+        np.testing.assert_allclose(values, their_logs[name], rtol=1e-4, atol=1e-5)
+    for got, expected in zip(weights, their_weights, strict=True):
+        np.testing.assert_allclose(got, expected, atol=atol)
+
+
+def assert_trains_as_keras(model, plain, feed=None, labels=None) -> None:
+    """Trains both on one batch, for more steps than any way of ours waits for."""
     if feed is None:
         feed, labels = batch(ROWS)
-    histories = [
-        one.fit(feed, labels, batch_size=ROWS, epochs=epochs, shuffle=False, verbose=0).history
-        for one in (model, plain)
-    ]
-    assert histories[0].keys() == histories[1].keys()
-    for name, values in histories[0].items():
-        np.testing.assert_allclose(values, histories[1][name], rtol=1e-4, atol=1e-5)
-    for got, expected in zip(model.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(got, expected, atol=2e-5)
+    assert_alike(*(trained(one, feed, labels, steps=STEPS + 2) for one in (model, plain)), 2e-5)
 
 
 def lora_of_words(model) -> None:

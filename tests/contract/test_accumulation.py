@@ -79,7 +79,7 @@ def test_tables_of_words_are_trained_as_in_keras() -> None:
     models = twins(small)
     (text, _), labels = batch(ROWS)
     before = models[0].get_weights()[0]
-    # Each epoch is one batch: an update takes three.
+    # An update takes three steps.
     assert_trains_as_keras(*(compiled(model, TOGETHER) for model in models), [text], labels)
     assert np.abs(models[0].get_weights()[0] - before).max() > 0.01
 

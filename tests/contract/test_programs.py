@@ -3,41 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from as_keras import keras_model
+from as_keras import STEPS, assert_alike, keras_model, trained
 from small_models import padded_batch
 
 import keras_qa
-
-# TensorFlow compiles a training of so many steps.
-STEPS = 24
-
-
-class Logs(keras.callbacks.Callback):
-    """The metrics after each step: means over the steps so far."""
-
-    def on_train_begin(self, logs=None) -> None:
-        self.steps: list[dict[str, float]] = []
-
-    def on_train_batch_end(self, step: int, logs=None) -> None:
-        self.steps.append(dict(logs))
-
-
-def trained(model: keras.Model, feed, labels, weights=None):
-    """The metrics after each step on the same batch, and the weights after the last."""
-    again = [np.concatenate([array] * STEPS) for array in (*feed, labels)]
-    weights = None if weights is None else np.tile(weights, STEPS)
-    logs = Logs()
-    model.fit(
-        again[:-1],
-        again[-1],
-        sample_weight=weights,
-        batch_size=len(labels),
-        shuffle=False,
-        verbose=0,
-        callbacks=[logs],
-    )
-    by_name = {name: [step[name] for step in logs.steps] for name in logs.steps[0]}
-    return by_name, model.get_weights()
 
 
 def padded(rows: int = 12):
@@ -51,15 +20,6 @@ def plain(model: keras.Model) -> keras.Model:
     twin = type(model).from_config(model.get_config())
     twin.set_weights(model.get_weights())
     return keras.Model(twin.inputs, twin.outputs)
-
-
-def assert_alike(one, other, atol: float = 1e-5) -> None:
-    (logs, weights), (their_logs, their_weights) = one, other
-    assert logs.keys() == their_logs.keys()
-    for name, values in logs.items():
-        np.testing.assert_allclose(values, their_logs[name], rtol=1e-4, atol=1e-5)
-    for got, expected in zip(weights, their_weights, strict=True):
-        np.testing.assert_allclose(got, expected, atol=atol)
 
 
 def small(**options) -> keras_qa.models.QAModel:
