@@ -7,6 +7,7 @@ import pathlib
 import keras
 import nbformat
 import notebooks
+import pytest
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
@@ -38,9 +39,18 @@ print(keras.config.backend())
 """
 
 
-def test_it_runs_and_prints_what_is_committed(tmp_path) -> None:
-    committed = nbformat.read(EXAMPLES / "documents.ipynb", as_version=4)
+@pytest.fixture(scope="module")
+def committed() -> nbformat.NotebookNode:
+    return nbformat.read(EXAMPLES / "documents.ipynb", as_version=4)
+
+
+def test_it_is_committed_as_it_was_run(committed) -> None:
     notebooks.assert_clean(committed, pictures=3)
+
+
+# The walkthrough shows that notebooks run; what this one calls has tests of its own.
+@pytest.mark.full
+def test_it_runs_and_prints_what_is_committed(committed, tmp_path) -> None:
     again = notebooks.executed(committed, CLAIMS, tmp_path, tmp_path)
     assert notebooks.printed(again.cells[-1]).strip() == keras.config.backend()
     assert len(notebooks.pngs(again)) == 3
