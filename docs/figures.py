@@ -161,7 +161,7 @@ def reading() -> str:
     for name, runs in _readers().items():
         seeds = f", {_word(len(runs))} seeds" if len(runs) > 1 else ""
         exact, f1 = (", ".join(f"{run[key]:.1f}" for run in runs) for key in ("exact_match", "f1"))
-        minutes = ", ".join(f"{run['minutes']:.0f}" for run in runs)
+        minutes = ", ".join(f"{run['minutes']:.0f} ({_machine(run).split()[-1]})" for run in runs)
         learned = minutes if name != "sliding window" else ""
         lines.append(
             f"| {CONTENDERS[name]}{seeds} | {exact} | {f1} | {learned} |".replace("  ", " ")
