@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 import numpy as np
+from as_keras import ROWS, STEPS, Logs
 from small_backbones import MARKED, backbone_reader
 from small_models import (
     memory,
@@ -16,20 +17,7 @@ from small_models import (
     words_to_find,
 )
 
-# With this many, TensorFlow trains by XLA and PyTorch by recordings.
-STEPS, ROWS = 24, 8
 FOLDER = pathlib.Path("steps")
-
-
-class Losses(keras.callbacks.Callback):
-    """The loss after each step of an epoch: the mean over its steps so far."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[float] = []
-
-    def on_train_batch_end(self, step: int, logs=None) -> None:
-        self.found.append(logs["loss"])
 
 
 def windows(model: keras.Model) -> tuple[dict, dict]:
@@ -69,11 +57,11 @@ def start() -> None:
 def train() -> None:
     found = {}
     for kind, (_, data) in KINDS.items():
-        model, losses = keras.saving.load_model(FOLDER / f"{kind}.keras"), Losses()
+        model, logs = keras.saving.load_model(FOLDER / f"{kind}.keras"), Logs()
         # Two epochs of twelve batches of one shape, as programs are compiled for each.
         model.fit(
-            *data(model), batch_size=ROWS, epochs=2, callbacks=[losses], shuffle=False, verbose=0
+            *data(model), batch_size=ROWS, epochs=2, callbacks=[logs], shuffle=False, verbose=0
         )
-        assert len(losses.found) == STEPS
-        found[kind] = np.array(losses.found)
+        assert len(logs.steps) == STEPS
+        found[kind] = np.array([step["loss"] for step in logs.steps])
     np.savez(FOLDER / f"{keras.config.backend()}.npz", **found)
