@@ -39,6 +39,9 @@ state and the outputs stacked, or None if they are None. `state`, `inputs` and `
 arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
 no random numbers.
 
+`split_heads(projected, num_heads)` gives queries, keys and values, (B, H, T, D) each, of what one
+product gives for all three, (B, T, 3·H·D); `merge_heads(found)` gives (B, T, H·D) of (B, H, T, D).
+
 `attention(query, key, value, bias, scale, drop=None)` returns each position's mean of `value`,
 weighted by the softmax of `scale` times the products of `query` and `key` and of `bias` (Vaswani et
 al. 2017). All of (B, H, T, D), `bias` of (B, H, T, T), any of the first three 1. `drop`, of the
@@ -79,6 +82,8 @@ gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
+split_heads = _kernels.split_heads
+merge_heads = _kernels.merge_heads
 attention = _kernels.attention
 gelu = _kernels.gelu
 takes_ids = _kernels.takes_ids

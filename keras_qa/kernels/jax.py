@@ -25,6 +25,8 @@ from jax.interpreters import ad
 
 from keras_qa.kernels import _reference, right_padding
 from keras_qa.kernels._reference import gelu as gelu
+from keras_qa.kernels._reference import merge_heads as merge_heads
+from keras_qa.kernels._reference import split_heads as split_heads
 from keras_qa.kernels.early import ends_early
 from keras_qa.kernels.jax_loops import Chunks, over_chunks, over_steps
 from keras_qa.kernels.jax_random import threefry

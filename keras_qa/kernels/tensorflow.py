@@ -14,7 +14,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_qa.kernels._reference import gelu as gelu
+from keras_qa.kernels._reference import merge_heads as merge_heads
 from keras_qa.kernels._reference import scan as scan
+from keras_qa.kernels._reference import split_heads as split_heads
 from keras_qa.kernels.tensorflow_loops import Read, loop, previous
 
 # What Keras' own loop gives on this backend for masked steps before the first valid one:

@@ -98,19 +98,14 @@ class SelfAttention(Composite):
             bias = bias + ops.cast(scale * self._of_distances(query, key, *distances), bias.dtype)
         drop = self._dropped if training and self.dropout else None
         found = kernels.attention(query, key, value, bias, scale, drop)
-        found = ops.reshape(ops.transpose(found, (0, 2, 1, 3)), ops.shape(inputs))
-        return execution.call(self.output_projection, found)
+        return execution.call(self.output_projection, kernels.merge_heads(found))
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return self.drop(weights, training=True)
 
-    def _heads(self, inputs: Tensor) -> list[Tensor]:
+    def _heads(self, inputs: Tensor) -> Sequence[Tensor]:
         """Queries, keys and values, `(batch, heads, time, features of one)` each."""
-        projected = execution.call(self.projection, inputs)
-        batch, time, width = ops.shape(inputs)
-        size = width // self.num_heads
-        joined = ops.reshape(projected, (batch, time, 3, self.num_heads, size))
-        return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
+        return kernels.split_heads(execution.call(self.projection, inputs), self.num_heads)
 
     def _of_distances(self, query: Tensor, key: Tensor, table: Tensor, rows: Tensor) -> Tensor:
         query_of, key_of, _ = self._heads(ops.expand_dims(table, 0))

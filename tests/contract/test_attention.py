@@ -39,6 +39,21 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance)
 
 
+def test_one_product_gives_the_heads_of_all_three_which_are_joined_again() -> None:
+    rng = np.random.default_rng(3)
+    joined = rng.normal(size=(BATCH, STEPS, 3 * HEADS * SIZE)).astype("float32")
+    parts = kernels.split_heads(ops.convert_to_tensor(joined), HEADS)
+    assert len(parts) == 3
+    width = HEADS * SIZE
+    for place, part in enumerate(map(to_numpy, parts)):
+        assert part.shape == (BATCH, HEADS, STEPS, SIZE)
+        for head in range(HEADS):
+            start = place * width + head * SIZE
+            np.testing.assert_array_equal(part[:, head], joined[..., start : start + SIZE])
+    merged = to_numpy(kernels.merge_heads(parts[1]))
+    np.testing.assert_array_equal(merged, joined[..., width : 2 * width])
+
+
 def test_weights_may_be_dropped() -> None:
     rng = np.random.default_rng(1)
     query, key, value = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
