@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import inspect
 import pathlib
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,9 +112,9 @@ def train_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) ->
 test_step = train_step
 
 
-# The layers, by `id`, whose `call` alone is what Keras' way to it comes to, in this prediction.
-_direct: contextvars.ContextVar[frozenset[int]]
-_direct = contextvars.ContextVar("direct", default=frozenset())
+# What to call in place of layers, by their `id`, in this prediction: it gives what Keras' way does.
+_direct: contextvars.ContextVar[Mapping[int, Callable[..., Any]]]
+_direct = contextvars.ContextVar("direct", default=types.MappingProxyType({}))
 
 
 def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
@@ -130,43 +131,55 @@ def call(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
     Returns:
         What it gives.
     """
-    if id(layer) not in _direct.get():
-        return layer(*arguments, **options)
+    return _direct.get().get(id(layer), layer)(*arguments, **options)
+
+
+def _call_of(layer: Any) -> Callable[..., Any]:
+    """What calls a layer directly, as long as its attributes stay the same objects."""
     if isinstance(layer, keras.layers.Dense) and not layer.lora_enabled:
-        return _dense(layer, *arguments)
+        return _dense(layer)
     if type(layer) is keras.layers.LayerNormalization and not layer.rms_scaling:
-        return _layer_normalization(layer, *arguments)
-    return layer.call(*arguments, **options)
+        return _layer_normalization(layer)
+    # A graph holds operations and lists of layers, too.
+    found: Callable[..., Any] = getattr(layer, "call", layer)
+    return found
 
 
-def _dense(layer: keras.layers.Dense, inputs: torch.Tensor) -> torch.Tensor:
-    """What a dense layer gives, product and bias in one."""
-    kernel, bias = _value(layer.kernel, inputs), _value(layer.bias, inputs)
-    found = torch.nn.functional.linear(inputs, kernel.T, bias)
-    return found if layer.activation is None else layer.activation(found)
+def _dense(layer: keras.layers.Dense) -> Callable[..., Any]:
+    """A dense layer, product and bias in one."""
+    kernel, bias, activation = _value(layer.kernel), _value(layer.bias), layer.activation
+
+    def call(inputs: torch.Tensor) -> torch.Tensor:
+        weights = _beside(inputs, kernel)
+        found = torch.nn.functional.linear(inputs, weights.t(), _beside(inputs, bias))
+        return found if activation is None else activation(found)
+
+    return call
 
 
-def _layer_normalization(
-    layer: keras.layers.LayerNormalization, inputs: torch.Tensor
-) -> torch.Tensor:
-    """What a layer normalisation over the features gives, by the function that Keras calls."""
-    if layer.axis not in ([-1], [inputs.ndim - 1]):
-        return layer.call(inputs)
-    return torch.nn.functional.layer_norm(
-        inputs,
-        inputs.shape[-1:],
-        _value(layer.gamma, inputs),
-        _value(layer.beta, inputs),
-        layer.epsilon,
-    )
+def _layer_normalization(layer: keras.layers.LayerNormalization) -> Callable[..., Any]:
+    """A layer normalisation over the features, by the function that Keras calls."""
+    gamma, beta, epsilon = _value(layer.gamma), _value(layer.beta), layer.epsilon
+
+    def call(inputs: torch.Tensor) -> torch.Tensor:
+        if layer.axis not in ([-1], [inputs.ndim - 1]):
+            return layer.call(inputs)
+        scale, shift = _beside(inputs, gamma), _beside(inputs, beta)
+        return torch.nn.functional.layer_norm(inputs, inputs.shape[-1:], scale, shift, epsilon)
+
+    return call
 
 
-def _value(variable: Any, like: torch.Tensor) -> Any:
-    """The tensor of a weight, where another one is, or `None`."""
-    if variable is None:
-        return None
-    value = variable.value
-    return value if value.device == like.device else keras.ops.convert_to_tensor(value)
+def _value(variable: Any) -> Any:
+    """The tensor of a weight, or `None`: the same one as long as there is the weight."""
+    return None if variable is None else variable.value
+
+
+def _beside(inputs: torch.Tensor, value: Any) -> Any:
+    """The tensor of a weight, or `None`, on the device of the inputs."""
+    if value is None or value.device == inputs.device:
+        return value
+    return keras.ops.convert_to_tensor(value)
 
 
 class BatchPredictor:
@@ -183,9 +196,11 @@ class BatchPredictor:
         self.model = model
         self.layers = [item for item in signature.layers if isinstance(item, torch.nn.Module)]
         one_dtype = all(map(_is_float32, signature.layers))
-        self.direct = frozenset(
-            id(layer) for layer in signature.layers if one_dtype and _is_direct(layer)
-        )
+        self.direct = {
+            id(layer): _call_of(layer)
+            for layer in signature.layers
+            if one_dtype and _is_direct(layer)
+        }
         # What `torch.nn.Module.to` changes is in these, whatever it gives them.
         self.floats = [v.value for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
         self.steps, self.outputs = _graph(model)

@@ -277,6 +277,20 @@ if BACKEND == "torch":
         after = assert_predicts_as_keras(model)
         assert np.abs(after - before).max() > 1e-4
 
+    def test_a_weight_keeps_its_tensor(tmp_path) -> None:
+        # What is called directly holds on to it.
+        model = small()
+        before = [variable.value for variable in model.variables]
+        fitted(model, steps=2)
+        model.save_weights(tmp_path / "small.weights.h5")
+        model.set_weights([2 * weight for weight in model.get_weights()])
+        model.load_weights(tmp_path / "small.weights.h5")
+        model.trainable = False
+        for dtype in (torch.float64, torch.float32):
+            model.to(dtype)
+        for variable, tensor in zip(model.variables, before, strict=True):
+            assert variable.value is tensor
+
     def test_weights_of_another_dtype_are_cast_as_in_keras() -> None:
         model = small()
         assert_predicts_as_keras(model)
