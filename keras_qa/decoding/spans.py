@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
+from keras_qa.text.padding import resized
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
-    padded = np.pad(words.end, ((0, 0), (0, length)))
+    padded = resized(words.end, (len(words.end), words.end.shape[1] + length))
     masses = padded[windows[:, None], columns[:, None] + np.arange(length)]
     masses *= words.start[windows, columns][:, None]
     masses[np.arange(length) >= lengths[:, None]] = 0.0
