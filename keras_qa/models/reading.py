@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from keras_qa.text.padding import rounded
 
@@ -23,13 +24,12 @@ class ProgramWidths:
     """The widths that batches are filled up to, where a program is made for each.
 
     There are two steps to each doubling at first. A width of the finer ladder that `rounded` gives
-    has a program of its own once as many positions of padding were read without it as a program
-    costs.
+    gets a program once it would have saved as many positions of padding as a program costs.
     """
 
     def __init__(self) -> None:
         self.known: set[int] = set()
-        self.lost: defaultdict[int, int] = defaultdict(int)
+        self.saved: defaultdict[int, int] = defaultdict(int)
 
     def __call__(self, width: int, rows: int, most: int) -> int:
         """The width for a batch.
@@ -44,11 +44,25 @@ class ProgramWidths:
         """
         fine, coarse = (min(step, most) for step in (rounded(width), _coarse(width)))
         found = min((known for known in self.known if fine <= known <= coarse), default=coarse)
-        self.lost[fine] += (found - fine) * rows
-        if self.lost[fine] > POSITIONS_OF_A_PROGRAM:
-            found = fine
+        narrower = list(_ladder(fine, found))
+        for step in narrower:
+            self.saved[step] += (found - step) * rows
+        best = max(narrower, key=self.saved.__getitem__, default=found)
+        if self.saved[best] > POSITIONS_OF_A_PROGRAM:
+            # Beside it, the others save less than they would have.
+            below = max((known for known in self.known if known < best), default=0)
+            for step in _ladder(rounded(below + 1), found):
+                self.saved.pop(step, None)
+            found = best
         self.known.add(found)
         return found
+
+
+def _ladder(first: int, end: int) -> Iterator[int]:
+    """The steps of the finer ladder from one on, those below `end`."""
+    while first < end:
+        yield first
+        first = rounded(first + 1)
 
 
 def _coarse(width: int) -> int:

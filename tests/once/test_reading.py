@@ -26,8 +26,9 @@ def test_widths_have_two_steps_to_a_doubling_until_padding_costs_more_than_a_pro
         384,
         24,
     ]
-    # 150 is filled up to 160 on the finer ladder: 8 rows lose 8 * 32 positions each time.
-    times = 0
+    # 150 is filled up to 160 on the finer ladder: 8 rows lose 8 * 32 positions each time, as the 8
+    # of 130 would have done.
+    times = 1
     while widths(150, 8, 512) == 192:
         times += 1
     assert times == 5000 // (8 * 32)
@@ -36,6 +37,25 @@ def test_widths_have_two_steps_to_a_doubling_until_padding_costs_more_than_a_pro
     assert widths(145, 8, 512) == 160
     assert widths(130, 8, 512) == 160
     assert widths(161, 8, 512) == 192
+
+
+def test_a_width_pays_for_all_that_it_would_save() -> None:
+    widths = ProgramWidths()
+    lengths = [131, 159, 146, 175]
+    times = 0
+    while widths(lengths[times % 4], 1, 512) == 192:
+        times += 1
+    # Of each four, 160 would save three times 32 positions, 176 four times 16, 144 once 48.
+    assert widths(131, 1, 512) == widths(159, 1, 512) == 160
+    assert widths(175, 1, 512) == 192
+    assert times * 3 * 32 / 4 == pytest.approx(5000, abs=3 * 32)
+    # From here on 144 saves 16 each time, whatever it would have saved before.
+    times = 0
+    while widths(131, 1, 512) == 160:
+        times += 1
+    assert times == 5000 // 16 - 1
+    assert widths(140, 1, 512) == 144
+    assert widths(175, 1, 512) == 192
 
 
 def test_widths_end_with_what_the_model_takes() -> None:
