@@ -170,49 +170,53 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
     return make
 
 
-def answering(device: str) -> tuple[Contenders, int]:
-    """Strings to answers by a reader on MiniLM, counted in questions; and one question alone.
+def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
+    """Strings to answers by a reader on MiniLM, counted in questions: many at once, or one by one.
 
     The head is random: what it says takes as long as what is right.
     """
-    import keras_qa
 
-    folder = encoder_folder()
-    model = keras_qa.models.span_reader(backbone=folder)
-    reader = keras_qa.QuestionAnswerer(model)
-    reader.model_ = model
-    everything = questions()
-    count = sized(300, 4)
-    examples = everything[:: max(1, len(everything) // count)][:count]
-    texts, asked = ([getattr(item, name) for item in examples] for name in ("text", "question"))
-    contenders: Contenders = {
-        "keras-qa": lambda: reader.answer(texts, asked, verbose=0),
-        "keras-qa, one": lambda: reader.answer(texts[0], asked[0]),
-    }
-    try:
-        from benchmarks.rivals.transformers_loop import Loop
-    except ImportError:
-        print(
-            "transformers is not installed, so answering has no rival: pip install transformers.",
-            file=sys.stderr,
-        )
+    def make(device: str) -> tuple[Contenders, int]:
+        import keras_qa
+
+        folder = encoder_folder()
+        model = keras_qa.models.span_reader(backbone=folder)
+        reader = keras_qa.QuestionAnswerer(model)
+        reader.model_ = model
+        everything = questions()
+        count = sized(30, 2) if one_at_a_time else sized(300, 4)
+        # From all over the file: the paragraphs at its start are short, and much alike.
+        examples = everything[:: max(1, len(everything) // count)][:count]
+        texts, asked = ([getattr(item, name) for item in examples] for name in ("text", "question"))
+        contenders: Contenders = {"keras-qa": lambda: reader.answer(texts, asked, verbose=0)}
+        if one_at_a_time:
+            contenders = {"keras-qa": lambda: [*map(reader.answer, texts, asked)]}
+        method = "answer_each" if one_at_a_time else "answer"
+        try:
+            from benchmarks.rivals.transformers_loop import Loop
+        except ImportError:
+            print(
+                "transformers is not installed, so answering has no rival: pip install "
+                "transformers.",
+                file=sys.stderr,
+            )
+            return contenders, len(examples)
+        try:
+            from benchmarks.rivals.onnx_loop import OnnxLoop
+
+            exported = Apart(OnnxLoop, folder, texts, asked, LENGTH, OVERLAP)
+            contenders["onnxruntime"] = lambda: exported(method)
+        except ImportError:
+            print(
+                "ONNX Runtime is not installed, so answering has no such rival: pip install "
+                "onnxruntime onnxscript.",
+                file=sys.stderr,
+            )
+        rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
+        contenders["transformers"] = lambda: rival(method)
         return contenders, len(examples)
-    try:
-        from benchmarks.rivals.onnx_loop import OnnxLoop
 
-        exported = Apart(OnnxLoop, folder, texts, asked, LENGTH, OVERLAP)
-        contenders["onnxruntime"] = lambda: exported("answer")
-        contenders["onnxruntime, one"] = lambda: exported("answer", 1)
-    except ImportError:
-        print(
-            "ONNX Runtime is not installed, so answering has no such rival: pip install "
-            "onnxruntime onnxscript.",
-            file=sys.stderr,
-        )
-    rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
-    contenders["transformers"] = lambda: rival("answer")
-    contenders["transformers, one"] = lambda: rival("answer", 1)
-    return contenders, len(examples)
+    return make
 
 
 def long_text(words: int) -> Callable[[str], tuple[Contenders, int]]:
@@ -240,7 +244,8 @@ WORDS = (25_000, 50_000, 100_000, 200_000, 400_000)
 CASES = {
     "windows": windows,
     "decoding": decoding,
-    "answering": answering,
+    "answering": answering(False),
+    "answering, one at a time": answering(True),
     "fine-tuning": fine_tuning(False),
     "fine-tuning, bfloat16": fine_tuning(True),
     **{f"long text, {words:,} words": long_text(words) for words in WORDS},

@@ -38,9 +38,13 @@ class Loop:
         self.texts, self.questions = list(texts), list(questions)
         self.length, self.overlap = length, overlap
 
-    def answer(self, count: int | None = None) -> list[str]:
-        """The best span of each text, of the first so many."""
-        texts, questions = self.texts[:count], self.questions[:count]
+    def answer_each(self) -> list[str]:
+        """The best span of each text, one text after the other."""
+        return [self.answer(slice(row, row + 1))[0] for row in range(len(self.texts))]
+
+    def answer(self, rows: slice = slice(None)) -> list[str]:
+        """The best span of each text, or of some of them."""
+        texts, questions = self.texts[rows], self.questions[rows]
         found = self.tokenizer(
             questions,
             texts,
