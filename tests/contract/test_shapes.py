@@ -178,3 +178,23 @@ def test_a_width_costs_what_was_compiled_and_not_what_was_traced() -> None:
     costs.lost = 8 * costs.compiling - 1
     assert not costs.are_worth(8)
     assert costs.are_worth(8, to_come=2.0)
+
+
+if BACKEND == "jax":
+
+    def test_predictions_that_end_early_share_a_width_however_many_steps_there_are(
+        monkeypatch,
+    ) -> None:
+        model = keras_qa.models.answer_classifier(50, 50, 5)
+        text = np.ones((2_000, 40), "int32")
+        text[np.arange(40) >= np.repeat([8, 16, 24, 40], 500)[:, None]] = 0
+        fed = set()
+        start = execution.BatchPredictor.start
+
+        def noting(self, inputs, tables=None):
+            fed.add(inputs[0].shape)
+            return start(self, inputs, tables)
+
+        monkeypatch.setattr(execution.BatchPredictor, "start", noting)
+        model.predict([text, np.ones((2_000, 4), "int32")], batch_size=4, verbose=0)
+        assert fed == {(4, 40)}

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_qa
-from keras_qa import execution
 from keras_qa.execution.filling import STEPS_OF_A_COMPILE, Shapes
 from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, bucketed, plan, steps_a_row
 from keras_qa.text.padding import groups, lengths, rounded, trim
@@ -147,19 +146,3 @@ def test_few_steps_share_a_width_and_many_have_their_own() -> None:
     assert widths(80, steps=many) == {8, 24, 40}
     assert widths(80, steps=many + 1) == {8, 16, 24, 40} == widths(80)
     assert widths(80, steps=1, shared=True) == {40}
-
-
-def test_predictions_that_end_early_share_a_width_however_many_steps_there_are(monkeypatch) -> None:
-    model = keras_qa.models.answer_classifier(50, 50, 5)
-    text = np.ones((2_000, 40), "int32")
-    text[np.arange(40) >= np.repeat([8, 16, 24, 40], 500)[:, None]] = 0
-    fed = set()
-    start = execution.BatchPredictor.start
-
-    def noting(self, inputs, tables=None):
-        fed.add(inputs[0].shape)
-        return start(self, inputs, tables)
-
-    monkeypatch.setattr(execution.BatchPredictor, "start", noting)
-    model.predict([text, np.ones((2_000, 4), "int32")], batch_size=4, verbose=0)
-    assert fed == {(4, 40)}

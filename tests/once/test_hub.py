@@ -44,7 +44,6 @@ def hub(folder) -> Iterator[Hub]:
 def environment(home: pathlib.Path, address: str) -> dict[str, str]:
     return {
         **os.environ,
-        "KERAS_BACKEND": "jax",
         "HF_HOME": str(home),
         "HF_ENDPOINT": address,
         "HF_HUB_DISABLE_XET": "1",

@@ -6,12 +6,15 @@ import itertools
 import json
 from collections.abc import Callable
 
+import keras
 import pytest
 from small_checkpoints import copy
 
 from keras_qa import recipes
 from keras_qa.cli import main
 from keras_qa.recipes import precision
+
+BACKEND = keras.config.backend()
 
 
 def clock(float32: float, bfloat16: float) -> Callable[[], float]:
@@ -36,7 +39,7 @@ def test_bfloat16_is_taken_where_it_is_clearly_faster(bfloat16, dtype, shown, tm
     assert found == recipes.Precision(dtype, (16, 24), 0.5, bfloat16)
     assert str(found) == (
         f"1,024 positions times 16 × 24 weights take 500.00 ms in float32 and {shown} ms in "
-        f"bfloat16 (jax): training in {dtype}."
+        f"bfloat16 ({BACKEND}): training in {dtype}."
     )
 
 
@@ -60,7 +63,7 @@ def test_the_command_measures_and_says_so(tmp_path, monkeypatch, capsys) -> None
     folder = str(copy("bert", tmp_path / "reader"))
     assert main([*command, f"--backbone={folder}", "--dtype=auto"]) != 0
     assert taken == {"backbone": folder, "dtype": "mixed_bfloat16"}
-    said = "250.00 ms in bfloat16 (jax): training in mixed_bfloat16.\n"
+    said = f"250.00 ms in bfloat16 ({BACKEND}): training in mixed_bfloat16.\n"
     output = capsys.readouterr()
     assert said in output.out + output.err
     assert main([*command, "--dtype=auto"]) != 0
