@@ -7,6 +7,7 @@ import sys
 
 import keras
 import pytest
+from as_keras import assert_predicts_as_keras, small
 
 import keras_qa
 from keras_qa.cli import main
@@ -49,8 +50,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path) -> None:
         with pytest.raises(OSError, match="file"):
             keras_qa.cache_programs(tmp_path / "file")
     else:
-        assert not keras_qa.cache_programs(tmp_path / "programs")
-        assert not (tmp_path / "programs").exists()
+        assert not keras_qa.cache_programs(tmp_path / "file")
 
 
 def test_what_was_used_long_ago_goes_first(tmp_path, monkeypatch) -> None:
@@ -84,3 +84,10 @@ if KEEPS:
             assert jax.config.jax_compilation_cache_dir == str(tmp_path)
         finally:
             jax.config.update("jax_compilation_cache_dir", before)
+
+else:
+
+    def test_where_nothing_can_be_kept_nothing_is(tmp_path) -> None:
+        assert not keras_qa.cache_programs(tmp_path)
+        assert_predicts_as_keras(small())
+        assert not any(tmp_path.rglob("*"))
