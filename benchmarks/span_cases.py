@@ -188,10 +188,12 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
         # From all over the file: the paragraphs at its start are short, and much alike.
         examples = everything[:: max(1, len(everything) // count)][:count]
         texts, asked = ([getattr(item, name) for item in examples] for name in ("text", "question"))
-        contenders: Contenders = {"keras-qa": lambda: reader.answer(texts, asked, verbose=0)}
-        if one_at_a_time:
-            contenders = {"keras-qa": lambda: [*map(reader.answer, texts, asked)]}
+        ours: Contenders = {
+            "answer": lambda: reader.answer(texts, asked, verbose=0),
+            "answer_each": lambda: [*map(reader.answer, texts, asked)],
+        }
         method = "answer_each" if one_at_a_time else "answer"
+        contenders: Contenders = {"keras-qa": ours[method]}
         try:
             from benchmarks.rivals.transformers_loop import Loop
         except ImportError:
