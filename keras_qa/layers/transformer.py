@@ -258,13 +258,12 @@ class UniversalTransformerEncoder(Composite):
     def _attend(self, state: Tensor, bias: Tensor) -> tuple[Tensor, Tensor | None]:
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
-        split = self.projection(_rows(state))
-        split = ops.reshape(split, (-1, count, 3, self.num_heads, head_dim))
-        queries, keys, values = ops.unstack(ops.transpose(split, (2, 0, 3, 1, 4)), num=3)
+        projected = ops.reshape(self.projection(_rows(state)), (-1, count, 3 * dim))
+        queries, keys, values = kernels.split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, dim)))
+        mixed = self.mixing(_rows(kernels.merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
