@@ -22,7 +22,9 @@ def lengths(ids: np.ndarray) -> np.ndarray:
         >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
         [3, 1]
     """
-    present = np.any(ids != 0, axis=tuple(range(2, ids.ndim)))
+    present = ids != 0
+    if ids.ndim > 2:
+        present = present.any(axis=tuple(range(2, ids.ndim)))
     trailing = np.argmax(present[:, ::-1], axis=1)
     return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
 

@@ -31,6 +31,9 @@ MOST_CHARACTERS = 1_000_000
 # Among fewer characters too few words come again for it to pay to look for them.
 FEW_CHARACTERS = 4_096
 
+# A text and its question: to share them out among threads takes longer than it saves.
+FEW_TEXTS = 2
+
 # With these alone, what stands beyond a space changes nothing.
 _LOCAL_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 _LOCAL_CUTS = ["BertPreTokenizer"]
@@ -68,6 +71,18 @@ class Pieces:
     word_sizes: npt.NDArray[np.float32]
     begins: npt.NDArray[np.int64]
 
+    def of(self, first: int, last: int) -> Pieces:
+        """The pieces of the texts from one on to before another."""
+        begins = self.begins[first : last + 1]
+        here = slice(begins[0], begins[-1])
+        return Pieces(
+            self.ids[here],
+            self.offsets[here],
+            self.words[here],
+            self.word_sizes[here],
+            begins - begins[0],
+        )
+
 
 def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool) -> Pieces:
     """Tokenises texts.
@@ -91,13 +106,13 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], by_words: bool
     by_words = by_words and sum(map(len, texts)) > FEW_CHARACTERS
     cut = cut_words if by_words else cut_texts
     parts = [_encode(cut(tokenizer, part), part) for part in _parts(texts)]
+    if len(parts) == 1:
+        return parts[0]
     begins = np.zeros(len(texts) + 1, "int64")
     if not parts:
         none = np.zeros((0, 2), "int32")
         return Pieces(none[:, 0], none, none, np.zeros(0, "float32"), begins)
     np.cumsum(np.concatenate([np.diff(part.begins) for part in parts]), out=begins[1:])
-    if len(parts) == 1:
-        return parts[0]
     ids, offsets, words, word_sizes = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("ids", "offsets", "words", "word_sizes")
@@ -153,7 +168,10 @@ def splits_at_spaces(settings: Mapping[str, Any]) -> bool:
 
 def cut_texts(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> _Cut:
     """Tokenises whole texts."""
-    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    if len(texts) > FEW_TEXTS:
+        encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    else:
+        encodings = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
     counts = np.fromiter(map(len, encodings), "int64", len(encodings))
     total = int(counts.sum())
     chain = itertools.chain.from_iterable
@@ -242,10 +260,11 @@ def _words(
     together = (right <= left) & together | (right < ends[real][:-1])
     text = np.searchsorted(begins, real, side="right")
     together &= text[1:] == text[:-1]
-    new = np.append(True, ~together)
-    group = np.cumsum(new) - 1
-    words[real, 0] = starts[real][new][group]
-    words[real, 1] = ends[real][np.append(new[1:], True)][group]
+    first, last = np.ones((2, len(real)), bool)
+    first[1:] = last[:-1] = ~together
+    group = np.cumsum(first) - 1
+    words[real, 0] = starts[real][first][group]
+    words[real, 1] = ends[real][last][group]
     return words
 
 

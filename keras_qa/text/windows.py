@@ -227,8 +227,9 @@ class _Cut:
         self.first = first
         texts: dict[str, int] = {}
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
-        self.text = self.tokenizer.pieces(list(texts))
-        self.question = self.tokenizer.pieces([item.question for item in examples])
+        both = self.tokenizer.pieces([*texts, *(item.question for item in examples)])
+        self.text = both.of(0, len(texts))
+        self.question = both.of(len(texts), len(texts) + len(examples))
         if isinstance(tokenizer, SubwordTokenizer):
             _warn_of_unknown(tokenizer, self.text)
         asked = self.asked = np.diff(self.question.begins)
@@ -265,8 +266,9 @@ class _Cut:
     def windows(self, start: int, stop: int) -> Windows:
         example = self.example[start:stop]
         begins, counts = self.begins[start:stop], self.counts[start:stop]
+        places = ragged(begins, counts)
         if isinstance(self.tokenizer, SubwordTokenizer):
-            feed, shift = self._sequence(self.tokenizer, example, begins, counts)
+            feed, shift = self._sequence(self.tokenizer, example, counts, places)
             positions = feed["token_ids"].shape[1]
         else:
             feed = {
@@ -279,7 +281,7 @@ class _Cut:
             }
             shift = np.ones(len(example), "int64")
             positions = feed["text"].shape[1] + 1
-        cells, places = _cells(shift, counts), ragged(begins, counts)
+        cells = _cells(shift, counts)
         words = np.full((len(example), positions, 2), -1, "int32")
         words[cells] = self.text.words[places]
         offsets = np.full_like(words, -1)
@@ -297,8 +299,8 @@ class _Cut:
         self,
         tokenizer: PairTokenizer,
         example: np.ndarray,
-        begins: np.ndarray,
         counts: np.ndarray,
+        places: np.ndarray,
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Question and window as one sequence, and the position where the window begins."""
         asked = self.asked[example]
@@ -324,7 +326,7 @@ class _Cut:
         ids[cells] = self.question.ids[ragged(self.question.begins[example], asked)]
         segments[cells] = tokenizer.segments[1][0]
         cells = _cells(shift, counts)
-        ids[cells] = self.text.ids[ragged(begins, counts)]
+        ids[cells] = self.text.ids[places]
         segments[cells] = tokenizer.segments[3][0]
         mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
         return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}, shift
