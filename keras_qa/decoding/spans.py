@@ -11,6 +11,9 @@ from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
 from keras_qa.text.padding import resized
 
+# Of one text: to leave some out takes longer than to look at them all.
+_FEW_WORDS = 512
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spans:
@@ -131,9 +134,10 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     starts_at, ends_at, owner = np.empty((3, total), "int64")
     starts_at[word], ends_at[word], owner[word] = begins, ends, text
 
-    best = words.start * window_words.band(words.end, words.lengths, np.maximum)
-    kept = _candidates(best[windows, columns], word, owner, len(rows), k)[word]
-    windows, columns, word = windows[kept], columns[kept], word[kept]
+    if len(rows) > 1 or len(word) > _FEW_WORDS:
+        best = words.start * window_words.band(words.end, words.lengths, np.maximum)
+        kept = _candidates(best[windows, columns], word, owner, len(rows), k)[word]
+        windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
     padded = resized(words.end, (len(words.end), words.end.shape[1] + length))
@@ -142,8 +146,9 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     masses[np.arange(length) >= lengths[:, None]] = 0.0
     # What several windows give to one span adds up.
     order = np.argsort(word, kind="stable")
-    word, first = np.unique(word[order], return_index=True)
-    masses = np.add.reduceat(masses[order], first, axis=0)
+    word = word[order]
+    first = window_words.firsts(word)
+    word, masses = word[first], np.add.reduceat(masses[order], first, axis=0)
 
     owner = owner[word]
     slot, width = _slots(owner, len(rows))
@@ -152,11 +157,11 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     from_word = np.zeros((len(rows), width), "int64")
     from_word[owner, slot] = word
     count = min(k, table.shape[1])
+    every = np.arange(len(rows))[:, None]
     top = np.sort(np.argpartition(table, -count, axis=1)[:, -count:], axis=1)
-    order = np.argsort(-np.take_along_axis(table, top, axis=1), axis=1, kind="stable")
-    top = np.take_along_axis(top, order, axis=1)
-    masses = np.take_along_axis(table, top, axis=1)
-    first_word = np.take_along_axis(from_word, top // length, axis=1)
+    top = top[every, np.argsort(-table[every, top], axis=1, kind="stable")]
+    masses = table[every, top]
+    first_word = from_word[every, top // length]
     last_word = np.minimum(first_word + top % length, total - 1)
     found.start[rows, :count] = np.where(masses > 0, starts_at[first_word], -1)
     found.end[rows, :count] = np.where(masses > 0, ends_at[last_word], -1)

@@ -42,6 +42,9 @@ class Logits:
 
     def parts(self) -> Iterator[tuple[np.ndarray, Logits]]:
         """Parts of bounded size with like numbers of windows, and which texts they are."""
+        if len(self.counts) == 1:
+            yield np.zeros(1, "int64"), self
+            return
         order = np.argsort(self.counts, kind="stable")
         sizes = np.cumsum(self.counts[order]) * max(self.start.shape[1], 1)
         begin = 0
@@ -115,26 +118,36 @@ def logits(
                 f"`{name}` must have the shape {shape}, as `start` has {start.shape}. "
                 f"Received: {array.shape}."
             )
-    if (np.diff(example) < 0).any():
+    smaller = example[1:] < example[:-1]
+    if smaller.any():
         raise ValueError(
             "`example` must ascend: the windows of an example stand together. Received "
-            f"{example[np.diff(example, append=example[-1:]) < 0][0]} before a lower number."
+            f"{example[:-1][smaller][0]} before a lower number."
         )
-    if not ((sizes >= 0) & (sizes <= 1)).all():
+    inside = (sizes >= 0) & (sizes <= 1)
+    if not inside.all():
         raise ValueError(
             "`word_sizes` must be between 0 and 1: a word counts as one at most. Received: "
-            f"{sizes[~((sizes >= 0) & (sizes <= 1))][0]}."
+            f"{sizes[~inside][0]}."
         )
     for name, array in (("start", start), ("end", end)):
-        bad = np.argwhere(np.isnan(array) | (array == np.inf))
-        if len(bad):
-            window, position = bad[0].tolist()
+        # Nor is what is no number.
+        good = array < np.inf
+        if not good.all():
+            window, position = np.argwhere(~good)[0].tolist()
             raise ValueError(
                 f"`{name}` holds {array[window, position]} at [{window}, {position}], but logits "
                 "must be numbers. Check the model's weights."
             )
-    firsts = np.flatnonzero(np.diff(example, prepend=example[:1] - 1))
-    return Logits(start, end, offsets, sizes, firsts, np.diff(firsts, append=len(example)))
+    edges = np.append(firsts(example), len(example))
+    return Logits(start, end, offsets, sizes, edges[:-1], edges[1:] - edges[:-1])
+
+
+def firsts(numbers: np.ndarray) -> npt.NDArray[np.int64]:
+    """Where each number of an ascending array comes first: `np.unique` would sort it again."""
+    new = np.ones(len(numbers), bool)
+    new[1:] = numbers[1:] != numbers[:-1]
+    return np.flatnonzero(new)
 
 
 def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: float) -> WindowWords:
@@ -149,28 +162,31 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     column = np.cumsum(new, axis=1) - 1
     size = int(column[:, -1:].max(initial=-1)) + 1
     rows, positions = np.nonzero(present)
-    cells = rows * size + column[rows, positions]
+    words = column[rows, positions]
+    cells = rows * size + words
+    owner = text[rows]
+    each = firsts(owner)
     masses = []
     scale = np.zeros(texts)
     for array in (part.start, part.end):
         values = array[rows, positions].astype("float64")
         highest = np.full(texts, -np.inf)
         if len(values):
-            each = np.flatnonzero(np.diff(text[rows], prepend=-1))
-            highest[text[rows[each]]] = np.maximum.reduceat(values, each)
+            highest[owner[each]] = np.maximum.reduceat(values, each)
         # Where every logit is minus infinity, all are alike.
         highest[highest == -np.inf] = 0.0
-        values = np.maximum((values - highest[text[rows]]) / temperature, _LOWEST)
+        values = np.maximum((values - highest[owner]) / temperature, _LOWEST)
         mass = np.bincount(cells, np.exp(values), windows * size).reshape(windows, size)
         masses.append(mass)
         scale += highest / temperature
     start, end = masses
     offsets = np.full((windows, size, 2), -1, "int64")
-    offsets[rows, column[rows, positions]] = part.offsets[rows, positions]
+    offsets[rows, words] = part.offsets[rows, positions]
     lengths = np.full((windows, size), max_answer_words)
-    if (part.sizes[present] != 1).any():
+    counted = part.sizes[rows, positions]
+    if (counted != 1).any():
         sizes = np.ones((windows, size))
-        sizes[rows, column[rows, positions]] = part.sizes[rows, positions]
+        sizes[rows, words] = counted
         lengths = _lengths(sizes, max_answer_words)
     ends_within = band(end, lengths, np.add)
     total = np.add.reduceat((start * ends_within).sum(axis=1), part.firsts) if texts else scale

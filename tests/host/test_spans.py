@@ -11,6 +11,7 @@ from keras_qa import Example
 from keras_qa.decoding import (
     expected_calibration_error,
     fit_temperature,
+    spans,
     top_spans,
     window_words,
 )
@@ -102,9 +103,10 @@ def check(found, expected, k):
         assert [masses[span] for span in named] == pytest.approx(ranked, abs=1e-12)
 
 
-@pytest.mark.parametrize("most", [1, 60, 2**18])
-def test_the_best_are_those_of_brute_force(monkeypatch, most) -> None:
+@pytest.mark.parametrize(("most", "few"), [(1, 512), (1, 0), (60, 0), (2**18, 512)])
+def test_the_best_are_those_of_brute_force(monkeypatch, most, few) -> None:
     monkeypatch.setattr(window_words, "MOST_POSITIONS", most)
+    monkeypatch.setattr(spans, "_FEW_WORDS", few)
     rng = np.random.default_rng(0)
     for _ in range(60):
         case = random_case(rng)
