@@ -49,6 +49,11 @@ class Tensor(Protocol):
 
     def __ge__(self, other: Any, /) -> Tensor: ...
 
+    # Of booleans.
+    def __and__(self, other: Any, /) -> Tensor: ...
+
+    def __invert__(self) -> Tensor: ...
+
     def __eq__(self, other: Any, /) -> Tensor: ...  # type: ignore[override]
 
     def __ne__(self, other: Any, /) -> Tensor: ...  # type: ignore[override]

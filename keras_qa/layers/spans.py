@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -111,7 +113,7 @@ class SpanHead(Composite):
             there = ops.cast(there, "bool")
             if self.no_answer == "first":
                 there = ops.concatenate([ops.ones_like(there[:, :1]), there[:, 1:]], axis=1)
-            logits = ops.where(ops.expand_dims(there, -1), logits, MASKED)
+            logits = ops.where(there[..., None], logits, MASKED)
         if self.no_answer == "learned":
             none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
             logits = ops.concatenate([none, logits], axis=1)
@@ -159,6 +161,9 @@ class TextPositions(keras.layers.Layer):
 
     Output shape: `(batch, time)`, booleans.
 
+    Raises:
+        ValueError: If there are no separators.
+
     Examples:
         >>> import numpy as np
         >>> from keras_qa.layers import TextPositions
@@ -172,15 +177,15 @@ class TextPositions(keras.layers.Layer):
     def __init__(self, separators: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self.separators = [int(id) for id in separators]
+        if not self.separators:
+            raise ValueError("`separators` must hold an id. Received: separators=[].")
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         ids, mask = inputs
-        special = ops.zeros_like(ids, dtype="bool")
-        for id in set(self.separators):
-            special = ops.logical_or(special, ops.equal(ids, id))
+        # Operators: Keras' operations look for symbolic tensors first, which takes longer.
+        special = functools.reduce(operator.or_, [ids == id for id in set(self.separators)])
         after = ops.cumsum(ops.cast(special, "int32"), axis=1) > 0
-        text = ops.logical_and(after, ops.logical_not(special))
-        return ops.logical_and(text, ops.not_equal(mask, 0))
+        return after & ~special & ops.cast(mask, "bool")
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[0].shape, "bool")

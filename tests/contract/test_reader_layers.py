@@ -57,6 +57,13 @@ def test_text_is_what_stands_after_the_separators() -> None:
         [0, 0, 0, 0, 0, 0, 0, 0],
     ]
     assert roberta.get_config()["separators"] == [2, 2]
+    others = layers.TextPositions([2, 9])
+    assert to_numpy(others([ids, mask > 0])).astype(int).tolist() == [
+        [0, 0, 0, 0, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    with pytest.raises(ValueError, match="`separators` must hold an id"):
+        layers.TextPositions([])
 
 
 def test_attention_in_a_model_masks_what_is_padding() -> None:
