@@ -28,7 +28,9 @@ class Dropout(keras.layers.Dropout):
     """
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        if not training:
+            return inputs
         asked = self.seed is not None or self.noise_shape is not None
-        if not training or asked or not 0 < self.rate < 1:
+        if asked or not 0 < self.rate < 1:
             return super().call(inputs, training=training)
         return kernels.dropout(inputs, self.rate, self.seed_generator)

@@ -309,16 +309,17 @@ class TransformerEncoder(Composite):
         others = as_wide_as(ids, others)
         places = ops.arange(ops.shape(ids)[1])
         state = self._embeddings(ids, places, others, training)
-        far = places[None, :] - places[:, None]
         present = ops.cast(others[-1], "bool")[:, None, None, :]
         biases: dict[int, Tensor] = {}
-        shared = self._bias_of_distances(far)
-        distances = self._distances(far)
+        shared = self._bias_of_distances(places)
+        distances = self._distances(places)
         windows = self.settings["windows"] or [0] * self.settings["num_layers"]
         each = self.settings["num_layers"] // len(self.blocks)
         for place, window in enumerate(windows):
             if window not in biases:
-                near = present if not window else ops.logical_and(present, ops.abs(far) <= window)
+                near = present
+                if window:
+                    near = ops.logical_and(present, ops.abs(_far(places)) <= window)
                 bias = ops.where(near, 0.0, _lowest(self.compute_dtype))
                 bias = bias if shared is None else bias + ops.cast(shared, bias.dtype)
                 biases[window] = ops.cast(bias, self.compute_dtype)
@@ -356,19 +357,19 @@ class TransformerEncoder(Composite):
         state = execution.call(self.drop, execution.call(self.norm, state), training=training)
         return state if self.project is None else execution.call(self.project, state)
 
-    def _bias_of_distances(self, far: Tensor) -> Tensor | None:
+    def _bias_of_distances(self, places: Tensor) -> Tensor | None:
         if self.settings["relative_positions"] != "bias":
             return None
-        rows = self._rows(far, t5_buckets(self._all, self.settings["num_buckets"]))
+        rows = self._rows(_far(places), t5_buckets(self._all, self.settings["num_buckets"]))
         return ops.transpose(execution.call(self.relative, rows), (2, 0, 1))[None]
 
-    def _distances(self, far: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _distances(self, places: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.settings["relative_positions"] != "disentangled":
             return None
         buckets, span = self._all, self._span
         if self.settings["num_buckets"]:
             buckets = log_buckets(buckets, span, self.settings["max_distance"])
-        rows = self._rows(-far, np.clip(buckets + span, 0, 2 * span - 1))
+        rows = self._rows(-_far(places), np.clip(buckets + span, 0, 2 * span - 1))
         table = execution.call(self.relative, ops.arange(2 * span))
         if self.relative_norm is not None:
             table = execution.call(self.relative_norm, table)
@@ -391,6 +392,11 @@ class TransformerEncoder(Composite):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
+
+
+def _far(places: Tensor) -> Tensor:
+    """How far each position is from each one."""
+    return places[None, :] - places[:, None]
 
 
 def _lowest(dtype: str) -> float:
