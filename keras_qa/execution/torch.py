@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import operator
 import pathlib
 import types
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ PROGRAMS = ""
 # Whether a program is made for each shape, and for those of an encoder, too.
 COMPILES = False
 COMPILES_PRODUCTS = False
+
+_dtype = operator.attrgetter("dtype")
 
 
 def keep_programs(folder: pathlib.Path) -> None:
@@ -194,7 +197,8 @@ class BatchPredictor:
 
     def __init__(self, model: keras.Model, signature: Signature) -> None:
         self.model = model
-        self.layers = [item for item in signature.layers if isinstance(item, torch.nn.Module)]
+        # A layer keeps these dicts: with others, the signature would not hold.
+        self.hooks = [hooks for item in signature.layers for hooks in _hooks(item)]
         one_dtype = all(map(_is_float32, signature.layers))
         self.direct = {
             id(layer): _call_of(layer)
@@ -232,25 +236,28 @@ class BatchPredictor:
         """Gives arrays in the structure of the model's outputs."""
         if isinstance(outputs, torch.Tensor):
             return keras.ops.convert_to_numpy(outputs)
+        if isinstance(outputs, dict):
+            return {name: self.finish(output) for name, output in outputs.items()}
         return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
     def _call(self, tensors: list[Any]) -> Any:
-        if not self.direct or any(map(_is_hooked, (self.model, *self.layers))) or self._is_cast():
+        if not self.direct or any(self.hooks) or any(_hooks(self.model)) or self._is_cast():
             return self.model(
                 keras.tree.pack_sequence_as(self.model.input, tensors), training=False
             )
         token = _direct.set(self.direct)
         try:
-            values = dict(enumerate(tensors))
-            for step in self.steps:
-                step(values, id(step.operation) in self.direct)
-            return _filled(self.outputs, values)
+            with torch.inference_mode():
+                values = dict(enumerate(tensors))
+                for step in self.steps:
+                    step(values, id(step.operation) in self.direct)
+                return _filled(self.outputs, values)
         finally:
             _direct.reset(token)
 
     def _is_cast(self) -> bool:
         """Whether `torch.nn.Module.to` has given weights another dtype, which Keras casts."""
-        return any(tensor.dtype != torch.float32 for tensor in self.floats)
+        return not {torch.float32}.issuperset(map(_dtype, self.floats))
 
 
 def _is_direct(layer: Any) -> bool:
@@ -271,13 +278,16 @@ def _is_float32(layer: Any) -> bool:
     return layer.compute_dtype == layer.variable_dtype == "float32"
 
 
-def _is_hooked(layer: torch.nn.Module) -> bool:
-    return bool(
-        layer._forward_hooks
-        or layer._forward_pre_hooks
-        or layer._backward_hooks
-        or layer._backward_pre_hooks
-    )
+def _hooks(layer: Any) -> list[Mapping[int, Any]]:
+    """What PyTorch would call before and after a layer."""
+    if not isinstance(layer, torch.nn.Module):
+        return []
+    return [
+        layer._forward_hooks,
+        layer._forward_pre_hooks,
+        layer._backward_hooks,
+        layer._backward_pre_hooks,
+    ]
 
 
 class _Place(int):
@@ -324,20 +334,30 @@ class _Step:
             outputs = operation.call(*arguments, **options)
             if operation.supports_masking:
                 _set_masks(outputs, operation.compute_mask(first, mask))
-        flat = [outputs] if isinstance(outputs, torch.Tensor) else keras.tree.flatten(outputs)
-        values.update(zip(self.outputs, flat, strict=True))
+        values.update(zip(self.outputs, _flat(outputs), strict=True))
+
+
+def _flat(outputs: Any) -> list[Any]:
+    """`keras.tree.flatten`, which takes longer than the smallest layers do."""
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    if isinstance(outputs, (list, tuple)):
+        return [tensor for output in outputs for tensor in _flat(output)]
+    return keras.tree.flatten(outputs)
 
 
 def _mask(given: Any) -> Any:
     if isinstance(given, torch.Tensor):
         return getattr(given, "_keras_mask", None)
+    if isinstance(given, list):
+        return [_mask(item) for item in given]
     return keras.tree.map_structure(_mask, given)
 
 
 def _set_masks(outputs: Any, masks: Any) -> None:
     if masks is None:
         return
-    flat = keras.tree.flatten(outputs)
+    flat = _flat(outputs)
     if all(_mask(output) is not None for output in flat):
         return
     for output, mask in zip(flat, keras.tree.flatten(masks), strict=False):

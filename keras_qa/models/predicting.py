@@ -201,4 +201,6 @@ def _each(function: Callable[..., Any], *outputs: Any) -> Any:
     # Going through a structure takes as long as the smallest models do.
     if isinstance(outputs[0], np.ndarray):
         return function(*outputs)
+    if isinstance(outputs[0], dict):
+        return {name: _each(function, *(output[name] for output in outputs)) for name in outputs[0]}
     return keras.tree.map_structure(function, *outputs)

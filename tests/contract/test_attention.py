@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backend_calls import gradients, to_numpy
+from backend_calls import BACKEND, gradients, to_numpy
 from keras import ops
 
 from keras_qa import kernels
@@ -68,11 +68,13 @@ def test_weights_may_be_dropped() -> None:
     np.testing.assert_allclose(to_numpy(found), wanted, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("learns_from_zeros", [False, True])
 @pytest.mark.parametrize("drops", [False, True])
-def test_gradients_are_those_of_finite_differences(drops: bool) -> None:
+def test_gradients_are_those_of_finite_differences(drops: bool, learns_from_zeros: bool) -> None:
     rng = np.random.default_rng(2)
     parts = [rng.normal(size=(BATCH, HEADS, STEPS, SIZE)).astype("float32") for _ in range(3)]
-    parts.append(rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32"))
+    bias = rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32")
+    parts.append(np.zeros((1, 1, 1, STEPS), "float32") if learns_from_zeros else bias)
     kept = rng.integers(0, 3, (BATCH, HEADS, STEPS, STEPS)).astype("float32")
     factors = rng.normal(size=(BATCH, HEADS, STEPS, SIZE)).astype("float32")
     step = 1e-5
@@ -95,3 +97,19 @@ def test_gradients_are_those_of_finite_differences(drops: bool) -> None:
             ends.append((expected(*moved, 0.3, kept if drops else 1.0) * factors).sum())
         slope = (ends[0] - ends[1]) / (2 * step)
         np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=1e-4)
+
+
+if BACKEND == "torch":
+    import torch
+
+    @pytest.mark.parametrize("width", [1, STEPS])
+    @pytest.mark.parametrize("masked", [0, 1, BATCH])
+    def test_a_bias_is_left_out_where_it_adds_nothing_to_any_row(masked: int, width: int) -> None:
+        rng = np.random.default_rng(4)
+        parts = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
+        bias = np.zeros((BATCH, 1, width, STEPS), "float32")
+        bias[:masked, ..., -1] = -1e9
+        with torch.inference_mode():
+            found = kernels.attention(*map(ops.convert_to_tensor, (*parts, bias)), 0.3)
+        wanted = expected(*parts, bias, 0.3)
+        np.testing.assert_allclose(to_numpy(found), wanted, rtol=1e-6, atol=1e-6)
