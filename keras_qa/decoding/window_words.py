@@ -131,7 +131,7 @@ def logits(
             f"{sizes[~inside][0]}."
         )
     for name, array in (("start", start), ("end", end)):
-        # Nor is what is no number.
+        # Nothing that is no number is below another.
         good = array < np.inf
         if not good.all():
             window, position = np.argwhere(~good)[0].tolist()
@@ -162,8 +162,8 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     column = np.cumsum(new, axis=1) - 1
     size = int(column[:, -1:].max(initial=-1)) + 1
     rows, positions = np.nonzero(present)
-    words = column[rows, positions]
-    cells = rows * size + words
+    which = column[rows, positions]
+    cells = rows * size + which
     owner = text[rows]
     each = firsts(owner)
     masses = []
@@ -181,12 +181,12 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
         scale += highest / temperature
     start, end = masses
     offsets = np.full((windows, size, 2), -1, "int64")
-    offsets[rows, words] = part.offsets[rows, positions]
+    offsets[rows, which] = part.offsets[rows, positions]
     lengths = np.full((windows, size), max_answer_words)
     counted = part.sizes[rows, positions]
     if (counted != 1).any():
         sizes = np.ones((windows, size))
-        sizes[rows, words] = counted
+        sizes[rows, which] = counted
         lengths = _lengths(sizes, max_answer_words)
     ends_within = band(end, lengths, np.add)
     total = np.add.reduceat((start * ends_within).sum(axis=1), part.firsts) if texts else scale
