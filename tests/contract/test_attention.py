@@ -103,12 +103,14 @@ if BACKEND == "torch":
     import torch
 
     @pytest.mark.parametrize("width", [1, STEPS])
-    @pytest.mark.parametrize("masked", [0, 1, BATCH])
-    def test_a_bias_is_left_out_where_it_adds_nothing_to_any_row(masked: int, width: int) -> None:
+    @pytest.mark.parametrize("masked", [[], [0], [1], [0, 1]])
+    def test_a_bias_is_left_out_where_it_adds_nothing_to_any_row(
+        masked: list[int], width: int
+    ) -> None:
         rng = np.random.default_rng(4)
         parts = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
         bias = np.zeros((BATCH, 1, width, STEPS), "float32")
-        bias[:masked, ..., -1] = -1e9
+        bias[masked, ..., -1] = -1e9
         with torch.inference_mode():
             found = kernels.attention(*map(ops.convert_to_tensor, (*parts, bias)), 0.3)
         wanted = expected(*parts, bias, 0.3)
