@@ -42,6 +42,7 @@ class Logits:
 
     def parts(self) -> Iterator[tuple[np.ndarray, Logits]]:
         """Parts of bounded size with like numbers of windows, and which texts they are."""
+        # One text is asked most often, and cannot be parted.
         if len(self.counts) == 1:
             yield np.zeros(1, "int64"), self
             return

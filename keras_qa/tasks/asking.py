@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.decoding import CONFIDENCE
+from keras_qa.decoding.window_words import firsts
 from keras_qa.example import Example
 from keras_qa.tasks.task import AskOptions
 
@@ -106,8 +108,8 @@ def gold_mentions(
     """
     found: list[tuple[int, int, int]] = []
     begins, ends = words[..., 0], words[..., 1]
-    firsts = np.flatnonzero(np.diff(example, prepend=-1))
-    for first, stop in zip(firsts, [*firsts[1:], len(example)], strict=True):
+    edges = [*firsts(example), len(example)]
+    for first, stop in itertools.pairwise(edges):
         for start, end in _mentions(examples[int(example[first])]):
             begun, ended = begins[first:stop] == start, ends[first:stop] == end
             for row in np.flatnonzero(begun.any(axis=1) & ended.any(axis=1)).tolist():
