@@ -319,7 +319,8 @@ class TransformerEncoder(Composite):
             if window not in biases:
                 near = present
                 if window:
-                    near = ops.logical_and(present, ops.abs(_far(places)) <= window)
+                    far = ops.abs(places[None, :] - places[:, None])
+                    near = ops.logical_and(present, far <= window)
                 bias = ops.where(near, 0.0, _lowest(self.compute_dtype))
                 bias = bias if shared is None else bias + ops.cast(shared, bias.dtype)
                 biases[window] = ops.cast(bias, self.compute_dtype)
@@ -360,7 +361,7 @@ class TransformerEncoder(Composite):
     def _bias_of_distances(self, places: Tensor) -> Tensor | None:
         if self.settings["relative_positions"] != "bias":
             return None
-        rows = self._rows(_far(places), t5_buckets(self._all, self.settings["num_buckets"]))
+        rows = self._rows(places, t5_buckets(self._all, self.settings["num_buckets"]))
         return ops.transpose(execution.call(self.relative, rows), (2, 0, 1))[None]
 
     def _distances(self, places: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -369,7 +370,8 @@ class TransformerEncoder(Composite):
         buckets, span = self._all, self._span
         if self.settings["num_buckets"]:
             buckets = log_buckets(buckets, span, self.settings["max_distance"])
-        rows = self._rows(-_far(places), np.clip(buckets + span, 0, 2 * span - 1))
+        # Of the other direction.
+        rows = self._rows(places, np.clip(buckets[::-1] + span, 0, 2 * span - 1))
         table = execution.call(self.relative, ops.arange(2 * span))
         if self.relative_norm is not None:
             table = execution.call(self.relative_norm, table)
@@ -380,9 +382,9 @@ class TransformerEncoder(Composite):
         """Every distance that there can be."""
         return np.arange(1 - self.max_length, self.max_length)
 
-    def _rows(self, far: Tensor, buckets: np.ndarray) -> Tensor:
+    def _rows(self, places: Tensor, buckets: np.ndarray) -> Tensor:
         table = ops.convert_to_tensor(buckets.astype("int32"))
-        return ops.take(table, far + (self.max_length - 1))
+        return ops.take(table, places[None, :] - places[:, None] + (self.max_length - 1))
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], training: bool | None = None
@@ -392,11 +394,6 @@ class TransformerEncoder(Composite):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
-
-
-def _far(places: Tensor) -> Tensor:
-    """How far each position is from each one."""
-    return places[None, :] - places[:, None]
 
 
 def _lowest(dtype: str) -> float:
