@@ -10,6 +10,7 @@ import os
 import pathlib
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 
 # "kqai", which tells the file from others of SQLite.
@@ -20,6 +21,8 @@ VERSION = 1
 BLOCK = 2**14
 # Seconds that one waits for another who writes.
 _PATIENCE = 60.0
+# Seconds after which one looks again, where SQLite does not wait by itself.
+_PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
 _MAGIC = b"SQLite format 3\0"
 
@@ -115,7 +118,16 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
 
 def start_writing(connection: sqlite3.Connection) -> None:
     """Lets others read while this one writes: what is new stands in a file beside the index."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite waits here for who reads, but not for who writes or starts to.
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
     connection.execute("PRAGMA synchronous = NORMAL")
 
 

@@ -248,6 +248,25 @@ def test_two_writers_take_turns(tmp_path, monkeypatch) -> None:
         assert words_left(index) == 51
 
 
+def test_who_starts_to_write_waits_for_another_writer(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.index"
+    Index.create(path, language="en").close()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with Index.open(path) as index:
+        threading.Timer(0.3, other.execute, ("COMMIT",)).start()
+        assert index.add(CITIES[:1]) == 1
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(storage, "_PATIENCE", 0.1)
+    with Index.open(path) as index:
+        with pytest.raises(OSError, match=r"^`.*a\.index` is being written by another process\. Tr"):
+            index.add(CITIES)
+        other.execute("COMMIT")
+        other.close()
+        assert index.names == ["paris"]
+        assert index.add(CITIES) == 2
+
+
 def test_a_full_disk_is_told_and_costs_nothing_that_was_there(index: Index) -> None:
     index._connection.execute("PRAGMA max_page_count = 40")
     text = " ".join(f"word{number}" for number in range(20_000))
