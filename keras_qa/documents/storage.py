@@ -9,7 +9,6 @@ import contextlib
 import os
 import pathlib
 import sqlite3
-import struct
 import time
 from collections.abc import Iterator
 
@@ -24,7 +23,6 @@ _PATIENCE = 60.0
 # Seconds after which one looks again, where SQLite does not wait by itself.
 _PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
-_MAGIC = b"SQLite format 3\0"
 
 _TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -81,28 +79,21 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
             f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
             f"{path.name}`."
         )
-    with path.open("rb") as file:
-        head = file.read(100)
-    if len(head) < 100 or not head.startswith(_MAGIC):
-        raise ValueError(f"`{path}` is no index of keras-qa: it is no SQLite file.")
-    # What is not yet in the file stands beside it, if anything.
-    beside = path.with_name(f"{path.name}-wal")
-    size = struct.unpack(">H", head[16:18])[0]
-    expected = struct.unpack(">I", head[28:32])[0] * (65536 if size == 1 else size)
-    if path.stat().st_size < expected and not beside.exists():
-        raise _damaged(path, f"it has {path.stat().st_size:,} of {expected:,} bytes")
-    with told(path):
-        connection = _connect(path)
+    # It is never read but through SQLite: to close a file of any kind gives away the locks that this
+    # process has on it, of all its threads.
+    with told(path), contextlib.ExitStack() as unless_used:
+        connection = unless_used.enter_context(contextlib.closing(_connect(path)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != APPLICATION or version > VERSION:
-        connection.close()
         if application != APPLICATION:
-            raise ValueError(f"`{path}` is no index of keras-qa: it is another SQLite file.")
-        raise ValueError(
-            f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. Install a "
-            "newer keras-qa."
-        )
+            kind = "another SQLite file" if path.stat().st_size else "empty"
+            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind}.")
+        if version > VERSION:
+            raise ValueError(
+                f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
+                "Install a newer keras-qa."
+            )
+        unless_used.pop_all()
     return connection
 
 
@@ -170,6 +161,8 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
                 f"The index needs SQLite with FTS5, which this Python's {sqlite3.sqlite_version} "
                 "has not. Install a Python whose SQLite has it."
             ) from None
+        if "not a database" in said:
+            raise ValueError(f"`{path}` is no index of keras-qa: it is no SQLite file.") from None
         if "locked" in said:
             raise OSError(
                 f"`{path}` is being written by another process. Try again when it is done."

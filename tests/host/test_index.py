@@ -267,6 +267,25 @@ def test_who_starts_to_write_waits_for_another_writer(tmp_path, monkeypatch) -> 
         assert index.add(CITIES) == 2
 
 
+LOCK = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
+"""
+
+
+def test_opening_takes_no_lock_from_another_thread(index: Index) -> None:
+    other = sqlite3.connect(index.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Index.open(index.path) as reader:
+        assert len(reader) == 3
+    lock = [sys.executable, "-c", LOCK, index.path]
+    refused = subprocess.run(lock, capture_output=True, text=True)
+    assert "database is locked" in refused.stderr
+    other.execute("ROLLBACK")
+    other.close()
+    assert subprocess.run(lock).returncode == 0
+
+
 def test_a_full_disk_is_told_and_costs_nothing_that_was_there(index: Index) -> None:
     index._connection.execute("PRAGMA max_page_count = 40")
     text = " ".join(f"word{number}" for number in range(20_000))
@@ -326,10 +345,10 @@ def test_files_that_are_no_index_say_so(tmp_path) -> None:
         Index.create(path)
     whole = path.read_bytes()
     for raw, message in (
-        (b"", "is no index of keras-qa: it is no SQLite file"),
+        (b"", "is no index of keras-qa: it is empty"),
         (b"A text. " * 99, "is no index of keras-qa: it is no SQLite file"),
-        (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
-        (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
+        (whole[:-5000], "is damaged: "),
+        (whole[:5000], "is damaged: "),
         (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
     ):
         path.write_bytes(raw)
