@@ -234,7 +234,9 @@ def _trimmed(
     if (kinds[ends[starts < ends] - 1] & SPACE).any():
         before = len(kinds) - _next(kinds[::-1] & SPACE == 0)[::-1]
         ends = np.maximum(np.append(0, before)[ends], starts)
-    return starts, ends
+    # Where a tokenizer trims by itself, white space at the start of a text may stand before the
+    # piece that it follows.
+    return np.maximum.accumulate(starts), np.maximum.accumulate(ends)
 
 
 def _next(wanted: np.ndarray) -> np.ndarray:

@@ -69,6 +69,7 @@ def subwords(kind: str) -> SubwordTokenizer:
 @given(text=special_texts)
 @example(text="".join(NAMES))
 @example(text=" ".join(NAMES))
+@example(text="\ra")
 def test_no_text_spells_a_special_token(kind, text) -> None:
     assert_letters(subwords(kind), text)
 
