@@ -79,8 +79,8 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
             f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
             f"{path.name}`."
         )
-    # It is never read but through SQLite: to close a file of any kind gives away the locks that this
-    # process has on it, of all its threads.
+    # It is read through SQLite alone: who opens the file himself and closes it gives away the locks
+    # that all threads of this process have on it.
     with told(path), contextlib.ExitStack() as unless_used:
         connection = unless_used.enter_context(contextlib.closing(_connect(path)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
