@@ -220,9 +220,9 @@ class BatchPredictor:
             self.shapes.add(shapes)
             return outputs
 
-    def finish(self, outputs: Any) -> Any:
-        """Waits for a batch, and gives arrays in the structure of the model's outputs."""
-        return keras.tree.map_structure(np.asarray, threads.awaited(outputs))
+    def finish(self, outputs: Any) -> list[np.ndarray]:
+        """Waits for a batch, and gives arrays in the order of the model's outputs."""
+        return list(map(np.asarray, threads.awaited(outputs)))
 
     def _keep(self, weights: list[jax.Array]) -> Any:
         """The tables of the last call where the weights have not changed since."""
@@ -251,7 +251,7 @@ class BatchPredictor:
     ) -> Any:
         inputs = keras.tree.pack_sequence_as(self.model.input, inputs)
         with self._scope(weights), precomputed.giving(layers, tables), ending_early(self.early):
-            return self.model(inputs, training=False)
+            return keras.tree.flatten(self.model(inputs, training=False))
 
 
 def prepare_training(

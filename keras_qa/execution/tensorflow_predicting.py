@@ -235,9 +235,9 @@ class BatchPredictor:
             self.spent[shapes] += LOST_BY_SHARING * (time.perf_counter() - begun)
         return outputs
 
-    def finish(self, outputs: Any) -> Any:
-        """Waits for a batch, and gives arrays in the structure of the model's outputs."""
-        return keras.tree.map_structure(lambda t: t.numpy(), threads.awaited(outputs))
+    def finish(self, outputs: Any) -> list[np.ndarray]:
+        """Waits for a batch, and gives arrays in the order of the model's outputs."""
+        return [tensor.numpy() for tensor in threads.awaited(outputs)]
 
     def _precomputed(self, layers: tuple[Any, ...]) -> Any:
         # A first prediction makes one program at most. The product of a table takes XLA as long as
@@ -307,7 +307,7 @@ class BatchPredictor:
             token = _fusing.set(not jit_compile)
             try:
                 with precomputed.giving(layers, packed), ending_early(early):
-                    return self.model(inputs, training=False)
+                    return keras.tree.flatten(self.model(inputs, training=False))
             finally:
                 _fusing.reset(token)
 

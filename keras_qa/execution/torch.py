@@ -232,26 +232,21 @@ class BatchPredictor:
             tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
             return self._call(tensors)
 
-    def finish(self, outputs: Any) -> Any:
-        """Gives arrays in the structure of the model's outputs."""
-        if isinstance(outputs, torch.Tensor):
-            return keras.ops.convert_to_numpy(outputs)
-        if isinstance(outputs, dict):
-            return {name: self.finish(output) for name, output in outputs.items()}
-        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+    def finish(self, outputs: Any) -> list[np.ndarray]:
+        """Gives arrays in the order of the model's outputs."""
+        return [keras.ops.convert_to_numpy(tensor) for tensor in outputs]
 
-    def _call(self, tensors: list[Any]) -> Any:
+    def _call(self, tensors: list[Any]) -> list[torch.Tensor]:
         if not self.direct or any(self.hooks) or any(_hooks(self.model)) or self._is_cast():
-            return self.model(
-                keras.tree.pack_sequence_as(self.model.input, tensors), training=False
-            )
+            inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
+            return keras.tree.flatten(self.model(inputs, training=False))
         token = _direct.set(self.direct)
         try:
             with torch.inference_mode():
                 values = dict(enumerate(tensors))
                 for step in self.steps:
                     step(values, id(step.operation) in self.direct)
-                return _filled(self.outputs, values)
+                return [values[place] for place in self.outputs]
         finally:
             _direct.reset(token)
 
@@ -365,17 +360,16 @@ def _set_masks(outputs: Any, masks: Any) -> None:
             output._keras_mask = mask
 
 
-def _graph(model: keras.Model) -> tuple[list[_Step], Any]:
-    """The calls of a functional model's layers in their order, and the structure of its outputs.
+def _graph(model: keras.Model) -> tuple[list[_Step], list[_Place]]:
+    """The calls of a functional model's layers in their order, and which tensors are its outputs.
 
     The first tensors are the inputs.
     """
     graph = Graph(model)
     tensors = [*graph.inputs, *(tensor for call in graph.calls for tensor in call.outputs)]
     places = {id(tensor): _Place(place) for place, tensor in enumerate(tensors)}
-    outputs = [places[id(tensor)] for tensor in graph.outputs]
     steps = [_Step(call, places) for call in graph.calls]
-    return steps, keras.tree.pack_sequence_as(model.output, outputs)
+    return steps, [places[id(tensor)] for tensor in graph.outputs]
 
 
 def _filled(value: Any, values: Mapping[int, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -86,11 +86,12 @@ class Predictor:
         if isinstance(batches, BucketedBatches):
             steps, back = len(batches), np.argsort(batches.order)
             parts = (keras.tree.flatten(batches[step]) for step in range(steps))
-            outputs = self._run(parts, inputs, size, steps, verbose)
-            return _each(lambda output: output[back], outputs)
-        starts = range(0, rows, size)
-        parts = ([array[start : start + size] for array in inputs] for start in starts)
-        return self._run(parts, inputs, size, len(starts), verbose)
+            outputs = [array[back] for array in self._run(parts, inputs, size, steps, verbose)]
+        else:
+            starts = range(0, rows, size)
+            parts = ([array[start : start + size] for array in inputs] for start in starts)
+            outputs = self._run(parts, inputs, size, len(starts), verbose)
+        return keras.tree.pack_sequence_as(self.model.output, outputs)
 
     def reading_batches(
         self, sizes: np.ndarray, size: int, most: int
@@ -161,24 +162,23 @@ class Predictor:
         size: int,
         steps: int,
         verbose: Verbose,
-    ) -> Any:
+    ) -> list[np.ndarray]:
         if verbose == "auto":
             verbose = int(steps > 1)
         progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
         if steps == 1:
             (inputs,) = batches
-            output = self.batch.finish(self.batch.start(_padded(inputs, size)))
+            rows = len(inputs[0])
+            found = self.batch.finish(self.batch.start([pad(array, size) for array in inputs]))
             if progress is not None:
                 progress.update(1)
             # JAX gives arrays that are not to be written to.
-            return _each(
-                lambda array: np.require(array[: len(inputs[0])], requirements="W"), output
-            )
+            return [np.require(array[:rows], requirements="W") for array in found]
         tables = self.batch.precompute(max(int(np.count_nonzero(array)) for array in feed))
-        outputs: list[Any] = []
+        outputs: list[list[np.ndarray]] = []
 
         def finish(started: Any, rows: int) -> None:
-            outputs.append(_each(lambda array: array[:rows], self.batch.finish(started)))
+            outputs.append([array[:rows] for array in self.batch.finish(started)])
             if progress is not None:
                 progress.update(len(outputs))
 
@@ -190,17 +190,4 @@ class Predictor:
                     finish(*begun.popleft())
             while begun:
                 finish(*begun.popleft())
-        return _each(lambda *parts: np.concatenate(parts), *outputs)
-
-
-def _padded(inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
-    return [pad(array, size) for array in inputs]
-
-
-def _each(function: Callable[..., Any], *outputs: Any) -> Any:
-    # Going through a structure takes as long as the smallest models do.
-    if isinstance(outputs[0], np.ndarray):
-        return function(*outputs)
-    if isinstance(outputs[0], dict):
-        return {name: _each(function, *(output[name] for output in outputs)) for name in outputs[0]}
-    return keras.tree.map_structure(function, *outputs)
+        return list(map(np.concatenate, zip(*outputs, strict=True)))
