@@ -268,7 +268,10 @@ class _Cut:
         begins, counts = self.begins[start:stop], self.counts[start:stop]
         places = ragged(begins, counts)
         if isinstance(self.tokenizer, SubwordTokenizer):
-            feed, shift = self._sequence(self.tokenizer, example, counts, places)
+            before = len(self.tokenizer.before) + len(self.tokenizer.between)
+            shift = before + self.asked[example]
+            cells = _cells(shift, counts)
+            feed = self._sequence(self.tokenizer, example, shift + counts, cells, places)
             positions = feed["token_ids"].shape[1]
         else:
             feed = {
@@ -280,8 +283,8 @@ class _Cut:
                 ),
             }
             shift = np.ones(len(example), "int64")
+            cells = _cells(shift, counts)
             positions = feed["text"].shape[1] + 1
-        cells = _cells(shift, counts)
         words = np.full((len(example), positions, 2), -1, "int32")
         words[cells] = self.text.words[places]
         offsets = np.full_like(words, -1)
@@ -299,14 +302,13 @@ class _Cut:
         self,
         tokenizer: PairTokenizer,
         example: np.ndarray,
-        counts: np.ndarray,
+        after: np.ndarray,
+        cells: tuple[np.ndarray, np.ndarray],
         places: np.ndarray,
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Question and window as one sequence, and the position where the window begins."""
+    ) -> dict[str, np.ndarray]:
+        """Question and window as one sequence, the window in its cells and up to `after`."""
         asked = self.asked[example]
         between = len(tokenizer.before) + asked
-        shift = between + len(tokenizer.between)
-        after = shift + counts
         lengths = after + len(tokenizer.after)
         shape = (len(example), int(lengths.max(initial=1)))
         ids = np.full(shape, tokenizer.padding_id, "int32")
@@ -322,14 +324,13 @@ class _Cut:
             for place, (id, kind) in enumerate(zip(specials, kinds, strict=True)):
                 ids[rows, at + place] = id
                 segments[rows, at + place] = kind
-        cells = _cells(np.full_like(asked, len(tokenizer.before)), asked)
-        ids[cells] = self.question.ids[ragged(self.question.begins[example], asked)]
-        segments[cells] = tokenizer.segments[1][0]
-        cells = _cells(shift, counts)
+        question = _cells(np.full_like(asked, len(tokenizer.before)), asked)
+        ids[question] = self.question.ids[ragged(self.question.begins[example], asked)]
+        segments[question] = tokenizer.segments[1][0]
         ids[cells] = self.text.ids[places]
         segments[cells] = tokenizer.segments[3][0]
         mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
-        return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}, shift
+        return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
 
 
 def _warn_of_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
