@@ -199,6 +199,7 @@ class BatchPredictor:
         self.model = model
         # A layer keeps these dicts: with others, the signature would not hold.
         self.hooks = [hooks for item in signature.layers for hooks in _hooks(item)]
+        self.hooks += _HOOKS_OF_ALL
         one_dtype = all(map(_is_float32, signature.layers))
         self.direct = {
             id(layer): _call_of(layer)
@@ -237,7 +238,13 @@ class BatchPredictor:
         return [keras.ops.convert_to_numpy(tensor) for tensor in outputs]
 
     def _call(self, tensors: list[Any]) -> list[torch.Tensor]:
-        if not self.direct or any(self.hooks) or any(_hooks(self.model)) or self._is_cast():
+        if (
+            not self.direct
+            or any(self.hooks)
+            or any(_hooks(self.model))
+            or self._is_cast()
+            or torch.is_autocast_enabled(tensors[0].device.type)
+        ):
             inputs = keras.tree.pack_sequence_as(self.model.input, tensors)
             return keras.tree.flatten(self.model(inputs, training=False))
         token = _direct.set(self.direct)
@@ -273,16 +280,17 @@ def _is_float32(layer: Any) -> bool:
     return layer.compute_dtype == layer.variable_dtype == "float32"
 
 
+_HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+
+# What `torch.nn.modules.module.register_module_forward_hook` and its like write to.
+_HOOKS_OF_ALL = [getattr(torch.nn.modules.module, f"_global_{name}") for name in _HOOKS]
+
+
 def _hooks(layer: Any) -> list[Mapping[int, Any]]:
     """What PyTorch would call before and after a layer."""
     if not isinstance(layer, torch.nn.Module):
         return []
-    return [
-        layer._forward_hooks,
-        layer._forward_pre_hooks,
-        layer._backward_hooks,
-        layer._backward_pre_hooks,
-    ]
+    return [getattr(layer, f"_{name}") for name in _HOOKS]
 
 
 class _Place(int):

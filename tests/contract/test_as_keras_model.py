@@ -254,6 +254,29 @@ if BACKEND == "torch":
         hook.remove()
         np.testing.assert_array_equal(model.predict(feed, verbose=0), before)
 
+    def test_hooks_of_all_modules_are_called() -> None:
+        model = small()
+        before = assert_predicts_as_keras(model)
+        hook = torch.nn.modules.module.register_module_forward_hook(
+            lambda module, given, output: (
+                output * 0.5 if isinstance(module, keras.layers.Dense) else None
+            )
+        )
+        try:
+            halved = assert_predicts_as_keras(model)
+        finally:
+            hook.remove()
+        assert np.abs(halved - before).max() > 1e-3
+        np.testing.assert_array_equal(assert_predicts_as_keras(model), before)
+
+    def test_autocast_is_left_to_keras() -> None:
+        model = small()
+        before = assert_predicts_as_keras(model)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert_predicts_as_keras(model)
+            assert model.predict(batch(ROWS)[0], verbose=0).dtype == np.float32
+        np.testing.assert_array_equal(assert_predicts_as_keras(model), before)
+
     @pytest.mark.parametrize("way", ["data", "optimizer", "vector", "view"])
     def test_weights_that_pytorch_changes_count(way: str) -> None:
         model = small()
