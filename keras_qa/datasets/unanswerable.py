@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_qa.example import Example, to_examples
+from keras_qa.files.sqlite import sqlite3
 from keras_qa.metrics import normalize_answer
 
 _WORD = re.compile(r"\w+")

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import sqlite3
 import stat
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from keras_qa.documents.document import Document
 from keras_qa.documents.reading import SUFFIXES, documents
 from keras_qa.documents.storage import setting
 from keras_qa.documents.writing import SAMPLE, Writer
+from keras_qa.files.sqlite import sqlite3
 from keras_qa.terminal import Bar
 
 # From so many files or bytes on a progress bar is shown.

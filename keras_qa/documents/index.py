@@ -7,7 +7,6 @@ import itertools
 import os
 import pathlib
 import re
-import sqlite3
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +30,7 @@ from keras_qa.documents.vectors import (
 )
 from keras_qa.documents.words import Words
 from keras_qa.documents.writing import SAMPLE, Writer, make_words, text_of
+from keras_qa.files.sqlite import sqlite3
 
 Questions = list[str] | tuple[str, ...]
 

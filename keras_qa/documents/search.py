@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from keras_qa.documents.storage import setting
 from keras_qa.documents.vectors import Floats, Nearest, Scored
 from keras_qa.documents.words import Words
 from keras_qa.documents.writing import text_of
+from keras_qa.files.sqlite import sqlite3
 
 # Passages that are ranked at most, about: 1.3 µs each. Words that more of them have count in
 # ranking alone.

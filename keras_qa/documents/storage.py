@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import sqlite3
 import time
 from collections.abc import Iterator
+
+from keras_qa.files.sqlite import sqlite3
 
 # "kqai", which tells the file from others of SQLite.
 APPLICATION = 0x6B716169
@@ -158,8 +159,9 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
             raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
         if "fts5" in said and "no such module" in said:
             raise ImportError(
-                f"The index needs SQLite with FTS5, which this Python's {sqlite3.sqlite_version} "
-                "has not. Install a Python whose SQLite has it."
+                f"The index needs SQLite with FTS5, which {sqlite3.sqlite_version} here lacks. If "
+                "`sqlite3` was imported after TensorFlow, which has one of its own, import it, or "
+                "keras_qa, before. Else install a Python whose SQLite has it."
             ) from None
         if "not a database" in said:
             raise ValueError(f"`{path}` is no index of keras-qa: it is no SQLite file.") from None

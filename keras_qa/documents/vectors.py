@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.documents import storage
+from keras_qa.files.sqlite import sqlite3
 
 # A number has two bytes in the file, little-endian: of cosines that changes the fourth digit, and
 # the file, of which vectors are most, is half as large.

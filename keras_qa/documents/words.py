@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-import sqlite3
 import unicodedata
 
+from keras_qa.files.sqlite import sqlite3
 from keras_qa.text import characters
 
 # Scripts that write no spaces between words, as a part of a character class.

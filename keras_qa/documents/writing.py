@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import sqlite3
 import struct
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from keras_qa.documents.passages import Part, passages
 from keras_qa.documents.storage import setting
 from keras_qa.documents.vectors import Encoder, as_kept, dimension_of, encoder_of, unit_vectors
 from keras_qa.documents.words import language_of, spaced, tokenizer
+from keras_qa.files.sqlite import sqlite3
 
 # So many passages are written in a transaction, or a document with more of them.
 BATCH = 2_000

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa.documents import Index, storage, writing
+from keras_qa.documents import index as indexing
 from keras_qa.documents import search as searching
 from keras_qa.documents.words import Words
 
@@ -294,6 +295,15 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_there(index: Index) -> N
     assert names(index, "tiber") == ["rome"]
     assert len(index) == 3
     assert words_left(index) == 23
+
+
+def test_an_sqlite_without_fts5_is_named(tmp_path, monkeypatch) -> None:
+    def make_words(connection, language) -> None:
+        connection.execute("CREATE VIRTUAL TABLE words USING fts5_that_is_not_there(text)")
+
+    monkeypatch.setattr(indexing, "make_words", make_words)
+    with pytest.raises(ImportError, match=r"^The index needs SQLite with FTS5, which [\d.]+ here"):
+        Index.create(tmp_path / "a.index", language="en")
 
 
 def test_what_an_error_interrupts_is_not_kept(index: Index) -> None:
