@@ -230,12 +230,12 @@ class BatchPredictor:
         # PyTorch warns of arrays that are not to be written to.
         inputs = [array if array.flags.writeable else array.copy() for array in inputs]
         with torch.no_grad():
-            tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
-            return self._call(tensors)
+            first = keras.ops.convert_to_tensor(inputs[0])
+            return self._call([first, *(_beside_first(array, first) for array in inputs[1:])])
 
     def finish(self, outputs: Any) -> list[np.ndarray]:
         """Gives arrays in the order of the model's outputs."""
-        return [keras.ops.convert_to_numpy(tensor) for tensor in outputs]
+        return list(map(_to_numpy, outputs))
 
     def _call(self, tensors: list[Any]) -> list[torch.Tensor]:
         if (
@@ -260,6 +260,20 @@ class BatchPredictor:
     def _is_cast(self) -> bool:
         """Whether `torch.nn.Module.to` has given weights another dtype, which Keras casts."""
         return not {torch.float32}.issuperset(map(_dtype, self.floats))
+
+
+def _beside_first(array: np.ndarray, first: torch.Tensor) -> torch.Tensor:
+    """An array as a tensor where another input is. Keras' way takes ten times as long."""
+    if array.dtype in (np.int32, np.float32):
+        return torch.from_numpy(array).to(first.device)
+    return keras.ops.convert_to_tensor(array)
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor as an array. Keras' way takes ten times as long."""
+    if tensor.is_cpu and tensor.dtype == torch.float32 and not tensor.requires_grad:
+        return tensor.numpy()
+    return keras.ops.convert_to_numpy(tensor)
 
 
 def _is_direct(layer: Any) -> bool:
