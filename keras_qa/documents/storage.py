@@ -80,15 +80,15 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
             f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
             f"{path.name}`."
         )
-    # It is read through SQLite alone: who opens the file himself and closes it gives away the locks
-    # that all threads of this process have on it.
+    # It is read through SQLite alone: a file that is closed takes the locks with it that any thread
+    # of the process has on it.
     with told(path), contextlib.ExitStack() as unless_used:
         connection = unless_used.enter_context(contextlib.closing(_connect(path)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION:
-            kind = "another SQLite file" if path.stat().st_size else "empty"
-            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind}.")
+            kind = "another" if path.stat().st_size else "no"
+            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file.")
         if version > VERSION:
             raise ValueError(
                 f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
@@ -175,11 +175,19 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
             ) from None
         if isinstance(error, sqlite3.OperationalError) and "malformed" not in said:
             raise OSError(f"`{path}`: {said}.") from None
-        raise _damaged(path, said) from None
+        raise ValueError(
+            f"`{path}` is damaged: {_cut_short(path) or said}. Delete it, and make the index again."
+        ) from None
 
 
-def _damaged(path: str | os.PathLike[str], how: str) -> ValueError:
-    return ValueError(f"`{path}` is damaged: {how}. Delete it, and make the index again.")
+def _cut_short(path: str | os.PathLike[str]) -> str | None:
+    """How much of a damaged file is there, if not all: then no locks on it matter any more."""
+    with open(path, "rb") as file:
+        head = file.read(100)
+        size = file.seek(0, os.SEEK_END)
+    page = int.from_bytes(head[16:18], "big")
+    expected = int.from_bytes(head[28:32], "big") * (65536 if page == 1 else page)
+    return f"it has {size:,} of {expected:,} bytes" if size < expected else None
 
 
 def setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:

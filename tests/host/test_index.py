@@ -355,10 +355,10 @@ def test_files_that_are_no_index_say_so(tmp_path) -> None:
         Index.create(path)
     whole = path.read_bytes()
     for raw, message in (
-        (b"", "is no index of keras-qa: it is empty"),
+        (b"", "is no index of keras-qa: it is no SQLite file"),
         (b"A text. " * 99, "is no index of keras-qa: it is no SQLite file"),
-        (whole[:-5000], "is damaged: "),
-        (whole[:5000], "is damaged: "),
+        (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
+        (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
         (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
     ):
         path.write_bytes(raw)
