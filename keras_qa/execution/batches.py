@@ -23,17 +23,14 @@ def batch_function(model: keras.Model) -> Callable[[list[np.ndarray]], Any]:
         of its outputs.
     """
     signature = Signature(model)
-    if not signature.is_known(PREDICTING):
+    if signature.is_known(PREDICTING):
+        batch = execution.BatchPredictor(model, signature)
+        return lambda inputs: keras.tree.pack_sequence_as(
+            model.output, batch.finish(batch.start(inputs))
+        )
 
-        def call(inputs: list[np.ndarray]) -> Any:
-            outputs = model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
-            return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+    def call(inputs: list[np.ndarray]) -> Any:
+        outputs = model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
-        return call
-    batch = execution.BatchPredictor(model, signature)
-
-    def predict(inputs: list[np.ndarray]) -> Any:
-        outputs = batch.finish(batch.start(inputs))
-        return keras.tree.pack_sequence_as(model.output, outputs)
-
-    return predict
+    return call
