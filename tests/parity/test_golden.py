@@ -8,11 +8,20 @@ import pytest
 from interpreters import BACKENDS
 
 FOLDER = pathlib.Path(__file__).parent.parent / "golden"
-KINDS = ["backbone_reader", "classifier", "memory_network", "reader", "universal_transformer"]
+KINDS = [
+    "backbone_reader",
+    "classifier",
+    "int8_reader",
+    "lora_reader",
+    "memory_network",
+    "minilm_squad_small",
+    "reader",
+    "universal_transformer",
+]
 
 
 def test_there_is_a_file_of_each_kind() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.keras")) == KINDS
+    assert sorted(path.stem for path in FOLDER.glob("*.keras")) == ["adapter", *KINDS]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,28 @@
+"""Document indexes that an earlier version wrote open and find the same passages."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+from small_encoders import Letters
+
+from keras_qa.documents import Index
+
+FOLDER = pathlib.Path(__file__).parent.parent / "golden"
+SEARCHES = ["How long is the warranty?", "send back", "zebra"]
+
+
+@pytest.mark.parametrize(("name", "encoder"), [("words", None), ("vectors", Letters())])
+def test_a_golden_index_finds_what_it_found(tmp_path, name: str, encoder: Letters | None) -> None:
+    expected = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    # A copy: opening an index may write beside it.
+    path = shutil.copy(FOLDER / f"{name}.index", tmp_path)
+    with Index.open(path, encoder=encoder) as index:
+        found = index.search(SEARCHES, k=3)
+        assert {name: index.text(name) for name in index.names} == expected["texts"]
+        assert index.add([{"name": "new", "text": "A zebra."}]) == 1
+        assert [hit.document for hit in index.search("zebra", k=1)] == ["new"]
+    for hits, before in zip(found, expected["hits"], strict=True):
+        assert [[hit.document, hit.start, hit.text] for hit in hits] == [one[:3] for one in before]
+        assert [hit.score for hit in hits] == pytest.approx([one[3] for one in before])
