@@ -7,8 +7,6 @@ import tempfile
 
 import keras
 
-import keras_qa
-
 FOLDER = pathlib.Path(__file__).parent.parent / "golden"
 sys.path.insert(0, str(FOLDER))
 
