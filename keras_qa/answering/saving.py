@@ -29,9 +29,9 @@ class Saved:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Saves a reader that was made of a checkpoint as one, in Hugging Face's layout.
 
-        `transformers.AutoModelForQuestionAnswering` and `keras_qa.load` read the folder. What
-        `fit` found out beside the weights, such as how sure scores are, is kept in `.keras` files
-        alone.
+        `AutoTokenizer` and `AutoModelForQuestionAnswering` of `transformers` read the folder, and
+        `keras_qa.load` does. Only `save` also keeps what `fit` found beside the weights, such as
+        the calibration of scores.
 
         Args:
             folder: Where to. Made where it does not exist.

@@ -15,6 +15,7 @@ from keras_qa.models.pretrained.checkpoint import CONFIG
 from keras_qa.models.pretrained.families import FAMILIES
 from keras_qa.models.pretrained.family import Family
 from keras_qa.models.pretrained.tensors import WHOLE, safetensors
+from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
 
 
@@ -47,18 +48,13 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
         "architectures": [f"{family.architecture}ForQuestionAnswering"],
         **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
     }
-    described_tokenizer = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": encoder.max_length,
-        **tokenizer.special_tokens(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
     files = {
         WHOLE: save(_tensors(encoder, head, family), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(described_tokenizer),
+        "tokenizer_config.json": _json(tokenizer_config(tokenizer, family.architecture, encoder)),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with atomic.replacing(folder / name) as partial:
             partial.write_bytes(content)
