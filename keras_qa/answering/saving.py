@@ -38,7 +38,8 @@ class Saved:
 
         Raises:
             ImportError: If the `safetensors` library is missing.
-            ValueError: If the model was made of no checkpoint, or there has been no `fit`.
+            ValueError: If the model was made of no checkpoint or was quantized, or there has been
+                no `fit`.
         """
         model, task = self._fitted()
         save_reader(model, task.vectorizer.tokenizer, pathlib.Path(folder))

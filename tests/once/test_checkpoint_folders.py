@@ -136,6 +136,20 @@ class TestWriting:
         assert written["do_lower_case"] is True
         assert written["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
 
+    @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+    @pytest.mark.parametrize("lora_rank", [None, 2])
+    def test_a_quantized_reader_is_refused(self, lora_rank, tmp_path) -> None:
+        qa = keras_qa.load(copy("bert", tmp_path / "reader"))
+        if lora_rank is not None:
+            qa.fit([Example(TEXT, "Who went?", "Mary", 0)], epochs=1, verbose=0, lora_rank=2)
+        qa.model_.quantize("int8")
+        before = qa.model_.get_weights()
+        with pytest.raises(ValueError, match="quantized to int8 cannot be saved as a.*`save`"):
+            qa.save_pretrained(tmp_path / "again")
+        assert not (tmp_path / "again").exists()
+        for one, other in zip(before, qa.model_.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
     def test_a_reader_of_something_else_is_refused(self, tmp_path) -> None:
         qa = keras_qa.QuestionAnswerer("span_reader", model_options={"units": 4})
         qa.fit([Example(TEXT, "Who went?", "Mary", 0)], epochs=1, verbose=0)

@@ -29,7 +29,7 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
 
     Raises:
         ImportError: If the `safetensors` library is missing.
-        ValueError: If the reader was made of no checkpoint.
+        ValueError: If the reader was made of no checkpoint, or was quantized.
     """
     safetensors()
     from safetensors.numpy import save
@@ -74,10 +74,19 @@ def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dic
     beside = tuple(
         f"{name}." for key, name in family.names.items() if key.startswith("final_dense")
     )
+    encoder_parts = list(weights.encoder_parts(encoder, family))
+    head_parts = list(weights.head_parts(head, family))
+    modes = {part.layer.quantization_mode for part in (*encoder_parts, *head_parts)} - {None}
+    if modes:
+        raise ValueError(
+            f"A reader that was quantized to {', '.join(sorted(modes))} cannot be saved as a "
+            "checkpoint, which holds float weights. Save it with `save`, or call "
+            "`save_pretrained` before `quantize`."
+        )
     tensors = {}
-    for part in weights.encoder_parts(encoder, family):
+    for part in encoder_parts:
         for name, value in part.split():
             tensors[name if name.startswith(beside) else f"{family.prefix}.{name}"] = value
-    for part in weights.head_parts(head, family):
+    for part in head_parts:
         tensors.update(part.split())
     return tensors
