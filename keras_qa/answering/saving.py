@@ -47,13 +47,19 @@ class Saved:
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves what `fit(…, lora_rank=…)` has learned, apart from the encoder.
 
-        `keras_qa.load` loads the encoder that it names, and puts it there.
+        The file holds the name of the encoder, without its path, and a checksum of its weights.
+        `keras_qa.load` loads an encoder from the Hub or from a package by that name; a folder is
+        named by `keras_qa.load("mine.keras", backbone="folder/")`, or lies beside the file.
 
         Args:
             path: Where to. Must end in `.keras`.
 
         Raises:
-            ValueError: If the path does not end so, or the model was not trained by LoRA.
+            ImportError: If a library that reads checkpoints is not installed.
+            ValueError: If the path does not end so, the model was not trained by LoRA, or its
+                encoder differs from the published one in more than that: after a `fit` of all
+                weights, after `quantize`, or loaded from a `.keras` file, into which LoRA was
+                merged. `save` saves such a reader whole.
         """
         adapters.save(self._fitted()[0], _keras_file(path))
 
