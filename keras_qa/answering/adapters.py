@@ -253,8 +253,8 @@ def _find(path: pathlib.Path, name: str, backbone: str | os.PathLike[str] | None
         raise ValueError(f"it needs the encoder `{name[-40:]}`: {_reason(error, 130)}") from None
     if checkpoint is None:
         raise ValueError(
-            f"it needs the encoder `{name[-40:]}`, which is not at `{place[-40:]}`. Name its "
-            'folder: `load(…, backbone="folder/")`.'
+            f"it needs the encoder `{name[-40:]}`, which is not at `{place[-36:]}`. Name its "
+            'folder: `keras_qa.load(…, backbone="folder/")`.'
         )
     return checkpoint
 

@@ -112,7 +112,7 @@ def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> 
         assert json.loads(archive.read("config.json"))["backbone"] == "reader"
     assert str(tmp_path).encode() not in path.read_bytes()
     with pytest.raises(
-        ValueError, match=r"needs the encoder `reader`.*load\(…, backbone="
+        ValueError, match=r"needs the encoder `reader`.*`keras_qa.load\(…, backbone="
     ) as raised:
         keras_qa.load(path)
     assert_one_line(raised)
