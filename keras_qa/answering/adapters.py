@@ -148,12 +148,14 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
     sealed.verify(path)
     try:
         config, values = _read(path)
+    except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise _refusal(path, error) from None
+    try:
         _check(config)
         task = _task(config)
-        checkpoint = _find(path, config["backbone"], backbone)
-        return _rebuild(config, task, values, checkpoint)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"`{str(path)[-100:]}` cannot be loaded: {_reason(error, 180)}") from None
+        return _rebuild(config, task, values, _find(path, config["backbone"], backbone))
+    except ValueError as error:
+        raise _refusal(path, error) from None
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -318,6 +320,10 @@ def _frozen(model: QAModel) -> Iterator[np.ndarray]:
     for variable in model.non_trainable_variables:
         if keras.backend.is_float_dtype(variable.dtype):
             yield keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+
+
+def _refusal(path: pathlib.Path, error: Exception) -> ValueError:
+    return ValueError(f"`{str(path)[-100:]}` cannot be loaded: {_reason(error, 180)}")
 
 
 def _reason(error: Exception, length: int) -> str:

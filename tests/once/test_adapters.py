@@ -312,6 +312,12 @@ def archive_of(**members: bytes) -> bytes:
     return content.getvalue()
 
 
+def patched(content: bytes) -> bytes:
+    """The same with a flag in its directory that no reader of Python knows."""
+    flags = content.index(b"PK\x01\x02") + 8
+    return content[:flags] + b"\x20" + content[flags + 1 :]
+
+
 def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
     header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values
@@ -322,6 +328,7 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
     [
         (b"no archive", "zip file"),
         (archive_of(), "too few"),
+        (patched(archive_of(**{"0": b""})), "compressed patched data"),
         (archive_of(a=b""), "There is no item named '0.npy'"),
         (archive_of(**{"0": b""}), "array 0 is not an array of floats"),
         (archive_of(**{"0": array("(3,)", "|O", b"\x80\x04N.")}), "is not an array of floats"),
@@ -367,7 +374,7 @@ def test_settings_at_random_are_loaded_or_named_in_one_line(adapter, damaged) ->
             if generator.random() < 0.2:
                 del parent[key]
             else:
-                parent[key] = generator.choice(odd)
+                parent[key] = copy_of(generator.choice(odd))
         with zipfile.ZipFile(adapter[0]) as archive:
             weights = archive.read("adapter.npz")
         with zipfile.ZipFile(damaged, "w") as archive:
