@@ -166,7 +166,7 @@ def asked_with(model: QAModel, task: Task, options: AskOptions) -> Task:
     """
     task = task.asked_with(**options)
     if isinstance(task, SpanTask):
-        _check_length(model, task.vectorizer.length)
+        check_length(model, task.vectorizer.length)
     return task
 
 
@@ -246,11 +246,16 @@ def _windower(
     longest = model.task.vectorizer.length if model.task is not None else LENGTH
     overlap = OVERLAP if options["overlap"] is None else options["overlap"]
     windower = Windower(tokenizer, options["length"] or longest, overlap)
-    _check_length(model, windower.length)
+    check_length(model, windower.length)
     return windower
 
 
-def _check_length(model: QAModel, length: int) -> None:
+def check_length(model: QAModel, length: int) -> None:
+    """Raises if windows are longer than a model can read.
+
+    Raises:
+        ValueError: If `length` is above the `max_length` of a layer.
+    """
     limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
     if limit is not None and length > limit:
         raise ValueError(

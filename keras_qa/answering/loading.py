@@ -13,7 +13,11 @@ from keras_qa.models.loading import load_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 
 
-def load(path: str | os.PathLike[str], compile: bool = True) -> QuestionAnswerer:
+def load(
+    path: str | os.PathLike[str],
+    compile: bool = True,
+    backbone: str | os.PathLike[str] | None = None,
+) -> QuestionAnswerer:
     """Loads an answerer that `QuestionAnswerer.save` saved, or a published reader.
 
     A file or folder is refused, and nothing in it executed, if it is damaged
@@ -27,6 +31,9 @@ def load(path: str | os.PathLike[str], compile: bool = True) -> QuestionAnswerer
             see `keras_qa.presets`.
         compile: Whether a model in a `.keras` file gets its optimizer back, as in
             `keras.saving.load_model`. Without it the model answers, and `fit` is refused.
+        backbone: The encoder of a file that `save_adapter` wrote: a folder, `hf://owner/name` or
+            `"minilm"`. `None` for the one that the file names. If that was a folder, a folder of
+            this name beside the file is looked for.
 
     Returns:
         A `QuestionAnswerer`, on whichever backend. Its `fit` goes on training the loaded model.
@@ -36,7 +43,9 @@ def load(path: str | os.PathLike[str], compile: bool = True) -> QuestionAnswerer
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If a library that reads checkpoints is not installed.
-        ValueError: If the file is refused, or holds no answerer; or there is no such checkpoint.
+        TypeError: If `backbone` is no name and no path.
+        ValueError: If the file is refused, or holds no answerer; or there is no such checkpoint, or
+            `backbone` is given for something else than an adapter.
 
     Examples:
         >>> import os, tempfile, keras_qa
@@ -46,11 +55,18 @@ def load(path: str | os.PathLike[str], compile: bool = True) -> QuestionAnswerer
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    if os.fspath(path).startswith(PREFIX) or os.path.isdir(path):
+    is_published = os.fspath(path).startswith(PREFIX) or os.path.isdir(path)
+    if not is_published:
+        path = preset_files.find_file(path)
+        if adapters.is_adapter(path):
+            return _ready(adapters.load(pathlib.Path(path), backbone))
+    if backbone is not None:
+        raise ValueError(
+            "`backbone` names the encoder of a file that `save_adapter` wrote, and "
+            f"`{os.fspath(path)[-150:]}` is no such file. Leave `backbone` out."
+        )
+    if is_published:
         return _published(path)
-    path = preset_files.find_file(path)
-    if adapters.is_adapter(path):
-        return _ready(adapters.load(pathlib.Path(path)))
     model = load_model(path, compile)
     if not isinstance(model, QAModel) or model.task is None:
         raise ValueError(

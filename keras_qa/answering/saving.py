@@ -29,16 +29,17 @@ class Saved:
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Saves a reader that was made of a checkpoint as one, in Hugging Face's layout.
 
-        `transformers.AutoModelForQuestionAnswering` and `keras_qa.load` read the folder. What
-        `fit` found out beside the weights, such as how sure scores are, is kept in `.keras` files
-        alone.
+        `AutoTokenizer` and `AutoModelForQuestionAnswering` of `transformers` read the folder, and
+        `keras_qa.load` does. Only `save` also keeps what `fit` found beside the weights, such as
+        the calibration of scores.
 
         Args:
             folder: Where to. Made where it does not exist.
 
         Raises:
             ImportError: If the `safetensors` library is missing.
-            ValueError: If the model was made of no checkpoint, or there has been no `fit`.
+            ValueError: If the model was made of no checkpoint or was quantized, or there has been
+                no `fit`.
         """
         model, task = self._fitted()
         save_reader(model, task.vectorizer.tokenizer, pathlib.Path(folder))
@@ -46,13 +47,19 @@ class Saved:
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves what `fit(…, lora_rank=…)` has learned, apart from the encoder.
 
-        `keras_qa.load` loads the encoder that it names, and puts it there.
+        The file holds the name of the encoder, without its path, and a checksum of its weights.
+        `keras_qa.load` loads an encoder from the Hub or from a package by that name; a folder is
+        named by `keras_qa.load("mine.keras", backbone="folder/")`, or lies beside the file.
 
         Args:
             path: Where to. Must end in `.keras`.
 
         Raises:
-            ValueError: If the path does not end so, or the model was not trained by LoRA.
+            ImportError: If a library that reads checkpoints is not installed.
+            ValueError: If the path does not end so, the model was not trained by LoRA, or its
+                encoder differs from the published one in more than that: after a `fit` of all
+                weights, after `quantize`, or loaded from a `.keras` file, into which LoRA was
+                merged. `save` saves such a reader whole.
         """
         adapters.save(self._fitted()[0], _keras_file(path))
 

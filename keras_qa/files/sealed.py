@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -56,7 +57,15 @@ def verify(path: pathlib.Path) -> None:
         raise ValueError(
             f"`{path}` is a zip file, but no `.keras` file: it holds no `config.json`."
         ) from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+    ):
         raise ValueError(
             f"`{path}` is no `.keras` file, or it is damaged or cut short. "
             "Copy it again, or save the model again."

@@ -13,14 +13,14 @@ from keras_qa.layers.initial import Undrawn
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class Dense(Undrawn, keras.layers.Dense):
-    """`keras.layers.Dense`, whose LoRA matrices are multiplied with its inputs one by one.
+    """`keras.layers.Dense` that multiplies its inputs with one LoRA matrix after the other.
 
-    Keras multiplies the two with each other first, and adds the product to the kernel. One by one
-    they cost next to nothing, and a training computes no gradient of the kernel's size. Hu et al.
-    2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685.
+    Keras multiplies the two matrices with each other first, and adds the product to the kernel. One
+    after the other they cost next to nothing, and training computes no gradient of the kernel's
+    size. Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", arXiv:2106.09685.
 
-    The weights, the configuration and the numbers are those of Keras' layer, but that LoRA can be
-    trained after it was loaded.
+    The weights, the configuration and the numbers are those of Keras' layer. One thing differs: a
+    layer that was loaded can go on training its LoRA.
 
     Args:
         *args: as in `keras.layers.Dense`.
@@ -57,9 +57,9 @@ class Dense(Undrawn, keras.layers.Dense):
         return found if self.activation is None else self.activation(found)
 
     def load_own_variables(self, store: Mapping[str, Tensor]) -> None:
-        first = ops.convert_to_numpy(self.lora_kernel_a) if self.lora_enabled else None
         super().load_own_variables(store)
-        if first is not None:
-            # The file has added LoRA to the kernel, and Keras sets both matrices to 0: no gradient
-            # would ever move them.
-            self.lora_kernel_a.assign(first)
+        if self.lora_enabled:
+            # Files hold the kernel with LoRA added, and Keras sets both matrices to 0. Then both
+            # gradients would be 0: draw the first matrix anew, as `enable_lora` does.
+            draw = keras.initializers.HeUniform()
+            self.lora_kernel_a.assign(draw(self.lora_kernel_a.shape, self.lora_kernel_a.dtype))

@@ -12,6 +12,7 @@ from keras import ops
 from keras_qa import execution
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.options import LayerOptions
@@ -255,6 +256,20 @@ class TransformerEncoder(Composite):
         """Rank of what `enable_lora` has added, or `None`."""
         return self.blocks[0].hidden.lora_rank
 
+    @property
+    def lora_layers(self) -> list[Dense]:
+        """The dense layers of the blocks, which `enable_lora` adapts."""
+        return [
+            layer
+            for block in self.blocks
+            for layer in (
+                block.attention.projection,
+                block.attention.output_projection,
+                block.hidden,
+                block.output_dense,
+            )
+        ]
+
     def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
         """Leaves to training a product of two narrow matrices beside each one, and biases.
 
@@ -274,11 +289,8 @@ class TransformerEncoder(Composite):
                 f"The encoder has LoRA of rank {self.lora_rank} already. Train it as it is, or "
                 "load the encoder anew."
             )
-        for block in self.blocks:
-            attention = block.attention
-            products = (attention.projection, attention.output_projection)
-            for layer in (*products, block.hidden, block.output_dense):
-                layer.enable_lora(rank, lora_alpha=lora_alpha)
+        for layer in self.lora_layers:
+            layer.enable_lora(rank, lora_alpha=lora_alpha)
         ends = (self.project, self.final_dense, self.relative_norm, self.final_norm)
         tables = (self.tokens, self.positions, self.segments, self.relative)
         norms = [

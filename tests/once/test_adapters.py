@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import random
+import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -13,6 +17,7 @@ from small_checkpoints import copy
 import keras_qa
 from keras_qa import Example
 from keras_qa.cli import main
+from keras_qa.files.sealed import seal
 from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -95,6 +100,308 @@ def test_an_adapter_belongs_to_one_encoder(folder, tmp_path) -> None:
     (tmp_path / "adapter.keras").write_bytes(bytes(content))
     with pytest.raises(ValueError, match="damaged"):
         keras_qa.load(tmp_path / "adapter.keras")
+
+
+def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> None:
+    qa = trained(folder)
+    expected = scores(qa)
+    (tmp_path / "files").mkdir()
+    path = tmp_path / "files" / "adapter.keras"
+    qa.save_adapter(path)
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read("config.json"))["backbone"] == "reader"
+    assert str(tmp_path).encode() not in path.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"needs the encoder `reader`.*`keras_qa.load\(…, backbone="
+    ) as raised:
+        keras_qa.load(path)
+    assert_one_line(raised)
+    moved = folder.rename(tmp_path / "moved")
+    for backbone in (moved, str(moved)):
+        loaded = keras_qa.load(path, backbone=backbone)
+        np.testing.assert_allclose(scores(loaded), expected, rtol=1e-5)
+    # What was loaded with an encoder from elsewhere is saved as before.
+    loaded.save_adapter(tmp_path / "again.keras")
+    moved.rename(tmp_path / "moved again")
+    again = keras_qa.load(tmp_path / "again.keras", backbone=tmp_path / "moved again")
+    np.testing.assert_allclose(scores(again), expected, rtol=1e-5)
+
+
+def test_a_file_of_an_older_version_with_a_path_is_loaded(folder, tmp_path) -> None:
+    qa = trained(folder)
+    (tmp_path / "files").mkdir()
+    path = tmp_path / "files" / "adapter.keras"
+    qa.save_adapter(path)
+    dtype = keras.dtype_policies.serialize(encoder_of(qa).dtype_policy)
+    rewrite(path, {"backbone": str(folder), "dtype": dtype})
+    np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
+    folder.rename(tmp_path / "files" / "reader")
+    np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
+    rewrite(path, {"backbone": "C:\\models\\reader"})
+    np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
+
+
+def assert_one_line(raised) -> None:
+    message = str(raised.value)
+    assert "\n" not in message
+    assert len(message) <= 300
+
+
+def fully_trained(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    qa = keras_qa.load(folder).fit(EXAMPLES, epochs=1, verbose=0)
+    return qa.fit(EXAMPLES, epochs=1, verbose=0, lora_rank=2)
+
+
+def loaded_whole(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    trained(folder).save(tmp_path / "whole.keras")
+    return keras_qa.load(tmp_path / "whole.keras")
+
+
+def quantized(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    qa = trained(folder)
+    # All of the model at once takes Keras ten seconds.
+    encoder_of(qa).blocks[1].hidden.quantize("int8")
+    return qa
+
+
+def scaled(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    qa = keras_qa.load(folder)
+    encoder_of(qa).enable_lora(2, lora_alpha=4)
+    return qa.fit(EXAMPLES, epochs=1, verbose=0, optimizer="adam")
+
+
+def unfrozen(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    qa = trained(folder)
+    encoder_of(qa).norm.trainable = True
+    return qa
+
+
+def without_encoder(folder, tmp_path) -> keras_qa.QuestionAnswerer:
+    qa = trained(folder)
+    (folder / "model.safetensors").unlink()
+    return qa
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (fully_trained, "needs an encoder that LoRA alone has changed"),
+        (loaded_whole, "needs an encoder that LoRA alone has changed"),
+        (quantized, "needs an encoder that LoRA alone has changed"),
+        (scaled, "needs an encoder that LoRA alone has changed"),
+        (unfrozen, "needs an encoder that LoRA alone has changed"),
+        (without_encoder, "which cannot be opened: .* holds no weights"),
+    ],
+)
+def test_what_an_adapter_would_not_rebuild_is_refused(make, message, folder, tmp_path) -> None:
+    qa = make(folder, tmp_path)
+    before = qa.model_.get_weights()
+    with pytest.raises(ValueError, match=f"{message}.*Save the whole reader with `save`") as raised:
+        qa.save_adapter(tmp_path / "adapter.keras")
+    assert_one_line(raised)
+    assert not (tmp_path / "adapter.keras").exists()
+    for one, other in zip(before, qa.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # What the message says to do.
+    qa.save(tmp_path / "whole.keras")
+    whole = keras_qa.load(tmp_path / "whole.keras", compile=False)
+    # Keras rounds int8 kernels anew when it merges LoRA.
+    np.testing.assert_allclose(scores(whole), scores(qa), rtol=0.1 if make is quantized else 1e-4)
+
+
+@pytest.mark.parametrize("options", [{"dropout": 0.3}, {"dtype": "bfloat16"}, {"tokenizer": None}])
+def test_a_reader_with_options_is_rebuilt(options, folder, tmp_path) -> None:
+    if "tokenizer" in options:
+        options = {"tokenizer": tmp_path / "tokenizer.json"}
+        (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    qa = keras_qa.QuestionAnswerer("span_reader", {"backbone": str(folder), **options})
+    qa.fit(EXAMPLES, epochs=1, verbose=0, optimizer=keras.optimizers.Adam(0.05), lora_rank=2)
+    qa.save_adapter(tmp_path / "adapter.keras")
+    loaded = keras_qa.load(tmp_path / "adapter.keras")
+    np.testing.assert_allclose(scores(loaded), scores(qa), rtol=1e-5)
+
+
+def test_backbone_is_for_adapters(folder, tmp_path) -> None:
+    trained(folder).save(tmp_path / "whole.keras")
+    for path in (tmp_path / "whole.keras", folder, "hf://owner/name"):
+        with pytest.raises(ValueError, match="`backbone` names the encoder of a file.*Leave"):
+            keras_qa.load(path, backbone=folder)
+    trained(folder).save_adapter(tmp_path / "adapter.keras")
+    with pytest.raises(TypeError, match="`backbone` must be the name or the folder .*: 3 "):
+        keras_qa.load(tmp_path / "adapter.keras", backbone=3)
+
+
+def rewrite(path, settings=None, weights=None, **options) -> None:
+    """Changes settings of an adapter file, or its arrays, and seals it anew."""
+    with zipfile.ZipFile(path) as archive:
+        config = {**json.loads(archive.read("config.json")), **(settings or {})}
+        weights = archive.read("adapter.npz") if weights is None else weights
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        archive.writestr(
+            "config.json", json.dumps({k: v for k, v in config.items() if v is not None})
+        )
+        archive.writestr("adapter.npz", weights)
+    seal(path)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    """An adapter file beside its encoder, and the settings in it."""
+    folder = tmp_path_factory.mktemp("adapter")
+    trained(copy("bert", folder / "reader")).save_adapter(folder / "adapter.keras")
+    with zipfile.ZipFile(folder / "adapter.keras") as archive:
+        return folder / "adapter.keras", json.loads(archive.read("config.json"))
+
+
+@pytest.fixture
+def damaged(adapter, tmp_path):
+    """A copy of the file to change."""
+    (tmp_path / "reader").symlink_to(adapter[0].parent / "reader")
+    return shutil.copy(adapter[0], tmp_path / "adapter.keras")
+
+
+WORDS = {"name": "words", "vectorizer": {"answers": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keras_qa_adapter": 2}, "adapter of version 2, and this keras-qa reads version 1"),
+        ({"keras_qa_adapter": None}, "adapter of version None"),
+        ({"keras_qa_adapter": "1"}, "adapter of version '1'"),
+        ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
+        ({"fingerprint": ["0"]}, "`fingerprint` must be of type str"),
+        ({"fingerprint": "0"}, "trained on another encoder"),
+        ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
+        ({"lora_rank": 2.0}, "`lora_rank` must be of type int"),
+        ({"lora_rank": 0}, "`lora_rank` must be positive"),
+        ({"lora_rank": 10**9}, "`lora_rank` is 1000000000, but it holds .* weights, too few"),
+        ({"lora_rank": 3}, "`lora_rank` is 3, but it holds .* weights, too few"),
+        ({"lora_rank": 1}, "trained on another encoder"),
+        ({"dtype": "int8_from_float32"}, "`dtype` must be one of float32"),
+        ({"dtype": {"class_name": "Lambda2", "config": {}}}, "`dtype` must be one of float32"),
+        ({"dtype": {"class_name": "DTypePolicy", "config": 1}}, "`dtype` must be one of float32"),
+        ({"task": None}, "`task` must be of type dict. Received: task=None"),
+        ({"task": {"name": "songs"}}, "`task` cannot be read: .*'songs'"),
+        ({"task": {"name": ["spans"]}}, "`task` cannot be read"),
+        ({"task": {"name": "spans"}}, "`task` cannot be read"),
+        ({"task": {"name": "spans", "vectorizer": 1}}, "`task` cannot be read"),
+        ({"task": WORDS}, "`task` (cannot be read|must mark spans)"),
+        ({"task": {"name": "words", "vectorizer": {}}}, "`task` (cannot be read|must mark spans)"),
+    ],
+)
+def test_odd_settings_are_named_in_one_line(settings, message: str, damaged) -> None:
+    rewrite(damaged, settings)
+    with pytest.raises(ValueError, match=f"adapter.keras` cannot be loaded: .*{message}") as raised:
+        keras_qa.load(damaged)
+    assert_one_line(raised)
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
+    vectorizer = {**adapter[1]["task"]["vectorizer"], "length": 10**9}
+    rewrite(damaged, {"task": {**adapter[1]["task"], "vectorizer": vectorizer}})
+    with pytest.raises(ValueError, match="`length` is 1000000000, but the backbone reads 64"):
+        keras_qa.load(damaged)
+
+
+def archive_of(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", members.pop("compression", zipfile.ZIP_STORED)) as archive:
+        for name, value in members.items():
+            archive.writestr(f"{name}.npy", value)
+    return content.getvalue()
+
+
+def patched(content: bytes) -> bytes:
+    """The same with a flag in its directory that no reader of Python knows."""
+    flags = content.index(b"PK\x01\x02") + 8
+    return content[:flags] + b"\x20" + content[flags + 1 :]
+
+
+def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (b"no archive", "zip file"),
+        (archive_of(), "too few"),
+        (patched(archive_of(**{"0": b""})), "compressed patched data"),
+        (archive_of(a=b""), "There is no item named '0.npy'"),
+        (archive_of(**{"0": b""}), "array 0 is not an array of floats"),
+        (archive_of(**{"0": array("(3,)", "|O", b"\x80\x04N.")}), "is not an array of floats"),
+        (archive_of(**{"0": array("(1000000000000,)")}), r"says the shape \(1000000000000,\)"),
+        (archive_of(**{"0": array("(2,)", values=bytes(4))}), "but holds other values"),
+        (archive_of(**{"0": array("(-1,)", values=bytes(4))}), "is not an array of floats"),
+        (archive_of(compression=zipfile.ZIP_DEFLATED, **{"0": bytes(10**6)}), "are compressed"),
+    ],
+)
+def test_odd_arrays_are_named_in_one_line(weights, message: str, damaged) -> None:
+    rewrite(damaged, weights=weights)
+    with pytest.raises(ValueError, match=f"adapter.keras` cannot be loaded: .*{message}") as raised:
+        keras_qa.load(damaged)
+    assert_one_line(raised)
+
+
+def test_compressed_weights_are_refused(damaged) -> None:
+    rewrite(damaged, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="are compressed, which `save_adapter` never does"):
+        keras_qa.load(damaged)
+    # A member that cannot be decompressed.
+    content = bytearray(damaged.read_bytes())
+    with zipfile.ZipFile(damaged) as archive:
+        start = archive.getinfo("adapter.npz").header_offset + 30 + len("adapter.npz")
+    content[start : start + 4] = b"\xff\xff\xff\xff"
+    damaged.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or cut short") as raised:
+        keras_qa.load(damaged)
+    assert_one_line(raised)
+
+
+def test_settings_at_random_are_loaded_or_named_in_one_line(adapter, damaged) -> None:
+    generator = random.Random(0)
+    odd = (None, True, -1, 10**12, 1e308, "", "x" * 1000, [], [[1]], {}, {"name": "words"})
+    messages = []
+    for _ in range(100):
+        config = copy_of(adapter[1])
+        for _ in range(generator.choice((1, 1, 2))):
+            parents = [part for part in parts(config) if part]
+            parent = generator.choice(parents)
+            keys = list(parent) if isinstance(parent, dict) else range(len(parent))
+            key = generator.choice(keys)
+            if generator.random() < 0.2:
+                del parent[key]
+            else:
+                parent[key] = copy_of(generator.choice(odd))
+        with zipfile.ZipFile(adapter[0]) as archive:
+            weights = archive.read("adapter.npz")
+        with zipfile.ZipFile(damaged, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr("adapter.npz", weights)
+        seal(damaged)
+        try:
+            keras_qa.load(damaged)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 50
+    for message in messages:
+        assert "adapter.keras`" in message
+        assert "\n" not in message
+        assert len(message) <= 300
+
+
+def copy_of(config):
+    return json.loads(json.dumps(config))
+
+
+def parts(config):
+    """All objects and lists of a config."""
+    if isinstance(config, (dict, list)):
+        yield config
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from parts(value)
 
 
 def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:

@@ -132,6 +132,27 @@ class TestWriting:
         np.testing.assert_allclose([a.score for a in again], [a.score for a in said], rtol=1e-5)
         written = json.loads((tmp_path / "again" / "tokenizer_config.json").read_text())
         assert (written["cls_token"], written["sep_token"]) == ("[CLS]", "[SEP]")
+        assert written["tokenizer_class"] == "BertTokenizer"
+        assert written["do_lower_case"] is True
+        assert written["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
+
+    @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_quantized_reader_is_refused(self, whole, tmp_path) -> None:
+        qa = keras_qa.load(copy("bert", tmp_path / "reader"))
+        encoder = qa.model_.get_layer("backbone")
+        if whole:
+            qa.model_.quantize("int8")
+        else:
+            # With LoRA the product of both is float.
+            encoder.enable_lora(2)
+            encoder.blocks[1].hidden.quantize("int8")
+        before = qa.model_.get_weights()
+        with pytest.raises(ValueError, match="quantized to int8 cannot be saved as a.*`save`"):
+            qa.save_pretrained(tmp_path / "again")
+        assert not (tmp_path / "again").exists()
+        for one, other in zip(before, qa.model_.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
 
     def test_a_reader_of_something_else_is_refused(self, tmp_path) -> None:
         qa = keras_qa.QuestionAnswerer("span_reader", model_options={"units": 4})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pathlib
 import random
 import shutil
@@ -14,21 +15,33 @@ import sentencepiece
 import torch
 import transformers
 from small_checkpoints import FOLDER, KINDS, differences
-from small_tokenizers import LINES, byte_bpe, unigram, wordpiece
+from small_tokenizers import LINES, byte_bpe, modern, unigram, wordpiece
 
+from keras_qa import Example
 from keras_qa.models import span_reader
 from keras_qa.models.pretrained import save_reader
 from keras_qa.text import SubwordTokenizer
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory) -> pathlib.Path:
+def make(folder: pathlib.Path, **sizes: int) -> pathlib.Path:
+    """Makes fresh checkpoints of all families, some of their sizes given."""
     spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    folder = tmp_path_factory.mktemp("fresh")
+    module.SIZES = {kind: {**own, **sizes} for kind, own in module.SIZES.items()}
     module.make(folder, seed=random.randrange(2**31))
     return folder
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> pathlib.Path:
+    return make(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def with_many_ids(tmp_path_factory) -> pathlib.Path:
+    """Checkpoints that know all ids of the tokenizers of these tests."""
+    return make(tmp_path_factory.mktemp("many_ids"), vocab_size=500)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,20 +93,21 @@ def odd_texts(count: int) -> list[str]:
     return texts
 
 
-def files_of(kind: str, folder: pathlib.Path) -> pathlib.Path:
+def files_of(kind: str, folder: pathlib.Path, checkpoints: pathlib.Path = FOLDER) -> pathlib.Path:
     """A checkpoint whose tokenizer is given by the files that it was published with first."""
-    shutil.copytree(FOLDER / kind, folder)
+    shutil.copytree(checkpoints / kind, folder)
     if kind == "roberta":
         byte_bpe().model.save(str(folder))
+    elif kind == "modernbert":
+        modern().save(str(folder / "tokenizer.json"))
     elif kind in ("bert", "distilbert", "electra", "mpnet"):
         vocabulary = wordpiece().get_vocab()
-        if kind == "mpnet":
-            more = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-            vocabulary |= {token: len(vocabulary) + place for place, token in enumerate(more)}
         lines = sorted(vocabulary, key=vocabulary.__getitem__)
+        if kind == "mpnet":
+            lines = ["<s>", "<pad>", "</s>", "<unk>", *lines, "<mask>"]
         (folder / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    elif kind in SENTENCEPIECE:
-        name, special = SENTENCEPIECE[kind]
+    else:
+        name, special = {**SENTENCEPIECE, **DEBERTA}[kind]
         with (folder / name).open("wb") as file:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter([*LINES, MORE] * 20),
@@ -119,6 +133,16 @@ SENTENCEPIECE: dict[str, tuple[str, dict[str, Any]]] = {
     "camembert": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
     "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
 }
+DEBERTA: dict[str, tuple[str, dict[str, Any]]] = {
+    "deberta-v2": (
+        "spm.model",
+        {
+            **{"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3},
+            **{"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]"},
+            **{"unk_piece": "[UNK]", "control_symbols": ["[MASK]"]},
+        },
+    )
+}
 MORE = "in the house, at home; who are they? 1,200 or 34, caf\u00e9 (can't) the bathroom slept"
 
 
@@ -138,6 +162,74 @@ def test_ids_of_odd_texts_are_those_of_the_fast_tokenizer(kind: str, tmp_path) -
     ids = ours.encode("Mary")[0].tolist()
     pair = [*ours.before, *ids, *ours.between, *ids, *ours.after]
     assert theirs("Mary", "Mary")["input_ids"] == pair
+
+
+# What `transformers` 5 would make of the vocabulary of DeBERTa normalises text in another way.
+CLASSES = {
+    "albert": "AlbertTokenizer",
+    "bert": "BertTokenizer",
+    "camembert": "CamembertTokenizer",
+    "deberta-v2": "PreTrainedTokenizerFast",
+    "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer",
+    "modernbert": "PreTrainedTokenizerFast",
+    "mpnet": "MPNetTokenizer",
+    "roberta": "RobertaTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+}
+PAIRS = [
+    ("Where is Mary?", "Mary went to the bathroom."),
+    ("Who slept?", "Mary went home, then she slept."),
+    ("", "1990s"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, tmp_path) -> None:
+    reader = span_reader(backbone=files_of(kind, tmp_path / kind, with_many_ids))
+    ours = reader.task.vectorizer.tokenizer
+    save_reader(reader, ours, tmp_path / "saved")
+    written = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())
+    assert written["tokenizer_class"] == CLASSES[kind]
+
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    model = transformers.AutoModelForQuestionAnswering.from_pretrained(tmp_path / "saved").eval()
+    pairs = theirs(*map(list, zip(*PAIRS, strict=True)), padding=True, return_tensors="pt")
+    windows = reader.task.vectorizer([Example(text, question) for question, text in PAIRS])
+    names = {
+        "token_ids": "input_ids",
+        "segment_ids": "token_type_ids",
+        "padding_mask": "attention_mask",
+    }
+    assert sorted(pairs) == sorted(names[tensor.name] for tensor in reader.inputs)
+    for name, array in windows.feed.items():
+        if names[name] in pairs:
+            np.testing.assert_array_equal(pairs[names[name]].numpy(), array, err_msg=name)
+    with torch.no_grad():
+        expected = model(**pairs)
+    found = reader.predict({tensor.name: windows.feed[tensor.name] for tensor in reader.inputs})
+    for name, logits in (("start", expected.start_logits), ("end", expected.end_logits)):
+        of_text = found[name] > -1e8
+        assert of_text.sum() > 15
+        np.testing.assert_allclose(logits.numpy()[of_text], found[name][of_text], atol=1e-4)
+
+    texts = odd_texts(2_000)
+    pieces = ours.pieces(texts)
+    for place, ids in enumerate(theirs(texts, add_special_tokens=False)["input_ids"]):
+        got = pieces.ids[pieces.begins[place] : pieces.begins[place + 1]].tolist()
+        assert got == ids, repr(texts[place])
+
+
+def test_a_tokenizer_of_another_family_keeps_its_segments(tmp_path) -> None:
+    """ALBERT with word pieces: no class of its own would build that tokenizer."""
+    tokenizer = SubwordTokenizer(wordpiece())
+    save_reader(span_reader(backbone=FOLDER / "albert"), tokenizer, tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    pair = theirs("who?", "mary went home.")
+    before = pair["token_type_ids"].index(1)
+    assert pair["input_ids"][before - 1] == tokenizer.between[0]
+    ids = tokenizer.encode("mary went home.")[0].tolist()
+    assert pair["input_ids"][before:-1] == ids
 
 
 def test_a_tokenizer_file_is_read_as_transformers_reads_it(tmp_path) -> None:

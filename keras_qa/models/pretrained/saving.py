@@ -15,6 +15,7 @@ from keras_qa.models.pretrained.checkpoint import CONFIG
 from keras_qa.models.pretrained.families import FAMILIES
 from keras_qa.models.pretrained.family import Family
 from keras_qa.models.pretrained.tensors import WHOLE, safetensors
+from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
 
 
@@ -28,7 +29,7 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
 
     Raises:
         ImportError: If the `safetensors` library is missing.
-        ValueError: If the reader was made of no checkpoint.
+        ValueError: If the reader was made of no checkpoint, or was quantized.
     """
     safetensors()
     from safetensors.numpy import save
@@ -47,18 +48,13 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
         "architectures": [f"{family.architecture}ForQuestionAnswering"],
         **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
     }
-    described_tokenizer = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": encoder.max_length,
-        **tokenizer.special_tokens(),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
     files = {
         WHOLE: save(_tensors(encoder, head, family), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(described_tokenizer),
+        "tokenizer_config.json": _json(tokenizer_config(tokenizer, family.architecture, encoder)),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with atomic.replacing(folder / name) as partial:
             partial.write_bytes(content)
@@ -78,10 +74,19 @@ def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dic
     beside = tuple(
         f"{name}." for key, name in family.names.items() if key.startswith("final_dense")
     )
+    encoder_parts = list(weights.encoder_parts(encoder, family))
+    head_parts = list(weights.head_parts(head, family))
+    modes = {part.layer.quantization_mode for part in (*encoder_parts, *head_parts)} - {None}
+    if modes:
+        raise ValueError(
+            f"A reader that was quantized to {', '.join(sorted(modes))} cannot be saved as a "
+            "checkpoint, which holds float weights. Save it with `save`, or call "
+            "`save_pretrained` before `quantize`."
+        )
     tensors = {}
-    for part in weights.encoder_parts(encoder, family):
+    for part in encoder_parts:
         for name, value in part.split():
             tensors[name if name.startswith(beside) else f"{family.prefix}.{name}"] = value
-    for part in weights.head_parts(head, family):
+    for part in head_parts:
         tensors.update(part.split())
     return tensors
