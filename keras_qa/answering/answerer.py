@@ -7,6 +7,7 @@ from typing import Any, Unpack, overload
 
 import keras
 
+from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.answering import building
 from keras_qa.answering.asking import Asking
 from keras_qa.answering.building import Vectors
@@ -19,7 +20,6 @@ from keras_qa.answering.passage import (
     Text,
     Texts,
     asked,
-    check_top_k,
     shaped,
 )
 from keras_qa.answering.saving import Saved
@@ -170,6 +170,10 @@ class QuestionAnswerer(Estimator, Saved, Asking):
                 range or for models of another kind.
         """
         building.check_options(self.get_params())
+        check_positive_integers(batch_size=batch_size)
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            to_integer(name, value, least=0)
+        to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
         validation = to_examples(validation_data) if validation_data is not None else None
         if self.seed is not None:
@@ -286,7 +290,8 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             ValueError: If there are not as many texts as questions, an option is out of its
                 range or for models of another kind, or there has been no `fit`.
         """
-        check_top_k(top_k)
+        top_k = to_optional_integer("top_k", top_k)
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         examples, many = asked(text, question)
         task = building.asked_with(model, task, options)
@@ -313,6 +318,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         Raises:
             ValueError: If there has been no `fit`.
         """
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         return task.details(model, examples, batch_size, _shown(verbose, examples))
 
@@ -360,6 +366,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             ValueError: If there are no examples, one has no answer and the
                 model must give one, or there has been no `fit`.
         """
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         data = to_examples(examples)
         return task.evaluate(model, data, batch_size, _shown(verbose, data))

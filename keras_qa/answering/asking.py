@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa._arguments import (
+    check_fraction,
+    check_positive_integers,
+    is_number,
+    must_be,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.answering import building
 from keras_qa.answering.merging import merged
-from keras_qa.answering.passage import Answered, Questions, check_top_k, shaped
+from keras_qa.answering.passage import Answered, Questions, shaped
 from keras_qa.example import Answer, Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.tasks import AskCalibration, AskOptions, SpanTask, Task
@@ -153,8 +161,10 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
-        check_top_k(top_k)
-        _check(passages, min_score, retrieval_weight)
+        top_k = to_optional_integer("top_k", top_k)
+        passages = to_optional_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
+        _check_weights(min_score, retrieval_weight)
         model, task = self._fitted()
         fitted = task.asking if isinstance(task, SpanTask) else None
         if min_precision is not None:
@@ -246,7 +256,8 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
-        _check(passages, None, None)
+        passages = to_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)
         if not data:
             raise ValueError("`examples` is empty. Give some to calibrate on.")
@@ -283,18 +294,14 @@ class Asking:
         raise NotImplementedError
 
 
-def _check(passages: int | None, min_score: float | None, retrieval_weight: float | None) -> None:
-    if passages is not None and (
-        isinstance(passages, bool) or not isinstance(passages, int) or passages < 1
+def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
+    if min_score is not None:
+        check_fraction("min_score", min_score)
+    if retrieval_weight is not None and not (
+        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
     ):
-        raise ValueError(f"`passages` must be a positive integer. Received: passages={passages!r}.")
-    if min_score is not None and not 0 <= min_score <= 1:
-        raise ValueError(f"`min_score` must be between 0 and 1. Received: min_score={min_score!r}.")
-    if retrieval_weight is not None and not 0 <= retrieval_weight < float("inf"):
-        raise ValueError(
-            "`retrieval_weight` must not be negative, and finite. Received: "
-            f"retrieval_weight={retrieval_weight!r}."
-        )
+        expected = "a finite non-negative number"
+        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
 
 
 def _least_score(

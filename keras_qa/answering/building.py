@@ -9,10 +9,10 @@ from typing import Any, cast
 import keras
 
 from keras_qa import models
+from keras_qa._arguments import check_fraction, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
-from keras_qa.layers.sizes import is_size
 from keras_qa.models import QAModel, SpanReader
 from keras_qa.models.options import Optimizer
 from keras_qa.objectives import SpanLoss
@@ -92,11 +92,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             if name not in task.options and options[name] is not None:
                 raise ValueError(f"`{name}` is for {kind}, but {given} {task.does}. Leave it out.")
     for name in ("vocabulary_size", "answer_vocabulary_size", "length", "max_answer_words"):
-        value = options[name]
-        if value is not None and not is_size(value):
-            raise ValueError(
-                f"`{name}` must be a positive integer or `None`. Received: {name}={value!r}."
-            )
+        to_optional_integer(name, options[name])
+    to_optional_integer("overlap", options["overlap"], least=0)
+    if options["no_answer_threshold"] is not None:
+        check_fraction("no_answer_threshold", options["no_answer_threshold"])
     if not isinstance(options["model_options"], (Mapping, type(None))):
         raise TypeError(
             "`model_options` must be a mapping of arguments for the factory. Received: "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import Logits, WindowWords
 
@@ -187,7 +188,8 @@ def expected_calibration_error(
 
     Raises:
         ValueError: If the shapes differ, there are no answers, a score is not
-            between 0 and 1, or `bins` is not positive.
+            between 0 and 1, or `bins` is not a
+            positive integer.
 
     Reference:
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
@@ -205,8 +207,7 @@ def expected_calibration_error(
             "`confidences` and `correct` must have one entry an answer. Received shapes "
             f"{scores.shape} and {right.shape}."
         )
-    if bins < 1:
-        raise ValueError(f"`bins` must be positive. Received: bins={bins}.")
+    check_positive_integers(bins=bins)
     odd = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
     if len(odd):
         raise ValueError(

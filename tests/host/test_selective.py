@@ -177,7 +177,7 @@ def test_a_precision_that_cannot_be_had_is_named_with_the_best() -> None:
         AskCalibration(1.0, 4.0).threshold(0.05)
     for share in (0, -1, 1.1, math.nan):
         with pytest.raises(
-            ValueError, match=r"^`min_precision` must be above 0, and up to 1\. Rec"
+            ValueError, match=r"^`min_precision` must be a number above 0 and at most 1\. R"
         ):
             fitted.threshold(share)
 

@@ -387,10 +387,9 @@ def test_bad_use_is_named() -> None:
         broken[1, 2] = bad
         with pytest.raises(ValueError, match=rf"^`end` holds {bad} at \[1, 2\], but logits must"):
             top_spans(start, broken, offsets, example)
-    for name, value in (("k", 0), ("max_answer_words", 0), ("temperature", 0.0)):
-        with pytest.raises(
-            ValueError, match=f"`{name}` must be positive. Received: {name}={value}"
-        ):
+    for name, value in (("k", 0), ("max_answer_words", 1.5), ("temperature", 0.0)):
+        message = rf"`{name}` must be a positive \w+\. Received: {name}={value}"
+        with pytest.raises(ValueError, match=message):
             top_spans(start, end, offsets, example, **{name: value})
     for sizes, message in (
         (np.ones(positions), rf"`word_sizes` must have the shape \({windows}, {positions}\), as"),
@@ -406,7 +405,7 @@ def test_bad_use_is_named() -> None:
         (([], []), "one entry an answer"),
         (([0.5, 1.5], [True, False]), r"`confidences` holds 1\.5 at \[1\]"),
         (([math.nan], [True]), r"`confidences` holds nan at \[0\]"),
-        (([0.5], [True], 0), "`bins` must be positive"),
+        (([0.5], [True], 0), "`bins` must be a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):
             expected_calibration_error(*arguments)

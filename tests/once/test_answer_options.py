@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -73,6 +74,31 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
     assert max(width for _, width in fed) <= 24
     with pytest.raises(ValueError, match="`length` is 65, but the backbone reads 64"):
         qa.answer(TEXT, QUESTION, length=65)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
+        ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
+        ("max_answer_words", 1.5, "`max_answer_words` must be a positive integer."),
+        ("length", 1.5, "`length` must be a positive integer. Received: length=1.5."),
+        ("overlap", -1, "`overlap` must be a non-negative integer. Received: overlap=-1."),
+        ("no_answer", "a", "`no_answer` must be `True` or `False`. Received: no_answer='a'."),
+    ],
+)
+def test_values_of_options_are_checked(qa, name: str, value, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        qa.answer(TEXT, QUESTION, **{name: value})
+
+
+def test_integers_of_numpy_are_taken(qa) -> None:
+    expected = qa.answer(TEXT, QUESTION, top_k=3, max_answer_words=2, batch_size=2)
+    found = qa.answer(
+        TEXT, QUESTION, top_k=np.int64(3), max_answer_words=np.int64(2), batch_size=np.int64(2)
+    )
+    assert found == expected
+    assert qa.read(TEXT).ask(QUESTION, np.int64(3)) == qa.answer(TEXT, QUESTION, top_k=3)
 
 
 def test_mappings_examples_and_generators_are_asked(qa) -> None:

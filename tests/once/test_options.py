@@ -48,9 +48,11 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
     ("options", "kind", "message"),
     [
         ({"model": "reader"}, ValueError, "`model` must be a `keras.Model` or one of "),
-        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer or"),
+        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer"),
         ({"vocabulary_size": True}, ValueError, "`vocabulary_size` must be a positive integer"),
         ({"model": "span_reader", "length": 1.5}, ValueError, "`length` must be a positive "),
+        ({"model": "span_reader", "overlap": 1.5}, ValueError, "`overlap` must be a non-negative"),
+        ({"model": "span_reader", "no_answer_threshold": "a"}, ValueError, "`no_answer_threshold`"),
         ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
     ],
 )
@@ -58,6 +60,25 @@ def test_arguments_are_checked_in_fit(options, kind, message: str) -> None:
     qa = QuestionAnswerer(**options)
     with pytest.raises(kind, match=f"^{message}"):
         qa.fit(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda qa: qa.fit(EXAMPLES, epochs=None), "`epochs` must be a non-negative integer."),
+        (lambda qa: qa.fit(EXAMPLES, batch_size=0), "`batch_size` must be a positive integer."),
+        (lambda qa: qa.fit(EXAMPLES, initial_epoch=-1), "`initial_epoch` must be a non-negative"),
+        (lambda qa: qa.fit(EXAMPLES, lora_rank=True), "`lora_rank` must be a positive integer."),
+        (lambda qa: qa.evaluate(EXAMPLES, batch_size=-1), "`batch_size` must be a positive"),
+    ],
+)
+def test_arguments_of_methods_are_checked(classifier, use, message: str) -> None:
+    model = classifier.model_
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"^{message}"):
+        use(classifier)
+    assert classifier.model_ is model
+    assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
 
 
 def test_answers_that_stand_apart_are_taken() -> None:
