@@ -29,7 +29,7 @@ from keras_qa.models.options import Callbacks, Optimizer
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.tasks import AskOptions, SpanDetails, Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.tasks.task import Verbose, check_option_names
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
@@ -286,10 +286,11 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             questions a list of either, one entry a question.
 
         Raises:
-            TypeError: If a text or a question is no string.
+            TypeError: If a text or a question is no string, or there is no such option.
             ValueError: If there are not as many texts as questions, an option is out of its
                 range or for models of another kind, or there has been no `fit`.
         """
+        check_option_names(self.answer, options)
         top_k = to_optional_integer("top_k", top_k)
         check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()

@@ -24,7 +24,7 @@ from keras_qa.answering.passage import Answered, Questions, shaped
 from keras_qa.example import Answer, Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.tasks import AskCalibration, AskOptions, SpanTask, Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.tasks.task import Verbose, check_option_names
 from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ class Asking:
             text; the empty answer, that there is none, does not.
 
         Raises:
-            TypeError: If a question is no string, or `index` is no retriever or finds something
-                else than hits.
+            TypeError: If a question is no string, there is no such option, or `index` is no
+                retriever or finds something else than hits.
             ValueError: If an argument is out of its range, the model is no reader of spans, there
                 has been no `fit`, or the scores of hits cannot be compared; or with
                 `min_precision`, if there has been no `calibrate`, or no score comes to it.
@@ -161,6 +161,7 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
+        check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
         passages = to_optional_integer("passages", passages)
         check_positive_integers(batch_size=batch_size)
@@ -256,6 +257,7 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
+        check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)
         check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)

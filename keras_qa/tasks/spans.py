@@ -13,7 +13,15 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.tasks import reading
 from keras_qa.tasks.asking import AskCalibration, gold_mentions
-from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Verbose
+from keras_qa.tasks.task import (
+    Ask,
+    AskOptions,
+    Model,
+    Ranked,
+    SpanDetails,
+    Verbose,
+    check_option_names,
+)
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.several import passage_windows
@@ -94,8 +102,10 @@ class SpanTask:
             A `SpanTask`.
 
         Raises:
+            TypeError: If there is no such option.
             ValueError: If an option is out of its range.
         """
+        check_option_names(self.asked_with, options)
         given: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None
         }

@@ -119,6 +119,16 @@ def test_calibration_sets_the_decoder() -> None:
     assert task.decoder == SpanDecoder(2, True, 0.25)
 
 
+@pytest.mark.parametrize("task", [word_task(), span_task()])
+def test_unknown_options_are_listed(task: tasks.Task) -> None:
+    with pytest.raises(TypeError) as caught:
+        task.asked_with(temperature=None)
+    assert str(caught.value) == (
+        "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
+        "`whole_words`, `length`, `overlap`, `max_question_length`."
+    )
+
+
 @pytest.mark.parametrize("task", [word_task(), span_task(no_answer=True, temperature=2.0)])
 def test_a_task_is_made_again_from_what_is_kept_of_it(task: tasks.Task) -> None:
     config = tasks.serialize(task)
