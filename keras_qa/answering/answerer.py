@@ -51,10 +51,12 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         model_options: Arguments for the factory, such as `{"cell": "gru"}`,
             or `{"backbone": "path/to/folder"}` for a `span_reader`.
         vocabulary_size: Most words to tell apart, padding and the unknown
-            word included. `None` for all that `fit` sees.
+            word included. `None` for all that `fit` sees. Only for models
+            without a vocabulary: a loaded model and a backbone have theirs.
         answer_vocabulary_size: For models that answer with words of a
             vocabulary: most answers to tell apart, one for all others
-            included. `None` for all that `fit` sees.
+            included. `None` for all that `fit` sees. Only for models without
+            a vocabulary.
         seed: Seed of the weights and of the order of training. `None` for a
             new one each time. Sets Keras' global seed when `fit` is called.
         vectors: Word vectors for a `span_reader` from scratch: a
@@ -62,9 +64,10 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             The first 100,000 of their words are known beside those that `fit`
             sees.
         length: For readers of spans: most positions of a window of the text,
-            see `text.Windower`. `None` for 384, or what the backbone can read.
+            see `text.Windower`. `None` for what the model was trained with,
+            or 384, or what the backbone can read.
         overlap: For readers of spans: how many a window shares with the one
-            before. `None` for 128.
+            before. `None` for what the model was trained with, or 128.
         max_answer_words: For readers of spans: most words of an answer, see
             `decoding.SpanDecoder` for scripts without spaces. `None` to find
             it on validation data; without any for 15, or for what the model
@@ -179,8 +182,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         if self.seed is not None:
             keras.utils.set_random_seed(self.seed)
         make = building.adopt if isinstance(self.model, keras.Model) else building.build
-        model = make(self.model, data, self.get_params())
-        task = _task_of(model)
+        model, task = make(self.model, data, self.get_params())
         feed, labels = task.training(model, data)
         validation_feed = task.training(model, validation) if validation else None
         task.expect(data, self.get_params())
@@ -191,6 +193,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         if optimizer is not None or lora_rank is not None:
             building.recompile(model, optimizer or model.optimizer)
         # Before training, so that what Ctrl-C interrupts can be used and saved.
+        model.task = task
         self.model_ = model
         self.vectorizer_ = task.vectorizer
         self.calibration_: dict[str, float] = {}
