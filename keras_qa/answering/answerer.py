@@ -82,7 +82,8 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             strings into its inputs; a part of `model_.task`.
         history_: The `keras.callbacks.History` of the last `fit`.
         calibration_: What was fitted on the validation data of the last `fit`,
-            for readers of spans: the `temperature` of the scores, and how far
+            for readers of spans: the `temperature` of the scores, 1.0 unless
+            another one helps in a five-fold cross-validation, and how far
             they are from how often answers are right, `calibration_error` and
             `calibration_error_before`; else empty.
 
