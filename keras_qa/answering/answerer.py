@@ -180,8 +180,9 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
         validation = to_examples(validation_data) if validation_data is not None else None
-        if self.seed is not None:
-            keras.utils.set_random_seed(self.seed)
+        seed = to_optional_integer("seed", self.seed, least=0)
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
         make = building.adopt if isinstance(self.model, keras.Model) else building.build
         model, task = make(self.model, data, self.get_params())
         feed, labels = task.training(model, data)

@@ -1,5 +1,6 @@
 """Options of `QuestionAnswerer`: checked in `fit`, and refused by models of another kind."""
 
+import numpy as np
 import pandas
 import pytest
 from small_examples import EXAMPLES
@@ -53,6 +54,7 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
         ({"model": "span_reader", "length": 1.5}, ValueError, "`length` must be a positive "),
         ({"model": "span_reader", "overlap": 1.5}, ValueError, "`overlap` must be a non-negative"),
         ({"model": "span_reader", "no_answer_threshold": "a"}, ValueError, "`no_answer_threshold`"),
+        ({"seed": 1.5}, ValueError, "`seed` must be a non-negative integer. Received: seed=1.5."),
         ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
     ],
 )
@@ -79,6 +81,17 @@ def test_arguments_of_methods_are_checked(classifier, use, message: str) -> None
         use(classifier)
     assert classifier.model_ is model
     assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
+
+
+def test_integers_of_numpy_are_taken_and_saved(tmp_path) -> None:
+    sizes = {"vocabulary_size": np.int64(9), "answer_vocabulary_size": np.int64(3)}
+    qa = QuestionAnswerer(**sizes, seed=np.int64(1)).fit(EXAMPLES, epochs=np.int64(1), verbose=0)
+    qa.save(tmp_path / "qa.keras")
+    found = keras_qa.load(tmp_path / "qa.keras").vectorizer_
+    assert (found.vocabulary_size, found.answer_vocabulary_size) == (9, 3)
+    same = QuestionAnswerer("answer_classifier", None, 9, 3, 1).fit(EXAMPLES, epochs=1, verbose=0)
+    for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
+        assert (one == other).all()
 
 
 def test_answers_that_stand_apart_are_taken() -> None:
