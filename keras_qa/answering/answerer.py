@@ -7,6 +7,7 @@ from typing import Any, Unpack, overload
 
 import keras
 
+from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.answering import building
 from keras_qa.answering.asking import Asking
 from keras_qa.answering.building import Vectors
@@ -19,7 +20,6 @@ from keras_qa.answering.passage import (
     Text,
     Texts,
     asked,
-    check_top_k,
     shaped,
 )
 from keras_qa.answering.saving import Saved
@@ -29,7 +29,7 @@ from keras_qa.models.options import Callbacks, Optimizer
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.tasks import AskOptions, SpanDetails, Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.tasks.task import Verbose, check_option_names
 
 # From this many questions on, `answer` and `evaluate` show a progress bar.
 LONG_WORK = 2_000
@@ -51,10 +51,12 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         model_options: Arguments for the factory, such as `{"cell": "gru"}`,
             or `{"backbone": "path/to/folder"}` for a `span_reader`.
         vocabulary_size: Most words to tell apart, padding and the unknown
-            word included. `None` for all that `fit` sees.
+            word included. `None` for all that `fit` sees. Only for models
+            without a vocabulary: a loaded model and a backbone have theirs.
         answer_vocabulary_size: For models that answer with words of a
             vocabulary: most answers to tell apart, one for all others
-            included. `None` for all that `fit` sees.
+            included. `None` for all that `fit` sees. Only for models without
+            a vocabulary.
         seed: Seed of the weights and of the order of training. `None` for a
             new one each time. Sets Keras' global seed when `fit` is called.
         vectors: Word vectors for a `span_reader` from scratch: a
@@ -62,9 +64,10 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             The first 100,000 of their words are known beside those that `fit`
             sees.
         length: For readers of spans: most positions of a window of the text,
-            see `text.Windower`. `None` for 384, or what the backbone can read.
+            see `text.Windower`. `None` for what the model was trained with,
+            or 384, or what the backbone can read.
         overlap: For readers of spans: how many a window shares with the one
-            before. `None` for 128.
+            before. `None` for what the model was trained with, or 128.
         max_answer_words: For readers of spans: most words of an answer, see
             `decoding.SpanDecoder` for scripts without spaces. `None` to find
             it on validation data; without any for 15, or for what the model
@@ -79,7 +82,8 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             strings into its inputs; a part of `model_.task`.
         history_: The `keras.callbacks.History` of the last `fit`.
         calibration_: What was fitted on the validation data of the last `fit`,
-            for readers of spans: the `temperature` of the scores, and how far
+            for readers of spans: the `temperature` of the scores, 1.0 unless
+            another one helps in a five-fold cross-validation, and how far
             they are from how often answers are right, `calibration_error` and
             `calibration_error_before`; else empty.
 
@@ -170,13 +174,17 @@ class QuestionAnswerer(Estimator, Saved, Asking):
                 range or for models of another kind.
         """
         building.check_options(self.get_params())
+        check_positive_integers(batch_size=batch_size)
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            to_integer(name, value, least=0)
+        to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
         validation = to_examples(validation_data) if validation_data is not None else None
-        if self.seed is not None:
-            keras.utils.set_random_seed(self.seed)
+        seed = to_optional_integer("seed", self.seed, least=0)
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
         make = building.adopt if isinstance(self.model, keras.Model) else building.build
-        model = make(self.model, data, self.get_params())
-        task = _task_of(model)
+        model, task = make(self.model, data, self.get_params())
         feed, labels = task.training(model, data)
         validation_feed = task.training(model, validation) if validation else None
         task.expect(data, self.get_params())
@@ -187,6 +195,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         if optimizer is not None or lora_rank is not None:
             building.recompile(model, optimizer or model.optimizer)
         # Before training, so that what Ctrl-C interrupts can be used and saved.
+        model.task = task
         self.model_ = model
         self.vectorizer_ = task.vectorizer
         self.calibration_: dict[str, float] = {}
@@ -282,11 +291,13 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             questions a list of either, one entry a question.
 
         Raises:
-            TypeError: If a text or a question is no string.
+            TypeError: If a text or a question is no string, or there is no such option.
             ValueError: If there are not as many texts as questions, an option is out of its
                 range or for models of another kind, or there has been no `fit`.
         """
-        check_top_k(top_k)
+        check_option_names(self.answer, options)
+        top_k = to_optional_integer("top_k", top_k)
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         examples, many = asked(text, question)
         task = building.asked_with(model, task, options)
@@ -313,6 +324,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         Raises:
             ValueError: If there has been no `fit`.
         """
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         return task.details(model, examples, batch_size, _shown(verbose, examples))
 
@@ -360,6 +372,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             ValueError: If there are no examples, one has no answer and the
                 model must give one, or there has been no `fit`.
         """
+        check_positive_integers(batch_size=batch_size)
         model, task = self._fitted()
         data = to_examples(examples)
         return task.evaluate(model, data, batch_size, _shown(verbose, data))

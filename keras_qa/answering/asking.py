@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa._arguments import (
+    check_fraction,
+    check_positive_integers,
+    is_number,
+    must_be,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.answering import building
 from keras_qa.answering.merging import merged
-from keras_qa.answering.passage import Answered, Questions, check_top_k, shaped
+from keras_qa.answering.passage import Answered, Questions, shaped
 from keras_qa.example import Answer, Example, to_examples
 from keras_qa.models import QAModel
 from keras_qa.tasks import AskCalibration, AskOptions, SpanTask, Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.tasks.task import Verbose, check_option_names
 from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
@@ -139,8 +147,8 @@ class Asking:
             text; the empty answer, that there is none, does not.
 
         Raises:
-            TypeError: If a question is no string, or `index` is no retriever or finds something
-                else than hits.
+            TypeError: If a question is no string, there is no such option, or `index` is no
+                retriever or finds something else than hits.
             ValueError: If an argument is out of its range, the model is no reader of spans, there
                 has been no `fit`, or the scores of hits cannot be compared; or with
                 `min_precision`, if there has been no `calibrate`, or no score comes to it.
@@ -153,8 +161,11 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
-        check_top_k(top_k)
-        _check(passages, min_score, retrieval_weight)
+        check_option_names(self.ask, options)
+        top_k = to_optional_integer("top_k", top_k)
+        passages = to_optional_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
+        _check_weights(min_score, retrieval_weight)
         model, task = self._fitted()
         fitted = task.asking if isinstance(task, SpanTask) else None
         if min_precision is not None:
@@ -209,7 +220,8 @@ class Asking:
         """Fits how an index is asked on questions whose answers are known.
 
         The weight of retrieval and the temperature are those with which the right answers are
-        likeliest, wherever a passage says them. Then the scores are found from which on so many of
+        likeliest, wherever a passage says them; the temperature stays 1.0 if a five-fold
+        cross-validation finds no gain. Then the scores are found from which on so many of
         the best answers are right, for `min_precision` of `ask`: the share among all answers of at
         least that score counts, an answer being right that `metrics.exact_match` says is. What
         counts is how many are right of answers like these with a confidence of 0.9, which is less
@@ -246,7 +258,9 @@ class Asking:
         # `documents` needs SQLite, which not every Python has.
         from keras_qa.documents.retriever import found_by
 
-        _check(passages, None, None)
+        check_option_names(self.calibrate, options)
+        passages = to_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)
         if not data:
             raise ValueError("`examples` is empty. Give some to calibrate on.")
@@ -283,18 +297,14 @@ class Asking:
         raise NotImplementedError
 
 
-def _check(passages: int | None, min_score: float | None, retrieval_weight: float | None) -> None:
-    if passages is not None and (
-        isinstance(passages, bool) or not isinstance(passages, int) or passages < 1
+def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
+    if min_score is not None:
+        check_fraction("min_score", min_score)
+    if retrieval_weight is not None and not (
+        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
     ):
-        raise ValueError(f"`passages` must be a positive integer. Received: passages={passages!r}.")
-    if min_score is not None and not 0 <= min_score <= 1:
-        raise ValueError(f"`min_score` must be between 0 and 1. Received: min_score={min_score!r}.")
-    if retrieval_weight is not None and not 0 <= retrieval_weight < float("inf"):
-        raise ValueError(
-            "`retrieval_weight` must not be negative, and finite. Received: "
-            f"retrieval_weight={retrieval_weight!r}."
-        )
+        expected = "a finite non-negative number"
+        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
 
 
 def _least_score(

@@ -9,10 +9,10 @@ from typing import Any, cast
 import keras
 
 from keras_qa import models
+from keras_qa._arguments import check_fraction, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
-from keras_qa.layers.sizes import is_size
 from keras_qa.models import QAModel, SpanReader
 from keras_qa.models.options import Optimizer
 from keras_qa.objectives import SpanLoss
@@ -92,11 +92,10 @@ def check_options(options: Mapping[str, Any]) -> None:
             if name not in task.options and options[name] is not None:
                 raise ValueError(f"`{name}` is for {kind}, but {given} {task.does}. Leave it out.")
     for name in ("vocabulary_size", "answer_vocabulary_size", "length", "max_answer_words"):
-        value = options[name]
-        if value is not None and not is_size(value):
-            raise ValueError(
-                f"`{name}` must be a positive integer or `None`. Received: {name}={value!r}."
-            )
+        to_optional_integer(name, options[name])
+    to_optional_integer("overlap", options["overlap"], least=0)
+    if options["no_answer_threshold"] is not None:
+        check_fraction("no_answer_threshold", options["no_answer_threshold"])
     if not isinstance(options["model_options"], (Mapping, type(None))):
         raise TypeError(
             "`model_options` must be a mapping of arguments for the factory. Received: "
@@ -104,7 +103,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def build(model: str, examples: list[Example], options: Mapping[str, Any]) -> QAModel:
+def build(model: str, examples: list[Example], options: Mapping[str, Any]) -> tuple[QAModel, Task]:
     """Builds a model for the words and answers of some examples.
 
     Args:
@@ -113,49 +112,59 @@ def build(model: str, examples: list[Example], options: Mapping[str, Any]) -> QA
         options: The options of `QuestionAnswerer`.
 
     Returns:
-        A compiled model with its task.
+        A compiled model, and its task.
     """
     settings = dict(options["model_options"] or {})
     make = _build_reader if task_of(model) is SpanTask else _build_for_words
     return make(model, examples, settings, options)
 
 
-def adopt(model: keras.Model, examples: list[Example], options: Mapping[str, Any]) -> QAModel:
+def adopt(
+    model: keras.Model, examples: list[Example], options: Mapping[str, Any]
+) -> tuple[QAModel, Task]:
     """Makes a user's model one that strings can be fed to.
 
     Args:
-        model: A functional model. One that is a `QAModel` with a task is given
-            back as it is.
-        examples: The examples, whose words its task learns.
+        model: A functional model. A `QAModel` is returned as it is.
+        examples: The examples. A model without a task learns its words from them.
         options: The options of `QuestionAnswerer`.
 
     Returns:
-        A compiled model with its task.
+        A compiled model, and its task: the one that it has, with the windows that the options
+        ask for, or a new one.
 
     Raises:
-        ValueError: If its inputs and outputs are those of no task.
+        ValueError: If its inputs and outputs are those of no task, or an option cannot be applied
+            to it.
     """
     adopted = (_adopt_reader if task_of(model) is SpanTask else _adopt_for_words)(model)
-    if adopted.task is None:
-        names = sorted(tensor.name for tensor in adopted.inputs)
-        if names != ["question", "text"]:
-            raise ValueError(
-                "`model` must have the inputs `text` and `question`, or a `task` that makes its "
-                f"inputs {', '.join(f'`{name}`' for name in names)}. Build it by "
-                "`keras_qa.models.span_reader(backbone=…, tokenizer=…)`, or set the `task` of a "
-                "`SpanReader` to a `keras_qa.tasks.SpanTask`."
-            )
-        known = graph.smallest_vocabulary(adopted, options["vocabulary_size"])
-        if task_of(adopted) is SpanTask:
-            texts = (text for item in examples for text in (item.plain_text, item.question))
-            tokenizer = WordTokenizer.train(texts, known)
-            adopted.task = SpanTask(_windower(adopted, tokenizer, options))
-        else:
-            classes = answer_of(adopted.output).shape[-1]
-            answers = min(options["answer_vocabulary_size"] or classes, classes)
-            vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(adopted))
-            adopted.task = WordTask(vectorizer.adapt(examples))
-    return adopted
+    if adopted.task is not None:
+        for name in ("vocabulary_size", "answer_vocabulary_size"):
+            if options[name] is not None:
+                raise ValueError(
+                    f"`{name}` is for models without a vocabulary, but the model "
+                    f"`{adopted.name}` has one. Leave it out, or pass the name of a factory as "
+                    "`model`."
+                )
+        windows = AskOptions(length=options["length"], overlap=options["overlap"])
+        return adopted, asked_with(adopted, adopted.task, windows)
+    names = sorted(tensor.name for tensor in adopted.inputs)
+    if names != ["question", "text"]:
+        raise ValueError(
+            "`model` must have the inputs `text` and `question`, or a `task` that makes its "
+            f"inputs {', '.join(f'`{name}`' for name in names)}. Build it by "
+            "`keras_qa.models.span_reader(backbone=…, tokenizer=…)`, or set the `task` of a "
+            "`SpanReader` to a `keras_qa.tasks.SpanTask`."
+        )
+    known = graph.smallest_vocabulary(adopted, options["vocabulary_size"])
+    if task_of(adopted) is SpanTask:
+        texts = (text for item in examples for text in (item.plain_text, item.question))
+        tokenizer = WordTokenizer.train(texts, known)
+        return adopted, SpanTask(_windower(adopted, tokenizer, options))
+    classes = answer_of(adopted.output).shape[-1]
+    answers = min(options["answer_vocabulary_size"] or classes, classes)
+    vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(adopted))
+    return adopted, WordTask(vectorizer.adapt(examples))
 
 
 def asked_with(model: QAModel, task: Task, options: AskOptions) -> Task:
@@ -185,7 +194,7 @@ def recompile(model: QAModel, optimizer: Optimizer) -> None:
 
 def _build_for_words(
     name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
-) -> QAModel:
+) -> tuple[QAModel, Task]:
     sizes = options["vocabulary_size"], options["answer_vocabulary_size"]
     vectorizer = Vectorizer(*sizes).adapt(examples)
     assert vectorizer.tokenizer is not None
@@ -196,20 +205,20 @@ def _build_for_words(
         found["question_vocabulary_size"] = words
     model = FACTORIES[name](**found, **settings)
     vectorizer.sentences = _reads_sentences(model)
-    model.task = WordTask(vectorizer)
-    return model
+    return model, WordTask(vectorizer)
 
 
 def _build_reader(
     name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
-) -> QAModel:
+) -> tuple[QAModel, Task]:
     vectors = options["vectors"]
     if settings.get("backbone") is not None:
-        if vectors is not None:
-            raise ValueError(
-                "`vectors` are for a reader from scratch, but `model_options` name a backbone, "
-                "which has its own. Leave one of them out."
-            )
+        for option in ("vectors", "vocabulary_size"):
+            if options[option] is not None:
+                raise ValueError(
+                    f"`{option}` is for a reader from scratch, but `model_options` name a "
+                    "backbone, which has its own. Leave one of them out."
+                )
         model = FACTORIES[name](**settings)
         if model.task is None:
             raise ValueError(
@@ -220,8 +229,7 @@ def _build_reader(
     else:
         tokenizer, settings = _words_of(examples, options["vocabulary_size"], vectors, settings)
         model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
-    model.task = SpanTask(_windower(model, tokenizer, options))
-    return model
+    return model, SpanTask(_windower(model, tokenizer, options))
 
 
 def _words_of(

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Unpack
 
+from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.passage import check_top_k
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
 from keras_qa.tasks import AskOptions
@@ -111,7 +111,8 @@ def answer_file(
     began = time.monotonic()
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
-    check_top_k(top_k)
+    to_optional_integer("top_k", top_k)
+    check_positive_integers(batch_size=batch_size)
     # An option that is out of range is no fault of the first question.
     answerer.answer([], [], **options)
     records = question_files.records(source, columns, answers=False, text=text)

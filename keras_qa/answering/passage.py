@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast, overload
 
+from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, to_examples
 from keras_qa.tasks import Ask, Ranked
 
@@ -72,9 +73,9 @@ class Passage:
 
         Raises:
             TypeError: If a question is no string.
-            ValueError: If `top_k` is not positive.
+            ValueError: If `top_k` is not a positive integer.
         """
-        check_top_k(top_k)
+        top_k = to_optional_integer("top_k", top_k)
         many = not isinstance(question, str)
         if many and (not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes))):
             raise TypeError(
@@ -89,12 +90,6 @@ def shaped(ranked: Ranked, top_k: int | None, many: bool) -> Answered:
     """One answer a question without `top_k`, and no list around what one question got."""
     results = ranked if top_k is not None else [answers[0] for answers in ranked]
     return results if many else results[0]
-
-
-def check_top_k(top_k: int | None) -> None:
-    """Raises where `top_k` is no number of answers."""
-    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
-        raise ValueError(f"`top_k` must be a positive integer. Received: top_k={top_k!r}.")
 
 
 def asked(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from keras_qa._arguments import is_integer, short_repr
 from keras_qa.answering.loading import load
 from keras_qa.layers import PretrainedEncoder, TransformerEncoder
 from keras_qa.models import QAModel, span_reader
@@ -63,10 +64,10 @@ class SentenceEncoder:
         given = os.fspath(encoder)
         layer, tokenizer = _loaded(given)
         special = len(tokenizer.before) + len(tokenizer.after)
-        if isinstance(max_length, bool) or max_length <= special:
+        if not is_integer(max_length, special + 1):
             raise ValueError(
                 f"`max_length` must be more than the {special} special tokens of `{given}`. "
-                f"Received: max_length={max_length!r}."
+                f"Received: max_length={short_repr(max_length)}."
             )
         self.max_length = min(max_length, getattr(layer, "max_length", None) or max_length)
         self.name = name or _name(given)

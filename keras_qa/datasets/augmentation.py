@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_qa._arguments import to_integer
 from keras_qa.example import Example, to_examples
 from keras_qa.text import sentence_spans
 
@@ -100,8 +101,7 @@ def swap_words(
         1500
     """
     data = to_examples(examples)
-    if copies < 0:
-        raise ValueError(f"`copies` must not be negative. Received: copies={copies}.")
+    copies = to_integer("copies", copies, least=0)
     marked = next((place for place, item in enumerate(data) if item.answer_start), None)
     if marked is not None:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,13 +10,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_positive_integers, to_integer
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import Logits, WindowWords
 
 # What a temperature is looked for between, and how finely.
 LOWEST, HIGHEST = 0.05, 20.0
 _STEPS = 30
+# A fold's temperature is found to within half a percent.
+_FOLD_STEPS = 15
 _GOLDEN = (math.sqrt(5) - 1) / 2
+
+# Which examples are meant: all of them, or those that a mask holds.
+Rows = slice | npt.NDArray[np.bool_]
 
 
 def fit_temperature(
@@ -27,8 +34,9 @@ def fit_temperature(
     max_answer_words: int = 30,
     no_answer: bool = True,
     word_sizes: npt.ArrayLike | None = None,
+    folds: int | None = None,
 ) -> float:
-    """Finds the temperature with which scores are likeliest on validation data.
+    """Finds the temperature with which right answers are likeliest on validation data.
 
     It minimises the negative log-likelihood of the right answers, all of a
     text together, or of there being none, as `top_spans` scores them. The
@@ -48,13 +56,17 @@ def fit_temperature(
         no_answer: As there. Without it, texts without an answer are not
             looked at.
         word_sizes: As there.
+        folds: Number of folds of cross-validation, of every so many-th text
+            each. The temperature is 1.0 unless temperatures that are fitted
+            without a fold make its right answers likelier than 1.0 does, in
+            all folds together. `None` to skip this test.
 
     Returns:
         The temperature, between 0.05 and 20.
 
     Raises:
-        ValueError: If shapes do not match, or no text has a right answer to
-            compare with.
+        ValueError: If shapes do not match, `folds` is less than 2, or no text
+            has a right answer to compare with.
 
     Reference:
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
@@ -72,6 +84,8 @@ def fit_temperature(
         >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
         0.75
     """
+    if folds is not None:
+        to_integer("folds", folds, least=2)
     logits = window_words.logits(start, end, offsets, example, word_sizes)
     spans = np.asarray(spans)
     if spans.ndim != 3 or spans.shape[::2] != (len(logits.start), 2):
@@ -80,25 +94,49 @@ def fit_temperature(
             f"Received: {spans.shape}."
         )
     parts = []
-    for rows, part in logits.parts():
-        first = logits.firsts[rows] - part.firsts
-        parts.append((part, spans[np.repeat(first, part.counts) + np.arange(len(part.start))]))
-    if not any(
-        _losses(part, labels, max_answer_words, no_answer, 1.0).size for part, labels in parts
-    ):
+    for texts, part in logits.parts():
+        first = logits.firsts[texts] - part.firsts
+        rows = np.repeat(first, part.counts) + np.arange(len(part.start))
+        parts.append((texts, part, spans[rows]))
+
+    @functools.cache
+    def losses(logarithm: float) -> npt.NDArray[np.float64]:
+        found = np.zeros(len(logits.counts))
+        for texts, part, labels in parts:
+            temperature = math.exp(logarithm)
+            found[texts] = _losses(part, labels, max_answer_words, no_answer, temperature)
+        return found[~np.isnan(found)]
+
+    count = len(losses(0.0))
+    if not count:
         raise ValueError(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
             "`labels=True`."
         )
 
-    def loss(logarithm: float) -> float:
-        temperature = math.exp(logarithm)
-        return sum(
-            float(_losses(part, labels, max_answer_words, no_answer, temperature).sum())
-            for part, labels in parts
-        )
+    def fitted(rows: Rows, steps: int) -> float:
+        low, high = math.log(LOWEST), math.log(HIGHEST)
+        return least(lambda one: float(losses(one)[rows].sum()), low, high, steps)
 
-    return math.exp(least(loss, math.log(LOWEST), math.log(HIGHEST)))
+    def gain(train: Rows, test: Rows) -> float:
+        return float((losses(0.0)[test] - losses(fitted(train, _FOLD_STEPS))[test]).sum())
+
+    if folds is not None and not helps_others(gain, count, folds):
+        return 1.0
+    return math.exp(fitted(slice(None), _STEPS))
+
+
+def helps_others(gain: Callable[[Rows, Rows], float], count: int, folds: int) -> bool:
+    """Whether what is fitted on some examples makes right answers of others likelier.
+
+    Args:
+        gain: By how much, for two masks over the examples: those to fit on, and those to test on.
+        count: Number of examples.
+        folds: Number of folds. Fewer examples are left out one at a time.
+    """
+    fold = np.arange(count) % folds
+    each = range(min(folds, count))
+    return count > 1 and sum(gain(fold != one, fold == one) for one in each) > 0
 
 
 def least(loss: Callable[[float], float], low: float, high: float, steps: int = _STEPS) -> float:
@@ -120,7 +158,7 @@ def least(loss: Callable[[float], float], low: float, high: float, steps: int = 
 def _losses(
     part: Logits, spans: np.ndarray, length: int, no_answer: bool, temperature: float
 ) -> npt.NDArray[np.float64]:
-    """Negative log-likelihood of the right answers, for each text that has what to compare."""
+    """Negative log-likelihood of the right answers of each text, NaN without one to compare."""
     words = window_words.words(part, length, no_answer, temperature)
     texts = len(part.counts)
     right = right_masses(words, spans)
@@ -130,7 +168,8 @@ def _losses(
         answerable = np.bincount(words.text, right.answerable, texts) > 0
         mass = np.where(answerable, mass, words.no_answer)
         reachable |= ~answerable
-    losses: npt.NDArray[np.float64] = -np.log(np.maximum(mass[reachable], np.finfo("float64").tiny))
+    losses: npt.NDArray[np.float64] = -np.log(np.maximum(mass, np.finfo("float64").tiny))
+    losses[~reachable] = np.nan
     return losses
 
 
@@ -187,7 +226,8 @@ def expected_calibration_error(
 
     Raises:
         ValueError: If the shapes differ, there are no answers, a score is not
-            between 0 and 1, or `bins` is not positive.
+            between 0 and 1, or `bins` is not a
+            positive integer.
 
     Reference:
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
@@ -205,8 +245,7 @@ def expected_calibration_error(
             "`confidences` and `correct` must have one entry an answer. Received shapes "
             f"{scores.shape} and {right.shape}."
         )
-    if bins < 1:
-        raise ValueError(f"`bins` must be positive. Received: bins={bins}.")
+    check_positive_integers(bins=bins)
     odd = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
     if len(odd):
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from keras_qa._arguments import check_flag, check_fraction, to_integer
 from keras_qa.decoding.spans import Spans, top_spans
 
 # Where nothing was measured, there is no answer if that is likelier than not.
@@ -49,17 +50,12 @@ class SpanDecoder:
     whole_words: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_answer_words < 1:
-            raise ValueError(
-                "`max_answer_words` must be positive. Received: "
-                f"max_answer_words={self.max_answer_words}."
-            )
-        threshold = self.no_answer_threshold
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(
-                "`no_answer_threshold` must be between 0 and 1. Received: "
-                f"no_answer_threshold={threshold}."
-            )
+        words = to_integer("max_answer_words", self.max_answer_words)
+        object.__setattr__(self, "max_answer_words", words)
+        check_flag("no_answer", self.no_answer)
+        check_flag("whole_words", self.whole_words)
+        if self.no_answer_threshold is not None:
+            check_fraction("no_answer_threshold", self.no_answer_threshold)
 
     @property
     def threshold(self) -> float:

@@ -7,6 +7,8 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_positive_integers
+
 
 def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
     """Positions of the `k` highest probabilities of each row, best first.
@@ -21,7 +23,7 @@ def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
         `(batch, min(k, classes))` integers.
 
     Raises:
-        ValueError: If `k` is not positive.
+        ValueError: If `k` is not a positive integer.
 
     Examples:
         >>> import numpy as np
@@ -29,8 +31,7 @@ def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
         >>> top_k(np.array([[0.1, 0.6, 0.3]]), 2).tolist()
         [[1, 2]]
     """
-    if k < 1:
-        raise ValueError(f"`k` must be positive. Received: k={k}.")
+    check_positive_integers(k=k)
     return np.argsort(-np.asarray(probabilities), axis=-1, kind="stable")[..., :k]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import to_integer
 from keras_qa.decoding import window_words
-from keras_qa.decoding.calibration import HIGHEST, LOWEST, least, right_masses
+from keras_qa.decoding.calibration import HIGHEST, LOWEST, Rows, helps_others, least, right_masses
 from keras_qa.decoding.window_words import Logits
 
 # How much a passage may count at most, as a logarithm: more is the best passage alone.
@@ -28,6 +30,7 @@ def fit_retrieval(
     max_answer_words: int = 30,
     no_answer: bool = True,
     word_sizes: npt.ArrayLike | None = None,
+    folds: int | None = None,
 ) -> tuple[float, float | None]:
     """Finds temperature and weight of retrieval with which right answers are likeliest.
 
@@ -50,13 +53,15 @@ def fit_retrieval(
         no_answer: As there. Without it, questions no passage of which has a right answer are not
             looked at.
         word_sizes: As there.
+        folds: As in `fit_temperature`, of questions. The weight is fitted in any case.
 
     Returns:
         The temperature, between 0.05 and 20, and what the priors are multiplied by, between 0 and
         50: `None` where no question has passages that fit it differently.
 
     Raises:
-        ValueError: If shapes do not match, or there is nothing to compare with.
+        ValueError: If shapes do not match, `folds` is less than 2, or there is nothing to compare
+            with.
 
     Reference:
         Wang et al. 2019, "Multi-passage BERT", arXiv:1908.08167: one softmax over all passages.
@@ -74,6 +79,8 @@ def fit_retrieval(
         >>> round(float(np.exp(0.5 * weight / temperature)), 2)
         3.0
     """
+    if folds is not None:
+        to_integer("folds", folds, least=2)
     logits = window_words.logits(start, end, offsets, example, word_sizes)
     labels, given = np.asarray(spans), np.asarray(prior, "float64")
     for name, array, shape in (
@@ -85,32 +92,52 @@ def fit_retrieval(
     weighs = bool((given != 0).any())
     owner = np.repeat(np.arange(len(logits.counts)), logits.counts)
 
-    def best(temperature: float) -> tuple[float, float]:
-        """The loss with the best weight, and this weight, for which no mass is summed anew."""
-        found = _masses(logits, labels, max_answer_words, no_answer, temperature)
+    @functools.cache
+    def masses(temperature: float) -> _Masses:
+        return _masses(logits, labels, max_answer_words, no_answer, temperature)
 
-        def loss(weight: float) -> float:
-            factor = np.exp(weight * given / temperature)
-            right = np.bincount(owner, found.right * factor)
-            everything = np.bincount(owner, found.total * factor) + found.no_answer
-            if no_answer:
-                right = np.where(found.answerable, right, found.no_answer)
-            shares = right[found.compared] / everything[found.compared]
-            return float(-np.log(np.maximum(shares, np.finfo("float64").tiny)).sum())
-
-        weight = least(loss, 0.0, MOST_WEIGHT, _STEPS) if weighs else 0.0
-        return loss(weight), weight
-
-    if not _masses(logits, labels, max_answer_words, no_answer, 1.0).reachable.any():
+    if not masses(1.0).reachable.any():
         raise ValueError(
             "No passage holds a right answer of a length that the reader gives. Give examples "
             "whose answers the passages say."
         )
-    logarithm = least(
-        lambda one: best(math.exp(one))[0], math.log(LOWEST), math.log(HIGHEST), _STEPS
-    )
-    temperature = math.exp(logarithm)
-    return temperature, best(temperature)[1] if weighs else None
+
+    def losses(temperature: float, weight: float) -> npt.NDArray[np.float64]:
+        """The losses of the questions that have something to compare."""
+        found = masses(temperature)
+        factor = np.exp(weight * given / temperature)
+        right = np.bincount(owner, found.right * factor)
+        everything = np.bincount(owner, found.total * factor) + found.no_answer
+        if no_answer:
+            right = np.where(found.answerable, right, found.no_answer)
+        shares = right[found.compared] / everything[found.compared]
+        compared: npt.NDArray[np.float64] = -np.log(np.maximum(shares, np.finfo("float64").tiny))
+        return compared
+
+    def best_weight(temperature: float, rows: Rows) -> float:
+        def loss(weight: float) -> float:
+            return float(losses(temperature, weight)[rows].sum())
+
+        return least(loss, 0.0, MOST_WEIGHT, _STEPS) if weighs else 0.0
+
+    def fitted(rows: Rows) -> tuple[float, float]:
+        def loss(logarithm: float) -> float:
+            temperature = math.exp(logarithm)
+            return float(losses(temperature, best_weight(temperature, rows))[rows].sum())
+
+        temperature = math.exp(least(loss, math.log(LOWEST), math.log(HIGHEST), _STEPS))
+        return temperature, best_weight(temperature, rows)
+
+    def gain(train: Rows, test: Rows) -> float:
+        before = losses(1.0, best_weight(1.0, train))[test]
+        return float((before - losses(*fitted(train))[test]).sum())
+
+    count = int(masses(1.0).compared.sum())
+    if folds is None or helps_others(gain, count, folds):
+        temperature, weight = fitted(slice(None))
+    else:
+        temperature, weight = 1.0, best_weight(1.0, slice(None))
+    return temperature, weight if weighs else None
 
 
 class _Masses(NamedTuple):

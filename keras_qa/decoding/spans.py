@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_positive_integers, is_number, must_be
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
 from keras_qa.text.padding import resized
@@ -98,11 +99,9 @@ def top_spans(
         >>> spans.no_answer.round(2).tolist()
         [0.06]
     """
-    for name, value in (("k", k), ("max_answer_words", max_answer_words)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
-    if not temperature > 0:
-        raise ValueError(f"`temperature` must be positive. Received: temperature={temperature}.")
+    check_positive_integers(k=k, max_answer_words=max_answer_words)
+    if not is_number(temperature) or not temperature > 0:
+        raise ValueError(must_be("temperature", "a positive number", temperature))
     logits = window_words.logits(start, end, offsets, example, word_sizes)
     texts = len(logits.counts)
     found = Spans(

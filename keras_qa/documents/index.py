@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import overload
 
+from keras_qa._arguments import to_integer
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, update
@@ -262,14 +263,14 @@ class Index:
 
         Raises:
             TypeError: If a question is no string.
-            ValueError: If `k` is not positive, or the encoder gives no vectors.
+            ValueError: If `k` is not a positive integer, or the encoder gives no vectors.
 
         Reference:
             Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
             arXiv:2210.11934.
         """
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"`k` must be a positive integer. Received: k={k!r}.")
+        # SQLite takes no NumPy integers.
+        k = to_integer("k", k)
         questions = [question] if isinstance(question, str) else question
         if not isinstance(questions, (list, tuple)) or not all(
             isinstance(one, str) for one in questions

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 
+from keras_qa._arguments import is_integer, short_repr
 from keras_qa.documents.words import UNSPACED
 from keras_qa.text import sentence_spans
 
@@ -67,10 +68,10 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
         >>> [(text[part.start : part.end], part.heading) for part in passages(text)]
         [('# Ann\\nShe left. He did not.', 'Ann'), ('# Bob\\nHe stayed.', 'Bob')]
     """
-    if length < 1 or not 0 <= overlap < length:
+    if not is_integer(length) or not is_integer(overlap, 0) or overlap >= length:
         raise ValueError(
-            "`length` must be positive, and `overlap` less and not negative. Received: "
-            f"length={length}, overlap={overlap}."
+            "`length` must be a positive integer, and `overlap` a lower non-negative one. "
+            f"Received: length={short_repr(length)}, overlap={short_repr(overlap)}."
         )
     heading = ""
     begin, body = 0, 0

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from keras_qa._arguments import is_number, must_be
 from keras_qa.inputs import quoting
 from keras_qa.inputs.arrays import to_numpy
 from keras_qa.inputs.feeds import Arrays, Labels, Values, Weights
@@ -139,35 +140,42 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
-def to_weights(weights: Weights, batch_size: int, outputs: Sequence[str] = ()) -> Arrays:
+def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]) -> Arrays:
     """Checks sample weights: finite, not negative, one for each example.
 
     Args:
-        weights: `(batch,)` numbers, or a dict or list of such by output.
+        weights: `(batch,)` or `(batch, 1)` numbers, or a dict or list of such by output. An output
+            with labels of more axes takes weights with these axes, too.
         batch_size: Number of examples in the feed.
-        outputs: Names of the model's outputs.
+        outputs: The outputs of the model.
 
     Returns:
         float32 arrays in the same structure.
 
     Raises:
-        ValueError: If there are too many or too few, or one is no weight.
+        ValueError: If their shape is another, or one is not a weight.
     """
+    by_name = {item.name: item for item in outputs}
     if isinstance(weights, Mapping):
-        unknown = [name for name in weights if name not in outputs]
+        unknown = [name for name in weights if name not in by_name]
         if unknown:
             raise ValueError(
                 f"`sample_weight` is given for {quoting.names(unknown)}. Expected outputs: "
-                f"{quoting.names(outputs)}."
+                f"{quoting.names(by_name)}."
             )
-        return {name: to_weights(part, batch_size) for name, part in weights.items()}
+        return {
+            name: to_weights(part, batch_size, [by_name[name]]) for name, part in weights.items()
+        }
     if isinstance(weights, (list, tuple)) and len(weights) == len(outputs) > 1:
-        return [to_weights(part, batch_size) for part in weights]
+        pairs = zip(weights, outputs, strict=True)
+        return [to_weights(part, batch_size, [item]) for part, item in pairs]
     try:
         array = to_numpy(weights)
     except ValueError as error:
         raise ValueError(f"`sample_weight`: {error}") from None
-    if array.dtype.kind not in "iufb" or array.shape[:1] != (batch_size,):
+    shape = array.shape[:-1] if array.ndim == 2 and array.shape[1] == 1 else array.shape
+    fits = all(_fits(shape, (batch_size, *item.shape[1:-1])) for item in outputs)
+    if array.dtype.kind not in "iufb" or not fits:
         raise ValueError(
             f"`sample_weight` has shape {array.shape} and dtype {array.dtype}, but expected "
             f"{batch_size} numbers, one for each example."
@@ -178,29 +186,51 @@ def to_weights(weights: Weights, batch_size: int, outputs: Sequence[str] = ()) -
     return array
 
 
-def to_class_weights(weights: Mapping[int, float], classes: int) -> dict[int, float]:
+def to_class_weights(
+    weights: Mapping[int, float], outputs: Sequence[ModelOutput]
+) -> dict[int, float]:
     """Checks class weights, and gives one to each class.
 
     Args:
         weights: A weight, finite and not negative, for some classes.
-        classes: Number of classes.
+        outputs: The outputs of the model, of which there must be one.
 
     Returns:
         The weight of each class, 1 where none was given.
 
     Raises:
-        ValueError: If a weight is none, or of no class.
+        TypeError: If `weights` is not a dict.
+        ValueError: If a weight is none, or of no class; or if the model has several outputs.
     """
+    if not isinstance(weights, Mapping):
+        expected = "a dict from the number of a class to its weight"
+        raise TypeError(must_be("class_weight", expected, weights))
+    if len(outputs) > 1:
+        raise ValueError(
+            f"`class_weight` is for models with one output, but this model has {len(outputs)}. "
+            "Use `sample_weight`."
+        )
+    classes = outputs[0].classes
     unknown = [label for label in weights if label not in range(classes)]
     if unknown:
         raise ValueError(
             f"`class_weight` holds {quoting.names(unknown)}, but the classes are 0 to "
             f"{classes - 1}. Give weights by the number of a class."
         )
+    for label, weight in weights.items():
+        if not is_number(weight):
+            raise ValueError(must_be(f"class_weight[{label}]", "a number", weight))
     with np.errstate(over="ignore"):
         _check_weights("class_weight", np.asarray(list(weights.values()), "float32"))
     # On a tf.data.Dataset Keras fails at a class that has no weight.
     return {label: float(weights.get(label, 1.0)) for label in range(classes)}
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape is that of the first axes, `None` for any size."""
+    return 0 < len(shape) <= len(expected) and all(
+        other in (None, size) for size, other in zip(shape, expected, strict=False)
+    )
 
 
 def _check_weights(argument: str, array: np.ndarray) -> None:

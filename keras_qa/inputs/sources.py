@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
+from keras_qa._arguments import is_number, must_be
 from keras_qa.inputs.arrays import is_frame
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 
@@ -198,11 +199,9 @@ def unpacked(
 
 def split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
     """Takes the last rows of arrays for validation, as Keras does."""
-    if is_source(parts[0]) or not 0 < share < 1:
-        raise ValueError(
-            "`validation_split` must be between 0 and 1, and needs arrays rather than a data "
-            f"source. Received: validation_split={share}. Pass `validation_data` for a source."
-        )
+    if is_source(parts[0]) or not (is_number(share) and 0 < share < 1):
+        expected = "between 0 and 1, and needs arrays: pass `validation_data` for a source"
+        raise ValueError(must_be("validation_split", expected, share))
     rows = len(keras.tree.flatten(parts[0])[0])
     first = int(rows * (1 - share))
     if first == 0 or first == rows:

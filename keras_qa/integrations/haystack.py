@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_qa._arguments import check_flag, check_fraction, to_integer
 from keras_qa.answering import QuestionAnswerer, building, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
@@ -248,19 +249,13 @@ class KerasReader:
 def _check(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if name == "no_answer":
-            if not isinstance(value, bool):
-                raise ValueError(f"`no_answer` must be `True` or `False`. Received: {value!r}.")
+            check_flag(name, value)
         elif value is None and name != "top_k":
             continue
         elif name.endswith("threshold"):
-            if isinstance(value, bool) or not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={value!r}.")
+            check_fraction(name, value)
         else:
-            least = 0 if name == "stride" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer, {least} at least. Received: {name}={value!r}."
-                )
+            to_integer(name, value, least=0 if name == "stride" else 1)
 
 
 def _with_text(documents: Sequence[Document]) -> list[Document]:

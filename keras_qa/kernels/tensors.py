@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 # The size of each axis, `None` where only the data says it.
 Shape = tuple[int | None, ...]
@@ -61,3 +61,9 @@ class Tensor(Protocol):
 
 # The mask of each input: `(batch, time)` boolean, or `None` where all is there.
 Masks = Sequence[Tensor | None] | None
+
+
+def shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+    """The shape of each input, of one or of several, as tuples or as a file has them."""
+    several = isinstance(input_shape[0], (list, tuple))
+    return cast(list[Shape], list(input_shape) if several else [input_shape])

@@ -8,11 +8,11 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -49,7 +49,7 @@ class AlignedQuestionEmbedding(Composite):
     def __init__(self, hidden_dim: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if hidden_dim is not None:
-            check_sizes(hidden_dim=hidden_dim)
+            check_positive_integers(hidden_dim=hidden_dim)
         self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.supports_masking = True
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa import execution, kernels
+from keras_qa._arguments import check_positive_integers
 from keras_qa.execution.signature import layer_is_known
 from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensors import Shape, Tensor
@@ -17,7 +18,6 @@ from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.options import LayerOptions, UnnamedOptions
 from keras_qa.layers.recurrent import GRU, LSTM
-from keras_qa.layers.sizes import is_size
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 POOLINGS = ("last", "mean", "max")
@@ -73,12 +73,9 @@ class SequenceEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim, "units": units}
-        for argument, value in sizes.items():
-            if not is_size(value):
-                raise ValueError(
-                    f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
-                )
+        check_positive_integers(
+            vocabulary_size=vocabulary_size, embedding_dim=embedding_dim, units=units
+        )
         if cell not in CELLS:
             raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
         if pooling not in POOLINGS:

@@ -9,12 +9,12 @@ import keras
 from keras import ops
 
 from keras_qa import execution
+from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions, UnnamedOptions
-from keras_qa.layers.sizes import check_sizes, is_size
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -52,16 +52,8 @@ class AnswerHead(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        sizes = {"vocabulary_size": vocabulary_size, "hidden_dim": hidden_dim}
-        for argument, value in sizes.items():
-            optional = argument == "hidden_dim" and value is None
-            if not optional and not is_size(value):
-                raise ValueError(
-                    f"`{argument}` must be a positive integer. Received: {argument}={value!r}."
-                )
-        # Keras takes no NumPy integers, and JSON holds none.
-        self.vocabulary_size = int(vocabulary_size)
-        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.hidden_dim = to_optional_integer("hidden_dim", hidden_dim)
         self.dropout = dropout
         policy = self.dtype_policy
         self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
@@ -136,7 +128,7 @@ class SupportHead(Composite):
 
     def __init__(self, hidden_dim: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        check_sizes(hidden_dim=hidden_dim)
+        check_positive_integers(hidden_dim=hidden_dim)
         self.hidden_dim = int(hidden_dim)
         policy = self.dtype_policy
         self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")

@@ -8,11 +8,11 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes
 
 TYINGS = ("adjacent", "layer")
 LINEAR_SCALE = 0.3
@@ -76,7 +76,7 @@ class MemoryHops(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(num_hops=num_hops)
+        check_positive_integers(num_hops=num_hops)
         if tying not in TYINGS:
             raise ValueError(f'`tying` must be "adjacent" or "layer". Received: tying={tying!r}.')
         self.num_hops = int(num_hops)

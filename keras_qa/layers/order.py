@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -56,7 +56,7 @@ class TemporalEncoding(keras.layers.Layer):
         self, max_sentences: int = 64, noise: float = 0.0, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(max_sentences=max_sentences)
+        check_positive_integers(max_sentences=max_sentences)
         if not 0 <= noise < 1:
             raise ValueError(f"`noise` must be at least 0 and below 1. Received: noise={noise!r}.")
         self.max_sentences = int(max_sentences)

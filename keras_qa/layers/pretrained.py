@@ -9,9 +9,9 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa._arguments import is_integer
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import is_size
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
@@ -90,7 +90,7 @@ class PretrainedEncoder(keras.layers.Layer):
             if id(layer) not in needed:
                 layer.trainable = False
         longest: Any = getattr(backbone, "max_sequence_length", None)
-        self.max_length = int(longest) if is_size(longest) else None
+        self.max_length = int(longest) if is_integer(longest) else None
 
     @property
     def vocabulary_sizes(self) -> list[int | None]:

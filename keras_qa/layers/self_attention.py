@@ -10,12 +10,12 @@ import numpy as np
 from keras import ops
 
 from keras_qa import execution, kernels
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import DType, LayerOptions
-from keras_qa.layers.sizes import check_sizes
 
 TERMS = ("c2p", "p2c")
 
@@ -60,7 +60,7 @@ class SelfAttention(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(num_heads=num_heads, hidden_dim=hidden_dim)
+        check_positive_integers(num_heads=num_heads, hidden_dim=hidden_dim)
         self.num_heads = int(num_heads)
         self.hidden_dim = int(hidden_dim)
         self.dropout = dropout

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
@@ -14,7 +15,6 @@ from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes
 
 ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
 
@@ -92,7 +92,7 @@ class SentenceEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(
+        check_positive_integers(
             vocabulary_size=vocabulary_size,
             embedding_dim=embedding_dim,
             max_words=max_words,

@@ -11,13 +11,13 @@ import keras
 from keras import ops
 
 from keras_qa import execution
+from keras_qa._arguments import check_positive_integers
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.kernels.tensors import Shape, Tensor, shapes
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes, shapes
 
 NO_ANSWERS = ("learned", "first")
 
@@ -74,7 +74,7 @@ class SpanHead(Composite):
                 f'`no_answer` must be "learned" or "first". Received: no_answer={no_answer!r}.'
             )
         if hidden_dim is not None:
-            check_sizes(hidden_dim=hidden_dim)
+            check_positive_integers(hidden_dim=hidden_dim)
         self.no_answer = no_answer
         self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.dropout = dropout

@@ -10,13 +10,13 @@ import numpy as np
 from keras import ops
 
 from keras_qa import kernels
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.order import TemporalEncoding
-from keras_qa.layers.sizes import check_sizes
 
 # A position that has spent this much of its one unit of halting runs no further.
 HALTED = 0.99
@@ -101,7 +101,7 @@ class UniversalTransformerEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(
+        check_positive_integers(
             num_steps=num_steps,
             num_heads=num_heads,
             hidden_dim=hidden_dim,

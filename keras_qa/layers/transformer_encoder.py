@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa import execution
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
@@ -18,7 +19,6 @@ from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.pretrained import as_wide_as
 from keras_qa.layers.self_attention import STDDEV, TERMS, dense, log_buckets, t5_buckets
-from keras_qa.layers.sizes import check_sizes
 from keras_qa.layers.transformer_block import TransformerBlock, activation_of, norm
 from keras_qa.layers.transformer_settings import check_settings
 
@@ -283,7 +283,7 @@ class TransformerEncoder(Composite):
         Raises:
             ValueError: If `rank` is no size, or there is such a product already.
         """
-        check_sizes(rank=rank)
+        check_positive_integers(rank=rank)
         if self.lora_rank is not None:
             raise ValueError(
                 f"The encoder has LoRA of rank {self.lora_rank} already. Train it as it is, or "

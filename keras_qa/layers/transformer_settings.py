@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_qa._arguments import check_positive_integers, to_integer
 from keras_qa.layers.self_attention import TERMS
-from keras_qa.layers.sizes import check_sizes
 
 RELATIVE = ("bias", "disentangled")
 
@@ -17,9 +17,9 @@ def check_settings(s: dict[str, Any]) -> None:
         s: The arguments of `TransformerEncoder`.
     """
     sizes = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
-    check_sizes(**{name: s[name] for name in (*sizes, "max_length", "max_distance")})
+    check_positive_integers(**{name: s[name] for name in (*sizes, "max_length", "max_distance")})
     maybe = ("embedding_dim", "num_groups", "num_buckets")
-    check_sizes(**{name: s[name] for name in maybe if s[name] is not None})
+    check_positive_integers(**{name: s[name] for name in maybe if s[name] is not None})
     if s["hidden_dim"] % s["num_heads"]:
         raise ValueError(
             f"`hidden_dim` must be a multiple of `num_heads`. Received: hidden_dim="
@@ -31,8 +31,7 @@ def check_settings(s: dict[str, Any]) -> None:
             f"{s['num_layers']}, num_groups={s['num_groups']}."
         )
     for name in ("position_offset", "num_segments"):
-        if s[name] < 0:
-            raise ValueError(f"`{name}` must not be negative. Received: {name}={s[name]!r}.")
+        to_integer(name, s[name], least=0)
     kind = s["relative_positions"]
     if kind is not None and kind not in RELATIVE:
         raise ValueError(

@@ -8,13 +8,13 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa._arguments import check_positive_integers
+from keras_qa.kernels.tensors import Masks, Shape, Tensor, shapes
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.sizes import check_sizes, shapes
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -51,7 +51,7 @@ class WordEmbedding(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
+        check_positive_integers(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
         self.vocabulary_size = int(vocabulary_size)
         self.embedding_dim = int(embedding_dim)
         self.dropout = dropout
@@ -128,7 +128,7 @@ class ContextEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_sizes(units=units, num_layers=num_layers)
+        check_positive_integers(units=units, num_layers=num_layers)
         if cell not in CELLS:
             raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
         self.units = int(units)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import keras
 import numpy as np
 
 from keras_qa import execution, tasks
+from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.execution import memory
 from keras_qa.execution.filling import Costs, Plan, Shapes, hides_masked
 from keras_qa.execution.signature import is_known
@@ -95,7 +96,7 @@ class QAModel(CheckedModel):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
         length_buckets: bool = True,
     ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does, on checked feeds.
@@ -105,11 +106,16 @@ class QAModel(CheckedModel):
         batch as wide as the feed. The order of the rows depends on NumPy's global seed when `fit`
         is called, and on the number of the epoch, which `initial_epoch` can set.
         """
-        if isinstance(validation_freq, int) and validation_freq < 1:
-            raise ValueError(
-                "`validation_freq` must be a positive number of epochs, or a list of epochs. "
-                f"Received: validation_freq={validation_freq}."
-            )
+        batch_size = to_optional_integer("batch_size", batch_size)
+        validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
+        steps_per_epoch = to_optional_integer("steps_per_epoch", steps_per_epoch)
+        validation_steps = to_optional_integer("validation_steps", validation_steps)
+        epochs = to_integer("epochs", epochs, least=0)
+        initial_epoch = to_integer("initial_epoch", initial_epoch, least=0)
+        if isinstance(validation_freq, (list, tuple)):
+            validation_freq = [to_integer("validation_freq", epoch) for epoch in validation_freq]
+        else:
+            validation_freq = to_integer("validation_freq", validation_freq)
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with memory.kept(), self._guard(sources, may_end, trains=True) as hooks:
@@ -147,7 +153,7 @@ class QAModel(CheckedModel):
                     is_whole = inputs and not (length_buckets and shuffle)
                     callback.attach(self, inputs if is_whole else x)
             if class_weight is not None:
-                class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
+                class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().fit(
                 _as_dataset(x),
                 y,
@@ -183,6 +189,8 @@ class QAModel(CheckedModel):
 
         `length_buckets` is as in `fit`.
         """
+        batch_size = to_optional_integer("batch_size", batch_size)
+        steps = to_optional_integer("steps", steps)
         sources: list[Source] = []
         with self._guard(sources, may_end=steps is None) as hooks:
             # `fit` calls with arguments of its own, for data that it has checked already.
@@ -218,6 +226,8 @@ class QAModel(CheckedModel):
         shorter way than Keras' loop over batches, unless `callbacks` or `steps` are given: a
         program that is compiled once for each of few shapes.
         """
+        batch_size = to_optional_integer("batch_size", batch_size)
+        steps = to_optional_integer("steps", steps)
         sources: list[Source] = []
         if not is_source(x) and callbacks is None and steps is None:
             inputs = list(to_arrays(cast(Feed, x), self).values())
@@ -296,7 +306,7 @@ class QAModel(CheckedModel):
         with self._guard([], trains=True):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             if class_weight is not None:
-                class_weight = to_class_weights(class_weight, model_outputs(self)[0].classes)
+                class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().train_on_batch(
                 x,
                 y,

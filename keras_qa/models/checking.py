@@ -90,9 +90,7 @@ class CheckedModel(keras.Model):
                     "`y` is missing: training and evaluation need a label for each example."
                 )
         if sample_weight is not None:
-            sample_weight = to_weights(
-                sample_weight, batch_size, [item.name for item in model_outputs(self)]
-            )
+            sample_weight = to_weights(sample_weight, batch_size, model_outputs(self))
         return (
             keras.tree.pack_sequence_as(self.input, inputs),
             y if labelled else None,

@@ -8,9 +8,9 @@ from typing import Any, TypedDict, Unpack
 import keras
 from keras import ops
 
+from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Tensor
 from keras_qa.layers.options import DType
-from keras_qa.layers.sizes import check_sizes
 
 
 class MetricOptions(TypedDict, total=False):
@@ -27,7 +27,7 @@ class _SpanMetric(keras.metrics.Metric):
 
     def __init__(self, max_positions: int, name: str, **kwargs: Unpack[MetricOptions]) -> None:
         super().__init__(name=name, **kwargs)
-        check_sizes(max_positions=max_positions)
+        check_positive_integers(max_positions=max_positions)
         self.max_positions = int(max_positions)
         self.total = self.add_variable((), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")

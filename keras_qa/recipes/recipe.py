@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_qa.layers.sizes import is_size
+from keras_qa._arguments import is_integer, to_integer
 from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
 
 # What scales or places others is no size that a model could overfit by.
@@ -72,9 +71,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+            object.__setattr__(self, name, to_integer(name, getattr(self, name)))
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(
@@ -96,7 +93,7 @@ class Recipe:
             raise ValueError(
                 f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
             )
-        if not isinstance(self.augment_to, Sequence) or not all(map(is_size, self.augment_to)):
+        if not isinstance(self.augment_to, Sequence) or not all(map(is_integer, self.augment_to)):
             raise ValueError(
                 "`augment_to` must be a tuple of positive integers. Received: "
                 f"augment_to={self.augment_to}."

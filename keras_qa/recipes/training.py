@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_qa import _backend
+from keras_qa._arguments import check_positive_integers
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
@@ -231,8 +232,7 @@ class _Training:
 
 
 def _check(seeds: int, out: str | os.PathLike[str] | None, resume: bool) -> None:
-    if not isinstance(seeds, int) or seeds < 1:
-        raise ValueError(f"`seeds` must be a positive integer. Received: seeds={seeds!r}.")
+    check_positive_integers(seeds=seeds)
     if resume and out is None:
         raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
     if out is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import is_number, must_be
 from keras_qa.decoding import CONFIDENCE
 from keras_qa.decoding.window_words import firsts
 from keras_qa.example import Example
@@ -59,10 +60,9 @@ class AskCalibration:
         Raises:
             ValueError: If no score comes to that, or the share is out of its range.
         """
-        if not 0 < min_precision <= 1:
+        if not is_number(min_precision) or not 0 < min_precision <= 1:
             raise ValueError(
-                "`min_precision` must be above 0, and up to 1. Received: "
-                f"min_precision={min_precision!r}."
+                must_be("min_precision", "a number above 0 and at most 1", min_precision)
             )
         for precision, threshold in zip(self.precisions, self.thresholds, strict=True):
             if precision >= min_precision:

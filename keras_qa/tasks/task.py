@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self, TypedDict, Unpack
 
@@ -99,6 +100,21 @@ class AskOptions(TypedDict, total=False):
     length: int | None
     overlap: int | None
     max_question_length: int | None
+
+
+def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:
+    """Raises a `TypeError` if options hold a name that is not in `AskOptions`.
+
+    Args:
+        call: The method that takes them as `**options`. Its own options are listed as well.
+        options: The options.
+    """
+    unknown = [name for name in options if name not in AskOptions.__annotations__]
+    if unknown:
+        parameters = inspect.signature(call).parameters.values()
+        own = [item.name for item in parameters if item.default is not item.empty]
+        known = ", ".join(f"`{name}`" for name in (*own, *AskOptions.__annotations__))
+        raise TypeError(f"There is no option `{unknown[0]:.40}`. The options are {known}.")
 
 
 class Task(Protocol):

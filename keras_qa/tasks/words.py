@@ -9,7 +9,16 @@ import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.example import Answer, Example, Support, answered_examples
-from keras_qa.tasks.task import Ask, AskOptions, Model, Outputs, Ranked, SpanDetails, Verbose
+from keras_qa.tasks.task import (
+    Ask,
+    AskOptions,
+    Model,
+    Outputs,
+    Ranked,
+    SpanDetails,
+    Verbose,
+    check_option_names,
+)
 from keras_qa.text import Vectorizer, sentence_spans
 from keras_qa.text.padding import pad, trim
 
@@ -50,8 +59,10 @@ class WordTask:
         """The same way of answering: it has no such options.
 
         Raises:
+            TypeError: If there is no such option.
             ValueError: If one is given.
         """
+        check_option_names(self.asked_with, options)
         for name, value in options.items():
             if value is not None:
                 raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
 from keras_qa.text.pieces import Pieces, ragged
@@ -85,7 +86,7 @@ class Windower:
 
     Raises:
         TypeError: If `tokenizer` is neither.
-        ValueError: If `length` or `overlap` is out of range.
+        ValueError: If `length`, `overlap` or `max_question_length` is out of range.
 
     Examples:
         >>> from keras_qa import Example
@@ -113,19 +114,10 @@ class Windower:
                 "`tokenizer` must be a `SubwordTokenizer` or a `WordTokenizer`. Received a "
                 f"{type(tokenizer).__name__}."
             )
-        if length < 1:
-            raise ValueError(f"`length` must be positive. Received: length={length}.")
-        if overlap < 0:
-            raise ValueError(f"`overlap` must not be negative. Received: overlap={overlap}.")
-        if max_question_length is not None and max_question_length < 1:
-            raise ValueError(
-                "`max_question_length` must be positive. Received: "
-                f"max_question_length={max_question_length}."
-            )
         self.tokenizer = tokenizer
-        self.length = length
-        self.overlap = overlap
-        self.max_question_length = max_question_length
+        self.length = to_integer("length", length)
+        self.overlap = to_integer("overlap", overlap, least=0)
+        self.max_question_length = to_optional_integer("max_question_length", max_question_length)
 
     def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
         """Cuts all texts at once.
@@ -162,8 +154,7 @@ class Windower:
         Raises:
             ValueError: As `__call__`, when the batch with that example is due.
         """
-        if windows < 1:
-            raise ValueError(f"`windows` must be positive. Received: windows={windows}.")
+        check_positive_integers(windows=windows)
         for start, stop in _groups(examples):
             cut = _Cut(self, examples[start:stop], start, labels)
             for first in range(0, cut.total, windows):

@@ -80,6 +80,7 @@ BAD_WEIGHTS: list[Callable[[Draw], Any]] = [
     *NO_NUMBERS[4:],
     lambda draw: np.ones(draw.choice([0, 1, 5, 7])),
     lambda draw: -np.ones(ROWS),
+    lambda draw: np.ones((ROWS, draw.choice([2, 3, 7]))),
     lambda draw: {"answers": np.ones(ROWS)},
     lambda draw: {"answer": np.ones(ROWS - 1)},
     lambda draw: np.full(ROWS, draw.choice([np.nan, np.inf, 1e39, 1e300])),
@@ -152,3 +153,63 @@ def test_bad_feeds_are_refused_in_one_line(kept_models, seeds: range) -> None:
             taken.append((seed, method, "taken", str(arguments)[:300]))
     assert not taken, "\n".join(map(str, taken))
     assert same_weights(model, before)
+
+
+POSITIVE, NON_NEGATIVE = "must be a positive integer. Received: ", "must be a non-negative integer."
+
+
+@pytest.mark.parametrize(
+    ("methods", "name", "values", "message"),
+    [
+        (("fit", "evaluate", "predict"), "batch_size", (0, -1, 1.5, True, "a"), POSITIVE),
+        (("evaluate", "predict"), "steps", (0, "a"), POSITIVE),
+        (("fit",), "validation_batch_size", (0, True), POSITIVE),
+        (("fit",), "validation_freq", (0, "a", [0]), POSITIVE),
+        (("fit",), "steps_per_epoch", (0, "a"), POSITIVE),
+        (("fit",), "epochs", (None, -1, 1.5, True), NON_NEGATIVE),
+        (("fit",), "initial_epoch", (-1, "a"), NON_NEGATIVE),
+        (("fit",), "validation_split", ("a", 1), "must be between 0 and 1, and needs arrays"),
+        (("fit", "train_on_batch"), "class_weight", ([1.0] * 7, "a"), "must be a dict from the"),
+        (("fit", "evaluate"), "sample_weight", (np.ones((ROWS, 3)),), f"has shape ({ROWS}, 3)"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(
+    kept_models, methods: tuple[str, ...], name: str, values: tuple[Any, ...], message: str
+) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    before = model.get_weights()
+    feed, labels = batch(ROWS)
+    for method in methods:
+        arguments = {"x": feed, **({"y": labels} if method in LABELLED else {})}
+        for value in values:
+            with pytest.raises((TypeError, ValueError)) as caught:
+                getattr(model, method)(**arguments, **{name: value})
+            assert str(caught.value).startswith(f"`{name}` {message}")
+            assert "\n" not in str(caught.value)
+    with pytest.raises(
+        ValueError, match=r"^`class_weight\[0\]` must be a number\. Received: .*'a'"
+    ):
+        model.fit(feed, labels, class_weight={0: "a"}, verbose=0)
+    assert same_weights(model, before)
+
+
+def test_integers_of_numpy_and_weights_in_a_column_are_taken(twins) -> None:
+    feed, labels = batch(ROWS)
+    weights = np.linspace(0.5, 2, ROWS)
+    for model, number, column in zip(
+        twins, (int, np.int64), (weights, weights[:, None]), strict=True
+    ):
+        model.fit(
+            feed,
+            labels,
+            batch_size=number(3),
+            epochs=number(2),
+            initial_epoch=number(0),
+            validation_data=(feed, labels),
+            validation_freq=number(1),
+            sample_weight=column,
+            shuffle=False,
+            verbose=0,
+        )
+        assert model.predict(feed, batch_size=number(4), verbose=0).shape == (ROWS, ANSWERS)
+    assert same_weights(twins[0], twins[1].get_weights())

@@ -119,7 +119,9 @@ def test_nothing_is_exchanged_where_nothing_is_alike() -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="`copies` must not be negative. Received: copies=-1"):
+    with pytest.raises(
+        ValueError, match="`copies` must be a non-negative integer. Received: copies=-1"
+    ):
         swap_words(MOVES, -1)
     span = Example("He went home.", "Where?", "home", 8)
     message = "is for answers that are words. The example at position 1 has an `answer_start`"

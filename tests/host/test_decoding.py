@@ -11,7 +11,7 @@ from keras_qa.decoding import find_mention, top_k
 def test_best_come_first_and_ties_by_position() -> None:
     assert top_k(np.array([[0.1, 0.5, 0.1, 0.3], [0.25] * 4]), 3).tolist() == [[1, 3, 0], [0, 1, 2]]
     assert top_k(np.array([[0.4, 0.6]]), 5).tolist() == [[1, 0]]
-    with pytest.raises(ValueError, match="`k` must be positive. Received: k=0"):
+    with pytest.raises(ValueError, match="`k` must be a positive integer. Received: k=0"):
         top_k(np.array([[1.0]]), 0)
 
 

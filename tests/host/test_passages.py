@@ -101,5 +101,7 @@ def test_long_texts_take_as_long_as_they_are() -> None:
 
 @pytest.mark.parametrize(("length", "overlap"), [(0, 0), (5, 5), (5, -1)])
 def test_sizes_are_checked(length: int, overlap: int) -> None:
-    with pytest.raises(ValueError, match=r"^`length` must be positive, and `overlap` less and not"):
+    with pytest.raises(
+        ValueError, match=r"^`length` must be a positive integer, and `overlap` a lo"
+    ):
         next(passages("A text.", length, overlap))

@@ -13,6 +13,7 @@ PACKAGE = pathlib.Path(keras_qa.__file__).parent
 # A room imports only rooms above it.
 ROOMS = (
     "_backend",
+    "_arguments",
     "example",
     "terminal",
     "files",

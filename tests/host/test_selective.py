@@ -177,7 +177,7 @@ def test_a_precision_that_cannot_be_had_is_named_with_the_best() -> None:
         AskCalibration(1.0, 4.0).threshold(0.05)
     for share in (0, -1, 1.1, math.nan):
         with pytest.raises(
-            ValueError, match=r"^`min_precision` must be above 0, and up to 1\. Rec"
+            ValueError, match=r"^`min_precision` must be a number above 0 and at most 1\. R"
         ):
             fitted.threshold(share)
 
@@ -242,6 +242,35 @@ def test_without_differences_the_temperature_is_that_of_one_text() -> None:
     temperature, weight = fit_retrieval(*windows, prior * 0, 2)
     assert weight is None
     assert temperature == pytest.approx(fit_temperature(*windows, 2), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seed", "scale", "helps"), [(0, 1.0, True), (0, 0.3, False), (4, 0.3, False)]
+)
+def test_a_temperature_that_does_not_help_other_questions_is_left_out(seed, scale, helps) -> None:
+    start, end, *rest = _windows(seed, questions=(questions := 8))
+    windows = (start * scale, end * scale, *rest)
+    example, gain = windows[3], 0.0
+    for fold in range(5):
+        test = np.isin(example, np.arange(questions)[np.arange(questions) % 5 == fold])
+        parts = [[array[rows] for array in windows] for rows in (~test, test)]
+        for part in parts:
+            part[3] = np.unique(part[3], return_inverse=True)[1]
+        temperature, weight = fit_retrieval(*parts[0], 2)
+        # The best weight for a temperature of 1.0, by trying.
+        tried = np.linspace(0, 50, 201)
+        other = tried[np.argmin([_likelihood(parts[0], 1.0, one, True) for one in tried])]
+        gain += _likelihood(parts[1], 1.0, other, True)
+        gain -= _likelihood(parts[1], temperature, weight, True)
+    assert abs(gain) > 0.05
+    assert (gain > 0) == helps
+    temperature, weight = fit_retrieval(*windows, 2, folds=5)
+    if helps:
+        assert (temperature, weight) == fit_retrieval(*windows, 2)
+    else:
+        assert temperature == 1.0
+        best = _likelihood(windows, 1.0, weight, True)
+        assert all(_likelihood(windows, 1.0, weight + more, True) > best for more in (-0.1, 0.1))
 
 
 def test_windows_of_several_passages_are_checked() -> None:

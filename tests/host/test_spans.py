@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -307,6 +307,63 @@ def test_a_text_without_an_answer_counts() -> None:
     assert math.exp(8 / found) == pytest.approx(3, abs=1e-4)
 
 
+def one_word_texts(gaps: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Texts of one word, which has `exp(gap)` against 1 for no answer, and whether it is right."""
+    logits = np.stack([np.zeros(len(gaps)), np.asarray(gaps) / 2], axis=1)
+    offsets = np.tile([[-1, -1], [0, 4]], (len(gaps), 1, 1))
+    spans = np.asarray(right, int)[:, None, None] * np.ones((1, 1, 2), int)
+    return logits, logits, offsets, np.arange(len(gaps)), spans
+
+
+# Temperatures to try, 0.1 % apart.
+GRID = np.exp(np.linspace(np.log(0.05), np.log(20), 6_000))
+
+
+def gain_on_unseen(gaps: np.ndarray, right: np.ndarray, folds: int) -> float:
+    """By how much temperatures fitted on the other folds make right answers likelier than 1.0."""
+    signed = np.where(right, gaps, -np.asarray(gaps))
+    losses = np.logaddexp(0, -signed[:, None] / GRID)
+    before = np.logaddexp(0, -signed)
+    fold = np.arange(len(signed)) % folds
+    gain = 0.0
+    for one in range(folds):
+        best = losses[fold != one].sum(axis=0).argmin()
+        gain += before[fold == one].sum() - losses[fold == one, best].sum()
+    return gain
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(5, 40), st.sampled_from([0.3, 0.9, 1.0, 1.2, 4.0]))
+def test_a_temperature_that_does_not_help_unseen_texts_is_left_out(seed, texts, truth) -> None:
+    rng = np.random.default_rng(seed)
+    gaps = rng.normal(scale=3, size=texts)
+    right = rng.random(texts) < 1 / (1 + np.exp(-gaps / truth))
+    gain = gain_on_unseen(gaps, right, 5)
+    assume(abs(gain) > 1e-3)
+    windows = one_word_texts(gaps, right)
+    found = fit_temperature(*windows, folds=5)
+    assert found == (fit_temperature(*windows) if gain > 0 else 1.0)
+
+
+def test_few_texts_by_hand() -> None:
+    # 3 of 4 are right. Without the wrong one a temperature is as low as can be, and the loss of
+    # the wrong one 2 / 0.05 in place of 2: more than the others gain.
+    gaps, right = np.full(4, 2.0), np.array([True, True, True, False])
+    windows = one_word_texts(gaps, right)
+    assert math.exp(2 / fit_temperature(*windows)) == pytest.approx(3, abs=1e-3)
+    assert fit_temperature(*windows, folds=5) == 1.0
+    # Said ten times, 0.75 is a good guess for others, and 1.0 a bad one for a gap of 9.
+    many = one_word_texts(np.full(40, 9.0), np.tile(right, 10))
+    assert math.exp(9 / fit_temperature(*many, folds=5)) == pytest.approx(3, abs=1e-3)
+    # One text says nothing of others.
+    assert fit_temperature(*one_word_texts(gaps[:1], right[:1]), folds=5) == 1.0
+    for folds in (1, 2.5, True):
+        with pytest.raises(
+            ValueError, match=r"^`folds` must be an integer of at least 2\. Received"
+        ):
+            fit_temperature(*windows, folds=folds)
+
+
 def test_pieces_of_the_same_words_are_one_right_answer() -> None:
     offsets = np.tile([[-1, -1], [0, 4], [0, 4], [5, 6], [7, 8]], (3, 1, 1))
     start = np.tile([0.0, -4, -4, 0, 0], (3, 1))
@@ -387,10 +444,9 @@ def test_bad_use_is_named() -> None:
         broken[1, 2] = bad
         with pytest.raises(ValueError, match=rf"^`end` holds {bad} at \[1, 2\], but logits must"):
             top_spans(start, broken, offsets, example)
-    for name, value in (("k", 0), ("max_answer_words", 0), ("temperature", 0.0)):
-        with pytest.raises(
-            ValueError, match=f"`{name}` must be positive. Received: {name}={value}"
-        ):
+    for name, value in (("k", 0), ("max_answer_words", 1.5), ("temperature", 0.0)):
+        message = rf"`{name}` must be a positive \w+\. Received: {name}={value}"
+        with pytest.raises(ValueError, match=message):
             top_spans(start, end, offsets, example, **{name: value})
     for sizes, message in (
         (np.ones(positions), rf"`word_sizes` must have the shape \({windows}, {positions}\), as"),
@@ -406,7 +462,7 @@ def test_bad_use_is_named() -> None:
         (([], []), "one entry an answer"),
         (([0.5, 1.5], [True, False]), r"`confidences` holds 1\.5 at \[1\]"),
         (([math.nan], [True]), r"`confidences` holds nan at \[0\]"),
-        (([0.5], [True], 0), "`bins` must be positive"),
+        (([0.5], [True], 0), "`bins` must be a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):
             expected_calibration_error(*arguments)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_qa import Example, tasks
-from keras_qa.decoding import SpanDecoder
+from keras_qa.decoding import SpanDecoder, fit_temperature
 from keras_qa.tasks import SpanTask, WordTask
 from keras_qa.text import Vectorizer, Windower, WordTokenizer
 from keras_qa.text.padding import rounded
@@ -117,6 +117,31 @@ def test_calibration_sets_the_decoder() -> None:
     assert task.calibrate(Table(), [Example(TEXT, "one")], 32) == {}
     task.expect([Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25})
     assert task.decoder == SpanDecoder(2, True, 0.25)
+
+
+@pytest.mark.parametrize("task", [word_task(), span_task()])
+def test_unknown_options_are_listed(task: tasks.Task) -> None:
+    with pytest.raises(TypeError) as caught:
+        task.asked_with(temperature=None)
+    assert str(caught.value) == (
+        "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
+        "`whole_words`, `length`, `overlap`, `max_question_length`."
+    )
+
+
+def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
+    # The table has `two` before `three` by a logit of 2. In three of four texts it is right.
+    words = ("two", "two", "two", "three")
+    golds = [Example(TEXT, "one", word, TEXT.index(word)) for word in words]
+    task = span_task(temperature=3.0)
+    task.expect(golds, {"max_answer_words": 1, "no_answer_threshold": None})
+    found = task.calibrate(Table(), golds, 32)
+    windows = task.vectorizer(golds, labels=True)
+    logits = np.pad(windows.feed["text"].astype("float32"), [(0, 0), (1, 0)])
+    inputs = logits, logits, windows.words, windows.example, windows.spans, 1, False
+    assert fit_temperature(*inputs) != 1.0
+    assert task.decoder.temperature == found["temperature"] == 1.0
+    assert found["calibration_error"] == found["calibration_error_before"]
 
 
 @pytest.mark.parametrize("task", [word_task(), span_task(no_answer=True, temperature=2.0)])

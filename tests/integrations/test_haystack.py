@@ -250,16 +250,16 @@ def test_takes_what_haystacks_reader_takes() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("top_k", 0, "`top_k` must be an integer, 1 at least. Received: top_k=0."),
-        ("top_k", True, "`top_k` must be an integer, 1 at least. Received: top_k=True."),
-        ("max_seq_length", 1.5, "`max_seq_length` must be an integer, 1 at least. Received: max_"),
-        ("stride", -1, "`stride` must be an integer, 0 at least. Received: stride=-1."),
-        ("max_batch_size", 0, "`max_batch_size` must be an integer, 1 at least. Received: max_ba"),
-        ("answers_per_seq", 0, "`answers_per_seq` must be an integer, 1 at least. Received: answ"),
-        ("max_query_length", 0, "`max_query_length` must be an integer, 1 at least. Received: ma"),
+        ("top_k", 0, "`top_k` must be a positive integer. Received: top_k=0."),
+        ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
+        ("max_seq_length", 1.5, "`max_seq_length` must be a positive integer. Received: max_"),
+        ("stride", -1, "`stride` must be a non-negative integer. Received: stride=-1."),
+        ("max_batch_size", 0, "`max_batch_size` must be a positive integer. Received: max_ba"),
+        ("answers_per_seq", 0, "`answers_per_seq` must be a positive integer. Received: answ"),
+        ("max_query_length", 0, "`max_query_length` must be a positive integer. Received: ma"),
         ("score_threshold", 1.1, "`score_threshold` must be between 0 and 1. Received: score_thr"),
         ("overlap_threshold", -1, "`overlap_threshold` must be between 0 and 1. Received: overlap"),
-        ("no_answer", 1, "`no_answer` must be `True` or `False`. Received: 1."),
+        ("no_answer", 1, "`no_answer` must be `True` or `False`. Received: no_answer=1."),
     ],
 )
 def test_what_is_out_of_its_range_is_said(reader, name, value, message) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -75,6 +76,53 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
         qa.answer(TEXT, QUESTION, length=65)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
+        ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
+        ("max_answer_words", 1.5, "`max_answer_words` must be a positive integer."),
+        ("length", 1.5, "`length` must be a positive integer. Received: length=1.5."),
+        ("overlap", -1, "`overlap` must be a non-negative integer. Received: overlap=-1."),
+        ("no_answer", "a", "`no_answer` must be `True` or `False`. Received: no_answer='a'."),
+    ],
+)
+def test_values_of_options_are_checked(qa, name: str, value, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        qa.answer(TEXT, QUESTION, **{name: value})
+
+
+def test_unknown_options_are_listed(qa) -> None:
+    readers = (
+        "`max_answer_words`, `no_answer`, `whole_words`, `length`, `overlap`, `max_question_length`"
+    )
+    for name in ("max_anwser_words", "min_score", "x" * 500):
+        with pytest.raises(TypeError) as caught:
+            qa.answer(TEXT, QUESTION, **{name: None})
+        assert str(caught.value) == (
+            f"There is no option `{name[:40]}`. The options are `question`, `top_k`, "
+            f"`batch_size`, `verbose`, {readers}."
+        )
+    for call in (qa.ask, qa.calibrate):
+        with pytest.raises(
+            TypeError, match=r"^There is no option `nonsense`\. .*`passages`, "
+        ) as caught:
+            call(None, [QUESTION], nonsense=1)
+        assert readers in str(caught.value)
+        assert len(str(caught.value)) <= 300
+    with pytest.raises(TypeError, match=r"^There is no option `nonsense`\. .*, `min_precision`, "):
+        qa.ask(None, QUESTION, min_precision=0.9, nonsense=1)
+
+
+def test_integers_of_numpy_are_taken(qa) -> None:
+    expected = qa.answer(TEXT, QUESTION, top_k=3, max_answer_words=2, batch_size=2)
+    found = qa.answer(
+        TEXT, QUESTION, top_k=np.int64(3), max_answer_words=np.int64(2), batch_size=np.int64(2)
+    )
+    assert found == expected
+    assert qa.read(TEXT).ask(QUESTION, np.int64(3)) == qa.answer(TEXT, QUESTION, top_k=3)
+
+
 def test_mappings_examples_and_generators_are_asked(qa) -> None:
     one = qa.answer(TEXT, QUESTION)
     assert qa.answer({"text": TEXT, "question": QUESTION}) == one
@@ -94,6 +142,8 @@ def test_what_is_not_for_a_model_is_said() -> None:
     before = words.model_.get_weights()
     with pytest.raises(ValueError, match="`length` is for readers of spans, but the model answers"):
         words.answer("Mary went home.", "Where is Mary?", length=20)
+    with pytest.raises(TypeError, match=r"^There is no option `max_words`\. The options are "):
+        words.answer("Mary went home.", "Where is Mary?", max_words=None)
     with pytest.raises(TypeError, match="must be an `Example`, a mapping, or a list of them"):
         words.answer("Mary went home.")
     for one, other in zip(before, words.model_.get_weights(), strict=True):

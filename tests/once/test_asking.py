@@ -298,11 +298,20 @@ def test_what_is_asked_is_checked(qa, index, classifier) -> None:
         ("passages", 0, "`passages` must be a positive integer. Received: passages=0."),
         ("passages", True, "`passages` must be a positive integer. Received: passages=True."),
         ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
-        ("retrieval_weight", -1, "`retrieval_weight` must not be negative, and finite. Received: "),
-        ("length", 0, "`length` must be positive. Received: length=0."),
+        (
+            "retrieval_weight",
+            -1,
+            "`retrieval_weight` must be a finite non-negative number. Received",
+        ),
+        ("length", 0, "`length` must be a positive integer. Received: length=0."),
+        ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
+        ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
+        ("min_score", "a", "`min_score` must be between 0 and 1. Received: min_score='a'."),
+        ("retrieval_weight", "a", "`retrieval_weight` must be a finite non-negative number."),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             qa.ask(index, QUESTION, **{name: value})
+    assert qa.ask(index, QUESTION, np.int64(2), np.int64(5)) == qa.ask(index, QUESTION, 2, 5)
     for question in (3, {"a": 1}, ["a", 3]):
         with pytest.raises(TypeError, match=r"^`question` must be a string"):
             qa.ask(index, question)

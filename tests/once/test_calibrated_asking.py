@@ -183,6 +183,10 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         qa.calibrate(index, [])
     with pytest.raises(ValueError, match=r"^`passages` must be a positive integer\. Received: pas"):
         qa.calibrate(index, EXAMPLES, passages=0)
+    with pytest.raises(
+        ValueError, match=r"^`batch_size` must be a positive integer\. Received: ba"
+    ):
+        qa.calibrate(index, EXAMPLES, batch_size=-1)
     with pytest.raises(ValueError, match=r"^Only readers of spans answer from documents, but this"):
         classifier.calibrate(index, EXAMPLES)
     with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
@@ -199,8 +203,14 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         with pytest.raises(ValueError, match=f"^{message}"):
             qa.ask(index, QUESTIONS[0], min_precision=0.1, **{name: value})
     assert qa.ask(index, QUESTIONS[0], min_precision=0.1, passages=10, max_answer_words=3)
-    with pytest.raises(ValueError, match=r"^`min_precision` must be above 0, and up to 1\. Receiv"):
+    with pytest.raises(
+        ValueError, match=r"^`min_precision` must be a number above 0 and at most 1\. R"
+    ):
         qa.ask(index, QUESTIONS[0], min_precision=0)
+    with pytest.raises(
+        ValueError, match=r"^`min_precision` must be a number .*min_precision='a'\.$"
+    ):
+        qa.ask(index, QUESTIONS[0], min_precision="a")
     qa.model_.task.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
     with pytest.raises(
         ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.5 from any"

@@ -9,9 +9,10 @@ import pytest
 from small_models import ANSWERS, batch, same_weights
 
 import keras_qa
-from keras_qa.inputs.labels import to_labels, to_weights
+from keras_qa.inputs.labels import ModelOutput, to_labels, to_weights
 
 ONE_HOT = np.eye(4, dtype="float32")
+OUTPUTS = (ModelOutput("answer", (None, 4), "sparse_categorical_crossentropy"),)
 
 
 @functools.cache
@@ -170,6 +171,6 @@ def test_output_without_a_loss_needs_no_labels() -> None:
     ],
 )
 def test_bad_weights_are_named(weights, message: str) -> None:
-    assert to_weights([1, 2], 2).dtype == "float32"
+    assert to_weights([1, 2], 2, OUTPUTS).dtype == "float32"
     with pytest.raises(ValueError, match=re.escape(message)):
-        to_weights(weights, 2, ["answer"])
+        to_weights(weights, 2, OUTPUTS)

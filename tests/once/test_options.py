@@ -1,5 +1,6 @@
 """Options of `QuestionAnswerer`: checked in `fit`, and refused by models of another kind."""
 
+import numpy as np
 import pandas
 import pytest
 from small_examples import EXAMPLES
@@ -48,9 +49,12 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
     ("options", "kind", "message"),
     [
         ({"model": "reader"}, ValueError, "`model` must be a `keras.Model` or one of "),
-        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer or"),
+        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer"),
         ({"vocabulary_size": True}, ValueError, "`vocabulary_size` must be a positive integer"),
         ({"model": "span_reader", "length": 1.5}, ValueError, "`length` must be a positive "),
+        ({"model": "span_reader", "overlap": 1.5}, ValueError, "`overlap` must be a non-negative"),
+        ({"model": "span_reader", "no_answer_threshold": "a"}, ValueError, "`no_answer_threshold`"),
+        ({"seed": 1.5}, ValueError, "`seed` must be a non-negative integer. Received: seed=1.5."),
         ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
     ],
 )
@@ -58,6 +62,36 @@ def test_arguments_are_checked_in_fit(options, kind, message: str) -> None:
     qa = QuestionAnswerer(**options)
     with pytest.raises(kind, match=f"^{message}"):
         qa.fit(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda qa: qa.fit(EXAMPLES, epochs=None), "`epochs` must be a non-negative integer."),
+        (lambda qa: qa.fit(EXAMPLES, batch_size=0), "`batch_size` must be a positive integer."),
+        (lambda qa: qa.fit(EXAMPLES, initial_epoch=-1), "`initial_epoch` must be a non-negative"),
+        (lambda qa: qa.fit(EXAMPLES, lora_rank=True), "`lora_rank` must be a positive integer."),
+        (lambda qa: qa.evaluate(EXAMPLES, batch_size=-1), "`batch_size` must be a positive"),
+    ],
+)
+def test_arguments_of_methods_are_checked(classifier, use, message: str) -> None:
+    model = classifier.model_
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=f"^{message}"):
+        use(classifier)
+    assert classifier.model_ is model
+    assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
+
+
+def test_integers_of_numpy_are_taken_and_saved(tmp_path) -> None:
+    sizes = {"vocabulary_size": np.int64(9), "answer_vocabulary_size": np.int64(3)}
+    qa = QuestionAnswerer(**sizes, seed=np.int64(1)).fit(EXAMPLES, epochs=np.int64(1), verbose=0)
+    qa.save(tmp_path / "qa.keras")
+    found = keras_qa.load(tmp_path / "qa.keras").vectorizer_
+    assert (found.vocabulary_size, found.answer_vocabulary_size) == (9, 3)
+    same = QuestionAnswerer("answer_classifier", None, 9, 3, 1).fit(EXAMPLES, epochs=1, verbose=0)
+    for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
+        assert (one == other).all()
 
 
 def test_answers_that_stand_apart_are_taken() -> None:

@@ -1,14 +1,17 @@
 """`QuestionAnswerer` as scikit-learn's own functions use it."""
 
+import keras
 import numpy as np
 import pytest
 import sklearn.base
 import sklearn.utils
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.validation import check_is_fitted
-from small_examples import EXAMPLES
+from small_backbones import TOKENIZER, bert
+from small_examples import EXAMPLES, SPANS
 
-from keras_qa import QuestionAnswerer
+import keras_qa
+from keras_qa import Example, QuestionAnswerer
 
 ROWS = [{"text": item.text, "question": item.question} for item in EXAMPLES]
 ANSWERS = [item.answers[0] for item in EXAMPLES]
@@ -56,3 +59,94 @@ def test_a_grid_search_takes_model_options() -> None:
     best = search.best_estimator_
     assert best.model_options == search.best_params_["model_options"]
     assert best.score(ROWS, ANSWERS) == search.score(ROWS, ANSWERS)
+
+
+# Two sentences each: in a window of six words one of them is cut.
+PAIRS = [
+    Example(
+        f"{other.text} {item.text}",
+        item.question,
+        item.answers,
+        item.answer_start[0] + len(other.text) + 1,
+    )
+    for item, other in zip(SPANS, SPANS[5:] + SPANS[:5], strict=True)
+]
+
+
+@pytest.fixture(scope="module")
+def reader_file(tmp_path_factory) -> str:
+    sizes = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
+    qa = QuestionAnswerer(
+        "span_reader", {**sizes, "optimizer": keras.optimizers.Adam(0.02)}, seed=1
+    )
+    path = tmp_path_factory.mktemp("reader") / "qa.keras"
+    qa.fit(SPANS, epochs=30, batch_size=8, verbose=0).save(path)
+    return str(path)
+
+
+def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file) -> None:
+    loaded = keras_qa.load(reader_file)
+    before = loaded.model_.get_weights()
+    grid = {"length": np.array([6, 64]), "overlap": [0, 1]}
+    search = GridSearchCV(loaded, grid, cv=2).fit(PAIRS, epochs=0, verbose=0)
+    scores = dict(
+        zip(map(str, grid["length"]), search.cv_results_["mean_test_score"][::2], strict=True)
+    )
+    # Nothing is trained: the windows alone make the difference.
+    for length in grid["length"]:
+        alone = keras_qa.load(reader_file).set_params(length=length, overlap=0)
+        assert alone.fit(PAIRS, epochs=0, verbose=0).score(PAIRS) == scores[str(length)]
+    assert scores["6"] < scores["64"] == 1.0
+    best = search.best_estimator_
+    assert (best.vectorizer_.length, best.vectorizer_.overlap) == (64, 0)
+    assert best.model_.task.vectorizer is best.vectorizer_
+    # What was loaded is as it was.
+    windower = loaded.model_.task.vectorizer
+    assert (windower.length, windower.overlap) == (384, 128)
+    assert all(
+        (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
+    )
+
+
+def test_a_loaded_reader_keeps_its_windows_and_takes_one_setting_alone(
+    reader_file, tmp_path
+) -> None:
+    qa = keras_qa.load(reader_file).set_params(length=16, max_answer_words=2)
+    qa.fit(PAIRS, epochs=0, verbose=0).save(tmp_path / "qa.keras")
+    again = keras_qa.load(tmp_path / "qa.keras").fit(PAIRS, epochs=0, verbose=0)
+    assert (again.vectorizer_.length, again.vectorizer_.overlap) == (16, 128)
+    assert again.model_.task.decoder.max_answer_words == 2
+
+
+@pytest.mark.parametrize("name", ["vocabulary_size", "answer_vocabulary_size"])
+def test_a_vocabulary_that_cannot_change_is_refused(
+    reader_file, classifier_file, name: str
+) -> None:
+    path = reader_file if name == "vocabulary_size" else classifier_file
+    examples = PAIRS if name == "vocabulary_size" else EXAMPLES
+    loaded = keras_qa.load(path).set_params(**{name: 10})
+    before, task = loaded.model_.get_weights(), loaded.model_.task
+    with pytest.raises(
+        ValueError, match=rf"^`{name}` is for models without a vocabulary, but .* Leave"
+    ):
+        loaded.fit(examples, epochs=1, verbose=0)
+    assert loaded.model_.task is task
+    assert all(
+        (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
+    )
+
+
+def test_windows_that_cannot_be_read_leave_the_loaded_ones(reader_file) -> None:
+    loaded = keras_qa.load(reader_file)
+    task = loaded.model_.task
+    # The questions have five pieces.
+    with pytest.raises(ValueError, match="too many for a window of 3 positions"):
+        loaded.set_params(length=3).fit(PAIRS, epochs=1, verbose=0)
+    assert loaded.model_.task is task
+    assert task.vectorizer.length == 384
+
+
+def test_a_backbone_has_a_vocabulary_of_its_own() -> None:
+    options = {"backbone": bert(), "tokenizer": TOKENIZER}
+    with pytest.raises(ValueError, match=r"^`vocabulary_size` is for a reader from scratch, but"):
+        QuestionAnswerer("span_reader", options, vocabulary_size=50).fit(SPANS, epochs=1, verbose=0)

@@ -318,7 +318,7 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
             lambda qa: QuestionAnswerer(
                 "span_reader", {"backbone": bert()}, vectors=WordVectors(["a"], np.ones((1, 2)))
             ).fit(EXAMPLES),
-            "`vectors` are for a reader from scratch",
+            "`vectors` is for a reader from scratch",
         ),
         (
             lambda qa: QuestionAnswerer("span_reader", {"backbone": bert()}).fit(EXAMPLES),

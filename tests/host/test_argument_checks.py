@@ -1,0 +1,78 @@
+"""Checks of arguments that all rooms share."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_qa._arguments import check_flag, check_fraction, must_be, to_integer, to_optional_integer
+from keras_qa.decoding import SpanDecoder
+from keras_qa.tasks import AskCalibration
+from keras_qa.text import Windower, WordTokenizer
+
+
+@given(st.integers(-5, 200), st.sampled_from([0, 1]))
+def test_integers_of_numpy_are_integers_of_python(number: int, least: int) -> None:
+    for value in (number, np.int64(number), np.int16(number)):
+        if number >= least:
+            found = to_integer("k", value, least)
+            assert (found, type(found)) == (number, int)
+        else:
+            kind = "positive" if least else "non-negative"
+            message = rf"^`k` must be a {kind} integer\. Received: k=.*{number}\)?\.$"
+            with pytest.raises(ValueError, match=message):
+                to_integer("k", value, least)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, np.float32(2), "1", [1], None, 1 + 0j])
+def test_what_is_no_integer_is_refused(value) -> None:
+    message = f"`k` must be a positive integer. Received: k={value!r}."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_integer("k", value)
+    assert to_optional_integer("k", None) is None
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.01, np.nan, np.inf, True, "a", None, [0.5]])
+def test_what_is_no_fraction_is_refused(value) -> None:
+    with pytest.raises(ValueError, match=r"^`share` must be between 0 and 1\. Received: share="):
+        check_fraction("share", value)
+
+
+def test_fractions_and_flags_are_taken() -> None:
+    for value in (0, 1, 0.5, np.float32(0.5), np.int64(1)):
+        check_fraction("share", value)
+    check_flag("flag", False)
+    with pytest.raises(ValueError, match=r"^`flag` must be `True` or `False`\. Received: flag=0\."):
+        check_flag("flag", 0)
+
+
+def test_a_message_quotes_a_long_value_in_one_short_line() -> None:
+    message = must_be("k", "a positive integer", np.arange(10_000).reshape(100, 100))
+    assert "\n" not in message
+    assert len(message) < 130
+
+
+def test_what_is_saved_holds_integers_of_python() -> None:
+    decoder = SpanDecoder(np.int64(3))
+    assert type(decoder.get_config()["max_answer_words"]) is int
+    windower = Windower(WordTokenizer.train(["a b"]), np.int32(9), np.int64(0), np.int8(5))
+    sizes = windower.length, windower.overlap, windower.max_question_length
+    assert sizes == (9, 0, 5)
+    assert {type(size) for size in sizes} == {int}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpanDecoder(1.5), "`max_answer_words` must be a positive integer."),
+        (lambda: SpanDecoder(no_answer="a"), "`no_answer` must be `True` or `False`."),
+        (lambda: SpanDecoder(whole_words=1), "`whole_words` must be `True` or `False`."),
+        (lambda: SpanDecoder(no_answer_threshold="a"), "`no_answer_threshold` must be between"),
+        (lambda: AskCalibration(1.0, 4.0).threshold("a"), "`min_precision` must be a number above"),
+    ],
+)
+def test_options_of_readers_are_checked(make, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        make()
