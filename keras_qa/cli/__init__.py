@@ -97,7 +97,8 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
         output.flush()
         return 0
-    _choose_backend()
+    # TensorFlow prints a page about the processor before the first word of an answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     problem = _backend.problem()
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
@@ -107,14 +108,6 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
     output.flush()
     return 0
-
-
-def _choose_backend() -> None:
-    # TensorFlow prints a page about the processor before the first word of an answer.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    found = _backend.installed()
-    if not os.environ.get("KERAS_BACKEND") and len(found) == 1:
-        os.environ["KERAS_BACKEND"] = found[0]
 
 
 def _import_backend() -> None:
