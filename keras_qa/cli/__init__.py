@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from keras_qa import _backend
 from keras_qa.cli import answer, ask, evaluate, index, interrupts, output, quickstart, train
-from keras_qa.cli.options import Formatter, Parser
+from keras_qa.cli.options import CommandParser, Formatter, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with `keras-qa quickstart`. `keras-qa COMMAND --help` shows the options of a "
         "command, with an example.",
     )
-    commands = found.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    commands = found.add_subparsers(
+        required=True, metavar="COMMAND", title="commands", parser_class=CommandParser
+    )
     for name, module in COMMANDS.items():
         one = commands.add_parser(
             name,
