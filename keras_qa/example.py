@@ -257,10 +257,11 @@ def is_frame(value: object) -> bool:
     return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
-def frame_rows(frame: Any) -> list[dict[str, Any]]:
+def frame_rows(frame: object) -> list[dict[str, Any]]:
     """The rows of a pandas or polars DataFrame."""
+    table: Any = frame
     rows: list[dict[str, Any]]
-    rows = frame.to_dicts() if hasattr(frame, "to_dicts") else frame.to_dict("records")
+    rows = table.to_dicts() if hasattr(table, "to_dicts") else table.to_dict("records")
     return rows
 
 
