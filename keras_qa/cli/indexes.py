@@ -39,8 +39,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--embed",
         metavar="ENCODER",
-        help="the encoder that the index was made with, if that is neither minilm nor a folder "
-        "here: what an index names is not downloaded unless you name it",
+        help="the encoder of the index (default: the one that the index names, if it is minilm or "
+        "a folder here: others are not downloaded unless you name them)",
     )
 
 

@@ -57,6 +57,18 @@ def test_the_only_backend_is_chosen(environment, found, config, expected) -> Non
     assert os.environ.get("KERAS_BACKEND") == expected
 
 
+def test_without_a_choice_the_message_says_what_to_set(environment) -> None:
+    environment(("torch", "jax"), None)
+    _backend.choose()
+    extras = ", ".join(f'pip install "keras-qa[{name}]"' for name in BACKENDS)
+    with pytest.raises(ImportError) as caught:
+        _backend.require()
+    assert str(caught.value) == (
+        "KERAS_BACKEND is not set, so Keras would use tensorflow, which is not installed. Set "
+        f"KERAS_BACKEND=torch or KERAS_BACKEND=jax, or install one: {extras}."
+    )
+
+
 def test_a_choice_of_the_user_stays(environment, monkeypatch) -> None:
     environment(("jax",), None)
     monkeypatch.setenv("KERAS_BACKEND", "torch")

@@ -29,18 +29,6 @@ def test_backend_that_nobody_knows_is_named() -> None:
     assert "runs on tensorflow, torch and jax. Received: KERAS_BACKEND=theano." in last_line(done)
 
 
-def test_without_a_choice_the_name_says_what_to_set(tmp_path) -> None:
-    hidden = tuple(name for name in BACKENDS if name != "jax" and name != keras.config.backend())
-    if keras.config.backend() == "tensorflow":
-        done = python("import keras_qa; print(keras_qa.__version__)", KERAS_HOME=str(tmp_path))
-        assert done.stdout.strip() == keras_qa.__version__
-        return
-    for code in ("import keras_qa; keras_qa.layers", "from keras_qa import QuestionAnswerer"):
-        line = last_line(python(code, hidden=hidden, KERAS_HOME=str(tmp_path)))
-        assert line.startswith("ImportError: KERAS_BACKEND is not set, so Keras would use tensor")
-        assert f"Set KERAS_BACKEND={keras.config.backend()}" in line
-
-
 @pytest.mark.parametrize("missing", [None, *ALL_BUT_ONE])
 def test_the_only_backend_that_is_installed_is_taken(missing: str | None, tmp_path) -> None:
     if missing is not None:
