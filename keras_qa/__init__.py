@@ -72,6 +72,8 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
 
 
+_backend.choose()
+
 # The command reads its options first: its help needs no Keras.
 _is_command = pathlib.Path(next(iter(sys.argv), "")).stem == "keras-qa"
 

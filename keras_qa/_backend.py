@@ -1,9 +1,10 @@
-"""Finds out, before Keras is imported, whether its backend can be."""
+"""Chooses the backend before Keras is imported, and checks that it is installed."""
 
 import importlib.util
 import json
 import os
 import pathlib
+import sys
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
@@ -24,6 +25,19 @@ def configured() -> str:
         return "tensorflow"
     name: str = settings.get("backend", "tensorflow")
     return name
+
+
+def choose() -> None:
+    """Sets `KERAS_BACKEND` to the only backend that is installed, if Keras would use another.
+
+    Changes nothing if `KERAS_BACKEND` is set, if Keras is imported already, or if several backends
+    are installed.
+    """
+    if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
+        return
+    found = installed()
+    if len(found) == 1 and configured() not in found:
+        os.environ["KERAS_BACKEND"] = found[0]
 
 
 def problem() -> str | None:

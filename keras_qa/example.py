@@ -174,8 +174,8 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
             f"`examples` must be a list of examples. Received one {type(examples).__name__}. "
             "Put it in a list."
         )
-    if hasattr(examples, "to_dict") and hasattr(examples, "columns"):
-        examples = _rows(examples)
+    if is_frame(examples):
+        examples = frame_rows(examples)
     names = [field.name for field in dataclasses.fields(Example)]
     result = []
     for position, entry in enumerate(examples):
@@ -219,10 +219,49 @@ def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _rows(frame: Any) -> list[dict[str, Any]]:
+def to_questions(question: str | Iterable[str]) -> list[str]:
+    """The questions that a method is given, as a list.
+
+    Args:
+        question: A string, or an iterable of strings, such as a list or a pandas Series.
+
+    Returns:
+        A list of strings.
+
+    Raises:
+        TypeError: If it is neither.
+
+    Examples:
+        >>> from keras_qa.example import to_questions
+        >>> to_questions("Who?"), to_questions(iter(["Who?", "Where?"]))
+        (['Who?'], ['Who?', 'Where?'])
+    """
+    if isinstance(question, str):
+        return [question]
+    expected = "`question` must be a string or a list of strings. Received:"
+    if is_frame(question):
+        raise TypeError(f"{expected} a DataFrame. Give one of its columns.")
+    if not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes)):
+        raise TypeError(f"{expected} {question!r:.80} (of type {type(question).__name__}).")
+    questions = list(question)
+    for position, one in enumerate(questions):
+        if not isinstance(one, str):
+            raise TypeError(
+                f"{expected} {one!r:.80} (of type {type(one).__name__}) at position {position}."
+            )
+    return questions
+
+
+def is_frame(value: object) -> bool:
+    """Whether a value is a pandas or polars DataFrame."""
+    return hasattr(value, "to_dict") and hasattr(value, "columns")
+
+
+def frame_rows(frame: object) -> list[dict[str, Any]]:
     """The rows of a pandas or polars DataFrame."""
+    table: Any = frame
     rows: list[dict[str, Any]]
-    rows = frame.to_dicts() if hasattr(frame, "to_dicts") else frame.to_dict("records")
+    rows = table.to_dicts() if hasattr(table, "to_dicts") else table.to_dict("records")
     return rows
 
 
@@ -294,7 +333,9 @@ def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[E
 
 
 def with_answers(
-    examples: list[Example], answers: Sequence[str | Sequence[str]] | None
+    examples: list[Example],
+    answers: Sequence[str | Sequence[str]] | None,
+    name: str = "`y`",
 ) -> list[Example]:
     """Examples with answers that stand apart from them.
 
@@ -302,6 +343,7 @@ def with_answers(
         examples: The examples.
         answers: One entry an example: a string, or all that count as right.
             `None` to leave the examples as they are.
+        name: What an error calls the answers.
 
     Returns:
         A list of `Example` objects, in the same order.
@@ -313,8 +355,8 @@ def with_answers(
         return examples
     if len(answers) != len(examples):
         raise ValueError(
-            f"`y` holds {len(answers)} answers, but there are {len(examples)} examples. Give one "
-            "entry for each."
+            f"{name} holds {len(answers)} answers, but there are {len(examples)} examples. Give "
+            "one entry for each."
         )
     return [
         dataclasses.replace(item, answers=entry)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from keras_qa._arguments import check_positive_integers, to_integer, to_optional
 from keras_qa.answering import building
 from keras_qa.answering.asking import Asking
 from keras_qa.answering.building import Vectors
-from keras_qa.answering.estimator import Estimator
+from keras_qa.answering.estimator import Answers, Estimator
 from keras_qa.answering.passage import (
     Answered,
     Examples,
@@ -123,9 +123,9 @@ class QuestionAnswerer(Estimator, Saved, Asking):
     def fit(
         self,
         examples: Iterable[Example | Mapping[str, Any]],
-        y: Sequence[str | Sequence[str]] | None = None,
+        y: Answers | None = None,
         *,
-        validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+        validation_data: Examples | tuple[Examples, Answers] | None = None,
         epochs: int = 20,
         batch_size: int = 32,
         callbacks: Callbacks = None,
@@ -144,7 +144,8 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             y: The answers, one entry an example, where `examples` do not hold
                 them: a string, or a list of all that count as right.
             validation_data: Examples to measure the loss and accuracy on after
-                each epoch. The weights learn nothing from them; readers of
+                each epoch; or a tuple `(X, y)` of examples and their answers,
+                as the first two arguments. The weights learn nothing from them; readers of
                 spans fit on them how sure their scores are, and when there is
                 no answer.
             epochs: Number of passes over the examples.
@@ -179,7 +180,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             to_integer(name, value, least=0)
         to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
-        validation = to_examples(validation_data) if validation_data is not None else None
+        validation = _validation_examples(validation_data)
         seed = to_optional_integer("seed", self.seed, least=0)
         if seed is not None:
             keras.utils.set_random_seed(seed)
@@ -377,27 +378,6 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         data = to_examples(examples)
         return task.evaluate(model, data, batch_size, _shown(verbose, data))
 
-    def score(
-        self,
-        examples: Iterable[Example | Mapping[str, Any]],
-        y: Sequence[str | Sequence[str]] | None = None,
-    ) -> float:
-        """Measures the share of answers that are right, as scikit-learn asks for it.
-
-        Args:
-            examples: As in `fit`.
-            y: As there.
-
-        Returns:
-            The share, between 0 and 1: `exact_match` of `evaluate` as a
-            fraction.
-
-        Raises:
-            ValueError: As `evaluate`.
-        """
-        data = with_answers(to_examples(examples), y)
-        return self.evaluate(data, verbose=0)["exact_match"] / 100.0
-
     def _fitted(self) -> tuple[QAModel, Task]:
         if not hasattr(self, "model_"):
             raise ValueError(
@@ -410,6 +390,19 @@ class QuestionAnswerer(Estimator, Saved, Asking):
 def _task_of(model: QAModel) -> Task:
     assert model.task is not None
     return model.task
+
+
+def _validation_examples(
+    data: Examples | tuple[Examples, Answers] | None,
+) -> list[Example] | None:
+    if data is None:
+        return None
+    # A tuple of two examples is a sequence of examples.
+    is_pair = isinstance(data, tuple) and len(data) == 2
+    if is_pair and not isinstance(data[0], (Example, Mapping)):  # type: ignore[index]
+        examples, answers = data
+        return with_answers(to_examples(examples), answers, "`y` of `validation_data`")  # type: ignore[arg-type]
+    return to_examples(data)  # type: ignore[arg-type]
 
 
 def _shown(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

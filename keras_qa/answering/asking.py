@@ -21,7 +21,7 @@ from keras_qa._arguments import (
 from keras_qa.answering import building
 from keras_qa.answering.merging import merged
 from keras_qa.answering.passage import Answered, Questions, shaped
-from keras_qa.example import Answer, Example, to_examples
+from keras_qa.example import Answer, Example, to_examples, to_questions
 from keras_qa.models import QAModel
 from keras_qa.tasks import AskCalibration, AskOptions, SpanTask, Task
 from keras_qa.tasks.task import Verbose, check_option_names
@@ -127,7 +127,8 @@ class Asking:
         Args:
             index: A `documents.Index`, or another `documents.Retriever`: anything with
                 `search(questions, k)`.
-            question: The question, or a list of questions.
+            question: The question; or several, as a list or any other iterable of strings, such
+                as a pandas Series.
             top_k: Number of answers a question, best first. `None` for the best one alone.
             passages: Number of passages that are read for a question. `None` for as many as
                 `calibrate` has read, and 10 without it.
@@ -190,7 +191,7 @@ class Asking:
             decoder = dataclasses.replace(task.decoder, temperature=fitted.temperature)
             task = SpanTask(task.vectorizer, decoder)
         many = not isinstance(question, str)
-        questions = _questions(question)
+        questions = to_questions(question)
         shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
         bar = Bar(len(questions)) if shown else None
         ranked: list[list[Answer]] = []
@@ -351,17 +352,6 @@ def _reader(model: QAModel, task: Task, options: AskOptions) -> SpanTask:
             stacklevel=3,
         )
     return task
-
-
-def _questions(question: str | Questions) -> list[str]:
-    if isinstance(question, str):
-        return [question]
-    if not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes)):
-        raise TypeError(
-            f"`question` must be a string or a list of strings. Received: {question!r:.80}."
-        )
-    # Says which is no string.
-    return [Example("", one).question for one in question]
 
 
 def _example(hits: Sequence[Hit], question: str) -> Example:

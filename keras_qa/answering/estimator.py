@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
+
+from keras_qa.example import Example, to_examples, with_answers
+
+# The answer of each example: a string, or all that count as right.
+Answers = Sequence[str | Sequence[str]]
 
 
 class Estimator:
@@ -16,6 +22,14 @@ class Estimator:
 
     seed: int | None
     model_: keras.Model
+
+    def answer(self, *args: Any, **options: Any) -> Any:
+        """Answers questions, see `QuestionAnswerer.answer`."""
+        raise NotImplementedError
+
+    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
+        """Measures how many answers are right, see `QuestionAnswerer.evaluate`."""
+        raise NotImplementedError
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments, as scikit-learn's estimators give them.
@@ -46,6 +60,43 @@ class Estimator:
         for name, value in params.items():
             setattr(self, name, value)
         return self
+
+    def predict(self, examples: Iterable[Example | Mapping[str, Any]]) -> list[str]:
+        """Answers the questions of examples, as scikit-learn asks for it.
+
+        Args:
+            examples: As in `fit`. Their answers may be missing.
+
+        Returns:
+            The best answer of each, as a string. It is empty where a reader
+            finds no answer.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: If there has been no `fit`.
+        """
+        return [answer.text for answer in self.answer(to_examples(examples), verbose=0)]
+
+    def score(
+        self,
+        examples: Iterable[Example | Mapping[str, Any]],
+        y: Answers | None = None,
+    ) -> float:
+        """Measures the share of answers that are right, as scikit-learn asks for it.
+
+        Args:
+            examples: As in `fit`.
+            y: As there.
+
+        Returns:
+            The share, between 0 and 1: `exact_match` of `evaluate` as a
+            fraction.
+
+        Raises:
+            ValueError: As `evaluate`.
+        """
+        data = with_answers(to_examples(examples), y)
+        return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

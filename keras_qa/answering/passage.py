@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast, overload
 
 from keras_qa._arguments import to_optional_integer
-from keras_qa.example import Answer, Example, to_examples
+from keras_qa.example import Answer, Example, to_examples, to_questions
 from keras_qa.tasks import Ask, Ranked
 
 # A string, or a list of sentences.
@@ -64,7 +64,7 @@ class Passage:
         """Answers one question about the text, or many at once.
 
         Args:
-            question: The question, or a list of questions.
+            question: The question; or several, as a list or any other iterable of strings.
             top_k: Number of answers a question, best first. `None` for the
                 best one alone.
 
@@ -77,12 +77,7 @@ class Passage:
         """
         top_k = to_optional_integer("top_k", top_k)
         many = not isinstance(question, str)
-        if many and (not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes))):
-            raise TypeError(
-                f"`question` must be a string or a list of strings. Received: {question!r}."
-            )
-        asked: Any = question if many else [question]
-        examples = [Example(self._example.text, item) for item in asked]
+        examples = [Example(self._example.text, item) for item in to_questions(question)]
         return shaped(self._answers(examples, top_k or 1), top_k, many) if examples else []
 
 

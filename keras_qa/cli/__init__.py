@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from keras_qa import _backend
 from keras_qa.cli import answer, ask, evaluate, index, interrupts, output, quickstart, train
-from keras_qa.cli.options import Formatter, Parser
+from keras_qa.cli.options import CommandParser, Formatter, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
@@ -76,7 +76,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with `keras-qa quickstart`. `keras-qa COMMAND --help` shows the options of a "
         "command, with an example.",
     )
-    commands = found.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    commands = found.add_subparsers(
+        required=True, metavar="COMMAND", title="commands", parser_class=CommandParser
+    )
     for name, module in COMMANDS.items():
         one = commands.add_parser(
             name,
@@ -97,7 +99,8 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
         output.flush()
         return 0
-    _choose_backend()
+    # TensorFlow prints a page about the processor before the first word of an answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     problem = _backend.problem()
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
@@ -107,14 +110,6 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
     output.flush()
     return 0
-
-
-def _choose_backend() -> None:
-    # TensorFlow prints a page about the processor before the first word of an answer.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    found = _backend.installed()
-    if not os.environ.get("KERAS_BACKEND") and len(found) == 1:
-        os.environ["KERAS_BACKEND"] = found[0]
 
 
 def _import_backend() -> None:

@@ -6,7 +6,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from keras_qa.cli import data
-from keras_qa.cli.options import positive, yes_or_no
+from keras_qa.cli.options import (
+    DEFAULT_READER,
+    CommandParser,
+    given_once,
+    positive,
+    yes_or_no,
+)
 from keras_qa.cli.output import print_answers, say
 from keras_qa.cli.texts import read_text
 from keras_qa.terminal import clock
@@ -16,39 +22,42 @@ if TYPE_CHECKING:
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
-%(prog)s READER --text TEXT --question QUESTION [options]
+%(prog)s READER TEXT QUESTION [options]
        %(prog)s READER --input FILE --output FILE.jsonl [options]"""
 EPILOG = """\
 examples:
-  keras-qa answer qa.keras --text story.txt --question "Where is Mary?"
-  keras-qa answer qa.keras --text "Mary went to the garden." --question "Where is Mary?"
-  cat story.txt | keras-qa answer qa.keras --text - --question "Where is Mary?" --top-k 3
+  keras-qa answer qa.keras story.txt "Where is Mary?"
+  keras-qa answer qa.keras "Mary went to the garden." "Where is Mary?"
+  cat story.txt | keras-qa answer qa.keras - "Where is Mary?" --top-k 3
   keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
-  keras-qa answer hf://deepset/minilm-uncased-squad2 --text report.txt --question "Who wrote it?"
+  keras-qa answer hf://deepset/minilm-uncased-squad2 report.txt "Who wrote it?"
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
         "file",
         metavar="READER",
         help="a .keras file, as `keras-qa train` saves it; a published reader: a folder in "
-        "Hugging Face's layout, or hf://owner/name; or a preset, such as minilm-squad-small",
+        f"Hugging Face's layout, or hf://owner/name; or a preset, such as {DEFAULT_READER}",
     )
-    one = parser.add_argument_group("one question")
-    one.add_argument(
-        "--text",
-        help="a text file; - to read standard input; or, where there is no such file and it holds "
-        "a space, the text itself",
+    parser.add_positional(
+        "text",
+        "TEXT",
+        "a text file; - to read standard input; or, if there is no such file and it holds a space, "
+        "the text itself",
     )
+    parser.add_positional("question", "QUESTION", "the question about it")
+    one = parser.add_argument_group("one question", "the same arguments by name")
+    one.add_argument("--text", help="the text")
     one.add_argument("--question", help="the question about it")
     many = parser.add_argument_group("the questions of a file")
     many.add_argument(
         "--input",
         metavar="FILE",
         help="a .jsonl, .csv, .tsv or .parquet file with the columns text and question and, where "
-        "there is one, id; or SQuAD's .json. With --text all are about that text",
+        "there is one, id; or SQuAD's .json. With a text all are about that text",
     )
     many.add_argument(
         "--output",
@@ -101,12 +110,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Answers a question about a text, or the questions of a file."""
-    names = ("text", "question", "input", "output")
-    given = tuple(name for name in names if getattr(options, name) is not None)
-    if given not in (names[:2], names[2:], ("text", "input", "output")):
+    options.text, options.question = given_once(options, "text"), given_once(options, "question")
+    given = {
+        "text": options.text,
+        "question": options.question,
+        "--input": options.input,
+        "--output": options.output,
+    }
+    names = [name for name, value in given.items() if value is not None]
+    if names not in (
+        ["text", "question"],
+        ["--input", "--output"],
+        ["text", "--input", "--output"],
+    ):
         raise ValueError(
-            "`answer` needs --text and --question, or --input and --output. Received: "
-            f"{', '.join(f'--{name}' for name in given) or 'none of them'}."
+            "`answer` needs a text and a question, or --input and --output. Received: "
+            f"{', '.join(names) or 'none of them'}."
         )
     if options.input is None:
         _answer_one(options)

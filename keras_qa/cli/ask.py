@@ -1,50 +1,65 @@
-"""`keras-qa ask`: questions to an index of documents."""
+"""`keras-qa ask`: answers questions from a folder of documents, or from an index of one."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from keras_qa.cli.indexes import add_reading, open_index
+from keras_qa.cli.indexes import add_reading, add_updating, open_folder, open_index
 from keras_qa.cli.marked import REACH
-from keras_qa.cli.options import positive
+from keras_qa.cli.options import DEFAULT_READER, CommandParser, given_once, positive
 from keras_qa.cli.output import print_answers, say
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
     from keras_qa.example import Answer
 
-HELP = "answer questions from an index of documents"
-USAGE = "%(prog)s FILE.index --reader READER [--question QUESTION] [options]"
+HELP = "answer questions from a folder of documents, or from an index"
+USAGE = "%(prog)s FOLDER|FILE.index [QUESTION] [options]"
 EPILOG = """\
 examples:
-  keras-qa ask handbook.index --reader reader.keras --question "How long is the warranty?"
-  keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes --top-k 3
-Without --question it asks for one after another, until an empty line or Ctrl-D.
+  keras-qa ask handbook/ "How long is the warranty?"
+  keras-qa ask handbook/ "How long is the warranty?" --index /tmp/handbook.index --top-k 3
+  keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes
+The index of a folder is kept beside it, as FOLDER.index, and updated before the questions.
+Without a question it asks for one after another, until an empty line or Ctrl-D.
 """
 
 # Other places of an answer that are named.
 _PLACES = 3
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("index", metavar="FILE.index", help="as `keras-qa index` makes it")
+    parser.add_argument(
+        "documents",
+        metavar="FOLDER|FILE.index",
+        help="a folder of documents, or an index, as `keras-qa index` makes it",
+    )
+    parser.add_positional("question", "QUESTION", "the question (default: those of a prompt)")
+    parser.add_argument("--question", help="the question, by name")
     parser.add_argument(
         "--reader",
-        required=True,
+        default=DEFAULT_READER,
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader, as in `answer`",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
+        "in `answer` (default: %(default)s)",
     )
-    parser.add_argument("--question", help="the question (default: those of a prompt)")
     parser.add_argument(
         "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
     )
     add_reading(parser)
+    folder = parser.add_argument_group("the index of a folder")
+    folder.add_argument(
+        "--index", metavar="FILE.index", help="where it is kept (default: FOLDER.index)"
+    )
+    add_updating(folder)
     parser.add_argument(
         "--min-score",
         type=float,
@@ -64,10 +79,19 @@ def run(options: argparse.Namespace) -> None:
     """Answers a question, or those of a prompt."""
     from keras_qa.answering import load
 
-    with open_index(options.index, options.embed) as index:
-        reader = load(options.reader, compile=False)
+    questions = _questions(given_once(options, "question"))
+    is_folder = _is_folder(options)
+    with contextlib.ExitStack() as stack:
+        # A reader that cannot be loaded raises before a folder is read, which takes longer.
+        if is_folder:
+            reader = load(options.reader, compile=False)
+            opened = open_folder(options.documents, options.index, options)
+            index = stack.enter_context(opened)
+        else:
+            index = stack.enter_context(open_index(options.documents, options.embed))
+            reader = load(options.reader, compile=False)
         told: set[str] = set()
-        for question in _questions(options.question):
+        for question in questions:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 answers = reader.ask(
@@ -87,12 +111,30 @@ def run(options: argparse.Namespace) -> None:
                 _print(answer, index)
 
 
+def _is_folder(options: argparse.Namespace) -> bool:
+    path = os.path.expanduser(options.documents)
+    if os.path.isdir(path):
+        return True
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"There is no folder and no index {options.documents!r}. Give a folder of documents, "
+            "or an index, as `keras-qa index` makes it."
+        )
+    for name in ("index", "language", "encoding"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"`--{name}` is for a folder, and {options.documents!r} is a file. Leave it out, "
+                "or give the folder."
+            )
+    return False
+
+
 def _questions(question: str | None) -> Iterator[str]:
     if question is not None:
         yield question
         return
     if sys.stdin is None:
-        raise ValueError("`ask` needs --question: standard input is closed.")
+        raise ValueError("`ask` needs a question: standard input is closed.")
     if sys.stdin.isatty():
         say("Ask, one question a line. An empty line ends it.", error=True)
     while True:

@@ -1,11 +1,15 @@
-"""Options as all commands have them: errors in one line, help with examples, old spellings."""
+"""Arguments that all commands share: errors in one line, help with examples, old spellings."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from keras_qa.terminal import plain
+
+# The preset that reads documents if no other reader is named.
+DEFAULT_READER = "minilm-squad-small"
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -17,6 +21,59 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {plain(message)}. See {self.prog} --help.\n")
+
+
+class CommandParser(Parser):
+    """The parser of a command, in which users may leave out the names of some options."""
+
+    _has_positionals = _is_second_call = False
+
+    def add_positional(self, option: str, metavar: str, help: str) -> None:
+        """Takes an option's value as a positional argument, too. `given_once` returns it.
+
+        Args:
+            option: The option's name, without dashes.
+            metavar: The name of the argument in the help.
+            help: What it is.
+        """
+        self._has_positionals = True
+        self.add_argument(f"positional_{option}", metavar=metavar, nargs="?", help=help)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> Any:
+        # `ArgumentParser` takes no options between arguments that may be left out. The method that
+        # does calls this one again.
+        if self._is_second_call or not self._has_positionals:
+            return super().parse_known_args(args, namespace)
+        self._is_second_call = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_second_call = False
+
+
+def given_once(options: argparse.Namespace, option: str) -> str | None:
+    """The value of an option, which may be given as a positional argument.
+
+    Args:
+        options: The parsed options.
+        option: The option's name, without dashes.
+
+    Returns:
+        The value, or `None` if it is not given.
+
+    Raises:
+        ValueError: If it is given in both ways.
+    """
+    value: str | None = getattr(options, option)
+    positional: str | None = getattr(options, f"positional_{option}")
+    if value is not None and positional is not None:
+        raise ValueError(
+            f"The {option} must be given once. Received: {positional!r:.80}, and "
+            f"--{option} {value!r:.80}."
+        )
+    return value if positional is None else positional
 
 
 def positive(value: str) -> int:

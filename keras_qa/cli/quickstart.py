@@ -46,9 +46,9 @@ OPTIONS = {
 STORY = "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
 NEXT = """
 Try next:
-  keras-qa answer babi --text story.txt --question "Where is the milk?"
+  keras-qa answer babi story.txt "Where is the milk?"
   keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
-  keras-qa answer qa.keras --text story.txt --question "Where is the milk?"
+  keras-qa answer qa.keras story.txt "Where is the milk?"
   keras-qa train --data questions.csv --out mine.keras    # columns: text, question, answers"""
 
 

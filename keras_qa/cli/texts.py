@@ -17,7 +17,7 @@ _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}
 
 
 def read_text(given: str) -> str:
-    """Reads what `--text` names.
+    """Reads the text that a command is given.
 
     Args:
         given: A file in UTF-8; `-` for standard input; or, where there is no such file and it holds
@@ -48,7 +48,7 @@ def read_text(given: str) -> str:
             raise
         return _text_itself(given)
     if stat.S_ISDIR(mode):
-        raise ValueError(f"--text names a folder: {given!r}. {WAYS}.")
+        raise ValueError(f"{given!r} is a folder: `keras-qa ask` answers from one. {WAYS}.")
     with open(path, "rb") as file:
         return _decoded(file.read(), given)
 
@@ -65,7 +65,7 @@ def _text_itself(given: str) -> str:
 
 def _standard_input() -> str:
     if sys.stdin is None:
-        raise ValueError("--text - reads standard input, which is closed.")
+        raise ValueError("- reads the text from standard input, which is closed. Give a file.")
     if sys.stdin.isatty():
         end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D on a line of its own"
         say(f"keras-qa: type or paste the text, then press {end}.", error=True)

@@ -6,6 +6,9 @@ import bisect
 import dataclasses
 import numbers
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from keras_qa.example import frame_rows, is_frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +115,12 @@ def page(pages: tuple[int, ...], start: int) -> int | None:
     return max(bisect.bisect_right(pages, start), 1) if pages else None
 
 
-def to_documents(documents: Iterable[Document | Mapping[str, str]]) -> Iterator[Document]:
+def to_documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Document]:
     """Turns mappings with the keys `name` and `text` into documents, as they are asked for.
 
     Args:
-        documents: An iterable of `Document` objects or of such mappings.
+        documents: An iterable of `Document` objects or of such mappings, or a pandas or polars
+            DataFrame with these two columns.
 
     Yields:
         `Document` objects, in the same order.
@@ -130,6 +134,8 @@ def to_documents(documents: Iterable[Document | Mapping[str, str]]) -> Iterator[
             f"`documents` must be a list of documents. Received one {type(documents).__name__}. "
             "Put it in a list; for a folder, use `update`."
         )
+    if is_frame(documents):
+        documents = frame_rows(documents)
     for position, entry in enumerate(documents):
         if isinstance(entry, Document):
             yield entry

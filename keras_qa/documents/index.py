@@ -31,9 +31,11 @@ from keras_qa.documents.vectors import (
 )
 from keras_qa.documents.words import Words
 from keras_qa.documents.writing import SAMPLE, Writer, make_words, text_of
+from keras_qa.example import to_questions
 from keras_qa.files.sqlite import sqlite3
 
-Questions = list[str] | tuple[str, ...]
+# Any sequence would be a string, too.
+Questions = list[str] | tuple[str, ...] | Iterator[str]
 
 
 class Index:
@@ -177,7 +179,8 @@ class Index:
 
         Args:
             documents: `Document` objects, or mappings with the keys `name` and `text`: any
-                iterable, which is read as it is written.
+                iterable, which is read as it is written. Or a pandas or polars DataFrame with
+                these two columns.
 
         Returns:
             How many are new or have changed.
@@ -252,8 +255,8 @@ class Index:
         as a share of the best one that a passage has for the question.
 
         Args:
-            question: The question, or a list of questions. It has no syntax: words, and all else
-                is left out.
+            question: The question; or several, as a list or any other iterable of strings, such
+                as a pandas Series. It has no syntax: words, and all else is left out.
             k: Number of passages a question.
 
         Returns:
@@ -271,15 +274,9 @@ class Index:
         """
         # SQLite takes no NumPy integers.
         k = to_integer("k", k)
-        questions = [question] if isinstance(question, str) else question
-        if not isinstance(questions, (list, tuple)) or not all(
-            isinstance(one, str) for one in questions
-        ):
-            raise TypeError(
-                f"`question` must be a string or a list of strings. Received: {question!r:.80}."
-            )
+        questions = to_questions(question)
         with self._lock, told(self.path):
-            words, vectors = self._cutter(), self._vectors_of(list(questions))
+            words, vectors = self._cutter(), self._vectors_of(questions)
             if words is None:
                 found: list[list[Hit]] = [[] for _ in questions]
             else:

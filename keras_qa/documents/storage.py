@@ -25,6 +25,9 @@ _PATIENCE = 60.0
 _PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
 
+# Added to errors about a file that is not an index.
+_MAKE = "Make one of a folder with `keras-qa index FOLDER`."
+
 _TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- Files, of which each may hold several documents. `hash` is NULL while one is being read.
@@ -88,7 +91,7 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION:
             kind = "another" if path.stat().st_size else "no"
-            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file.")
+            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file. {_MAKE}")
         if version > VERSION:
             raise ValueError(
                 f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
@@ -164,7 +167,9 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
                 "keras_qa, before. Else install a Python whose SQLite has it."
             ) from None
         if "not a database" in said:
-            raise ValueError(f"`{path}` is no index of keras-qa: it is no SQLite file.") from None
+            raise ValueError(
+                f"`{path}` is no index of keras-qa: it is no SQLite file. {_MAKE}"
+            ) from None
         if "locked" in said:
             raise OSError(
                 f"`{path}` is being written by another process. Try again when it is done."

@@ -34,6 +34,18 @@ def test_what_is_written_is_told(folder, tmp_path, capsys) -> None:
         assert index.search("ÿ")[0].document == "\x1b[31m.txt"
 
 
+def test_the_index_is_kept_beside_the_folder(folder, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(folder)
+    for given in (str(folder), f"{folder}/", ".", "../handbook"):
+        assert main(["index", given]) == 0
+        assert "handbook.index: 1 documents, 1 passages." in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["handbook", "handbook.index"]
+    assert main(["index", "/"]) == 2
+    assert capsys.readouterr().err == (
+        "keras-qa: error: The folder '/' has no name. Name its index by `--out`.\n"
+    )
+
+
 def test_many_files_that_cannot_be_read_are_counted(folder, tmp_path, capsys) -> None:
     for number in range(30):
         (folder / f"{number:02}.txt").write_bytes(b"\xff")

@@ -12,6 +12,7 @@ from interpreters import BACKENDS, last_line, python
 import keras_qa
 from keras_qa import cli
 from keras_qa.cli import COMMANDS, main, parser, train
+from keras_qa.cli.options import given_once
 
 # A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
 INSTALLED = """
@@ -146,6 +147,30 @@ def test_wrong_options_are_one_line(arguments: list[str], line: str, capsys) -> 
     assert re.search(r" See keras-qa( \w+)? --help\.\n$", printed.err)
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["qa.keras", "a.txt", "Who?"], ("a.txt", "Who?")),
+        (["qa.keras", "--top-k=2", "a.txt", "--length", "9", "Who?"], ("a.txt", "Who?")),
+        (["qa.keras", "--text=a.txt", "--question=Who?"], ("a.txt", "Who?")),
+        (["qa.keras", "-", "--question", "Who?"], ("-", "Who?")),
+        (["qa.keras", "--", "-a-", "-?"], ("-a-", "-?")),
+        (["qa.keras", "", ""], ("", "")),
+        (["qa.keras"], (None, None)),
+    ],
+)
+def test_names_of_options_may_be_left_out(arguments, expected) -> None:
+    options = parser().parse_args(["answer", *arguments])
+    assert options.file == "qa.keras"
+    assert tuple(given_once(options, name) for name in ("text", "question")) == expected
+
+
+def test_an_option_is_given_once() -> None:
+    options = parser().parse_args(["answer", "qa.keras", "a.txt", "Who?", "--text=b.txt"])
+    with pytest.raises(ValueError, match=r"^The text must be given once\. Received: 'a.txt', and"):
+        given_once(options, "text")
 
 
 @pytest.mark.parametrize("columns", ["text", "text=a,b", "texts=a"])

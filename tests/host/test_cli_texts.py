@@ -1,4 +1,4 @@
-"""What `--text` takes: a file, standard input, or the text itself; all else is an error."""
+"""The text of a command: a file, standard input, or the text itself; all else is an error."""
 
 import io
 import os
@@ -78,7 +78,7 @@ def test_what_is_neither_names_the_three_ways(given: str, folder) -> None:
 
 def test_a_folder_is_no_text(folder) -> None:
     (folder / "my texts").mkdir()
-    with pytest.raises(ValueError, match=r"--text names a folder: 'my texts'\. Give a file, - to"):
+    with pytest.raises(ValueError, match=r"^'my texts' is a folder: `keras-qa ask` .*Give a file"):
         read_text("my texts")
 
 
@@ -123,5 +123,5 @@ def test_a_terminal_is_told_what_is_awaited(monkeypatch, capsys) -> None:
 
 def test_standard_input_that_is_closed(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(ValueError, match="--text - reads standard input, which is closed"):
+    with pytest.raises(ValueError, match="^- reads the text from standard input, which is closed"):
         read_text("-")

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import threading
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -323,12 +325,46 @@ def test_what_an_error_interrupts_is_not_kept(index: Index) -> None:
         index.add([{"text": "No name."}])
 
 
+def test_a_frame_is_added_and_its_columns_are_asked(tmp_path) -> None:
+    with Index.create(tmp_path / "frame.index") as index, Index.create(tmp_path / "a") as other:
+        assert index.add(pd.DataFrame(CITIES, index=[7, 7, 9])) == other.add(CITIES) == 3
+        assert index.names == ["paris", "rome", "oslo"]
+        assert [index.text(name) for name in index.names] == [city["text"] for city in CITIES]
+        questions = ["Which river is in Italy?", "Where are ferries?", "?"]
+        expected = [other.search(question, 2) for question in questions]
+        for asked in (
+            questions,
+            tuple(questions),
+            pd.Series(questions, index=[3, 1, 1]),
+            np.array(questions),
+            (question for question in questions),
+            dict.fromkeys(questions).keys(),
+        ):
+            assert index.search(asked, 2) == expected
+        assert index.search(pd.Series([], dtype=str)) == index.search([]) == []
+        for frame, message in (
+            (pd.DataFrame({"name": ["a"], "text": [None]}), "at position 0: `text` of a document"),
+            (pd.DataFrame({"title": ["a"], "text": ["b"]}), "must have the keys `name` and `text`"),
+        ):
+            with pytest.raises((TypeError, ValueError), match=message):
+                index.add(frame)
+        assert len(index) == 3
+
+
 def test_what_is_asked_is_checked(index: Index) -> None:
     for k in (0, True, 2.0):
         with pytest.raises(ValueError, match=r"^`k` must be a positive integer\. Received: k="):
             index.search("a", k)
-    for question in (3, ["a", 3], {"a": 1}):
-        with pytest.raises(TypeError, match=r"^`question` must be a string or a list of strings"):
+    for question, received in (
+        (3, r"3 \(of type int\)\.$"),
+        (["a", 3], r"3 \(of type int\) at position 1\.$"),
+        (pd.Series(["a", None], dtype=object), r"None \(of type NoneType\) at position 1\.$"),
+        ({"a": 1}, r"{'a': 1} \(of type dict\)\.$"),
+        (b"a", r"b'a' \(of type bytes\)\.$"),
+        (pd.DataFrame({"question": ["a"]}), r"a DataFrame\. Give one of its columns\.$"),
+    ):
+        message = r"^`question` must be a string or a list of strings\. Received: "
+        with pytest.raises(TypeError, match=message + received):
             index.search(question)
 
 

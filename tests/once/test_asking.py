@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import keras_qa
@@ -290,6 +291,20 @@ def test_a_reader_that_knows_no_texts_without_an_answer_says_so(qa, index, monke
     # Said to be known.
     assert qa.ask(index, QUESTION, no_answer=False).text
     assert "" in [answer.text for answer in qa.ask(index, QUESTION, top_k=9, no_answer=True)]
+
+
+def test_a_series_of_questions_is_asked_as_a_list(qa, index) -> None:
+    questions = [QUESTION, "Where is John?"]
+    series = pd.Series(questions, index=[1, 1])
+    answers = qa.ask(index, questions, top_k=2)
+    assert len(answers) == 2
+    assert qa.ask(index, series, top_k=2) == answers
+    passage = qa.read("Mary went to the hallway. John slept.")
+    assert passage.ask(series) == passage.ask(questions)
+    frame = pd.DataFrame({"question": questions})
+    for ask in (lambda: qa.ask(index, frame), lambda: passage.ask(frame)):
+        with pytest.raises(TypeError, match=r"^`question` must be .* Received: a DataFrame\. Give"):
+            ask()
 
 
 def test_what_is_asked_is_checked(qa, index, classifier) -> None:

@@ -5,7 +5,9 @@ import pathlib
 
 import pytest
 
+import keras_qa
 from keras_qa.cli import main
+from keras_qa.cli.options import DEFAULT_READER
 from keras_qa.documents import Index
 
 READER = str(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
@@ -45,12 +47,109 @@ def test_a_prompt_answers_one_after_another(path, capsys, monkeypatch) -> None:
     assert capsys.readouterr().out.count("(no answer)") == 2
     monkeypatch.setattr("sys.stdin", None)
     assert main(["ask", path, "--reader", READER]) == 2
-    assert "`ask` needs --question: standard input is closed." in capsys.readouterr().err
+    assert "`ask` needs a question: standard input is closed." in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> pathlib.Path:
+    monkeypatch.chdir(tmp_path)
+    found = tmp_path / "handbook"
+    found.mkdir()
+    (found / "lamp.txt").write_text("The warranty of the lamp lasts three years.")
+    (found / "desk.txt").write_text("The desk is made of oak.")
+    return found
+
+
+def test_a_folder_is_asked_by_the_preset(folder, capsys) -> None:
+    assert DEFAULT_READER in keras_qa.presets()
+    assert main(["ask", "handbook/", "How long does the warranty last?"]) == 0
+    printed, errors = capsys.readouterr()
+    answer, sentence, place = (line.strip() for line in printed.splitlines())
+    assert answer.endswith("%  three years")
+    assert sentence == "The warranty of the lamp lasts «three years»."
+    assert place == "lamp.txt:1"
+    assert errors.startswith("handbook.index: 2 documents, 2 passages. 2 new or changed, 0 gone")
+    with Index.open("handbook.index") as index:
+        assert sorted(index.names) == ["desk.txt", "lamp.txt"]
+
+
+def test_the_next_question_updates_the_index(folder, capsys) -> None:
+    asked = ["ask", "handbook", "--reader", READER, "--no-answer=no", "Where is the desk?"]
+    assert main(asked) == 0
+    capsys.readouterr()
+    assert main(asked) == 0
+    printed, errors = capsys.readouterr()
+    assert ("desk.txt:1" in printed, errors) == (True, "")
+    (folder / "desk.txt").unlink()
+    (folder / "sofa.txt").write_text("Where the desk is, is no sofa.")
+    (folder / "odd.txt").write_bytes(b"\xff")
+    assert main(asked) == 0
+    printed, errors = capsys.readouterr()
+    assert "sofa.txt:1" in printed
+    assert "desk.txt" not in printed
+    assert errors.splitlines()[0].startswith("Left out odd.txt: it is not UTF-8")
+    assert errors.splitlines()[1].startswith(
+        "handbook.index: 2 documents, 2 passages. 1 new or changed, 1 gone, 1 left out"
+    )
+
+
+def test_an_index_of_a_folder_is_kept_where_the_option_says(folder, tmp_path, capsys) -> None:
+    (folder / "odd.txt").write_bytes(b"Caf\xe9 desk.")
+    asked = ["ask", str(folder), "desk?", "--reader", READER, "--no-answer=no"]
+    given = ["--index=a.index", "--encoding=cp1252", "--language=en"]
+    assert main([*asked, *given]) == 0
+    assert "3 new or changed, 0 gone, 0 left out" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "handbook"]
+    with Index.open("a.index") as index:
+        assert (index.text("odd.txt"), index.language) == ("Café desk.", "en")
+
+
+def test_the_question_may_have_a_name_and_its_place_is_free(path, capsys) -> None:
+    printed = []
+    for asked in (
+        ["--reader", READER, "--no-answer=no", "--question=Where is Mary?"],
+        ["Where is Mary?", "--reader", READER, "--no-answer=no"],
+        ["--reader", READER, "--no-answer=no", "Where is Mary?"],
+    ):
+        assert main(["ask", path, *asked]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] == printed[2] != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hanbook"], "There is no folder and no index 'hanbook'. Give a folder of documents, or"),
+        (["empty"], "The folder 'empty' holds no documents that can be read. Expected files that"),
+        (["handbook/lamp.txt"], "is no index of keras-qa: it is no SQLite file. Make one of a"),
+        (["handbook/lamp.txt", "--index=a.index"], "`--index` is for a folder, and 'handbook/lam"),
+        (["handbook/lamp.txt", "--language=en"], "`--language` is for a folder, and 'handbook/"),
+        (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),
+        (["handbook", "--index=none/a.index"], "`path` is in a folder that does not exist: 'none"),
+        (["handbook", "--reader=none"], "There is no file `none`, and no preset of that name."),
+        (["handbook", "--language=x"], "`language` must be a code of two or three letters"),
+        (["/", "--reader", READER], "The folder '/' has no name. Name its index by `--index`."),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_line(
+    folder, tmp_path, capsys, arguments, message
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "picture.png").write_bytes(b"")
+    reader = [] if any("--reader" in one for one in arguments) else ["--reader", READER]
+    assert main(["ask", arguments[0], "a", *arguments[1:], *reader]) == 2
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert errors.startswith("keras-qa: error: ")
+    assert message in errors
+    assert (errors.count("\n"), len(errors) < 330) == (1, True)
+    # Nothing is left that would be in the way of the next call.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "handbook"]
 
 
 def test_what_is_wrong_is_one_line(path, capsys) -> None:
     for arguments, message in (
-        ([f"{path}x", "--reader", READER, "--question=a"], "There is no index at "),
+        ([f"{path}x", "--reader", READER, "--question=a"], "There is no folder and no index '"),
         ([READER, "--reader", READER, "--question=a"], "is no index of keras-qa: it is no SQLite"),
         ([path, "--reader", "none.keras", "--question=a"], "none.keras"),
         (

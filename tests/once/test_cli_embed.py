@@ -145,12 +145,33 @@ def test_an_encoder_that_is_told_is_loaded_or_the_command_ends(
         (out, second, f"and none of '{second.resolve()}'. Open it with the encoder that it was"),
         (out, "none", "There is no file `none`, and no preset"),
         (plain, encoder, "was made without an encoder, and has no vectors."),
-        (tmp_path / "none.index", encoder, "There is no index at "),
+        (tmp_path / "none.index", encoder, "There is no folder and no index '"),
     ):
         assert ask(path, "Who is there?", f"--embed={told}") == 2
         errors = capsys.readouterr().err
         assert message in errors
         assert errors.count("\n") == 1
+
+
+def test_a_folder_is_asked_by_the_vectors_of_its_index(texts, encoder, tmp_path, capsys) -> None:
+    assert ask(texts, "Who is there?", f"--embed={encoder}") == 0
+    printed, errors = capsys.readouterr()
+    assert ".txt:1" in printed
+    assert "2 documents, 2 passages with vectors. 2 new" in errors
+    # The encoder that the index names also gives what is new its vectors.
+    pathlib.Path(texts, "c.txt").write_text("Sandra left.")
+    assert ask(texts, "Who is there?") == 0
+    printed, errors = capsys.readouterr()
+    assert "3 documents, 3 passages with vectors. 1 new" in errors
+    with Index.open(f"{texts}.index") as index:
+        assert index._connection.execute("SELECT count(*) FROM vectors").fetchone() == (3,)
+    shutil.rmtree(encoder)
+    assert ask(texts, "Who is there?") == 2
+    assert capsys.readouterr().err == (
+        f"keras-qa: error: `{texts}.index` cannot be updated: it names the encoder "
+        f"'{encoder.resolve()}', which is neither minilm nor a folder here. Give it by `--embed` "
+        "if it is to be loaded.\n"
+    )
 
 
 def test_what_is_wrong_is_one_line(texts, encoder, tmp_path, capsys) -> None:

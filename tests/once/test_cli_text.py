@@ -37,6 +37,25 @@ def test_all_ways_to_give_a_text_give_the_same_answers(printed, classifier, tmp_
     assert scores == [(f"{100 * answer.score:.1f}", answer.text) for answer in expected]
 
 
+def test_names_of_options_may_be_left_out(printed, classifier_file, tmp_path, capsys) -> None:
+    path = tmp_path / "my text.txt"
+    path.write_text(TEXT)
+    expected = printed(TEXT)
+    for text in (TEXT, str(path)):
+        assert main(["answer", str(classifier_file), text, "--top-k=3", QUESTION]) == 0
+        assert capsys.readouterr().out == expected
+    for arguments, message in (
+        ([str(path)], "`answer` needs a text and a question, or --input and --output. Received: t"),
+        ([str(path), QUESTION, "--question=?"], "The question must be given once. Received: '"),
+        ([str(tmp_path), QUESTION], "is a folder: `keras-qa ask` answers from one. Give a file,"),
+        (["none.txt", QUESTION], "There is no text file 'none.txt', and without a space it is no"),
+    ):
+        assert main(["answer", str(classifier_file), *arguments]) == 2
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert errors.count("\n") == 1
+
+
 def test_an_empty_text_has_an_answer(printed, classifier) -> None:
     (answer, *_) = classifier.answer("", QUESTION, top_k=3)
     for found in (printed(""), printed("-", b""), printed(os.devnull)):

@@ -146,6 +146,20 @@ def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
     assert "keras_qa" in names or "keras" in names or "top_spans" in names
 
 
+def test_the_precision_that_the_docs_ask_for_can_be_had(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in blocks("docs/documents.md") if "min_precision=" in block)
+    names = {}
+    exec(block, names)
+    assert capsys.readouterr().out.split() == said(block).split()
+    # Some answers are sure enough, and not all.
+    threshold = names["fitted"].threshold(0.9)
+    scores = [names["qa"].ask(names["index"], one.question).score for one in names["questions"]]
+    assert min(scores) < threshold < max(scores)
+    loaded = keras_qa.load("calibrated.keras")
+    assert loaded.model_.task.asking == names["fitted"]
+
+
 def test_pictures_are_small_and_their_script_draws():
     pictures = runpy.run_path(str(ROOT / "docs" / "pictures.py"), run_name="pictures")
     shown = sorted((ROOT / "docs" / "pictures").iterdir())

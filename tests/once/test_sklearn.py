@@ -2,10 +2,11 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.base
 import sklearn.utils
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from small_backbones import TOKENIZER, bert
 from small_examples import EXAMPLES, SPANS
@@ -47,6 +48,77 @@ def test_cross_validation_scores_each_part_on_the_others() -> None:
         alone.fit([ROWS[i] for i in train], [ANSWERS[i] for i in train], **params)
         expected.append(alone.score([ROWS[i] for i in test], [ANSWERS[i] for i in test]))
     np.testing.assert_allclose(scores, expected)
+
+
+def test_cross_validation_predicts_each_part_by_the_others() -> None:
+    qa = QuestionAnswerer(model_options=SMALL, seed=0)
+    params = {"epochs": 2, "verbose": 0}
+    predicted = cross_val_predict(qa, ROWS, ANSWERS, params=params, cv=2)
+    half = -(-len(ROWS) // 2)
+    expected = []
+    for part in range(2):
+        test = range(part * half, min((part + 1) * half, len(ROWS)))
+        train = [place for place in range(len(ROWS)) if place not in test]
+        alone = QuestionAnswerer(model_options=SMALL, seed=0)
+        alone.fit([ROWS[i] for i in train], [ANSWERS[i] for i in train], **params)
+        expected += [alone.answer(ROWS[i]).text for i in test]
+    assert predicted.tolist() == expected
+
+
+def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
+    predicted = classifier.predict(EXAMPLES)
+    assert predicted == classifier.predict(pd.DataFrame(ROWS)) == classifier.predict(iter(ROWS))
+    assert predicted == [answer.text for answer in classifier.answer(EXAMPLES)] == ANSWERS
+    assert {type(text) for text in predicted} == {str}
+    assert classifier.predict([]) == []
+    with pytest.raises(TypeError, match=r"^`examples` must be a list of examples\. Received one d"):
+        classifier.predict(ROWS[0])
+    with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\."):
+        QuestionAnswerer().predict(ROWS)
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        lambda rows, answers: (rows, answers),
+        lambda rows, answers: (pd.DataFrame(rows), pd.Series(answers, index=[5] * len(answers))),
+        lambda rows, answers: (tuple(rows), [[answer] for answer in answers]),
+        # Two examples in a tuple are examples.
+        lambda rows, answers: tuple(
+            Example(**row, answers=answer) for row, answer in zip(rows, answers, strict=True)
+        ),
+        lambda rows, answers: tuple(
+            {**row, "answers": answer} for row, answer in zip(rows, answers, strict=True)
+        ),
+    ],
+)
+def test_validation_data_may_be_a_pair(validation) -> None:
+    def losses(data) -> list[float]:
+        qa = QuestionAnswerer(model_options=SMALL, seed=0)
+        return qa.fit(EXAMPLES, validation_data=data, epochs=2, verbose=0).history_.history[
+            "val_loss"
+        ]
+
+    assert losses(validation(ROWS[:2], ANSWERS[:2])) == losses(EXAMPLES[:2])
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ((ROWS, ANSWERS[:1]), r"^`y` of `validation_data` holds 1 answers, but there are \d+ exam"),
+        ((ROWS, None), r"has no answer"),
+        ((ROWS, ANSWERS, ANSWERS), r"^`examples` must hold `Example` objects or mappings\. Receiv"),
+    ],
+)
+def test_a_pair_that_is_wrong_trains_nothing(classifier, tmp_path, validation, message) -> None:
+    path = tmp_path / "qa.keras"
+    classifier.save(path)
+    loaded = keras_qa.load(path)
+    before = loaded.model_.get_weights()
+    with pytest.raises((TypeError, ValueError), match=message):
+        loaded.fit(EXAMPLES, validation_data=validation, epochs=1, verbose=0)
+    for old, new in zip(before, loaded.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_a_grid_search_takes_model_options() -> None:

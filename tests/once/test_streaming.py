@@ -188,7 +188,7 @@ def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None
     assert re.match(r"Answered 1 questions in \d+:\d\d, 2 had been answered before\. W", line)
     assert main([*arguments, "--question=?"]) == 2
     assert (
-        "needs --text and --question, or --input and --output. Received: --question, --input."
+        "needs a text and a question, or --input and --output. Received: question, --input."
         in capsys.readouterr().err
     )
 
