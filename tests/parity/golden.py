@@ -18,6 +18,5 @@ def ask() -> None:
         found = {
             path.stem: make.asked(make.load(path, pathlib.Path(folder)))
             for path in FOLDER.glob("*.keras")
-            if path.stem != "adapter"
         }
     pathlib.Path(f"golden-{keras.config.backend()}.json").write_text(json.dumps(found), "utf-8")
