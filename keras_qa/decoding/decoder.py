@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from keras_qa.decoding.spans import Spans, top_spans
+from keras_qa.text.settings import check_flag, check_integer, check_number, check_share
 
 # Where nothing was measured, there is no answer if that is likelier than not.
 THRESHOLD = 0.5
@@ -49,17 +50,12 @@ class SpanDecoder:
     whole_words: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_answer_words < 1:
-            raise ValueError(
-                "`max_answer_words` must be positive. Received: "
-                f"max_answer_words={self.max_answer_words}."
-            )
-        threshold = self.no_answer_threshold
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(
-                "`no_answer_threshold` must be between 0 and 1. Received: "
-                f"no_answer_threshold={threshold}."
-            )
+        check_integer("max_answer_words", self.max_answer_words)
+        check_flag("no_answer", self.no_answer)
+        if self.no_answer_threshold is not None:
+            check_share("no_answer_threshold", self.no_answer_threshold)
+        check_number("temperature", self.temperature, positive=True)
+        check_flag("whole_words", self.whole_words)
 
     @property
     def threshold(self) -> float:

@@ -16,6 +16,7 @@ from keras_qa.decoding import CONFIDENCE
 from keras_qa.decoding.window_words import firsts
 from keras_qa.example import Example
 from keras_qa.tasks.task import AskOptions
+from keras_qa.text.settings import check_integer, check_number, entry
 
 _ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
@@ -46,6 +47,24 @@ class AskCalibration:
     options: AskOptions = dataclasses.field(default_factory=AskOptions)
     precisions: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_number("temperature", self.temperature, positive=True)
+        check_number("retrieval_weight", self.retrieval_weight)
+        check_integer("passages", self.passages)
+        unknown = set(self.options) - set(AskOptions.__annotations__)
+        if unknown:
+            raise ValueError(
+                f"`options` must be those of `AskOptions`. Received: {min(unknown)!r:.80}."
+            )
+        if len(self.precisions) != len(self.thresholds):
+            raise ValueError(
+                "`precisions` and `thresholds` must have the same length. Received: "
+                f"{len(self.precisions)} and {len(self.thresholds)}."
+            )
+        for name in ("precisions", "thresholds"):
+            for value in getattr(self, name):
+                check_number(name, value)
 
     def threshold(self, min_precision: float) -> float:
         """The lowest score from which on so many answers are right, with a confidence of 0.9.
@@ -88,7 +107,8 @@ class AskCalibration:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Makes the calibration again that gave this config."""
-        lists = {name: tuple(config[name]) for name in ("precisions", "thresholds")}
+        lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
+        entry(config, "options", dict)
         return cls(**{**config, **lists})
 
 

@@ -16,6 +16,7 @@ from keras_qa.tasks.asking import AskCalibration, gold_mentions
 from keras_qa.tasks.task import Ask, AskOptions, Model, Ranked, SpanDetails, Verbose
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
+from keras_qa.text.settings import entry
 from keras_qa.text.several import passage_windows
 
 _OF_WINDOWS = ("length", "overlap", "max_question_length")
@@ -316,9 +317,13 @@ class SpanTask:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SpanTask:
         """Makes the task again that gave this config."""
-        decoder, asking = SpanDecoder(**config.get("decoder", {})), config.get("asking")
-        asking = None if asking is None else AskCalibration.from_config(asking)
-        return cls(Windower.from_config(config["vectorizer"]), decoder, asking)
+        decoder, asking = {}, None
+        if "decoder" in config:
+            decoder = entry(config, "decoder", dict)
+        if config.get("asking") is not None:
+            asking = AskCalibration.from_config(entry(config, "asking", dict))
+        windower = Windower.from_config(entry(config, "vectorizer", dict))
+        return cls(windower, SpanDecoder(**decoder), asking)
 
     def _spans(
         self,

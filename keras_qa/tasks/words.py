@@ -12,6 +12,7 @@ from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.tasks.task import Ask, AskOptions, Model, Outputs, Ranked, SpanDetails, Verbose
 from keras_qa.text import Vectorizer, sentence_spans
 from keras_qa.text.padding import pad, trim
+from keras_qa.text.settings import entry
 
 
 class WordTask:
@@ -163,7 +164,10 @@ class WordTask:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> WordTask:
         """Makes the task again that gave this config."""
-        return cls(Vectorizer(**config["vectorizer"]))
+        vectorizer = entry(config, "vectorizer", dict)
+        if vectorizer.get("tokenizer") is not None:
+            entry(vectorizer, "tokenizer", str)
+        return cls(Vectorizer(**vectorizer))
 
     def _unexplained(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose

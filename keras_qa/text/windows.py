@@ -14,6 +14,7 @@ from keras_qa.example import Example
 from keras_qa.text import gold_spans
 from keras_qa.text.pieces import Pieces, ragged
 from keras_qa.text.protocols import PairTokenizer, Tokenizer
+from keras_qa.text.settings import check_integer, entry
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 
@@ -113,15 +114,9 @@ class Windower:
                 "`tokenizer` must be a `SubwordTokenizer` or a `WordTokenizer`. Received a "
                 f"{type(tokenizer).__name__}."
             )
-        if length < 1:
-            raise ValueError(f"`length` must be positive. Received: length={length}.")
-        if overlap < 0:
-            raise ValueError(f"`overlap` must not be negative. Received: overlap={overlap}.")
-        if max_question_length is not None and max_question_length < 1:
-            raise ValueError(
-                "`max_question_length` must be positive. Received: "
-                f"max_question_length={max_question_length}."
-            )
+        check_integer("length", length)
+        check_integer("overlap", overlap, least=0)
+        check_integer("max_question_length", max_question_length, optional=True)
         self.tokenizer = tokenizer
         self.length = length
         self.overlap = overlap
@@ -190,9 +185,18 @@ class Windower:
 
         Returns:
             A `Windower`.
+
+        Raises:
+            ValueError: If the config holds no tokenizer, or a setting is out of its range.
         """
-        saved = config["tokenizer"]
-        return cls(**{**config, "tokenizer": _TOKENIZERS[saved["class_name"]](saved["json"])})
+        saved = entry(config, "tokenizer", dict)
+        kind = entry(saved, "class_name", str)
+        if kind not in _TOKENIZERS:
+            raise ValueError(
+                f"`class_name` of a tokenizer must be one of {', '.join(map(repr, _TOKENIZERS))}. "
+                f"Received: class_name={kind!r:.80}."
+            )
+        return cls(**{**config, "tokenizer": _TOKENIZERS[kind](entry(saved, "json", str))})
 
 
 # So many characters of text are kept as pieces at a time, some 16 bytes each.

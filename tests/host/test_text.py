@@ -177,5 +177,7 @@ def test_bad_use_is_named() -> None:
         Vectorizer().adapt([])
     with pytest.raises(ValueError, match=r"position 1 \(id x7\) has no answer"):
         Vectorizer().adapt([STORIES[0], Example("a", "b", id="x7")])
-    with pytest.raises(ValueError, match="`answer_vocabulary_size` must be at least 2.*=1"):
+    with pytest.raises(
+        ValueError, match="`answer_vocabulary_size` must be an integer of at least 2.*=1"
+    ):
         Vectorizer(answer_vocabulary_size=1)

@@ -299,7 +299,7 @@ def test_what_is_asked_is_checked(qa, index, classifier) -> None:
         ("passages", True, "`passages` must be a positive integer. Received: passages=True."),
         ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
         ("retrieval_weight", -1, "`retrieval_weight` must not be negative, and finite. Received: "),
-        ("length", 0, "`length` must be positive. Received: length=0."),
+        ("length", 0, "`length` must be a positive integer. Received: length=0."),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
             qa.ask(index, QUESTION, **{name: value})

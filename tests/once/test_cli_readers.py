@@ -238,7 +238,7 @@ def test_a_call_is_answered_as_its_options_say(folder, tmp_path, capsys, name: s
     [
         ("--max-answer-words=0", "--max-answer-words: must be a positive integer. Received: '0'"),
         ("--no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
-        ("--overlap=-1", "error: `overlap` must not be negative. Received: overlap=-1."),
+        ("--overlap=-1", "error: `overlap` must be a non-negative integer. Received: overlap=-1."),
     ],
 )
 def test_options_out_of_range_are_named_before_any_question(
