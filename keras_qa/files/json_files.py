@@ -51,7 +51,7 @@ def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
     return found
 
 
-def nested_objects(value: Any, max_depth: int | None = None) -> Iterator[dict[str, Any]]:
+def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict[str, Any]]:
     """Yields every object of parsed JSON, in no particular order, at any depth.
 
     Args:

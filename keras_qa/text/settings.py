@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+import numpy as np
 
 # Arrays of ids and offsets are int32.
 _MOST = 2**31 - 1
@@ -14,7 +17,7 @@ _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _Kind = TypeVar("_Kind")
 
 
-def check_integer(name: str, value: Any, least: int = 1, optional: bool = False) -> None:
+def check_integer(name: str, value: object, least: int = 1, optional: bool = False) -> None:
     """Raises a `ValueError` unless a setting is an integer of at least `least`.
 
     Args:
@@ -26,35 +29,42 @@ def check_integer(name: str, value: Any, least: int = 1, optional: bool = False)
     if optional and value is None:
         return
     is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= _MOST:
+    number = int(value) if isinstance(value, numbers.Integral) else 0
+    if not is_integer or not least <= number <= _MOST:
         named = {0: "a non-negative integer", 1: "a positive integer"}
         expected = named.get(least, f"an integer of at least {least}")
-        limit = f", at most {_MOST}" if is_integer and value > _MOST else ""
+        limit = f", at most {_MOST}" if number > _MOST else ""
         raise ValueError(
             f"`{name}` must be {expected}{' or `None`' if optional else ''}{limit}. "
             f"Received: {name}={value!r:.80}."
         )
 
 
-def check_number(name: str, value: Any, positive: bool = False) -> None:
+def check_number(name: str, value: object, positive: bool = False) -> None:
     """Raises a `ValueError` unless a setting is a finite number, or a positive one."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # An integer may be too large for a float.
-    if not is_number or not abs(value) <= sys.float_info.max or (positive and value <= 0):
+    number = _number(value)
+    # An integer may be too large for a float. Comparisons with NaN are false.
+    if not abs(number) <= sys.float_info.max or (positive and number <= 0):
         expected = "a positive number" if positive else "a finite number"
         raise ValueError(f"`{name}` must be {expected}. Received: {name}={value!r:.80}.")
 
 
-def check_share(name: str, value: Any) -> None:
+def _number(value: object) -> float:
+    """A value that is a number, or NaN."""
+    is_number = isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
+    return value if is_number else math.nan  # type: ignore[return-value]
+
+
+def check_share(name: str, value: object) -> None:
     """Raises a `ValueError` unless a setting is a number from 0 to 1."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1:
+    number = _number(value)
+    if not 0 <= number <= 1:
         raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={value!r:.80}.")
 
 
-def check_flag(name: str, value: Any) -> None:
+def check_flag(name: str, value: object) -> None:
     """Raises a `ValueError` unless a setting is `True` or `False`."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"`{name}` must be `True` or `False`. Received: {name}={value!r:.80}.")
 
 
