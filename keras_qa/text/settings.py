@@ -51,8 +51,9 @@ def check_number(name: str, value: object, positive: bool = False) -> None:
 
 def _number(value: object) -> float:
     """A value that is a number, or NaN."""
-    is_number = isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
-    return value if is_number else math.nan  # type: ignore[return-value]
+    if isinstance(value, np.floating):
+        return float(value)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
 
 
 def check_share(name: str, value: object) -> None:
