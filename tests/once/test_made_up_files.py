@@ -120,3 +120,24 @@ def test_a_changed_config_loads_or_is_refused_in_one_line(files, tmp_path, kind:
             assert len(message) <= 300, (seed, message)
             refused += 1
     assert 50 < refused < 140
+
+
+def test_a_rank_that_no_weights_have_is_refused_before_any_is_made(files, tmp_path) -> None:
+    path = tmp_path / "rank.keras"
+    # The second rank is smaller than the file: its matrices are not.
+    for rank, message in (
+        (10**9, "says `lora_rank=1000000000`, but holds"),
+        (60_000, "its layers"),
+    ):
+        with (
+            zipfile.ZipFile(files / "encoder.keras") as old,
+            zipfile.ZipFile(path, "w") as new,
+        ):
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "config.json":
+                    content = content.replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
+                    assert content != old.read(name)
+                new.writestr(name, content)
+        with pytest.raises(ValueError, match=f"^`{path}` .*{message}"):
+            keras_qa.load(path)
