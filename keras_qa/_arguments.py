@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import numbers
+import sys
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+# Arrays of ids and offsets are int32.
+MAX_INT = 2**31 - 1
+
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
+_Kind = TypeVar("_Kind")
 
 
 def short_repr(value: object) -> str:
@@ -27,29 +39,36 @@ def is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def to_integer(name: str, value: object, least: int = 1) -> int:
+def to_integer(name: str, value: object, least: int = 1, most: int = MAX_INT) -> int:
     """Checks an integer, and makes it one of Python: Keras and JSON take no NumPy integers.
 
     Args:
         name: Name of the argument.
         value: Its value.
         least: The lowest value.
+        most: The highest value.
 
     Returns:
         The value as an `int`.
 
     Raises:
-        ValueError: If `value` is no integer, or lower.
+        ValueError: If `value` is no integer, lower or higher.
     """
-    if not is_integer(value, least):
+    is_too_high = is_integer(value, most + 1)
+    if is_too_high or not is_integer(value, least):
         named = {0: "a non-negative integer", 1: "a positive integer"}
-        raise ValueError(must_be(name, named.get(least, f"an integer of at least {least}"), value))
+        expected = named.get(least, f"an integer of at least {least}")
+        raise ValueError(
+            must_be(name, f"{expected}, at most {most}" if is_too_high else expected, value)
+        )
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
-def to_optional_integer(name: str, value: object, least: int = 1) -> int | None:
+def to_optional_integer(
+    name: str, value: object, least: int = 1, most: int = MAX_INT
+) -> int | None:
     """Checks an integer that may be `None`, as `to_integer` does."""
-    return None if value is None else to_integer(name, value, least)
+    return None if value is None else to_integer(name, value, least, most)
 
 
 def check_positive_integers(**arguments: object) -> None:
@@ -58,13 +77,38 @@ def check_positive_integers(**arguments: object) -> None:
         to_integer(name, value)
 
 
+def check_number(name: str, value: object, positive: bool = False) -> None:
+    """Raises a `ValueError` if an argument is no finite number, or no positive one."""
+    number = _to_number(value)
+    # An integer may be too large for a float. Comparisons with NaN are false.
+    if not abs(number) <= sys.float_info.max or (positive and number <= 0):
+        expected = "a positive number" if positive else "a finite number"
+        raise ValueError(must_be(name, expected, value))
+
+
 def check_fraction(name: str, value: object) -> None:
     """Raises a `ValueError` if an argument is no number between 0 and 1."""
-    if not is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
+    if not 0 <= _to_number(value) <= 1:
         raise ValueError(must_be(name, "between 0 and 1", value))
+
+
+def _to_number(value: object) -> float:
+    """A number as one of Python, of any size; NaN for what is no number."""
+    if isinstance(value, np.floating):
+        return float(value)
+    return value if is_number(value) else math.nan  # type: ignore[return-value]
 
 
 def check_flag(name: str, value: object) -> None:
     """Raises a `ValueError` if an argument is neither `True` nor `False`."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise ValueError(must_be(name, "`True` or `False`", value))
+
+
+def entry(config: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
+    """Gives an entry of a config, or raises a `ValueError` if it is missing or of another kind."""
+    value = config.get(name)
+    if not isinstance(value, kind):
+        received = short_repr(value) if name in config else "none"
+        raise ValueError(f"`{name}` must be {_KINDS[kind]}. Received: {received}.")
+    return value

@@ -181,7 +181,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
         validation = _validation_examples(validation_data)
-        seed = to_optional_integer("seed", self.seed, least=0)
+        seed = to_optional_integer("seed", self.seed, least=0, most=2**32 - 1)
         if seed is not None:
             keras.utils.set_random_seed(seed)
         make = building.adopt if isinstance(self.model, keras.Model) else building.build

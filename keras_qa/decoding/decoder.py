@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from keras_qa._arguments import check_flag, check_fraction, to_integer
+from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
 from keras_qa.decoding.spans import Spans, top_spans
 
 # Where nothing was measured, there is no answer if that is likelier than not.
@@ -53,9 +53,10 @@ class SpanDecoder:
         words = to_integer("max_answer_words", self.max_answer_words)
         object.__setattr__(self, "max_answer_words", words)
         check_flag("no_answer", self.no_answer)
-        check_flag("whole_words", self.whole_words)
         if self.no_answer_threshold is not None:
             check_fraction("no_answer_threshold", self.no_answer_threshold)
+        check_number("temperature", self.temperature, positive=True)
+        check_flag("whole_words", self.whole_words)
 
     @property
     def threshold(self) -> float:

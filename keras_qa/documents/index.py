@@ -15,6 +15,7 @@ from typing import overload
 
 from keras_qa._arguments import to_integer
 from keras_qa.documents import storage
+from keras_qa.documents.checksums import Verifier
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, update
 from keras_qa.documents.search import search
@@ -69,6 +70,7 @@ class Index:
         self._connection = connection
         self._encoder = encoder
         self._nearest = Nearest()
+        self._verifier = Verifier()
         self._told = False
         self._words: Words | None = None
         # Threads ask and write one after the other.
@@ -132,13 +134,22 @@ class Index:
             TypeError: If `encoder` is none.
             ValueError: If it is no index, of a newer version, or cut short; or if it was made with
                 another encoder, or without one.
+
+        Warns:
+            UserWarning: If the index was made by an earlier version and has no checksum.
         """
         if encoder is not None:
-            # Nothing is opened for what is none.
+            # Validate the encoder before opening the file.
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as unless_used:
             index = unless_used.enter_context(cls(path, storage.open_(path)))
+            if storage.version_of(index._connection) < storage.SEALED:
+                warnings.warn(
+                    f"`{path}` was made by an earlier version and has no checksum: damage to it "
+                    "may go unnoticed. The next `add` or `update` writes one.",
+                    stacklevel=2,
+                )
             if encoder is not None:
                 index.use(encoder)
             unless_used.pop_all()
@@ -280,7 +291,9 @@ class Index:
             if words is None:
                 found: list[list[Hit]] = [[] for _ in questions]
             else:
-                found = search(self._connection, words, questions, k, self._nearest, vectors)
+                found = search(
+                    self._connection, words, questions, k, self._nearest, vectors, self._verifier
+                )
         return found[0] if isinstance(question, str) else found
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
@@ -298,18 +311,21 @@ class Index:
             KeyError: If there is none of that name.
         """
         with self._lock, told(self.path), storage.transaction(self._connection, writes=False):
+            self._verifier.verify(self._connection)
             key = (storage.encoded(name),)
             row = self._connection.execute(
                 "SELECT id FROM documents WHERE name = ?", key
             ).fetchone()
             if row is None:
                 raise KeyError(f"The index has no document {name!r}.")
+            self._verifier.verify_document(self._connection, row[0])
             return text_of(self._connection, row[0], start, end)
 
     @property
     def names(self) -> list[str]:
         """The names of all documents, in the order in which they were written."""
-        with self._lock, told(self.path):
+        with self._lock, told(self.path), storage.transaction(self._connection, writes=False):
+            self._verifier.verify(self._connection)
             rows = self._connection.execute("SELECT name FROM documents ORDER BY id")
             return [storage.decoded(raw) for (raw,) in rows]
 
@@ -393,8 +409,12 @@ class Index:
                     "have none. Open it with that encoder: `Index.open(path, encoder=…)`, or "
                     f"`keras-qa index --embed {name}`."
                 )
+            with storage.transaction(self._connection, writes=False):
+                # A new checksum must not be of what was damaged before.
+                self._verifier.verify(self._connection)
             try:
                 with Writer(self._connection, self._encoder) as writer:
                     yield writer
             finally:
                 self._nearest.forget()
+                self._verifier.forget_documents()

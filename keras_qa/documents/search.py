@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from keras_qa.documents import storage
+from keras_qa.documents.checksums import Verifier
 from keras_qa.documents.document import Hit, page
 from keras_qa.documents.storage import setting
 from keras_qa.documents.vectors import Floats, Nearest, Scored
@@ -32,6 +33,7 @@ def search(
     k: int,
     nearest: Nearest | None = None,
     vectors: Floats | None = None,
+    verifier: Verifier | None = None,
 ) -> list[list[Hit]]:
     """The best passages for each question, best first.
 
@@ -43,6 +45,7 @@ def search(
         nearest: What finds vectors.
         vectors: `(questions, dimension)`: the vectors of the questions. `None` to search by words
             alone.
+        verifier: What verifies what is read. `None` for a new one.
 
     Returns:
         A list for each question, with less than `k` where no more passages have a word of it, nor
@@ -51,10 +54,12 @@ def search(
     Reference:
         Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
     """
+    verifier = verifier or Verifier()
     with storage.transaction(connection, writes=False):
+        verifier.verify(connection)
         if nearest is None or vectors is None:
             by_words = _by_words(connection, words, questions, k)
-            return [_hits(connection, ranked) for ranked in by_words]
+            return [_hits(connection, ranked, verifier) for ranked in by_words]
         depth = max(k, DEPTH)
         found: list[list[Hit]] = []
         for start in range(0, len(questions), QUESTIONS):
@@ -63,7 +68,7 @@ def search(
             by_vectors = nearest(connection, vectors[some], depth)
             for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
                 ranked = fused(one, other, depth)[:k] if words.of(question) else []
-                found.append(_hits(connection, ranked))
+                found.append(_hits(connection, ranked, verifier))
         return found
 
 
@@ -191,15 +196,19 @@ def _ranked(connection: sqlite3.Connection, expression: str, scale: float, k: in
     return [(id, -score / scale) for id, score in rows]
 
 
-def _hits(connection: sqlite3.Connection, ranked: Scored) -> list[Hit]:
+def _hits(connection: sqlite3.Connection, ranked: Scored, verifier: Verifier) -> list[Hit]:
     hits = []
     for id, score in ranked:
-        name, number, start, stop, line, heading, raw = connection.execute(
+        row = connection.execute(
             "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
             "passages.heading, documents.pages FROM passages "
             "JOIN documents ON documents.id = passages.document WHERE passages.id = ?",
             (id,),
         ).fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError("a passage is missing")
+        name, number, start, stop, line, heading, raw = row
+        verifier.verify_document(connection, number)
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
         hits.append(
             Hit(

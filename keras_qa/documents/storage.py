@@ -15,7 +15,9 @@ from keras_qa.files.sqlite import sqlite3
 
 # "kqai", which tells the file from others of SQLite.
 APPLICATION = 0x6B716169
-VERSION = 1
+VERSION = 2
+# The first version with a checksum of what an index is searched by.
+SEALED = 2
 
 # Characters of a text in one row: a passage of a long text costs no more than one of a short one.
 BLOCK = 2**14
@@ -24,6 +26,8 @@ _PATIENCE = 60.0
 # Seconds after which one looks again, where SQLite does not wait by itself.
 _PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
+# What SQLite says if the file is as it was, but cannot be read or written.
+_OF_SYSTEM = ("readonly", "unable to open", "disk I/O", "interrupted", "too big", "out of memory")
 
 # Added to errors about a file that is not an index.
 _MAKE = "Make one of a folder with `keras-qa index FOLDER`."
@@ -47,6 +51,7 @@ CREATE TABLE passages (
 CREATE INDEX passages_of_documents ON passages (document);
 -- Words of many passages, and of how many.
 CREATE TABLE frequent (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE checksums (value INTEGER NOT NULL);
 """
 
 
@@ -88,7 +93,7 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
     with told(path), contextlib.ExitStack() as unless_used:
         connection = unless_used.enter_context(contextlib.closing(_connect(path)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = version_of(connection)
         if application != APPLICATION:
             kind = "another" if path.stat().st_size else "no"
             raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file. {_MAKE}")
@@ -99,6 +104,12 @@ def open_(path: pathlib.Path) -> sqlite3.Connection:
             )
         unless_used.pop_all()
     return connection
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of an index."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 def _connect(path: pathlib.Path) -> sqlite3.Connection:
@@ -160,7 +171,7 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
         said = str(error)
         if "closed database" in said:
             raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
-        if "fts5" in said and "no such module" in said:
+        if said == "no such module: fts5":
             raise ImportError(
                 f"The index needs SQLite with FTS5, which {sqlite3.sqlite_version} here lacks. If "
                 "`sqlite3` was imported after TensorFlow, which has one of its own, import it, or "
@@ -178,10 +189,11 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
             raise OSError(
                 f"There is no room left to write `{path}`. What was written before is kept."
             ) from None
-        if isinstance(error, sqlite3.OperationalError) and "malformed" not in said:
+        if any(cause in said for cause in _OF_SYSTEM):
             raise OSError(f"`{path}`: {said}.") from None
+        problem = _cut_short(path) or " ".join(said.split())[:120]
         raise ValueError(
-            f"`{path}` is damaged: {_cut_short(path) or said}. Delete it, and make the index again."
+            f"`{path}` is damaged: {problem}. Delete it, and make the index again."
         ) from None
 
 
@@ -208,5 +220,12 @@ def encoded(text: str) -> bytes:
 
 
 def decoded(raw: bytes) -> str:
-    """A text that was kept."""
-    return raw.decode("utf-8", "surrogatepass")
+    """A text that was kept.
+
+    Raises:
+        sqlite3.DatabaseError: If it is none.
+    """
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except (AttributeError, UnicodeDecodeError):
+        raise sqlite3.DatabaseError("a text in it is not UTF-8") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import struct
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from keras_qa.documents import storage
+from keras_qa.documents.checksums import Verifier, digest_of, seal, unseal
 from keras_qa.documents.document import Document
 from keras_qa.documents.passages import Part, passages
 from keras_qa.documents.storage import setting
@@ -66,6 +66,8 @@ class Writer:
         try:
             if kind is None:
                 self._count()
+                self._encode(1)
+                seal(self._connection)
                 self.commit()
         finally:
             if self._connection.in_transaction:
@@ -76,6 +78,7 @@ class Writer:
         """Begins a transaction, where there is none yet."""
         if not self._connection.in_transaction:
             self._run("BEGIN IMMEDIATE")
+            unseal(self._connection)
 
     def commit(self) -> None:
         """Keeps what was written, vectors of all passages with it."""
@@ -107,7 +110,7 @@ class Writer:
         self.begin()
         name, text = storage.encoded(document.name), storage.encoded(document.text)
         pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None
-        digest = hashlib.sha256(text + b"\0" + (pages or b"")).digest()
+        digest = digest_of(text, pages)
         row = self._run("SELECT id, hash, file FROM documents WHERE name = ?", (name,)).fetchone()
         if row is not None and row[1] == digest:
             if row[2] != file:
@@ -267,6 +270,8 @@ class Writer:
                 return gone
 
     def _drop(self, number: int) -> None:
+        # Its words are taken out of the index by what its text says.
+        Verifier().verify_document(self._connection, number)
         text = text_of(self._connection, number)
         rows = self._run(
             "SELECT id, start, stop, heading FROM passages WHERE document = ?", (number,)

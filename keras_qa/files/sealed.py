@@ -8,19 +8,41 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
+
+from keras_qa.files import json_files
 
 # The seal is the archive's comment, the last bytes of the file, so that any
 # reader of zip files, Keras among them, opens a sealed file as it opens others.
 SEAL = b"keras-qa sha256:"
 DIGEST_SIZE = 64
 
+# The compressions that Keras writes, and other tools that repack archives.
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
 # Config entries that hold code, or call a function by its name.
 CODE = {"Lambda", "__lambda__"}
 
-# Config entries that say how many rows or columns a weight has.
-SIZES = {"vocabulary_size", "input_dim", "output_dim", "embedding_dim", "units", "hidden_dim"}
+# Config entries that say how many rows or columns a weight has, or how many layers there are.
+SIZES = {
+    "vocabulary_size",
+    "input_dim",
+    "output_dim",
+    "embedding_dim",
+    "units",
+    "hidden_dim",
+    "intermediate_dim",
+    "lora_rank",
+    "num_heads",
+    "num_layers",
+    "num_hops",
+    "num_roles",
+    "num_steps",
+    "num_segments",
+}
+
+# How many objects and lists may be nested in a config. In real ones it is some 30.
+MAX_DEPTH = 200
 
 
 def seal(path: str | os.PathLike[str]) -> None:
@@ -37,11 +59,14 @@ def seal(path: str | os.PathLike[str]) -> None:
         file.write(digest.encode())
 
 
-def verify(path: pathlib.Path) -> None:
-    """Raises where a `.keras` file is damaged or holds code. Nothing in it is executed.
+def verify(path: pathlib.Path) -> int:
+    """Raises if a `.keras` file is damaged or holds code. Nothing in it is executed.
 
     Args:
         path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
+
+    Returns:
+        The size in bytes of its weights.
 
     Raises:
         ValueError: If the file is damaged, is no `.keras` file, or holds code such as a `Lambda`
@@ -49,6 +74,8 @@ def verify(path: pathlib.Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(item.compress_type not in METHODS for item in archive.infolist()):
+                raise NotImplementedError
             damaged = archive.testzip()
             comment = archive.comment
             config = json.loads(archive.read("config.json")) if damaged is None else None
@@ -75,8 +102,16 @@ def verify(path: pathlib.Path) -> None:
             f"`{path}` is damaged: its checksum does not match its contents. "
             "Copy it again, or save the model again."
         )
-    entries = list(_entries(config))
-    # What is as large as some weight has rows or columns.
+    try:
+        entries = list(json_files.nested_objects(config, MAX_DEPTH))
+    except ValueError as error:
+        raise ValueError(
+            f"`{path}` has a config in which {error}. It is damaged, or made up: save the model "
+            "again."
+        ) from None
+    if not isinstance(config, dict):
+        raise ValueError(f"`{path}` has a config that is no JSON object. Save the model again.")
+    # No size can be larger than the weights of the file.
     sizes = [
         (size, name)
         for entry in entries
@@ -96,6 +131,7 @@ def verify(path: pathlib.Path) -> None:
                 f"`{path}` holds a `{kind.strip('_').capitalize()}`, which can run any code when "
                 "loaded, and is refused. Replace it by a registered layer and save the model again."
             )
+    return bytes_of_weights
 
 
 def _seal_holds(path: pathlib.Path, comment: bytes) -> bool:
@@ -116,13 +152,3 @@ def _digest(file: IO[bytes], size: int) -> str:
         digest.update(block)
         size -= len(block)
     return digest.hexdigest()
-
-
-def _entries(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a config, however deep."""
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list):
-        for value in config:
-            yield from _entries(value)

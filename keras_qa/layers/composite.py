@@ -13,6 +13,10 @@ from keras_qa.layers.initial import Undrawn
 _BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
 
 
+# What a file may say of a layer that another holds.
+_CHANGED = {*_BUILT_FROM, "dtype", "trainable"}
+
+
 class Composite(Undrawn):
     """A layer that holds others, and writes down what was changed in them.
 
@@ -33,7 +37,17 @@ class Composite(Undrawn):
         changed = config.pop("held", {})
         layer = super().from_config(config)
         by_path = dict(_held(layer))
+        if not isinstance(changed, dict) or not changed.keys() <= by_path.keys():
+            raise ValueError(
+                "`held` must be an object with the paths of layers. Received: "
+                f"held={changed!r:.80}."
+            )
         for path, state in changed.items():
+            if not isinstance(state, dict) or not state.keys() <= _CHANGED:
+                raise ValueError(
+                    f"`held` must have {', '.join(f'`{name}`' for name in sorted(_CHANGED))} for "
+                    f"`{path:.80}`. Received: {state!r:.80}."
+                )
             _change(by_path[path], state)
         return layer
 

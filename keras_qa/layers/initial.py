@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 
 from keras_qa import execution
 
-_follow: contextvars.ContextVar[bool] = contextvars.ContextVar("weights_follow", default=False)
+_zeros: contextvars.ContextVar[Callable[..., Any] | None] = contextvars.ContextVar(
+    "zeros of weights that follow", default=None
+)
 
 
 @contextlib.contextmanager
-def weights_follow() -> Iterator[None]:
-    """Leaves out drawing numbers that weights from a file replace at once.
+def weights_follow(most: int | None = None) -> Iterator[None]:
+    """Skips drawing initial weights that those of a file replace at once.
 
-    For an encoder of 22 million weights it takes a second and several times their memory, and on
-    JAX a program for each shape.
+    For an encoder of 22 million weights, drawing takes a second and several times their memory,
+    and on JAX a program for each shape.
+
+    Args:
+        most: How many numbers all layers may have together. A layer that needs more raises a
+            `ValueError` before any memory is allocated for it. `None` for any number.
     """
-    token = _follow.set(True)
+    left = math.inf if most is None else most
+
+    def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
+        nonlocal left
+        left -= math.prod(shape)
+        if left < 0:
+            raise ValueError(
+                f"its layers have more than {most:,} numbers, which is more than its weights hold."
+            )
+        return execution.zeros(shape, dtype)
+
+    token = _zeros.set(zeros)
     try:
         yield
     finally:
-        _follow.reset(token)
+        _zeros.reset(token)
 
 
 class Undrawn(keras.layers.Layer):
     """A layer whose own weights start with zeros inside `weights_follow`."""
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
-        if _follow.get():
-            options["initializer"] = execution.zeros
+        if (zeros := _zeros.get()) is not None:
+            options["initializer"] = zeros
         return super().add_weight(*arguments, **options)
 
 
@@ -43,13 +62,14 @@ def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
     Args:
         layer: The layer. Its initializers are its own again afterwards.
     """
+    zeros = _zeros.get()
     own = {
         name: value
         for name, value in vars(layer).items()
-        if _follow.get() and isinstance(value, keras.initializers.Initializer)
+        if zeros is not None and isinstance(value, keras.initializers.Initializer)
     }
     for name in own:
-        setattr(layer, name, execution.zeros)
+        setattr(layer, name, zeros)
     if own and hasattr(layer, "unit_forget_bias"):
         # Keras puts the ones of an LSTM's forget gate between what its initializer gives.
         own["unit_forget_bias"] = layer.unit_forget_bias

@@ -6,6 +6,7 @@ NumPy: a task is handed the model that it asks.
 from collections.abc import Mapping
 from typing import Any
 
+from keras_qa._arguments import entry
 from keras_qa.tasks.asking import AskCalibration
 from keras_qa.tasks.spans import SpanTask
 from keras_qa.tasks.task import Ask, AskOptions, Ranked, SpanDetails, Task
@@ -45,13 +46,18 @@ def deserialize(config: Mapping[str, Any]) -> Task:
         The task.
 
     Raises:
-        ValueError: If no task has the name in `config`.
+        TypeError: If it has a setting that the task does not know.
+        ValueError: If no task has the name in `config`, or a setting is missing or out of its
+            range.
     """
+    if not isinstance(config, Mapping):
+        raise ValueError(f"`task` must be an object. Received: task={config!r:.80}.")
     rest = dict(config)
-    name = rest.pop("name", None)
+    entry(rest, "name", str)
+    name = rest.pop("name")
     if name not in TASKS:
         raise ValueError(
-            f"The file's way of answering is {name!r}, but this version of keras-qa knows "
+            f"The file's way of answering is {name!r:.80}, but this version of keras-qa knows "
             f"{', '.join(map(repr, TASKS))}. Install a newer version."
         )
     return TASKS[name].from_config(rest)

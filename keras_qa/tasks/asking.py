@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import is_number, must_be
+from keras_qa._arguments import check_number, check_positive_integers, entry, is_number, must_be
 from keras_qa.decoding import CONFIDENCE
 from keras_qa.decoding.window_words import firsts
 from keras_qa.example import Example
@@ -48,6 +48,24 @@ class AskCalibration:
     precisions: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_number("temperature", self.temperature, positive=True)
+        check_number("retrieval_weight", self.retrieval_weight)
+        check_positive_integers(passages=self.passages)
+        unknown = set(self.options) - set(AskOptions.__annotations__)
+        if unknown:
+            raise ValueError(
+                f"`options` must be those of `AskOptions`. Received: {min(unknown)!r:.80}."
+            )
+        if len(self.precisions) != len(self.thresholds):
+            raise ValueError(
+                "`precisions` and `thresholds` must have the same length. Received: "
+                f"{len(self.precisions)} and {len(self.thresholds)}."
+            )
+        for name in ("precisions", "thresholds"):
+            for value in getattr(self, name):
+                check_number(name, value)
+
     def threshold(self, min_precision: float) -> float:
         """The lowest score from which on so many answers are right, with a confidence of 0.9.
 
@@ -82,13 +100,15 @@ class AskCalibration:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dataclasses.asdict(self)
+        """The constructor's arguments, as JSON holds them."""
+        lists = {name: list(getattr(self, name)) for name in ("precisions", "thresholds")}
+        return {**dataclasses.asdict(self), **lists}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Makes the calibration again that gave this config."""
-        lists = {name: tuple(config[name]) for name in ("precisions", "thresholds")}
+        lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
+        entry(config, "options", dict)
         return cls(**{**config, **lists})
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa._arguments import entry
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.tasks import reading
@@ -332,9 +333,13 @@ class SpanTask:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SpanTask:
         """Makes the task again that gave this config."""
-        decoder, asking = SpanDecoder(**config.get("decoder", {})), config.get("asking")
-        asking = None if asking is None else AskCalibration.from_config(asking)
-        return cls(Windower.from_config(config["vectorizer"]), decoder, asking)
+        decoder, asking = {}, None
+        if "decoder" in config:
+            decoder = entry(config, "decoder", dict)
+        if config.get("asking") is not None:
+            asking = AskCalibration.from_config(entry(config, "asking", dict))
+        windower = Windower.from_config(entry(config, "vectorizer", dict))
+        return cls(windower, SpanDecoder(**decoder), asking)
 
     def _spans(
         self,

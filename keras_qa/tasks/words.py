@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from keras_qa import decoding, metrics
+from keras_qa._arguments import entry
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.tasks.task import (
     Ask,
@@ -174,7 +175,10 @@ class WordTask:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> WordTask:
         """Makes the task again that gave this config."""
-        return cls(Vectorizer(**config["vectorizer"]))
+        vectorizer = entry(config, "vectorizer", dict)
+        if vectorizer.get("tokenizer") is not None:
+            entry(vectorizer, "tokenizer", str)
+        return cls(Vectorizer(**vectorizer))
 
     def _unexplained(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_qa.files.json_files import nested_objects
+
 if TYPE_CHECKING:
     import tokenizers
 
@@ -34,7 +36,7 @@ def tokenizer_from(text: str) -> tokenizers.Tokenizer:
 
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The tokenizer is not JSON: {error}. Get it again.") from None
     if not isinstance(content, Mapping):
         raise ValueError("The tokenizer must be a JSON object, as `tokenizers` writes it.")
@@ -44,7 +46,7 @@ def tokenizer_from(text: str) -> tokenizers.Tokenizer:
         raise ValueError(
             f"The tokenizer has id {highest}, but {len(ids):,} tokens. Number its tokens from 0."
         )
-    steps = _parts([content.get("normalizer"), content.get("pre_tokenizer")])
+    steps = nested_objects([content.get("normalizer"), content.get("pre_tokenizer")])
     growth = math.prod(map(_growth, steps))
     if growth > _MOST_GROWTH:
         raise ValueError(
@@ -55,7 +57,8 @@ def tokenizer_from(text: str) -> tokenizers.Tokenizer:
         # `from_str` raises a bare `Exception`.
         return tokenizers.Tokenizer.from_buffer(text.encode())
     except ValueError as error:
-        line = str(error).splitlines()[0][:200]
+        line = str(error).splitlines()[0].removeprefix("Cannot instantiate Tokenizer from buffer: ")
+        line = line[:120]
         raise ValueError(f"The tokenizer cannot be read: {line}. Get it again.") from None
 
 
@@ -66,19 +69,10 @@ def _ids(content: Mapping[str, Any]) -> Iterator[int]:
         yield from (value for value in vocabulary.values() if isinstance(value, int))
     elif isinstance(vocabulary, list):
         yield from range(len(vocabulary))
-    for token in content.get("added_tokens") or ():
+    added = content.get("added_tokens")
+    for token in added if isinstance(added, list) else ():
         if isinstance(token, Mapping) and isinstance(token.get("id"), int):
             yield token["id"]
-
-
-def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        yield value
-        for inner in value.values():
-            yield from _parts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _parts(inner)
 
 
 def _growth(step: Mapping[str, Any]) -> float:
@@ -87,4 +81,5 @@ def _growth(step: Mapping[str, Any]) -> float:
         return 1.0
     content, pattern = step.get("content"), step.get("pattern")
     shortest = pattern.get("String") if isinstance(pattern, Mapping) else None
-    return max(1.0, len(str(content)) / max(1, len(shortest or "")))
+    length = len(shortest) if isinstance(shortest, str) else 1
+    return max(1.0, len(content) / max(1, length)) if isinstance(content, str) else 1.0

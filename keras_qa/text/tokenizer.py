@@ -26,10 +26,11 @@ class WordTokenizer:
     Text is normalised to NFC, so that a letter with a combining mark is one
     word however it was typed. In scripts without spaces between words, such as
     those of Chinese, Japanese and Thai, every letter with its marks is a word.
-    Id 0 is padding and id 1 the unknown word.
+    Id 0 is padding and id 1 the unknown word. The padding and the truncation of
+    the given tokenizer are not used.
 
     Args:
-        tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
+        tokenizer: A `tokenizers.Tokenizer`, or its JSON. It is copied. Use
             `WordTokenizer.train` to build one from texts.
 
     Examples:
@@ -41,8 +42,12 @@ class WordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
-        if isinstance(tokenizer, str):
-            tokenizer = tokenizer_from(tokenizer)
+        if not isinstance(tokenizer, str):
+            tokenizer = tokenizer.to_str()
+        tokenizer = tokenizer_from(tokenizer)
+        # Both change which ids a text has. Some lengths and strides even abort the process.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
         # A text that says «[PAD]» means the word, not padding.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import check_flag, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text.protocols import VocabularyTokenizer
 from keras_qa.text.sentences import sentence_spans
@@ -51,13 +52,14 @@ class Vectorizer:
         answers: Sequence[str] | None = None,
         sentences: bool = False,
     ) -> None:
-        if answer_vocabulary_size is not None and answer_vocabulary_size < 2:
-            raise ValueError(
-                "`answer_vocabulary_size` must be at least 2: label 0 and one answer. "
-                f"Received: answer_vocabulary_size={answer_vocabulary_size}."
-            )
-        self.vocabulary_size = vocabulary_size
-        self.answer_vocabulary_size = answer_vocabulary_size
+        check_flag("lowercase", lowercase)
+        check_flag("sentences", sentences)
+        _check_answers(answers, is_adapted=tokenizer is not None)
+        self.vocabulary_size = to_optional_integer("vocabulary_size", vocabulary_size, least=3)
+        # Label 0 and one answer.
+        self.answer_vocabulary_size = to_optional_integer(
+            "answer_vocabulary_size", answer_vocabulary_size, least=2
+        )
         self.lowercase = lowercase
         self.sentences = sentences
         self.tokenizer = WordTokenizer(tokenizer) if tokenizer is not None else None
@@ -213,6 +215,24 @@ class Vectorizer:
         if self.tokenizer is None:
             raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
         return self.tokenizer
+
+
+def _check_answers(answers: object, is_adapted: bool) -> None:
+    if answers is None or answers == []:
+        if is_adapted:
+            raise ValueError(
+                "`answers` must be given with a `tokenizer`: the answers in the order of their "
+                f"labels, '' first. Received: answers={answers!r}."
+            )
+        return
+    if not isinstance(answers, (list, tuple)):
+        raise ValueError(f"`answers` must be a list of strings. Received: answers={answers!r:.80}.")
+    for position, answer in enumerate(answers):
+        if not isinstance(answer, str):
+            raise ValueError(
+                "`answers` must be a list of strings. Received: "
+                f"{answer!r:.80} at position {position}."
+            )
 
 
 def _sentences(text: str | Sequence[str]) -> list[str]:

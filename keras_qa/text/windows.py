@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
+from keras_qa._arguments import check_positive_integers, entry, to_integer, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
 from keras_qa.text.pieces import Pieces, ragged
@@ -181,9 +181,18 @@ class Windower:
 
         Returns:
             A `Windower`.
+
+        Raises:
+            ValueError: If the config holds no tokenizer, or a setting is out of its range.
         """
-        saved = config["tokenizer"]
-        return cls(**{**config, "tokenizer": _TOKENIZERS[saved["class_name"]](saved["json"])})
+        saved = entry(config, "tokenizer", dict)
+        kind = entry(saved, "class_name", str)
+        if kind not in _TOKENIZERS:
+            raise ValueError(
+                f"`class_name` of a tokenizer must be one of {', '.join(map(repr, _TOKENIZERS))}. "
+                f"Received: class_name={kind!r:.80}."
+            )
+        return cls(**{**config, "tokenizer": _TOKENIZERS[kind](entry(saved, "json", str))})
 
 
 # So many characters of text are kept as pieces at a time, some 16 bytes each.

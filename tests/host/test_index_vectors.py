@@ -291,4 +291,4 @@ def test_a_killed_update_leaves_no_passage_without_its_vector(tmp_path) -> None:
     assert sorted(again) == [
         (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
     ]
-    assert storage.VERSION == 1
+    assert storage.VERSION == 2

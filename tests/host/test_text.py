@@ -1,9 +1,11 @@
 """Tokenizer and vectorizer: ids, offsets, labels, any script."""
 
+import json
 import unicodedata
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +77,45 @@ def test_offsets_cut_every_word_out_of_any_text(text: str) -> None:
     assert (ids < tokenizer.vocabulary_size).all()
 
 
+TRUNCATION = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+PADDING = {
+    "strategy": {"Fixed": 9},
+    "direction": "Right",
+    "pad_to_multiple_of": None,
+    "pad_id": 0,
+    "pad_type_id": 0,
+    "pad_token": "[PAD]",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("truncation", {**TRUNCATION, "max_length": 1}),
+        ("truncation", {**TRUNCATION, "stride": 5}),
+        ("padding", PADDING),
+        ("padding", {**PADDING, "strategy": {"Fixed": 10**12}}),
+        ("padding", {**PADDING, "strategy": "BatchLongest"}),
+    ],
+)
+def test_padding_and_truncation_of_a_tokenizer_are_not_used(name: str, setting) -> None:
+    plain = WordTokenizer.train(["Mary went home to sleep."])
+    texts = ["Mary went home", "Mary"]
+    given = json.dumps({**json.loads(plain.to_json()), name: setting})
+    tokenizer = WordTokenizer(given)
+    assert tokenizer.to_json() == plain.to_json()
+    assert tokenizer.encode_batch(texts) == plain.encode_batch(texts)
+    assert list(map(len, plain.encode_batch(texts))) == [3, 1]
+
+
+def test_the_given_tokenizer_is_left_as_it_is() -> None:
+    plain = tokenizers.Tokenizer.from_str(WordTokenizer.train(["Mary went home."]).to_json())
+    plain.enable_truncation(1)
+    assert len(WordTokenizer(plain).encode("Mary went home")[0]) == 3
+    assert len(plain.encode("Mary went home").ids) == plain.truncation["max_length"] == 1
+    assert not plain.encode_special_tokens
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_tokenizer_is_the_same_after_json(texts: list[str]) -> None:
@@ -136,5 +177,7 @@ def test_bad_use_is_named() -> None:
         Vectorizer().adapt([])
     with pytest.raises(ValueError, match=r"position 1 \(id x7\) has no answer"):
         Vectorizer().adapt([STORIES[0], Example("a", "b", id="x7")])
-    with pytest.raises(ValueError, match="`answer_vocabulary_size` must be at least 2.*=1"):
+    with pytest.raises(
+        ValueError, match="`answer_vocabulary_size` must be an integer of at least 2.*=1"
+    ):
         Vectorizer(answer_vocabulary_size=1)

@@ -342,8 +342,8 @@ def test_bad_use_is_named() -> None:
         assert str(caught.value).startswith("The example at position 1 (id 'x'): ")
         assert len(words([good, example])) == 2
     for length, overlap, message in (
-        (0, 1, "`length` must be a po"),
-        (9, -1, "`overlap` must be a non"),
+        (0, 1, "`length` must be a positive integer"),
+        (9, -1, "`overlap` must be a non-neg"),
     ):
         with pytest.raises(ValueError, match=message):
             Windower(words.tokenizer, length, overlap)

@@ -29,6 +29,7 @@ def refused(path, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         keras_qa.load(path)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
 
 
 def rewritten(saved: bytes, path, change):
@@ -177,3 +178,78 @@ def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, t
 
     path = rewritten(saved, tmp_path / "large.keras", enlarge)
     refused(path, "says `vocabulary_size=1000000000000`, but holds")
+
+
+def test_layers_with_more_numbers_than_the_weights_are_refused_before_any_is_made(
+    saved: bytes, tmp_path
+) -> None:
+    def enlarge(config):
+        # Both are below the size of the weights, but 20 GB together.
+        config["config"]["layers"][2]["config"] |= {
+            "vocabulary_size": 70_000,
+            "embedding_dim": 70_000,
+        }
+        return config
+
+    path = rewritten(saved, tmp_path / "large.keras", enlarge)
+    refused(path, r"cannot be loaded: its layers have more than [\d,]+ numbers, which is more than")
+
+
+def nested(depth: int):
+    value: object = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": None}, "holds a model, but no vocabulary to ask it with strings"),
+        ({"task": 3}, r"cannot be loaded: `task` must be an object\. Received: task=3\."),
+        ({"task": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
+        ({"task": {"name": ["words"]}}, r"`name` must be a string\. Received: \['words'\]\."),
+        ({"task": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
+        ({"task": {"name": "spans", "vectorizer": {}}}, "`tokenizer` must be an object"),
+        ({"answers": [1, 2]}, "`answers` must be a list of strings. Received: 1 at position 0"),
+        ({"answers": "no"}, "`answers` must be a list of strings. Received: answers='no'"),
+        ({"answers": None}, "`answers` must be given with a `tokenizer`"),
+        ({"vocabulary_size": 1e30}, "`vocabulary_size` must be an integer of at least 3"),
+        ({"sentences": None}, "`sentences` must be `True` or `False`. Received: sentences=None"),
+        ({"lines": 1}, "unexpected keyword argument 'lines'"),
+        ({"tokenizer": 3}, "`tokenizer` must be a string. Received: 3"),
+        ({"tokenizer": json.dumps(nested(900))}, "The tokenizer must be a JSON object"),
+        ({"tokenizer": "[" * 100_000}, "The tokenizer is not JSON: .*recursion"),
+        (
+            {"tokenizer": json.dumps({"normalizer": nested(900)})},
+            "The tokenizer cannot be read: recursion limit exceeded",
+        ),
+        ({"task": nested(300)}, "has a config in which more than 200 objects and lists are nested"),
+    ],
+)
+def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, message) -> None:
+    def apply(config):
+        home = config["config"]
+        home = home if "task" in change else home["task"]["vectorizer"]
+        home |= change
+        return config
+
+    refused(rewritten(saved, tmp_path / "odd.keras", apply), message)
+
+
+def test_a_config_that_is_nested_too_deep_to_parse_is_refused(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "deep.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "[" * 100_000)
+    refused(path, "is no `.keras` file, or it is damaged or cut short")
+
+
+def test_a_member_that_cannot_be_unpacked_is_refused(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "member.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", json.dumps({"layers": ["x"] * 99}))
+    data = bytearray(path.read_bytes())
+    # The first byte of the stream, which says what kind of block follows: there is no kind 3.
+    data[30 + len("config.json")] |= 6
+    path.write_bytes(bytes(data))
+    refused(path, "is no `.keras` file, or it is damaged or cut short")

@@ -1,0 +1,209 @@
+"""Checksums of an index: what has changed on the disk is found before it is answered from."""
+
+import pathlib
+import random
+import sqlite3
+import warnings
+
+import pytest
+from small_encoders import Letters
+
+from keras_qa.documents import Document, Index, writing
+
+TEXTS = [
+    Document(
+        f"d{n}.txt",
+        f"word n{n}. River {'fjord' if n % 3 else 'lake'} number{n * 7 % 11} is here.\n"
+        * (1 + n % 7)
+        + "Größe 東京 end.",
+        (0, 9) if n % 2 else (),
+    )
+    for n in range(20)
+]
+QUESTIONS = ["fjord n7", "lake number3", "n12 word river", "東京 größe", "end of n3"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    with Index.create(tmp_path / "a.index", language="en", encoder=Letters()) as index:
+        index.add(TEXTS)
+    return tmp_path / "a.index"
+
+
+def answers(path: pathlib.Path, encoder: Letters | None = None):
+    """All that can be read of an index."""
+    with Index.open(path, encoder) as index:
+        if encoder is None:
+            index.use(None)
+        found = index.search(QUESTIONS, k=4)
+        return found, index.names, [index.text(name) for name in index.names]
+
+
+def change(path: pathlib.Path, statement: str, *values) -> None:
+    connection = sqlite3.connect(path)
+    assert connection.execute(statement, values).rowcount == 1
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize("encoder", [None, Letters()], ids=["words", "vectors"])
+def test_a_flipped_bit_is_found_or_changes_nothing(path, encoder) -> None:
+    expected = answers(path, encoder)
+    whole = path.read_bytes()
+    # Half of them where there is the schema and the settings.
+    ends = (8192, len(whole))
+    damaged = path.with_name("damaged.index")
+    found = 0
+    for seed in range(80):
+        rng = random.Random(seed)
+        raw = bytearray(whole)
+        raw[rng.randrange(ends[seed % 2])] ^= 1 << rng.randrange(8)
+        damaged.write_bytes(raw)
+        try:
+            with warnings.catch_warnings():
+                # The flipped bit may be that of the version.
+                warnings.simplefilter("ignore")
+                assert answers(damaged, encoder) == expected, seed
+        except ValueError as error:
+            kind, message = type(error), str(error)
+            assert kind is ValueError, seed
+            assert message.startswith(f"`{damaged}` "), (seed, message)
+            assert len(message.splitlines()) == 1, (seed, message)
+            assert len(message) <= 300, (seed, message)
+            found += 1
+    assert found > 10
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "UPDATE texts SET text = x'ff' WHERE document = 8",
+            "the checksum of 'd7.txt' does not mat",
+        ),
+        (
+            "DELETE FROM texts WHERE document = 8",
+            "the checksum of 'd7.txt' does not match its text",
+        ),
+        ("UPDATE texts SET text = 3 WHERE document = 8", "the checksum of 'd7.txt' does not match"),
+        (
+            "UPDATE documents SET name = x'ff' WHERE id = 8",
+            "its checksum does not match its content",
+        ),
+        (
+            "UPDATE documents SET pages = x'ff' WHERE id = 8",
+            "its checksum does not match its conte",
+        ),
+        ("UPDATE passages SET start = 1 WHERE id = 8", "its checksum does not match its contents"),
+        ("UPDATE passages SET line = 3 WHERE id = 8", "its checksum does not match its contents"),
+        ("DELETE FROM passages WHERE id = 8", "its checksum does not match its contents"),
+        (
+            "UPDATE vectors SET vector = zeroblob(52) WHERE passage = 8",
+            "its checksum does not matc",
+        ),
+        (
+            "UPDATE words_docsize SET sz = x'01' WHERE id = 8",
+            "its checksum does not match its cont",
+        ),
+        (
+            "UPDATE settings SET value = 'und' WHERE name = 'language'",
+            "its checksum does not match",
+        ),
+    ],
+)
+def test_what_has_changed_is_named(path, statement: str, message: str) -> None:
+    change(path, statement)
+    for use in (
+        lambda index: index.search("fjord n7", k=20),
+        lambda index: index.text("d7.txt"),
+        # What is damaged does not get a new checksum, and is not taken out by half.
+        lambda index: index.add([Document("d7.txt", "New.")]),
+        lambda index: index.remove("d7.txt"),
+    ):
+        with (
+            Index.open(path, Letters()) as index,
+            pytest.raises(
+                ValueError, match=rf"^`{path}` is damaged: {message}.*make the index aga"
+            ),
+        ):
+            use(index)
+
+
+def test_a_damaged_text_leaves_the_others(path) -> None:
+    expected, *_ = answers(path)
+    change(path, "UPDATE texts SET text = x'ff' WHERE document = 8")
+    with Index.open(path) as index:
+        index.use(None)
+        assert index.search(QUESTIONS[1:2], k=4) == expected[1:2]
+        assert index.text("d6.txt") == TEXTS[6].text
+        assert len(index.names) == 20
+
+
+def test_each_change_is_sealed_anew_and_others_read_on(path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "BATCH", 1)
+    with Index.open(path, Letters()) as reader, Index.open(path, Letters()) as index:
+
+        def documents():
+            for n in range(3):
+                yield Document(f"new{n}", f"Newest word n{n}.")
+                # Between transactions there is no checksum, and the reader does not miss it.
+                assert len(reader.search("newest", k=30)) == 21 + n
+
+        for _ in range(2):
+            index.add(documents())
+            for n in range(3):
+                index.remove(f"new{n}")
+            assert len(reader.search("newest", k=30)) == len(index.search("newest", k=30)) == 20
+    assert len(answers(path, Letters())[1]) == 20
+    change(path, "UPDATE settings SET value = 'und' WHERE name = 'language'")
+    with pytest.raises(ValueError, match="its checksum does not match its contents"):
+        answers(path, Letters())
+
+
+def test_an_index_of_the_first_version_is_read_and_gets_checksums_when_it_is_written(path) -> None:
+    expected = answers(path, Letters())
+    # As the first version made it.
+    change(path, "DELETE FROM checksums")
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE checksums")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    message = rf"^`{path}` was made by an earlier version and has no checksum: damage to it may go"
+    with pytest.warns(UserWarning, match=message) as caught:
+        assert answers(path, Letters()) == expected
+    assert len(caught) == 1
+    whole = path.read_bytes()
+    # What is no text raises no `UnicodeDecodeError`.
+    change(path, "UPDATE passages SET heading = x'ff' WHERE id = 8")
+    with (
+        pytest.warns(UserWarning, match=message),
+        pytest.raises(ValueError, match=f"^`{path}` is damaged: a text in it is not UTF-8. Delete"),
+    ):
+        answers(path, Letters())
+    # Documents always had a checksum.
+    path.write_bytes(whole)
+    change(path, "UPDATE texts SET text = x'ff' WHERE document = 8")
+    with (
+        pytest.warns(UserWarning, match=message),
+        pytest.raises(ValueError, match="the checksum of 'd7.txt' does not match its text"),
+    ):
+        answers(path, Letters())
+    path.write_bytes(whole)
+    with pytest.warns(UserWarning, match=message):
+        index = Index.open(path, Letters())
+    with index:
+        assert index.add(TEXTS) == 0
+    assert answers(path, Letters()) == expected
+    change(path, "UPDATE passages SET line = 3 WHERE id = 8")
+    with pytest.raises(ValueError, match="its checksum does not match its contents"):
+        answers(path, Letters())
+
+
+def test_an_error_of_whoever_gives_documents_is_theirs(path) -> None:
+    def documents():
+        yield Document("new", b"\xff".decode())
+
+    with Index.open(path, Letters()) as index:
+        with pytest.raises(UnicodeDecodeError):
+            index.add(documents())
+        assert "new" not in index.names

@@ -1,0 +1,143 @@
+"""Files whose config somebody has changed: each loads, or is refused in one line."""
+
+import collections
+import copy
+import json
+import random
+import zipfile
+
+import pytest
+import small_checkpoints
+from small_examples import EXAMPLES, SPANS
+
+import keras_qa
+
+DELETED = object()
+
+
+def chain(depth: int):
+    value: object = "x"
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+VALUES = [
+    *(None, True, -1, 0, 10**9, 10**30, -2.5, float("inf"), float("nan"), "", "x"),
+    *([], {}, [1], [None], ["x"] * 3, {"name": 1}, [[[[[[1]]]]]], chain(40), chain(300), DELETED),
+]
+
+
+def words() -> keras_qa.QuestionAnswerer:
+    options = {"text_embedding_dim": 2, "text_units": 2}
+    return keras_qa.QuestionAnswerer(model_options=options, seed=0).fit(
+        EXAMPLES, epochs=1, verbose=0
+    )
+
+
+def spans() -> keras_qa.QuestionAnswerer:
+    options = {"units": 4, "embedding_dim": 6}
+    return keras_qa.QuestionAnswerer("span_reader", options, seed=0).fit(SPANS, epochs=1, verbose=0)
+
+
+def encoder(folder) -> keras_qa.QuestionAnswerer:
+    reader = keras_qa.load(small_checkpoints.copy("bert", folder / "bert"))
+    return reader.fit(SPANS, epochs=1, lora_rank=2, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    for kind, qa in {"words": words(), "spans": spans(), "encoder": encoder(folder)}.items():
+        qa.save(folder / f"{kind}.keras")
+    return folder
+
+
+def places(value, before=()):
+    """The path of every entry of a config, those that hold others included."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in entries:
+        yield (*before, key)
+        if isinstance(inner, (dict, list)):
+            yield from places(inner, (*before, key))
+
+
+def change(root, rng: random.Random, part: str) -> None:
+    found = list(places(root))
+    if part == "tokenizer":
+        # Most of its entries are words of the vocabulary.
+        groups = collections.defaultdict(list)
+        for path in found:
+            groups[path[0]].append(path)
+        found = groups[rng.choice(list(groups))]
+    *outer, last = rng.choice(found)
+    for key in outer:
+        root = root[key]
+    value = rng.choice(VALUES)
+    if value is DELETED:
+        del root[last]
+    else:
+        root[last] = value
+
+
+def changed(config, rng: random.Random):
+    config = copy.deepcopy(config)
+    part = rng.choice(["task", "tokenizer", "layers", "all"])
+    if part == "tokenizer":
+        home, key = config["config"]["task"]["vectorizer"], "tokenizer"
+        if isinstance(home[key], dict):
+            home, key = home[key], "json"
+        tokenizer = json.loads(home[key])
+        change(tokenizer, rng, part)
+        home[key] = json.dumps(tokenizer)
+    else:
+        roots = {"task": config["config"]["task"], "layers": config["config"]["layers"]}
+        change(roots.get(part, config), rng, part)
+    return config
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["words", "spans", "encoder"])
+def test_a_changed_config_loads_or_is_refused_in_one_line(files, tmp_path, kind: str) -> None:
+    with zipfile.ZipFile(files / f"{kind}.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    path = tmp_path / "changed.keras"
+    refused = 0
+    for seed in range(140):
+        # Without a seal, as somebody could have written it.
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                if name == "config.json":
+                    content = json.dumps(changed(config, random.Random(seed)))
+                archive.writestr(name, content)
+        try:
+            keras_qa.load(path)
+        except (TypeError, ValueError) as error:
+            message = str(error)
+            assert message.startswith(f"`{path}` "), (seed, message)
+            assert len(message.splitlines()) == 1, (seed, message)
+            assert len(message) <= 300, (seed, message)
+            refused += 1
+    assert 50 < refused < 140
+
+
+def test_a_rank_that_no_weights_have_is_refused_before_any_is_made(files, tmp_path) -> None:
+    path = tmp_path / "rank.keras"
+    # The second rank is smaller than the file: its matrices are not.
+    for rank, message in (
+        (10**9, "says `lora_rank=1000000000`, but holds"),
+        (60_000, "its layers"),
+    ):
+        with (
+            zipfile.ZipFile(files / "encoder.keras") as old,
+            zipfile.ZipFile(path, "w") as new,
+        ):
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "config.json":
+                    content = content.replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
+                    assert content != old.read(name)
+                new.writestr(name, content)
+        with pytest.raises(ValueError, match=f"^`{path}` .*{message}"):
+            keras_qa.load(path)
