@@ -1,7 +1,7 @@
 """What a new process pays: `python -m benchmarks.cold CONTENDER CASE` prints it part by part.
 
-A person who tries a model trains it once, predicts once, asks one question, and meets each program
-before it is compiled. Imports and the building of models are left out.
+A person who tries a model trains it once, predicts once and asks one question, and waits for each
+compilation. Imports and the building of models are left out.
 """
 
 from __future__ import annotations

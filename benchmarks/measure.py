@@ -32,7 +32,7 @@ PACKAGES = (
 
 Contenders = dict[str, Callable[[], Any]]
 
-# Calls before the timed ones: a shape has a program of its own once that pays.
+# Calls before the timed ones: each order of the rows may bring shapes that are not compiled yet.
 WARM_UPS = 5
 
 # Whether to measure nothing, but see that cases run.

@@ -158,7 +158,7 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
 
             positions = labels["start"], labels["end"]
             rival = ReaderRival(folder, windows.feed, *positions, 16, half, device)
-            contenders["transformers"] = lambda: rival.train(1, by_length=True)
+            contenders["transformers"] = lambda: rival.train(1)
         except ImportError:
             print(
                 "transformers is not installed, so fine-tuning has no rival: pip install "

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         report,
     )
     from keras_qa.answering import QuestionAnswerer, load, presets
-    from keras_qa.execution.cached import cache_programs
 
 __version__ = "0.1.0"
 
@@ -35,7 +34,6 @@ _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
     "presets": "answering",
-    "cache_programs": "execution.cached",
 }
 
 __all__ = [
@@ -45,7 +43,6 @@ __all__ = [
     "Source",
     "Support",
     "answering",
-    "cache_programs",
     "datasets",
     "decoding",
     "documents",

@@ -53,12 +53,11 @@ class ReaderRival:
         self.half = half
         self.device = device
 
-    def train(self, epochs: int, warmup: float | None = None, by_length: bool = False) -> None:
-        """Trains for some epochs at a fixed rate.
+    def train(self, epochs: int, warmup: float | None = None) -> None:
+        """Trains for some epochs at a fixed rate, with rows of like length in one batch.
 
         With `warmup` the rate rises linearly for this share of the steps and then falls to
         nothing, and gradients are clipped to a norm of 1, as `transformers.Trainer` does.
-        `by_length` puts rows of like length in one batch.
         """
         self.model.train()
         steps = epochs * -(-len(self.data["input_ids"]) // self.batch_size)
@@ -68,7 +67,7 @@ class ReaderRival:
 
             schedule = get_linear_schedule_with_warmup(self.optimizer, int(warmup * steps), steps)
         for _ in range(epochs):
-            for rows in self._batches(by_length):
+            for rows in self._batches():
                 with self._precision():
                     loss = self.model(**self._batch(self.data, rows)).loss
                 self.optimizer.zero_grad()
@@ -94,11 +93,12 @@ class ReaderRival:
                 array[rows.numpy(), : part.shape[1]] = part.float().cpu().numpy()
         return start, end
 
-    def _batches(self, by_length: bool) -> list[torch.Tensor]:
-        """The rows of each batch of an epoch."""
-        if not by_length:
-            return list(torch.randperm(len(self.data["input_ids"])).split(self.batch_size))
-        batches = torch.argsort(self.data["attention_mask"].sum(1)).split(self.batch_size)
+    def _batches(self) -> list[torch.Tensor]:
+        """The rows of each batch of an epoch, of like length, in a random order."""
+        lengths = self.data["attention_mask"].sum(1)
+        rows = torch.randperm(len(lengths))
+        rows = rows[torch.argsort(lengths[rows], stable=True)]
+        batches = rows.split(self.batch_size)
         return [batches[place] for place in torch.randperm(len(batches)).tolist()]
 
     def _batch(

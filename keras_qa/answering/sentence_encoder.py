@@ -9,15 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from keras_qa._arguments import is_integer, short_repr
 from keras_qa.answering.loading import load
-from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.text import SubwordTokenizer
-from keras_qa.text.padding import resized, sizes
 from keras_qa.text.pieces import ragged
 
 
@@ -89,17 +87,9 @@ class SentenceEncoder:
         """
         if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
-        found = np.zeros((len(texts), self.dimension), "float32")
         if not texts:
-            return found
-        feed = self._feed(texts)
-        lengths = sizes(list(feed.values()))
-        for rows, widths in self._model.reading_batches(lengths, 32, self.max_length):
-            cut = {
-                name: resized(array[rows], (len(rows), width))
-                for (name, array), width in zip(feed.items(), widths, strict=True)
-            }
-            found[rows] = self._model.predict(cut, 32, verbose=0, length_buckets=False)
+            return np.zeros((0, self.dimension), "float32")
+        found = self._model.predict(self._feed(texts), batch_size=32, verbose=0)
         # Where an encoder is of half precision, lengths are not.
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
@@ -149,7 +139,4 @@ def _averaged(layer: Any) -> QAModel:
     """A model that gives the mean of an encoder's vectors where there is no padding."""
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
     mask = dict(zip(layer.input_names, inputs, strict=True))["padding_mask"]
-    vectors = ops.cast(layer(inputs), "float32")
-    weights = ops.expand_dims(ops.cast(mask, "float32"), -1)
-    mean = ops.sum(vectors * weights, axis=1) / ops.sum(weights, axis=1)
-    return QAModel(inputs, mean, name="sentence_encoder")
+    return QAModel(inputs, MeanPooling()([layer(inputs), mask]), name="sentence_encoder")

@@ -101,12 +101,14 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     # TensorFlow prints a page about the processor before the first word of an answer.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # JAX compiles the same functions in every process, unless it finds them in this folder.
+    if os.environ.get("KERAS_QA_CACHE") != "0":
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
     problem = _backend.problem()
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
     _import_backend()
     with _bars_on_a_terminal_alone():
-        _keep_programs()
         options.run(options)
     output.flush()
     return 0
@@ -128,18 +130,6 @@ def _import_backend() -> None:
         gc.freeze()
         if collects:
             gc.enable()
-
-
-def _keep_programs() -> None:
-    # Who has named JAX a folder wants its programs there.
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
-    # A folder that cannot be written to costs time alone, and a backend that cannot be imported is
-    # told of by what needs it.
-    with contextlib.suppress(ImportError, OSError):
-        from keras_qa.execution.cached import cache_programs
-
-        cache_programs(cache_folder() / "programs")
 
 
 @contextlib.contextmanager

@@ -112,8 +112,6 @@ def _encoding(raw: bytes, encoding: str | None, said: str | None = None) -> str:
     problem = ""
     for code in [*found, *(code for code in (said, encoding) if code)]:
         try:
-            if not codecs.lookup(code)._is_text_encoding:
-                continue
             raw.decode(code)
             return code
         except LookupError:

@@ -1,6 +1,20 @@
-"""How a model runs: what feeds, trains and asks it, one file a backend, chosen once.
+"""How a model runs on each backend, where Keras alone is slower or loses something.
 
-Every file has the same names with the same arguments; their docstrings say what each does.
+Keras trains, evaluates and predicts. Each backend has a file with the same names and arguments:
+
+- `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It may be
+  called from several threads.
+- `keep_weights(model, trains)` keeps the weights usable after an exception in its block.
+- `as_dataset(batches)` returns the form of batches that `fit` reads with any width.
+- `jit_compile(model, losses_and_metrics)` returns what `jit_compile="auto"` is to mean, `None` for
+  Keras' choice.
+- `Layer` is the base class of our layers.
+- `zeros(shape, dtype)` is an initializer for weights that are replaced at once.
+- `assign(variable, array)` sets a weight. `seed(number)` seeds the backend's own generator.
+- `has_accelerator()` is true if models run on something else than a CPU.
+
+What these functions need to know of a model is in `execution.graph`, by attributes that layers
+declare.
 """
 
 from keras_qa import _backend
@@ -8,27 +22,22 @@ from keras_qa import _backend
 _backend.require()
 
 import importlib
+from typing import TYPE_CHECKING
 
 import keras
 
-_programs = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")
+if TYPE_CHECKING:
+    # Every file has the same names and arguments.
+    from keras_qa.execution import torch as _backends
+else:
+    _backends = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")
 
-BATCHES_AT_ONCE = _programs.BATCHES_AT_ONCE
-PROGRAMS = _programs.PROGRAMS
-COMPILES = _programs.COMPILES
-COMPILES_PRODUCTS = _programs.COMPILES_PRODUCTS
-BatchPredictor = _programs.BatchPredictor
-as_dataset = _programs.as_dataset
-assign = _programs.assign
-call = _programs.call
-has_accelerator = _programs.has_accelerator
-keep_programs = _programs.keep_programs
-keep_weights = _programs.keep_weights
-seed = _programs.seed
-zeros = _programs.zeros
-hide_filled_rows = _programs.hide_filled_rows
-part_widths = _programs.part_widths
-prepare_testing = _programs.prepare_testing
-prepare_training = _programs.prepare_training
-test_step = _programs.test_step
-train_step = _programs.train_step
+BatchPredictor = _backends.BatchPredictor
+Layer = _backends.Layer
+as_dataset = _backends.as_dataset
+assign = _backends.assign
+has_accelerator = _backends.has_accelerator
+jit_compile = _backends.jit_compile
+keep_weights = _backends.keep_weights
+seed = _backends.seed
+zeros = _backends.zeros

@@ -1,4 +1,15 @@
-"""What the graph of a functional model says of its inputs: shapes, vocabularies, padding."""
+"""What a functional model says of its inputs and layers: shapes, vocabularies, padding.
+
+A layer declares what it is by attributes or properties, and needs none of them to be right:
+
+- `ignores_padding`: each row is computed by itself, and columns of zeros at its end change nothing.
+  Rows of like length then come in one batch, trimmed to their length.
+- `ends_early`: a compiled loop over time ends with the longest row of the batch, so that one
+  compiled width serves shorter batches, too.
+- `has_large_products`: most time goes into matrix products, which the backend spreads over cores.
+- `vocabulary_size`, or `vocabulary_sizes` with one for each input: ids must be below.
+- `max_length`: the longest sequence that the layer takes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +17,7 @@ import dataclasses
 import functools
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -86,14 +97,99 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     return _KNOWN[model]
 
 
+def ignores_padding(model: keras.Model) -> bool:
+    """Whether columns of zeros at the end of any input change nothing."""
+    return all(item.ignores_padding for item in model_inputs(model))
+
+
 def ends_early(model: keras.Model) -> bool:
-    """Whether batches as wide as the feed take about as long as batches that are cut."""
-    return all(item.ignores_padding and item.ends_early for item in model_inputs(model))
+    """Whether compiled loops are to end with the longest row of a batch, so that one width serves
+    batches of every length."""
+    return (
+        bool(model.jit_compile)
+        and any(getattr(layer, "ends_early", False) for layer in model.layers)
+        and ignores_padding(model)
+    )
 
 
 def has_large_products(model: keras.Model) -> bool:
     """Whether a model's time goes into few large products, as an encoder's does."""
     return any(getattr(layer, "has_large_products", False) for layer in model.layers)
+
+
+def rows_are_independent(model: keras.Model) -> bool:
+    """Whether each row of a batch is computed by itself, so that other rows change nothing.
+
+    That is known of layers that ignore padding and of most built-in layers of Keras, as long as
+    they are given no function of the user's. It is not known of functions such as `keras.ops.mean`
+    and of layers from elsewhere.
+    """
+    operations = model.operations if model.inputs else model.layers
+    return all(map(_is_row_wise, operations)) and all(map(is_from_keras, functions_of(model)))
+
+
+def _is_row_wise(operation: Any) -> bool:
+    if isinstance(operation, keras.Model):
+        return rows_are_independent(operation)
+    if getattr(operation, "ignores_padding", False):
+        return True
+    kind = type(operation)
+    is_own = getattr(keras.layers, kind.__name__, None) is kind or _makes_mask(operation)
+    axes = vars(operation).get("axis", -1)
+    axes = axes if isinstance(axes, (list, tuple)) else [axes]
+    return is_own and kind is not keras.layers.Lambda and not {0, None}.intersection(axes)
+
+
+def functions_of(model: keras.Model) -> Iterator[Any]:
+    """The functions that the layers of Keras and of this package hold, such as activations."""
+    kinds = (types.FunctionType, types.MethodType, functools.partial)
+    for layer in filter(is_from_keras, all_layers(model)):
+        yield from (value for value in vars(layer).values() if isinstance(value, kinds))
+
+
+def is_from_keras(value: Any) -> bool:
+    """Whether a function, a class, an object or a name comes from Keras or this package."""
+    if value is None or isinstance(value, str):
+        return True
+    kinds = (type, types.FunctionType, types.MethodType)
+    module = (value if isinstance(value, kinds) else type(value)).__module__
+    return module.startswith(("keras.", "keras_qa."))
+
+
+def _makes_mask(operation: Any) -> bool:
+    return type(operation).__name__ in ("NotEqual", "Any")
+
+
+def draws_random_numbers(model: keras.Model) -> bool:
+    """Whether a layer draws random numbers in training."""
+    return any(map(_draws, all_layers(model)))
+
+
+def _draws(layer: Any) -> bool:
+    held = vars(layer)
+    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
+        return False
+    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
+    return any(rates) or not rates
+
+
+def all_layers(model: keras.Model) -> Iterator[Any]:
+    """Every layer and operation of a model, and those that its layers hold, each once."""
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, keras.Model):
+            waiting.extend(found.operations if found.inputs else found.layers)
+            continue
+        yield found
+        for value in vars(found).values():
+            parts = value.values() if isinstance(value, dict) else value
+            parts = parts if isinstance(value, (dict, list, tuple)) else [value]
+            waiting.extend(part for part in parts if isinstance(part, keras.Operation))
 
 
 def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:

@@ -1,41 +1,50 @@
-"""How models train and predict on TensorFlow: data, weights, compiled programs."""
+"""How models run on TensorFlow: data, XLA for loops over time, a step that predicts."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import itertools
 import math
-import pathlib
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_qa.execution.filling import Plan, Shapes, has_padding, masked, rows_are_apart
-from keras_qa.execution.graph import ends_early
-from keras_qa.execution.signature import TRAINING, Signature, draws
-from keras_qa.execution.tensorflow_data import as_dataset as as_dataset
-from keras_qa.execution.tensorflow_predicting import BatchPredictor as BatchPredictor
-from keras_qa.execution.tensorflow_predicting import call as call
-from keras_qa.execution.tensorflow_predicting import has_accelerator as has_accelerator
-from keras_qa.execution.tensorflow_predicting import has_room, suits_xla
-from keras_qa.execution.tensorflow_tensors import zeros as zeros
-from keras_qa.execution.threads import BATCHES_AT_ONCE as BATCHES_AT_ONCE
-from keras_qa.kernels.early import ending_early
+from keras_qa.execution.graph import (
+    all_layers,
+    draws_random_numbers,
+    functions_of,
+    is_from_keras,
+    model_inputs,
+)
+from keras_qa.execution.programs import Program
 
-# Names the folder of programs that `keep_programs` keeps: here it keeps none.
-PROGRAMS = ""
+__all__ = [
+    "BatchPredictor",
+    "Layer",
+    "as_dataset",
+    "assign",
+    "has_accelerator",
+    "jit_compile",
+    "keep_weights",
+    "seed",
+    "zeros",
+]
 
-# Whether a program is made for each shape, and for those of an encoder, too.
-COMPILES = True
-COMPILES_PRODUCTS = False
+
+class Layer(keras.layers.Layer):
+    """The base class of our layers, which adds nothing here: see PyTorch's."""
 
 
-def keep_programs(folder: pathlib.Path) -> None:
-    """Nothing: TensorFlow has no public interface for it."""
+# What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
+ALIGNMENT = 64
+
+
+def has_accelerator() -> bool:
+    """Whether models run on something else than a CPU."""
+    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
 def assign(variable: keras.Variable, array: np.ndarray) -> None:
@@ -54,201 +63,157 @@ def keep_weights(
     return contextlib.nullcontext([])
 
 
-# A shorter training is over before XLA has compiled it.
-LEAST_STEPS = 24
-# And the update of the weights, which takes a second to compile and gains five milliseconds a step.
-LEAST_UPDATES = 240
+def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
+    """Chooses XLA for loops of small steps on a CPU, where Keras' "auto" leaves it out.
 
-
-def prepare_training(
-    model: keras.Model,
-    inputs: list[np.ndarray],
-    size: int,
-    epochs: int,
-    initial_epoch: int = 0,
-    own_widths: bool = False,
-) -> Shapes:
-    """Decides how a model trains, which `train_step` then looks up.
+    An epoch of the classic model takes 0.2 of the time by XLA. It is left out under a distribution
+    strategy; for functions and classes that are not Keras', which XLA may be unable to compile; and
+    if a layer draws random numbers, since XLA draws other ones.
 
     Args:
-        model: The model that is to train.
-        inputs: What it is given; nothing where that is not known.
-        size: How many rows a step.
-        epochs: After how many times it ends.
-        initial_epoch: After how many it begins, where it goes on.
-        own_widths: Whether batches of each width have a program of their own.
+        model: The model.
+        losses_and_metrics: What `compile` was given for them, without structure.
 
     Returns:
-        The shapes of batches that suit it.
+        `True` for XLA, `None` for Keras' choice.
     """
-    before = model._plan
-    rows = len(inputs[0]) if inputs else 0
-    steps_an_epoch = -(-rows // size)
-    steps = before.steps + steps_an_epoch * (epochs - initial_epoch)
-    signature = Signature(model)
-    by_xla = (before.by_xla or steps >= LEAST_STEPS) and _may_train_by_xla(model, signature)
-    early = by_xla and ends_early(model) and (before.early or has_padding(inputs))
-    early = early and not own_widths
-    # The last batch is filled up in the graph: what comes out is cut before metrics see it.
-    is_filled = by_xla and rows > size and rows_are_apart(signature.layers)
-    updates = by_xla and (before.updates or steps >= LEAST_UPDATES)
-    filled = size if is_filled else 0
-    model._plan = Plan(filled, by_xla=by_xla, early=early, updates=updates, steps=steps)
-    if model._plan != before:
-        model.make_train_function(force=True)
-    # A training that goes on has the widths of one that was never broken off.
-    few = by_xla and not ends_early(model)
-    return Shapes(shared=early, steps=steps_an_epoch * epochs if few else 0)
-
-
-def prepare_testing(model: keras.Model, inputs: list[np.ndarray], size: int) -> bool:
-    """Leaves the last batch as it is: one program evaluates all shapes."""
-    return False
-
-
-def part_widths(model: keras.Model) -> None:
-    """Makes the programs of a training anew, which then read every step: each width has its own.
-
-    To end with the longest row costs a training of such widths a fifth.
-    """
-    if model._plan.early:
-        model._plan = dataclasses.replace(model._plan, early=False, programs={})
-        model.make_train_function(force=True)
-
-
-def _may_train_by_xla(model: keras.Model, signature: Signature) -> bool:
-    strategy = tf.distribute.get_strategy()
-    if tf.distribute.has_strategy() or model.distribute_strategy is not strategy:
-        return False
-    if model._jit_compile_given != "auto" or not model._compiled_by_known:
-        return False
-    if model.jit_compile or not model.trainable_variables:
-        return False
-    # Outside of the program that gives the outputs, Keras would not find their masks.
-    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in model.outputs):
-        return False
-    return (
-        signature.is_known(TRAINING)
-        and not any(map(draws, signature.layers))
-        and suits_xla(model)
-        and has_room()
+    held = [model, *all_layers(model), *functions_of(model), *losses_and_metrics]
+    suits = (
+        all(item.ignores_padding and item.ends_early for item in model_inputs(model))
+        and not tf.distribute.has_strategy()
+        # XLA reads no variables of another device.
+        and len(tf.config.list_logical_devices()) == 1
+        and not draws_random_numbers(model)
+        and all(map(is_from_keras, held))
     )
+    return True if suits else None
 
 
-def hide_filled_rows(model: keras.Model, x: Any, outputs: Any) -> Any:
-    """Nothing: batches that come in are not filled up. See JAX'."""
-    return outputs
+class BatchPredictor:
+    """Predicts a batch by the model's `predict_step`, traced once for batches of any width.
 
-
-def train_step(model: keras.Model, step: Callable[..., Any], data: Any) -> Any:
-    """Does one step of training by two programs that XLA compiles: the gradients, the update.
-
-    Keras leaves XLA out on a CPU, where it takes a third of the time off. In one program with the
-    gradients the update would be compiled again for each shape, which takes longer than the rest;
-    by itself it is worth that in a long training alone.
+    Keras' `predict_on_batch` traces it again for the second shape and the third.
 
     Args:
-        model: The model that trains.
-        step: Its `train_step` by Keras, for where XLA cannot or need not be asked for.
-        data: Inputs, labels and weights of the examples.
+        model: A functional model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._step = Program(model, self._make)
+
+    def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Computes the outputs: see JAX'."""
+        model = self.model
+        if model.run_eagerly or _is_distributed(model):
+            x = keras.tree.pack_sequence_as(model.input, arrays)
+            return keras.tree.flatten(keras.Model.predict_on_batch(model, x))
+        tensors = [tf.constant(array) for array in arrays]
+        shapes = tuple(array.shape for array in arrays)
+        return [tensor.numpy() for tensor in self._step(shapes, tensors)]
+
+    def _make(self) -> Any:
+        model = self.model
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+
+        @tf.function(input_signature=[specs], jit_compile=model.jit_compile, autograph=False)
+        def step(tensors: Any) -> Any:
+            x = keras.tree.pack_sequence_as(model.input, tensors)
+            return keras.tree.flatten(model.predict_step((x,)))
+
+        # Traced here: TensorFlow warns of functions that are traced for several models.
+        return step.get_concrete_function()
+
+
+def _is_distributed(model: keras.Model) -> bool:
+    return tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1
+
+
+def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
+    """First weights that others replace: zeros that take no memory until they are read.
+
+    TensorFlow keeps the memory of tensors that it made itself for other tensors, and Linux does not
+    get it back.
+    """
+    if keras.backend.standardize_dtype(dtype) != "float32":
+        return keras.ops.zeros(shape, dtype)
+    # Where TensorFlow's operations read: they abort the process elsewhere.
+    memory = np.zeros(4 * math.prod(shape) + ALIGNMENT, "uint8")
+    array = np.ndarray(tuple(shape), "float32", memory, -memory.ctypes.data % ALIGNMENT)
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def as_dataset(batches: Any, in_memory: bool = False) -> Any:
+    """Turns batches into a `tf.data.Dataset` that leaves the size of every axis open.
+
+    Keras reads the sizes off the first two batches, and fails at a later batch
+    when these two happened to be equally long. An exception ends the dataset:
+    TensorFlow would print its traceback, and raise an error of its own. Whoever
+    made the batches has to keep the exception and raise it.
+
+    Args:
+        batches: A `keras.utils.PyDataset` or a generator of tuples of arrays.
+        in_memory: That `batches` is a `keras.utils.PyDataset` that is known to
+            raise nothing. Reading it then takes a third of the time.
 
     Returns:
-        The metrics by name.
+        A `tf.data.Dataset` of the same batches.
     """
-    plan = model._plan
-    if not plan.by_xla:
-        return step(data)
-    # This runs when Keras traces a step: once for all shapes, which XLA then compiles.
-    begin = time.perf_counter()
-    logs = _step_by_xla(model, data)
-    model._costs.tracing += time.perf_counter() - begin
-    return logs
+    if in_memory:
+        return _mapped(batches)
+    if isinstance(batches, keras.utils.PyDataset):
+        first, length = batches[0], batches.num_batches
 
+        def iterate() -> Iterator[Any]:
+            with contextlib.suppress(Exception):
+                batches.on_epoch_begin()
+                for position in range(length) if length is not None else itertools.count():
+                    yield batches[position]
+                batches.on_epoch_end()
 
-def test_step(model: keras.Model, step: Callable[..., Any], *arguments: Any) -> Any:
-    """Takes Keras' own step of evaluation."""
-    return step(*arguments)
-
-
-def _step_by_xla(model: keras.Model, data: Any) -> Any:
-    plan = model._plan
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    rows = tf.shape(keras.tree.flatten(x)[0])[0]
-    filled = [_filled(part, rows, plan.filled) for part in (x, y, sample_weight)]
-    weights = model.trainable_variables
-    if not model.optimizer.built:
-        model.optimizer.build(weights)
-
-    def differentiate(x: Any, y: Any, sample_weight: Any, is_row: Any) -> Any:
-        with tf.GradientTape() as tape:
-            with ending_early(plan.early):
-                outputs = model(x, training=True)
-            if plan.filled:
-                outputs = masked(outputs, is_row)
-            loss = model.compute_loss(x, y, outputs, sample_weight, training=True)
-            scaled = model.optimizer.scale_loss(loss)
-        return outputs, loss, tape.gradient(scaled, [weight.value for weight in weights])
-
-    is_row = tf.range(tf.maximum(rows, plan.filled)) < rows
-    outputs, loss, gradients = _program(model, differentiate)(*filled, is_row)
-    outputs = keras.tree.map_structure(lambda output: output[:rows], outputs)
-
-    def update(gradients: Any) -> None:
-        model.optimizer.apply(gradients, weights)
-
-    if plan.updates:
-        gradients = [_padded(gradient) for gradient in gradients]
-        _program(model, update)(gradients)
     else:
-        update(gradients)
-    for metric in model.metrics:
-        if metric.name == "loss":
-            metric.update_state(loss, sample_weight=rows)
-    return model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+        first, length = next(batches), None
+        rest = itertools.chain([first], batches)
+
+        def iterate() -> Iterator[Any]:
+            with contextlib.suppress(Exception):
+                yield from rest
+
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None,) * array.ndim, array.dtype), first
+    )
+    dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
+    if length is not None:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+    return _prefetched(dataset)
 
 
-def _program(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of tensors as a program of XLA, traced once although Keras traces a step twice."""
+def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
+    first = batches[0]
+    arrays = keras.tree.flatten(first)
+    # Inputs may be of any width. Metrics want to know the other sizes.
+    inputs = len(keras.tree.flatten(first[0]))
+    shapes = [
+        (None,) * array.ndim if place < inputs else (None, *array.shape[1:])
+        for place, array in enumerate(arrays)
+    ]
 
-    def call(*arguments: Any) -> Any:
-        specs = keras.tree.map_structure(
-            lambda value: None if value is None else tf.type_spec_from_value(value), arguments
-        )
-        key = function.__name__, str(specs)
-        if key not in model._plan.programs:
-            # AutoGraph would keep what it has converted, and the model with it.
-            program = tf.function(function, jit_compile=True, autograph=False)
-            model._plan.programs[key] = program.get_concrete_function(*specs)
-        return model._plan.programs[key](*arguments)
+    def read(position: np.ndarray) -> list[np.ndarray]:
+        if position == 0:
+            batches.on_epoch_begin()
+        return keras.tree.flatten(batches[int(position)])
 
-    return call
+    def give(position: tf.Tensor) -> Any:
+        tensors = tf.numpy_function(read, [position], [array.dtype for array in arrays])
+        for tensor, shape in zip(tensors, shapes, strict=True):
+            tensor.set_shape(shape)
+        return keras.tree.pack_sequence_as(first, tensors)
 
-
-def _filled(part: Any, rows: Any, size: int) -> Any:
-    """A part of a batch with rows of zeros up to a size."""
-    if part is None or not size:
-        return part
-
-    def fill(tensor: Any) -> Any:
-        if tensor is None:
-            return None
-        return tf.pad(
-            tensor, [[0, tf.maximum(size - rows, 0)]] + [[0, 0]] * (len(tensor.shape) - 1)
-        )
-
-    return keras.tree.map_structure(fill, part)
+    return _prefetched(tf.data.Dataset.range(len(batches)).map(give))
 
 
-def _padded(gradient: Any) -> Any:
-    """Fills the gradient of a table, one row a word, up to a power of two with rows of zeros.
-
-    Optimizers do not take the sum of a word's gradients for them. The update is compiled for each
-    number of rows.
-    """
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    count = tf.shape(gradient.indices)[0]
-    bits = tf.math.ceil(tf.math.log(tf.cast(count, "float64")) / math.log(2))
-    more = [[0, tf.maximum(2 ** tf.cast(bits, "int32") - count, 0)]]
-    values = tf.pad(gradient.values, more + [[0, 0]] * (gradient.values.shape.rank - 1))
-    return tf.IndexedSlices(values, tf.pad(gradient.indices, more), gradient.dense_shape)
+def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    # Left to tune itself, a dataset may take a third of a second to end, at every epoch.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.execution.batches import batch_function
-from keras_qa.inputs.buckets import BucketedBatches
+from keras_qa import execution
+from keras_qa.inputs.batching import SortedBatches
 from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
 # What is answered right is still seen now and then, or it is forgotten.
@@ -59,13 +59,13 @@ class HardExampleSampling(keras.callbacks.Callback):
 
         Args:
             model: The compiled model that is to train.
-            batches: Its `BucketedBatches`.
+            batches: Its `SortedBatches`.
 
         Raises:
             ValueError: If the batches are something else, the model gives no answer out of
                 several classes, or `weights` are those of other rows.
         """
-        if not isinstance(batches, BucketedBatches):
+        if not isinstance(batches, SortedBatches):
             raise ValueError(
                 "`HardExampleSampling` chooses from arrays, with `shuffle` and `length_buckets`. "
                 f"Received: {type(batches).__name__}."
@@ -88,15 +88,15 @@ class HardExampleSampling(keras.callbacks.Callback):
                 "a new `HardExampleSampling` for other rows."
             )
         self.batches = batches
+        self.predict_batch = execution.BatchPredictor(model)
         self.labels: Any = answer_of(batches.others[0])
-        self.predict = batch_function(model)
         batches.choose(self.share, self.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
-            inputs = keras.tree.flatten(self.batches[step][0])
-            # The last batch may have been filled up.
-            chances, labels = answer_of(self.predict(inputs))[: len(rows)], self.labels[rows]
+            found = self.predict_batch(keras.tree.flatten(self.batches[step][0]))
+            found = keras.tree.pack_sequence_as(self.model.output, found)
+            chances, labels = answer_of(found), self.labels[rows]
             if labels.ndim == 1:
                 labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
             wrong = 1.0 - np.sum(chances * labels, axis=1)

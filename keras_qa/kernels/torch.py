@@ -199,7 +199,7 @@ def attention(query, key, value, bias, scale, drop=None):
     if query.device.type != "cpu" or drop is not None:
         return _reference.attention(query, key, value, bias, scale, drop)
     # Nothing is padding where a text is read alone. In training a bias of zeros may be learned.
-    adds_nothing = torch.is_inference_mode_enabled() and bias.shape[2] == 1 and not bias.any()
+    adds_nothing = not torch.is_grad_enabled() and bias.shape[2] == 1 and not bias.any()
     # Keras copies all three before it calls the same, which reads them as they lie.
     return torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=None if adds_nothing else bias.to(query.dtype), scale=scale

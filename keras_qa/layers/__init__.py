@@ -12,7 +12,7 @@ from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_enc
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.memory import MemoryHops
 from keras_qa.layers.order import PreviousSentence, TemporalEncoding
-from keras_qa.layers.pretrained import PretrainedEncoder
+from keras_qa.layers.pretrained import MeanPooling, PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sentences import SentenceEncoder
 from keras_qa.layers.spans import SpanHead, TextPositions
@@ -31,6 +31,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "ExactMatch",
+    "MeanPooling",
     "MemoryHops",
     "PretrainedEncoder",
     "PreviousSentence",

@@ -63,3 +63,8 @@ class Dense(Undrawn, keras.layers.Dense):
             # gradients would be 0: draw the first matrix anew, as `enable_lora` does.
             draw = keras.initializers.HeUniform()
             self.lora_kernel_a.assign(draw(self.lora_kernel_a.shape, self.lora_kernel_a.dtype))
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class LayerNormalization(Undrawn, keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization`, called directly in predictions on PyTorch."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import keras
 
-from keras_qa import kernels
+from keras_qa import execution, kernels
 from keras_qa.kernels.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Dropout(keras.layers.Dropout):
+class Dropout(execution.Layer, keras.layers.Dropout):
     """`keras.layers.Dropout`, whose numbers are drawn by a kernel of the backend.
 
     With a `seed` or a `noise_shape` it is Keras' own, number by number.

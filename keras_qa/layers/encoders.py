@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Unpack
 
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
+from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.execution.signature import layer_is_known
-from keras_qa.kernels import precomputed
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
@@ -127,28 +124,14 @@ class SequenceEncoder(Composite):
             mask = ops.ones_like(inputs, "bool")
         if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
-        tables = None
-        if not training:
-            tables = precomputed.given(self)
-            few = None in inputs.shape or not self.precomputes(math.prod(inputs.shape))
-            if tables is None and not few:
-                tables = self.precompute()
-        if tables is not None:
-            read = [
-                layer.look_up(table, inputs, mask)
-                for layer, table in zip(self._directions(), tables, strict=True)
-            ]
-        elif self._reads_ids(bool(training)):
+        if self._reads_ids(bool(training)):
             table = self.embedding.embeddings
             read = [layer.read(table, inputs, mask, bool(training)) for layer in self._directions()]
         else:
-            words = execution.call(self.embedding, inputs)
+            words = self.embedding(inputs)
             if self.dropout:
-                words = execution.call(self.word_dropout, words, training=training)
-            read = [
-                execution.call(layer, words, mask=mask, training=training)
-                for layer in self._directions()
-            ]
+                words = self.word_dropout(words, training=training)
+            read = [layer(words, mask=mask, training=training) for layer in self._directions()]
         states = read[0]
         if self.backward is not None:
             # Sequences come in the order in which they were read.
@@ -177,7 +160,7 @@ class SequenceEncoder(Composite):
             and all(
                 layer.compute_dtype == "float32"
                 and layer.activity_regularizer is None
-                and layer_is_known(layer)
+                and type(layer) in (Embedding, *CELLS.values())
                 for layer in held
             )
             and all(
@@ -196,18 +179,6 @@ class SequenceEncoder(Composite):
         """Whether a compiled program reads a batch no further than its longest row."""
         fused = all(layer.fused is not False for layer in self._directions())
         return fused and not kernels.keras_is_fused()
-
-    def precomputes(self, words: int) -> bool:
-        """Whether it is less work to `precompute` than to project so many words."""
-        return (
-            words >= self.vocabulary_size
-            and self.embedding.quantization_mode is None
-            and all(layer.can_look_up(self.embedding.embeddings) for layer in self._directions())
-        )
-
-    def precompute(self) -> list[Tensor]:
-        """Projects the vocabulary for each direction, for words to be looked up in inference."""
-        return [layer.project(self.embedding.embeddings) for layer in self._directions()]
 
     def _directions(self) -> list[LSTM | GRU]:
         return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]

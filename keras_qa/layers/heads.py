@@ -8,7 +8,6 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -44,6 +43,8 @@ class AnswerHead(Composite):
         (2, 500)
     """
 
+    ignores_padding = True
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -63,7 +64,6 @@ class AnswerHead(Composite):
             else None
         )
         self.logits = Dense(self.vocabulary_size, dtype=policy, name="logits")
-        self.softmax = keras.layers.Softmax(dtype="float32", name="softmax")
 
     def build(self, input_shape: Shape) -> None:
         if self.hidden is not None:
@@ -73,10 +73,10 @@ class AnswerHead(Composite):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        features = execution.call(self.input_dropout, inputs, training=training)
+        features = self.input_dropout(inputs, training=training)
         if self.hidden is not None:
-            features = execution.call(self.hidden, features)
-        return execution.call(self.softmax, execution.call(self.logits, features))
+            features = self.hidden(features)
+        return ops.softmax(ops.cast(self.logits(features), "float32"))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.vocabulary_size)

@@ -46,7 +46,7 @@ def weights_follow(most: int | None = None) -> Iterator[None]:
         _zeros.reset(token)
 
 
-class Undrawn(keras.layers.Layer):
+class Undrawn(execution.Layer):
     """A layer whose own weights start with zeros inside `weights_follow`."""
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:

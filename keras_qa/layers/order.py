@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -16,7 +17,7 @@ from keras_qa.layers.options import LayerOptions
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TemporalEncoding(keras.layers.Layer):
+class TemporalEncoding(execution.Layer):
     """Adds to each sentence a learned vector that says how many sentences came after it.
 
     The vectors start out as sines and cosines, so that neighbours are alike and earlier can be told

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa import execution
 from keras_qa._arguments import is_integer
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.options import LayerOptions
@@ -161,3 +162,39 @@ def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
     if isinstance(output, Mapping):
         return output.get("sequence_output", next(iter(output.values())))
     return output
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class MeanPooling(execution.Layer):
+    """The mean of the vectors of a sequence, without padding (Reimers & Gurevych 2019).
+
+    Args:
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of vectors, `(batch, time, features)`, and of a mask of 0 and 1,
+            `(batch, time)`.
+
+    Output shape: `(batch, features)`, float32.
+
+    Reference:
+        "Sentence-BERT", arXiv:1908.10084.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import MeanPooling
+        >>> vectors = np.array([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]])
+        >>> MeanPooling()([vectors, np.array([[1, 1, 0]])]).tolist()
+        [[2.0, 3.0]]
+    """
+
+    ignores_padding = True
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        vectors, mask = inputs
+        weights = ops.expand_dims(ops.cast(mask, "float32"), -1)
+        total = ops.sum(ops.cast(vectors, "float32") * weights, axis=1)
+        return total / ops.maximum(ops.sum(weights, axis=1), 1.0)
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        return (input_shape[0][0], input_shape[0][-1])

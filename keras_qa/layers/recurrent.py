@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa import kernels
+from keras_qa import execution, kernels
 from keras_qa.kernels import right_padding
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.initial import undrawn
@@ -26,7 +26,7 @@ _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 
 
-class _Fused(keras.layers.RNN):
+class _Fused(execution.Layer, keras.layers.RNN):
     """What the two layers share: the `fused` argument, the choice of a path, Keras' masks."""
 
     def __init__(self, *args: Any, fused: str | bool = "auto", **kwargs: Any) -> None:
@@ -164,30 +164,17 @@ class _Fused(keras.layers.RNN):
         return right_padding.held(outputs, mask, initial_state[0], first), states
 
     def can_look_up(self, table: Tensor | None = None, training: bool = False) -> bool:
-        """Whether `look_up`, or `read`, stands for the layer's call."""
+        """Whether `read` stands for the layer's call."""
         if not kernels.takes_ids() or self.fused is False or self.stateful:
             return False
         return not (training and self.dropout) and self._has_kernel(None, table, *self._weights())
 
-    def project(self, table: Tensor) -> Tensor:
-        """Puts a table of word vectors through the input projection, for `look_up`."""
-        kernel = self._weights()[0]
-        return ops.matmul(ops.cast(table, kernel.dtype), kernel)
-
-    def look_up(self, projected: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """What the layer gives, in inference, for words by their ids in a projected table."""
-        return self._look_up(ids, mask, [projected, *self._weights()[1:]], False)
-
     def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
         """What the layer gives for words by their ids in a table of vectors."""
         table = ops.cast(table, self.cell.compute_dtype)
-        return self._look_up(ids, mask, self._weights(), training, table=table)
-
-    def _look_up(
-        self, ids: Tensor, mask: Tensor, weights: list[Any], training: bool, **table: Tensor
-    ) -> Tensor:
         states = self.get_initial_state(ops.shape(ids)[0])
-        outputs, states = self._run_kernel(ids, mask, states, weights, training, **table)
+        weights = self._weights()
+        outputs, states = self._run_kernel(ids, mask, states, weights, training, table=table)
         outputs, last = self._hide_masked(outputs, states[0], mask)
         return outputs if self.return_sequences else last
 

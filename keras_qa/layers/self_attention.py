@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_qa import execution, kernels
+from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -98,14 +98,14 @@ class SelfAttention(Composite):
             bias = bias + ops.cast(scale * self._of_distances(query, key, *distances), bias.dtype)
         drop = self._dropped if training and self.dropout else None
         found = kernels.attention(query, key, value, bias, scale, drop)
-        return execution.call(self.output_projection, kernels.merge_heads(found))
+        return self.output_projection(kernels.merge_heads(found))
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return self.drop(weights, training=True)
 
     def _heads(self, inputs: Tensor) -> Sequence[Tensor]:
         """Queries, keys and values, `(batch, heads, time, features of one)` each."""
-        return kernels.split_heads(execution.call(self.projection, inputs), self.num_heads)
+        return kernels.split_heads(self.projection(inputs), self.num_heads)
 
     def _of_distances(self, query: Tensor, key: Tensor, table: Tensor, rows: Tensor) -> Tensor:
         query_of, key_of, _ = self._heads(ops.expand_dims(table, 0))

@@ -105,10 +105,10 @@ class SpanHead(Composite):
     ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
         there = mask[0] if isinstance(mask, (list, tuple)) else mask
-        features = execution.call(self.input_dropout, features, training=training)
+        features = self.input_dropout(features, training=training)
         if self.hidden is not None:
-            features = execution.call(self.hidden, features)
-        logits = ops.cast(execution.call(self.logits, features), "float32")
+            features = self.hidden(features)
+        logits = ops.cast(self.logits(features), "float32")
         if there is not None:
             there = ops.cast(there, "bool")
             if self.no_answer == "first":
@@ -146,7 +146,7 @@ class SpanHead(Composite):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TextPositions(keras.layers.Layer):
+class TextPositions(execution.Layer):
     """Which positions of a sequence for a backbone are its text, by the special tokens around it.
 
     Args:

@@ -13,7 +13,7 @@ from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
+from keras_qa.layers.dense import Dense, LayerNormalization
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import LayerOptions
 from keras_qa.layers.order import TemporalEncoding
@@ -123,7 +123,7 @@ class UniversalTransformerEncoder(Composite):
         policy = self.dtype_policy
         self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
         self.attention_norm, self.transition_norm, self.output_norm = (
-            keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
+            LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
             for name in ("attention_norm", "transition_norm", "output_norm")
         )
         self.drop = Dropout(dropout, dtype=policy, name="drop")

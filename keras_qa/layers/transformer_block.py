@@ -8,9 +8,10 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
+from keras_qa import kernels
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
+from keras_qa.layers.dense import LayerNormalization
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.options import DType, LayerOptions
 from keras_qa.layers.self_attention import SelfAttention, dense
@@ -109,22 +110,22 @@ class TransformerBlock(Composite):
         training: bool | None = None,
     ) -> Tensor:
         read = self._before(self.attention_norm, inputs)
-        found = execution.call(self.attention, read, bias, distances=distances, training=training)
-        found = execution.call(self.drop, found, training=training)
+        found = self.attention(read, bias, distances=distances, training=training)
+        found = self.drop(found, training=training)
         state = self._after(self.attention_norm, inputs + found)
-        hidden = execution.call(self.hidden, self._before(self.output_norm, state))
+        hidden = self.hidden(self._before(self.output_norm, state))
         if self.modern:
             hidden, gate = ops.split(hidden, 2, axis=-1)
             hidden = self.activate(hidden) * gate
-        found = execution.call(self.output_dense, hidden)
-        found = execution.call(self.drop, found, training=training)
+        found = self.output_dense(hidden)
+        found = self.drop(found, training=training)
         return self._after(self.output_norm, state + found)
 
     def _before(self, layer: Any, state: Tensor) -> Tensor:
-        return execution.call(layer, state) if self.modern and layer is not None else state
+        return layer(state) if self.modern and layer is not None else state
 
     def _after(self, layer: Any, state: Tensor) -> Tensor:
-        return state if self.modern else execution.call(layer, state)
+        return state if self.modern else layer(state)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -144,9 +145,7 @@ class TransformerBlock(Composite):
 
 
 def norm(name: str, epsilon: float, modern: bool, policy: DType) -> keras.layers.Layer:
-    return keras.layers.LayerNormalization(
-        epsilon=epsilon, center=not modern, dtype=policy, name=name
-    )
+    return LayerNormalization(epsilon=epsilon, center=not modern, dtype=policy, name=name)
 
 
 def activation_of(name: str) -> Callable[[Tensor], Tensor]:

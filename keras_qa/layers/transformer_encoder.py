@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Shape, Tensor
 from keras_qa.layers.composite import Composite
@@ -336,18 +335,14 @@ class TransformerEncoder(Composite):
                 bias = ops.where(near, 0.0, _lowest(self.compute_dtype))
                 bias = bias if shared is None else bias + ops.cast(shared, bias.dtype)
                 biases[window] = ops.cast(bias, self.compute_dtype)
-            state = execution.call(
-                self.blocks[place // each],
-                state,
-                biases[window],
-                distances=distances,
-                training=training,
+            state = self.blocks[place // each](
+                state, biases[window], distances=distances, training=training
             )
         if self.final_norm is not None:
-            state = execution.call(self.final_norm, state)
+            state = self.final_norm(state)
         if self.final_dense is not None:
-            state = self.activate(execution.call(self.final_dense, state))
-            state = execution.call(self.final_dense_norm, state)
+            state = self.activate(self.final_dense(state))
+            state = self.final_dense_norm(state)
         return state
 
     def _check_length(self, length: int | None) -> None:
@@ -360,21 +355,21 @@ class TransformerEncoder(Composite):
     def _embeddings(
         self, ids: Tensor, places: Tensor, others: Sequence[Tensor], training: bool | None
     ) -> Tensor:
-        state = execution.call(self.tokens, ids)
+        state = self.tokens(ids)
         if self.positions is not None:
             offset = self.settings["position_offset"]
-            state = state + execution.call(self.positions, places + offset)
+            state = state + self.positions(places + offset)
         if self.segments is not None:
             which = others[0] if self.num_segments > 1 else ops.zeros_like(ids)
-            state = state + execution.call(self.segments, which)
-        state = execution.call(self.drop, execution.call(self.norm, state), training=training)
-        return state if self.project is None else execution.call(self.project, state)
+            state = state + self.segments(which)
+        state = self.drop(self.norm(state), training=training)
+        return state if self.project is None else self.project(state)
 
     def _bias_of_distances(self, places: Tensor) -> Tensor | None:
         if self.settings["relative_positions"] != "bias":
             return None
         rows = self._rows(places, t5_buckets(self._all, self.settings["num_buckets"]))
-        return ops.transpose(execution.call(self.relative, rows), (2, 0, 1))[None]
+        return ops.transpose(self.relative(rows), (2, 0, 1))[None]
 
     def _distances(self, places: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.settings["relative_positions"] != "disentangled":
@@ -384,9 +379,9 @@ class TransformerEncoder(Composite):
             buckets = log_buckets(buckets, span, self.settings["max_distance"])
         # Of the other direction.
         rows = self._rows(places, np.clip(buckets[::-1] + span, 0, 2 * span - 1))
-        table = execution.call(self.relative, ops.arange(2 * span))
+        table = self.relative(ops.arange(2 * span))
         if self.relative_norm is not None:
-            table = execution.call(self.relative_norm, table)
+            table = self.relative_norm(table)
         return table, rows
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from keras_qa import execution, kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensors import Masks, Shape, Tensor, shapes
 from keras_qa.layers.composite import Composite
@@ -174,6 +175,11 @@ class ContextEncoder(Composite):
             states = ops.where(ops.expand_dims(mask, -1), states, ops.zeros_like(states))
         return states
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether a compiled program reads a batch no further than its longest row."""
+        return self.fused is not False and not kernels.keras_is_fused()
+
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
     ) -> Tensor | None:
@@ -194,7 +200,7 @@ class ContextEncoder(Composite):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ExactMatch(keras.layers.Layer):
+class ExactMatch(execution.Layer):
     """Whether each word of a text stands in the question, from ids of one vocabulary.
 
     The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Whether case counts

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -13,27 +12,23 @@ import numpy as np
 
 from keras_qa import execution, tasks
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.execution import memory
-from keras_qa.execution.filling import Costs, Plan, Shapes, hides_masked
-from keras_qa.execution.signature import is_known
+from keras_qa.execution.graph import ends_early
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.buckets import MOST_BUCKETS, BucketedBatches, TellEpoch, bucketed
+from keras_qa.inputs.batching import SortedBatches, TellEpoch
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
 from keras_qa.inputs.sources import Batch, Source, is_source, split_off
+from keras_qa.kernels.early import ending_early
 from keras_qa.models.checking import CheckedModel, with_hooks
 from keras_qa.models.compiling import portable
 from keras_qa.models.evidence import Evidence
 from keras_qa.models.options import Callbacks, Scores
-from keras_qa.models.predicting import Predictor
+from keras_qa.models.predicting import predict
 from keras_qa.models.splitting import SplitModel
 from keras_qa.tasks import Task
 from keras_qa.tasks.task import Verbose
-
-# What predicts is made once, however many threads ask for it.
-_MAKING = threading.Lock()
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -70,12 +65,9 @@ class QAModel(CheckedModel):
     """
 
     task: Task | None = None
-    _predictor: Predictor | None = None
+    # What outputs that are as wide as the first input are at padding, if that is one number.
+    output_padding: float | None = None
     _jit_compile_given: bool | str = "auto"
-    _compiled_by_known = False
-    _metrics_hide_masked = False
-    _plan = Plan()
-    _costs = Costs()
     _split: Any = None
     _evidence: Any = None
 
@@ -118,7 +110,7 @@ class QAModel(CheckedModel):
             validation_freq = to_integer("validation_freq", validation_freq)
         sources: list[Source] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
-        with memory.kept(), self._guard(sources, may_end, trains=True) as hooks:
+        with self._guard(sources, "train_function", may_end) as hooks:
             x, y, sample_weight = self._feed(
                 sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
             )
@@ -132,26 +124,22 @@ class QAModel(CheckedModel):
                 checked = self._feed(sources, val_x, val_y, val_weight, validation_steps)
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if validation_steps is None and isinstance(validation_data, tuple):
-                rows = validation_batch_size or batch_size
-                batches = self._tested(validation_data, rows, length_buckets)[0]
-                if isinstance(batches, BucketedBatches):
+                rows = validation_batch_size or batch_size or 32
+                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+                batches = self._batches(val_x, val_y, val_weight, rows, sort=length_buckets)[0]
+                if isinstance(batches, SortedBatches):
                     validation_data = _as_dataset(batches)
             size = batch_size or 32
-            inputs = [] if is_source(x) else keras.tree.flatten(x)
-            own_widths = self._costs.are_worth(MOST_BUCKETS)
-            shapes = execution.prepare_training(
-                self, inputs, size, epochs, initial_epoch, own_widths
-            )
-            if steps_per_epoch is None and (shapes.filled or (length_buckets and shuffle)):
-                x, y, sample_weight = bucketed(
-                    self, x, y, sample_weight, size, shuffle, length_buckets and shuffle, shapes
+            if steps_per_epoch is None and shuffle:
+                seed = int(np.random.randint(2**31))
+                x, y, sample_weight = self._batches(
+                    x, y, sample_weight, size, seed, sort=length_buckets
                 )
-                if isinstance(x, BucketedBatches):
-                    hooks.append(TellEpoch(x, self._costs, epochs))
+                if isinstance(x, SortedBatches):
+                    hooks.append(TellEpoch(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
-                    is_whole = inputs and not (length_buckets and shuffle)
-                    callback.attach(self, inputs if is_whole else x)
+                    callback.attach(self, x if length_buckets else None)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().fit(
@@ -192,13 +180,14 @@ class QAModel(CheckedModel):
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
         sources: list[Source] = []
-        with self._guard(sources, may_end=steps is None) as hooks:
+        with self._guard(sources, "test_function", may_end=steps is None) as hooks:
             # `fit` calls with arguments of its own, for data that it has checked already.
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
                 if steps is None:
-                    feed = x, y, sample_weight
-                    x, y, sample_weight = self._tested(feed, batch_size, length_buckets)
+                    x, y, sample_weight = self._batches(
+                        x, y, sample_weight, batch_size or 32, sort=length_buckets
+                    )
             return super().evaluate(
                 _as_dataset(x),
                 y,
@@ -222,19 +211,19 @@ class QAModel(CheckedModel):
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
 
-        `length_buckets` is as in `fit`; the outputs are in the order of the feed. Arrays take a
-        shorter way than Keras' loop over batches, unless `callbacks` or `steps` are given: a
-        program that is compiled once for each of few shapes.
+        `length_buckets` is as in `fit`; the outputs are in the order of the feed. Arrays go through
+        Keras' step batch by batch, unless `callbacks` or `steps` are given.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
         sources: list[Source] = []
-        if not is_source(x) and callbacks is None and steps is None:
+        is_own = type(self).make_predict_function is keras.Model.make_predict_function
+        if is_own and not is_source(x) and callbacks is None and steps is None:
             inputs = list(to_arrays(cast(Feed, x), self).values())
-            predictor = self._predictor_of_now()
-            if predictor.is_ours:
-                return predictor(inputs, batch_size or 32, verbose, length_buckets)
-        with self._guard(sources, may_end=steps is None) as hooks:
+            with self._remade_if_changed("predict_function") as state:
+                size = batch_size or 32
+                return predict(self._predictor(), state, inputs, size, verbose, length_buckets)
+        with self._guard(sources, "predict_function", may_end=steps is None) as hooks:
             x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
             return super().predict(
                 x,
@@ -244,55 +233,10 @@ class QAModel(CheckedModel):
                 callbacks=with_hooks(callbacks, hooks[:1]),
             )
 
-    def reading_batches(
-        self, sizes: np.ndarray, batch_size: int, most: int
-    ) -> Iterable[tuple[np.ndarray, list[int]]]:
-        """Puts rows of like length together, in widths that suit what is compiled.
-
-        For models whose outputs are as wide as their inputs, which `predict` leaves as they are.
-
-        Args:
-            sizes: `(rows, inputs)`: how long each row of each input is.
-            batch_size: Rows a batch.
-            most: How long rows may be.
-
-        Returns:
-            Rows to predict together, and the widths to fill up their inputs to.
-        """
-        # Of a model that has changed since, the widths are as good.
-        predictor = self._predictor or self._predictor_of_now()
-        return predictor.reading_batches(sizes, batch_size, most)
-
-    def _predictor_of_now(self) -> Predictor:
-        with _MAKING:
-            if self._predictor is None or not self._predictor.holds():
-                self._predictor = Predictor(self)
-            return self._predictor
-
-    def train_step(self, *arguments: Any) -> Any:
-        """Does one step of training, as `keras.Model.train_step` does."""
-        return execution.train_step(self, super().train_step, *arguments)
-
-    def test_step(self, *arguments: Any) -> Any:
-        """Does one step of evaluation, as `keras.Model.test_step` does."""
-        return execution.test_step(self, super().test_step, *arguments)
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Computes the loss, as `keras.Model.compute_loss` does."""
-        y_pred = execution.hide_filled_rows(self, x, y_pred)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Updates the metrics and gives their values, as `keras.Model.compute_metrics` does."""
-        y_pred = execution.hide_filled_rows(self, x, y_pred)
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Computes the outputs, as `keras.Model.call` does."""
+        with ending_early(ends_early(self)):
+            return super().call(inputs, training=training, mask=mask)
 
     def train_on_batch(
         self,
@@ -303,7 +247,7 @@ class QAModel(CheckedModel):
         return_dict: bool = False,
     ) -> Scores:
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
-        with self._guard([], trains=True):
+        with self._guard([], "train_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
@@ -323,28 +267,37 @@ class QAModel(CheckedModel):
         return_dict: bool = False,
     ) -> Scores:
         """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
-        with self._guard([]):
+        with self._guard([], "test_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x: Feed) -> Any:
         """Predicts one batch, as `keras.Model.predict_on_batch` does, on a checked feed."""
         inputs = list(to_arrays(x, self).values())
-        predictor = self._predictor_of_now()
-        if predictor.is_ours:
-            return predictor(inputs, len(inputs[0]), verbose=0, length_buckets=False)
-        with self._guard([]):
-            return super().predict_on_batch(keras.tree.pack_sequence_as(self.input, inputs))
+        with self._remade_if_changed("predict_function"):
+            return keras.tree.pack_sequence_as(self.output, self._predictor()(inputs))
 
-    def _tested(self, feed: Batch, batch_size: int | None, sort: bool) -> Batch:
-        """A checked feed as batches to measure on, each time in the same order."""
-        x, y, sample_weight = feed
-        inputs = [] if is_source(x) else keras.tree.flatten(x)
-        size = batch_size or 32
-        filled = execution.prepare_testing(self, inputs, size)
-        steps = -(-len(inputs[0]) // size) if inputs and self.jit_compile else 0
-        shapes = Shapes(filled=filled, steps=steps)
-        return bucketed(self, x, y, sample_weight, batch_size, sort=sort, shapes=shapes)
+    def _predictor(self) -> execution.BatchPredictor:
+        if self._predict_batch is None:
+            self._predict_batch = execution.BatchPredictor(self)
+        return self._predict_batch
+
+    def _batches(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        size: int,
+        seed: int | None = None,
+        sort: bool = True,
+    ) -> Batch:
+        """A checked feed as batches; or what was given, where it is a source."""
+        others = [part for part in (y, sample_weight) if part is not None]
+        # Labels of an output that is not trained are no array.
+        if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
+            return x, y, sample_weight
+        inputs = keras.tree.flatten(x)
+        return SortedBatches(inputs, tuple(others), self, size, seed, sort), None, None
 
     def split(self, name: str) -> SplitModel:
         """Cuts the model behind what depends on one input alone, to compute that once.
@@ -403,13 +356,13 @@ class QAModel(CheckedModel):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Prepares for training, as `keras.Model.compile` does."""
         super().compile(*args, **kwargs)
-        self._plan = Plan()
-        self._costs = Costs()
         given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
-        self._jit_compile_given = given.pop("jit_compile", "auto")
-        self._compiled_by_known = all(map(is_known, keras.tree.flatten(given)))
-        metrics = [given.get(name) for name in ("metrics", "weighted_metrics")]
-        self._metrics_hide_masked = all(map(hides_masked, keras.tree.flatten(metrics)))
+        self._jit_compile_given = given.get("jit_compile", "auto")
+        if self._jit_compile_given == "auto" and not self.run_eagerly:
+            names = ("loss", "metrics", "weighted_metrics")
+            own = keras.tree.flatten([given.get(name) for name in names])
+            if execution.jit_compile(self, own):
+                self.jit_compile = True
 
     def get_compile_config(self) -> Any:
         config = portable(super().get_compile_config())
@@ -422,6 +375,10 @@ class QAModel(CheckedModel):
     def compile_from_config(self, config: Any) -> None:
         # Keras' own refuses where `compile` is not its own.
         config = dict(portable(config))
+        if "optimizer_built" not in config:
+            # Earlier versions saved what "auto" was on their backend. On PyTorch, `True` asks for a
+            # C++ compiler.
+            config["jit_compile"] = "auto"
         # Keras builds an optimizer that has trained nothing, and then warns that the file lacks
         # its variables.
         is_built = config.pop("optimizer_built", True)
@@ -431,4 +388,4 @@ class QAModel(CheckedModel):
 
 
 def _as_dataset(x: Any) -> Any:
-    return execution.as_dataset(x, in_memory=True) if isinstance(x, BucketedBatches) else x
+    return execution.as_dataset(x, in_memory=True) if isinstance(x, SortedBatches) else x

@@ -12,29 +12,59 @@ import keras
 import numpy as np
 
 from keras_qa import execution
+from keras_qa.execution.layer_state import LayerState
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
 from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, unpacked
 from keras_qa.models.options import Callbacks
 
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+
 
 class CheckedModel(keras.Model):
     """A functional model that can check its feeds, and keep its weights."""
 
+    _layer_state: LayerState | None = None
+    _predict_batch: execution.BatchPredictor | None = None
+    _outdated: set[str] | None = None
+
+    @contextlib.contextmanager
+    def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
+        """Has a compiled function made anew if a layer has changed since it was made.
+
+        Keras itself uses it until `compile` is called, whatever has become of the layers.
+        """
+        state = self._layer_state
+        is_new = state is None or not state.is_current()
+        if state is None or is_new:
+            self._outdated = None if state is None else set(_FUNCTIONS)
+            self._layer_state = state = LayerState(self)
+            self._predict_batch = None
+        if self._outdated and function in self._outdated:
+            self._outdated.discard(function)
+            setattr(self, function, None)
+        try:
+            yield state
+        finally:
+            if is_new:
+                state.settle()
+
     @contextlib.contextmanager
     def _guard(
-        self, sources: list[Source], may_end: bool = False, trains: bool = False
+        self, sources: list[Source], function: str, may_end: bool = False
     ) -> Iterator[list[Any]]:
         """Keeps the weights, and raises what a data source raised as it raised it.
 
-        `may_end` says that nothing is amiss when a generator ends; `trains`, that the optimizer's
-        state is to be kept as well.
+        `function` is the name of Keras' compiled function that runs, which says whether the state
+        of the optimizer is to be kept as well. With `may_end` a generator may end at any time.
         """
         with warnings.catch_warnings():
             if may_end:
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
             try:
-                with execution.keep_weights(self, trains) as hooks:
+                trains = function == "train_function"
+                kept = execution.keep_weights(self, trains)
+                with self._remade_if_changed(function), kept as hooks:
                     yield [RaiseErrors(sources), *hooks]
             finally:
                 RaiseErrors(sources).check()
@@ -61,8 +91,8 @@ class CheckedModel(keras.Model):
         sources.append(source)
         return source.data, None, None
 
-    def _positions(self, inputs: list[np.ndarray]) -> int | None:
-        """How many positions a span may start and end at, where these inputs say so."""
+    def num_positions(self, inputs: list[np.ndarray]) -> int | None:
+        """The width of outputs that are as wide as an input, for these inputs; else `None`."""
         return None
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
@@ -84,7 +114,7 @@ class CheckedModel(keras.Model):
         batch_size = len(inputs[0])
         if labelled:
             if y is not None:
-                y = to_labels(y, self, batch_size, self._positions(inputs))
+                y = to_labels(y, self, batch_size, self.num_positions(inputs))
             elif self.loss is not None:
                 raise ValueError(
                     "`y` is missing: training and evaluation need a label for each example."

@@ -7,10 +7,12 @@ import copy
 import keras
 import numpy as np
 
+from keras_qa import execution
+from keras_qa.execution.layer_state import LayerState
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.feeds import Feed
+from keras_qa.models.predicting import predict
 from keras_qa.tasks.task import Verbose
-from keras_qa.text.padding import sizes, trim
 
 
 class Evidence:
@@ -52,6 +54,10 @@ class Evidence:
             outputs["answer"] = twin.output
         self.model = model
         self.twin = type(model)(twin.inputs, outputs)
+        # Nothing rests on padding.
+        self.twin.output_padding = 0.0
+        self._predict_batch = execution.BatchPredictor(self.twin)
+        self._state = LayerState(self.twin)
         self.twin.set_weights(model.get_weights())
 
     def is_outdated(self) -> bool:
@@ -73,27 +79,5 @@ class Evidence:
             `(batch, steps, sentences)`; and the `support` of each sentence,
             `(batch, sentences)`.
         """
-        arrays = to_arrays(x, self.model)
-        axes = sizes(list(arrays.values()))
-        # Rows of like length together, each batch as narrow as its longest row.
-        order = np.lexsort(axes.T)
-        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        results: dict[str, np.ndarray] = {}
-        progress = keras.utils.Progbar(len(parts)) if verbose else None
-        for rows in parts:
-            cut = {name: trim(array[rows]) for name, array in arrays.items()}
-            for name, values in self.twin.predict(cut, batch_size, verbose=0).items():
-                if name not in results:
-                    # All that was cut off is padding, on which nothing rests.
-                    width = arrays["text"].shape[1] if None in self._shape(name) else None
-                    shape = values.shape[1:] if width is None else (*values.shape[1:-1], width)
-                    results[name] = np.zeros((len(order), *shape), "float32")
-                target = results[name]
-                width = min(values.shape[-1], target.shape[-1])
-                target[rows, ..., :width] = values[..., :width]
-            if progress is not None:
-                progress.add(1)
-        return results
-
-    def _shape(self, name: str) -> tuple[int | None, ...]:
-        return tuple(self.twin.output[name].shape[1:])
+        inputs = list(to_arrays(x, self.model).values())
+        return predict(self._predict_batch, self._state, inputs, batch_size, verbose)

@@ -1,193 +1,98 @@
-"""Predicts arrays without Keras' loop over batches."""
+"""Predictions of arrays: rows of like length in one batch, outputs in the order of the feed."""
 
 from __future__ import annotations
 
-import collections
-import math
-import operator
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.filling import Shapes
-from keras_qa.execution.graph import ends_early, has_large_products, model_inputs
-from keras_qa.execution.signature import PREDICTING, Signature
-from keras_qa.inputs.buckets import BucketedBatches, bucketed
-from keras_qa.models.reading import ProgramWidths, rows_at_a_time
+from keras_qa.execution.layer_state import LayerState
+from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
 from keras_qa.tasks.task import Verbose
-from keras_qa.text.padding import pad, resized, rounded, trim, used
-
-# Texts up to so many words have one program.
-LEAST_WIDTH = 32
 
 
-class Predictor:
-    """Predicts arrays, a batch by an `execution.BatchPredictor`.
+def predict(
+    predict_batch: execution.BatchPredictor,
+    state: LayerState,
+    inputs: list[np.ndarray],
+    batch_size: int,
+    verbose: Verbose = 0,
+    sort: bool = True,
+) -> Any:
+    """Computes the outputs of a model for arrays.
 
     Args:
-        model: The model. The values of its weights may change afterwards.
+        predict_batch: What computes the outputs of a batch. If the outputs of its model are as wide
+            as the text, or the first input, the model says by `output_padding` what they are at
+            padding.
+        state: The state of the model's layers.
+        inputs: Checked arrays in the order of the model's inputs.
+        batch_size: Most rows of a batch.
+        verbose: As in `keras.Model.predict`.
+        sort: Whether rows of like length come in one batch, trimmed to their length, if that
+            changes no number.
 
-    Attributes:
-        is_ours: Whether all of the model is known. Otherwise Keras is to predict.
+    Returns:
+        Arrays in the structure of the model's outputs, in the order of the rows.
     """
+    model = predict_batch.model
+    padding: float | None = getattr(model, "output_padding", None)
+    is_fixed = all(None not in tensor.shape[1:] for tensor in model.outputs)
+    fill = state.rows_are_independent
+    sort = sort and fill and state.ignores_padding and (is_fixed or padding is not None)
+    names = [tensor.name for tensor in model.inputs]
+    read = names.index("text") if "text" in names else 0
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model = model
-        self.signature = Signature(model)
-        self.is_ours = self.signature.is_known(PREDICTING)
-        large = has_large_products(model)
-        self.in_small_steps = large and not execution.has_accelerator()
-        # The widths of what is compiled for each.
-        self.program_widths = ProgramWidths() if large and execution.COMPILES_PRODUCTS else None
-        if self.is_ours:
-            self.batch = execution.BatchPredictor(model, self.signature)
-        # Whether the outputs have the same shape however wide the feed is.
-        self.fixed_outputs = all(None not in tensor.shape[1:] for tensor in model.outputs)
-        self.shapes = Shapes(shared=execution.COMPILES and ends_early(model))
-        # Of few rows, the widths that were predicted before, the narrowest first.
-        self.widths: dict[int, list[tuple[int, ...]]] = {}
+    def run(rows: int, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        outputs = [output[:rows] for output in predict_batch(arrays)]
+        if not sort or is_fixed or padding is None:
+            return outputs
+        by = inputs[read].shape[1] - arrays[read].shape[1]
+        return [
+            _widened(output, tensor.shape, by, padding)
+            for output, tensor in zip(outputs, model.outputs, strict=True)
+        ]
 
-    def holds(self) -> bool:
-        """Whether the model is what it was, but for the values of weights."""
-        return self.signature.holds()
+    count = len(inputs[0])
+    size = rows_at_a_time(model, inputs[0].shape[-1], batch_size) if fill else batch_size
+    if count <= size:
+        outputs = run(count, fitted(model, inputs, sort, fill))
+        if verbose not in (0, "auto"):
+            keras.utils.Progbar(1, verbose=verbose).update(1)
+        return keras.tree.pack_sequence_as(model.output, outputs)
 
-    def __call__(
-        self, inputs: list[np.ndarray], size: int, verbose: Verbose, length_buckets: bool
-    ) -> Any:
-        """Predicts.
+    batches = PredictionBatches(model, inputs, batch_size, sort, fill)
+    steps = len(batches)
+    verbose = 1 if verbose == "auto" else verbose
+    progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
 
-        Args:
-            inputs: Checked arrays in the order of the model's inputs.
-            size: Rows a batch.
-            verbose: As in `keras.Model.predict`.
-            length_buckets: Whether rows of like length come in one batch, trimmed, where the
-                outputs are as wide for it.
+    found = []
+    for step in range(steps):
+        rows, arrays = batches[step]
+        found.append(run(len(rows), arrays))
+        if progress is not None:
+            progress.update(len(found))
+    back = np.argsort(batches.order)
+    outputs = [np.concatenate(parts)[back] for parts in zip(*found, strict=True)]
+    return keras.tree.pack_sequence_as(model.output, outputs)
 
-        Returns:
-            Arrays in the structure of the model's outputs, in the order of the rows.
-        """
-        batches = None
-        if self.in_small_steps:
-            size = min(size, rows_at_a_time(inputs[0].shape[1]))
-        length_buckets = length_buckets and self.fixed_outputs
-        rows = len(inputs[0])
-        if length_buckets and rows > size:
-            batches = bucketed(self.model, inputs, None, None, size, shapes=self.shapes)[0]
-        elif length_buckets and self.shapes.shared:
-            inputs = self._as_wide_as_before(inputs)
-        elif length_buckets:
-            inputs = [
-                trim(array) if item.ignores_padding else array
-                for array, item in zip(inputs, model_inputs(self.model), strict=True)
-            ]
-        if isinstance(batches, BucketedBatches):
-            steps, back = len(batches), np.argsort(batches.order)
-            parts = (keras.tree.flatten(batches[step]) for step in range(steps))
-            outputs = [array[back] for array in self._run(parts, inputs, size, steps, verbose)]
-        else:
-            starts = range(0, rows, size)
-            parts = ([array[start : start + size] for array in inputs] for start in starts)
-            outputs = self._run(parts, inputs, size, len(starts), verbose)
-        return keras.tree.pack_sequence_as(self.model.output, outputs)
 
-    def reading_batches(
-        self, sizes: np.ndarray, size: int, most: int
-    ) -> Iterator[tuple[np.ndarray, list[int]]]:
-        """Puts rows of like length together.
+def _widened(output: np.ndarray, shape: tuple[int | None, ...], by: int, padding: float) -> Any:
+    """An output in the width of the feed.
 
-        Args:
-            sizes: `(rows, inputs)`: how long each row of each input is.
-            size: Rows a batch.
-            most: How long rows may be.
-
-        Yields:
-            Rows that are to be predicted together, and the widths of their inputs.
-        """
-        order = np.argsort(sizes.max(axis=1), kind="stable")
-        rows: list[np.ndarray] = []
-        before: list[int] = []
-        start = 0
-        while start < len(order):
-            step = size
-            if self.in_small_steps:
-                step = min(size, rows_at_a_time(int(sizes[order[start]].max())))
-            batch = order[start : start + step]
-            start += step
-            widths = self._widths(sizes[batch], most)
-            if rows and widths != before:
-                yield np.concatenate(rows), before
-                rows = []
-            rows.append(batch)
-            before = widths
-        if rows:
-            yield np.concatenate(rows), before
-
-    def _widths(self, sizes: np.ndarray, most: int) -> list[int]:
-        widths: list[int] = sizes.max(axis=0).tolist()
-        if self.program_widths is not None:
-            return [self.program_widths(max(widths), len(sizes), most)] * len(widths)
-        # A CPU's one program for encoders of all widths reads what is filled up, too.
-        if self.in_small_steps or not execution.COMPILES:
-            return widths
-        return [min(rounded(w), most) for w in widths]
-
-    def _as_wide_as_before(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Cuts or fills up the inputs of a model that ends early, so that they take a program that
-        there is: one more is for twice as many words."""
-        needed = [used(array, 1) for array in inputs]
-        rows = len(pad(inputs[0][:, :1]))
-        known = self.widths.setdefault(rows, [])
-        for widths in known:
-            if all(map(operator.ge, widths, needed)):
-                break
-        else:
-            widths = tuple(max(LEAST_WIDTH, 2 ** (width - 1).bit_length()) for width in needed)
-            known.append(widths)
-            known.sort(key=math.prod)
-        return [resized(a, (len(a), width)) for a, width in zip(inputs, widths, strict=True)]
-
-    def _filled(self, inputs: list[np.ndarray], size: int) -> list[np.ndarray]:
-        """The last of many batches takes the program of the others."""
-        if not execution.COMPILES:
-            return inputs
-        return [resized(array, (size, *array.shape[1:])) for array in inputs]
-
-    def _run(
-        self,
-        batches: Iterable[Any],
-        feed: list[np.ndarray],
-        size: int,
-        steps: int,
-        verbose: Verbose,
-    ) -> list[np.ndarray]:
-        if verbose == "auto":
-            verbose = int(steps > 1)
-        progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
-        if steps == 1:
-            (inputs,) = batches
-            rows = len(inputs[0])
-            found = self.batch.finish(self.batch.start([pad(array, size) for array in inputs]))
-            if progress is not None:
-                progress.update(1)
-            # JAX gives arrays that are not to be written to.
-            return [np.require(array[:rows], requirements="W") for array in found]
-        tables = self.batch.precompute(max(int(np.count_nonzero(array)) for array in feed))
-        outputs: list[list[np.ndarray]] = []
-
-        def finish(started: Any, rows: int) -> None:
-            outputs.append([array[:rows] for array in self.batch.finish(started)])
-            if progress is not None:
-                progress.update(len(outputs))
-
-        begun: collections.deque[tuple[Any, int]] = collections.deque()
-        with self.batch.at_once() as start:
-            for inputs in batches:
-                begun.append((start(self._filled(inputs, size), tables), len(inputs[0])))
-                if len(begun) > execution.BATCHES_AT_ONCE:
-                    finish(*begun.popleft())
-            while begun:
-                finish(*begun.popleft())
-        return list(map(np.concatenate, zip(*outputs, strict=True)))
+    Args:
+        output: The output of a batch that was cut.
+        shape: Its shape in the model, `None` for axes of any size.
+        by: How much wider the feed is than the batch.
+        padding: What is added.
+    """
+    if by == 0 or None not in shape[1:]:
+        return output
+    axis = shape.index(None, 1)
+    sizes = [size + by if place == axis else size for place, size in enumerate(output.shape)]
+    widened = np.full(sizes, padding, output.dtype)
+    common = tuple(map(slice, np.minimum(output.shape, sizes)))
+    widened[common] = output[common]
+    return widened

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.execution.filling import are_rows
+from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensors import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
@@ -75,6 +75,8 @@ class SpanReader(QAModel):
                 f"{sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__}."
             )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        # What a `SpanHead` gives at padding.
+        self.output_padding = MASKED if isinstance(self.layers[-1], SpanHead) else None
         self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
 
     def compute_metrics(
@@ -84,14 +86,11 @@ class SpanReader(QAModel):
         y_pred: Mapping[str, Tensor],
         sample_weight: Tensor | Mapping[str, Tensor] | None = None,
     ) -> dict[str, Any]:
-        weights = sample_weight
-        if weights is None and self._plan.hides:
-            weights = are_rows(x)
         for metric in self.span_metrics:
-            metric.update_state(y, y_pred, weights)
+            metric.update_state(y, y_pred, sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _positions(self, inputs: list[np.ndarray]) -> int | None:
+    def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         fixed = self.output["start"].shape[1]
         if fixed is not None:
             return fixed

@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.execution.batches import batch_function
-from keras_qa.execution.graph import Graph, model_inputs
+from keras_qa import execution
+from keras_qa.execution.graph import Graph, ignores_padding, model_inputs
 from keras_qa.inputs.arrays import to_array
+from keras_qa.inputs.batching import fitted
+from keras_qa.text.padding import resized
 
 
 class SplitModel:
@@ -45,8 +47,7 @@ class SplitModel:
         cut = _cut(self.copy, name)
         encoder = keras.Model([own], cut)
         rest = keras.Model([*cut, *others], self.copy.output)
-        self._encode = batch_function(encoder)
-        self._finish = batch_function(rest)
+        self._encode, self._finish = map(execution.BatchPredictor, (encoder, rest))
         self.copy.set_weights(model.get_weights())
 
     def is_outdated(self) -> bool:
@@ -55,17 +56,34 @@ class SplitModel:
         return not all(np.array_equal(one, other) for one, other in weights)
 
     def encode(self, array: np.ndarray) -> list[np.ndarray]:
-        """What the model makes of its one input alone, which is checked as in a feed."""
-        return keras.tree.flatten(self._encode(self._checked([array], [self.name])))
+        """What the model computes from its one input alone, which is checked as in a feed."""
+        ids = self._checked([array], [self.name])
+        return [found[: len(array)] for found in self._encode(ids)]
 
     def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
-        """What the model makes of that and of its other inputs, which are checked as in a feed."""
+        """The outputs of the model for that and its other inputs, which are checked as in a feed.
+
+        What was computed for one row may serve many rows of the other inputs.
+        """
         others = [tensor.name for tensor in self.model.inputs if tensor.name != self.name]
-        return self._finish([*vectors, *self._checked(arrays, others)])
+        ids = self._checked(arrays, others)
+        rows = len(ids[0])
+        vectors = [_with_rows(vector, rows) for vector in vectors]
+        outputs = [output[: len(arrays[0])] for output in self._finish([*vectors, *ids])]
+        return keras.tree.pack_sequence_as(self.copy.output, outputs)
 
     def _checked(self, arrays: list[np.ndarray], names: list[str]) -> list[np.ndarray]:
         expected = {item.name: item for item in model_inputs(self.model)}
-        return [to_array(array, expected[name]) for array, name in zip(arrays, names, strict=True)]
+        checked = [
+            to_array(array, expected[name]) for array, name in zip(arrays, names, strict=True)
+        ]
+        return fitted(self.model, checked) if ignores_padding(self.model) else checked
+
+
+def _with_rows(vector: np.ndarray, rows: int) -> np.ndarray:
+    if len(vector) == 1:
+        return np.repeat(vector, rows, axis=0)
+    return resized(vector, (rows, *vector.shape[1:]))
 
 
 def _cut(model: keras.Model, name: str) -> list[Any]:

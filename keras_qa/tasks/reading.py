@@ -1,4 +1,4 @@
-"""What a reader says of windows: the logits of all of them, in batches of like length."""
+"""Windows to feeds, and to the logits of a reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.tasks.task import Model
 from keras_qa.text import Windows
-from keras_qa.text.padding import resized, sizes
 
 
 def places(windows: Windows, decoder: SpanDecoder) -> tuple[np.ndarray, np.ndarray]:
@@ -27,22 +26,13 @@ def feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
     return {tensor.name: arrays[tensor.name] for tensor in model.inputs}
 
 
-def read(
-    model: Model, windows: Windows, batch_size: int, length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all windows, those of like length together and hardly wider than they are."""
-    arrays = feed(model, windows)
-    most = max(length, *(array.shape[1] for array in arrays.values()))
+def read(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end logits of windows, `(windows, positions)` each."""
+    outputs = model.predict(feed(model, windows), batch_size=batch_size, verbose=0)
     logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
-    for rows, widths in model.reading_batches(sizes(list(arrays.values())), batch_size, most):
-        cut = {
-            name: resized(array[rows], (len(rows), width))
-            for (name, array), width in zip(arrays.items(), widths, strict=True)
-        }
-        outputs = model.predict(cut, batch_size=batch_size, verbose=0, length_buckets=False)
-        for place, name in enumerate(("start", "end")):
-            found = outputs[name][:, : logits.shape[2]]
-            logits[place, rows, : found.shape[1]] = found
+    for place, name in enumerate(("start", "end")):
+        found = outputs[name][:, : logits.shape[2]]
+        logits[place, :, : found.shape[1]] = found
     return logits[0], logits[1]
 
 

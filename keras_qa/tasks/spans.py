@@ -149,7 +149,7 @@ class SpanTask:
         spans = windows.spans
         if spans is None or not (spans[..., 0] > 0).any():
             return {}
-        logits = reading.read(model, windows, batch_size, self.vectorizer.length)
+        logits = reading.read(model, windows, batch_size)
         if not self._limit_is_given:
             most = _best_limit(self.decoder, logits, windows, validation)
             self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
@@ -374,7 +374,7 @@ class SpanTask:
 
     def _read(self, model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, ...]:
         """What decoding takes of windows: logits, places, examples, and what a place counts as."""
-        logits = reading.read(model, windows, batch_size, self.vectorizer.length)
+        logits = reading.read(model, windows, batch_size)
         places, sizes = reading.places(windows, self.decoder)
         return (*logits, places, windows.example, sizes)
 

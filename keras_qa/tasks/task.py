@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self, TypedDict, Unpack
 
 import numpy as np
@@ -53,10 +53,6 @@ class Model(Protocol):
         verbose: Verbose = "auto",
         length_buckets: bool = True,
     ) -> Outputs: ...
-
-    def reading_batches(
-        self, sizes: np.ndarray, batch_size: int, most: int
-    ) -> Iterable[tuple[np.ndarray, list[int]]]: ...
 
     def split(self, name: str) -> Parts: ...
 

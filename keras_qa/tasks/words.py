@@ -21,7 +21,6 @@ from keras_qa.tasks.task import (
     check_option_names,
 )
 from keras_qa.text import Vectorizer, sentence_spans
-from keras_qa.text.padding import pad, trim
 
 
 class WordTask:
@@ -125,14 +124,11 @@ class WordTask:
         except NotImplementedError:
             # Nothing can be kept: a question then costs as much as in `answer`.
             return lambda examples, count: self.answers(model, examples, count, 32, 0)
-        kept = parts.encode(trim(self.vectorizer([example])["text"]))
+        kept = parts.encode(self.vectorizer([example])["text"])
 
         def ask(examples: list[Example], count: int) -> Ranked:
             ids = self.vectorizer.ids([item.question for item in examples])
-            rows = pad(trim(ids))
-            vectors = [np.repeat(vector, len(rows), axis=0) for vector in kept]
-            outputs = _answer_of(parts.finish(vectors, [rows]))
-            return self.decoded(outputs[: len(examples)], examples, count)
+            return self.decoded(_answer_of(parts.finish(kept, [ids])), examples, count)
 
         return ask
 

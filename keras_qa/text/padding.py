@@ -57,38 +57,6 @@ def groups(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
     return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
 
 
-def rounded(width: int) -> int:
-    """The next width of a ladder that has four to eight steps to each doubling.
-
-    Other data of like length then has the same widths, and needs no program of its own.
-
-    Examples:
-        >>> from keras_qa.text.padding import rounded
-        >>> [rounded(width) for width in (1, 5, 33, 100, 1000)]
-        [4, 8, 36, 104, 1024]
-    """
-    step: int = max(4, 2 ** (max(width - 1, 1).bit_length() - 4))
-    return -(-width // step) * step
-
-
-def trimmed_shape(ids: np.ndarray) -> tuple[int, ...]:
-    """The shape that `trim` gives ids."""
-    return len(ids), *(rounded(used(ids, axis)) for axis in range(1, ids.ndim))
-
-
-def trim(ids: np.ndarray) -> np.ndarray:
-    """Cuts ids to their longest row, and fills them up to a width of the ladder."""
-    return resized(ids, trimmed_shape(ids))
-
-
-def pad(array: np.ndarray, most: int | None = None) -> np.ndarray:
-    """Fills up rows to a power of two, or to `most` rows, so that few batch sizes are compiled."""
-    rows = 2 ** (len(array) - 1).bit_length()
-    if most is not None:
-        rows = min(rows, most)
-    return resized(array, (max(rows, len(array)), *array.shape[1:]))
-
-
 def used(ids: np.ndarray, axis: int) -> int:
     """How much of an axis is not padding in every row, at least 1."""
     others = tuple(other for other in range(ids.ndim) if other != axis)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
-from as_keras import BACKEND, ROWS, STEPS, assert_trains_as_keras, twins
+from as_keras import ROWS, STEPS, assert_trains_as_keras, twins
 from small_models import batch, untraced
 
 import keras_qa
-from keras_qa import execution
 from keras_qa.recipes import Recipe
 
 TOGETHER = 3
@@ -53,12 +51,6 @@ def trained(model: keras.Model, steps: int) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables]
 
 
-@pytest.fixture(autouse=True)
-def updates_by_xla(monkeypatch) -> None:
-    if BACKEND == "tensorflow":
-        monkeypatch.setattr(execution._programs, "LEAST_UPDATES", 1)
-
-
 def test_weights_are_those_of_large_batches() -> None:
     # TensorFlow clips the gradients of a word before they are added up, where it accumulates none.
     model, plain = twins(lambda: small(trainable=False))
@@ -71,8 +63,6 @@ def test_weights_are_those_of_large_batches() -> None:
     # The rate is where it was to be at the end of training.
     assert float(model.optimizer.learning_rate) == 0.0
     assert int(model.optimizer.iterations) == UPDATES
-    if BACKEND == "tensorflow":
-        assert model._plan.updates
 
 
 def test_tables_of_words_are_trained_as_in_keras() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 import weakref
 
@@ -241,7 +240,6 @@ if BACKEND == "torch":
             model = small()
         assert_predicts_as_keras(model)
         fitted(model, STEPS + 2)
-        assert not model._predictor.is_ours
 
     def test_hooks_are_called() -> None:
         model = small()
@@ -388,18 +386,3 @@ def test_without_kernels_gradients_are_those_of_keras() -> None:
         assert [layer.get_config() for layer in again.layers] == [
             layer.get_config() for layer in one.layers
         ]
-
-
-def test_no_more_programs_are_kept_than_there_is_room_for(monkeypatch) -> None:
-    module = sys.modules[keras_qa.execution.BatchPredictor.__module__]
-    monkeypatch.setattr(module, "MOST_SHAPES", 3, raising=False)
-    model = small(pooling="mean")
-    plain = keras_model(model)
-    for _ in range(2):
-        for width in (9, 7, 5, 3, 2):
-            feed = [array[:, :width] for array in batch(3 * ROWS)[0]]
-            got = model.predict(feed, batch_size=ROWS, verbose=0, length_buckets=False)
-            np.testing.assert_allclose(got, plain.predict(feed, verbose=0), atol=1e-5)
-    kept = model._predictor.batch
-    assert len(getattr(kept, "programs", ())) <= 4
-    assert len(getattr(kept, "shapes", ())) <= 3

@@ -64,9 +64,9 @@ def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
 
 
 def test_many_rows_are_read_a_few_at_a_time(monkeypatch) -> None:
-    from keras_qa.models import reading
+    from keras_qa.inputs import batching
 
-    monkeypatch.setattr(reading, "POSITIONS", 100)
+    monkeypatch.setattr(batching, "POSITIONS", 100)
     reader = span_reader(backbone=FOLDER / "bert")
     few = feed(reader, "bert")
     many = {name: np.concatenate([array] * 3)[:8] for name, array in few.items()}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import math
-import sys
-from collections.abc import Iterator
 
 import keras
 import numpy as np
 import pytest
-from as_keras import BACKEND, keras_model
+from as_keras import keras_model
 from keras import ops
 
 import keras_qa
-from keras_qa import execution, kernels
+from keras_qa import kernels
 from keras_qa.layers import TransformerEncoder
 
 rng = np.random.default_rng(0)
@@ -116,49 +113,3 @@ def test_gelu(dtype: str) -> None:
     tolerance = 1e-6 if dtype == "float32" else 4e-3
     found = ops.convert_to_numpy(ops.cast(found, "float32"))
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
-
-
-if BACKEND == "tensorflow":
-    import tensorflow as tf
-
-    @pytest.fixture
-    def optimised() -> Iterator[None]:
-        """Graphs are optimised, as where a user runs them."""
-        name = "disable_meta_optimizer"
-        before = tf.config.optimizer.get_experimental_options()[name]
-        tf.config.optimizer.set_experimental_options({name: False})
-        yield
-        tf.config.optimizer.set_experimental_options({name: before})
-
-    def test_dense_layers_are_one_operation_each_and_normalisations_nine(optimised) -> None:
-        from tensorflow.python.eager import context
-
-        model = encoder()
-        context.context().enable_graph_collection()
-        model.predict(feed(1), verbose=0, length_buckets=False)
-        graphs = context.context().export_run_metadata().function_graphs
-        context.context().disable_graph_collection()
-        nodes = [node for graph in graphs for node in graph.post_optimization_graph.node]
-        fused = [node.attr["fused_ops"].list.s for node in nodes if node.op == "_FusedMatMul"]
-        operations = collections.Counter(node.op for node in nodes)
-        # Two a block, and one of what is embedded; Keras asks for other operations.
-        assert operations["Square"] == operations["Rsqrt"] == 5
-        assert operations["SquaredDifference"] == 0
-        assert fused.count([b"BiasAdd"]) == 6
-        assert fused.count([b"BiasAdd", b"GeluExact"]) == 2
-
-    def test_loops_and_branches_are_left_to_many_threads(monkeypatch) -> None:
-        module = sys.modules[execution.BatchPredictor.__module__]
-        used = []
-        one_thread = module._one_thread
-        monkeypatch.setattr(module, "_one_thread", lambda: used.append(True) or one_thread())
-        model = encoder()
-        model.predict(feed(1), verbose=0, length_buckets=False)
-        assert used == [True]
-        looped = keras.layers.LSTM(3, use_cudnn=False)(model.output)
-        other = keras_qa.models.QAModel(model.inputs, looped)
-        x = feed(1)
-        expected = keras_model(other).predict(x, verbose=0)
-        got = other.predict(x, verbose=0, length_buckets=False)
-        np.testing.assert_allclose(got, expected, atol=1e-5)
-        assert used == [True]

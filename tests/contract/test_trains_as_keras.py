@@ -150,7 +150,7 @@ if BACKEND == "tensorflow":
         model = small()
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
         fitted(model, STEPS + 2)
-        assert not model._plan.by_xla
+        assert not model.jit_compile
         model.compile("sgd", "sparse_categorical_crossentropy")
         fitted(model, STEPS + 2)
-        assert model._plan.by_xla
+        assert model.jit_compile

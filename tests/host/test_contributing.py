@@ -35,5 +35,5 @@ def test_every_file_that_is_named_exists() -> None:
 def test_glossary_has_forty_lines_at_most() -> None:
     assert len(PAGE.split("\n## Glossary\n")[1].split("\n## ")[0].splitlines()) <= 40
     terms = [row.split("|")[1].strip() for row in section("Glossary")]
-    for term in ("window", "span", "gold answer", "bucket", "recipe", "kernel", "mask", "scan"):
+    for term in ("window", "span", "gold answer", "grid", "recipe", "kernel", "mask", "scan"):
         assert any(term in shown for shown in terms), term

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -270,3 +271,21 @@ def test_quickstart_answers_and_says_what_comes_next(capsys) -> None:
         assert f"It rests on: {fact}" in part
     for line in ("Try next:", "keras-qa train"):
         assert line in printed
+
+
+@pytest.mark.parametrize(
+    ("switch", "given", "used"),
+    [(None, None, "own"), (None, "mine", "mine"), ("0", None, None), ("0", "mine", "mine")],
+)
+def test_the_folder_of_compiled_functions(switch, given, used, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
+    for name, value in (("KERAS_QA_CACHE", switch), ("JAX_COMPILATION_CACHE_DIR", given)):
+        # Set first, so that what the command sets is taken back as well.
+        monkeypatch.setenv(name, "")
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    assert main(["answer", str(tmp_path / "missing.keras"), "a text", "a question"]) != 0
+    found = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    assert found == (str(tmp_path / "jax") if used == "own" else used)

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from small_models import same_weights
 
 import keras_qa
-from keras_qa.inputs.buckets import BucketedBatches, plan
+from keras_qa.inputs.batching import SortedBatches
 from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
-from keras_qa.text.padding import lengths
 
 CLASSES = 5
 
@@ -41,8 +40,9 @@ def classifier(loss: str = "sparse_categorical_crossentropy"):
 def drawn(size: list[int], batch_size: int, share: float, weights, epochs: int = 1):
     """The batches of some epochs, of texts of these lengths."""
     text = (np.arange(30) < np.array(size)[:, None]).astype("int32")
-    buckets = plan(lengths(text)[:, None], batch_size)
-    batches = BucketedBatches([text], (np.arange(len(size)),), buckets, batch_size, ["text"], 3)
+    ids = keras.Input((None,), dtype="int32", name="text")
+    model = QAModel([ids], SentenceEncoder(20, 8, "multiplicative")(ids))
+    batches = SortedBatches([text], (np.arange(len(size)),), model, batch_size, seed=3)
     batches.choose(share, np.array(weights, "float32"))
     for epoch in range(epochs):
         batches.epoch = epoch

@@ -1,4 +1,4 @@
-"""Batches that are filled up to the size of the others, and count as they were."""
+"""A last batch that is smaller than the others trains and counts as in Keras."""
 
 import functools
 
@@ -9,14 +9,11 @@ from as_keras import BACKEND, ROWS, keras_model, small, twins
 from small_models import batch, padded_batch
 
 import keras_qa
-from keras_qa.execution.filling import rows_are_apart
-from keras_qa.execution.signature import Signature
+from keras_qa.execution.graph import rows_are_independent
 
-# Rows of which the last batch has half as many as the others, and epochs that XLA is worth on
-# TensorFlow.
-SOME, EPOCHS = 20, 9
+# Rows of which the last batch has half as many as the others.
+SOME, EPOCHS = 20, 3
 WEIGHTS = np.linspace(0, 2, SOME)
-COMPILES = BACKEND != "torch"
 
 
 def uncompiled() -> keras_qa.models.QAModel:
@@ -61,7 +58,6 @@ def test_a_batch_that_is_filled_up_counts_as_it_was(metrics, weights) -> None:
             np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
         for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
             np.testing.assert_allclose(got, expected, atol=1e-6)
-    assert (model._plan.filled == ROWS) == COMPILES
     # A batch of another size, and what comes after, count as they are.
     scores = [
         one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
@@ -81,14 +77,11 @@ def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
         for name, value in expected.items():
             np.testing.assert_allclose(ours[name], value, rtol=1e-6, atol=1e-6)
 
-    # Full batches alone are evaluated by a program that hides nothing, and one batch alone.
     assert_alike(2 * ROWS, make=padded_batch)
     assert_alike(5)
-    assert not models[0]._plan.tested
     assert_alike(SOME, make=padded_batch)
     for given in (WEIGHTS, np.where(np.arange(SOME) < 2 * ROWS, WEIGHTS, 0.0)):
         assert_alike(SOME, given)
-    assert models[0]._plan.tested == (BACKEND == "jax")
     assert_alike(SOME, WEIGHTS, length_buckets=False)
     assert_alike(5, WEIGHTS[:5])
     feed, labels = batch(5)
@@ -107,7 +100,6 @@ def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
     assert ours.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(ours[name], values, rtol=2e-6, atol=1e-6)
-    assert model._plan.tested == (BACKEND == "jax")
 
 
 def two_answers() -> keras_qa.models.QAModel:
@@ -170,11 +162,9 @@ def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> Non
         np.testing.assert_allclose(histories[0][name], values, rtol=2e-6, atol=1e-6, err_msg=name)
     for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-6)
-    assert (model._plan.filled == ROWS) == COMPILES
     scores = [one.evaluate(feed, labels, return_dict=True, **options) for one in (model, other)]
     for name, value in scores[1].items():
         np.testing.assert_allclose(scores[0][name], value, rtol=2e-6, atol=1e-6, err_msg=name)
-    assert model._plan.tested == (BACKEND == "jax")
     if make is reader:
         # Positions are measured by means over rows, which are alike in one batch.
         whole = model.evaluate(feed, labels, batch_size=SOME, verbose=0, return_dict=True)
@@ -197,25 +187,18 @@ def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> Non
 def test_layers_that_are_given_the_axis_of_rows_join_them(mixes) -> None:
     words = keras.Input((None,), dtype="int32")
     vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
-    assert rows_are_apart(Signature(keras.Model(words, vectors)).layers)
-    mixed = keras.Model(words, mixes(vectors))
-    assert not rows_are_apart(Signature(mixed).layers)
+    assert rows_are_independent(keras.Model(words, vectors))
+    assert not rows_are_independent(keras.Model(words, mixes(vectors)))
 
 
 def test_what_rows_of_memories_come_to_is_of_each_alone() -> None:
     network = keras_qa.models.memory_network(50, None, 7, embedding_dim=8, supporting_facts=True)
-    assert rows_are_apart(Signature(network).layers)
+    assert rows_are_independent(network)
     feed, _, _ = some(transformer)
     twin = keras_model(network)
     whole, part = (twin.predict_on_batch(x) for x in (feed, [array[:3] for array in feed]))
     for name, output in part.items():
         np.testing.assert_allclose(output, whole[name][:3], rtol=1e-5, atol=1e-7)
-
-
-def test_a_loss_that_a_layer_adds_is_of_the_rows_alone() -> None:
-    for halting in (False, True):
-        model = keras_qa.models.universal_transformer(50, None, 7, 8, halting=halting, dropout=0.0)
-        assert rows_are_apart(Signature(model).layers) == (not halting)
 
 
 def mixing():
@@ -275,10 +258,8 @@ def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
     np.testing.assert_allclose(*losses, rtol=1e-4)
     for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(got, expected, atol=2e-5)
-    assert not model._plan.filled
     scores = [one.evaluate(feed[:1], labels, **options) for one in (model, other)]
     np.testing.assert_allclose(*scores, rtol=1e-4)
-    assert not model._plan.tested
 
 
 def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:

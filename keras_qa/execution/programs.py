@@ -1,0 +1,50 @@
+"""Compiled functions of a model: made anew when Keras makes its own anew, and limited in number."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+# Each compiled shape takes memory, and mappings of memory, of which Linux allows a process 65,530.
+MAX_SHAPES = 64
+
+
+class Program:
+    """A function that the backend compiles for each shape, and that is made anew when necessary.
+
+    The first call of a shape holds a lock: a backend traces a function in one thread at a time.
+
+    Args:
+        model: The model. Whenever Keras makes its `predict_function` anew, so is the program.
+        make: Makes the function.
+    """
+
+    def __init__(self, model: keras.Model, make: Callable[[], Callable[..., Any]]) -> None:
+        self._model = model
+        self._make = make
+        self._lock = threading.RLock()
+        self._of: Any = None
+        self._function: Callable[..., Any] = make
+        self._shapes: set[Any] = set()
+
+    def __call__(self, shapes: Any, *arguments: Any) -> Any:
+        """Calls the function.
+
+        Args:
+            shapes: The shapes of the arguments.
+            *arguments: The arguments.
+        """
+        with self._lock:
+            self._model.make_predict_function()
+            if self._of is not self._model.predict_function or len(self._shapes) >= MAX_SHAPES:
+                self._of, self._function = self._model.predict_function, self._make()
+                self._shapes = set()
+            function = self._function
+            if shapes not in self._shapes:
+                outputs = function(*arguments)
+                self._shapes.add(shapes)
+                return outputs
+        return function(*arguments)

@@ -1,0 +1,364 @@
+"""Batches of rows of like length: which rows come together, and how wide each batch is.
+
+Reading padding costs a layer as much as reading words, so batches are cut to their longest row. A
+backend that compiles does so for each shape, so there widths are those of a grid, and training
+takes few of them. A compiled loop that ends with the longest row needs no cutting: one width serves
+all batches. All depends on the lengths of the rows, the batch size and the model alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_qa import execution
+from keras_qa.execution.graph import (
+    ends_early,
+    has_large_products,
+    ignores_padding,
+    model_inputs,
+    rows_are_independent,
+)
+from keras_qa.inputs.feeds import Arrays
+from keras_qa.text.padding import groups, resized, sizes, used
+
+# Positions that a CPU reads at a time, so that intermediate results stay in its cache.
+POSITIONS = 1536
+# A further width in training must leave out this share of all positions to pay for its compilation.
+MIN_SAVING = 0.1
+# Shorter rows share this width, where what is compiled ends with the longest row.
+MIN_WIDTH = 32
+
+
+def grid_width(length: int) -> int:
+    """The next width of a grid that has two steps to each doubling.
+
+    Examples:
+        >>> from keras_qa.inputs.batching import grid_width
+        >>> [grid_width(length) for length in (1, 9, 33, 100, 1000)]
+        [8, 12, 48, 128, 1024]
+    """
+    power: int = 2 ** max(3, (length - 1).bit_length())
+    return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
+
+
+def training_widths(lengths: np.ndarray) -> list[int]:
+    """Widths of the grid, each of which saves a tenth of the positions read without it.
+
+    Args:
+        lengths: `(rows,)`, the length of each row.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.inputs.batching import training_widths
+        >>> training_widths(np.array([5, 6, 7, 8, 90, 100]))
+        [8, 128]
+    """
+    counts = np.bincount([grid_width(int(length)) for length in lengths])
+    chosen = [len(counts) - 1]
+
+    def positions(widths: list[int]) -> int:
+        ends = np.array(sorted(widths))
+        return int(counts @ ends[np.searchsorted(ends, np.arange(len(counts)))])
+
+    while True:
+        others = [int(width) for width in np.flatnonzero(counts) if width not in chosen]
+        best = min(others, key=lambda width: positions([*chosen, width]), default=None)
+        if best is None or positions([*chosen, best]) > (1 - MIN_SAVING) * positions(chosen):
+            return sorted(chosen)
+        chosen.append(best)
+
+
+class _Lengths:
+    """The lengths of the rows of a feed, along each axis that may be cut.
+
+    Attributes:
+        of_rows: `(rows, axes)` integers.
+        full: `(axes,)`: the width of the arrays.
+        main: The axis along which most padding would be read.
+    """
+
+    def __init__(self, model: keras.Model, inputs: list[np.ndarray]) -> None:
+        self.axes = groups(inputs)
+        self.of_rows = sizes(inputs)
+        if has_large_products(model):
+            # An encoder reads its inputs side by side, in one width.
+            self.of_rows = np.broadcast_to(
+                self.of_rows.max(axis=1, keepdims=True), self.of_rows.shape
+            )
+        self.full = _full_widths(inputs)
+        longest = self.of_rows.max(axis=0)
+        starts = np.repeat(np.cumsum([0, *self.axes[:-1]]), self.axes)
+        areas = [math.prod(longest[starts == start]) for start in starts]
+        self.main = int(np.argmax((1 - self.of_rows / longest).sum(axis=0) * areas))
+        self.tied = np.full(len(longest), has_large_products(model))
+        self.tied[self.main] = True
+
+
+def _full_widths(inputs: list[np.ndarray]) -> np.ndarray:
+    shapes = [array.shape[1 : 1 + n] for array, n in zip(inputs, groups(inputs), strict=True)]
+    return np.array(list(itertools.chain(*shapes)), int)
+
+
+def _cut(array: np.ndarray, rows: np.ndarray, widths: Iterator[Any], axes: int) -> np.ndarray:
+    return array[(slice(None), *(slice(next(widths)) for _ in range(axes)))][rows]
+
+
+def rows_at_a_time(model: keras.Model, width: int, batch_size: int) -> int:
+    """How many rows of a width to predict at a time: an encoder on a CPU reads few long ones."""
+    if not has_large_products(model) or execution.has_accelerator():
+        return batch_size
+    rows: int = 2 ** (max(1, POSITIONS // max(1, width)).bit_length() - 1)
+    return min(batch_size, rows)
+
+
+def fitted(
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    sort: bool = True,
+    fill: bool = True,
+    size: int | None = None,
+) -> list[np.ndarray]:
+    """Cuts one batch to its longest row; if the model is compiled, to sizes that others have, too.
+
+    Args:
+        model: The functional model that reads the batch.
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        sort: Whether columns of zeros may be cut off or added.
+        fill: Whether rows of zeros may be added.
+        size: Up to how many rows. `None` for the next power of two.
+    """
+    compiled = bool(model.jit_compile)
+    rows = len(inputs[0])
+    if compiled and fill:
+        rows = size or 2 ** (rows - 1).bit_length()
+    if not sort:
+        return [resized(array, (rows, *array.shape[1:])) for array in inputs]
+    shapes = [[used(array, axis) for axis in range(1, array.ndim)] for array in inputs]
+    large = has_large_products(model)
+    if large:
+        # An encoder reads its inputs side by side, in one width.
+        longest = max(width for shape in shapes for width in shape)
+        shapes = [[longest for _ in shape] for shape in shapes]
+    if compiled:
+        least = MIN_WIDTH if large or ends_early(model) else 1
+        shapes = [[grid_width(max(least, width)) for width in shape] for shape in shapes]
+        limits = [item.max_length for item in model_inputs(model)]
+        shapes = [
+            [min(width, limit or width) for width in shape]
+            for shape, limit in zip(shapes, limits, strict=False)
+        ]
+    return [resized(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
+
+
+class SortedBatches(keras.utils.PyDataset):
+    """Batches to train on or to evaluate, of rows of like length, in a seeded order.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        others: Labels and weights, a tuple of structures of arrays.
+        model: The functional model that is fed.
+        batch_size: Rows a batch. The last one may have less.
+        seed: Seed of a new order of rows and batches in each epoch. `None` keeps the order of the
+            lengths.
+        sort: Whether rows of like length come together, if the model ignores padding.
+
+    Attributes:
+        epoch: Number of the epoch whose order is next. The order depends on it and on the seed
+            alone, so that a resumed training sees the batches of an unbroken one.
+        batches: For each batch its rows and the widths of its inputs' axes.
+    """
+
+    def __init__(
+        self,
+        inputs: list[np.ndarray],
+        others: tuple[Arrays, ...],
+        model: keras.Model,
+        batch_size: int,
+        seed: int | None = None,
+        sort: bool = True,
+    ) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.others = others
+        self.structure = model.input
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+        self.share = 1.0
+        self.weights: np.ndarray | None = None
+        self.axes = groups(inputs)
+        self.compiled = bool(model.jit_compile)
+        self.lengths: _Lengths | None = None
+        if (
+            sort
+            and any(self.axes)
+            and ignores_padding(model)
+            # A model may relate the rows of a batch, which training mixes in any case.
+            and (seed is not None or rows_are_independent(model))
+        ):
+            self.lengths = _Lengths(model, inputs)
+            longest = map(grid_width, self.lengths.of_rows.max(axis=0).tolist())
+            self.widest = np.minimum(list(longest), self.lengths.full)
+            self.ends = np.array([], int)
+            if self.compiled and not ends_early(model):
+                main = self.lengths.of_rows[:, self.lengths.main]
+                self.ends = np.array(training_widths(main)[:-1], int)
+        self._arrange()
+
+    @property
+    def order(self) -> np.ndarray:
+        """Position of each row that the batches give, one after the other."""
+        return np.concatenate([rows for rows, _ in self.batches])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows, widths = self.batches[index]
+        left = iter(widths)
+        inputs = [_cut(a, rows, left, n) for a, n in zip(self.inputs, self.axes, strict=True)]
+        parts = keras.tree.map_structure(lambda array: array[rows], self.others)
+        packed = keras.tree.pack_sequence_as(self.structure, inputs)
+        # tf.data keeps tuples, and makes one tensor of a list.
+        return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
+
+    def choose(self, share: float, weights: np.ndarray) -> None:
+        """Makes an epoch give a share of the batches, always as many, with the rows drawn anew.
+
+        Rows are drawn one after the other, without putting any back, each with a chance that is
+        proportional to its weight (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
+
+        Args:
+            share: The share, above 0 and at most 1.
+            weights: Weight of each row, `(rows,)`, read again at each epoch.
+        """
+        self.share, self.weights = share, weights
+        self._arrange()
+
+    def on_epoch_begin(self) -> None:
+        if self.seed is not None:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+        rows, size = np.arange(len(self.inputs[0])), self.batch_size
+        if random is not None:
+            rows = self._drawn(random.permutation(rows), random)
+        if self.lengths is not None:
+            length = self.lengths.of_rows[rows, self.lengths.main]
+            if random is not None:
+                # Rows of one width of the grid come in a new order each time.
+                grid = np.array([grid_width(n) for n in range(int(length.max()) + 1)])
+                length = grid[length]
+            rows = rows[np.argsort(length, kind="stable")]
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        self.batches = [(part, self._widths(part)) for part in parts]
+        if random is not None:
+            random.shuffle(self.batches)
+
+    def _widths(self, rows: np.ndarray) -> np.ndarray:
+        lengths = self.lengths
+        if lengths is None:
+            return _full_widths(self.inputs)
+        longest = lengths.of_rows[rows].max(axis=0)
+        if not self.compiled:
+            return longest
+        # The widths of one axis alone differ: those of several would be many in combination.
+        main = lengths.main
+        widths = self.widest.copy()
+        widths[lengths.tied] = min([*self.ends[self.ends >= longest[main]], widths[main]])
+        return widths
+
+    def _drawn(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        if self.weights is None or self.share == 1:
+            return rows
+        turns = random.exponential(size=len(self.weights)) / self.weights
+        steps = math.ceil(self.share * math.ceil(len(rows) / self.batch_size))
+        return rows[np.argsort(turns[rows], kind="stable")][: steps * self.batch_size]
+
+
+class TellEpoch(keras.callbacks.Callback):
+    """Sets the epoch of batches when it begins."""
+
+    def __init__(self, batches: SortedBatches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.batches.epoch = epoch
+
+
+class PredictionBatches:
+    """Batches to predict, of rows of like length.
+
+    Args:
+        model: The functional model that predicts.
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        batch_size: Most rows a batch.
+        sort: Whether rows of like length come together, cut to their length.
+        fill: Whether rows of zeros may be added, so that few numbers of rows are compiled.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: list[np.ndarray],
+        batch_size: int,
+        sort: bool = True,
+        fill: bool = True,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.sort = sort
+        self.fill = fill
+        rows = np.arange(len(inputs[0]))
+        if sort:
+            lengths = _Lengths(model, inputs)
+            main = lengths.of_rows[:, lengths.main]
+            self.parts = list(self._parts(np.argsort(main, kind="stable"), main, batch_size))
+        else:
+            size = rows_at_a_time(model, inputs[0].shape[-1], batch_size) if fill else batch_size
+            self.parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        # Of an encoder's batches each has a number of rows of its own.
+        self.size = None if has_large_products(model) else len(self.parts[0])
+        # A loop that ends early has one shape for all batches.
+        self.shape: list[tuple[int, ...]] | None = None
+        if sort and ends_early(model):
+            widths = [grid_width(length) for length in lengths.of_rows.max(axis=0).tolist()]
+            left = iter(np.minimum(widths, lengths.full).tolist())
+            self.shape = [tuple(itertools.islice(left, axes)) for axes in lengths.axes]
+
+    @property
+    def order(self) -> np.ndarray:
+        """Position of each row that the batches give, one after the other."""
+        return np.concatenate(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The rows of a batch, and its arrays, which may have further rows of zeros."""
+        rows = self.parts[index]
+        arrays = [array[rows] for array in self.inputs]
+        if self.shape is None:
+            return rows, fitted(self.model, arrays, self.sort, self.fill, self.size)
+        count = self.size if self.fill and self.size else len(rows)
+        return rows, [
+            resized(a, (count, *shape)) for a, shape in zip(arrays, self.shape, strict=True)
+        ]
+
+    def _parts(
+        self, order: np.ndarray, length: np.ndarray, batch_size: int
+    ) -> Iterator[np.ndarray]:
+        while len(order):
+            # The longest row of a batch says how many are read at a time.
+            size = rows_at_a_time(self.model, int(length[order[0]]), batch_size)
+            size = rows_at_a_time(self.model, int(length[order[:size][-1]]), batch_size)
+            yield order[:size]
+            order = order[size:]

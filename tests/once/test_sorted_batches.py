@@ -1,0 +1,125 @@
+"""Batches for training and evaluation: every row once, few widths, as narrow as they can be."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import keras_qa
+from keras_qa.inputs.batching import MIN_SAVING, SortedBatches, grid_width, training_widths
+from keras_qa.text.padding import groups, lengths, sizes
+
+
+def test_lengths_end_at_the_last_id() -> None:
+    assert lengths(np.array([[1, 2, 0], [0, 2, 0], [0, 0, 0], [1, 2, 3]])).tolist() == [2, 2, 1, 3]
+    assert lengths(np.array([[[1, 0], [0, 2]], [[1, 0], [0, 0]]])).tolist() == [2, 1]
+
+
+def test_stories_have_two_lengths() -> None:
+    text = np.array([[[5, 6, 0], [7, 0, 0], [0, 0, 0]], [[0, 0, 0]] * 3])
+    assert sizes([text, np.array([[1, 2], [1, 0]])]).tolist() == [[2, 2, 2], [1, 1, 1]]
+    assert groups([text, text[0]]) == (2, 1)
+
+
+def test_a_further_width_saves_a_tenth_of_the_positions() -> None:
+    assert training_widths(np.array([100] * 10)) == [128]
+    # With 8 and 128: 1,360 positions of 1,408; two rows fewer to read would not be a tenth.
+    assert training_widths(np.array([100] * 10 + [8])) == [128]
+    assert training_widths(np.array([100] * 10 + [8] * 2)) == [8, 128]
+
+
+def positions(rows: np.ndarray, widths: list[int]) -> int:
+    return sum(min(width for width in widths if width >= length) for length in rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=80))
+def test_widths_of_training_are_worth_their_compilation(rows: list[int]) -> None:
+    widths = training_widths(np.array(rows))
+    assert widths[-1] == grid_width(max(rows))
+    for width in widths[:-1]:
+        without = [other for other in widths if other != width]
+        assert positions(rows, widths) < positions(rows, without)
+    more = [*widths, *{grid_width(length) for length in rows}.difference(widths)]
+    for width in more[len(widths) :]:
+        saved = 1 - positions(rows, [*widths, width]) / positions(rows, widths)
+        assert saved < MIN_SAVING + 1e-9
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """A model without loops that end early, so that each width is compiled."""
+    ids = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(20, 4, 3, fused=False)(ids)
+    return keras_qa.models.QAModel([ids], keras.layers.Dense(2)(vector))
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_batches_hold_every_row_with_its_label(model, seed, jit_compile) -> None:
+    rng = np.random.default_rng(0)
+    size = rng.integers(1, 30, 101)
+    text = np.arange(30) < size[:, None]
+    text = text * rng.integers(1, 9, text.shape)
+    labels = np.arange(101)
+    model.jit_compile = jit_compile
+    batches = SortedBatches([text], (labels,), model, 8, seed)
+    orders = []
+    for epoch in range(3):
+        batches.epoch = epoch
+        batches.on_epoch_begin()
+        orders.append(batches.order)
+        assert sorted(orders[-1]) == list(range(101))
+        seen = [batches[position] for position in range(len(batches))]
+        np.testing.assert_array_equal(np.concatenate([rows for _, rows in seen]), orders[-1])
+        for (ids,), rows in seen:
+            np.testing.assert_array_equal(ids, text[rows, : ids.shape[1]])
+            assert not text[rows, ids.shape[1] :].any()
+            if not jit_compile:
+                assert ids.shape[1] == size[rows].max()
+        if jit_compile:
+            assert {ids.shape[1] for (ids,), _ in seen} == {16, 24, 30}
+        # The last batch is not filled up.
+        assert sorted(len(rows) for _, rows in seen) == [5, *[8] * 12]
+    assert np.array_equal(orders[0], orders[1]) == (seed is None)
+    again = SortedBatches([text], (labels,), model, 8, seed)
+    again.on_epoch_begin()
+    np.testing.assert_array_equal(again.order, orders[0])
+
+
+def stories(rows: int = 60, seed: int = 0) -> list[np.ndarray]:
+    """Texts of few to many sentences of few to many words, and questions."""
+    rng = np.random.default_rng(seed)
+    sentences = np.arange(12) < rng.integers(0, 13, rows)[:, None]
+    words = np.arange(9) < rng.integers(1, 10, (rows, 12))[..., None]
+    text = rng.integers(1, 30, (rows, 12, 9), dtype="int32") * (sentences[..., None] & words)
+    question = rng.integers(1, 30, (rows, 5), dtype="int32")
+    return [text.astype("int32"), question]
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
+    text, question = stories()
+    network = keras_qa.models.memory_network(30, None, 5, embedding_dim=4)
+    network.jit_compile = False
+    batches = SortedBatches([text, question], (np.arange(60),), network, 8, seed)
+    seen = [batches[position] for position in range(len(batches))]
+    assert sorted(np.concatenate([rows for _, rows in seen])) == list(range(60))
+    for (ids, asked), rows in seen:
+        whole = text[rows]
+        _, sentences, words = ids.shape
+        np.testing.assert_array_equal(ids, whole[:, :sentences, :words])
+        assert ids.sum() == whole.sum()
+        np.testing.assert_array_equal(asked, question[rows])
+    assert sum(ids.size for (ids, _), _ in seen) < 0.9 * text.size
+
+
+def test_rows_that_may_be_related_are_evaluated_in_the_order_of_the_feed() -> None:
+    ids = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(20, 4, 3)(ids)
+    related = keras_qa.models.QAModel([ids], vector - keras.ops.mean(vector, axis=0))
+    text = (np.arange(9) < np.array([[5], [1], [9]])).astype("int32")
+    batches = SortedBatches([text], (), related, 2)
+    assert [rows.tolist() for rows, _ in batches.batches] == [[0, 1], [2]]
+    assert batches[0][0][0].shape == (2, 9)
