@@ -12,19 +12,19 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from keras_qa import _backend
-from keras_qa.cli import answer, ask, evaluate, index, interrupts, output, quickstart, train
-from keras_qa.cli.options import CommandParser, Formatter, Parser
+from keras_qa.cli import answer, ask, evaluate, indexing, interrupts, output, quickstart, train
+from keras_qa.cli.parsing import CommandParser, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
-# Each has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which is the first to import Keras;
-# and `needs_backend`, where that hangs on the options.
+# Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
+# only. `needs_backend`, which is optional, says whether given options need a backend.
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
     "evaluate": evaluate,
     "answer": answer,
-    "index": index,
+    "index": indexing,
     "ask": ask,
 }
 
@@ -34,10 +34,10 @@ INTERRUPTED = 130
 
 
 def command() -> NoReturn:
-    """What the `keras-qa` script calls: `main`, and the end of the process."""
+    """Runs `main` and ends the process: the entry point of the `keras-qa` script."""
     code = main()
     if code == INTERRUPTED:
-        # JAX, broken off in the middle of its work, may crash when Python takes itself apart.
+        # JAX may crash during Python's shutdown if it was interrupted at work.
         os._exit(code)
     sys.exit(code)
 
@@ -46,14 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        arguments: What stands after `keras-qa`. `None` for `sys.argv`.
+        arguments: The arguments after `keras-qa`. `None` for `sys.argv`.
 
     Returns:
-        0; 2 after an error that was printed in one line; 130 after Ctrl-C; 1 where what read the
-        output, such as `head`, has closed it.
+        The exit code: 0; 2 after an error, which is printed as one line; 130 after Ctrl-C; 1 if
+        the reader of the output, such as `head`, has closed it.
     """
     try:
-        with interrupts.heard():
+        with interrupts.handle_sigint():
             return _run(parser().parse_args(arguments))
     except BrokenPipeError:
         return CLOSED
@@ -61,15 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"error: {str(error) or type(error).__name__}", ERROR)
     except KeyboardInterrupt as interrupt:
         if on_terminal():
-            # Out of the line that shows how far the work was.
+            # The cursor may be in a line of progress: start a new one.
             output.say("")
         return _fail(f"interrupted. {interrupt}", INTERRUPTED)
     finally:
-        output.settle()
+        output.discard_unwritten()
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line may hold."""
+    """Returns the parser of the command line."""
     found = Parser(
         prog="keras-qa",
         description="Question answering with Keras: texts and questions in, answers out.",
@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
             description=f"{module.HELP[0].upper()}{module.HELP[1:]}.",
             usage=module.USAGE,
             epilog=module.EPILOG,
-            formatter_class=Formatter,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(one)
         needs_backend = getattr(module, "needs_backend", None)
@@ -99,31 +99,31 @@ def _run(options: argparse.Namespace) -> int:
         options.run(options)
         output.flush()
         return 0
-    # TensorFlow prints a page about the processor before the first word of an answer.
+    # By default, TensorFlow logs a page about the processor.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # JAX compiles the same functions in every process, unless it finds them in this folder.
+    # JAX reads compiled functions from this folder instead of compiling them in each process.
     if os.environ.get("KERAS_QA_CACHE") != "0":
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
     problem = _backend.problem()
     if problem is not None:
         return _fail(f"error: {problem}", ERROR)
     _import_backend()
-    with _bars_on_a_terminal_alone():
+    with _progress_bars_on_terminals_only():
         options.run(options)
     output.flush()
     return 0
 
 
 def _import_backend() -> None:
-    """Imports Keras and its backend.
+    """Imports Keras and its backend without garbage collection.
 
-    They make half a million objects that stay, and among which Python would look for garbage again
-    and again: a sixth of the time until the first answer.
+    The imports create half a million permanent objects. Collections among them take a sixth of the
+    time to the first answer.
     """
     collects = gc.isenabled()
     gc.disable()
     try:
-        # What a backend lacks is told of by what needs it.
+        # A missing backend raises later, in the code that needs it.
         with contextlib.suppress(ImportError):
             importlib.import_module("keras_qa.execution")
     finally:
@@ -133,8 +133,8 @@ def _import_backend() -> None:
 
 
 @contextlib.contextmanager
-def _bars_on_a_terminal_alone() -> Iterator[None]:
-    """Keras' own progress bars would fill a file with twenty lines a second."""
+def _progress_bars_on_terminals_only() -> Iterator[None]:
+    """Turns off Keras' progress bars, which write twenty lines a second, unless on a terminal."""
     from keras import config
 
     before = config.is_interactive_logging_enabled()
@@ -148,7 +148,7 @@ def _bars_on_a_terminal_alone() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> int:
-    # Where nobody hears it, the code says it.
+    # If standard error is closed, the exit code alone reports the failure.
     with contextlib.suppress(OSError):
         output.say(f"keras-qa: {' '.join(message.split())}", error=True)
     return code

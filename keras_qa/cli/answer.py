@@ -1,4 +1,4 @@
-"""`keras-qa answer`: one question about a text, or a file of them."""
+"""`keras-qa answer`: answers a question about a text, or a file of questions."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from keras_qa.cli import data
-from keras_qa.cli.options import (
+from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.parsing import (
     DEFAULT_READER,
     CommandParser,
     given_once,
     positive,
     yes_or_no,
 )
-from keras_qa.cli.output import print_answers, say
-from keras_qa.cli.texts import read_text
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -56,31 +55,37 @@ def add_arguments(parser: CommandParser) -> None:
     many.add_argument(
         "--input",
         metavar="FILE",
-        help="a .jsonl, .csv, .tsv or .parquet file with the columns text and question and, where "
-        "there is one, id; or SQuAD's .json. With a text all are about that text",
+        help="a .jsonl, .csv, .tsv or .parquet file with the columns text, question and, "
+        "optionally, id; or SQuAD's .json. If a text is given, all questions are about it",
     )
     many.add_argument(
         "--output",
         metavar="FILE.jsonl",
-        help="file to write their answers to, one a line; where it holds some already, the same "
-        "command goes on after them",
+        help="file to write the answers to, one per line; if it exists, the same command continues "
+        "after its last answer",
     )
     many.add_argument(
         "--batch-size",
         type=positive,
         default=32,
         metavar="N",
-        help="questions at a time (default: %(default)s)",
+        help="questions per step (default: %(default)s)",
     )
     data.add_columns(many)
     parser.add_argument(
-        "--top-k", type=int, metavar="N", help="answers a question, best first (default: the best)"
+        "--top-k",
+        type=int,
+        metavar="N",
+        help="answers per question, best first (default: the best)",
     )
     spans = parser.add_argument_group(
-        "readers of spans", "how they answer this time (default: as the reader was saved)"
+        "readers of spans", "settings of this call (default: those saved with the reader)"
     )
     spans.add_argument(
-        "--max-answer-words", type=positive, metavar="N", help="most words of an answer"
+        "--max-answer-words",
+        type=positive,
+        metavar="N",
+        help="largest number of words in an answer",
     )
     spans.add_argument(
         "--no-answer", type=yes_or_no, metavar="yes|no", help="whether a text may have no answer"
@@ -89,27 +94,30 @@ def add_arguments(parser: CommandParser) -> None:
         "--whole-words",
         type=yes_or_no,
         metavar="yes|no",
-        help="whether answers begin and end with words, rather than with pieces of them",
+        help="whether answers begin and end at whole words, not inside them",
     )
     spans.add_argument(
-        "--length", type=positive, metavar="N", help="most positions of a window of the text"
+        "--length",
+        type=positive,
+        metavar="N",
+        help="largest number of positions in a window of the text",
     )
     spans.add_argument(
         "--overlap",
         type=int,
         metavar="N",
-        help="positions that a window shares with the one before",
+        help="positions that two adjacent windows share",
     )
     spans.add_argument(
         "--max-question-length",
         type=positive,
         metavar="N",
-        help="most pieces of a question; those beyond are cut off",
+        help="largest number of tokens of a question; the rest is cut off",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Answers a question about a text, or the questions of a file."""
+    """Answers the question, or the questions of the file."""
     options.text, options.question = given_once(options, "text"), given_once(options, "question")
     given = {
         "text": options.text,
@@ -133,7 +141,7 @@ def run(options: argparse.Namespace) -> None:
         _answer_file(options)
 
 
-def _asked(options: argparse.Namespace) -> AskOptions:
+def _answer_options(options: argparse.Namespace) -> AskOptions:
     return {
         "max_answer_words": options.max_answer_words,
         "no_answer": options.no_answer,
@@ -147,12 +155,12 @@ def _asked(options: argparse.Namespace) -> AskOptions:
 def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import load
 
-    text = read_text(options.text)
+    text = data.read_text(options.text)
     answers = load(options.file, compile=False).answer(
         text,
         options.question,
         top_k=1 if options.top_k is None else options.top_k,
-        **_asked(options),
+        **_answer_options(options),
     )
     print_answers(answers, text)
 
@@ -161,7 +169,7 @@ def _answer_file(options: argparse.Namespace) -> None:
     from keras_qa.answering import files, load
 
     columns = data.columns(options)
-    text = None if options.text is None else read_text(options.text)
+    text = None if options.text is None else data.read_text(options.text)
     answerer = load(options.file, compile=False)
     try:
         done = files.answer_file(
@@ -172,11 +180,13 @@ def _answer_file(options: argparse.Namespace) -> None:
             text,
             options.top_k,
             options.batch_size,
-            **_asked(options),
+            **_answer_options(options),
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("The same command goes on after the last answer written.") from None
-    before = f", {done.before:,} had been answered before" if done.before else ""
+        raise KeyboardInterrupt(
+            "The same command continues after the last answer written."
+        ) from None
+    before = f", {done.before:,} were answered before" if done.before else ""
     say(
         f"Answered {done.questions:,} questions in {clock(done.seconds)}{before}. "
         f"Wrote {options.output}."

@@ -1,4 +1,4 @@
-"""`keras-qa ask`: answers questions from a folder of documents, or from an index of one."""
+"""`keras-qa ask`: answers questions from a folder of documents, or from an index."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from keras_qa.cli.indexes import add_reading, add_updating, open_folder, open_index
-from keras_qa.cli.marked import REACH
-from keras_qa.cli.options import DEFAULT_READER, CommandParser, given_once, positive
-from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.indexing import (
+    add_folder_options,
+    add_reading_options,
+    open_folder,
+    open_index,
+)
+from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
+from keras_qa.cli.parsing import DEFAULT_READER, CommandParser, given_once, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -27,12 +31,12 @@ examples:
   keras-qa ask handbook/ "How long is the warranty?"
   keras-qa ask handbook/ "How long is the warranty?" --index /tmp/handbook.index --top-k 3
   keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes
-The index of a folder is kept beside it, as FOLDER.index, and updated before the questions.
-Without a question it asks for one after another, until an empty line or Ctrl-D.
+The index of a folder is saved beside it, as FOLDER.index, and updated before the questions.
+Without a question, the command reads questions from a prompt, until an empty line or Ctrl-D.
 """
 
-# Other places of an answer that are named.
-_PLACES = 3
+# The most locations of an answer that are printed.
+_MAX_LOCATIONS = 3
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -49,40 +53,40 @@ def add_arguments(parser: CommandParser) -> None:
         default=DEFAULT_READER,
         metavar="READER",
         help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
-        "in `answer` (default: %(default)s)",
+        "for `answer` (default: %(default)s)",
     )
     parser.add_argument(
         "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
     )
-    add_reading(parser)
+    add_reading_options(parser)
     folder = parser.add_argument_group("the index of a folder")
     folder.add_argument(
-        "--index", metavar="FILE.index", help="where it is kept (default: FOLDER.index)"
+        "--index", metavar="FILE.index", help="the file of the index (default: FOLDER.index)"
     )
-    add_updating(folder)
+    add_folder_options(folder)
     parser.add_argument(
         "--min-score",
         type=float,
         metavar="P",
-        help="give no answer that is less sure than this, between 0 and 1",
+        help="the lowest score of an answer, between 0 and 1",
     )
     parser.add_argument(
         "--min-precision",
         type=float,
         metavar="P",
-        help="give answers only from the score on from which that share of them is right, by the "
-        "answers to `evaluate --fit`, with a confidence of 0.9",
+        help="the share of answers that must be right: sets the lowest score such that, with a "
+        "confidence of 0.9, so many answers to `evaluate --fit` were right",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Answers a question, or those of a prompt."""
+    """Answers the question, or the questions of a prompt."""
     from keras_qa.answering import load
 
     questions = _questions(given_once(options, "question"))
     is_folder = _is_folder(options)
     with contextlib.ExitStack() as stack:
-        # A reader that cannot be loaded raises before a folder is read, which takes longer.
+        # Load the reader before reading a folder, which takes longer, so that an error comes early.
         if is_folder:
             reader = load(options.reader, compile=False)
             opened = open_folder(options.documents, options.index, options)
@@ -90,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
         else:
             index = stack.enter_context(open_index(options.documents, options.embed))
             reader = load(options.reader, compile=False)
-        told: set[str] = set()
+        shown: set[str] = set()
         for question in questions:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -104,9 +108,9 @@ def run(options: argparse.Namespace) -> None:
                     no_answer=options.no_answer,
                 )
             for message in [str(one.message) for one in caught if one.category is UserWarning]:
-                if message not in told:
+                if message not in shown:
                     say(f"keras-qa: {message}", error=True)
-                    told.add(message)
+                    shown.add(message)
             for answer in answers:
                 _print(answer, index)
 
@@ -136,7 +140,7 @@ def _questions(question: str | None) -> Iterator[str]:
     if sys.stdin is None:
         raise ValueError("`ask` needs a question: standard input is closed.")
     if sys.stdin.isatty():
-        say("Ask, one question a line. An empty line ends it.", error=True)
+        say("Ask, one question per line. End with an empty line.", error=True)
     while True:
         line = sys.stdin.readline().strip()
         if not line:
@@ -145,19 +149,19 @@ def _questions(question: str | None) -> Iterator[str]:
 
 
 def _print(answer: Answer, index: Index) -> None:
-    """Prints an answer, below it what says it and where."""
+    """Prints an answer, its sentence, and its locations in the documents."""
     if answer.document is None or answer.start is None or answer.end is None:
         print_answers([answer])
         return
-    # What is shown of the document may be long, and is not all of it.
-    first = max(answer.start - REACH, 0)
-    part = index.text(answer.document, first, answer.end + REACH)
+    # Read only the part of the document that can be printed.
+    first = max(answer.start - SENTENCE_REACH, 0)
+    part = index.text(answer.document, first, answer.end + SENTENCE_REACH)
     within = dataclasses.replace(answer, start=answer.start - first, end=answer.end - first)
     print_answers([within], part)
-    places = [_place(one.document, one.line, one.page) for one in answer.sources]
-    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-    say(f"          {', '.join(dict.fromkeys(places[:_PLACES]))}{more}")
+    places = [_location(one.document, one.line, one.page) for one in answer.sources]
+    more = f" and {len(places) - _MAX_LOCATIONS} more" if len(places) > _MAX_LOCATIONS else ""
+    say(f"          {', '.join(dict.fromkeys(places[:_MAX_LOCATIONS]))}{more}")
 
 
-def _place(document: str, line: int, page: int | None) -> str:
+def _location(document: str, line: int, page: int | None) -> str:
     return f"{document}, page {page}" if page is not None else f"{document}:{line}"

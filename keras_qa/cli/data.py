@@ -1,23 +1,33 @@
-"""The data that commands name: bAbI, simulated stories, or a file."""
+"""The data of the commands: examples from bAbI, a simulation or a file; the text of `answer`."""
 
 from __future__ import annotations
 
 import argparse
+import errno
+import os
+import re
+import stat
+import sys
 import warnings
 
 from keras_qa.cli.output import say
 from keras_qa.datasets import babi, question_files
 from keras_qa.example import Example
 
-# What a column of a file may hold: the arguments of `datasets.tables.load`.
+# Columns that a file may have: the arguments of `datasets.tables.load`.
 COLUMNS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
+
+_TEXT_SOURCES = "Give a file, - to read standard input, or the text itself in quotes"
+
+# Errors of `os.stat` for a name that no file has.
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the options that name data.
+    """Adds the options for examples.
 
     Returns:
-        The group of those about stories, for further ones.
+        The group of options for stories, so that a command can add more to it.
     """
     group = parser.add_argument_group("the data")
     group.add_argument(
@@ -30,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--lenient",
         action="store_true",
-        help="leave out questions whose answer is not where answer_start says, and count them",
+        help="skip questions whose answer is not at answer_start, and report their number",
     )
     stories = parser.add_argument_group("for --data babi and --data simulated")
     stories.add_argument(
@@ -56,13 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_columns(parser: argparse._ActionsContainer) -> None:
-    """Adds the option that names columns of a file."""
+    """Adds `--columns`."""
     parser.add_argument(
         "--columns",
         default="",
         metavar="text=NAME,question=NAME,...",
-        help="columns of a file, where they are not named text (or context), question, answers "
-        "(or answer), answer_start, id and document",
+        help="columns of a file whose names are not text (or context), question, answers (or "
+        "answer), answer_start, id and document",
     )
 
 
@@ -73,14 +83,14 @@ def _task(value: str) -> int | str:
 
 
 def tasks(options: argparse.Namespace) -> list[int]:
-    """The bAbI tasks that were named."""
+    """Returns the bAbI tasks of `--task`."""
     if options.task != "all":
         return [options.task]
     return list(babi.SIMULATED if options.data == "simulated" else range(1, 21))
 
 
 def examples(options: argparse.Namespace, split: str) -> list[Example]:
-    """The examples that were named, of one part where the data has several."""
+    """Returns the examples of `--data`. `split` is the part of bAbI or of the simulation."""
     if options.data == "babi":
         parts = [babi.load(task, split, options.path, options.variant) for task in tasks(options)]
     elif options.data == "simulated":
@@ -93,7 +103,7 @@ def examples(options: argparse.Namespace, split: str) -> list[Example]:
 
 
 def from_file(path: str, options: argparse.Namespace) -> list[Example]:
-    """The examples of a file."""
+    """Returns the examples of a file, and prints its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = question_files.load(path, columns(options), strict=not options.lenient)
@@ -103,7 +113,7 @@ def from_file(path: str, options: argparse.Namespace) -> list[Example]:
 
 
 def columns(options: argparse.Namespace) -> dict[str, str]:
-    """The names of columns that were given."""
+    """Returns the column names of `--columns`."""
     pairs = [pair.split("=", 1) for pair in options.columns.split(",") if pair]
     if any(len(pair) != 2 or pair[0] not in COLUMNS for pair in pairs):
         raise ValueError(
@@ -116,7 +126,7 @@ def columns(options: argparse.Namespace) -> dict[str, str]:
 def training_parts(
     options: argparse.Namespace,
 ) -> tuple[list[Example], list[Example], dict[str, object]]:
-    """Examples to train and to validate on, and what results say of them."""
+    """Returns training examples, validation examples, and facts about them for `--results`."""
     about: dict[str, object] = {"data": options.data, "task": None, "variant": None, "simulated": 0}
     if options.data == "babi":
         parts = babi.load_tasks(
@@ -134,3 +144,69 @@ def training_parts(
     if options.validation_data:
         valid = from_file(options.validation_data, options)
     return train, valid, about
+
+
+def read_text(source: str) -> str:
+    """Reads the text to ask about.
+
+    Args:
+        source: A file in UTF-8, or `-` for standard input. If no such file exists, and `source` is
+            empty, contains white space or is too long for a file name, it is the text itself.
+
+    Returns:
+        The text.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If `source` is neither a file nor a text, or the content is not UTF-8.
+
+    Examples:
+        >>> from keras_qa.cli.data import read_text
+        >>> read_text("Mary went home. She slept.")
+        'Mary went home. She slept.'
+    """
+    if source == "-":
+        return _standard_input()
+    path = os.path.expanduser(source)
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return source
+        if error.errno not in _NO_FILE:
+            raise
+        return _text_itself(source)
+    if stat.S_ISDIR(mode):
+        raise ValueError(
+            f"{source!r} is a folder: `keras-qa ask` answers from one. {_TEXT_SOURCES}."
+        )
+    with open(path, "rb") as file:
+        return _decoded(file.read(), source)
+
+
+def _text_itself(source: str) -> str:
+    if source and not re.search(r"\s", source):
+        raise ValueError(
+            f"There is no text file {source!r}, and without a space it is no text. {_TEXT_SOURCES}."
+        )
+    if re.search(r"^[^\n]*\.\w{1,5}$", source):
+        say(f"keras-qa: there is no file {source!r}, so this is taken as the text.", error=True)
+    return source
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:
+        raise ValueError("- reads the text from standard input, which is closed. Give a file.")
+    if sys.stdin.isatty():
+        end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D on a line of its own"
+        say(f"keras-qa: type or paste the text, then press {end}.", error=True)
+    return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`{name}` is not UTF-8 at byte {error.start}: {error.reason}. Save it as UTF-8."
+        ) from None

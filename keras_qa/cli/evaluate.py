@@ -1,4 +1,4 @@
-"""`keras-qa evaluate`: how many answers of a saved answerer are right."""
+"""`keras-qa evaluate`: scores the answers of a saved answerer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from keras_qa.cli import data
-from keras_qa.cli.indexes import add_reading, open_index
+from keras_qa.cli.indexing import add_reading_options, open_index
 from keras_qa.cli.output import print_scores, say
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ examples:
       --fit --out calibrated.keras
 """
 
-# Shares of the questions that get an answer, for which it is said how many are wrong.
+# Shares of answered questions for which the risk is printed.
 COVERAGES = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader, as in `answer`",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader, as for `answer`",
     )
     stories = data.add_arguments(parser)
     stories.add_argument(
@@ -51,50 +51,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scores.add_argument(
         "--report",
         metavar="FILE.html",
-        help="write a page about what goes wrong: by kind of question, with examples",
+        help="write an HTML page of scores by kind of question, calibration, and wrong answers",
     )
     scores.add_argument(
         "--version",
         choices=("1.1", "2.0"),
-        help="of SQuAD's official scores, for data that says where answers stand (default: 2.0 "
-        "where a question has no answer, else 1.1)",
+        help="version of SQuAD's official scores, for data with answer_start (default: 2.0 if a "
+        "question has no answer, else 1.1)",
     )
 
     documents = parser.add_argument_group("answers from documents")
     documents.add_argument(
         "--index",
         metavar="FILE.index",
-        help="ask this index, as `keras-qa index` makes it, in place of each question's own text",
+        help="answer from this index, as `keras-qa index` makes it, not from each question's text",
     )
-    add_reading(documents)
+    add_reading_options(documents)
     documents.add_argument(
         "--fit",
         action="store_true",
-        help="first calibrate asking on this very data: how much retrieval counts, and from which "
-        "score on how many answers are right",
+        help="first calibrate on this data: the weight of retrieval, and the share of right "
+        "answers above each score",
     )
     documents.add_argument(
-        "--out", metavar="FILE.keras", help="with --fit: where to save the reader with it"
+        "--out", metavar="FILE.keras", help="with --fit: file to save the calibrated reader to"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures a saved answerer, and writes the report where one is asked for."""
+    """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
     from keras_qa.answering import load
 
     _check(options)
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
     if options.index:
-        found = _asked(answerer, examples, options)
+        found = _evaluate_index(answerer, examples, options)
         print_scores(found.scores)
-        _print_documents(found)
+        _print_retrieval(found)
         if options.report:
             name = f"{pathlib.Path(options.file).name} on {options.data}, asked of {options.index}"
             found.save(options.report, name)
             say(f"Wrote {options.report}.")
         return
-    if not (options.report or options.version or report.about_spans(examples)):
+    if not (options.report or options.version or report.has_spans(examples)):
         print_scores(answerer.evaluate(examples))
         return
     found = report.evaluate(answerer, examples, version=options.version)
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from keras_qa import recipes
+    from keras_qa.recipes.training import check_keras_path
 
     given = {
         "passages": options.passages is not None,
@@ -122,20 +122,20 @@ def _check(options: argparse.Namespace) -> None:
     if options.out is not None:
         if not options.fit:
             raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
-        recipes.check_out(options.out)
+        check_keras_path(options.out)
 
 
-def _asked(
+def _evaluate_index(
     answerer: QuestionAnswerer, examples: list[Example], options: argparse.Namespace
 ) -> Report:
-    """Asks an index, after calibrating where that is wished."""
+    """Evaluates answers from an index, after calibration if `--fit` is given."""
     from keras_qa import report
 
     given = {"passages": options.passages, "no_answer": options.no_answer}
-    asked: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+    settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
     with open_index(options.index, options.embed) as index:
         if options.fit:
-            fitted = answerer.calibrate(index, examples, **asked)
+            fitted = answerer.calibrate(index, examples, **settings)
             say(
                 f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
                 f"weight {fitted.retrieval_weight:.2f}."
@@ -143,15 +143,17 @@ def _asked(
             if options.out is not None:
                 answerer.save(options.out)
                 say(f"Saved {options.out}.")
-        return report.evaluate_asking(answerer, index, examples, version=options.version, **asked)
+        return report.evaluate_asking(
+            answerer, index, examples, version=options.version, **settings
+        )
 
 
-def _print_documents(found: Report) -> None:
-    """Prints how often retrieval finds the answer, and risk against coverage."""
+def _print_retrieval(found: Report) -> None:
+    """Prints the recall of retrieval, and risk against coverage."""
     if found.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
         say(f"recall of the passage {shares}, {found.located:,} examples that say where it is")
-    # The highest scores from which on so many questions get an answer, and all that are given.
+    # The highest score for each share of answered questions, and the lowest score of all.
     reached = (
         next((point for point in found.points if point.coverage >= coverage), None)
         for coverage in COVERAGES

@@ -1,4 +1,4 @@
-"""Ctrl-C, heard for sure."""
+"""Ctrl-C that always ends a command."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from _thread import interrupt_main
 from collections.abc import Iterator
 from types import FrameType
 
-# Seconds until Ctrl-C is raised again.
-AGAIN = 0.3
+# Seconds before Ctrl-C is raised again.
+REPEAT_AFTER = 0.3
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[None]:
-    """Raises `KeyboardInterrupt` again and again after Ctrl-C, until it leaves the block.
+def handle_sigint() -> Iterator[None]:
+    """After Ctrl-C, raises `KeyboardInterrupt` repeatedly until the block ends.
 
-    Once is not enough. What is raised while NumPy reads an array of JAX is lost, and a training on
-    JAX waits there most of its time; so is what is raised while memory is freed.
+    A single exception can be lost: NumPy drops it while it reads a JAX array, where training on
+    JAX waits most of the time, and Python drops it while it frees an object.
     """
     if (
         signal.getsignal(signal.SIGINT) is not signal.default_int_handler
         or threading.current_thread() is not threading.main_thread()
     ):
-        # Somebody else answers Ctrl-C, or nobody is to.
+        # Respect a handler that the caller has set.
         yield
         return
     lock = threading.Lock()
@@ -34,11 +34,11 @@ def heard() -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if not left:
-            threading.Thread(target=again, daemon=True).start()
+            threading.Thread(target=repeat, daemon=True).start()
             raise KeyboardInterrupt
 
-    def again() -> None:
-        time.sleep(AGAIN)
+    def repeat() -> None:
+        time.sleep(REPEAT_AFTER)
         with lock:
             if not left:
                 _interrupt()
@@ -48,7 +48,7 @@ def heard() -> Iterator[None]:
         yield
     finally:
         left = True
-        # What comes from here on finds the handler of before; what came has been dropped.
+        # `repeat` sends no signal after this lock is taken.
         with lock:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,5 +57,5 @@ def _interrupt() -> None:
     if sys.platform == "win32":
         interrupt_main()
     else:
-        # Unlike the other, it ends a wait within the system, too.
+        # Unlike `interrupt_main`, a signal also ends a blocking system call.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

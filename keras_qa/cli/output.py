@@ -1,4 +1,7 @@
-"""What commands print, through one door: nothing that comes from a file acts on the terminal."""
+"""The output of the commands: answers with their sentences, scores, and the end of a stream.
+
+Only `say` and `print_answers` print, and they remove what could control the terminal.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from keras_qa.cli.marked import marked, marks
 from keras_qa.example import Answer
-from keras_qa.terminal import plain
+from keras_qa.terminal import on_terminal, plain
+from keras_qa.text import sentence_spans
 
-NONE = "(no answer)"
+NO_ANSWER = "(no answer)"
+
+# Marks before and after an answer: bold and inverse on a terminal.
+TERMINAL_MARKS = ("\x1b[1;7m", "\x1b[0m")
+PLAIN_MARKS = ("«", "»")
+
+# The most characters of its sentence that are printed before and after an answer.
+CONTEXT = 120
+# The most characters before and after an answer that are searched for the ends of its sentence.
+SENTENCE_REACH = 2_000
 
 
 def say(text: str, error: bool = False) -> None:
-    """Prints lines, without what could act on a terminal.
+    """Prints lines, without characters that control the terminal.
 
     Args:
         text: The lines.
@@ -26,17 +38,17 @@ def say(text: str, error: bool = False) -> None:
 
 
 def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
-    """Prints an answer a line, and below each the sentence that says it.
+    """Prints each answer with its score, followed by its sentence.
 
     Args:
         answers: The answers, best first.
-        text: The text they are from. `None` for no sentences.
+        text: The text of the answers. `None` prints no sentences.
     """
     for answer in answers:
-        say(f"  {answer.score:6.1%}  {plain(answer.text) or NONE}")
+        say(f"  {answer.score:6.1%}  {plain(answer.text) or NO_ANSWER}")
         if text is not None and answer.text and answer.start is not None and answer.end is not None:
-            # It is plain but for the marks.
-            line = marked(text, answer.start, answer.end, marks())
+            # `mark_answer` returns plain text and the marks, which `say` would remove.
+            line = mark_answer(text, answer.start, answer.end, _marks())
             _write(f"          {line}", sys.stdout)
 
 
@@ -48,28 +60,70 @@ def print_scores(scores: Mapping[str, float]) -> None:
     )
 
 
-def flush() -> None:
-    """Hands all that was printed to whatever reads it.
+def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MARKS) -> str:
+    """Returns the sentence of an answer, or its sentences, with the answer marked.
 
-    Raises:
-        BrokenPipeError: If nobody does any more.
+    Args:
+        text: The text.
+        start: Offset of the answer's first character.
+        end: Offset after its last character.
+        marks: Strings to put before and after the answer.
+
+    Returns:
+        One line. A long sentence is shortened.
+
+    Examples:
+        >>> from keras_qa.cli.output import mark_answer
+        >>> mark_answer("Ann left. Bob went home by bus. Then he slept.", 19, 23)
+        'Bob went «home» by bus.'
     """
+    first = max(0, start - SENTENCE_REACH)
+    part = text[first : end + SENTENCE_REACH]
+    inside = [
+        (first + left, first + right)
+        for left, right in sentence_spans(part)
+        if first + left < end and first + right > start
+    ]
+    left = min([start, *(span[0] for span in inside)])
+    right = max([end, *(span[1] for span in inside)])
+    head, tail = max(left, start - CONTEXT), min(right, end + CONTEXT)
+    return "".join(
+        [
+            "…" if head > left else "",
+            plain(text[head:start]),
+            marks[0],
+            plain(text[start:end]),
+            marks[1],
+            plain(text[end:tail]),
+            "…" if tail < right else "",
+        ]
+    )
+
+
+def flush() -> None:
+    """Flushes standard output. Raises `BrokenPipeError` if its reader has closed it."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
-def settle() -> None:
-    """Drops what cannot be handed on: else Python itself would try again when it ends, and fail."""
+def discard_unwritten() -> None:
+    """Discards output that cannot be written, so that Python's own flush at exit does not fail."""
     try:
         flush()
     except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _marks() -> tuple[str, str]:
+    """The marks for standard output. `NO_COLOR` asks for plain ones: https://no-color.org."""
+    no_color = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return PLAIN_MARKS if no_color or not on_terminal() else TERMINAL_MARKS
 
 
 def _write(line: str, stream: TextIO | None) -> None:
-    # A stream is `None` where it was closed before Python began.
+    # A stream is `None` if it was closed before Python started.
     if stream is None:
         return
     encoding = stream.encoding or "utf-8"

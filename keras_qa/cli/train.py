@@ -1,4 +1,4 @@
-"""`keras-qa train`: an answerer from examples, trained to the end and saved."""
+"""`keras-qa train`: trains an answerer on examples and saves it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_qa.cli import data
-from keras_qa.cli.options import add_old_spelling, positive
 from keras_qa.cli.output import print_scores, say
+from keras_qa.cli.parsing import positive
 from keras_qa.datasets import unanswerable
 from keras_qa.text import WordVectors
 
-# The second finds chains of facts that the first misses, such as those of bAbI's task 16.
+# The default models. The second solves tasks that the first does not, such as bAbI's task 16.
 MODELS = ("universal_transformer", "memory_network")
 
 HELP = "train an answerer on texts, questions and answers, and save it"
@@ -26,12 +26,12 @@ examples:
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
       --vectors glove.6B.50d.txt --out reader.keras
 
-Training stops once the number of right answers of the validation part rises no more, and where all
-are right, once its loss falls no more.
-What is not said here a recipe of the model says: see keras_qa.recipes.recipe_for.
+Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
+are right, when its loss no longer falls.
+Options that are not given come from the model's recipe: see keras_qa.recipes.recipe_for.
 """
 
-# Options that are fields of a `Recipe`, and arguments of `span_reader`.
+# Options that are fields of `Recipe`, and options that are for `span_reader` only.
 RECIPE = (
     "epochs",
     "batch_size",
@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="simulated questions in place of a training file that the archive lacks (default: "
-        "none, and the archive must have all)",
+        help="questions to simulate for a task whose training file is missing in the archive "
+        "(default: none, and all files must exist)",
     )
     _add_model(parser)
     _add_reader(parser)
@@ -76,13 +76,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FILE.keras", help="file to save the answerer to"
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run that was broken off"
-    )
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument(
         "--results",
         metavar="FILE.json",
-        help="file to add what each training came to, such as its errors, to",
+        help="file to append the results of each training to, such as its errors",
     )
     parser.add_argument("--seed", type=int, default=0, help="the first seed (default: %(default)s)")
     parser.add_argument(
@@ -90,17 +88,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="trainings from new first weights, of which the best is kept (default: %(default)s)",
+        help="number of trainings with different seeds; the best is saved (default: %(default)s)",
     )
-    add_old_spelling(
-        parser,
-        "--validation",
-        parser.add_argument(
-            "--validation-data",
-            metavar="FILE",
-            help="file of examples to choose the best epoch by, like that of --data (default: "
-            "bAbI's and simulated stories have a part for it, files have none)",
-        ),
+    parser.add_argument(
+        "--validation-data",
+        metavar="FILE",
+        help="file of examples, like --data, that the best epoch is chosen by (default: the "
+        "validation part of bAbI or of the simulation; none for a file)",
     )
 
 
@@ -111,8 +105,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="a factory in keras_qa.models, such as answer_classifier, memory_network, "
-        "universal_transformer or span_reader; of several, the one that does best on validation "
-        f"is kept (default: {MODELS[0]} and, where that leaves errors, {MODELS[1]})",
+        "universal_transformer or span_reader; of several, the best on the validation data is "
+        f"saved (default: {MODELS[0]} and, if it makes errors, {MODELS[1]})",
     )
     model.add_argument(
         "--model-options",
@@ -122,8 +116,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--dtype",
-        help="dtype policy, such as mixed_bfloat16; with --backbone auto, which measures whether "
-        "bfloat16 is faster here (default: float32)",
+        help="dtype policy, such as mixed_bfloat16; with --backbone also auto, which measures "
+        "whether bfloat16 is faster on this machine (default: float32)",
     )
 
 
@@ -133,28 +127,30 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         metavar="DIR",
         help="a pretrained encoder: folder in Hugging Face's or KerasHub's layout, hf://..., "
-        "minilm, or a preset of KerasHub (default: none, the reader starts from scratch)",
+        "minilm, or a preset of KerasHub (default: none, the reader is trained from scratch)",
     )
     reader.add_argument(
-        "--tokenizer", metavar="FILE", help="tokenizer.json, where it is not beside the backbone"
+        "--tokenizer",
+        metavar="FILE",
+        help="tokenizer.json, if it is not in the folder of the backbone",
     )
     reader.add_argument(
         "--lora-rank",
         type=positive,
         metavar="N",
-        help="train matrices of this width beside the backbone's own, which stay as they are",
+        help="rank of LoRA: train low-rank matrices and freeze the weights of the backbone",
     )
     reader.add_argument(
         "--adapter",
         metavar="FILE.keras",
-        help="file to save what --lora-rank has learned to, apart from the backbone",
+        help="file to save the LoRA weights to, without the backbone",
     )
     reader.add_argument(
         "--unanswerable",
         type=float,
         metavar="SHARE",
-        help="ask a share of the questions again, of texts that a search finds for them but that "
-        "do not answer them, so that the reader learns to say so; of those to validate on, too",
+        help="share of the questions to repeat with a similar text that does not answer them, so "
+        "that the reader learns to give no answer; also in the validation data",
     )
     reader.add_argument(
         "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
@@ -164,60 +160,62 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         "--length",
         type=int,
         metavar="N",
-        help="positions of a window: longer texts are read in several",
+        help="positions of a window; a longer text is read in several windows",
     )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
-    recipe.add_argument("--epochs", type=int, metavar="N", help="passes over the data at most")
-    recipe.add_argument("--batch-size", type=int, metavar="N", help="questions a step")
+    recipe.add_argument("--epochs", type=int, metavar="N", help="largest number of epochs")
+    recipe.add_argument("--batch-size", type=int, metavar="N", help="questions per step")
     recipe.add_argument(
         "--gradient-accumulation-steps",
         type=int,
         metavar="N",
-        help="batches an update of the weights, as if they were one: takes the memory of a small "
-        "batch, and learns as by a large one",
+        help="batches per update of the weights: trains as with a larger batch, in the memory of a "
+        "small one",
     )
-    recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="the highest one")
+    recipe.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="the highest learning rate"
+    )
     recipe.add_argument(
         "--layer-decay",
         type=float,
         metavar="FACTOR",
-        help="of the rate, from each block of a published encoder to the one below",
+        help="factor of the learning rate from each block of the backbone to the block below",
     )
-    recipe.add_argument("--weight-decay", type=float, metavar="RATE", help="of AdamW; 0 for Adam")
     recipe.add_argument(
-        "--patience", type=int, metavar="N", help="epochs without a rise before training stops"
+        "--weight-decay", type=float, metavar="RATE", help="weight decay of AdamW; 0 for Adam"
     )
-    share = recipe.add_argument(
+    recipe.add_argument(
+        "--patience", type=int, metavar="N", help="epochs without improvement before training stops"
+    )
+    recipe.add_argument(
         "--hard-example-share",
         type=float,
         metavar="SHARE",
-        help="share of the batches that an epoch trains on: those of what is answered wrong",
+        help="share of the batches that an epoch trains on, wrong answers first",
     )
-    sizes = recipe.add_argument(
+    recipe.add_argument(
         "--augment-to",
         type=int,
         nargs="*",
         metavar="N",
-        help="bring fewer questions up to N by copies in which words that are used alike have "
-        "changed places, where validation shows that it helps; several are tried one after the "
-        "other, no number is for no copies",
+        help="augment to N questions with copies in which similar words are swapped, if that helps "
+        "on the validation data; several numbers are tried in turn, none turns it off",
     )
-    add_old_spelling(parser, "--focus", share)
-    add_old_spelling(parser, "--enlarge-to", sizes)
 
 
 def run(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
     from keras_qa import recipes
+    from keras_qa.recipes.training import check_keras_path
 
-    recipes.check_out(options.out)
+    check_keras_path(options.out)
     if options.adapter is not None:
         if options.lora_rank is None:
-            raise ValueError("`--adapter` needs `--lora-rank`: it is what that has learned.")
-        recipes.check_out(options.adapter, "adapter")
+            raise ValueError("`--adapter` needs `--lora-rank`: it saves the weights of LoRA.")
+        check_keras_path(options.adapter, "adapter")
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
     if options.unanswerable:
@@ -227,7 +225,7 @@ def run(options: argparse.Namespace) -> None:
         )
     say(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     if options.results:
-        # What is wrong with the file shows before the training, not after it.
+        # Check the file before the training, not after it.
         recipes.add_results(options.results, [])
     try:
         done = recipes.train(
@@ -244,7 +242,7 @@ def run(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "The same command with --resume goes on after the last epoch that ended."
+            "The same command with --resume continues after the last complete epoch."
         ) from None
     say(f"Saved {options.out}.")
     if options.adapter is not None:
@@ -260,19 +258,19 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Those of some options that were given."""
+    """Returns the options of these names that were given."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
     if options.model is not None:
         return options.model
-    # Without validation there is nothing to choose by; options may fit one factory alone.
+    # Without validation data there is no way to choose, and options are for one factory.
     return MODELS if validated and options.model_options == "{}" else MODELS[:1]
 
 
 def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of the model's factory, and further ones of the answerer."""
+    """Returns the arguments of the model's factory, and those of the answerer."""
     given = _given(options, READER)
     if given and options.model != ["span_reader"]:
         raise ValueError(
@@ -302,8 +300,8 @@ def _fastest(given: dict[str, Any]) -> str:
 
     if "backbone" not in given:
         raise ValueError(
-            "`--dtype auto` measures products of a backbone's size, and there is no --backbone. "
-            "Name a dtype policy, such as mixed_bfloat16."
+            "`--dtype auto` needs `--backbone`, whose matrix sizes it measures. Or name a dtype "
+            "policy, such as mixed_bfloat16."
         )
     precision = recipes.choose_precision(given["backbone"])
     say(f"{precision}")

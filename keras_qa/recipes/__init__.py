@@ -1,4 +1,4 @@
-"""How to train: one recipe for every task, with checkpoints, early stopping and several seeds."""
+"""Training by a recipe, with checkpoints, early stopping and several seeds."""
 
 from keras_qa import _backend
 
@@ -15,12 +15,11 @@ from keras_qa.recipes.recipe import (
     Recipe,
     recipe_for,
 )
-from keras_qa.recipes.results import FAILED, Run, Training, add_results, summary
-from keras_qa.recipes.training import check_out, checkpoint_path, train
+from keras_qa.recipes.results import Run, Training, add_results, summary
+from keras_qa.recipes.training import train
 
 __all__ = [
     "DEFAULT",
-    "FAILED",
     "FINE_TUNING",
     "LORA",
     "MEMORY_NETWORK",
@@ -31,8 +30,6 @@ __all__ = [
     "Run",
     "Training",
     "add_results",
-    "check_out",
-    "checkpoint_path",
     "choose_precision",
     "recipe_for",
     "summary",

@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a training run in one file, which is replaced at once or not."""
+"""Checkpoints of a training run, and the callback that writes them and stops the training."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from keras_qa.inputs import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1
-# Epochs without a lower loss that end a run whose validation part has no error left.
+# The patience, in epochs without a lower loss, once all validation answers are right.
 PATIENCE_WITHOUT_ERRORS = 3
 
 
 @dataclasses.dataclass
-class Checkpoint:
-    """What it takes to go on with a training run.
+class TrainingCheckpoint:
+    """The state of a training run.
 
     Args:
-        run: What makes the run what it is: settings, seed, a digest of the
-            data. A run goes on from a checkpoint of the same run only.
-        epochs: Number of epochs that were trained.
-        state: Weights, seeds of dropout and the optimizer's variables after
-            the last of them; and the rows' weights where an epoch trains on a
-            share of them.
-        best: The best epoch's weights, or an empty list.
-        notes: What else the run has to remember, all of which JSON can hold.
+        run: The identity of the run: settings, seed and a digest of the data.
+            Only the same run can resume from the checkpoint.
+        epochs: Number of complete epochs.
+        state: Weights, seeds of dropout and variables of the optimizer after
+            the last epoch; then the row weights of hard-example sampling, if
+            it is on.
+        best: Weights of the best epoch, or an empty list.
+        notes: Other state, which JSON can represent.
     """
 
     run: dict[str, Any]
@@ -46,14 +46,7 @@ class Checkpoint:
     notes: dict[str, Any]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the checkpoint.
-
-        Whenever the process or the machine stops, `path` holds the checkpoint
-        that was there before, or this one.
-
-        Args:
-            path: The file.
-        """
+        """Writes the checkpoint atomically: a crash leaves the old file or the new one."""
         header = {"format": FORMAT, "run": self.run, "epochs": self.epochs, "notes": self.notes}
         arrays = {"header": np.frombuffer(json.dumps(header).encode(), "uint8")}
         for name in ("state", "best"):
@@ -65,17 +58,11 @@ class Checkpoint:
             os.fsync(file.fileno())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Checkpoint:
-        """Reads a checkpoint. Nothing in it is executed.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The `Checkpoint`.
+    def load(cls, path: str | os.PathLike[str]) -> TrainingCheckpoint:
+        """Reads a checkpoint, without executing anything in it.
 
         Raises:
-            ValueError: If the file is damaged, or no checkpoint.
+            ValueError: If the file is damaged or is not a checkpoint.
         """
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -88,40 +75,37 @@ class Checkpoint:
             rest: Any = {name: header[name] for name in ("run", "epochs", "notes")}
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, AttributeError):
             raise ValueError(
-                f"`{path}` is no checkpoint, or it is damaged. Delete it to start anew."
+                f"`{path}` is not a checkpoint, or it is damaged. Delete it to start again."
             ) from None
         if not known:
             raise ValueError(
-                f"`{path}` was written by another version of keras-qa. Delete it to start anew."
+                f"`{path}` was written by another version of keras-qa. Delete it to start again."
             )
         return cls(**rest, state=parts["state"], best=parts["best"])
 
     def check(self, run: dict[str, Any], path: str | os.PathLike[str]) -> None:
-        """Raises where the checkpoint is of another run.
+        """Raises `ValueError` if a setting, the seed or the data of `run` differ.
 
         Args:
-            run: What makes the run that wants to go on what it is.
+            run: The identity of the run to resume.
             path: The checkpoint's file, for the message.
-
-        Raises:
-            ValueError: If a setting, the seed or the data differ.
         """
         for name in run:
             if self.run.get(name) != run[name]:
                 raise ValueError(
                     f"`{path}` is the checkpoint of another run: its `{name}` is "
-                    f"{self.run.get(name)!r}, but {run[name]!r} here. Go on with the same "
-                    "settings and data, or delete it to start anew."
+                    f"{self.run.get(name)!r}, but {run[name]!r} here. Use the same settings and "
+                    "data, or delete it to start again."
                 )
 
 
 def capture(model: keras.Model) -> list[np.ndarray]:
-    """Copies of all that training changes: weights, seeds, and the optimizer's variables."""
+    """Copies the weights, the seeds and the variables of the optimizer."""
     return [keras.ops.convert_to_numpy(variable.value).copy() for variable in _variables(model)]
 
 
 def restore(model: keras.Model, state: list[np.ndarray]) -> None:
-    """Sets what `capture` copied from the same model, built anew."""
+    """Sets the values of `capture`, in a new model of the same architecture."""
     for variable, value in zip(_variables(model), state, strict=True):
         execution.assign(variable, value)
 
@@ -133,20 +117,20 @@ def _variables(model: keras.Model) -> list[Any]:
 
 
 class TrainingState(keras.callbacks.Callback):
-    """All that a run knows: what was trained, which epoch was best, and when to stop.
+    """Writes checkpoints, finds the best epoch and stops the training early.
 
     Args:
-        run: What makes the run what it is, see `Checkpoint`. Of its entries
-            `epochs`, `patience` and `seed` are used here.
-        path: The checkpoint's file, to go on from if it is there, and to
-            replace after each epoch. `None` for none.
-        patient_epochs: Number of epochs, the first ones, that do not count for
+        run: The identity of the run, see `TrainingCheckpoint`. It has the
+            entries `epochs`, `patience` and `seed`.
+        path: The checkpoint's file. Training resumes from it if it exists, and
+            replaces it after each epoch. `None` for no checkpoints.
+        patient_epochs: Number of first epochs that do not count for
             `patience`.
-        sampling: What chooses the rows of an epoch, or `None` where all are.
+        sampling: The hard-example sampling of the run, or `None`.
 
     Attributes:
-        epochs: Number of epochs trained.
-        notes: What a checkpoint keeps: `history`, `best_epoch`, `score`,
+        epochs: Number of complete epochs.
+        notes: The `notes` of the checkpoint: `history`, `best_epoch`, `score`,
             `waited`, `seconds` and `ended`.
     """
 
@@ -172,29 +156,29 @@ class TrainingState(keras.callbacks.Callback):
             "seconds": 0.0,
             "ended": False,
         }
-        self.found: list[np.ndarray] | None = None
+        self.restored: list[np.ndarray] | None = None
         if path is not None and path.exists():
-            checkpoint = Checkpoint.load(path)
+            checkpoint = TrainingCheckpoint.load(path)
             checkpoint.check(run, path)
             self.epochs, self.notes = checkpoint.epochs, checkpoint.notes
-            self.found, self.best = checkpoint.state, checkpoint.best
+            self.restored, self.best = checkpoint.state, checkpoint.best
             if sampling is not None:
-                sampling.weights = self.found.pop()
+                sampling.weights = self.restored.pop()
 
     @property
     def last_epoch(self) -> int:
-        """Where `fit` has to end: at once, if the run had."""
+        """The `epochs` argument of `fit`: no further epoch if the run has ended."""
         return self.epochs if self.notes["ended"] else self.run["epochs"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        if self.found is not None:
-            restore(self.model, self.found)
-            self.found = None
+        if self.restored is not None:
+            restore(self.model, self.restored)
+            self.restored = None
         self.mark = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        # What draws from global generators draws the same in a run that was broken off. Not by
-        # `set_random_seed`, which makes TensorFlow compile everything anew.
+        # Seed the global generators by epoch, so that a resumed run draws the same numbers.
+        # `keras.utils.set_random_seed` would make TensorFlow compile everything again.
         seed = int(np.random.SeedSequence((self.run["seed"], epoch)).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)
@@ -219,7 +203,7 @@ class TrainingState(keras.callbacks.Callback):
             state = capture(self.model)
             if self.sampling is not None:
                 state.append(self.sampling.weights)
-            Checkpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
+            TrainingCheckpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
 
     def _compare(self, accuracy: Any, loss: Any) -> None:
         notes = self.notes
@@ -228,7 +212,7 @@ class TrainingState(keras.callbacks.Callback):
         better = rises or score > notes["score"]
         right = accuracy == 1.0
         starting = self.epochs <= self.patient_epochs
-        # Without an error left only the loss says whether more is learned.
+        # Once all answers are right, only the loss can improve.
         goes_on = rises or starting or (right and better)
         notes["waited"] = 0 if goes_on else notes["waited"] + 1
         if better:

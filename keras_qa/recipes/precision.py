@@ -1,4 +1,4 @@
-"""Which precision trains an encoder faster on this machine, by a measurement."""
+"""Measures which precision trains an encoder faster on this machine."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import numpy as np
 from keras_qa import _backend
 from keras_qa.models.pretrained import find_checkpoint
 
-# Positions that go through a product at once.
+# Rows of the measured matrix product.
 POSITIONS = 1_024
 REPEATS = 5
-# Part of the time of float32 that bfloat16 has to stay below.
-CLEARLY_FASTER = 0.8
-# Of BERT's base, where the encoder is KerasHub's.
+# bfloat16 must take less than this share of the time of float32.
+MAX_TIME_RATIO = 0.8
+# The sizes of BERT base, for encoders of KerasHub.
 SIZES = (768, 3_072)
 
 
 @dataclasses.dataclass(frozen=True)
 class Precision:
-    """What `choose_precision` has found. As a string it is one line that says so.
+    """The result of `choose_precision`. Its string is a one-line summary.
 
     Args:
         dtype: The dtype policy: `"float32"` or `"mixed_bfloat16"`.
-        sizes: Width of the encoder's vectors, and between its dense layers.
-        float32: Seconds of a product in float32.
-        bfloat16: Seconds of the same in bfloat16.
+        sizes: The encoder's hidden and intermediate dimensions.
+        float32: Seconds of the matrix product in float32.
+        bfloat16: Seconds of the matrix product in bfloat16.
     """
 
     dtype: str
@@ -50,21 +50,22 @@ class Precision:
 def choose_precision(
     backbone: str | os.PathLike[str], clock: Callable[[], float] = time.perf_counter
 ) -> Precision:
-    """Measures whether bfloat16 is faster than float32, where this runs.
+    """Measures whether bfloat16 is faster than float32 on this machine.
 
-    It is on GPUs and on processors that multiply it; elsewhere it can take twice the time. What is
-    measured is the largest product of a block of the encoder, on the backend that is on.
+    bfloat16 is faster on GPUs and on processors with bfloat16 instructions. On others it can take
+    twice the time. This function measures the largest matrix product in a block of the encoder, on
+    the current backend.
 
     Args:
-        backbone: As `models.span_reader` takes it.
-        clock: What tells the time, in seconds.
+        backbone: As in `models.span_reader`.
+        clock: Returns the time in seconds.
 
     Returns:
-        A `Precision`: `"mixed_bfloat16"` where it takes less than four fifths of the time.
+        A `Precision` with `"mixed_bfloat16"` if that takes less than 80 % of the time of float32.
 
     Raises:
         ImportError: If a library that reads checkpoints is missing.
-        ValueError: If there is no such checkpoint, or it cannot be read.
+        ValueError: If the checkpoint does not exist or cannot be read.
     """
     sizes = _sizes(os.fspath(backbone))
     random = np.random.default_rng(0)
@@ -75,22 +76,22 @@ def choose_precision(
         dtype: [keras.ops.cast(array, dtype) for array in (rows, weights)] for dtype in seconds
     }
     for pair in pairs.values():
-        # A backend may compile at the first call.
+        # The first call may compile.
         _multiply(*pair)
-    # By turns, so that what else runs on the machine slows down both.
+    # Alternate the dtypes, so that other work on the machine slows down both.
     for _ in range(REPEATS):
         for dtype, pair in pairs.items():
-            begun = clock()
+            start = clock()
             _multiply(*pair)
-            seconds[dtype].append(clock() - begun)
+            seconds[dtype].append(clock() - start)
     float32, bfloat16 = min(seconds["float32"]), min(seconds["bfloat16"])
-    faster = bfloat16 < CLEARLY_FASTER * float32
+    faster = bfloat16 < MAX_TIME_RATIO * float32
     return Precision("mixed_bfloat16" if faster else "float32", sizes, float32, bfloat16)
 
 
 def _multiply(rows: keras.KerasTensor, weights: keras.KerasTensor) -> None:
     product = keras.ops.matmul(rows, weights)
-    # A backend may go on before it has computed anything. One number is cheap to wait for.
+    # Backends compute asynchronously: wait for the result by reading one number.
     keras.ops.convert_to_numpy(keras.ops.cast(product[0, 0], "float32"))
 
 

@@ -1,4 +1,4 @@
-"""How far a training is: a line an epoch."""
+"""Progress of a training: one line per epoch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from keras_qa.terminal import Line, clock, on_terminal
 
 
 class Progress(keras.callbacks.Callback):
-    """Shows a line an epoch, which grows in place on a terminal, as a `terminal.Line`.
+    """Prints a line per epoch. A terminal also shows the progress within the epoch.
 
     Args:
-        epochs: Number of epochs at most.
-        steps: Number of batches an epoch, where Keras does not say.
-        label: What each line begins with.
+        epochs: Largest number of epochs.
+        steps: Number of batches per epoch, if Keras does not know it.
+        label: The start of each line.
     """
 
     def __init__(self, epochs: int, steps: int, label: str = "") -> None:
@@ -37,7 +37,7 @@ class Progress(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, step: int, logs: dict[str, float] | None = None) -> None:
-        # Where lines stay, one is of a whole epoch.
+        # Only a terminal can replace the line of an incomplete epoch.
         if on_terminal() and self.shown.due():
             share = (step + 1) / self.steps
             self.shown.show(f"{self._line(self.epoch + share, logs or {})} {share:4.0%}")
@@ -63,9 +63,10 @@ class Progress(keras.callbacks.Callback):
 
 
 def metric(logs: dict[str, Any], name: str) -> float | None:
-    """A metric of the answers, whether they are the model's only output or not.
+    """Returns a metric of the answers, or `None`, whatever its key in the logs.
 
-    For readers of spans the accuracy is how often the best span is the right one.
+    If the model has a second output, the key has the prefix `answer_`. The accuracy of readers of
+    spans is `exact_match`.
 
     Examples:
         >>> from keras_qa.recipes.progress import metric

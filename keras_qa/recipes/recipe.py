@@ -1,4 +1,4 @@
-"""How long and how fast to train, and with which model how."""
+"""Recipes: the settings of a training, and the recipe of each model."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ import keras
 from keras_qa._arguments import is_integer, to_integer
 from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
 
-# What scales or places others is no size that a model could overfit by.
+# Weights without weight decay: biases, gains and position tables.
 UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to train.
+    """The settings of a training.
 
-    Adam, or AdamW where there is a weight decay, whose learning rate rises linearly and then falls
-    as half of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or linearly.
+    The optimizer is Adam, or AdamW if there is a weight decay. Its learning rate rises linearly and
+    then falls as half of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983), or linearly.
 
     Args:
-        epochs: Number of epochs at most.
-        batch_size: Number of examples a step.
+        epochs: Largest number of epochs.
+        batch_size: Number of examples per step.
         learning_rate: The highest learning rate.
         warmup: Share of all steps in which the learning rate rises.
-        weight_decay: Weight decay of AdamW. 0 for Adam. Biases, gains and what
-            tells places apart are left out.
-        clip_norm: Largest norm of the gradients of all weights together.
-        patience: Training stops once the accuracy on the validation part has
-            not risen for this many epochs. Where all of it is answered right, three
-            epochs without a lower loss are enough.
+        weight_decay: Weight decay of AdamW. 0 selects Adam. Biases, gains and
+            position tables have no weight decay.
+        clip_norm: Largest global norm of the gradients.
+        patience: Number of epochs without a higher validation accuracy before
+            training stops. Once all validation answers are right, three epochs
+            without a lower validation loss are enough.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
         hard_example_share: Share of the batches that an epoch trains on, see
             `inputs.HardExampleSampling`. 1 for all.
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.
-        augment_to: Sizes that fewer examples are brought up to, one after the
-            other, by copies in which words that are used alike have changed
-            places. Empty for none.
+        augment_to: Numbers of examples to augment to, tried in turn. The
+            copies have similar words swapped, see
+            `datasets.augmentation.swap_words`. Empty for no augmentation.
         gradient_accumulation_steps: Number of batches whose gradients are
-            averaged for one update of the weights, as if they were one batch.
-            An update may take batches of two epochs; what is left at the end
-            of training is dropped.
-        layer_decay: For readers on a published encoder: what the learning rate
-            is multiplied by from each block to the one below, see
-            `objectives.LayerDecayAdamW`. 1 for one rate for all.
+            averaged for one update of the weights. An update may use batches
+            of two epochs. An incomplete update at the end of training is
+            dropped.
+        layer_decay: For readers on a published encoder: the factor of the
+            learning rate from each block to the block below, see
+            `objectives.LayerDecayAdamW`. 1 for the same rate everywhere.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -110,7 +110,10 @@ class Recipe:
         return int(self.linear_start * self.epochs)
 
     def copies(self, examples: int) -> list[int]:
-        """Numbers of copies of each of so many examples to try, one after the other.
+        """Returns the numbers of copies per example that `augment_to` asks for.
+
+        Args:
+            examples: Number of training examples.
 
         Examples:
             >>> from keras_qa.recipes import Recipe
@@ -121,14 +124,17 @@ class Recipe:
         return [copies for copies in dict.fromkeys(found) if copies > 0]
 
     def steps(self, examples: int) -> int:
-        """Number of batches an epoch."""
+        """Returns the number of batches per epoch."""
         return math.ceil(self.hard_example_share * math.ceil(examples / self.batch_size))
 
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The learning rate at each step, for a training part of so many examples.
+        """Returns the learning rate schedule.
+
+        Args:
+            examples: Number of training examples.
 
         Raises:
-            ValueError: If there are fewer batches than an update of the weights takes.
+            ValueError: If all batches together are too few for one update of the weights.
 
         Examples:
             >>> from keras_qa.recipes import Recipe
@@ -158,7 +164,7 @@ class Recipe:
         return schedule if each == 1 else AccumulatedSchedule(schedule, each)
 
     def optimizer(self, examples: int) -> keras.optimizers.Optimizer:
-        """Makes the optimizer for a training part of so many examples."""
+        """Makes the optimizer. `examples` is the number of training examples."""
         rate: Any = self.schedule(examples)
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
@@ -174,17 +180,15 @@ class Recipe:
 
 DEFAULT = Recipe()
 
-# Few examples are learned by heart. Some of bAbI's tasks are solved from 900 only with many copies,
-# others only with few.
+# Models overfit few examples. With 900 examples, some bAbI tasks need many copies, others few.
 AUGMENTED = (3_600, 9_000)
 
-# For a `universal_transformer`, which without the decay learns bAbI's tasks 2 and 17 by heart, and
-# with it guesses at task 6 for 35 epochs before it finds the rule; and for a `memory_network`,
-# whose hops find no chain with a decay.
+# `universal_transformer` overfits bAbI's tasks 2 and 17 without weight decay. With it, task 6 needs
+# a patience of more than 35 epochs. `memory_network` does not learn with weight decay.
 UNIVERSAL_TRANSFORMER = Recipe(weight_decay=0.5, patience=50, augment_to=AUGMENTED)
 MEMORY_NETWORK = Recipe(linear_start=0.2, augment_to=AUGMENTED)
 
-# For a `span_reader` from scratch, and for one on a pretrained backbone.
+# `span_reader` from scratch, and on a pretrained backbone.
 SPAN_READER = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
 FINE_TUNING = Recipe(
     epochs=2,
@@ -195,19 +199,16 @@ FINE_TUNING = Recipe(
     patience=2,
     decay="linear",
 )
-# What LoRA adds starts at zero, and takes ten times the rate.
+# The weights of LoRA start at zero and need ten times the learning rate.
 LORA = dataclasses.replace(FINE_TUNING, learning_rate=1e-3)
 
 
 def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe for a model where nothing else is said.
+    """Returns the default `Recipe` of a model.
 
     Args:
-        model: Name of its factory.
-        model_options: Arguments for the factory.
-
-    Returns:
-        A `Recipe`.
+        model: Name of the model's factory.
+        model_options: Arguments of the factory.
     """
     if model == "span_reader":
         options = model_options or {}

@@ -1,4 +1,4 @@
-"""What trainings came to, in memory, in words and in a file."""
+"""Results of trainings: as objects, as text and as a JSON file."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from keras_qa.answering import QuestionAnswerer
 from keras_qa.files.atomic import replacing
 from keras_qa.terminal import clock
 
-# A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
-FAILED = 5.0
+# A bAbI task with a larger error, in percent, is failed (Weston et al. 2015, arXiv:1502.05698).
+FAILED_TASK_ERROR = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What one seed came to.
+    """The result of training one model with one seed.
 
     Args:
         model: Name of the model's factory.
         seed: The seed.
-        questions: Number of questions trained on.
-        copies: Number of copies of each, with words exchanged, trained on
-            beside them.
-        validation_questions: Number of questions in the validation part.
+        questions: Number of training questions, without copies.
+        copies: Number of augmented copies of each question.
+        validation_questions: Number of validation questions.
         epochs: Number of epochs trained.
         best_epoch: The epoch, from 1, whose weights were kept.
-        seconds: What training and validation took, all parts of a resumed run
-            together.
+        seconds: Seconds of training and validation, including those before a
+            resume.
         backend: The backend.
-        validation_error: Percent of wrong answers in the validation part, or
-            `None` without one.
-        errors: The same by bAbI task, where examples say which they are of.
-        history: `loss`, `accuracy` and, with a validation part, `val_loss` and
-            `val_accuracy` of each epoch.
+        validation_error: Percentage of wrong validation answers, or `None`
+            without validation data.
+        errors: `validation_error` by bAbI task, if examples name their tasks.
+        history: `loss` and `accuracy` of each epoch; with validation data also
+            `val_loss` and `val_accuracy`.
     """
 
     model: str
@@ -56,12 +55,12 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What `train` gives.
+    """The result of `train`.
 
     Args:
-        answerer: The answerer that did best on the validation part.
-        runs: A `Run` for each model and seed that was trained.
-        best: The place of its run.
+        answerer: The answerer with the best validation accuracy.
+        runs: A `Run` for each model and seed.
+        best: The index of the answerer's run in `runs`.
     """
 
     answerer: QuestionAnswerer
@@ -70,20 +69,17 @@ class Training:
 
     @property
     def mean_error(self) -> float | None:
-        """The mean over the best model's seeds of the error on the validation part, in percent."""
+        """The mean validation error over the seeds of the best model, in percent."""
         best = self.runs[self.best]
         errors = _errors(self.runs, best.model, best.copies)
         return sum(errors) / len(errors) if errors else None
 
 
 def summary(done: Training) -> str:
-    """Says in a few lines what the seeds came to, as the papers do: the mean, the best, by task.
+    """Returns a text: mean error of the seeds, best error, and errors by task.
 
     Args:
-        done: What `train` gave, with a validation part.
-
-    Returns:
-        Lines of text.
+        done: The result of `train` with validation data.
     """
     best = done.runs[done.best]
     lines = []
@@ -95,28 +91,29 @@ def summary(done: Training) -> str:
     if seeds > 1:
         lines.append(
             f"{seeds} seeds: mean error {done.mean_error:.2f} %, best "
-            f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation part)"
+            f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation data)"
         )
     if len(best.errors) > 1:
         lines += [f"task {task:>2}: error {error:6.2f} %" for task, error in best.errors.items()]
-        failed = sum(error > FAILED for error in best.errors.values())
+        failed = sum(error > FAILED_TASK_ERROR for error in best.errors.values())
         mean = sum(best.errors.values()) / len(best.errors)
         lines.append(
-            f"mean over the tasks {mean:.2f} %, {failed} failed (error above {FAILED:g} %)"
+            f"mean over the tasks {mean:.2f} %, {failed} failed "
+            f"(error above {FAILED_TASK_ERROR:g} %)"
         )
     epochs = f"{best.epochs} epochs in {clock(best.seconds)}, the best was number {best.best_epoch}"
     return "\n".join([*lines, f"error {best.validation_error:.2f} %, {epochs}"])
 
 
 def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:
-    """Adds records to a JSON file that holds a list of them, and makes it where there is none.
+    """Appends records to a JSON file with a list of records. Creates the file if it is missing.
 
     Args:
         path: The file.
-        records: What to add, such as `dataclasses.asdict` of a `Run`.
+        records: The records, such as `dataclasses.asdict` of a `Run`.
 
     Raises:
-        ValueError: If the file holds something else.
+        ValueError: If the file has other content.
     """
     path = pathlib.Path(path)
     found: Any = []
@@ -126,17 +123,19 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
         except ValueError:
             found = None
     if not isinstance(found, list):
-        raise ValueError(f"`{path}` holds no JSON list, so that no results can be added to it.")
+        raise ValueError(
+            f"`{path}` has no JSON list to append results to. Delete it, or name another file."
+        )
     with replacing(path) as partial:
         partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
 
 
 def labelled(model: str, copies: int) -> str:
-    """What a model is called beside others, and beside itself with other copies."""
+    """The name of a model with its number of copies, for messages."""
     return f"{model} with {copies} {'copy' if copies == 1 else 'copies'}" if copies else model
 
 
 def _errors(runs: Sequence[Run], model: str, copies: int) -> list[float]:
-    """The errors on the validation part of a model's runs, where there was one."""
+    """The validation errors of a model's runs."""
     found = [run.validation_error for run in runs if (run.model, run.copies) == (model, copies)]
     return [error for error in found if error is not None]

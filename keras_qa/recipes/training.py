@@ -41,48 +41,47 @@ def train(
     verbose: int = 1,
     answerer_options: Mapping[str, Any] | None = None,
 ) -> Training:
-    """Trains an answerer by a recipe, and keeps the epoch and the seed that do best on validation.
+    """Trains an answerer by a recipe, and keeps the best epoch and seed by validation accuracy.
 
-    Training stops when the number of right answers of the validation part has not risen for
-    `recipe.patience` epochs; once all are right, when its loss has not fallen for three. Without
-    a validation part it takes all epochs, and keeps the last. With `out` the whole state is
-    written beside it after each epoch. A run that was killed, at any moment, and is resumed ends
-    in the weights of an unbroken one.
+    Training stops if the validation accuracy has not risen for `recipe.patience` epochs; once all
+    validation answers are right, if the validation loss has not fallen for three epochs. Without
+    validation data, training runs all epochs and keeps the last one. With `out`, a checkpoint is
+    written beside it after each epoch. A run that was interrupted at any moment and is resumed ends
+    with the same weights as an uninterrupted run.
 
-    Few examples are brought up to the sizes of `recipe.augment_to` by copies in which words that
-    are used alike have changed places, see `datasets.augmentation.swap_words`, where there is a
-    validation part to tell whether that helps: while not all of it is answered right, the models
-    are trained with the next number of copies, and without any at last. The best is kept.
+    With validation data, few examples are augmented to the sizes in `recipe.augment_to`: copies
+    with similar words swapped are added, see `datasets.augmentation.swap_words`. The models are
+    trained with each number of copies in turn, and finally without copies, until all validation
+    answers are right. The best answerer is kept.
 
     Args:
-        examples: Examples to train on, each with an answer.
-        validation_data: Examples to choose the epoch and the seed by. Nothing
-            else is learned from them.
-        model: Name of a factory in `keras_qa.models`. Of several names, one
-            after the other is trained until one answers all of the validation
-            part right; the best is kept.
-        model_options: Arguments for the factory.
-        recipe: How long and how fast to train. `None` for what `recipe_for`
-            gives for each model; a mapping, such as `{"epochs": 10}`, for
-            that with some of its fields replaced.
+        examples: Training examples, each with an answer.
+        validation_data: Examples for the choice of epoch and seed only.
+        model: Name of a factory in `keras_qa.models`, or several names. Several
+            models are trained in turn until one answers all validation
+            examples right. The best one is kept.
+        model_options: Arguments of the factory.
+        recipe: A `Recipe` for all models. `None` for the result of `recipe_for`
+            for each model. A mapping, such as `{"epochs": 10}`, replaces
+            fields of that result.
         seed: The first seed.
         seeds: Number of seeds, each trained from the start.
-        out: File to save the best answerer to, ending in `.keras`. `None`
-            saves nothing, and writes no checkpoints.
-        resume: Whether to go on from the checkpoints beside `out`, where there
-            are any.
+        out: File to save the best answerer to, ending in `.keras`. `None` for
+            no file and no checkpoints.
+        resume: Whether to resume from the checkpoints beside `out`, if they
+            exist.
         callbacks: Keras callbacks.
-        verbose: 0 is silent, 1 prints a line an epoch.
+        verbose: 0 is silent, 1 prints a line per epoch.
         answerer_options: Further arguments of `QuestionAnswerer`, such as
             `{"vectors": "glove.txt"}`.
 
     Returns:
-        A `Training`: the answerer, and a `Run` for each model and seed, with and without copies.
+        A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
 
     Raises:
-        TypeError: If an example is none, or a field has the wrong type.
+        TypeError: If an item of `examples` is not an example, or a field has the wrong type.
         ValueError: If an argument is out of its range, a checkpoint is damaged
-            or of another run, or there is one and `resume` is not set.
+            or from another run, or a checkpoint exists and `resume` is `False`.
 
     Examples:
         >>> import keras_qa
@@ -93,17 +92,21 @@ def train(
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """
-    _check(seeds, out, resume)
+    check_positive_integers(seeds=seeds)
+    if resume and out is None:
+        raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
+    if out is not None:
+        check_keras_path(out)
     data = to_examples(examples)
     valid = to_examples(validation_data) if validation_data is not None else []
     names = [model] if isinstance(model, str) else list(model)
     if len(names) > 1 and not valid:
         raise ValueError(
-            "Several models are chosen from by `validation_data`, which is missing. "
+            "Several models need `validation_data`, which the best one is chosen by. "
             f"Received: model={names}."
         )
-    settings = [_followed(recipe, name, model_options) for name in names]
-    # Whether copies do any good only validation can tell.
+    settings = [_recipe(recipe, name, model_options) for name in names]
+    # Without validation data there is no way to tell whether copies help.
     tried = [each.copies(len(data)) if valid else [] for each in settings]
     words = interchangeable_words(data) if any(tried) else []
     tried = tried if words else [[] for _ in names]
@@ -130,19 +133,16 @@ def train(
     return Training(kept, runs, best)
 
 
-def check_out(out: str | os.PathLike[str], argument: str = "out") -> None:
-    """Raises where an answerer cannot be saved to `out`.
+def check_keras_path(path: str | os.PathLike[str], argument: str = "out") -> None:
+    """Raises `ValueError` if a path does not end in `.keras`, or its folder does not exist.
 
     Args:
-        out: The file.
-        argument: What it was given as, for the message.
-
-    Raises:
-        ValueError: If the name does not end in `.keras`, or there is no such folder.
+        path: The path of a file to save.
+        argument: The name of the argument, for the message.
     """
-    if not str(out).endswith(".keras"):
-        raise ValueError(f"`{argument}` must end in `.keras`. Received: {argument}={str(out)!r}.")
-    folder = pathlib.Path(out).resolve().parent
+    if not str(path).endswith(".keras"):
+        raise ValueError(f"`{argument}` must end in `.keras`. Received: {argument}={str(path)!r}.")
+    folder = pathlib.Path(path).resolve().parent
     if not folder.is_dir():
         raise ValueError(f"`{argument}` is in a folder that does not exist: {str(folder)!r}.")
 
@@ -150,7 +150,7 @@ def check_out(out: str | os.PathLike[str], argument: str = "out") -> None:
 def checkpoint_path(
     out: str | os.PathLike[str], model: str, seed: int, copies: int = 0
 ) -> pathlib.Path:
-    """Where the checkpoint of a `Run` stands, while `train` works on `out`."""
+    """Returns the path of a run's checkpoint, beside `out`."""
     out = pathlib.Path(out)
     augmented = f".copies{copies}" if copies else ""
     return out.with_name(f"{out.stem}.{model}{augmented}.seed{seed}.checkpoint.npz")
@@ -170,7 +170,7 @@ def _plans(
     tried: Sequence[Sequence[int]],
     seeds: Iterable[int],
 ) -> list[_Plan]:
-    """What is to be trained, one after the other: with copies of the examples first, if any."""
+    """The runs in order: first with copies of the examples, then without."""
     attempts = [
         (name, each, copies[place])
         for place in range(max(map(len, tried)))
@@ -183,7 +183,7 @@ def _plans(
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
-    """What the runs of a training have in common."""
+    """The arguments that all runs of a training share."""
 
     data: list[Example]
     valid: list[Example]
@@ -199,7 +199,7 @@ class _Training:
         label: str,
         verbose: int,
     ) -> tuple[QuestionAnswerer, Run]:
-        """Trains one model from one seed, or goes on with it from a checkpoint."""
+        """Trains one model with one seed, from the start or from its checkpoint."""
         recipe, rows = plan.recipe, self.data
         if plan.copies:
             rows = rows + swap_words(rows, plan.copies, plan.seed, words)
@@ -231,18 +231,10 @@ class _Training:
         return answerer, _summary(answerer, state, plan, self.data, self.valid)
 
 
-def _check(seeds: int, out: str | os.PathLike[str] | None, resume: bool) -> None:
-    check_positive_integers(seeds=seeds)
-    if resume and out is None:
-        raise ValueError("`resume` needs `out`: checkpoints stand beside it.")
-    if out is not None:
-        check_out(out)
-
-
-def _followed(
+def _recipe(
     recipe: Recipe | Mapping[str, Any] | None, model: str, options: Mapping[str, Any] | None
 ) -> Recipe:
-    """The recipe that a model is trained by."""
+    """The recipe of a model."""
     if isinstance(recipe, Recipe):
         return recipe
     return dataclasses.replace(recipe_for(model, options), **(recipe or {}))
@@ -251,15 +243,15 @@ def _followed(
 def _checkpoints(
     plans: Iterable[_Plan], out: str | os.PathLike[str] | None, resume: bool
 ) -> dict[_Plan, pathlib.Path]:
-    """Where the state of each run is kept, if anywhere."""
+    """The checkpoint files of the runs. Raises `ValueError` if one exists without `resume`."""
     if out is None:
         return {}
     files = {plan: checkpoint_path(out, plan.model, plan.seed, plan.copies) for plan in plans}
     left = next((file for file in files.values() if file.exists()), None)
     if left is not None and not resume:
         raise ValueError(
-            f"`{left}` is of a run that did not end. Go on with it by `resume=True` "
-            "(`--resume`), or delete it to start anew."
+            f"`{left}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
+            "(`--resume`), or delete it to start again."
         )
     return files
 
@@ -271,9 +263,9 @@ def _identity(
     seed: int,
     *parts: list[Example],
 ) -> dict[str, Any]:
-    facts_of_recipe = dataclasses.asdict(recipe)
-    # What came of it is in the data.
-    del facts_of_recipe["augment_to"]
+    settings = dataclasses.asdict(recipe)
+    # The digest of the data includes the copies.
+    del settings["augment_to"]
     digest = hashlib.sha256()
     for part in parts:
         for item in part:
@@ -285,7 +277,7 @@ def _identity(
     return {
         "model": model,
         "model_options": json.dumps(dict(options or {}), default=str, sort_keys=True),
-        **facts_of_recipe,
+        **settings,
         "seed": seed,
         "backend": _backend.configured(),
         "data": digest.hexdigest()[:16],

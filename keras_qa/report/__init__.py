@@ -1,24 +1,23 @@
-"""What goes wrong, on one page, and pictures of it."""
+"""Reports of answers: scores, groups of questions, calibration and errors, as an HTML page."""
 
 from keras_qa import _backend
 
 _backend.require()
 
 from keras_qa.report import plots
-from keras_qa.report.asking import evaluate_asking
-from keras_qa.report.evaluation import Report, about_spans, evaluate, judge
-from keras_qa.report.findings import Bin, Findings, Group, Judged, Point
+from keras_qa.report.evaluation import evaluate, has_spans, judge
+from keras_qa.report.findings import Bin, Group, JudgedAnswer, Point, Report
+from keras_qa.report.index_evaluation import evaluate_asking
 
 __all__ = [
     "Bin",
-    "Findings",
     "Group",
-    "Judged",
+    "JudgedAnswer",
     "Point",
     "Report",
-    "about_spans",
     "evaluate",
     "evaluate_asking",
+    "has_spans",
     "judge",
     "plots",
 ]

@@ -1,4 +1,4 @@
-"""The wrong answers of a report, each in its text, and the form that filters them."""
+"""The section of errors on the page of a report: wrong answers in their texts, with a filter."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from html import escape
 
 from keras_qa.datasets import babi
 from keras_qa.example import Answer
-from keras_qa.report import spans
-from keras_qa.report.findings import Findings, Group, Judged
+from keras_qa.report.findings import Group, JudgedAnswer, Report
+from keras_qa.report.groups import NO_ANSWER, answer_length, question_word
 
-# Of a longer text, in characters, an error shows what is around the answers.
-MOST_TEXT, AROUND = 4_000, 500
-# So many places in documents that say an answer are named.
-MOST_SOURCES = 5
-NO_ANSWER = spans.NONE
+# A text with more characters is cut to the surroundings of its answers.
+MAX_TEXT, CONTEXT = 4_000, 500
+# The most locations in documents that are shown for an answer.
+MAX_SOURCES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Facet:
-    """What errors may be filtered by.
+    """A property that errors can be filtered by.
 
     Args:
-        name: Its name, after `data-` and in the form.
-        label: Its name for the reader.
-        groups: Groups of questions, in whose order its values are offered.
-        values: The value of each error, which names a group.
+        name: The name of the HTML attribute, after `data-`, and of the form field.
+        label: The label of the form field.
+        groups: Groups of questions: the possible values in order.
+        values: The value of each error: the name of its group.
     """
 
     name: str
@@ -38,18 +37,18 @@ class Facet:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many errors have each value."""
+        """Number of errors of each value."""
         found = collections.Counter(self.values)
         names = [group.name for group in self.groups]
-        # An empty value stands for all of them.
+        # The form uses an empty value for all errors.
         return {name: found[name] for name in names if name and found[name]}
 
 
-def facets(found: Findings) -> list[Facet]:
-    """What the errors of a report may be filtered by: whatever tells some of them apart."""
+def _facets(found: Report) -> list[Facet]:
+    """The facets with different values for different errors."""
     items = [item.example for item in found.errors]
-    words = [spans.question_word(item.question) for item in items]
-    lengths = [spans.answer_length(item.answers) for item in items]
+    words = [question_word(item.question) for item in items]
+    lengths = [answer_length(item.answers) for item in items]
     tasks = [str(babi.task_of(item) or "") for item in items]
     offered = [Facet("task", "Task", found.by_task, tasks)]
     if found.version:
@@ -63,16 +62,13 @@ def facets(found: Findings) -> list[Facet]:
     return [facet for facet in offered if len(facet.counts) > 1]
 
 
-def section(found: Findings) -> str:
-    """Writes all errors of a report, as HTML.
+def section(found: Report) -> str:
+    """Returns the HTML of the errors of a report: an explanation, the filter and the errors.
 
     Args:
-        found: What was found, with an error at least.
-
-    Returns:
-        What the marks in the texts mean, the form, and the errors.
+        found: A report with at least one error.
     """
-    offered = facets(found)
+    offered = _facets(found)
     marked = bool(found.version)
     kept = len(found.errors)
     parts = [f"<p>{_which(kept, found.wrong)} {_legend(found.errors, marked)}</p>"]
@@ -88,13 +84,10 @@ def _which(kept: int, wrong: int) -> str:
     if wrong == 1:
         return "The one wrong answer."
     which = f"The {kept:,} of {wrong:,}" if kept < wrong else f"All {kept:,}"
-    return (
-        f"{which} wrong answers, first those with the highest scores and the least in common with "
-        "the right one."
-    )
+    return f"{which} wrong answers. Those with the highest scores and the lowest F1 come first."
 
 
-def _legend(errors: Sequence[Judged], marked: bool) -> str:
+def _legend(errors: Sequence[JudgedAnswer], marked: bool) -> str:
     lines = []
     given = any(item.answer.start is not None for item in errors)
     if marked and given:
@@ -104,10 +97,10 @@ def _legend(errors: Sequence[Judged], marked: bool) -> str:
     if any(item.example.answer_start for item in errors):
         lines.append('Right answers are <mark class="right">underlined</mark>.')
     if any(item.answer.support for item in errors):
-        lines.append("The stronger a sentence is coloured, the more the answer rests on it.")
+        lines.append("A stronger colour of a sentence means more support for the answer.")
         if any(item.example.supporting_facts for item in errors):
             fact = '<span class="fact">underlined</span>'
-            lines.append(f"Sentences that the right answer rests on, as the data says, are {fact}.")
+            lines.append(f"The supporting sentences of the right answer in the data are {fact}.")
     return " ".join(lines)
 
 
@@ -121,7 +114,7 @@ def _form(offered: Sequence[Facet], errors: int) -> str:
             f'<label>{facet.label}<select name="{facet.name}">{"".join(options)}</select></label>'
         )
     fields.append('<button type="button">Show all</button>')
-    # Without its script, which shows it, it would do nothing.
+    # The form needs the script, which shows it.
     return (
         '<form id="filter" role="search" aria-label="Errors" autocomplete="off" hidden>\n'
         '<div class="fields">\n' + "\n".join(fields) + "\n</div>\n"
@@ -129,12 +122,12 @@ def _form(offered: Sequence[Facet], errors: int) -> str:
     )
 
 
-def _error(number: int, item: Judged, values: dict[str, str], marked: bool) -> str:
+def _error(number: int, item: JudgedAnswer, values: dict[str, str], marked: bool) -> str:
     example, answer = item.example, item.answer
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in values.items())
     name = f' <small dir="auto">{escape(example.id)}</small>' if example.id else ""
     given = _bdi(answer.text or NO_ANSWER)
-    # Several people often gave the same answer.
+    # The data may repeat an answer that several annotators gave.
     right = " or ".join(_bdi(text) for text in dict.fromkeys(example.answers or (NO_ANSWER,)))
     overlap = f", F1 {100.0 * item.f1:.1f} %" if marked else ""
     return (
@@ -149,15 +142,15 @@ def _error(number: int, item: Judged, values: dict[str, str], marked: bool) -> s
 
 
 def _sources(answer: Answer) -> str:
-    """Where in documents an answer stands, if it is from some."""
+    """The locations of an answer in documents, if any."""
     if not answer.sources:
         return ""
     places = dict.fromkeys(
         f"{one.document}, page {one.page}" if one.page is not None else f"{one.document}:{one.line}"
         for one in answer.sources
     )
-    shown = ", ".join(_bdi(place) for place in [*places][:MOST_SOURCES])
-    more = f" and {len(places) - MOST_SOURCES:,} more" if len(places) > MOST_SOURCES else ""
+    shown = ", ".join(_bdi(place) for place in [*places][:MAX_SOURCES])
+    more = f" and {len(places) - MAX_SOURCES:,} more" if len(places) > MAX_SOURCES else ""
     return f'<dt>From</dt><dd class="from">{shown}{more}</dd>'
 
 
@@ -165,8 +158,8 @@ def _bdi(text: str) -> str:
     return f'<bdi dir="auto">{escape(text)}</bdi>'
 
 
-def _story(item: Judged, marked: bool) -> str:
-    """The text, cut wherever a sentence, the answer or a right answer begins or ends."""
+def _story(item: JudgedAnswer, marked: bool) -> str:
+    """The marked text: cut into pieces at both ends of sentences, given and right answers."""
     text, answer = item.example.plain_text, item.answer
     sentences = [(part.start, part.end) for part in answer.support]
     given = (answer.start or 0, answer.end or 0)
@@ -191,8 +184,8 @@ def _story(item: Judged, marked: bool) -> str:
     return "".join(pieces)
 
 
-def _supported(piece: str, place: int, item: Judged) -> str:
-    """A piece of a text on the ground of the sentence that it is in, if an answer rests on it."""
+def _supported(piece: str, place: int, item: JudgedAnswer) -> str:
+    """A piece of a text, coloured by the support weight of its sentence, if it has one."""
     for part in item.answer.support:
         if part.start <= place < part.end:
             fact = " fact" if part.position in item.example.supporting_facts else ""
@@ -204,15 +197,15 @@ def _supported(piece: str, place: int, item: Judged) -> str:
 
 
 def _shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The parts of a text to show: all of it, or what is around some spans."""
-    if len(text) <= MOST_TEXT:
+    """The parts of a text to show: the whole text, or the surroundings of some spans."""
+    if len(text) <= MAX_TEXT:
         return [(0, len(text))]
     around = [
-        (max(0, start - AROUND), min(len(text), end + AROUND))
+        (max(0, start - CONTEXT), min(len(text), end + CONTEXT))
         for start, end in spans
         if start < end
     ]
-    return around or [(0, MOST_TEXT)]
+    return around or [(0, MAX_TEXT)]
 
 
 def _inside(place: int, spans: list[tuple[int, int]]) -> bool:

@@ -1,57 +1,21 @@
-"""What an answerer gets right and wrong, on one page, and how sure it is of it."""
+"""Reports of answers: of an answerer, or of answers from elsewhere."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
-from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.files.atomic import replacing
-from keras_qa.report import page, spans
-from keras_qa.report.findings import Bin, Findings, Group, Judged
+from keras_qa.report import groups
+from keras_qa.report.findings import Bin, JudgedAnswer, Report
 from keras_qa.tasks import SpanDetails
 
 BINS = 10
-
-_Key = TypeVar("_Key", bound=Hashable)
-
-
-@dataclasses.dataclass(frozen=True)
-class Report(Findings):
-    """What `evaluate` found, and the page about it. Its attributes are those of `Findings`."""
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """What `QuestionAnswerer.evaluate` gives."""
-        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
-
-    def html(self, title: str = "Evaluation") -> str:
-        """The report as one page that needs nothing else.
-
-        Args:
-            title: Its heading.
-        """
-        return page.page(self, title)
-
-    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
-        """Writes the page to a file.
-
-        Args:
-            path: The file.
-            title: Its heading.
-        """
-        with replacing(path) as partial:
-            # Half a surrogate pair, which JSON may hold, is no character that UTF-8 has.
-            written = self.html(title).encode("utf-8", "xmlcharrefreplace")
-            partial.write_bytes(written)
 
 
 def evaluate(
@@ -62,13 +26,13 @@ def evaluate(
     verbose: int | str = "auto",
     version: str | None = None,
 ) -> Report:
-    """Asks an answerer questions whose answers are known, and looks at what it gets wrong.
+    """Answers the questions of examples and reports on the answers.
 
     Args:
         answerer: A trained `QuestionAnswerer`.
         examples: Examples with answers.
-        errors: Number of errors to show in full.
-        batch_size: Number of questions a step.
+        errors: Number of errors to keep.
+        batch_size: Number of questions per step.
         verbose: As in `QuestionAnswerer.answer`.
         version: As in `judge`.
 
@@ -76,8 +40,8 @@ def evaluate(
         A `Report`.
 
     Raises:
-        ValueError: If there are no examples, or one has no answer where none
-            says where its answer stands.
+        ValueError: If there are no examples, or an example has no answer and
+            none has `answer_start`.
 
     Examples:
         >>> import keras_qa
@@ -91,7 +55,7 @@ def evaluate(
         True
     """
     data = to_examples(examples)
-    if not data or not about_spans(data):
+    if not data or not has_spans(data):
         data = answered_examples(data)
     answers, details = answerer.answer_in_detail(data, batch_size, verbose)
     return judge(data, answers, errors, version, details)
@@ -104,27 +68,27 @@ def judge(
     version: str | None = None,
     details: SpanDetails | None = None,
 ) -> Report:
-    """Compares answers, from wherever they come, with the right ones.
+    """Reports on given answers.
 
-    Where an example says where its answer stands, all are taken for questions
-    about spans. An example without an answer then has the right answer that
-    there is none, which an `Answer` says by an empty text.
+    If an example has `answer_start`, the answers of all examples are spans. An
+    example without an answer is then unanswerable, and the right answer to it
+    is an `Answer` with an empty text.
 
     Args:
         examples: Examples with answers.
-        answers: As many `Answer` objects.
+        answers: An `Answer` for each example.
         errors: Number of errors to keep.
-        version: Version of SQuAD whose official scores to give: `"1.1"` or
-            `"2.0"`. `None` for 2.0 where an example has no answer, else 1.1,
-            and for none where no example says where its answer stands.
-        details: What a reader said before its answers were calibrated and
-            weighed against there being none, where it is known.
+        version: The version of SQuAD whose official scores to compute: `"1.1"`
+            or `"2.0"`. `None` selects 2.0 if an example has no answer, else
+            1.1; and no official scores if the answers are not spans.
+        details: The outputs of the reader before calibration and before the
+            decision for no answer, if they are known.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: If there are no examples, or not as many answers.
+        ValueError: If there are no examples, or another number of answers.
 
     Examples:
         >>> from keras_qa import Answer, Example, report
@@ -139,90 +103,63 @@ def judge(
             f"{len(examples)} examples and {len(answers)} answers."
         )
     judged = _judged(examples, answers)
-    found = _report(judged, errors)
-    if details is not None:
-        bins, error = _calibration(_judged(examples, details.before))
-        found = dataclasses.replace(found, bins_before=bins, calibration_error_before=error)
-    if version is None and not about_spans(examples):
-        return found
-    version = version or spans.version_of(examples)
-    return dataclasses.replace(
-        found,
-        by_question_word=_by_question_word(judged),
-        by_length=_by_length(judged),
-        version=version,
-        official=spans.official(examples, answers, version, details),
-    )
-
-
-def about_spans(examples: Sequence[Example]) -> bool:
-    """Whether an example says where its answer stands, so that official scores mean something."""
-    return any(item.answer_start for item in examples)
-
-
-def _report(judged: list[Judged], errors: int) -> Report:
+    wrong = [item for item in judged if not item.exact_match]
+    wrong.sort(key=lambda item: -item.answer.score * (1.0 - item.f1))
     bins, error = _calibration(judged)
-    return Report(
+    found = Report(
         questions=len(judged),
         exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
         f1=100.0 * sum(item.f1 for item in judged) / len(judged),
-        by_task=_by_task(judged),
-        by_answer=_by_answer(judged),
-        errors=_errors(judged)[:errors],
+        by_task=groups.by_task(judged),
+        by_answer=groups.by_answer(judged),
+        errors=wrong[:errors],
         bins=bins,
         calibration_error=error,
     )
+    if details is not None:
+        bins, error = _calibration(_judged(examples, details.before))
+        found = dataclasses.replace(found, bins_before=bins, calibration_error_before=error)
+    if version is None and not has_spans(examples):
+        return found
+    version = version or ("1.1" if all(item.answers for item in examples) else "2.0")
+    return dataclasses.replace(
+        found,
+        by_question_word=groups.by_question_word(judged),
+        by_length=groups.by_length(judged),
+        version=version,
+        official=_official(examples, answers, version, details),
+    )
 
 
-def _judged(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Judged]:
+def has_spans(examples: Sequence[Example]) -> bool:
+    """Whether an example has `answer_start`, so that SQuAD's official scores are meaningful."""
+    return any(item.answer_start for item in examples)
+
+
+def _judged(examples: Sequence[Example], answers: Sequence[Answer]) -> list[JudgedAnswer]:
     judged = []
     for item, answer in zip(examples, answers, strict=True):
         right = item.answers or [""]
-        overlap = metrics.f1(answer.text, right)
-        judged.append(Judged(item, answer, metrics.exact_match(answer.text, right), overlap))
+        exact_match = metrics.exact_match(answer.text, right)
+        judged.append(JudgedAnswer(item, answer, exact_match, metrics.f1(answer.text, right)))
     return judged
 
 
-def _errors(judged: list[Judged]) -> list[Judged]:
-    wrong = (item for item in judged if not item.exact_match)
-    return sorted(wrong, key=lambda item: -item.answer.score * (1.0 - item.f1))
+def _official(
+    examples: Sequence[Example],
+    answers: Sequence[Answer],
+    version: str,
+    details: SpanDetails | None,
+) -> dict[str, float]:
+    """The official scores of SQuAD, with the best thresholds of version 2.0 if `details` allow."""
+    if details is not None and version == "2.0" and any(details.no_answer):
+        return metrics.squad_in_order(
+            details.spans, examples, version, details.no_answer, details.threshold
+        )
+    return metrics.squad_in_order([answer.text for answer in answers], examples, version)
 
 
-def _by_task(judged: list[Judged]) -> list[Group]:
-    tasks = ((babi.task_of(item.example), item) for item in judged)
-    groups = _groups([(task, item) for task, item in tasks if task is not None])
-    return [groups[task] for task in sorted(groups)]
-
-
-def _by_answer(judged: list[Judged]) -> list[Group]:
-    groups = _groups([(item.example.answers[0], item) for item in judged if item.example.answers])
-    return sorted(groups.values(), key=lambda group: (-group.questions, group.name))
-
-
-def _by_question_word(judged: list[Judged]) -> list[Group]:
-    groups = _groups([(spans.question_word(item.example.question), item) for item in judged])
-    return [groups[name] for name in spans.QUESTION_WORDS if name in groups]
-
-
-def _by_length(judged: list[Judged]) -> list[Group]:
-    groups = _groups([(spans.answer_length(item.example.answers), item) for item in judged])
-    return [groups[name] for name in spans.LENGTHS if name in groups]
-
-
-def _groups(items: list[tuple[_Key, Judged]]) -> dict[_Key, Group]:
-    parts: dict[_Key, list[Judged]] = {}
-    for key, item in items:
-        parts.setdefault(key, []).append(item)
-    groups = {}
-    for key, part in parts.items():
-        wrong = collections.Counter(item.answer.text for item in part if not item.exact_match)
-        confused = min(wrong, key=lambda text: (-wrong[text], text), default="")
-        overlap = 100.0 * sum(item.f1 for item in part) / len(part)
-        groups[key] = Group(str(key), len(part), len(part) - wrong.total(), confused, overlap)
-    return groups
-
-
-def _calibration(judged: list[Judged]) -> tuple[list[Bin], float]:
+def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
     scores = np.array([item.answer.score for item in judged])
     right = np.array([item.exact_match for item in judged])
     place = np.clip(np.ceil(scores * BINS).astype("int64") - 1, 0, BINS - 1)

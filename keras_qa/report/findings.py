@@ -1,21 +1,23 @@
-"""Records of a report: questions that were judged, what they add up to, and all of it together."""
+"""A report and its parts: judged answers, groups of questions, calibration bins, risk points."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from keras_qa.example import Answer, Example
+from keras_qa.files.atomic import replacing
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
-    """A question, the answer it got, and how good that is.
+class JudgedAnswer:
+    """An answer and its scores.
 
     Args:
         example: The question, with its right answers.
-        answer: The answer given.
+        answer: The given answer.
         exact_match: 1.0 if it is right, else 0.0.
-        f1: Its overlap in words with the right answer closest to it.
+        f1: Its largest word overlap with a right answer.
     """
 
     example: Example
@@ -26,14 +28,14 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Questions that have a task, a right answer or something else in common.
+    """Questions with the same task, right answer, question word or answer length.
 
     Args:
         name: What they have in common.
-        questions: How many there are.
-        right: How many were answered right.
-        confused: The wrong answer given most often, or an empty string.
-        f1: The mean overlap of their answers with the right ones, in percent.
+        questions: Number of questions.
+        right: Number of right answers.
+        confused: The most frequent wrong answer, or an empty string.
+        f1: Mean F1, in percent.
     """
 
     name: str
@@ -44,20 +46,20 @@ class Group:
 
     @property
     def accuracy(self) -> float:
-        """Percent of right answers."""
+        """Percentage of right answers."""
         return 100.0 * self.right / self.questions
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Answers with scores above `low` and up to `high`; a score of 0 is in the first bin.
+    """Answers with scores in `(low, high]`. The first bin includes a score of 0.
 
     Args:
         low: Lower end.
         high: Upper end.
-        answers: How many there are.
+        answers: Number of answers.
         score: Their mean score.
-        accuracy: The share of them that is right, between 0 and 1.
+        accuracy: The share of right answers, between 0 and 1.
     """
 
     low: float
@@ -69,13 +71,13 @@ class Bin:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """What comes of giving only answers of a score or more.
+    """Coverage and risk if only answers with at least a certain score are given.
 
     Args:
         threshold: The score.
-        answers: How many answers are given.
-        coverage: The share of all questions that get one, between 0 and 1.
-        risk: The share of the given answers that is wrong, between 0 and 1.
+        answers: Number of answers with at least this score.
+        coverage: Their share of all questions, between 0 and 1.
+        risk: The share of wrong answers among them, between 0 and 1.
     """
 
     threshold: float
@@ -85,35 +87,30 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True)
-class Findings:
-    """What a `Report` holds.
+class Report:
+    """The result of `evaluate`, `evaluate_asking` and `judge`.
 
     Args:
         questions: Number of questions.
-        exact_match: Percent of right answers.
-        f1: Mean overlap in words, in percent.
-        by_task: A `Group` for each bAbI task, where examples say which they
-            are of.
+        exact_match: Percentage of right answers.
+        f1: Mean F1, in percent.
+        by_task: A `Group` for each bAbI task, if examples name their tasks.
         by_answer: A `Group` for each right answer, the most frequent first.
-        errors: The wrong answers, first those with the highest scores and the
-            least in common with the right ones: by score times what F1 lacks.
-        bins: Scores against how often they are right. Bins without answers
-            are left out.
-        calibration_error: The mean difference of the two, between 0 and 1.
-        by_question_word: Where examples say where their answers stand: a
-            `Group` for each word that questions ask with.
-        by_length: Likewise, a `Group` for the lengths of the right answers.
-        version: Likewise, the version of SQuAD whose official scores these
-            are; else an empty string.
-        official: These scores, as `metrics.squad` gives them.
-        bins_before: As `bins`, for the answers with a temperature of 1, where
-            they are known.
-        calibration_error_before: As `calibration_error`, likewise.
-        located: Where an index was asked, number of questions of which it is
-            known where in the index their answers stand.
-        recall: Likewise, percent of these questions with such a passage among
-            the first one, five and twenty that are found.
-        points: Likewise, a `Point` for each score, the highest first.
+        errors: Wrong answers, in decreasing order of score times (1 - F1).
+        bins: Calibration: a `Bin` for each tenth of the scores that has answers.
+        calibration_error: The expected calibration error, between 0 and 1.
+        by_question_word: A `Group` for each question word, if answers are spans.
+        by_length: A `Group` for each length of the right answer, if answers are
+            spans.
+        version: The version of SQuAD of the official scores, or an empty
+            string.
+        official: The official scores, as `metrics.squad` returns them.
+        bins_before: `bins` with a temperature of 1, if it is known.
+        calibration_error_before: `calibration_error` with a temperature of 1.
+        located: For an index, the number of questions whose passage is known.
+        recall: For an index, the percentage of these questions whose passage is
+            among the first 1, 5 and 20 passages that the search returns.
+        points: For an index, a `Point` for each score, the highest first.
     """
 
     questions: int
@@ -121,7 +118,7 @@ class Findings:
     f1: float
     by_task: list[Group]
     by_answer: list[Group]
-    errors: list[Judged]
+    errors: list[JudgedAnswer]
     bins: list[Bin]
     calibration_error: float
     by_question_word: list[Group] = dataclasses.field(default_factory=list)
@@ -135,6 +132,32 @@ class Findings:
     points: list[Point] = dataclasses.field(default_factory=list)
 
     @property
+    def scores(self) -> dict[str, float]:
+        """The scores as `QuestionAnswerer.evaluate` returns them."""
+        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
+
+    @property
     def wrong(self) -> int:
-        """Number of wrong answers, of which `errors` may hold a part."""
+        """Number of wrong answers. `errors` may have only some of them."""
         return self.questions - round(self.questions * self.exact_match / 100.0)
+
+    def html(self, title: str = "Evaluation") -> str:
+        """Returns the report as one HTML page without external files.
+
+        Args:
+            title: The heading.
+        """
+        from keras_qa.report.page import page
+
+        return page(self, title)
+
+    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
+        """Writes the page to a file.
+
+        Args:
+            path: The file.
+            title: The heading.
+        """
+        with replacing(path) as partial:
+            # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
+            partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))

@@ -5,7 +5,7 @@
   const plain = (text) => text.normalize("NFKC").toLowerCase();
 
   const errors = Array.from(document.querySelectorAll(".error"), (card) => {
-    /* What comes from the data has a direction of its own; labels have none. */
+    /* Texts of the data have a `dir` attribute, labels have none. */
     const parts = Array.from(card.querySelectorAll("[dir]"), (part) => part.textContent);
     return { card, text: plain(parts.join("\n")) };
   });

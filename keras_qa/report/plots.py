@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_qa.example import Answer
-from keras_qa.recipes import FAILED, Run
+from keras_qa.recipes import Run
+from keras_qa.recipes.results import FAILED_TASK_ERROR
 from keras_qa.report.findings import Point
 from keras_qa.text import sentence_spans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# The names of the bAbI tasks.
 TASKS = (
     *("one supporting fact", "two supporting facts", "three supporting facts"),
     *("two-argument relations", "three-argument relations", "yes or no", "counting"),
@@ -29,33 +31,33 @@ TASKS = (
 )
 RED = "#b00020"
 
-# A figure of each epoch, by name.
+# Values of each epoch by metric.
 Curves: TypeAlias = Mapping[str, Sequence[float]]
 
 
-class Trained(Protocol):
-    """What has the curves of a training: what `fit` returns, or a `keras_qa.recipes.Run`."""
+class HasHistory(Protocol):
+    """A `QuestionAnswerer`'s or Keras' `History`, or a `keras_qa.recipes.Run`."""
 
     @property
     def history(self) -> Curves: ...
 
 
-# What comes of giving the surest answers alone, or that of several by name.
+# The points of a report, or of several reports by name.
 Risks: TypeAlias = Sequence[Point] | Mapping[str, Sequence[Point]]
-# Runs, or records as `keras-qa train --results` writes them, or the file with these.
+# Runs, or the records of `keras-qa train --results`, or the file with these records.
 Results: TypeAlias = str | os.PathLike[str] | Iterable[Run | Mapping[str, Any]]
 
 
 def attention(
     source: Answer | ArrayLike, text: str | Sequence[str] | None = None, title: str = ""
 ) -> Figure:
-    """Draws how much each sentence counts, by hop or step.
+    """Draws the attention to each sentence, by hop or step.
 
     Args:
-        source: An `Answer` with support, or the attention of one question as
-            a model gives it: `(sentences,)` or `(steps, sentences)`. Entries
-            beyond the sentences of the text are padding, and left out.
-        text: The text, a string or a list of sentences, where `source` is no
+        source: An `Answer` with support, or the attention of one question from
+            a model: `(sentences,)` or `(steps, sentences)`. Entries after the
+            last sentence of the text are padding and are ignored.
+        text: The text, a string or a list of sentences, if `source` is not an
             `Answer`.
         title: The title, such as the question.
 
@@ -64,8 +66,8 @@ def attention(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If an answer has no support, there is no text, or the
-            attention does not fit it.
+        ValueError: If an answer has no support, the text is missing, or the
+            shape of the attention does not fit it.
 
     Examples:
         >>> from keras_qa.report import plots
@@ -88,20 +90,20 @@ def attention(
     return figure
 
 
-def learning_curves(history: Trained | Curves | Sequence[Trained | Curves]) -> Figure:
+def learning_curves(history: HasHistory | Curves | Sequence[HasHistory | Curves]) -> Figure:
     """Draws loss and accuracy by epoch.
 
     Args:
-        history: What `fit` returns, its `history`, a `keras_qa.recipes.Run`,
-            or a list of these, such as the runs of several seeds.
+        history: A Keras `History`, its dict, a `keras_qa.recipes.Run`, or a
+            list of these, such as the runs of several seeds.
 
     Returns:
         A `matplotlib.figure.Figure` with the loss on the left and the accuracy
-        on the right; lines of the validation part are dashed.
+        on the right. Validation curves are dashed.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there is nothing to draw.
+        ValueError: If there are no values.
 
     Examples:
         >>> from keras_qa.report import plots
@@ -119,7 +121,7 @@ def learning_curves(history: Trained | Curves | Sequence[Trained | Curves]) -> F
         for number, found in enumerate(curves):
             label = f"{number + 1}: " if len(curves) > 1 else ""
             for key, values in found.items():
-                # A second output's metrics begin with its name.
+                # Metrics of a model with two outputs start with the output's name.
                 if key.removeprefix("val_") not in (name, f"answer_{name}"):
                     continue
                 valid = key.startswith("val_")
@@ -138,19 +140,18 @@ def learning_curves(history: Trained | Curves | Sequence[Trained | Curves]) -> F
 
 
 def risk_coverage(points: Risks) -> Figure:
-    """Draws how many of the given answers are wrong against how many questions get one.
+    """Draws the share of wrong answers against the share of answered questions.
 
     Args:
-        points: The `points` of a report of `evaluate_asking`, or a dict of those of several, by
-            the name that the legend gives them.
+        points: The `points` of a report of `evaluate_asking`, or a dict of the points of several
+            reports by name, for the legend.
 
     Returns:
-        A `matplotlib.figure.Figure` with a line for each: a dot is a score, from which on answers
-        are given.
+        A `matplotlib.figure.Figure` with a curve per report. Each dot is a threshold of the score.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there is nothing to draw.
+        ValueError: If there are no values.
 
     Reference:
         El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification",
@@ -169,7 +170,7 @@ def risk_coverage(points: Risks) -> Figure:
     axes = figure.add_subplot()
     for name, found in curves.items():
         coverage, risk = [one.coverage for one in found], [one.risk for one in found]
-        # Without a name the label keeps a line out of the legend.
+        # matplotlib leaves labels that start with an underscore out of the legend.
         axes.plot(coverage, risk, marker=".", label=name or "_")
     axes.set(xlim=(0, 1.02), ylim=(-0.02, 1))
     axes.set_xlabel("share of questions that are answered")
@@ -182,13 +183,13 @@ def risk_coverage(points: Risks) -> Figure:
 
 @dataclasses.dataclass(frozen=True)
 class TaskRow:
-    """A task in a table: errors in percent.
+    """A row of the table of bAbI tasks. Errors are in percent.
 
     Args:
         task: Number of the task.
-        seeds: How many runs have it.
+        seeds: Number of runs.
         mean: Mean error of the runs.
-        best: Error of the run that did best on its whole validation part.
+        best: Error of the run with the lowest error on all its validation data.
     """
 
     task: int
@@ -198,19 +199,19 @@ class TaskRow:
 
 
 def task_rows(results: Results) -> list[TaskRow]:
-    """Puts the results of runs together by task.
+    """Summarizes the results of runs by task.
 
-    Of several models that were trained on a task, with and without copies of the examples, only the
-    runs of the one with the best run count, as in `recipes.train`.
+    If several models were trained on a task, or one model with and without augmentation, only the
+    runs of the best one count, as in `recipes.train`.
 
     Args:
         results: As in `task_table`.
 
     Returns:
-        A `TaskRow` for each task that was trained, in order.
+        A `TaskRow` for each task, in order.
 
     Raises:
-        ValueError: If the results are of different variants, or have no tasks.
+        ValueError: If the results have different variants of the data, or no tasks.
 
     Examples:
         >>> from keras_qa.report import plots
@@ -247,18 +248,18 @@ def task_rows(results: Results) -> list[TaskRow]:
 
 
 def task_table(results: Results) -> Figure:
-    """Draws a table of the bAbI tasks: mean error and best seed's, failed ones in red.
+    """Draws a table of the bAbI tasks: mean error, and error of the best seed. Failures are red.
 
     Args:
-        results: `Run` objects, or records as `keras-qa train --results` writes
-            them, or the file with these.
+        results: `Run` objects, or the records of `keras-qa train --results`,
+            or the file with these records.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: As `task_rows` does.
+        ValueError: As in `task_rows`.
     """
     rows = task_rows(results)
     cells = [
@@ -266,9 +267,11 @@ def task_table(results: Results) -> Figure:
         for row in rows
     ]
     means = [sum(getattr(row, name) for row in rows) / len(rows) for name in ("mean", "best")]
-    failed = [sum(getattr(row, name) > FAILED for row in rows) for name in ("mean", "best")]
+    failed = [
+        sum(getattr(row, name) > FAILED_TASK_ERROR for row in rows) for name in ("mean", "best")
+    ]
     cells.append(["", "mean", "", *(f"{mean:.2f}" for mean in means)])
-    cells.append(["", f"failed (above {FAILED:g} %)", "", *map(str, failed)])
+    cells.append(["", f"failed (above {FAILED_TASK_ERROR:g} %)", "", *map(str, failed)])
     figure = _figure(7, 0.6 + 0.26 * len(cells))
     from matplotlib.transforms import Bbox
 
@@ -283,14 +286,14 @@ def task_table(results: Results) -> Figure:
     )
     for place, row in enumerate(rows, start=1):
         for column, error in ((3, row.mean), (4, row.best)):
-            if error > FAILED:
+            if error > FAILED_TASK_ERROR:
                 table[place, column].get_text().set_color(RED)
     return figure
 
 
 def _figure(width: float, height: float) -> Figure:
     try:
-        # Not `pyplot`, which would choose a window system and keep every figure.
+        # `pyplot` would open a window system and keep each figure in memory.
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(
@@ -302,7 +305,7 @@ def _figure(width: float, height: float) -> Figure:
 def _by_sentence(
     source: Answer | ArrayLike, text: str | Sequence[str] | None
 ) -> tuple[list[str], np.ndarray, list[str]]:
-    """Sentences, their weights of the shape `(steps, sentences)`, and the names of the steps."""
+    """Sentences, their weights `(steps, sentences)`, and the names of the steps."""
     if isinstance(source, Answer):
         if not source.support:
             raise ValueError(
@@ -326,10 +329,10 @@ def _by_sentence(
 
 def _sentences(text: str | Sequence[str] | None) -> list[str]:
     if text is None:
-        raise ValueError("`text` is missing: whose sentences the attention is over.")
+        raise ValueError("`text` is missing. Pass the text whose sentences the attention is over.")
     plain = text if isinstance(text, str) else "\n".join(text)
     return [plain[start:end] for start, end in sentence_spans(text)]
 
 
-def _curves(history: Trained | Curves) -> Curves:
+def _curves(history: HasHistory | Curves) -> Curves:
     return history if isinstance(history, Mapping) else history.history

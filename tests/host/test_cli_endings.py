@@ -18,7 +18,7 @@ from keras_qa.cli import interrupts, output, quickstart
 def ends(monkeypatch):
     """Runs a function in place of the quickstart, as if there were a backend."""
     monkeypatch.setattr(_backend, "problem", lambda: None)
-    monkeypatch.setattr(cli, "_bars_on_a_terminal_alone", contextlib.nullcontext)
+    monkeypatch.setattr(cli, "_progress_bars_on_terminals_only", contextlib.nullcontext)
 
     def run(function) -> int:
         monkeypatch.setattr(quickstart, "run", lambda options: function())
@@ -74,7 +74,7 @@ def test_ctrl_c_says_how_to_go_on(ends, capsys, monkeypatch) -> None:
 
 @pytest.mark.usefixtures("default_handler")
 def test_ctrl_c_that_is_lost_is_raised_again(ends, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(interrupts, "AGAIN", 0.0)
+    monkeypatch.setattr(interrupts, "REPEAT_AFTER", 0.0)
     lost = []
 
     def work() -> None:
@@ -112,7 +112,7 @@ def test_the_process_ends_at_once_after_ctrl_c() -> None:
         "def run(options):\n"
         "    cli.output.say('seen')\n"
         "    raise KeyboardInterrupt\n"
-        "cli.index.run = run\n"
+        "cli.indexing.run = run\n"
         "atexit.register(print, 'late')\n"
         "cli.command()"
     )

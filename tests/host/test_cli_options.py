@@ -1,4 +1,4 @@
-"""Options of the command line: their help, old spellings, and no Keras until they are read."""
+"""Options of the command line: their help, their errors, and no import of Keras before `run`."""
 
 import ast
 import pathlib
@@ -12,7 +12,7 @@ from interpreters import BACKENDS, last_line, python
 import keras_qa
 from keras_qa import cli
 from keras_qa.cli import COMMANDS, main, parser, train
-from keras_qa.cli.options import given_once
+from keras_qa.cli.parsing import given_once
 
 # A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
 INSTALLED = """
@@ -96,33 +96,13 @@ def test_help_shows_defaults(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "values", "expected"),
-    [
-        ("--focus", "--hard-example-share", ["0.25"], 0.25),
-        ("--enlarge-to", "--augment-to", ["3600", "9000"], [3600, 9000]),
-        ("--enlarge-to", "--augment-to", [], []),
-        ("--validation", "--validation-data", ["v.csv"], "v.csv"),
-    ],
-)
-def test_old_spellings_are_taken_and_not_shown(old, new, values, expected, capsys) -> None:
-    fixed = ["train", "--data=d.csv", "--out=o.keras"]
-    parsed = [vars(parser().parse_args([*fixed, name, *values])) for name in (old, new)]
-    assert parsed[0] == parsed[1]
-    assert parsed[0][new[2:].replace("-", "_")] == expected
-    assert vars(parser().parse_args(fixed))[new[2:].replace("-", "_")] is None
-    shown = helped(capsys, "train")
-    assert re.search(rf"{new}\b", shown)
-    assert not re.search(rf"{old}(?!-)\b", shown)
-
-
-@pytest.mark.parametrize(
     ("arguments", "line"),
     [
         ([], "keras-qa: error: the following arguments are required: COMMAND."),
         (["evaluate"], "keras-qa evaluate: error: the following arguments are required: READER"),
         (
-            ["train", "--data=x", "--out=y", "--focus=z"],
-            "keras-qa train: error: argument --focus: invalid float value: 'z'.",
+            ["train", "--data=x", "--out=y", "--hard-example-share=z"],
+            "keras-qa train: error: argument --hard-example-share: invalid float value: 'z'.",
         ),
         (
             ["train", "--data=x", "--out=y", "--task=first"],

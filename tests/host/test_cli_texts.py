@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from keras_qa.cli.texts import read_text
+from keras_qa.cli.data import read_text
 
 STORY = "Mary went to the garden.\nJohn slept."
 

@@ -14,7 +14,7 @@ from keras_qa.cli import main
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
-from keras_qa.report import asking
+from keras_qa.report import index_evaluation
 from keras_qa.report.page import _tenths
 from keras_qa.tasks import SpanTask
 
@@ -58,20 +58,20 @@ def index(path):
 
 def test_recall_by_hand() -> None:
     ranks = [1, 2, 5, 6, 20, None, 1, 3]
-    assert asking.recall(ranks) == {1: 25.0, 5: 62.5, 20: 87.5}
-    assert asking.recall([]) == {}
+    assert index_evaluation.recall(ranks) == {1: 25.0, 5: 62.5, 20: 87.5}
+    assert index_evaluation.recall([]) == {}
 
 
 def test_risk_against_coverage_by_hand() -> None:
     examples = [Example("", "", gold) for gold in ("a", "b", ("c", "d"), (), "e")]
     answers = [Answer("the A", 0.9), Answer("x", 0.5), Answer("d", 0.5), Answer("y", 0.7)]
-    points = asking._points(examples, [*answers, Answer("", 0.99)])
+    points = index_evaluation._points(examples, [*answers, Answer("", 0.99)])
     assert points == [
         report.Point(0.9, 1, 0.2, 0.0),
         report.Point(0.7, 2, 0.4, 0.5),
         report.Point(0.5, 4, 0.8, 0.5),
     ]
-    assert asking._points(examples, [Answer("", 0.5)] * 5) == []
+    assert index_evaluation._points(examples, [Answer("", 0.5)] * 5) == []
     # The last tenths nobody reaches.
     assert _tenths(points) == points
     assert _tenths(points[:1]) == points[:1]
@@ -86,9 +86,9 @@ def test_an_answer_is_marked_in_the_text_of_its_example_alone() -> None:
         ([Place("one.txt", 0, 50)], (None, None)),
         ([], (None, None)),
     ):
-        here = asking._in_text(answer, places)
+        here = index_evaluation._in_text(answer, places)
         assert here == dataclasses.replace(answer, start=expected[0], end=expected[1])
-    assert asking._in_text(Answer("", 0.5), places) == Answer("", 0.5)
+    assert index_evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
 
 
 def test_it_says_what_asking_gives(qa, index) -> None:
@@ -147,12 +147,11 @@ def test_the_page_names_the_sources_and_escapes_them(qa, index) -> None:
         *(["passages", "recall"], ["1", "25.0 %"], ["5", "50.0 %"], ["20", "75.0 %"])
     ]
     assert page.tables["risks"] == [
-        ["score from", "answers", "answered", "wrong"],
+        ["threshold", "answers", "answered", "wrong"],
         ["0.900", "1", "20.0 %", "0.0 %"],
         ["0.500", "4", "80.0 %", "25.0 %"],
     ]
-    assert 'class="curve" points="64.0,320.0 256.0,240.0"' in html
-    assert "Of 3 of the 5 questions it is known" in html
+    assert "For 3 of the 5 questions the passage with the answer is known" in html
     plain = Page(report.judge(EXAMPLES[:1], [Answer("x", 0.5)]).html())
     assert "recall" not in plain.tables
     assert plain.found("dd", **{"class": "from"}) == []

@@ -15,7 +15,7 @@ from small_examples import EXAMPLES
 import keras_qa
 from keras_qa import recipes
 from keras_qa.cli import main
-from keras_qa.recipes.checkpoints import Checkpoint
+from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
@@ -135,18 +135,18 @@ def test_all_tasks_train_one_model_that_is_interrupted_and_resumed(
     arguments += ["--simulate=1", "--epochs=2", "--batch-size=8", "--model=memory_network"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
     stopped = [*arguments, f"--out={tmp_path / 'stopped.keras'}"]
-    save = Checkpoint.save
+    save = TrainingCheckpoint.save
 
     def save_and_stop(self, path) -> None:
         save(self, path)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_stop)
+        patched.setattr(TrainingCheckpoint, "save", save_and_stop)
         assert main(stopped) == 130
     assert capsys.readouterr().err == (
-        "keras-qa: interrupted. The same command with --resume goes on after the last epoch that "
-        "ended.\n"
+        "keras-qa: interrupted. The same command with --resume continues after the last complete "
+        "epoch.\n"
     )
     assert not (tmp_path / "stopped.keras").exists()
     assert main([*stopped, "--resume"]) == 0
@@ -229,7 +229,7 @@ def test_seeds_are_reported_as_the_papers_do(folder, tmp_path, capsys) -> None:
         (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
         (["train", "--data=simulated", "--weight-decay=-1", "--out=x.keras"], "weight_decay` must"),
         (
-            ["train", "--data=simulated", "--focus=0", "--out=x.keras"],
+            ["train", "--data=simulated", "--hard-example-share=0", "--out=x.keras"],
             "`hard_example_share` must be above 0",
         ),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
@@ -257,7 +257,7 @@ def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, m
 def test_quickstart_answers_and_says_what_comes_next(capsys) -> None:
     assert main(["quickstart"]) == 0
     printed = capsys.readouterr().out
-    ready, trained = printed.split("Now one of your own")
+    ready, trained = printed.split("Now train a model on")
     for question, answer in (("Where is the milk?", "bathroom"), ("Where is Mary?", "garden")):
         assert re.match(rf"\n +[\d.]+%  {answer}\n", ready.split(question)[1])
     right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", printed)
@@ -268,7 +268,7 @@ def test_quickstart_answers_and_says_what_comes_next(capsys) -> None:
     ):
         part = trained.split(question)[1]
         assert re.match(rf"\n +[\d.]+%  {answer}\n", part)
-        assert f"It rests on: {fact}" in part
+        assert f"Supported by: {fact}" in part
     for line in ("Try next:", "keras-qa train"):
         assert line in printed
 

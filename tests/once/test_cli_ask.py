@@ -7,7 +7,7 @@ import pytest
 
 import keras_qa
 from keras_qa.cli import main
-from keras_qa.cli.options import DEFAULT_READER
+from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.documents import Index
 
 READER = str(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")

@@ -90,7 +90,7 @@ def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys
     assert "a.txt:1" in printed
     assert errors == (
         f"keras-qa: {out} is searched by words alone: it names the encoder '{encoder.resolve()}', "
-        "which is neither minilm nor a folder here. Give it by `--embed` if it is to be loaded.\n"
+        "which is neither minilm nor a local folder. Pass it by `--embed` to load it.\n"
     )
     encoder.mkdir()
     assert ask(out, "Where is Mary?") == 0
@@ -126,7 +126,7 @@ def test_what_an_index_names_is_not_loaded_from_elsewhere(
     assert "a.txt:1" in printed
     assert errors == (
         f"keras-qa: {out} is searched by words alone: it names the encoder {name!r}, which is "
-        "neither minilm nor a folder here. Give it by `--embed` if it is to be loaded.\n"
+        "neither minilm nor a local folder. Pass it by `--embed` to load it.\n"
     )
 
 
@@ -169,8 +169,8 @@ def test_a_folder_is_asked_by_the_vectors_of_its_index(texts, encoder, tmp_path,
     assert ask(texts, "Who is there?") == 2
     assert capsys.readouterr().err == (
         f"keras-qa: error: `{texts}.index` cannot be updated: it names the encoder "
-        f"'{encoder.resolve()}', which is neither minilm nor a folder here. Give it by `--embed` "
-        "if it is to be loaded.\n"
+        f"'{encoder.resolve()}', which is neither minilm nor a local folder. Pass it by `--embed` "
+        "to load it.\n"
     )
 
 

@@ -14,6 +14,7 @@ from test_streaming import lines
 import keras_qa
 from keras_qa import Example, metrics, report
 from keras_qa.cli import main
+from keras_qa.cli.output import mark_answer
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 
@@ -140,9 +141,7 @@ def test_answers_are_streamed_and_marked(folder, tmp_path, capsys) -> None:
     for answer in loaded.answer(text, EXAMPLES[3].question, top_k=3):
         expected.append(f"  {answer.score:6.1%}  {answer.text or '(no answer)'}")
         if answer.text:
-            expected.append(
-                f"          {keras_qa.cli.marked.marked(text, answer.start, answer.end)}"
-            )
+            expected.append(f"          {mark_answer(text, answer.start, answer.end)}")
     assert capsys.readouterr().out.splitlines() == expected
 
 

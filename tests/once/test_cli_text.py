@@ -109,5 +109,5 @@ def test_results_that_cannot_be_written_stop_before_the_training(tmp_path, capsy
     assert printed.out == "10 questions to train on, 200 to validate on.\n"
     (tmp_path / "r.json").write_text("{}")
     assert main([*arguments, f"--results={tmp_path / 'r.json'}"]) == 2
-    assert "holds no JSON list" in capsys.readouterr().err
+    assert "has no JSON list" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

@@ -67,4 +67,7 @@ def test_the_command_measures_and_says_so(tmp_path, monkeypatch, capsys) -> None
     output = capsys.readouterr()
     assert said in output.out + output.err
     assert main([*command, "--dtype=auto"]) != 0
-    assert "`--dtype auto` measures products of a backbone's size, and" in capsys.readouterr().err
+    assert (
+        "`--dtype auto` needs `--backbone`, whose matrix sizes it measures"
+        in capsys.readouterr().err
+    )

@@ -9,6 +9,7 @@ import keras_qa
 from keras_qa import Example, recipes
 from keras_qa.datasets.augmentation import swap_words
 from keras_qa.recipes import Recipe, train
+from keras_qa.recipes.training import checkpoint_path
 
 
 def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None:
@@ -49,7 +50,7 @@ def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(recipe=recipe, out=out, callbacks=[StopAt(1)])
-    assert recipes.checkpoint_path(out, "memory_network", 3, copies=1).exists()
+    assert checkpoint_path(out, "memory_network", 3, copies=1).exists()
     assert_same_run(small(recipe=recipe, out=out, resume=True), small(recipe=recipe))
 
 

@@ -10,7 +10,7 @@ from test_report import ITEMS, TEXT, Page
 
 from keras_qa import Answer, Example, Support, report
 from keras_qa.report import page as pages
-from keras_qa.report.diagram import SIDE, STRIP
+from keras_qa.report.page import SIDE, STRIP
 
 EVIL = "\"><script>alert('1')</script> & 'onload=x' <b so"
 
@@ -145,7 +145,7 @@ def test_what_there_is_nothing_of_is_left_out() -> None:
 
 
 def test_a_page_of_many_sections_has_a_table_of_contents(page) -> None:
-    headings = ["By task", "By answer", "Calibration", "Errors it was surest of"]
+    headings = ["By task", "By answer", "Calibration", "Errors with the highest scores"]
     assert page.found("h2") == page.found("a") == headings
     names = given(page, "h2", "id")
     assert given(page, "a", "href") == [f"#{name}" for name in names]
@@ -183,8 +183,8 @@ def test_errors_show_what_they_rest_on(page) -> None:
 def test_what_marks_mean_is_said_where_there_are_such_marks() -> None:
     plain = Page(judged(ITEMS[3:]).html())
     assert plain.found("mark") == plain.found("span", **{"class": "fact"}) == []
-    assert not any("coloured" in text for text in plain.found("p"))
-    assert any("coloured" in text for text in Page(judged().html()).found("p"))
+    assert not any("stronger colour" in text for text in plain.found("p"))
+    assert any("stronger colour" in text for text in Page(judged().html()).found("p"))
 
 
 def test_errors_carry_what_they_are_filtered_by(page) -> None:
@@ -234,7 +234,7 @@ def test_few_of_many_errors_are_said_to_be_few() -> None:
     assert len(page.tables["answers"]) == 101
     assert "3 rarer answers are not shown." in page.found("p")
     assert len(page.found("article")) == 20
-    assert any(text.startswith("The 20 of 103 wrong answers, ") for text in page.found("p"))
+    assert any(text.startswith("The 20 of 103 wrong answers. ") for text in page.found("p"))
     assert any(text.startswith("All 3 wrong") for text in Page(judged().html()).found("p"))
 
 

@@ -6,7 +6,7 @@ import pytest
 from test_report import Page
 
 from keras_qa import Answer, Example, metrics, report
-from keras_qa.report import spans
+from keras_qa.report import groups
 from keras_qa.tasks import SpanDetails
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
@@ -122,7 +122,7 @@ def test_calibration_before_and_after() -> None:
     assert page.tables["before"][1] == ["0.9 to 1.0", "7", f"{mean:.3f}", f"{2 / 7:.3f}"]
     assert len(page.tables["calibration"]) == 1 + len(found.bins)
     assert page.found("dd", **{"class": "value"})[3] == f"{found.calibration_error:.4f}"
-    expected = f"share right; {mean - 2 / 7:.4f} before the temperature"
+    expected = f"share right; {mean - 2 / 7:.4f} before calibration"
     assert expected in page.found("dd", **{"class": "hint"})[3]
     assert len(page.found("svg")) == 2
     assert judged().calibration_error_before is None
@@ -204,4 +204,4 @@ def test_of_a_long_text_the_surroundings_are_shown() -> None:
     ],
 )
 def test_question_words(question, word) -> None:
-    assert spans.question_word(question) == word
+    assert groups.question_word(question) == word

@@ -16,7 +16,7 @@ from small_examples import EXAMPLES
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import files
 from keras_qa.cli import main
-from keras_qa.cli.marked import marked
+from keras_qa.cli.output import mark_answer
 from keras_qa.datasets import question_files
 from keras_qa.terminal import Bar
 
@@ -186,7 +186,7 @@ def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
     line = printed.splitlines()[-1]
-    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 had been answered before\. W", line)
+    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 were answered before\. W", line)
     assert main([*arguments, "--question=?"]) == 2
     assert (
         "needs a text and a question, or --input and --output. Received: question, --input."
@@ -333,13 +333,13 @@ def test_the_bar_counts_what_is_left() -> None:
 def test_the_answer_is_marked_in_its_sentence() -> None:
     text = "First one. Mary went to the bath\troom today. Last one."
     start = text.index("the")
-    assert marked(text, start, start + 8) == "Mary went to «the bath» room today."
-    assert marked(text, start, start + 8, ("<", ">")) == "Mary went to <the bath> room today."
+    assert mark_answer(text, start, start + 8) == "Mary went to «the bath» room today."
+    assert mark_answer(text, start, start + 8, ("<", ">")) == "Mary went to <the bath> room today."
     # Over two sentences, and where nothing ends one.
-    assert marked("One here. Two there.", 4, 13) == "One «here. Two» there."
+    assert mark_answer("One here. Two there.", 4, 13) == "One «here. Two» there."
     long = "a" * 5_000 + " answer " + "b" * 5_000
-    assert marked(long, 5_001, 5_007) == f"…{'a' * 119} «answer» {'b' * 119}…"
-    assert marked("A\x1b[31m red.", 7, 10) == "A�[31m «red»."
+    assert mark_answer(long, 5_001, 5_007) == f"…{'a' * 119} «answer» {'b' * 119}…"
+    assert mark_answer("A\x1b[31m red.", 7, 10) == "A�[31m «red»."
 
 
 def test_the_command_marks_the_answer(

@@ -1,4 +1,4 @@
-"""Indexes as the commands use them: their options, their encoder, and updates from a folder."""
+"""`keras-qa index`: makes or updates an index. And how the other commands open one."""
 
 from __future__ import annotations
 
@@ -10,53 +10,100 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from keras_qa.cli.options import positive, yes_or_no
 from keras_qa.cli.output import say
+from keras_qa.cli.parsing import positive, yes_or_no
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
     from keras_qa.documents import Encoder, Index
     from keras_qa.documents.folder import Changes
 
-# At most this many files that could not be read are named.
-_NAMED = 20
+HELP = "make an index of a folder of documents, or update it"
+USAGE = "%(prog)s FOLDER [--out FILE.index] [options]"
+EPILOG = """\
+examples:
+  keras-qa index handbook/
+  keras-qa index letters/ --out letters.index --language en --encoding cp1252
+  keras-qa index handbook/ --embed minilm
+The same command again reads new and changed files, and removes deleted ones from the index.
+"""
+
+# The most unreadable files that are named.
+_MAX_UNREADABLE = 20
 
 
-def add_reading(parser: argparse._ActionsContainer) -> None:
-    """Adds the options for reading the passages that are found."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="a folder of .txt, .md, .rst, .html, .csv, .tsv, .jsonl, .pdf and .docx files, or one "
+        "such file",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.index",
+        help="the index; an existing one is updated (default: FOLDER.index, beside the folder)",
+    )
+    add_folder_options(parser)
+    parser.add_argument(
+        "--embed",
+        metavar="ENCODER",
+        help="store vectors of passages, and search by words and vectors: minilm, a folder in "
+        "Hugging Face's layout, hf://owner/name, or a reader (default: search by words alone)",
+    )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether the options need a backend: vectors do."""
+    return options.embed is not None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Makes or updates the index of a folder."""
+    if not os.path.exists(os.path.expanduser(options.folder)):
+        raise FileNotFoundError(f"There is no folder {options.folder!r}.")
+    path = default_path(options.folder, "--out") if options.out is None else options.out
+    with _make_or_open(path, options) as index:
+        changes, seconds = _update(index, options.folder, options.encoding)
+        say(_summary(index, changes, seconds))
+
+
+def add_reading_options(parser: argparse._ActionsContainer) -> None:
+    """Adds the options for reading passages of an index."""
     parser.add_argument(
         "--passages",
         type=positive,
         metavar="N",
-        help="passages that are read for a question (default: as it was calibrated, or 10)",
+        help="passages to read per question (default: the calibrated number, or 10)",
     )
     parser.add_argument(
         "--no-answer",
         type=yes_or_no,
         metavar="yes|no",
-        help="whether the reader can say that there is no answer (default: as it was trained)",
+        help="whether the reader may give no answer (default: as it was trained)",
     )
     parser.add_argument(
         "--embed",
         metavar="ENCODER",
         help="the encoder of the index (default: the one that the index names, if it is minilm or "
-        "a folder here: others are not downloaded unless you name them)",
+        "a local folder: others are downloaded only if you name them)",
     )
 
 
-def add_updating(parser: argparse._ActionsContainer) -> None:
+def add_folder_options(parser: argparse._ActionsContainer) -> None:
     """Adds the options for reading the files of a folder."""
     parser.add_argument(
         "--language",
         metavar="CODE",
-        help="of the texts, such as en, whose words are found by their stem (default: told from "
-        "the first texts)",
+        help="language of the texts, such as en, for stemming (default: detected from the first "
+        "texts)",
     )
     parser.add_argument(
         "--encoding",
         metavar="NAME",
-        help="of texts that are not UTF-8 and do not say, such as cp1252 (default: they are left "
-        "out)",
+        help="encoding of texts that are not UTF-8 and do not declare one, such as cp1252 "
+        "(default: these are skipped)",
     )
 
 
@@ -66,8 +113,8 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
 
     Args:
         path: The index.
-        embed: The encoder, as `SentenceEncoder` takes it. `None` for the one that the index names,
-            if that is at hand. If not, a line says so, and the index is searched by words.
+        embed: The encoder, as `SentenceEncoder` takes it. `None` for the one that the index names.
+            If that is not a local one, a line says so, and the index is searched by words.
     """
     from keras_qa.answering import SentenceEncoder
     from keras_qa.documents import Index
@@ -87,30 +134,30 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
 
 @contextlib.contextmanager
 def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> Iterator[Index]:
-    """Makes the index of a folder or updates it, and opens it with its encoder.
+    """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
     Args:
         folder: The folder.
         path: The index. `None` for the one beside the folder.
-        options: Those of `add_reading` and `add_updating`.
+        options: The options of `add_reading_options` and `add_folder_options`.
 
     Raises:
-        ValueError: If the folder holds no documents, or the index names an encoder that is neither
-            given nor at hand.
+        ValueError: If the folder has no documents, or the index names an encoder that is neither
+            given nor a local one.
     """
     from keras_qa.documents.reading import SUFFIXES
 
     path = default_path(folder, "--index") if path is None else path
     is_new = not os.path.exists(os.path.expanduser(path))
-    with make_or_open(path, options) as index:
+    with _make_or_open(path, options) as index:
         if options.embed is None and not is_new:
             try:
                 index.use(_named_encoder(index))
             except ValueError as error:
                 raise ValueError(f"`{index.path}` cannot be updated: {error}") from None
-        changes, seconds = update_index(index, folder, options.encoding)
+        changes, seconds = _update(index, folder, options.encoding)
         if changes.written or changes.removed:
-            say(summary(index, changes, seconds), error=True)
+            say(_summary(index, changes, seconds), error=True)
         if not len(index):
             index.close()
             if is_new:
@@ -123,17 +170,17 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
 
 
 def default_path(folder: str, option: str) -> str:
-    """The index of a folder if no other is named: `FOLDER.index`, beside it.
+    """Returns the default path of a folder's index: `FOLDER.index`, beside the folder.
 
     Args:
         folder: The folder.
-        option: The option that names another index.
+        option: The option that gives another path, for the error message.
 
     Raises:
-        ValueError: If the folder has no name, as the root folder.
+        ValueError: If the folder has no name, such as the root folder.
 
     Examples:
-        >>> from keras_qa.cli.indexes import default_path
+        >>> from keras_qa.cli.indexing import default_path
         >>> default_path("texts/handbook/", "--out")
         'texts/handbook.index'
     """
@@ -145,16 +192,8 @@ def default_path(folder: str, option: str) -> str:
     return f"{path}.index"
 
 
-def make_or_open(path: str, options: argparse.Namespace) -> Index:
-    """Opens the index at a path, or makes it.
-
-    Args:
-        path: The index.
-        options: `embed` and `language`.
-
-    Raises:
-        ValueError: If the index was made for another language or with another encoder.
-    """
+def _make_or_open(path: str, options: argparse.Namespace) -> Index:
+    """Opens the index at a path, or makes it. `options` has `embed` and `language`."""
     from keras_qa.documents import Index
 
     encoder: Encoder | None = None
@@ -169,35 +208,31 @@ def make_or_open(path: str, options: argparse.Namespace) -> Index:
     if options.language is not None and language not in (None, options.language):
         index.close()
         raise ValueError(
-            f"{path} was made for the language {language!r}, which stays. Name another file, or "
-            "delete it."
+            f"{path} was made for the language {language!r}, which cannot change. Name another "
+            "file, or delete it."
         )
     return index
 
 
-def update_index(index: Index, folder: str, encoding: str | None) -> tuple[Changes, float]:
-    """Updates an index from a folder, and names the files that could not be read.
-
-    Returns:
-        The changes, and the seconds that they took.
-    """
+def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, float]:
+    """Updates an index, prints the unreadable files, and returns the changes and the seconds."""
     began = time.monotonic()
     try:
         changes = index.update(folder, encoding)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "What was read is kept: the same command goes on after it."
+            "The files read so far are in the index: the same command continues after them."
         ) from None
-    for entry in changes.unreadable[:_NAMED]:
+    for entry in changes.unreadable[:_MAX_UNREADABLE]:
         say(f"Left out {entry.name}: {entry.reason}.", error=True)
-    more = len(changes.unreadable) - _NAMED
+    more = len(changes.unreadable) - _MAX_UNREADABLE
     if more > 0:
         say(f"Left out {more:,} more.", error=True)
     return changes, time.monotonic() - began
 
 
-def summary(index: Index, changes: Changes, seconds: float) -> str:
-    """A line that says what an index holds, and what an update changed."""
+def _summary(index: Index, changes: Changes, seconds: float) -> str:
+    """One line: the content of the index, and what the update changed."""
     vectors = "" if index.encoder_name is None else " with vectors"
     return (
         f"{index.path}: {len(index):,} documents, {index.passages:,} passages{vectors}. "
@@ -208,20 +243,16 @@ def summary(index: Index, changes: Changes, seconds: float) -> str:
 
 
 def _named_encoder(index: Index) -> Encoder | None:
-    """The encoder that an index names, or `None` if it names none.
-
-    Raises:
-        ValueError: If it is not at hand or cannot be loaded.
-    """
+    """The encoder that an index names, if any. Raises `ValueError` unless it is local and loads."""
     from keras_qa.answering import SentenceEncoder
 
     name = index.encoder_name
     if name is None:
         return None
-    if not _is_at_hand(name):
+    if not _is_local(name):
         raise ValueError(
-            f"it names the encoder {name!r}, which is neither minilm nor a folder here. Give it by "
-            "`--embed` if it is to be loaded."
+            f"it names the encoder {name!r}, which is neither minilm nor a local folder. Pass it "
+            "by `--embed` to load it."
         )
     try:
         return SentenceEncoder(name)
@@ -229,10 +260,10 @@ def _named_encoder(index: Index) -> Encoder | None:
         raise ValueError(f"its encoder {name!r} cannot be loaded. {error}") from None
 
 
-def _is_at_hand(name: str) -> bool:
-    """Whether an encoder loads from this machine, whoever wrote its name."""
+def _is_local(name: str) -> bool:
+    """Whether an encoder loads from this machine. The name comes from a file, so be strict."""
     from keras_qa.models.pretrained import PACKAGES, PREFIX
 
-    # On Windows a path may lead to another machine.
+    # On Windows, such a path may name another machine.
     elsewhere = name.startswith((PREFIX, "//", "\\\\"))
     return name in PACKAGES or (not elsewhere and os.path.isdir(name))

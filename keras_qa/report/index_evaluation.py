@@ -1,4 +1,4 @@
-"""What an answerer gets right that is asked about an index of documents."""
+"""Reports of answers from an index of documents: recall, and risk against coverage."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.report.evaluation import Report, about_spans, judge
-from keras_qa.report.findings import Point
+from keras_qa.report.evaluation import has_spans, judge
+from keras_qa.report.findings import Point, Report
 from keras_qa.tasks import AskOptions
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
     from keras_qa.documents.gold import Place
 
-# Among so many passages the one with the answer is looked for.
+# Numbers of passages for which the recall is computed.
 RECALL_AT = (1, 5, 20)
 
 
@@ -32,32 +32,32 @@ def evaluate_asking(
     passages: int | None = None,
     **options: Unpack[AskOptions],
 ) -> Report:
-    """Asks an index questions whose answers are known, and looks at what goes wrong.
+    """Answers the questions of examples from an index and reports on the answers.
 
-    Beside what `evaluate` says of answers from their own texts, it says how often retrieval finds
-    the passage that holds an answer, and how often answers are wrong against how many are given.
-    Such a passage is one that holds a right answer whole, at its offset: in the document that an
-    example names by `document`, and else in those whose text is the text of the example.
+    In addition to what `evaluate` reports, it reports the recall of retrieval, and the risk against
+    the coverage of the answers. Retrieval has found the answer of an example if a passage contains
+    a right answer at its offset: in the document that the example names by `document`, or, if it
+    names none, in a document with the text of the example.
 
     Args:
         answerer: A trained `QuestionAnswerer`.
         index: A `documents.Index`.
-        examples: Examples with answers; without one where the documents do not answer it.
+        examples: Examples with answers. One without an answer is unanswerable.
         errors: As in `evaluate`.
-        batch_size: Number of windows a step.
+        batch_size: Number of windows per step.
         verbose: As in `QuestionAnswerer.ask`.
         version: As in `judge`.
         passages: As in `QuestionAnswerer.ask`.
-        **options: As there.
+        **options: As in `QuestionAnswerer.ask`.
 
     Returns:
-        A `Report` with `located`, `recall` and `points`. An answer of its `errors` has `start` and
-        `end` in the text of the example, if it stands there; its `sources` are in the documents.
+        A `Report` with `located`, `recall` and `points`. The answers of its `errors` have `start`
+        and `end` in the text of the example, or `None`; their `sources` are in the documents.
 
     Raises:
-        ValueError: If there are no examples, one has no answer where none says where its answer
-            stands, or one names a document that the index does not have; or as
-            `QuestionAnswerer.ask` raises it.
+        ValueError: If there are no examples, an example has no answer and none has `answer_start`,
+            or an example names a document that is not in the index. Also as
+            `QuestionAnswerer.ask`.
 
     Examples:
         ```python
@@ -65,11 +65,11 @@ def evaluate_asking(
         found.recall, found.scores["exact_match"]
         ```
     """
-    # `documents` needs SQLite, which not every Python has.
+    # `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents import gold
 
     data = to_examples(examples)
-    if not data or not about_spans(data):
+    if not data or not has_spans(data):
         data = answered_examples(data)
     texts = gold.texts_in(index, data)
     questions = [item.question for item in data]
@@ -89,16 +89,13 @@ def evaluate_asking(
 
 
 def recall(ranks: Sequence[int | None]) -> dict[int, float]:
-    """In percent, how many questions have their passage among the first ones.
+    """Returns the recall by number of passages, in percent.
 
     Args:
-        ranks: The number of the passage, from 1, or `None` where it was not found.
-
-    Returns:
-        The share by number of passages, and nothing where there are no questions.
+        ranks: The rank of each question's passage, from 1, or `None` if it was not found.
 
     Examples:
-        >>> from keras_qa.report.asking import recall
+        >>> from keras_qa.report.index_evaluation import recall
         >>> recall([1, 5, None, 6])
         {1: 25.0, 5: 50.0, 20: 75.0}
     """
@@ -123,7 +120,7 @@ def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Poin
 
 
 def _in_text(answer: Answer, texts: Sequence[Place]) -> Answer:
-    """The answer with its offsets in the text of the example, or without where it is not there."""
+    """The answer with offsets in the text of the example, or without offsets if it is not in it."""
     if answer.start is not None and answer.end is not None:
         for document, start, end in texts:
             if answer.document == document and start <= answer.start and answer.end <= end:

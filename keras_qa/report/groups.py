@@ -1,0 +1,92 @@
+"""Groups of questions: by bAbI task, right answer, question word and length of the answer."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+from keras_qa.datasets import babi
+from keras_qa.report.findings import Group, JudgedAnswer
+
+NO_ANSWER = "no answer"
+_OTHER = "other"
+
+# The tables have this order.
+_QUESTION_WORDS = (
+    *("what", "which", "who", "when", "where", "why", "how many", "how much", "how"),
+    _OTHER,
+)
+_PATTERN = re.compile(
+    r"\b(how (?:many|much)|who|what|which|when|where|why|how)(?:m|se)?\b", re.IGNORECASE
+)
+_LENGTHS = {1: "1 word", 2: "2 words", 3: "3 words", 5: "4 to 5 words", 10: "6 to 10 words"}
+_LONGER = "11 words or more"
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def question_word(question: str) -> str:
+    """Returns the question word of an English question.
+
+    Examples:
+        >>> from keras_qa.report.groups import question_word
+        >>> question_word("In which year did it end?"), question_word("Name it.")
+        ('which', 'other')
+    """
+    found = _PATTERN.search(" ".join(question.split()))
+    return found[1].lower() if found else _OTHER
+
+
+def answer_length(answers: Sequence[str]) -> str:
+    """Returns the length of the first right answer, as the name of a group.
+
+    Examples:
+        >>> from keras_qa.report.groups import answer_length
+        >>> answer_length(["in the late spring"]), answer_length([])
+        ('4 to 5 words', 'no answer')
+    """
+    if not answers:
+        return NO_ANSWER
+    words = len(answers[0].split())
+    return next((name for most, name in _LENGTHS.items() if words <= most), _LONGER)
+
+
+def by_task(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the bAbI tasks, in order."""
+    tasks = ((babi.task_of(item.example), item) for item in judged)
+    groups = _groups([(task, item) for task, item in tasks if task is not None])
+    return [groups[task] for task in sorted(groups)]
+
+
+def by_answer(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the right answers, the most frequent first."""
+    groups = _groups([(item.example.answers[0], item) for item in judged if item.example.answers])
+    return sorted(groups.values(), key=lambda group: (-group.questions, group.name))
+
+
+def by_question_word(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the question words."""
+    groups = _groups([(question_word(item.example.question), item) for item in judged])
+    return [groups[name] for name in _QUESTION_WORDS if name in groups]
+
+
+def by_length(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the lengths of the right answers."""
+    groups = _groups([(answer_length(item.example.answers), item) for item in judged])
+    names = (NO_ANSWER, *_LENGTHS.values(), _LONGER)
+    return [groups[name] for name in names if name in groups]
+
+
+def _groups(items: Sequence[tuple[_Key, JudgedAnswer]]) -> dict[_Key, Group]:
+    parts: dict[_Key, list[JudgedAnswer]] = {}
+    for key, item in items:
+        parts.setdefault(key, []).append(item)
+    groups = {}
+    for key, part in parts.items():
+        wrong = collections.Counter(item.answer.text for item in part if not item.exact_match)
+        confused = min(wrong, key=lambda text: (-wrong[text], text), default="")
+        overlap = 100.0 * sum(item.f1 for item in part) / len(part)
+        groups[key] = Group(str(key), len(part), len(part) - wrong.total(), confused, overlap)
+    return groups
