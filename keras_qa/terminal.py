@@ -1,32 +1,27 @@
-"""What a terminal shows of long work: lines that say how far it is. And what it must not show."""
+"""Progress of long work in a terminal or a file, and text that is safe to print."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-# Seconds between two lines that replace each other, on a terminal.
-PAUSE = 1.0
-# Seconds between two lines elsewhere, such as in a file, where each of them stays.
-APART = 10.0
+# Seconds between two updates: a terminal replaces the line, a file gets another line.
+TERMINAL_INTERVAL = 1.0
+FILE_INTERVAL = 10.0
 
-# They join letters of Persian and Indic scripts, and parts of pictures, and move nothing else.
+# Joiners of letters and of emojis. They are not printable, but harmless.
 _JOINERS = "\u200c\u200d"
 
 
 def on_terminal() -> bool:
-    """Whether what is printed can be seen on a terminal, and replaced there."""
+    """Whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def plain(text: str) -> str:
-    """A text without what moves a terminal's cursor, or changes its colours or its direction.
+    """Returns a text as one line without characters that control a terminal.
 
-    Args:
-        text: A text from anywhere.
-
-    Returns:
-        One line. White space is a space, and what cannot be printed is `�`.
+    White space becomes a space. Other characters that are not printable become `�`.
 
     Examples:
         >>> from keras_qa.terminal import plain
@@ -44,10 +39,10 @@ def plain(text: str) -> str:
 
 
 class Line:
-    """A line that says how far long work is.
+    """A line of progress.
 
-    On a terminal it stays in its place, and changes once a second at most. Elsewhere, such as in a
-    file, a line is written once in ten seconds at most, and the last one always.
+    A terminal shows it in place and updates it at most once per second. A file gets a new line at
+    most every ten seconds, and always the last line.
     """
 
     def __init__(self) -> None:
@@ -55,32 +50,25 @@ class Line:
         self.waiting: str | None = None
 
     def due(self) -> bool:
-        """Whether it is time to write."""
-        return time.monotonic() - self.shown >= (PAUSE if on_terminal() else APART)
+        """Whether the next update is due."""
+        return time.monotonic() - self.shown >= (
+            TERMINAL_INTERVAL if on_terminal() else FILE_INTERVAL
+        )
 
     def show(self, text: str) -> None:
-        """Writes the line, if it is time to. The next one takes its place.
-
-        Args:
-            text: The line.
-        """
+        """Writes a line if an update is due. On a terminal, the next line replaces it."""
         if self.due():
             self._write(text, stays=False)
 
     def keep(self, text: str) -> None:
-        """Writes a line that stays on a terminal. Elsewhere it waits until it is time to, or for a
-        later line.
-
-        Args:
-            text: The line.
-        """
+        """Writes a line that a terminal keeps. In a file it waits until an update is due."""
         if on_terminal() or self.due():
             self._write(text, stays=True)
         else:
             self.waiting = text
 
     def end(self) -> None:
-        """Writes the line that waits, if any: it is the last one."""
+        """Writes the waiting line, if any, as the last one."""
         if self.waiting is not None:
             self._write(self.waiting, stays=True)
 
@@ -93,11 +81,11 @@ class Line:
 
 
 class Bar:
-    """Shows how many of some questions are answered, and the time left, as a `Line`.
+    """A progress bar with the time left.
 
     Args:
-        total: Number of questions.
-        done: How many of them were answered before.
+        total: Number of items.
+        done: Number of items that were done before.
 
     Examples:
         >>> from keras_qa.terminal import Bar
@@ -114,31 +102,18 @@ class Bar:
         self.shown = Line()
 
     def show(self, done: int) -> None:
-        """Shows the line, if it is time to.
-
-        Args:
-            done: Number of questions answered, those before included.
-        """
-        # The last one is for `end`.
+        """Shows the bar if an update is due. `done` includes the items that were done before."""
+        # `end` shows the last state.
         if done < self.total and self.shown.due():
             self.shown.show(self.line(done, time.monotonic() - self.start))
 
     def end(self, done: int) -> None:
-        """Shows the line a last time.
-
-        Args:
-            done: As in `show`.
-        """
+        """Shows the bar a last time."""
         self.shown.keep(self.line(done, time.monotonic() - self.start))
         self.shown.end()
 
     def line(self, done: int, seconds: float) -> str:
-        """The line.
-
-        Args:
-            done: As in `show`.
-            seconds: How long it has taken.
-        """
+        """The text of the bar after some seconds."""
         share = done / self.total if self.total else 1.0
         full = int(share * self.WIDTH)
         rate = (done - self.first) / max(seconds, 1e-9)
@@ -151,7 +126,7 @@ class Bar:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds.
+    """Formats seconds as hours, minutes and seconds.
 
     Examples:
         >>> from keras_qa.terminal import clock

@@ -24,11 +24,7 @@ _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the options for examples.
-
-    Returns:
-        The group of options for stories, so that a command can add more to it.
-    """
+    """Adds the options for examples. Returns the group for stories, which may get more options."""
     group = parser.add_argument_group("the data")
     group.add_argument(
         "--data",
@@ -149,21 +145,8 @@ def training_parts(
 def read_text(source: str) -> str:
     """Reads the text to ask about.
 
-    Args:
-        source: A file in UTF-8, or `-` for standard input. If no such file exists, and `source` is
-            empty, contains white space or is too long for a file name, it is the text itself.
-
-    Returns:
-        The text.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If `source` is neither a file nor a text, or the content is not UTF-8.
-
-    Examples:
-        >>> from keras_qa.cli.data import read_text
-        >>> read_text("Mary went home. She slept.")
-        'Mary went home. She slept.'
+    `source` is a file in UTF-8, or `-` for standard input. If no such file exists, and `source` is
+    empty, contains white space or is too long for a file name, it is the text itself.
     """
     if source == "-":
         return _standard_input()

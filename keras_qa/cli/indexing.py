@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     """Makes or updates the index of a folder."""
     if not os.path.exists(os.path.expanduser(options.folder)):
         raise FileNotFoundError(f"There is no folder {options.folder!r}.")
-    path = default_path(options.folder, "--out") if options.out is None else options.out
+    path = _default_path(options.folder, "--out") if options.out is None else options.out
     with _make_or_open(path, options) as index:
         changes, seconds = _update(index, options.folder, options.encoding)
         say(_summary(index, changes, seconds))
@@ -111,10 +111,8 @@ def add_folder_options(parser: argparse._ActionsContainer) -> None:
 def open_index(path: str, embed: str | None) -> Iterator[Index]:
     """Opens an index with its encoder while the block runs.
 
-    Args:
-        path: The index.
-        embed: The encoder, as `SentenceEncoder` takes it. `None` for the one that the index names.
-            If that is not a local one, a line says so, and the index is searched by words.
+    `embed` names the encoder. If it is `None`, the index names it. If that is not a local one, a
+    line says so, and the index is searched by words.
     """
     from keras_qa.answering import SentenceEncoder
     from keras_qa.documents import Index
@@ -136,18 +134,12 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
 def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> Iterator[Index]:
     """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
-    Args:
-        folder: The folder.
-        path: The index. `None` for the one beside the folder.
-        options: The options of `add_reading_options` and `add_folder_options`.
-
-    Raises:
-        ValueError: If the folder has no documents, or the index names an encoder that is neither
-            given nor a local one.
+    `path` is the index: `None` for the one beside the folder. `options` has those of
+    `add_reading_options` and `add_folder_options`.
     """
     from keras_qa.documents.reading import SUFFIXES
 
-    path = default_path(folder, "--index") if path is None else path
+    path = _default_path(folder, "--index") if path is None else path
     is_new = not os.path.exists(os.path.expanduser(path))
     with _make_or_open(path, options) as index:
         if options.embed is None and not is_new:
@@ -169,21 +161,8 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
         yield index
 
 
-def default_path(folder: str, option: str) -> str:
-    """Returns the default path of a folder's index: `FOLDER.index`, beside the folder.
-
-    Args:
-        folder: The folder.
-        option: The option that gives another path, for the error message.
-
-    Raises:
-        ValueError: If the folder has no name, such as the root folder.
-
-    Examples:
-        >>> from keras_qa.cli.indexing import default_path
-        >>> default_path("texts/handbook/", "--out")
-        'texts/handbook.index'
-    """
+def _default_path(folder: str, option: str) -> str:
+    """Returns `FOLDER.index`, beside the folder. `option` is for the error message."""
     path = pathlib.Path(folder)
     if path.name in ("", "..", "~"):
         path = path.expanduser().resolve()

@@ -27,23 +27,13 @@ SENTENCE_REACH = 2_000
 
 
 def say(text: str, error: bool = False) -> None:
-    """Prints lines, without characters that control the terminal.
-
-    Args:
-        text: The lines.
-        error: Whether to print them on standard error.
-    """
+    """Prints lines without characters that control the terminal; `error` for standard error."""
     lines = "\n".join(plain(line) for line in text.split("\n"))
     _write(lines, sys.stderr if error else sys.stdout)
 
 
 def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
-    """Prints each answer with its score, followed by its sentence.
-
-    Args:
-        answers: The answers, best first.
-        text: The text of the answers. `None` prints no sentences.
-    """
+    """Prints each answer with its score and, if `text` is given, its sentence."""
     for answer in answers:
         say(f"  {answer.score:6.1%}  {plain(answer.text) or NO_ANSWER}")
         if text is not None and answer.text and answer.start is not None and answer.end is not None:
@@ -61,16 +51,7 @@ def print_scores(scores: Mapping[str, float]) -> None:
 
 
 def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MARKS) -> str:
-    """Returns the sentence of an answer, or its sentences, with the answer marked.
-
-    Args:
-        text: The text.
-        start: Offset of the answer's first character.
-        end: Offset after its last character.
-        marks: Strings to put before and after the answer.
-
-    Returns:
-        One line. A long sentence is shortened.
+    """Returns one line: the sentence of the answer `text[start:end]`, which is marked.
 
     Examples:
         >>> from keras_qa.cli.output import mark_answer

@@ -25,13 +25,7 @@ class CommandParser(Parser):
     _has_positionals = _is_second_call = False
 
     def add_positional(self, option: str, metavar: str, help: str) -> None:
-        """Adds an optional positional argument for an option. `given_once` returns its value.
-
-        Args:
-            option: The option's name, without dashes.
-            metavar: The name of the argument in the help.
-            help: The help text.
-        """
+        """Lets an option be given as a positional argument, too. `given_once` returns its value."""
         self._has_positionals = True
         self.add_argument(f"positional_{option}", metavar=metavar, nargs="?", help=help)
 
@@ -50,18 +44,7 @@ class CommandParser(Parser):
 
 
 def given_once(options: argparse.Namespace, option: str) -> str | None:
-    """Returns the value of an option that may also be a positional argument.
-
-    Args:
-        options: The parsed options.
-        option: The option's name, without dashes.
-
-    Returns:
-        The value, or `None` if it is missing.
-
-    Raises:
-        ValueError: If it is given in both ways.
-    """
+    """The value of an option that may also be a positional argument, or `None`."""
     value: str | None = getattr(options, option)
     positional: str | None = getattr(options, f"positional_{option}")
     if value is not None and positional is not None:

@@ -99,13 +99,13 @@ class TrainingCheckpoint:
                 )
 
 
-def capture(model: keras.Model) -> list[np.ndarray]:
+def _capture(model: keras.Model) -> list[np.ndarray]:
     """Copies the weights, the seeds and the variables of the optimizer."""
     return [keras.ops.convert_to_numpy(variable.value).copy() for variable in _variables(model)]
 
 
-def restore(model: keras.Model, state: list[np.ndarray]) -> None:
-    """Sets the values of `capture`, in a new model of the same architecture."""
+def _restore(model: keras.Model, state: list[np.ndarray]) -> None:
+    """Sets the values of `_capture`, in a new model of the same architecture."""
     for variable, value in zip(_variables(model), state, strict=True):
         execution.assign(variable, value)
 
@@ -172,7 +172,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self.restored is not None:
-            restore(self.model, self.restored)
+            _restore(self.model, self.restored)
             self.restored = None
         self.mark = time.monotonic()
 
@@ -200,7 +200,7 @@ class TrainingState(keras.callbacks.Callback):
         if notes["ended"]:
             self.model.stop_training = True
         if self.path is not None:
-            state = capture(self.model)
+            state = _capture(self.model)
             if self.sampling is not None:
                 state.append(self.sampling.weights)
             TrainingCheckpoint(self.run, self.epochs, state, self.best, notes).save(self.path)

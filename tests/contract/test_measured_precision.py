@@ -10,7 +10,7 @@ from keras_qa import recipes
 from keras_qa.recipes import precision
 
 
-def test_sizes_are_those_of_the_encoder(tmp_path, monkeypatch) -> None:
+def test_sizes_of_the_encoder(tmp_path, monkeypatch) -> None:
     modern = copy("modernbert", tmp_path / "modern")
     config = json.loads((modern / "config.json").read_text())
     found = recipes.choose_precision(modern)

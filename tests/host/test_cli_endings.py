@@ -56,12 +56,12 @@ def test_errors_are_one_plain_line(ends, error, line: str, capsys) -> None:
     assert capsys.readouterr() == ("", f"keras-qa: {line}\n")
 
 
-def test_what_is_no_error_of_the_user_is_not_hidden(ends) -> None:
+def test_other_exceptions_are_not_caught(ends) -> None:
     with pytest.raises(ZeroDivisionError):
         ends(throw(ZeroDivisionError()))
 
 
-def test_ctrl_c_says_how_to_go_on(ends, capsys, monkeypatch) -> None:
+def test_ctrl_c_message(ends, capsys, monkeypatch) -> None:
     assert ends(throw(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("", "keras-qa: interrupted.\n")
     assert ends(throw(KeyboardInterrupt("Add --resume."))) == 130
@@ -73,7 +73,7 @@ def test_ctrl_c_says_how_to_go_on(ends, capsys, monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("default_handler")
-def test_ctrl_c_that_is_lost_is_raised_again(ends, capsys, monkeypatch) -> None:
+def test_a_lost_ctrl_c_is_raised_again(ends, capsys, monkeypatch) -> None:
     monkeypatch.setattr(interrupts, "REPEAT_AFTER", 0.0)
     lost = []
 
@@ -131,7 +131,7 @@ def closed() -> io.TextIOWrapper:
     return os.fdopen(writing, "w")
 
 
-def test_output_that_nobody_reads(ends, capsys, monkeypatch) -> None:
+def test_closed_output(ends, capsys, monkeypatch) -> None:
     with closed() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert ends(lambda: output.say("A line.")) == 1
@@ -140,7 +140,7 @@ def test_output_that_nobody_reads(ends, capsys, monkeypatch) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_output_that_nobody_reads_and_that_was_not_written_yet(ends, capsys, monkeypatch) -> None:
+def test_closed_output_with_buffered_text(ends, capsys, monkeypatch) -> None:
     with closed() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert ends(lambda: stream.write("A part of a line.")) == 1
@@ -152,14 +152,14 @@ def test_output_that_nobody_reads_and_that_was_not_written_yet(ends, capsys, mon
     assert capsys.readouterr().err == ""
 
 
-def test_errors_that_nobody_reads(ends, monkeypatch) -> None:
+def test_closed_standard_error(ends, monkeypatch) -> None:
     with closed() as stream:
         monkeypatch.setattr(sys, "stderr", stream)
         assert ends(throw(ValueError("wrong"))) == 2
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def test_streams_that_are_closed(ends, monkeypatch, capsys) -> None:
+def test_streams_that_are_none(ends, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert ends(lambda: output.say("A line.")) == 0
     monkeypatch.setattr(sys, "stderr", None)
@@ -167,7 +167,7 @@ def test_streams_that_are_closed(ends, monkeypatch, capsys) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_letters_that_the_output_does_not_know(ends, monkeypatch) -> None:
+def test_characters_missing_in_the_output_encoding(ends, monkeypatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
     assert ends(lambda: output.say("«naïve» 玛丽 \x1b")) == 0

@@ -16,7 +16,7 @@ def folder(tmp_path):
     return made
 
 
-def test_what_is_written_is_told(folder, tmp_path, capsys) -> None:
+def test_summary_of_changes(folder, tmp_path, capsys) -> None:
     out = tmp_path / "handbook.index"
     assert main(["index", str(folder), f"--out={out}", "--language=en"]) == 0
     printed, errors = capsys.readouterr()
@@ -34,7 +34,7 @@ def test_what_is_written_is_told(folder, tmp_path, capsys) -> None:
         assert index.search("ÿ")[0].document == "\x1b[31m.txt"
 
 
-def test_the_index_is_kept_beside_the_folder(folder, tmp_path, monkeypatch, capsys) -> None:
+def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(folder)
     for given in (str(folder), f"{folder}/", ".", "../handbook"):
         assert main(["index", given]) == 0
@@ -46,7 +46,7 @@ def test_the_index_is_kept_beside_the_folder(folder, tmp_path, monkeypatch, caps
     )
 
 
-def test_many_files_that_cannot_be_read_are_counted(folder, tmp_path, capsys) -> None:
+def test_many_unreadable_files_are_counted(folder, tmp_path, capsys) -> None:
     for number in range(30):
         (folder / f"{number:02}.txt").write_bytes(b"\xff")
     assert main(["index", str(folder), f"--out={tmp_path / 'a.index'}"]) == 0
@@ -55,7 +55,7 @@ def test_many_files_that_cannot_be_read_are_counted(folder, tmp_path, capsys) ->
     assert errors[-1] == "Left out 11 more."
 
 
-def test_what_is_wrong_is_one_line(folder, tmp_path, capsys) -> None:
+def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     out.write_text("A text.")
     english = tmp_path / "b.index"

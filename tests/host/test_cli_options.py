@@ -28,7 +28,7 @@ except SystemExit as end:
 """
 
 
-def test_the_script_is_the_command() -> None:
+def test_entry_point() -> None:
     # By this name the package knows that it is the command that imports it.
     project = tomllib.loads((_sources() / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["scripts"] == {"keras-qa": f"{cli.__name__}:{cli.command.__name__}"}
@@ -45,13 +45,13 @@ def helped(capsys, *command: str) -> str:
     ("arguments", "code"),
     [(["--help"], 0), (["train", "--help"], 0), (["answer"], 2), (["train", "--seed=x"], 2)],
 )
-def test_help_and_wrong_options_import_no_keras(arguments: list[str], code: int) -> None:
+def test_help_and_invalid_options_import_no_keras(arguments: list[str], code: int) -> None:
     seeming = INSTALLED.format(backends=BACKENDS, argv=["/bin/keras-qa", *arguments])
     done = python(seeming + RUN, KERAS_BACKEND="jax")
     assert done.stdout.splitlines()[-1] == f"ended {code} False", done.stderr
 
 
-def test_the_package_itself_imports_keras_where_a_backend_is(tmp_path) -> None:
+def test_the_package_imports_keras_if_a_backend_is_installed(tmp_path) -> None:
     (tmp_path / "keras.py").write_text("raise RuntimeError('Keras is imported')")
     code = INSTALLED.format(backends=BACKENDS, argv=["script.py"]) + "import keras_qa"
     done = python(code, KERAS_BACKEND="jax", PYTHONPATH=f"{tmp_path}:{_sources()}")
@@ -118,7 +118,7 @@ def test_help_shows_defaults(capsys) -> None:
         ),
     ],
 )
-def test_wrong_options_are_one_line(arguments: list[str], line: str, capsys) -> None:
+def test_errors_of_options_are_one_line(arguments: list[str], line: str, capsys) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
@@ -141,7 +141,7 @@ def test_wrong_options_are_one_line(arguments: list[str], line: str, capsys) -> 
         (["qa.keras"], (None, None)),
     ],
 )
-def test_names_of_options_may_be_left_out(arguments, expected) -> None:
+def test_positional_arguments(arguments, expected) -> None:
     options = parser().parse_args(["answer", *arguments])
     assert options.file == "qa.keras"
     assert tuple(given_once(options, name) for name in ("text", "question")) == expected
@@ -154,7 +154,7 @@ def test_an_option_is_given_once() -> None:
 
 
 @pytest.mark.parametrize("columns", ["text", "text=a,b", "texts=a"])
-def test_columns_are_known_ones(columns: str) -> None:
+def test_invalid_columns(columns: str) -> None:
     from keras_qa.cli import data
 
     options = parser().parse_args(["train", "--data=d.csv", "--out=o", f"--columns={columns}"])
@@ -169,7 +169,7 @@ def test_columns() -> None:
     assert data.columns(options) == {"text": "a b", "id": "n=o"}
 
 
-def test_everything_is_printed_through_one_door() -> None:
+def test_only_two_files_print() -> None:
     """What `cli.output` and `terminal` print is plain; nothing else prints."""
     package = pathlib.Path(keras_qa.__file__).parent
     found = {

@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_file_is_read_whatever_its_name(folder) -> None:
+def test_file_names(folder) -> None:
     for name in ("story.txt", "my story.txt", "~", "with no suffix"):
         (folder / name).write_text(f"{name}: {STORY}", encoding="utf-8")
     for name in ("story.txt", "my story.txt", "with no suffix", "./~"):
@@ -32,7 +32,7 @@ def test_a_file_in_the_home_folder(folder, monkeypatch) -> None:
     assert read_text("~/story.txt") == STORY
 
 
-def test_a_mark_of_utf8_is_no_part_of_the_text(folder) -> None:
+def test_byte_order_mark_is_removed(folder) -> None:
     (folder / "marked.txt").write_bytes(b"\xef\xbb\xbfna\xc3\xafve\r\n")
     assert read_text("marked.txt") == "naïve\r\n"
 
@@ -53,12 +53,12 @@ def test_a_mark_of_utf8_is_no_part_of_the_text(folder) -> None:
         "word " * 40_000,
     ],
 )
-def test_what_is_no_file_is_the_text_itself(text: str, capsys) -> None:
+def test_text_itself(text: str, capsys) -> None:
     assert read_text(text) == text
     assert capsys.readouterr().err == ""
 
 
-def test_what_looks_like_a_file_is_a_text_with_a_note(capsys) -> None:
+def test_text_that_looks_like_a_file_name(capsys) -> None:
     assert read_text("my \x1bstory.txt") == "my \x1bstory.txt"
     assert capsys.readouterr().err == (
         "keras-qa: there is no file 'my \\x1bstory.txt', so this is taken as the text.\n"
@@ -66,7 +66,7 @@ def test_what_looks_like_a_file_is_a_text_with_a_note(capsys) -> None:
 
 
 @pytest.mark.parametrize("given", ["none.txt", "none/none.txt", "story.txt/none", "Mary", "玛丽。"])
-def test_what_is_neither_names_the_three_ways(given: str, folder) -> None:
+def test_neither_file_nor_text(given: str, folder) -> None:
     (folder / "story.txt").write_text(STORY)
     with pytest.raises(ValueError, match=rf"^There is no text file '{re.escape(given)}', and") as e:
         read_text(given)
@@ -76,19 +76,19 @@ def test_what_is_neither_names_the_three_ways(given: str, folder) -> None:
     )
 
 
-def test_a_folder_is_no_text(folder) -> None:
+def test_folder(folder) -> None:
     (folder / "my texts").mkdir()
     with pytest.raises(ValueError, match=r"^'my texts' is a folder: `keras-qa ask` .*Give a file"):
         read_text("my texts")
 
 
-def test_a_file_that_is_not_utf8_is_named_with_the_place(folder) -> None:
+def test_file_that_is_not_utf8(folder) -> None:
     (folder / "latin.txt").write_bytes("naïve".encode("latin-1"))
     with pytest.raises(ValueError, match=r"^`latin.txt` is not UTF-8 at byte 2: .*Save it as UTF"):
         read_text("latin.txt")
 
 
-def test_a_pipe_is_read(folder) -> None:
+def test_pipe(folder) -> None:
     os.mkfifo(folder / "pipe")
     writer = threading.Thread(target=(folder / "pipe").write_text, args=(STORY,))
     writer.start()
@@ -102,7 +102,7 @@ def stdin(monkeypatch, raw: bytes, terminal: bool = False) -> None:
     monkeypatch.setattr(sys, "stdin", stream)
 
 
-def test_standard_input_is_utf8_whatever_the_locale(monkeypatch, capsys) -> None:
+def test_standard_input_is_utf8(monkeypatch, capsys) -> None:
     stdin(monkeypatch, "naïve 玛丽".encode())
     assert read_text("-") == "naïve 玛丽"
     assert capsys.readouterr().err == ""
@@ -113,7 +113,7 @@ def test_standard_input_is_utf8_whatever_the_locale(monkeypatch, capsys) -> None
         read_text("-")
 
 
-def test_a_terminal_is_told_what_is_awaited(monkeypatch, capsys) -> None:
+def test_prompt_on_a_terminal(monkeypatch, capsys) -> None:
     stdin(monkeypatch, b"Mary slept.", terminal=True)
     assert read_text("-") == "Mary slept."
     assert capsys.readouterr().err == (
@@ -121,7 +121,7 @@ def test_a_terminal_is_told_what_is_awaited(monkeypatch, capsys) -> None:
     )
 
 
-def test_standard_input_that_is_closed(monkeypatch) -> None:
+def test_closed_standard_input(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(ValueError, match="^- reads the text from standard input, which is closed"):
         read_text("-")

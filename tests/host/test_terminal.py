@@ -28,14 +28,14 @@ def seen(monkeypatch) -> None:
     monkeypatch.setattr(terminal, "on_terminal", lambda: True)
 
 
-def test_elsewhere_a_line_is_written_once_in_ten_seconds(clock, capsys) -> None:
+def test_a_file_gets_a_line_every_ten_seconds(clock, capsys) -> None:
     line = Line()
     for clock.now in (100.0, 105.0, 109.9, 110.0, 110.1, 119.9, 125.0, 126.0):
         line.show(f"at {clock.now:g}")
     assert capsys.readouterr().out == "at 110\nat 125\n"
 
 
-def test_elsewhere_the_last_line_is_always_written(clock, capsys) -> None:
+def test_a_file_gets_the_last_line(clock, capsys) -> None:
     line = Line()
     for clock.now in (101.0, 110.0, 111.0, 112.0):
         line.keep(f"at {clock.now:g}")
@@ -51,7 +51,7 @@ def test_elsewhere_the_last_line_is_always_written(clock, capsys) -> None:
 
 
 @pytest.mark.usefixtures("seen")
-def test_on_a_terminal_lines_replace_each_other_once_a_second(clock, capsys) -> None:
+def test_a_terminal_line_is_replaced_every_second(clock, capsys) -> None:
     line = Line()
     for clock.now in (100.0, 100.9, 101.0, 101.9, 102.0):
         line.show(f"at {clock.now:g}")
@@ -63,7 +63,7 @@ def test_on_a_terminal_lines_replace_each_other_once_a_second(clock, capsys) -> 
     assert capsys.readouterr().out == "\rone\x1b[K\n\rtwo\x1b[K\n"
 
 
-def test_lines_do_not_act_on_the_terminal(clock, capsys) -> None:
+def test_control_characters_of_lines_are_replaced(clock, capsys) -> None:
     line = Line()
     clock.now = 110.0
     line.keep("model \x1b[31m\n 1/2")
@@ -93,14 +93,14 @@ def test_a_bar_on_a_terminal(clock, capsys) -> None:
     )
 
 
-def test_a_bar_of_what_was_done_before() -> None:
+def test_a_bar_that_starts_at_its_end() -> None:
     assert Bar(total=4, done=4).line(4, 0.0) == (
         "[####################] 4/4  100 %  0.0 a second  0:00, 0:00 left"
     )
     assert Bar(total=4, done=1).line(1, 2.0).endswith("0.0 a second  0:02, ? left")
 
 
-def test_without_standard_output_nothing_is_a_terminal(monkeypatch) -> None:
+def test_no_terminal_without_standard_output(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert not on_terminal()
     monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(isatty=lambda: True))

@@ -98,7 +98,7 @@ def place(answer: ExtractedAnswer, documents: list[Document] = DOCUMENTS) -> tup
 
 
 @pytest.mark.parametrize("threshold", [0.01, 0.3, 1.0, None])
-def test_scores_are_of_all_documents_and_no_answer_together(reader, masses, threshold) -> None:
+def test_scores_are_normalized_over_all_documents(reader, masses, threshold) -> None:
     assert sum(masses.values()) == pytest.approx(1.0)
     # As many as there are.
     some = KerasReader(reader.model, overlap_threshold=threshold, top_k=999)
@@ -115,7 +115,7 @@ def test_scores_are_of_all_documents_and_no_answer_together(reader, masses, thre
         assert sum(scores) == pytest.approx(1.0)
 
 
-def test_top_k_and_thresholds_choose(reader, masses) -> None:
+def test_top_k_and_thresholds(reader, masses) -> None:
     best = kept(masses, 0.01)
     for top_k in (1, 2):
         answers = reader.run(QUERY, DOCUMENTS, top_k=top_k)["answers"]
@@ -133,7 +133,7 @@ def test_top_k_and_thresholds_choose(reader, masses) -> None:
     assert [place(a) for a in again["answers"] if a.data] == best[:3]
 
 
-def test_without_no_answer_spans_share_all(reader, masses) -> None:
+def test_scores_without_no_answer(reader, masses) -> None:
     answers = reader.run(QUERY, DOCUMENTS, no_answer=False)["answers"]
     best = kept(masses, 0.01)
     assert [place(answer) for answer in answers] == best[: len(answers)]
@@ -142,7 +142,7 @@ def test_without_no_answer_spans_share_all(reader, masses) -> None:
     assert [a.score for a in answers] == pytest.approx(scores[: len(answers)], rel=1e-4)
 
 
-def test_scores_are_those_of_ask(path, reader) -> None:
+def test_scores_agree_with_ask(path, reader) -> None:
     """Windows, too: of a length, with an overlap, some at a time."""
 
     class All:
@@ -177,7 +177,7 @@ def test_scores_are_those_of_ask(path, reader) -> None:
     assert next(a.score for a in whole if a.data is None) != pytest.approx(none.score, rel=1e-3)
 
 
-def test_pages_count_from_the_document_s(reader) -> None:
+def test_page_numbers(reader) -> None:
     answers = reader.run(QUERY, DOCUMENTS, top_k=99)["answers"]
     seen = set()
     for answer in answers:
@@ -197,7 +197,7 @@ def test_pages_count_from_the_document_s(reader) -> None:
     assert reader.run(QUERY, [odd], top_k=1, no_answer=False)["answers"][0].meta == {}
 
 
-def test_documents_without_text_are_left_out(reader, caplog) -> None:
+def test_documents_without_text(reader, caplog) -> None:
     empty = [Document(content=None, id="bare"), Document(content=""), Document(content=" \n")]
     assert reader.run(QUERY, []) == {"answers": []}
     with caplog.at_level(logging.WARNING):
@@ -213,7 +213,7 @@ def test_documents_without_text_are_left_out(reader, caplog) -> None:
     assert sum(answer.score for answer in marks) == pytest.approx(1.0)
 
 
-def test_a_document_that_is_given_twice_is_read_once(reader) -> None:
+def test_repeated_documents_are_read_once(reader) -> None:
     same = Document(content=DOCUMENTS[0].content, meta={"name": "one"})
     assert same.id == DOCUMENTS[0].id
     twice = reader.run(QUERY, [*DOCUMENTS, same, DOCUMENTS[1]])["answers"]
@@ -229,12 +229,12 @@ def test_a_document_that_is_given_twice_is_read_once(reader) -> None:
     assert {place(a, texts)[0] for a in found if a.data} == {0, 1}
 
 
-def test_a_query_may_be_empty(reader) -> None:
+def test_empty_query(reader) -> None:
     answers = reader.run("", DOCUMENTS, overlap_threshold=None, answers_per_seq=99)["answers"]
     assert 0 < sum(answer.score for answer in answers) <= 1.0001
 
 
-def test_takes_what_haystacks_reader_takes() -> None:
+def test_signature_of_haystacks_reader() -> None:
     for function in (KerasReader.__init__, KerasReader.run):
         given = inspect.signature(function).parameters
         assert [name for name in given if name in NAMES] == NAMES
@@ -262,7 +262,7 @@ def test_takes_what_haystacks_reader_takes() -> None:
         ("no_answer", 1, "`no_answer` must be `True` or `False`. Received: no_answer=1."),
     ],
 )
-def test_what_is_out_of_its_range_is_said(reader, name, value, message) -> None:
+def test_arguments_out_of_range(reader, name, value, message) -> None:
     for call in (
         lambda: KerasReader(**{name: value}),
         lambda: reader.run(QUERY, DOCUMENTS, **{name: value}),
@@ -272,7 +272,7 @@ def test_what_is_out_of_its_range_is_said(reader, name, value, message) -> None:
         assert str(caught.value).startswith(message)
 
 
-def test_what_is_not_known_is_said(reader) -> None:
+def test_unknown_arguments(reader) -> None:
     for name, message in (
         ("calibration_factor", ": its scores have the temperature that the reader was saved with"),
         ("device", ": Keras and its backend choose where a model is"),
@@ -293,7 +293,7 @@ def test_what_is_not_known_is_said(reader) -> None:
         reader.run(QUERY, [DOCUMENTS[0], "Mary is here."])
 
 
-def test_what_is_no_reader_is_said(tmp_path) -> None:
+def test_invalid_readers(tmp_path) -> None:
     golden = pathlib.Path(__file__).parents[1] / "golden" / "classifier.keras"
     with pytest.raises(
         ValueError, match=r"^`model` must be a trained reader of spans\. `.*` holds"
@@ -313,7 +313,7 @@ def pipeline(reader: KerasReader, documents: list[Document]) -> Pipeline:
     return made
 
 
-def test_a_pipeline_is_saved_and_loaded(path) -> None:
+def test_save_and_load_a_pipeline(path) -> None:
     settings = {"top_k": 2, "stride": 4, "max_seq_length": 16, "no_answer": False}
     first = pipeline(KerasReader(pathlib.Path(path), **settings), DOCUMENTS)
     text = first.dumps()
@@ -343,7 +343,7 @@ def test_a_pipeline_is_saved_and_loaded(path) -> None:
     assert KerasReader.from_dict(data).to_dict() == data
 
 
-def test_answers_come_out_of_a_pipeline() -> None:
+def test_preset_in_a_pipeline() -> None:
     """By BM25 in memory, read by the reader that is there at once."""
     reader = KerasReader(top_k=2)
     asked = pipeline(reader, TALKS)
@@ -363,7 +363,7 @@ def test_answers_come_out_of_a_pipeline() -> None:
     assert 0 < none.score < 1 - best.score
 
 
-def test_importing_the_package_imports_no_haystack() -> None:
+def test_haystack_is_imported_lazily() -> None:
     code = (
         "import keras_qa, keras_qa.integrations\n"
         "print('haystack' in sys.modules, keras_qa.integrations.haystack.KerasReader.__name__,"

@@ -76,7 +76,7 @@ def pipeline(address) -> Pipeline:
         ("How many tables are in front of the door?", "two", "café"),
     ],
 )
-def test_answers_from_a_table(pipeline, query: str, data: str, name: str) -> None:
+def test_answers(pipeline, query: str, data: str, name: str) -> None:
     inputs = {"retriever": {"query": query}, "reader": {"query": query}}
     answers = pipeline.run(inputs)["reader"]["answers"]
     best = answers[0]
@@ -89,12 +89,12 @@ def test_answers_from_a_table(pipeline, query: str, data: str, name: str) -> Non
     assert sum(answer.score for answer in answers) <= 1.0
 
 
-def test_what_no_row_has_a_word_of_has_no_answer(pipeline) -> None:
+def test_query_without_hits(pipeline) -> None:
     inputs = {"retriever": {"query": "zebra?"}, "reader": {"query": "zebra?"}}
     assert pipeline.run(inputs)["reader"] == {"answers": []}
 
 
-def test_without_postgresql_it_is_said(monkeypatch, tmp_path) -> None:
+def test_missing_postgresql(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(postgres_server, "DEBIAN", tmp_path)
     with pytest.raises(

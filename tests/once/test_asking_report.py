@@ -77,7 +77,7 @@ def test_risk_against_coverage_by_hand() -> None:
     assert _tenths(points[:1]) == points[:1]
 
 
-def test_an_answer_is_marked_in_the_text_of_its_example_alone() -> None:
+def test_offsets_in_the_text_of_the_example() -> None:
     answer = Answer("John", 0.5, 19, 23, document="two.txt", sources=(Source("a", 1, 5, 0.5, 1),))
     for places, expected in (
         ([Place("one.txt", 0, 50), Place("two.txt", 18, 43)], (1, 5)),
@@ -91,7 +91,7 @@ def test_an_answer_is_marked_in_the_text_of_its_example_alone() -> None:
     assert index_evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
 
 
-def test_it_says_what_asking_gives(qa, index) -> None:
+def test_report_agrees_with_ask(qa, index) -> None:
     found = report.evaluate_asking(qa, index, EXAMPLES, passages=2)
     questions = [item.question for item in EXAMPLES]
     answers = qa.ask(index, questions, passages=2)
@@ -125,7 +125,7 @@ def test_it_says_what_asking_gives(qa, index) -> None:
             assert index.text(source.document, source.start, source.end)
 
 
-def test_the_page_names_the_sources_and_escapes_them(qa, index) -> None:
+def test_page_shows_escaped_sources(qa, index) -> None:
     found = report.evaluate_asking(qa, index, EXAMPLES)
     sources = tuple(Source(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7))
     wrong = dataclasses.replace(found.errors[0].answer, sources=(*sources, sources[0]))
@@ -159,7 +159,7 @@ def test_the_page_names_the_sources_and_escapes_them(qa, index) -> None:
     assert "No question got an answer." in nothing
 
 
-def test_what_is_wrong_is_one_line(qa, index) -> None:
+def test_invalid_examples(qa, index) -> None:
     with pytest.raises(ValueError, match=r"^`examples` is empty\. Give at least one to evaluate"):
         report.evaluate_asking(qa, index, [])
     with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
@@ -183,7 +183,7 @@ def data(tmp_path_factory) -> str:
     return str(found)
 
 
-def test_the_command_prints_what_python_gives(path, data, tmp_path, capsys) -> None:
+def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-answer=no"]
     page, out = tmp_path / "report.html", tmp_path / "calibrated.keras"
     assert main([*arguments, "--passages=3", f"--report={page}"]) == 0
@@ -221,7 +221,7 @@ def test_the_command_prints_what_python_gives(path, data, tmp_path, capsys) -> N
     assert "`min_score` and `min_precision` both say" in capsys.readouterr().err
 
 
-def test_options_that_do_not_go_together_are_refused_in_one_line(path, data, capsys) -> None:
+def test_invalid_combinations_of_options(path, data, capsys) -> None:
     index = ["--index", str(path)]
     for arguments, message in (
         (["--fit"], "`--fit` is for asking documents: name them by `--index`."),

@@ -25,7 +25,7 @@ def path(tmp_path_factory) -> str:
     return str(found)
 
 
-def test_an_answer_is_marked_and_its_places_named(path, capsys) -> None:
+def test_answers_are_marked_with_their_locations(path, capsys) -> None:
     arguments = ["ask", path, "--reader", READER, "--question=Where is Mary?", "--no-answer=no"]
     assert main([*arguments, "--top-k=2"]) == 0
     printed, errors = capsys.readouterr()
@@ -41,7 +41,7 @@ def test_an_answer_is_marked_and_its_places_named(path, capsys) -> None:
     assert "\x1b" not in printed
 
 
-def test_a_prompt_answers_one_after_another(path, capsys, monkeypatch) -> None:
+def test_questions_from_a_prompt(path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("Where is Mary?\nzebra?\n\nWhere is John?\n"))
     assert main(["ask", path, "--reader", READER, "--min-score=1"]) == 0
     assert capsys.readouterr().out.count("(no answer)") == 2
@@ -60,7 +60,7 @@ def folder(tmp_path, monkeypatch) -> pathlib.Path:
     return found
 
 
-def test_a_folder_is_asked_by_the_preset(folder, capsys) -> None:
+def test_default_reader_answers_from_a_folder(folder, capsys) -> None:
     assert DEFAULT_READER in keras_qa.presets()
     assert main(["ask", "handbook/", "How long does the warranty last?"]) == 0
     printed, errors = capsys.readouterr()
@@ -73,7 +73,7 @@ def test_a_folder_is_asked_by_the_preset(folder, capsys) -> None:
         assert sorted(index.names) == ["desk.txt", "lamp.txt"]
 
 
-def test_the_next_question_updates_the_index(folder, capsys) -> None:
+def test_the_index_is_updated_before_each_question(folder, capsys) -> None:
     asked = ["ask", "handbook", "--reader", READER, "--no-answer=no", "Where is the desk?"]
     assert main(asked) == 0
     capsys.readouterr()
@@ -93,7 +93,7 @@ def test_the_next_question_updates_the_index(folder, capsys) -> None:
     )
 
 
-def test_an_index_of_a_folder_is_kept_where_the_option_says(folder, tmp_path, capsys) -> None:
+def test_options_of_the_index(folder, tmp_path, capsys) -> None:
     (folder / "odd.txt").write_bytes(b"Caf\xe9 desk.")
     asked = ["ask", str(folder), "desk?", "--reader", READER, "--no-answer=no"]
     given = ["--index=a.index", "--encoding=cp1252", "--language=en"]
@@ -102,18 +102,6 @@ def test_an_index_of_a_folder_is_kept_where_the_option_says(folder, tmp_path, ca
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "handbook"]
     with Index.open("a.index") as index:
         assert (index.text("odd.txt"), index.language) == ("Café desk.", "en")
-
-
-def test_the_question_may_have_a_name_and_its_place_is_free(path, capsys) -> None:
-    printed = []
-    for asked in (
-        ["--reader", READER, "--no-answer=no", "--question=Where is Mary?"],
-        ["Where is Mary?", "--reader", READER, "--no-answer=no"],
-        ["--reader", READER, "--no-answer=no", "Where is Mary?"],
-    ):
-        assert main(["ask", path, *asked]) == 0
-        printed.append(capsys.readouterr().out)
-    assert printed[0] == printed[1] == printed[2] != ""
 
 
 @pytest.mark.parametrize(
@@ -131,9 +119,7 @@ def test_the_question_may_have_a_name_and_its_place_is_free(path, capsys) -> Non
         (["/", "--reader", READER], "The folder '/' has no name. Name its index by `--index`."),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_one_line(
-    folder, tmp_path, capsys, arguments, message
-) -> None:
+def test_errors_are_one_line(folder, tmp_path, capsys, arguments, message) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "picture.png").write_bytes(b"")
     reader = [] if any("--reader" in one for one in arguments) else ["--reader", READER]
@@ -145,19 +131,3 @@ def test_what_is_wrong_with_a_folder_is_one_line(
     assert (errors.count("\n"), len(errors) < 330) == (1, True)
     # Nothing is left that would be in the way of the next call.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "handbook"]
-
-
-def test_what_is_wrong_is_one_line(path, capsys) -> None:
-    for arguments, message in (
-        ([f"{path}x", "--reader", READER, "--question=a"], "There is no folder and no index '"),
-        ([READER, "--reader", READER, "--question=a"], "is no index of keras-qa: it is no SQLite"),
-        ([path, "--reader", "none.keras", "--question=a"], "none.keras"),
-        (
-            [path, "--reader", READER, "--question=a", "--min-score=2"],
-            "`min_score` must be between",
-        ),
-    ):
-        assert main(["ask", *arguments]) == 2
-        errors = capsys.readouterr().err
-        assert message in errors
-        assert errors.count("\n") == 1

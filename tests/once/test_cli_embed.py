@@ -43,7 +43,7 @@ class Constant:
         return np.ones((len(texts), 4), "float32")
 
 
-def test_an_index_finds_its_encoder(texts, encoder, tmp_path, capsys) -> None:
+def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     assert ": 2 documents, 2 passages with vectors. 2 new" in capsys.readouterr().out
@@ -66,7 +66,7 @@ def test_an_index_finds_its_encoder(texts, encoder, tmp_path, capsys) -> None:
     assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
 
 
-def test_evaluate_finds_the_encoder_too(texts, encoder, tmp_path, capsys) -> None:
+def test_evaluate_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
     out, data = tmp_path / "a.index", tmp_path / "questions.jsonl"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     example = {"text": "John slept.", "question": "Who?", "answers": ["John"], "answer_start": [0]}
@@ -80,7 +80,7 @@ def test_evaluate_finds_the_encoder_too(texts, encoder, tmp_path, capsys) -> Non
     assert "100.0 % at 20, 1 examples" in printed
 
 
-def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys) -> None:
+def test_a_missing_encoder_falls_back_to_words(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     shutil.rmtree(encoder)
@@ -111,9 +111,7 @@ def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys
         "\0\n\x1b[",
     ],
 )
-def test_what_an_index_names_is_not_loaded_from_elsewhere(
-    name, texts, tmp_path, capsys, monkeypatch
-) -> None:
+def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     if name.startswith(("hf:", "\\")):
         # A folder of that name is no reason.
@@ -130,9 +128,7 @@ def test_what_an_index_names_is_not_loaded_from_elsewhere(
     )
 
 
-def test_an_encoder_that_is_told_is_loaded_or_the_command_ends(
-    texts, encoder, tmp_path, capsys
-) -> None:
+def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
     out, plain = tmp_path / "a.index", tmp_path / "plain.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     Index.create(plain).close()
@@ -153,7 +149,7 @@ def test_an_encoder_that_is_told_is_loaded_or_the_command_ends(
         assert errors.count("\n") == 1
 
 
-def test_a_folder_is_asked_by_the_vectors_of_its_index(texts, encoder, tmp_path, capsys) -> None:
+def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> None:
     assert ask(texts, "Who is there?", f"--embed={encoder}") == 0
     printed, errors = capsys.readouterr()
     assert ".txt:1" in printed
@@ -174,7 +170,7 @@ def test_a_folder_is_asked_by_the_vectors_of_its_index(texts, encoder, tmp_path,
     )
 
 
-def test_what_is_wrong_is_one_line(texts, encoder, tmp_path, capsys) -> None:
+def test_errors_of_index_are_one_line(texts, encoder, tmp_path, capsys) -> None:
     plain, other = tmp_path / "plain.index", tmp_path / "other.index"
     Index.create(plain).close()
     assert main(["index", texts, f"--out={other}", f"--embed={encoder}"]) == 0

@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_training_takes_the_recipe_and_the_windows(folder) -> None:
+def test_train_uses_recipe_and_window_length(folder) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
     assert loaded.vectorizer_.length == 16
     assert loaded.model_.task.decoder.no_answer
@@ -64,7 +64,7 @@ def test_training_takes_the_recipe_and_the_windows(folder) -> None:
     assert run["validation_error"] == pytest.approx(100 - scores["exact_match"], abs=1e-3)
 
 
-def test_evaluation_gives_the_official_scores(folder, capsys) -> None:
+def test_evaluate_prints_official_scores(folder, capsys) -> None:
     path = folder / "report.html"
     arguments = ["evaluate", str(folder / "reader.keras"), f"--data={folder / 'both.json'}"]
     assert main([*arguments, f"--report={path}"]) == 0
@@ -87,7 +87,7 @@ def test_evaluation_gives_the_official_scores(folder, capsys) -> None:
     assert official == metrics.squad(kept, [e for e in data if e.answers], "1.1")
 
 
-def test_details_say_what_was_before_the_temperature(folder) -> None:
+def test_details_before_calibration(folder) -> None:
     """A reader whose temperature is set to 1 answers as its details say it would."""
     loaded = keras_qa.load(folder / "reader.keras")
     model, task, data = loaded.model_, loaded.model_.task, EXAMPLES + WITHOUT
@@ -118,7 +118,7 @@ def test_details_say_what_was_before_the_temperature(folder) -> None:
     )
 
 
-def test_answers_are_streamed_and_marked(folder, tmp_path, capsys) -> None:
+def test_answers_of_a_file_and_of_a_text(folder, tmp_path, capsys) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
     out = tmp_path / "answers.jsonl"
     arguments = ["answer", str(folder / "reader.keras")]
@@ -145,7 +145,7 @@ def test_answers_are_streamed_and_marked(folder, tmp_path, capsys) -> None:
     assert capsys.readouterr().out.splitlines() == expected
 
 
-def test_vectors_are_what_the_reader_starts_from(tmp_path, capsys) -> None:
+def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     words = ["door", "box", "car", "colour"]
     array = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     np.save(tmp_path / "vectors.npy", array)
@@ -166,7 +166,7 @@ def test_vectors_are_what_the_reader_starts_from(tmp_path, capsys) -> None:
 
 # The small tokenizer knows few words.
 @pytest.mark.filterwarnings("ignore:More than a tenth of a text")
-def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
+def test_backbone_from_a_folder(tmp_path) -> None:
     bert().save_to_preset(str(tmp_path / "bert"))
     (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
     data = squad_file(tmp_path / "data.json", EXAMPLES[:4])
@@ -179,7 +179,7 @@ def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
     assert EXAMPLES[0].text[answer.start : answer.end] == answer.text
 
 
-def test_wrong_offsets_stop_the_training_or_are_counted(folder, tmp_path, capsys) -> None:
+def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
     wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, "red", 3)
     data = squad_file(tmp_path / "data.json", [EXAMPLES[0], wrong])
     arguments = ["evaluate", str(folder / "reader.keras"), f"--data={data}"]
@@ -210,7 +210,7 @@ def flags(options) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_call_is_answered_as_its_options_say(folder, tmp_path, capsys, name: str) -> None:
+def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
     path = folder / "reader.keras"
     loaded = keras_qa.load(path)
     # More than one window of 16 words; the accent makes one word of the mark and what follows.
@@ -240,7 +240,7 @@ def test_a_call_is_answered_as_its_options_say(folder, tmp_path, capsys, name: s
         ("--overlap=-1", "error: `overlap` must be a non-negative integer. Received: overlap=-1."),
     ],
 )
-def test_options_out_of_range_are_named_before_any_question(
+def test_options_out_of_range_raise_before_answering(
     folder, tmp_path, capsys, option, message
 ) -> None:
     asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"

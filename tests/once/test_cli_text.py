@@ -27,7 +27,7 @@ def printed(classifier_file, capsys, monkeypatch):
     return run
 
 
-def test_all_ways_to_give_a_text_give_the_same_answers(printed, classifier, tmp_path) -> None:
+def test_text_from_argument_file_and_standard_input(printed, classifier, tmp_path) -> None:
     path = tmp_path / "my text.txt"
     path.write_text(TEXT)
     found = printed(TEXT)
@@ -37,7 +37,7 @@ def test_all_ways_to_give_a_text_give_the_same_answers(printed, classifier, tmp_
     assert scores == [(f"{100 * answer.score:.1f}", answer.text) for answer in expected]
 
 
-def test_names_of_options_may_be_left_out(printed, classifier_file, tmp_path, capsys) -> None:
+def test_positional_arguments(printed, classifier_file, tmp_path, capsys) -> None:
     path = tmp_path / "my text.txt"
     path.write_text(TEXT)
     expected = printed(TEXT)
@@ -56,14 +56,14 @@ def test_names_of_options_may_be_left_out(printed, classifier_file, tmp_path, ca
         assert errors.count("\n") == 1
 
 
-def test_an_empty_text_has_an_answer(printed, classifier) -> None:
+def test_empty_text(printed, classifier) -> None:
     (answer, *_) = classifier.answer("", QUESTION, top_k=3)
     for found in (printed(""), printed("-", b""), printed(os.devnull)):
         assert found.splitlines()[0] == f"  {answer.score:6.1%}  {answer.text}"
         assert len(found.splitlines()) == 3
 
 
-def test_what_is_in_a_text_does_not_act_on_the_terminal(printed) -> None:
+def test_control_characters_of_a_text_are_replaced(printed) -> None:
     text = "the \x1b]0;title\x07door\x1b[2J is red\x9b, green\x08\tor blue."
     found = printed("-", text.encode())
     shown = "the �]0;title�door�[2J is red�, green� or blue."
@@ -71,7 +71,7 @@ def test_what_is_in_a_text_does_not_act_on_the_terminal(printed) -> None:
         assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
 
 
-def test_names_of_files_do_not_act_on_the_terminal(classifier_file, tmp_path, capsys) -> None:
+def test_control_characters_of_a_file_name_are_replaced(classifier_file, tmp_path, capsys) -> None:
     path = tmp_path / "asked\x1b[31m.jsonl"
     arguments = ["answer", str(classifier_file), f"--input={path}"]
     arguments += [f"--output={tmp_path / 'a.jsonl'}"]
@@ -84,7 +84,9 @@ def test_names_of_files_do_not_act_on_the_terminal(classifier_file, tmp_path, ca
     assert "\x1b" not in printed
 
 
-def test_progress_of_keras_is_for_terminals(classifier_file, tmp_path, capsys, monkeypatch) -> None:
+def test_keras_progress_bars_only_on_terminals(
+    classifier_file, tmp_path, capsys, monkeypatch
+) -> None:
     monkeypatch.setattr(answerer, "LONG_WORK", 1)
     rows = [f"{item.text},{item.question},{item.answers[0]}\n" for item in EXAMPLES]
     path = tmp_path / "data.csv"
@@ -101,7 +103,7 @@ def test_progress_of_keras_is_for_terminals(classifier_file, tmp_path, capsys, m
     assert shown.endswith(line)
 
 
-def test_results_that_cannot_be_written_stop_before_the_training(tmp_path, capsys) -> None:
+def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
     arguments = ["train", "--data=simulated", "--examples=10", f"--out={tmp_path / 'qa.keras'}"]
     assert main([*arguments, f"--results={tmp_path}"]) == 2
     printed = capsys.readouterr()

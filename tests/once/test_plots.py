@@ -39,7 +39,7 @@ def test_attention_of_an_answer() -> None:
 
 
 @pytest.mark.parametrize("text", [TEXT, ["Ann left.", "Bob came."]])
-def test_attention_by_step_leaves_out_padding(text) -> None:
+def test_attention_by_step_ignores_padding(text) -> None:
     weights = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
     axes = plots.attention(weights, text).axes[0]
     np.testing.assert_array_equal(drawn(axes), weights[:, :2].T)
@@ -47,7 +47,7 @@ def test_attention_by_step_leaves_out_padding(text) -> None:
     assert words(axes.get_yticklabels()) == ["Ann left.", "Bob came."]
 
 
-def test_attention_that_fits_nothing() -> None:
+def test_invalid_attention() -> None:
     with pytest.raises(ValueError, match="answer without support"):
         plots.attention(Answer("Bob", 0.9))
     with pytest.raises(ValueError, match="`text` is missing"):
@@ -97,7 +97,7 @@ def test_learning_curves_of_fit() -> None:
 SURE = [Point(0.9, 1, 0.25, 0.0), Point(0.5, 3, 0.75, 1 / 3)]
 
 
-def test_risk_against_coverage() -> None:
+def test_risk_coverage() -> None:
     axes = plots.risk_coverage(SURE).axes[0]
     [line] = axes.get_lines()
     np.testing.assert_array_equal(line.get_xydata(), [[0.25, 0.0], [0.75, 1 / 3]])
@@ -110,7 +110,7 @@ def test_risk_against_coverage() -> None:
     assert bottom <= 0 < 1 <= top
 
 
-def test_risk_against_coverage_of_several() -> None:
+def test_risk_coverage_of_several_reports() -> None:
     axes = plots.risk_coverage({"words": SURE, "none": [], "vectors": SURE[:1]}).axes[0]
     curves = [line.get_xydata().tolist() for line in axes.get_lines()]
     assert curves == [[[0.25, 0.0], [0.75, 1 / 3]], [], [[0.25, 0.0]]]
@@ -118,7 +118,7 @@ def test_risk_against_coverage_of_several() -> None:
     assert words(axes.get_legend().get_texts()) == ["words", "none", "vectors"]
 
 
-def test_risk_of_no_answers() -> None:
+def test_risk_coverage_without_answers() -> None:
     for none in ([], {}, {"words": []}):
         with pytest.raises(ValueError, match="`points` hold no answers. Give those of a report"):
             plots.risk_coverage(none)
@@ -128,7 +128,7 @@ def test_risk_of_no_answers() -> None:
 RUNS = [run(0, 5.0, {"1": 6.0, "19": 4.0}), run(1, 4.0, {"1": 1.0, "19": 7.0})]
 
 
-def test_tasks_are_put_together(tmp_path) -> None:
+def test_task_rows(tmp_path) -> None:
     expected = [plots.TaskRow(1, 2, 3.5, 1.0), plots.TaskRow(19, 2, 5.5, 7.0)]
     assert plots.task_rows(RUNS) == expected
     path = tmp_path / "results.json"
@@ -162,7 +162,7 @@ def test_task_table() -> None:
     assert len(plots.TASKS) == 20
 
 
-def test_results_that_do_not_go_together() -> None:
+def test_invalid_results() -> None:
     records = [{**dataclasses.asdict(item), "variant": "en"} for item in RUNS]
     with pytest.raises(ValueError, match="more than one variant: en, hn"):
         plots.task_rows([records[0], {**records[1], "variant": "hn"}])
@@ -170,7 +170,7 @@ def test_results_that_do_not_go_together() -> None:
         plots.task_rows([run(0, 1.0, {})])
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch) -> None:
+def test_missing_matplotlib(monkeypatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     # The module is read anew, and needs matplotlib only when it draws.

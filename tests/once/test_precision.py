@@ -34,7 +34,7 @@ def clock(float32: float, bfloat16: float) -> Callable[[], float]:
         (1.0, "float32", "1000.00"),
     ],
 )
-def test_bfloat16_is_taken_where_it_is_clearly_faster(bfloat16, dtype, shown, tmp_path) -> None:
+def test_bfloat16_must_be_clearly_faster(bfloat16, dtype, shown, tmp_path) -> None:
     found = recipes.choose_precision(copy("bert", tmp_path / "reader"), clock(0.5, bfloat16))
     assert found == recipes.Precision(dtype, (16, 24), 0.5, bfloat16)
     assert str(found) == (
@@ -43,7 +43,7 @@ def test_bfloat16_is_taken_where_it_is_clearly_faster(bfloat16, dtype, shown, tm
     )
 
 
-def test_the_command_measures_and_says_so(tmp_path, monkeypatch, capsys) -> None:
+def test_dtype_auto_of_the_command(tmp_path, monkeypatch, capsys) -> None:
     taken = {}
     measured = precision.choose_precision
 

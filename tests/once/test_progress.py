@@ -43,7 +43,7 @@ def line(epoch: int, past: str, left: str) -> str:
     )
 
 
-def test_elsewhere_epochs_that_take_long_have_a_line_each(clock, capsys) -> None:
+def test_slow_epochs_in_a_file(clock, capsys) -> None:
     train(clock, 4, 60.0)
     assert capsys.readouterr().out.splitlines() == [
         line(1, "1:00", "3:00"),
@@ -53,7 +53,7 @@ def test_elsewhere_epochs_that_take_long_have_a_line_each(clock, capsys) -> None
     ]
 
 
-def test_elsewhere_epochs_share_a_line_in_ten_seconds(clock, capsys) -> None:
+def test_fast_epochs_in_a_file(clock, capsys) -> None:
     train(clock, 4, 5.0)
     assert capsys.readouterr().out.splitlines() == [
         line(2, "0:10", "0:10"),
@@ -69,7 +69,7 @@ def test_elsewhere_epochs_share_a_line_in_ten_seconds(clock, capsys) -> None:
     assert capsys.readouterr().out.splitlines() == [line(1, "0:01", "0:03")]
 
 
-def test_on_a_terminal_a_line_grows_in_its_place(clock, capsys, monkeypatch) -> None:
+def test_epochs_on_a_terminal(clock, capsys, monkeypatch) -> None:
     for module in (terminal, progress):
         monkeypatch.setattr(module, "on_terminal", lambda: True)
     train(clock, 2, 2.0)

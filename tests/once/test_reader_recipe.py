@@ -12,7 +12,7 @@ from keras_qa.objectives import WarmupLinearDecay
 from keras_qa.recipes import Recipe, train
 
 
-def test_rate_rises_and_falls_linearly() -> None:
+def test_linear_schedule() -> None:
     recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25, decay="linear")
     # Four steps an epoch, five of the twenty to rise in.
     schedule = recipe.schedule(examples=35)
@@ -28,7 +28,7 @@ def test_rate_rises_and_falls_linearly() -> None:
         Recipe(decay="steep")
 
 
-def test_each_model_has_its_recipe() -> None:
+def test_default_recipes() -> None:
     assert recipes.recipe_for("two_branch_classifier") is recipes.DEFAULT
     assert recipes.recipe_for("universal_transformer") is recipes.UNIVERSAL_TRANSFORMER
     assert recipes.recipe_for("memory_network") is recipes.MEMORY_NETWORK
@@ -40,7 +40,7 @@ def test_each_model_has_its_recipe() -> None:
     assert dataclasses.replace(recipes.FINE_TUNING, learning_rate=1e-3) == recipes.LORA
 
 
-def test_reader_is_trained_by_a_recipe_and_keeps_its_best_epoch(tmp_path) -> None:
+def test_best_epoch_of_a_reader_is_kept(tmp_path) -> None:
     out = tmp_path / "reader.keras"
     done = train(
         EXAMPLES,

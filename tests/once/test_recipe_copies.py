@@ -12,7 +12,7 @@ from keras_qa.recipes import Recipe, train
 from keras_qa.recipes.training import checkpoint_path
 
 
-def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None:
+def test_training_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None:
     seen = []
     fit = keras_qa.QuestionAnswerer.fit
 
@@ -21,7 +21,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
         return fit(answerer, examples, *arguments, **options)
 
     monkeypatch.setattr(keras_qa.QuestionAnswerer, "fit", noted)
-    monkeypatch.setattr("keras_qa.terminal.APART", 0.0)
+    monkeypatch.setattr("keras_qa.terminal.FILE_INTERVAL", 0.0)
     recipe = dataclasses.replace(RECIPE, augment_to=(64, 100))
     out = tmp_path / "qa.keras"
     done = small(recipe=recipe, out=out, verbose=1)
@@ -45,7 +45,7 @@ def test_few_examples_are_trained_on_with_and_without_copies(tmp_path, capsys, m
     )
 
 
-def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
+def test_resume_with_copies(tmp_path) -> None:
     recipe = dataclasses.replace(RECIPE, augment_to=(64,))
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
@@ -54,7 +54,7 @@ def test_enlarged_run_that_was_broken_off_goes_on(tmp_path) -> None:
     assert_same_run(small(recipe=recipe, out=out, resume=True), small(recipe=recipe))
 
 
-def test_copies_are_for_what_validation_can_choose() -> None:
+def test_number_of_copies() -> None:
     recipe = Recipe(augment_to=(3_600, 9_000))
     assert [recipe.copies(count) for count in (900, 904, 1_801, 4_501)] == [
         [3, 9],

@@ -76,7 +76,7 @@ def assert_same_run(done, expected) -> None:
         assert dataclasses.replace(run, seconds=other.seconds) == other
 
 
-def test_run_that_an_exception_broke_off_in_its_first_epoch_starts_anew(unbroken, tmp_path) -> None:
+def test_resume_after_an_exception_in_the_first_epoch(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(out=out, callbacks=[StopAt(0)])
@@ -86,7 +86,7 @@ def test_run_that_an_exception_broke_off_in_its_first_epoch_starts_anew(unbroken
     assert same_weights(keras_qa.load(out).model_, unbroken.answerer.model_.get_weights())
 
 
-def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
+def test_resume_after_a_kill(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     here = os.path.dirname(__file__)
     code = (
@@ -100,7 +100,7 @@ def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
     assert_same_run(small(out=out, resume=True), unbroken)
 
 
-def test_seeds_that_ended_are_not_trained_again(unbroken, tmp_path) -> None:
+def test_resume_skips_complete_seeds(unbroken, tmp_path) -> None:
     class StopSecond(StopAt):
         runs = 0
 
@@ -167,7 +167,7 @@ def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
     assert_same_run(small(recipe=recipe, out=out, resume=True), done)
 
 
-def test_run_on_what_is_answered_wrong_goes_on(tmp_path) -> None:
+def test_resume_with_hard_example_sampling(tmp_path) -> None:
     recipe = dataclasses.replace(RECIPE, batch_size=8, hard_example_share=0.5)
     assert recipe.steps(32) == 2
     done = small(recipe=recipe)
@@ -181,7 +181,7 @@ def test_run_on_what_is_answered_wrong_goes_on(tmp_path) -> None:
     assert_same_run(small(recipe=recipe, out=out, resume=True), done)
 
 
-def test_mapping_replaces_fields_of_the_models_own_recipe() -> None:
+def test_mapping_replaces_fields_of_the_default_recipe() -> None:
     class Seen(keras.callbacks.Callback):
         def on_train_begin(self, logs=None) -> None:
             optimizer = self.model.optimizer
@@ -200,8 +200,8 @@ def test_mapping_replaces_fields_of_the_models_own_recipe() -> None:
 MODELS = ["answer_classifier", "memory_network"]
 
 
-def test_of_several_models_the_best_is_kept(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("keras_qa.terminal.APART", 0.0)
+def test_best_of_several_models_is_kept(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("keras_qa.terminal.FILE_INTERVAL", 0.0)
     out = tmp_path / "qa.keras"
     arguments = {"recipe": RECIPE, "seed": 3, "seeds": 2, "verbose": 0}
     done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 1})
@@ -228,20 +228,20 @@ def test_of_several_models_the_best_is_kept(tmp_path, capsys, monkeypatch) -> No
     )
 
 
-def test_no_further_model_is_trained_once_all_is_right() -> None:
+def test_no_more_models_after_zero_errors() -> None:
     recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
     done = train(EXAMPLES, EXAMPLES, MODELS, recipe=recipe, verbose=0)
     assert [(run.model, run.validation_error) for run in done.runs] == [("answer_classifier", 0.0)]
 
 
-def test_several_models_need_something_to_choose_by() -> None:
+def test_several_models_need_validation_data() -> None:
     with pytest.raises(
         ValueError, match=r"`validation_data`, which is missing. Received: model=\["
     ):
         train(EXAMPLES, model=MODELS, verbose=0)
 
 
-def test_learning_rate_rises_and_falls_over_all_steps() -> None:
+def test_cosine_schedule() -> None:
     recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25)
     # 5 epochs of 4 steps: 5 steps up, 15 down.
     rates = [float(recipe.schedule(examples=35)(step)) for step in range(21)]
@@ -252,7 +252,7 @@ def test_learning_rate_rises_and_falls_over_all_steps() -> None:
     np.testing.assert_allclose([float(flat(step)) for step in (0, 2, 4)], [0.2, 0.1, 0], atol=1e-7)
 
 
-def test_rate_of_accumulated_batches_is_that_of_their_updates() -> None:
+def test_schedule_with_gradient_accumulation() -> None:
     # 5 epochs of 4 batches, 3 an update: 6 updates, one up and five down, and two batches left.
     recipe = Recipe(
         epochs=5,
@@ -279,7 +279,7 @@ def test_rate_of_accumulated_batches_is_that_of_their_updates() -> None:
     )
 
 
-def test_too_few_batches_for_an_update_are_refused() -> None:
+def test_too_few_batches_for_an_update() -> None:
     recipe = Recipe(epochs=2, batch_size=16, gradient_accumulation_steps=5)
     with pytest.raises(
         ValueError,
@@ -289,7 +289,7 @@ def test_too_few_batches_for_an_update_are_refused() -> None:
     assert dataclasses.replace(recipe, epochs=3).optimizer(32).gradient_accumulation_steps == 5
 
 
-def test_run_goes_on_between_two_batches_of_an_update(tmp_path) -> None:
+def test_resume_between_two_batches_of_an_update(tmp_path) -> None:
     # Two batches an epoch: the first update takes one of the second epoch.
     recipe = dataclasses.replace(RECIPE, gradient_accumulation_steps=3)
     out = tmp_path / "qa.keras"
@@ -300,7 +300,7 @@ def test_run_goes_on_between_two_batches_of_an_update(tmp_path) -> None:
     assert_same_run(done, small(recipe=recipe))
 
 
-def test_weight_decay_spares_what_only_scales_and_places() -> None:
+def test_weights_without_weight_decay() -> None:
     # One step that takes away all of what decays, and in which Adam adds next to nothing.
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=1e-9, weight_decay=1e9, warmup=0.0)
     options = {"embedding_dim": 8, "num_heads": 2, "num_steps": 1}
@@ -311,7 +311,7 @@ def test_weight_decay_spares_what_only_scales_and_places() -> None:
     assert kept == {"gamma", "places", "query_signal", "step_signals", "bias"}
 
 
-def test_weight_decay_takes_adamw() -> None:
+def test_weight_decay_selects_adamw() -> None:
     optimizer = Recipe(weight_decay=0.01, clip_norm=2.0).optimizer(100)
     assert isinstance(optimizer, keras.optimizers.AdamW)
     assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.01, 2.0)
@@ -345,7 +345,7 @@ def test_recipe_out_of_range(name: str, value: float) -> None:
         Recipe(**{name: value})
 
 
-def test_checkpoint_of_another_run_is_refused(unbroken, tmp_path) -> None:
+def test_checkpoint_of_another_run(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     path = checkpoint_path(out, "memory_network", 3)
     with pytest.raises(Stop):
@@ -367,7 +367,7 @@ def test_checkpoint_of_another_run_is_refused(unbroken, tmp_path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
 
 
-def test_checkpoint_is_replaced_at_once_or_not(tmp_path, monkeypatch) -> None:
+def test_checkpoint_is_replaced_atomically(tmp_path, monkeypatch) -> None:
     path = tmp_path / "run.npz"
     kept = TrainingCheckpoint({"seed": 1}, 2, [np.arange(3)], [], {"waited": 0})
     kept.save(path)
@@ -398,21 +398,6 @@ def test_bad_arguments(arguments, message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         small(**arguments)
     assert message in str(caught.value)
-
-
-def test_progress_tells_what_keras_measured(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("keras_qa.terminal.APART", 0.0)
-    run = small(verbose=1).runs[0]
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
-    for epoch, line in enumerate(lines):
-        history = {name: values[epoch] for name, values in run.history.items()}
-        assert line.startswith(
-            f"seed 3  epoch {epoch + 1}/4  loss {history['loss']:.4f}  "
-            f"accuracy {history['accuracy']:6.1%}  validation {history['val_accuracy']:6.1%}  "
-        )
-        assert re.search(r"  \d+:\d\d, at most \d+:\d\d left$", line)
-    assert lines[-1].endswith("at most 0:00 left")
 
 
 def test_results_are_added_to_a_file(tmp_path) -> None:

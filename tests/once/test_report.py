@@ -83,7 +83,7 @@ def found() -> report.Report:
     return report.judge(*(list(part) for part in zip(*ITEMS, strict=True)))
 
 
-def test_figures(found) -> None:
+def test_scores_and_groups(found) -> None:
     assert found.questions == 5
     assert found.exact_match == pytest.approx(40.0)
     # A word of two is right once: F1 of 2/3.
@@ -111,14 +111,14 @@ def test_calibration(found) -> None:
     assert found.calibration_error == pytest.approx(expected)
 
 
-def test_questions_without_answers_are_not_judged() -> None:
+def test_numbers_of_examples_and_answers_must_match() -> None:
     with pytest.raises(ValueError, match="as many, and at least one. Received 0 examples and 0"):
         report.judge([], [])
     with pytest.raises(ValueError, match="Received 2 examples and 1 answers"):
         report.judge(EXAMPLES[:2], [Answer("yes", 0.5)])
 
 
-def test_half_a_character_is_written_as_one_that_is_unknown(tmp_path) -> None:
+def test_half_a_surrogate_pair_is_replaced(tmp_path) -> None:
     item = Example("A \ud83d.", "Q?", "yes")
     path = tmp_path / "report.html"
     report.judge([item], [Answer("no", 0.5)]).save(path)
@@ -133,7 +133,7 @@ def fitted(request) -> QuestionAnswerer:
     return QuestionAnswerer(request.param, options, seed=0).fit(texts, epochs=1, verbose=0)
 
 
-def test_report_of_a_model_agrees_with_what_it_answers(fitted) -> None:
+def test_report_agrees_with_the_answerer(fitted) -> None:
     found = report.evaluate(fitted, EXAMPLES, errors=3)
     assert found.scores == pytest.approx(fitted.evaluate(EXAMPLES))
     answers = fitted.answer([e.text for e in EXAMPLES], [e.question for e in EXAMPLES])
@@ -149,14 +149,14 @@ def test_report_of_a_model_agrees_with_what_it_answers(fitted) -> None:
     assert (supported > 0) == (fitted.model == "memory_network")
 
 
-def test_examples_without_answers_are_refused(fitted) -> None:
+def test_examples_must_have_answers(fitted) -> None:
     with pytest.raises(ValueError, match="`examples` is empty"):
         report.evaluate(fitted, [])
     with pytest.raises(ValueError, match="position 1 has no answer to compare with"):
         report.evaluate(fitted, [EXAMPLES[0], Example("A.", "Q?")])
 
 
-def test_command_writes_the_page(fitted, tmp_path, capsys) -> None:
+def test_evaluate_command_writes_the_page(fitted, tmp_path, capsys) -> None:
     fitted.save(tmp_path / "qa.keras")
     path = tmp_path / "report.html"
     arguments = ["--data=simulated", "--examples=30", "--split=test", f"--report={path}"]

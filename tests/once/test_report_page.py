@@ -29,7 +29,7 @@ def given(page: Page, tag: str, name: str) -> list[str | None]:
     return [found[name] for kind, found in page.elements if kind == tag and name in found]
 
 
-def test_figures(page) -> None:
+def test_tables(page) -> None:
     assert page.found("h1") == ["A <title>"]
     assert page.found("title")[0] == "A <title>"
     assert page.found("dt")[:4] == ["Questions", "Exact match", "F1", "Calibration error"]
@@ -56,7 +56,7 @@ def test_figures(page) -> None:
     ]
 
 
-def test_rows_and_columns_of_tables_have_heads(page) -> None:
+def test_tables_have_row_and_column_headers(page) -> None:
     rows = [row for table in page.tables.values() for row in table]
     assert len(page.found("th", scope="row")) == len(rows) - len(page.tables)
     assert len(page.found("th", scope="col")) == sum(len(t[0]) for t in page.tables.values())
@@ -89,7 +89,7 @@ def test_diagram(page) -> None:
     np.testing.assert_allclose(places, np.multiply(expected, SIDE), atol=0.05)
 
 
-def test_axes_of_the_diagram_have_names_and_ticks(page) -> None:
+def test_diagram_axes(page) -> None:
     assert page.found("text", **{"class": "title"}) == [
         "share of right answers",
         "score of the answer",
@@ -106,7 +106,7 @@ def test_axes_of_the_diagram_have_names_and_ticks(page) -> None:
     )
 
 
-def test_a_table_in_which_nothing_was_wrong_has_no_column_for_it() -> None:
+def test_column_of_wrong_answers_is_optional() -> None:
     untasked = Example(TEXT, "Q?", "yes"), Answer("", 0.5)
     page = Page(judged([ITEMS[0], untasked]).html())
     assert page.tables["tasks"] == [
@@ -120,7 +120,7 @@ def test_a_table_in_which_nothing_was_wrong_has_no_column_for_it() -> None:
     ]
 
 
-def test_what_there_is_nothing_of_is_left_out() -> None:
+def test_empty_sections_are_left_out() -> None:
     written = report.judge([Example("A.", "Q?", "yes")], [Answer("yes", 0.0)]).html()
     page = Page(written)
     assert page.tables == {
@@ -144,7 +144,7 @@ def test_what_there_is_nothing_of_is_left_out() -> None:
     assert Page(judged(errors=0).html()).found("h2")[-1] == "Calibration"
 
 
-def test_a_page_of_many_sections_has_a_table_of_contents(page) -> None:
+def test_table_of_contents(page) -> None:
     headings = ["By task", "By answer", "Calibration", "Errors with the highest scores"]
     assert page.found("h2") == page.found("a") == headings
     names = given(page, "h2", "id")
@@ -154,7 +154,7 @@ def test_a_page_of_many_sections_has_a_table_of_contents(page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_errors_show_what_they_rest_on(page) -> None:
+def test_errors_show_support(page) -> None:
     assert page.found("p", **{"class": "story"}) == [TEXT] * 3
     spans = [
         (found["style"], found["class"], page.texts[place])
@@ -180,14 +180,14 @@ def test_errors_show_what_they_rest_on(page) -> None:
     ]
 
 
-def test_what_marks_mean_is_said_where_there_are_such_marks() -> None:
+def test_marks_are_explained_if_present() -> None:
     plain = Page(judged(ITEMS[3:]).html())
     assert plain.found("mark") == plain.found("span", **{"class": "fact"}) == []
     assert not any("stronger colour" in text for text in plain.found("p"))
     assert any("stronger colour" in text for text in Page(judged().html()).found("p"))
 
 
-def test_errors_carry_what_they_are_filtered_by(page) -> None:
+def test_filter_attributes(page) -> None:
     errors = [found for tag, found in page.elements if tag == "article"]
     assert [(found["data-task"], found["data-right"]) for found in errors] == [
         ("1", "home"),
@@ -204,7 +204,7 @@ def test_errors_carry_what_they_are_filtered_by(page) -> None:
     assert len(one.found("form")) == 1
 
 
-def test_what_is_searched_is_what_comes_from_the_data(page) -> None:
+def test_searchable_texts(page) -> None:
     directed = [
         page.texts[place]
         for place, (tag, found) in enumerate(page.elements)
@@ -214,7 +214,7 @@ def test_what_is_searched_is_what_comes_from_the_data(page) -> None:
     assert len(directed) == 15
 
 
-def test_without_its_script_a_page_shows_all_errors_and_no_form(page) -> None:
+def test_form_is_hidden_without_script(page) -> None:
     hidden = [tag for tag, found in page.elements if "hidden" in found]
     assert hidden == ["form"]
     fields = page.found("label")
@@ -228,7 +228,7 @@ def test_without_its_script_a_page_shows_all_errors_and_no_form(page) -> None:
     assert given(page, "input", "name") == ["search"]
 
 
-def test_few_of_many_errors_are_said_to_be_few() -> None:
+def test_shown_and_total_number_of_errors() -> None:
     items = [Example("A.", "Q?", f"a{place}") for place in range(103)]
     page = Page(report.judge(items, [Answer("b", 0.5)] * 103).html())
     assert len(page.tables["answers"]) == 101
@@ -252,7 +252,7 @@ def evil(spans: bool) -> str:
 
 
 @pytest.mark.parametrize("spans", [False, True])
-def test_nothing_is_left_unescaped(spans) -> None:
+def test_texts_are_escaped(spans) -> None:
     written = evil(spans)
     assert written.count("<script") == written.count("</script") == 1
     page = Page(written)
@@ -275,7 +275,7 @@ def test_nothing_is_left_unescaped(spans) -> None:
 
 
 @pytest.mark.parametrize("spans", [False, True])
-def test_the_page_needs_nothing_from_elsewhere(spans) -> None:
+def test_no_external_resources(spans) -> None:
     written = evil(spans)
     page = Page(written)
     for word in ("http:", "https:", "//", "url(", "@import", "import(", "fetch", "src="):
@@ -306,7 +306,7 @@ def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_contrast_is_good_in_light_and_dark() -> None:
+def test_contrast_in_light_and_dark() -> None:
     assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
     style = pages._file("page.css")
     light, dark = (

@@ -39,7 +39,7 @@ def judged(items=ITEMS, **options) -> report.Report:
     return report.judge(*(list(part) for part in zip(*items, strict=True)), **options)
 
 
-def test_figures() -> None:
+def test_groups_and_errors() -> None:
     found = judged()
     # F1: 1, 0, 2/3 (a word of two), 4/5 («the» is dropped: two words of three), 0, 1, 0.
     f1 = [1, 0, 2 / 3, 4 / 5, 0, 1, 0]
@@ -69,7 +69,7 @@ def test_figures() -> None:
     assert lacks == pytest.approx([0.6, 0.45, 0.3, 0.3, 0.17])
 
 
-def test_official_scores_are_those_of_the_metric() -> None:
+def test_official_scores() -> None:
     found = judged()
     references = [
         Example(TEXT, item.question, item.answers, item.answer_start, id=f"x{place}")
@@ -84,7 +84,7 @@ def test_official_scores_are_those_of_the_metric() -> None:
     assert forced.official == metrics.squad(predictions, references[:5], "2.0")
 
 
-def test_thresholds_are_those_of_the_best_spans() -> None:
+def test_best_thresholds() -> None:
     spans = ["1999", "Bob", "Bob", "big red", "Ann", "home", "home"]
     chances = [0.1, 0.1, 0.1, 0.1, 0.6, 0.7, 0.3]
     found = judged(details=SpanDetails([given for _, given in ITEMS], spans, chances, 0.5))
@@ -100,7 +100,7 @@ def test_thresholds_are_those_of_the_best_spans() -> None:
     )
 
 
-def test_a_version_makes_it_a_report_about_spans() -> None:
+def test_version_without_offsets() -> None:
     item, given = Example("A.", "Q?", "yes"), Answer("yes", 0.5)
     assert report.judge([item], [given]).official == {}
     found = report.judge([item], [given], version="1.1")
@@ -129,7 +129,7 @@ def test_calibration_before_and_after() -> None:
     assert "before" not in Page(judged().html()).tables
 
 
-def test_page_shows_the_figures() -> None:
+def test_tables_of_the_page() -> None:
     page = Page(judged().html("A reader"))
     assert page.tables["words"][:2] == [
         ["question word", "questions", "right", "exact match", "F1"],
@@ -141,7 +141,7 @@ def test_page_shows_the_figures() -> None:
     assert "answers" not in page.tables
 
 
-def test_errors_show_the_given_and_the_right_answer() -> None:
+def test_errors_mark_given_and_right_answers() -> None:
     page = Page(judged().html())
     given = page.found("mark", **{"class": "given"})
     right = page.found("mark", **{"class": "right"})
@@ -157,13 +157,13 @@ def test_errors_show_the_given_and_the_right_answer() -> None:
     assert page.found("small", dir="auto") == ["q7"]
 
 
-def test_an_answer_that_several_people_gave_is_shown_once() -> None:
+def test_repeated_right_answers_are_shown_once() -> None:
     item = Example(TEXT, "Who?", ("Bob", "Carl", "Bob"), (25, 31, 25))
     page = Page(report.judge([item], [answer("1999", 0.9)]).html())
     assert page.found("dl", **{"class": "verdict"})[0].endswith("RightBob or Carl")
 
 
-def test_errors_carry_what_they_are_filtered_by() -> None:
+def test_filter_attributes() -> None:
     page = Page(judged().html())
     errors = [given for tag, given in page.elements if tag == "article"]
     assert [(given["data-word"], given["data-length"]) for given in errors] == [
@@ -181,7 +181,7 @@ def test_errors_carry_what_they_are_filtered_by() -> None:
     assert [given["name"] for tag, given in page.elements if tag == "select"] == ["word", "length"]
 
 
-def test_of_a_long_text_the_surroundings_are_shown() -> None:
+def test_long_texts_are_cut() -> None:
     text = "a" * 10_000 + " right " + "b" * 10_000 + " wrong " + "c" * 10_000
     item = Example(text, "Who?", "right", 10_001)
     start = text.index("wrong")

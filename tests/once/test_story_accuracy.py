@@ -39,7 +39,7 @@ def stories(task: int, sentences: int, count: int) -> list[keras_qa.Example]:
         (15, 8, 2_976, 20, 3e-3, LONG),
     ],
 )
-def test_at_least_99_percent_of_unseen_questions_are_answered_right(
+def test_accuracy_is_at_least_99_percent(
     task: int, sentences: int, questions: int, epochs: int, rate: float, sizes: dict[str, int]
 ) -> None:
     known = stories(task, sentences, UNSEEN + questions)
