@@ -1,4 +1,4 @@
-"""Models beside Keras' own of the same layers, and whether they give the same."""
+"""Compares `QAModel`s with plain `keras.Model`s of the same layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from small_models import batch
 import keras_qa
 
 BACKEND = keras.config.backend()
-# TensorFlow trains by XLA from so many steps on.
 STEPS = 24
 ROWS = 8
 
@@ -22,18 +21,18 @@ def small(**options) -> keras_qa.models.QAModel:
     model = keras_qa.models.answer_classifier(
         50, 40, 7, 6, 5, question_embedding_dim=4, question_units=3, **settings
     )
-    # Large enough for each change to be seen.
+    # Make the weights large enough for every change to have a visible effect.
     model.set_weights([3 * weight for weight in model.get_weights()])
     return model
 
 
 def keras_model(model: keras.Model) -> keras.Model:
-    """Keras' own model of the same layers."""
+    """A plain Keras model of the same layers."""
     return keras.Model(model.inputs, model.output)
 
 
 class Logs(keras.callbacks.Callback):
-    """The metrics after each step: means over the steps so far."""
+    """Records the metrics after each step: means over the steps so far."""
 
     def on_train_begin(self, logs=None) -> None:
         self.steps: list[dict[str, float]] = []
@@ -43,9 +42,9 @@ class Logs(keras.callbacks.Callback):
 
 
 def trained(model: keras.Model, feed, labels, weights=None, steps: int = STEPS):
-    """The metrics after each step on the same batch, and the weights after the last.
+    """Trains several steps on the same batch. Returns the metrics of each step and the weights.
 
-    The steps are one epoch: TensorFlow takes longer to begin an epoch than for all of them.
+    All steps are in one epoch, because TensorFlow is slow to start an epoch.
     """
     again = [np.concatenate([array] * steps) for array in (*feed, labels)]
     logs = Logs()
@@ -72,7 +71,7 @@ def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
     if BACKEND == "torch":
         expected = plain.predict(feed, verbose=0)
     else:
-        # `predict` would be traced and compiled for each comparison.
+        # `predict` would compile for each comparison.
         expected = keras.ops.convert_to_numpy(plain(feed))
     for batch_size in (ROWS, 32):
         got = model.predict(feed, batch_size=batch_size, verbose=0)
@@ -82,7 +81,7 @@ def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
 
 
 def twins(make: Callable[[], keras.Model]) -> tuple[keras.Model, keras.Model]:
-    """A model, and Keras' own of other layers with the same weights."""
+    """A model, and a plain Keras model of other layers with the same weights."""
     model = make()
     other = make()
     other.set_weights(model.get_weights())
@@ -90,7 +89,7 @@ def twins(make: Callable[[], keras.Model]) -> tuple[keras.Model, keras.Model]:
 
 
 def assert_alike(one, other, atol: float = 1e-5) -> None:
-    """Two models were `trained` alike."""
+    """Asserts that two results of `trained` are equal within rounding."""
     (logs, weights), (their_logs, their_weights) = one, other
     assert logs.keys() == their_logs.keys()
     for name, values in logs.items():
@@ -100,7 +99,7 @@ def assert_alike(one, other, atol: float = 1e-5) -> None:
 
 
 def assert_trains_as_keras(model, plain, feed=None, labels=None) -> None:
-    """Trains both on one batch, for more steps than any way of ours waits for."""
+    """Asserts that both models train alike on one batch."""
     if feed is None:
         feed, labels = batch(ROWS)
     assert_alike(*(trained(one, feed, labels, steps=STEPS + 2) for one in (model, plain)), 2e-5)

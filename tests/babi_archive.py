@@ -1,4 +1,4 @@
-"""Archives in the layout of bAbI's, which tests write."""
+"""Writes archives in the layout of bAbI."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Functions of a backend's tensors, and their gradients, called with arrays."""
+"""Calls functions of backend tensors, and their gradients, with NumPy arrays."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def to_numpy(tensor):
 
 
 def prepared(fn, arrays, mode="eager"):
-    """`fn` of backend tensors as a function of arrays such as these, which is compiled once.
+    """Makes a function of arrays from `fn`, a function of backend tensors. It compiles once.
 
-    It gives a list of arrays, and None where `fn` gives None.
+    The result is a list of arrays. Where `fn` returns `None`, it has `None`.
     """
     if BACKEND == "jax" and mode == "xla":
         import jax
@@ -28,7 +28,7 @@ def prepared(fn, arrays, mode="eager"):
     elif BACKEND == "tensorflow" and mode != "eager":
         import tensorflow as tf
 
-        # Batch and steps stay unknown; the three weights, which come last, are known.
+        # Only the shapes of the last three arrays, the weights, are static.
         tensors = [ops.convert_to_tensor(a) for a in arrays]
         shapes = [[None] * (t.ndim - 1) + [t.shape[-1]] for t in tensors[:-3]]
         shapes += [t.shape for t in tensors[-3:]]
@@ -43,13 +43,12 @@ def prepared(fn, arrays, mode="eager"):
 
 
 def run(fn, arrays, mode="eager"):
-    """`fn` of backend tensors, as a list of arrays (None where `fn` gives None)."""
+    """Calls `fn` with arrays. Returns a list of arrays or `None`s."""
     return prepared(fn, arrays, mode)(arrays)
 
 
 def gradient(fn, arrays):
-    """A function that gives the gradient of the scalar `fn(*tensors)` for each tensor that is
-    floating in `arrays`."""
+    """Makes a function that returns the gradients of `fn(*tensors)` for the floating tensors."""
     floating = [i for i, a in enumerate(arrays) if np.issubdtype(np.asarray(a).dtype, np.floating)]
     if BACKEND == "jax":
         import jax
@@ -63,7 +62,7 @@ def gradient(fn, arrays):
             watched = [tensors[i] for i in floating]
             tape.watch(watched)
             value = fn(*tensors)
-        # The gradient of a gather is sparse.
+        # The gradient of a gather is sparse: convert it.
         return [tf.convert_to_tensor(g) for g in tape.gradient(value, watched)]
 
     def backward(*tensors):
@@ -77,5 +76,5 @@ def gradient(fn, arrays):
 
 
 def gradients(fn, arrays, mode="eager"):
-    """The gradient of the scalar `fn(*tensors)` for each floating array of `arrays`."""
+    """The gradients of the scalar `fn(*tensors)` for the floating arrays."""
     return run(gradient(fn, arrays), arrays, mode)

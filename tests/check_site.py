@@ -1,6 +1,6 @@
-"""`python check_site.py SITE`: examples of the reference are code, and code fits its column.
+"""`python check_site.py SITE`: checks that examples are rendered as code and code is not too wide.
 
-An example reads as quoted text unless it stands, with its lines indented, in a section of its own.
+An example that is not indented in a section of its own is rendered as quoted text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-# So many letters of code stand in a line of a page on a screen 1,300 pixels wide.
+# The most characters of code in a line on a screen 1,300 pixels wide.
 WIDEST = 74
 
 files = sorted(pathlib.Path(sys.argv[1], "reference").rglob("*.html"))

@@ -1,4 +1,4 @@
-"""Checks a built wheel: the package and its type marker are in it, and nothing else is."""
+"""Checks that a built wheel contains the package and its data files, and nothing else."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""What every test process has in common."""
+"""Settings of every test process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-# Programs that are traced make objects by the million, hardly any of which is garbage.
+# Tracing makes millions of objects, of which few are garbage.
 gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def collected() -> Iterator[None]:
-    """What a file of tests leaves is not looked through again by each later collection.
+    """Excludes the objects of a test file from later garbage collections.
 
     Compiled programs hold gigabytes of objects, and Keras collects garbage often.
     """
@@ -26,6 +26,5 @@ def collected() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    # A process that does not end when its tests have would hold up what comes after it, and not
-    # say where it stands.
+    # If the process hangs after its tests, print where and exit.
     faulthandler.dump_traceback_later(300, exit=True, file=sys.__stderr__)

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks the few routes of Hugging Face's Hub that downloads take."""
+"""A local server with the routes of the Hugging Face Hub that downloads need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Hub(http.server.ThreadingHTTPServer):
     """Serves folders as repositories.
 
     Args:
-        repositories: Folders by their names, `owner/name`.
+        repositories: Folders by name, `owner/name`.
 
     Attributes:
         asked: The method and path of each request, in order.
-        breaks_after: After so many bytes of a file the connection breaks, once.
-        moved: Whether weights are sent from elsewhere, to which a redirect leads.
+        breaks_after: Breaks the connection once, after this number of bytes of a file.
+        moved: Whether requests for weights are redirected.
     """
 
     daemon_threads = True
@@ -41,7 +41,7 @@ class Hub(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving(repositories: dict[str, pathlib.Path]) -> Iterator[Hub]:
-    """A `Hub` that answers as long as the block runs."""
+    """Runs a `Hub` while the block runs."""
     hub = Hub(repositories)
     thread = threading.Thread(target=hub.serve_forever)
     thread.start()

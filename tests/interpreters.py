@@ -1,4 +1,4 @@
-"""New interpreters, in which some packages seem not to be installed."""
+"""Runs code in new Python processes, optionally without some of the installed packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
-# Makes Python say of some packages that they are not installed.
+# Hides installed packages.
 HIDE = """
 import sys
 class Hide:

@@ -1,4 +1,4 @@
-"""One table of layers. It drives the value, gradient, mask, config and save tests."""
+"""The table of layers for the tests of values, gradients, masks, configs and saving."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keras_qa import layers
 
 IDS = np.array([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0], [7, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
 FEATURES = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
-# Stories of three, two and no sentences, of one to five words each.
+# Stories of three, two and no sentences with one to five words each.
 STORY_IDS = np.zeros((3, 3, 5), "int64")
 STORY_IDS[0] = [[3, 1, 4, 1, 5], [9, 2, 0, 0, 0], [6, 5, 3, 0, 0]]
 STORY_IDS[1, :2] = [[8, 0, 0, 0, 0], [9, 7, 9, 3, 0]]
@@ -29,9 +29,9 @@ STORIES = [
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A layer, something to call it on, and what NumPy says it gives.
+    """A layer, its inputs, and the outputs that NumPy computes.
 
-    In lists of inputs, and in `(batch, sentences, features)`, sentences of zeros are masked.
+    In lists of inputs and in inputs `(batch, sentences, features)`, zero sentences are masked.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Case:
         return not isinstance(self.inputs, list) and self.inputs.dtype.kind == "i"
 
     def mask(self, inputs: Any) -> Any:
-        """The mask to call the layer with, or `None` where it finds its own."""
+        """The mask to pass to the layer, or `None` if the layer computes it."""
         if isinstance(inputs, list):
             masks = [self.mask(part) for part in inputs]
             return None if all(mask is None for mask in masks) else masks
@@ -120,7 +120,7 @@ def _universal(halting: bool, attention: bool) -> Case:
 # Four words and three, two words and an empty question, an empty text and two.
 TEXT_AND_QUESTION = [STORIES[0], STORIES[1][[0, 2, 1], :3]]
 POSITIONS = np.random.default_rng(7).normal(size=(3, 4, 6)).astype("float32")
-# The second text and question have as many ids in common as they have words.
+# All words of the second text and question match.
 TEXT_IDS = np.array([[5, 6, 1, 7, 5], [8, 9, 0, 0, 0], [0, 0, 0, 0, 0]], "float32")
 ASKED_IDS = np.array([[5, 1, 9], [9, 8, 0], [3, 0, 0]], "float32")
 

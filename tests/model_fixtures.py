@@ -1,4 +1,4 @@
-"""Fixtures of tests that need a backend. A folder's `conftest.py` takes those that it uses."""
+"""Fixtures with models. A folder's `conftest.py` imports those that it uses."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def seeded_once() -> None:
 
 @pytest.fixture(autouse=True)
 def seeded(seeded_once) -> None:
-    # What `keras.utils.set_random_seed` does as well makes TensorFlow prepare all its programs
-    # anew. Keras draws the seeds of its layers from Python's numbers.
+    # `keras.utils.set_random_seed` would make TensorFlow trace all its functions again. Keras draws
+    # the seeds of layers from `random`.
     random.seed(0)
     np.random.seed(0)
     execution.seed(0)
@@ -29,14 +29,14 @@ def seeded(seeded_once) -> None:
 
 @pytest.fixture(scope="session")
 def trained_twins() -> tuple[list[keras_qa.models.QAModel], list[np.ndarray]]:
-    # Two models are made once, and set back before each test: compiling takes most of the time.
+    # Make the models once and restore them before each test, because compiling is slow.
     models = [trained_model(), trained_model()]
     return models, [keras.ops.convert_to_numpy(value) for value in state(models[0])]
 
 
 @pytest.fixture
 def twins(trained_twins) -> list[keras_qa.models.QAModel]:
-    """Two trained models with the same weights and optimizer state, that a test may change."""
+    """Two trained models with equal weights and optimizer state. Tests may change them."""
     models, start = trained_twins
     for model in models:
         for variable, value in zip(state(model), start, strict=True):
@@ -46,12 +46,12 @@ def twins(trained_twins) -> list[keras_qa.models.QAModel]:
 
 @pytest.fixture
 def model(twins) -> keras_qa.models.QAModel:
-    """A trained model that a test may change."""
+    """A trained model. Tests may change it."""
     return twins[0]
 
 
 @pytest.fixture(scope="session")
 def kept_models() -> dict[str, keras_qa.models.QAModel]:
-    """A trained model for each cross-entropy, for tests that must leave the weights alone."""
+    """A trained model for each cross-entropy. Tests must not change the weights."""
     losses = ("sparse_categorical_crossentropy", "categorical_crossentropy")
     return {loss: trained_model(loss) for loss in losses}

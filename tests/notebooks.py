@@ -1,4 +1,4 @@
-"""Notebooks of `examples/`, run from the first cell to the last."""
+"""Runs the notebooks of `examples/` and compares their outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def printed(cell: nbformat.NotebookNode) -> str:
 
 
 def pngs(notebook: nbformat.NotebookNode) -> list[str]:
-    """The pictures that cells end in, as PNG in base64."""
+    """The pictures that cells return, as PNG in base64."""
     return [
         part.data["image/png"]
         for cell in code_cells(notebook)
@@ -33,18 +33,17 @@ def pngs(notebook: nbformat.NotebookNode) -> list[str]:
 def executed(
     committed: nbformat.NotebookNode, claims: str, folder: pathlib.Path, where: pathlib.Path
 ) -> nbformat.NotebookNode:
-    """A notebook that was run in the folder `where`, with a last cell of claims about it."""
+    """Runs a notebook in the folder `where`, with a last cell of assertions, `claims`."""
     notebook = nbformat.from_dict(committed)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
     notebook.cells.append(nbformat.v4.new_code_cell(claims))
     with pytest.MonkeyPatch.context() as patch:
-        # The kernel starts on the interpreter that runs the tests, whatever is registered, and
-        # leaves nothing in the home folder.
+        # The kernel runs on the interpreter of the tests and writes nothing to the home folder.
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
         patch.setenv("KERAS_BACKEND", keras.config.backend())
-        # Threads of torch that wait for each other on a busy machine are slower than one.
+        # On a busy machine, several PyTorch threads are slower than one.
         patch.setenv("OMP_NUM_THREADS", "1")
         manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
         client = NotebookClient(
@@ -55,9 +54,9 @@ def executed(
 
 
 def pairs(committed: nbformat.NotebookNode, again: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    """What cells print, as committed and again, but for those tagged `varies`.
+    """The committed and the new output of each cell, except of cells with the tag `varies`.
 
-    These print what a backend has learned from its own random numbers.
+    The output of those depends on the random numbers of the backend.
     """
     return [
         (printed(old), printed(new))
@@ -67,9 +66,9 @@ def pairs(committed: nbformat.NotebookNode, again: nbformat.NotebookNode) -> lis
 
 
 def assert_clean(committed: nbformat.NotebookNode, pictures: int = 0) -> None:
-    """It was committed as it was run, from top to bottom, and says no paths and no warnings.
+    """Asserts that a committed notebook was run in order and shows no paths and no warnings.
 
-    So many pictures are all that is shown beside what it prints.
+    Its only outputs are printed text and the given number of pictures.
     """
     assert [cell.execution_count for cell in code_cells(committed)] == list(
         range(1, len(code_cells(committed)) + 1)

@@ -1,7 +1,4 @@
-"""How MLQA's evaluation compares answers, one character after the other, for tests alone.
-
-After the description and the script of Lewis et al. 2020, arXiv:1910.07475.
-"""
+"""A reimplementation of MLQA's F1 score, for tests: Lewis et al. 2020, arXiv:1910.07475."""
 
 from __future__ import annotations
 

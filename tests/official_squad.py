@@ -1,4 +1,4 @@
-"""The official SQuAD evaluations once more, written plainly, step by step as they go."""
+"""A plain reimplementation of the official SQuAD evaluation scripts, for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server on loopback, with nothing in it, as long as a block runs."""
+"""Runs an empty local PostgreSQL server while a block runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEBIAN = pathlib.Path("/usr/lib/postgresql")
 
 
 def programs() -> pathlib.Path:
-    """Where `initdb` and `postgres` are: Debian has them in a folder for each version."""
+    """The folder of `initdb` and `postgres`. Debian has a folder for each version."""
     folders = [*DEBIAN.glob("*/bin")]
     folders.sort(key=lambda path: int(path.parent.name), reverse=True)
     found = shutil.which("postgres")
@@ -39,10 +39,10 @@ def programs() -> pathlib.Path:
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """Starts a server, gives what psycopg connects to, and stops it."""
+    """Starts a server, yields its connection string for psycopg, and stops the server."""
     bin_folder = programs()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="keras-qa-postgres-"))
-    # It refuses to be root's.
+    # PostgreSQL refuses to run as root.
     user = _unprivileged() if os.getuid() == 0 else None
     owner = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     password = secrets.token_hex(16)
@@ -104,7 +104,7 @@ def _wait(server: subprocess.Popen, address: str, log: pathlib.Path) -> None:
 
 
 def _stop(server: subprocess.Popen) -> None:
-    # Ends connections and writes nothing more.
+    # SIGINT closes connections without a checkpoint.
     server.send_signal(signal.SIGINT)
     try:
         server.wait(WAIT)

@@ -1,4 +1,4 @@
-"""NumPy re-implementations that the layers are compared with. Written from the papers."""
+"""NumPy implementations of layers, from the papers, that tests compare with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import numpy as np
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def lstm_step(x, h, c, kernel, recurrent, bias):
@@ -25,7 +30,7 @@ def gru_step(x, h, _, kernel, recurrent, bias):
 
 
 def states(cell: str, words: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """Every state of a recurrent layer over one sequence, `(time, units)`."""
+    """All states of a recurrent layer over one sequence: `(time, units)`."""
     step = {"lstm": lstm_step, "gru": gru_step}[cell]
     h = c = np.zeros(weights[1].shape[0])
     result = []
@@ -42,7 +47,7 @@ def encode(
     bidirectional: bool,
     pooling: str,
 ) -> np.ndarray:
-    """`SequenceEncoder`, one row after the other, with only the words that are there."""
+    """`SequenceEncoder`, row by row, without padding."""
     table, *recurrent = [np.asarray(weight, "float64") for weight in weights]
     units = recurrent[1].shape[0] * (2 if bidirectional else 1)
     rows = []
@@ -69,6 +74,4 @@ def softmax_head(features: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     while len(weights) > 2:
         features = np.maximum(features @ weights[0] + weights[1], 0)
         weights = weights[2:]
-    logits = features @ weights[0] + weights[1]
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return softmax(features @ weights[0] + weights[1])

@@ -1,4 +1,4 @@
-"""A small BERT of KerasHub, the tokenizer that goes with it, and a reader on both."""
+"""A small KerasHub BERT, its tokenizer, and a reader with both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small checkpoints of `tests/checkpoints`, and what `transformers` computes with them."""
+"""The small checkpoints of `tests/checkpoints`, and their logits from `transformers`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 2e-5
 
 
 def feed(model: keras.Model, kind: str) -> dict[str, np.ndarray]:
-    """What `transformers` was fed, by the names of a reader's inputs."""
+    """The inputs of the logits, by the names of a reader's inputs."""
     arrays = np.load(FOLDER / kind / "logits.npz")
     names = {
         "token_ids": "input_ids",
@@ -27,7 +27,7 @@ def feed(model: keras.Model, kind: str) -> dict[str, np.ndarray]:
 
 
 def differences(model: keras.Model, kind: str) -> list[float]:
-    """How far a reader's logits are from those of `transformers`, where there is no padding."""
+    """The largest differences from the logits of `transformers`, without padding."""
     arrays = np.load(FOLDER / kind / "logits.npz")
     logits = model.predict(feed(model, kind), verbose=0)
     there = arrays["attention_mask"] != 0
@@ -35,7 +35,7 @@ def differences(model: keras.Model, kind: str) -> list[float]:
 
 
 def copy(kind: str, folder: pathlib.Path, tokenizer: bool = True, **config: object) -> pathlib.Path:
-    """A checkpoint to change, with a tokenizer and settings of its own."""
+    """Copies a checkpoint, with a tokenizer and changes of its config."""
     shutil.copytree(FOLDER / kind, folder)
     found = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**found, **config}))

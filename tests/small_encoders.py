@@ -1,4 +1,4 @@
-"""Encoders of passages that give vectors one can count by hand."""
+"""Passage encoders whose vectors can be computed by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from keras_qa.documents import Index
 
 
 class Letters:
-    """How often each letter stands in a text."""
+    """Counts the letters of a text."""
 
     name = "letters"
 
@@ -22,7 +22,7 @@ class Letters:
 
 
 class Table:
-    """The vectors of known texts, and of others zeros."""
+    """The vectors of known texts. Others get zeros."""
 
     name = "table"
 
@@ -34,7 +34,7 @@ class Table:
 
 
 def places(index: Index) -> tuple[list[int], list[int]]:
-    """The ids of passages, and of those that have vectors."""
+    """The ids of all passages, and of the passages with vectors."""
     run = index._connection.execute
     assert run("PRAGMA integrity_check").fetchall() == [("ok",)]
     return tuple(

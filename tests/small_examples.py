@@ -1,4 +1,4 @@
-"""Examples that a small model learns by heart, all of one length: one shape to compile for."""
+"""Examples that a small model can memorize. All have the same length, to compile once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from keras_qa import Example
 
 COLOURS = ("red", "green", "blue")
 
-# The answer stands in every text.
+# Every text contains its answer.
 EXAMPLES = [
     Example(f"the {thing} is {colour}.", f"What colour is the {thing}?", colour)
     for thing in ("door", "box", "car")
     for colour in COLOURS
 ]
 
-# Answers of one word and of two, with their offsets.
+# Answers of one and two words, with offsets.
 SHADES = (*COLOURS, "dark grey")
 SPANS = [
     Example(f"the {thing} is {shade}.", f"What colour is the {thing}?", shade, 8 + len(thing))
@@ -21,7 +21,7 @@ SPANS = [
     for shade in SHADES
 ]
 
-# What is asked about is not in the text.
+# The text does not answer the question.
 WITHOUT = [
     Example(item.text, f"What colour is the {other}?", id=f"{other} in {item.text}")
     for item, other in zip(SPANS, ("moon", "house", "tree", "hat") * 4, strict=True)

@@ -1,4 +1,4 @@
-"""Small models, their feeds, and whether weights have moved."""
+"""Small models, their inputs, and comparisons of weights."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def small_model(
 
 
 def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.models.QAModel:
-    """A small classic model, trained a little, so that no weight is at its start."""
-    # On TensorFlow others square a word's gradients before they are added up, where XLA does not
-    # compile the step: what a test compares would hang on how long the model has trained before.
+    """A small classic model, trained so that every weight differs from its initial value."""
+    # Other optimizers of TensorFlow square the gradients of repeated words before they are summed,
+    # but only in steps without XLA. The results would depend on the compilation.
     model = small_model(loss, optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
     model.fit(*batch(16), epochs=1, batch_size=8, verbose=0)
     return model
@@ -44,7 +44,7 @@ def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.mod
 
 @contextlib.contextmanager
 def untraced(model: keras.Model) -> Iterator[None]:
-    """Lets TensorFlow train without a graph, which takes seconds to trace."""
+    """Runs TensorFlow eagerly, because tracing takes seconds."""
     model.run_eagerly = keras.config.backend() == "tensorflow"
     yield
     model.run_eagerly = False
@@ -55,7 +55,7 @@ def state(model: keras.Model) -> list:
 
 
 def batch(size: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
-    """A good feed, `[text, question]`, and its labels."""
+    """Valid inputs `[text, question]` and labels."""
     rng = np.random.default_rng(seed)
     text = rng.integers(1, TEXT_VOCABULARY, (size, 9), dtype="int32")
     question = rng.integers(1, QUESTION_VOCABULARY, (size, 4), dtype="int32")
@@ -63,10 +63,7 @@ def batch(size: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def padded_batch(rows: int = 48, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
-    """A feed that is mostly padding, and its labels.
-
-    Rows are short or long, so that in length buckets they come in two shapes: each is compiled.
-    """
+    """Inputs with much padding, and labels. Rows are short or long: batches have two widths."""
     rng = np.random.default_rng(seed)
     short = np.arange(rows) % 2 == 1
     feed = []
@@ -78,7 +75,7 @@ def padded_batch(rows: int = 48, seed: int = 0) -> tuple[list[np.ndarray], np.nd
 
 
 def assert_predicted_again(got: np.ndarray, before: np.ndarray) -> None:
-    """The same to the last bit; on TensorFlow within rounding, as XLA may have taken over."""
+    """Asserts bitwise equality; on TensorFlow equality within rounding, because XLA may be on."""
     if keras.config.backend() == "tensorflow":
         np.testing.assert_allclose(got, before, atol=1e-6)
     else:
@@ -86,7 +83,7 @@ def assert_predicted_again(got: np.ndarray, before: np.ndarray) -> None:
 
 
 def same_weights(model: keras.Model, before: list[np.ndarray]) -> bool:
-    """Whether the weights are bit for bit what they were."""
+    """Whether the weights are bitwise equal to `before`."""
     after = model.get_weights()
     return all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
@@ -96,21 +93,21 @@ STORY_QUESTION = np.array([[2, 3], [4, 0]], "int32")
 
 
 def universal(**options) -> keras_qa.models.QAModel:
-    """A universal transformer of 12 words and 4 answers."""
+    """A universal transformer with 12 words and 4 answers."""
     settings = {"embedding_dim": 16, "num_steps": 2, "num_heads": 2, "dropout": 0.0, **options}
     return keras_qa.models.universal_transformer(12, None, 4, **settings)
 
 
 def memory(**options) -> keras_qa.models.QAModel:
-    """A memory network of 12 words and 4 answers."""
+    """A memory network with 12 words and 4 answers."""
     settings = {"embedding_dim": 8, "num_hops": 2, **options}
     return keras_qa.models.memory_network(12, None, 4, **settings)
 
 
 def stories(rows: int = 40, seed: int = 0):
-    """Stories of up to twelve sentences of one to four words, questions, answers and facts.
+    """Stories of up to twelve sentences with one to four words, questions, answers and facts.
 
-    Half of them are short, so that in length buckets they come in two shapes.
+    Half of the stories are short, so that batches have two widths.
     """
     rng = np.random.default_rng(seed)
     short = np.arange(rows) % 2 == 1
@@ -124,14 +121,14 @@ def stories(rows: int = 40, seed: int = 0):
 
 
 def reader(**options) -> keras_qa.models.SpanReader:
-    """A reader from scratch of 20 words."""
+    """A reader from scratch with 20 words."""
     optimizer = keras.optimizers.Adam(0.03)
     settings = {"units": 4, "embedding_dim": 6, "optimizer": optimizer, **options}
     return keras_qa.models.span_reader(20, **settings)
 
 
 def words_to_find(rows: int = 6) -> tuple[dict, dict]:
-    """Texts of ten words in a random order, and of each the word that its question names."""
+    """Texts of ten words in random order. Questions are one word, labels are its position."""
     rng = np.random.default_rng(0)
     text = rng.permuted(np.tile(np.arange(2, 12), (rows, 1)), axis=1)
     place = rng.integers(0, 10, rows)

@@ -1,4 +1,4 @@
-"""Small tokenizers of the kinds that backbones bring, trained here on a few lines."""
+"""Small tokenizers of the kinds that backbones have, trained on two lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 @functools.cache
 def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
-    """As BERT's: letters alone and a few longer pieces, [CLS] first, segments 0 and 1."""
+    """Like BERT's: letters and a few longer pieces, [CLS] first, segments 0 and 1."""
     tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=strip_accents)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -34,7 +34,7 @@ def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
-    # As files of sentence encoders have it: windows must not be cut by it.
+    # Files of sentence encoders enable truncation, which must not affect windows.
     tokenizer.enable_truncation(5)
     tokenizer.enable_padding(length=5)
     return tokenizer
@@ -42,7 +42,7 @@ def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
 
 @functools.cache
 def byte_bpe() -> tokenizers.Tokenizer:
-    """As RoBERTa's: bytes, <s> first, two </s> between, one segment."""
+    """Like RoBERTa's: bytes, <s> first, two </s> between, one segment."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
@@ -58,7 +58,7 @@ def byte_bpe() -> tokenizers.Tokenizer:
 
 @functools.cache
 def unigram() -> tokenizers.Tokenizer:
-    """As those of SentencePiece: white space is part of the piece after it."""
+    """Like SentencePiece: white space is part of the next piece."""
     tokenizer = tokenizers.Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -75,7 +75,7 @@ def unigram() -> tokenizers.Tokenizer:
 
 @functools.cache
 def modern() -> tokenizers.Tokenizer:
-    """As ModernBERT's: bytes, special tokens beyond the vocabulary, one segment."""
+    """Like ModernBERT's: bytes, special tokens after the vocabulary, one segment."""
     tokenizer = byte_bpe().from_str(byte_bpe().to_str())
     tokenizer.add_special_tokens([*SPECIALS, "[MASK]", "<|endoftext|>", "<|padding|>"])
     tokenizer.add_tokens(["|||IP_ADDRESS|||", "  "])
@@ -90,7 +90,7 @@ def modern() -> tokenizers.Tokenizer:
 
 @functools.cache
 def camembert() -> tokenizers.Tokenizer:
-    """As CamemBERT's file: <s> first, two </s> between, all of them pieces of the vocabulary."""
+    """Like CamemBERT's: <s> first, two </s> between, special tokens within the vocabulary."""
     content = json.loads(unigram().to_str())
     names = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
     pieces = [piece for piece in content["model"]["vocab"] if piece[1] < 0]

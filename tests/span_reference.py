@@ -1,14 +1,9 @@
-"""NumPy re-implementations of a reader's layers and metrics, written from the papers."""
+"""NumPy implementations of the layers and metrics of a reader, from the papers."""
 
 from __future__ import annotations
 
 import numpy as np
-from reference import states
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+from reference import softmax, states
 
 
 def there(rows: np.ndarray) -> np.ndarray:
@@ -20,7 +15,7 @@ def doubles(weights) -> list[np.ndarray]:
 
 
 def context(words: np.ndarray, weights, cell: str, layers: int) -> np.ndarray:
-    """Recurrent layers over what is there, in both directions, one upon the other."""
+    """Stacked bidirectional recurrent layers, without padding."""
     weights = doubles(weights)
     units = weights[1].shape[0]
     result = np.zeros((*words.shape[:2], 2 * units))
@@ -29,7 +24,7 @@ def context(words: np.ndarray, weights, cell: str, layers: int) -> np.ndarray:
         if not len(sequence):
             continue
         for layer in range(layers):
-            # Keras lists all forward layers first.
+            # Keras lists the weights of all forward layers first.
             before = states(cell, sequence, weights[3 * layer : 3 * layer + 3])
             own = weights[3 * (layers + layer) : 3 * (layers + layer) + 3]
             after = states(cell, sequence[::-1], own)[::-1]
@@ -63,7 +58,7 @@ def flow(inputs, weights) -> np.ndarray:
             continue
         similarity = np.array([[own @ t + other @ q + both @ (t * q) for q in u] for t in h])
         found = softmax(similarity) @ u if len(u) else np.zeros_like(h)
-        # Without a question no word is more important than another.
+        # Without a question all words have the same weight.
         highest = similarity.max(axis=1) if len(u) else np.zeros(len(h))
         important = softmax(highest) @ h
         values = [h, found, h * found, h * important]
@@ -72,13 +67,13 @@ def flow(inputs, weights) -> np.ndarray:
 
 
 def span_head(features, weights, no_answer: str, hidden: bool) -> list[np.ndarray]:
-    """A linear layer over each position, and what there is at position 0."""
+    """A linear layer over each position, and the logits of no answer at position 0."""
     weights = doubles(weights)
     if isinstance(features, list):
         features = np.concatenate(features, axis=-1)
     features = features.astype("float64")
     if no_answer == "learned":
-        # The layer's own weight comes before those of the layers in it.
+        # The layer's own weight comes first, then those of its sublayers.
         none, *weights = weights
     if hidden:
         features = np.maximum(features @ weights[0] + weights[1], 0)
@@ -91,7 +86,7 @@ def span_head(features, weights, no_answer: str, hidden: bool) -> list[np.ndarra
 
 
 def best_span(start: np.ndarray, end: np.ndarray, most: int) -> tuple[int, int]:
-    """The span with the highest sum, by trying all."""
+    """The span with the highest sum of logits, by brute force."""
     spans = [(0, 0)] + [
         (first, last)
         for first in range(1, len(start))

@@ -1,4 +1,4 @@
-"""Texts that spell special tokens, and which ids they must not have."""
+"""Texts with the names of special tokens, which must not be encoded as special tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = [
     *("<s>", "</s>", "<pad>", "<unk>", "<mask>", "<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"),
     *("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "<|endoftext|>", "<|padding|>"),
 ]
-# Some normalisers make the one of the other.
+# Full-width forms, which some normalizers convert to the plain names.
 WIDE = [name.translate({code: code + 0xFEE0 for code in range(33, 127)}) for name in NAMES]
 
 texts = st.lists(
@@ -21,7 +21,7 @@ texts = st.lists(
 
 
 def assert_letters(tokenizer: SubwordTokenizer, text: str) -> None:
-    """No piece of a text is a special token, and they stand where the text has them."""
+    """Asserts that no token of a text is special, and that offsets are in order."""
     added = json.loads(tokenizer.to_json())["added_tokens"]
     special = {token["id"] for token in added if token["special"]}
     special |= {*tokenizer.before, *tokenizer.between, *tokenizer.after, tokenizer.padding_id}

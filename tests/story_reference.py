@@ -1,19 +1,14 @@
-"""NumPy re-implementations of the layers that read stories. Written from the papers."""
+"""NumPy implementations of the layers for stories, from the papers."""
 
 from __future__ import annotations
 
 import numpy as np
 import reference
-from reference import sigmoid
-
-
-def softmax(x: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+from reference import sigmoid, softmax
 
 
 def by_sentence(encode, ids: np.ndarray, *args) -> np.ndarray:
-    """Calls `encode` with the ids of one sentence after the other, zeros for those of padding."""
+    """Calls `encode` with the ids of each sentence."""
     rows = ids.reshape(-1, ids.shape[-1])
     vectors = [encode(row, *args) for row in rows]
     return np.array(vectors).reshape(*ids.shape[:-1], -1)
@@ -85,7 +80,7 @@ def sentence_attention(row, weights, heads: int) -> np.ndarray:
 
 
 def ages(there: np.ndarray, most: int) -> list[int]:
-    """How many sentences come after each one that is there."""
+    """The number of sentences after each sentence."""
     return [min(int(there[place + 1 :].sum()), most - 1) for place in range(len(there))]
 
 

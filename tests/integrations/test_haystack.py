@@ -1,4 +1,4 @@
-"""A reader in Haystack's pipelines: its answers, their scores, and what it is not given."""
+"""`KerasReader`, the component for Haystack."""
 
 import inspect
 import logging
@@ -30,14 +30,14 @@ TALKS = [
     Document(content="The warranty of the drill is two years from the day of purchase."),
     Document(content="Ada Lovelace wrote the first program, for Babbage's engine, in 1843."),
 ]
-# What Haystack's own reader has after the model, and this one takes.
+# Arguments of Haystack's own reader after `model`.
 NAMES = ["top_k", "score_threshold", "max_seq_length", "stride", "max_batch_size"]
 NAMES += ["answers_per_seq", "no_answer", "overlap_threshold"]
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> str:
-    """A small reader, for which there being no answer is not all."""
+    """A small reader with a probability of no answer below 1."""
     qa = keras_qa.load(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
     qa.model_.task = SpanTask(qa.model_.task.vectorizer, SpanDecoder(4, True, 1.0, 1.5))
     path = tmp_path_factory.mktemp("reader") / "qa.keras"
@@ -52,7 +52,7 @@ def reader(path) -> KerasReader:
 
 @pytest.fixture(scope="module")
 def masses(path) -> dict:
-    """The share of each span of each document, and of no answer (`None`), one by one."""
+    """The probability of each span of each document, and of no answer (`None`)."""
     qa = keras_qa.load(path)
     task = qa.model_.task
     windows = task.vectorizer([Example(document.content, QUERY) for document in DOCUMENTS])
@@ -73,7 +73,7 @@ def masses(path) -> dict:
 
 
 def kept(masses: dict, threshold: float | None) -> list[tuple]:
-    """Spans that have no more than a share in common with a better one of the same document."""
+    """Spans whose overlap with each better span of the same document is at most the threshold."""
     places: list[tuple] = []
     for place in sorted((place for place in masses if place), key=lambda place: -masses[place]):
         characters = set(range(*place[1:]))
@@ -100,7 +100,7 @@ def place(answer: ExtractedAnswer, documents: list[Document] = DOCUMENTS) -> tup
 @pytest.mark.parametrize("threshold", [0.01, 0.3, 1.0, None])
 def test_scores_are_normalized_over_all_documents(reader, masses, threshold) -> None:
     assert sum(masses.values()) == pytest.approx(1.0)
-    # As many as there are.
+    # Ask for all spans.
     some = KerasReader(reader.model, overlap_threshold=threshold, top_k=999)
     answers = some.run(QUERY, DOCUMENTS)["answers"]
     assert all(type(answer) is ExtractedAnswer and answer.query == QUERY for answer in answers)
@@ -119,14 +119,14 @@ def test_top_k_and_thresholds(reader, masses) -> None:
     best = kept(masses, 0.01)
     for top_k in (1, 2):
         answers = reader.run(QUERY, DOCUMENTS, top_k=top_k)["answers"]
-        # That there is none comes on top.
+        # No answer does not count for `top_k`.
         assert {place(answer) for answer in answers} == {*best[:top_k], None}
     least = masses[best[1]] * 0.9999
     answers = reader.run(QUERY, DOCUMENTS, score_threshold=least)["answers"]
     sure = {spot for spot in (*best, None) if masses[spot] >= least}
     assert {place(answer) for answer in answers} == sure
     assert reader.run(QUERY, DOCUMENTS, score_threshold=1.0)["answers"] == []
-    # Said in `run`, it counts before what the constructor was told.
+    # Arguments of `run` override those of the constructor.
     strict = KerasReader(reader.model, top_k=1, score_threshold=1.0, overlap_threshold=None)
     assert strict.run(QUERY, DOCUMENTS)["answers"] == []
     again = strict.run(QUERY, DOCUMENTS, top_k=3, score_threshold=0, overlap_threshold=0.01)
@@ -143,7 +143,7 @@ def test_scores_without_no_answer(reader, masses) -> None:
 
 
 def test_scores_agree_with_ask(path, reader) -> None:
-    """Windows, too: of a length, with an overlap, some at a time."""
+    """With several windows per document, and several windows per step."""
 
     class All:
         def search(self, questions, k):
@@ -171,7 +171,7 @@ def test_scores_agree_with_ask(path, reader) -> None:
         for answer in asked
         for source in answer.sources
     }
-    # There a place has the sum of what is said in it with a mark or an article more or less.
+    # `ask` sums the scores of spans that differ only by punctuation or articles.
     assert best.score <= sources[place(best)] * 1.0001
     whole = reader.run(QUERY, DOCUMENTS)["answers"]
     assert next(a.score for a in whole if a.data is None) != pytest.approx(none.score, rel=1e-3)
@@ -191,7 +191,7 @@ def test_page_numbers(reader) -> None:
             assert answer.meta == {"answer_page_number": pages}
             seen.add(pages)
     assert seen == {7, 8, 9}
-    # What was given is left as it was.
+    # The documents of the caller are not changed.
     assert DOCUMENTS[1].meta == {"name": "two", "page_number": 3}
     odd = Document(content="Mary is here.", meta={"page_number": "iv"})
     assert reader.run(QUERY, [odd], top_k=1, no_answer=False)["answers"][0].meta == {}
@@ -208,7 +208,7 @@ def test_documents_without_text(reader, caplog) -> None:
     assert reader.run(QUERY, empty, no_answer=False)["answers"] == []
     mixed = [empty[0], DOCUMENTS[0], empty[1], *DOCUMENTS[1:], empty[2]]
     assert reader.run(QUERY, mixed) == reader.run(QUERY, DOCUMENTS)
-    # Nothing in it is a word.
+    # A text without words.
     marks = reader.run(QUERY, [Document(content="…")])["answers"]
     assert sum(answer.score for answer in marks) == pytest.approx(1.0)
 
@@ -218,12 +218,12 @@ def test_repeated_documents_are_read_once(reader) -> None:
     assert same.id == DOCUMENTS[0].id
     twice = reader.run(QUERY, [*DOCUMENTS, same, DOCUMENTS[1]])["answers"]
     assert twice == reader.run(QUERY, DOCUMENTS)["answers"]
-    # Another one that says the same is another document.
+    # Two documents with the same text and different metadata are different documents.
     other = Document(content=DOCUMENTS[0].content, meta={"name": "other"})
     answers = reader.run(QUERY, [DOCUMENTS[0], other], no_answer=False)["answers"]
     assert [answer.document.meta["name"] for answer in answers[:2]] == ["one", "other"]
     assert answers[0].score == pytest.approx(answers[1].score)
-    # As are two texts under one id.
+    # So are two texts with the same id.
     texts = [Document(id="x", content=each.content) for each in DOCUMENTS[:2]]
     found = reader.run(QUERY, texts, top_k=99)["answers"]
     assert {place(a, texts)[0] for a in found if a.data} == {0, 1}
@@ -328,12 +328,12 @@ def test_save_and_load_a_pipeline(path) -> None:
         "max_query_length": None,
         **settings,
     }
-    # From Haystack 3 on, pipelines name what they load of other packages.
+    # Since Haystack 3, `loads` needs the names of other packages.
     named = "allowed_modules" in inspect.signature(Pipeline.loads).parameters
     allowed = {"allowed_modules": ["keras_qa.integrations.*"]} if named else {}
     second = Pipeline.loads(text, **allowed)
     assert second.dumps() == text
-    # What the store holds is not saved.
+    # The documents of the store are not saved.
     store = second.get_component("retriever").document_store
     store.write_documents(DOCUMENTS, DuplicatePolicy.OVERWRITE)
     inputs = {"retriever": {"query": QUERY}, "reader": {"query": QUERY}}
@@ -344,7 +344,7 @@ def test_save_and_load_a_pipeline(path) -> None:
 
 
 def test_preset_in_a_pipeline() -> None:
-    """By BM25 in memory, read by the reader that is there at once."""
+    """BM25 in memory and the default reader."""
     reader = KerasReader(top_k=2)
     asked = pipeline(reader, TALKS)
     for query, data, document in (
@@ -357,7 +357,7 @@ def test_preset_in_a_pipeline() -> None:
         assert (best.data, best.document.id, best.query) == (data, document.id, query)
         assert len(answers) == 3
         assert best.score > 0.5 > answers[1].score
-    # However few spans are looked at, it is known how likely there is none.
+    # The probability of no answer does not depend on the number of spans.
     best, none = reader.run(query, TALKS[2:], top_k=1, answers_per_seq=1)["answers"]
     assert (best.data, none.data) == (data, None)
     assert 0 < none.score < 1 - best.score

@@ -1,4 +1,4 @@
-"""Documents in PostgreSQL, found by its full text search, read in a pipeline of Haystack."""
+"""A Haystack pipeline with PostgreSQL full text search and `KerasReader`."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ TALKS = {
 
 @component
 class FullTextRetriever:
-    """The documents of a table that have a word of a query, by PostgreSQL's own ranks."""
+    """Finds documents that contain a word of the query, in PostgreSQL's ranking."""
 
     def __init__(self, address: str, top_k: int) -> None:
         self.address = address
@@ -31,7 +31,7 @@ class FullTextRetriever:
         with psycopg.connect(self.address) as connection:
             rows = connection.execute(
                 "SELECT id, content, meta, ts_rank(to_tsvector('english', content), words) AS rank "
-                # A document need not have all words.
+                # Match documents with any word of the query.
                 "FROM documents, CAST(replace(CAST(plainto_tsquery('english', %s) AS text), "
                 "'&', '|') AS tsquery) AS words WHERE to_tsvector('english', content) @@ words "
                 "ORDER BY rank DESC, id LIMIT %s",
@@ -84,7 +84,7 @@ def test_answers(pipeline, query: str, data: str, name: str) -> None:
     offset = best.document_offset
     assert TALKS[name][offset.start : offset.end] == data
     assert best.meta == ({"answer_page_number": 5} if name == "café" else {})
-    # That there is none comes on top.
+    # No answer does not count for `top_k`.
     assert len(answers) == 3
     assert sum(answer.score for answer in answers) <= 1.0
 
