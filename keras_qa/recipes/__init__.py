@@ -5,26 +5,13 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.recipes.precision import Precision, choose_precision
-from keras_qa.recipes.recipe import (
-    DEFAULT,
-    FINE_TUNING,
-    LORA,
-    MEMORY_NETWORK,
-    SPAN_READER,
-    UNIVERSAL_TRANSFORMER,
-    Recipe,
-    recipe_for,
-)
+from keras_qa.recipes.recipe import FINE_TUNING, LORA, Recipe, recipe_for
 from keras_qa.recipes.results import Run, Training, add_results, summary
 from keras_qa.recipes.training import train
 
 __all__ = [
-    "DEFAULT",
     "FINE_TUNING",
     "LORA",
-    "MEMORY_NETWORK",
-    "SPAN_READER",
-    "UNIVERSAL_TRANSFORMER",
     "Precision",
     "Recipe",
     "Run",

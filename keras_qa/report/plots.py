@@ -181,74 +181,12 @@ def risk_coverage(points: Risks) -> Figure:
     return figure
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskRow:
-    """A row of the table of bAbI tasks. Errors are in percent.
-
-    Args:
-        task: Number of the task.
-        seeds: Number of runs.
-        mean: Mean error of the runs.
-        best: Error of the run with the lowest error on all its validation data.
-    """
-
-    task: int
-    seeds: int
-    mean: float
-    best: float
-
-
-def task_rows(results: Results) -> list[TaskRow]:
-    """Summarizes the results of runs by task.
-
-    If several models were trained on a task, or one model with and without augmentation, only the
-    runs of the best one count, as in `recipes.train`.
-
-    Args:
-        results: As in `task_table`.
-
-    Returns:
-        A `TaskRow` for each task, in order.
-
-    Raises:
-        ValueError: If the results have different variants of the data, or no tasks.
-
-    Examples:
-        >>> from keras_qa.report import plots
-        >>> runs = [{"validation_error": 4.0, "errors": {"1": 4.0}},
-        ...         {"validation_error": 1.0, "errors": {"1": 1.0}}]
-        >>> plots.task_rows(runs)
-        [TaskRow(task=1, seeds=2, mean=2.5, best=1.0)]
-    """
-    given: Iterable[Run | Mapping[str, Any]] = (
-        json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
-        if isinstance(results, (str, os.PathLike))
-        else results
-    )
-    records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in given]
-    variants = sorted({str(record["variant"]) for record in records if record.get("variant")})
-    if len(variants) > 1:
-        raise ValueError(
-            f"`results` are of more than one variant: {', '.join(variants)}. Pass those of one."
-        )
-    tasks: dict[int, list[tuple[float, float, Any]]] = {}
-    for record in records:
-        for task, error in record["errors"].items():
-            kind = record.get("model"), record.get("copies", 0)
-            run = record["validation_error"], error, kind
-            tasks.setdefault(int(task), []).append(run)
-    if not tasks:
-        raise ValueError("`results` hold no errors by task.")
-    rows = []
-    for task, runs in sorted(tasks.items()):
-        _, best, kind = min(runs, key=lambda run: run[0])
-        errors = [error for _, error, other in runs if other == kind]
-        rows.append(TaskRow(task, len(errors), sum(errors) / len(errors), best))
-    return rows
-
-
 def task_table(results: Results) -> Figure:
     """Draws a table of the bAbI tasks: mean error, and error of the best seed. Failures are red.
+
+    If several models were trained on a task, or one model with several numbers of copies, only the
+    runs of the best one count, as in `recipes.train`. The best run has the lowest error on all its
+    validation data.
 
     Args:
         results: `Run` objects, or the records of `keras-qa train --results`,
@@ -259,9 +197,9 @@ def task_table(results: Results) -> Figure:
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: As in `task_rows`.
+        ValueError: If the results have different variants of the data, or no tasks.
     """
-    rows = task_rows(results)
+    rows = _task_rows(results)
     cells = [
         [str(row.task), TASKS[row.task - 1], str(row.seeds), f"{row.mean:.2f}", f"{row.best:.2f}"]
         for row in rows
@@ -289,6 +227,45 @@ def task_table(results: Results) -> Figure:
             if error > FAILED_TASK_ERROR:
                 table[place, column].get_text().set_color(RED)
     return figure
+
+
+@dataclasses.dataclass(frozen=True)
+class _TaskRow:
+    """Errors of a bAbI task in percent: the mean of some runs, and that of the best run."""
+
+    task: int
+    seeds: int
+    mean: float
+    best: float
+
+
+def _task_rows(results: Results) -> list[_TaskRow]:
+    """A row per task. Of several models, or numbers of copies, only the runs of the best count."""
+    given: Iterable[Run | Mapping[str, Any]] = (
+        json.loads(pathlib.Path(results).read_text(encoding="utf-8"))
+        if isinstance(results, (str, os.PathLike))
+        else results
+    )
+    records = [dataclasses.asdict(run) if isinstance(run, Run) else run for run in given]
+    variants = sorted({str(record["variant"]) for record in records if record.get("variant")})
+    if len(variants) > 1:
+        raise ValueError(
+            f"`results` are of more than one variant: {', '.join(variants)}. Pass those of one."
+        )
+    tasks: dict[int, list[tuple[float, float, Any]]] = {}
+    for record in records:
+        for task, error in record["errors"].items():
+            kind = record.get("model"), record.get("copies", 0)
+            run = record["validation_error"], error, kind
+            tasks.setdefault(int(task), []).append(run)
+    if not tasks:
+        raise ValueError("`results` hold no errors by task.")
+    rows = []
+    for task, runs in sorted(tasks.items()):
+        _, best, kind = min(runs, key=lambda run: run[0])
+        errors = [error for _, error, other in runs if other == kind]
+        rows.append(_TaskRow(task, len(errors), sum(errors) / len(errors), best))
+    return rows
 
 
 def _figure(width: float, height: float) -> Figure:

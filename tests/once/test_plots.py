@@ -129,22 +129,22 @@ RUNS = [run(0, 5.0, {"1": 6.0, "19": 4.0}), run(1, 4.0, {"1": 1.0, "19": 7.0})]
 
 
 def test_task_rows(tmp_path) -> None:
-    expected = [plots.TaskRow(1, 2, 3.5, 1.0), plots.TaskRow(19, 2, 5.5, 7.0)]
-    assert plots.task_rows(RUNS) == expected
+    expected = [plots._TaskRow(1, 2, 3.5, 1.0), plots._TaskRow(19, 2, 5.5, 7.0)]
+    assert plots._task_rows(RUNS) == expected
     path = tmp_path / "results.json"
     path.write_text(json.dumps([dataclasses.asdict(item) for item in RUNS]))
-    assert plots.task_rows(path) == plots.task_rows(str(path)) == expected
+    assert plots._task_rows(path) == plots._task_rows(str(path)) == expected
     alone = {"validation_error": 2.0, "errors": {"2": 2.0}}
-    assert plots.task_rows([*RUNS, alone])[1] == plots.TaskRow(2, 1, 2.0, 2.0)
+    assert plots._task_rows([*RUNS, alone])[1] == plots._TaskRow(2, 1, 2.0, 2.0)
     # Of two models, the one with the best run.
     other = dataclasses.replace(run(2, 3.0, {"1": 2.0, "19": 4.0}), model="universal_transformer")
-    rows = [plots.TaskRow(1, 1, 2.0, 2.0), plots.TaskRow(19, 1, 4.0, 4.0)]
-    assert plots.task_rows([*RUNS, other]) == rows
+    rows = [plots._TaskRow(1, 1, 2.0, 2.0), plots._TaskRow(19, 1, 4.0, 4.0)]
+    assert plots._task_rows([*RUNS, other]) == rows
     # A model with copies of its examples is another one.
-    assert plots.task_rows([*RUNS, dataclasses.replace(RUNS[0], copies=3)]) == expected
+    assert plots._task_rows([*RUNS, dataclasses.replace(RUNS[0], copies=3)]) == expected
     # Of two that are as good, the first: the best is not chosen task by task.
     even = [run(0, 5.0, {"1": 6.0, "2": 4.0}), run(1, 5.0, {"1": 4.0, "2": 6.0})]
-    assert [row.best for row in plots.task_rows(even)] == [6.0, 4.0]
+    assert [row.best for row in plots._task_rows(even)] == [6.0, 4.0]
 
 
 def test_task_table() -> None:
@@ -165,9 +165,9 @@ def test_task_table() -> None:
 def test_invalid_results() -> None:
     records = [{**dataclasses.asdict(item), "variant": "en"} for item in RUNS]
     with pytest.raises(ValueError, match="more than one variant: en, hn"):
-        plots.task_rows([records[0], {**records[1], "variant": "hn"}])
+        plots._task_rows([records[0], {**records[1], "variant": "hn"}])
     with pytest.raises(ValueError, match="no errors by task"):
-        plots.task_rows([run(0, 1.0, {})])
+        plots._task_rows([run(0, 1.0, {})])
 
 
 def test_missing_matplotlib(monkeypatch) -> None:

@@ -9,7 +9,7 @@ from small_examples import SPANS as EXAMPLES
 
 from keras_qa import recipes
 from keras_qa.objectives import WarmupLinearDecay
-from keras_qa.recipes import Recipe, train
+from keras_qa.recipes import Recipe, recipe, train
 
 
 def test_linear_schedule() -> None:
@@ -29,10 +29,10 @@ def test_linear_schedule() -> None:
 
 
 def test_default_recipes() -> None:
-    assert recipes.recipe_for("two_branch_classifier") is recipes.DEFAULT
-    assert recipes.recipe_for("universal_transformer") is recipes.UNIVERSAL_TRANSFORMER
-    assert recipes.recipe_for("memory_network") is recipes.MEMORY_NETWORK
-    assert recipes.recipe_for("span_reader") is recipes.SPAN_READER
+    assert recipes.recipe_for("two_branch_classifier") is recipe.DEFAULT
+    assert recipes.recipe_for("universal_transformer") is recipe.UNIVERSAL_TRANSFORMER
+    assert recipes.recipe_for("memory_network") is recipe.MEMORY_NETWORK
+    assert recipes.recipe_for("span_reader") is recipe.SPAN_READER
     assert recipes.recipe_for("span_reader", {"backbone": "folder"}) is recipes.FINE_TUNING
     assert dataclasses.asdict(recipes.FINE_TUNING)["learning_rate"] == 1e-4
     options = {"backbone": "folder", "lora_rank": 8}
