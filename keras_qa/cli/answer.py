@@ -44,8 +44,8 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_positional(
         "text",
         "TEXT",
-        "a text file; - to read standard input; or, if there is no such file and it holds a space, "
-        "the text itself",
+        "a text file; - to read standard input; or, if there is no such file and it contains a "
+        "space, the text itself",
     )
     parser.add_positional("question", "QUESTION", "the question about it")
     one = parser.add_argument_group("one question", "the same arguments by name")

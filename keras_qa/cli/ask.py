@@ -74,8 +74,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--min-precision",
         type=float,
         metavar="P",
-        help="the share of answers that must be right: sets the lowest score such that, with a "
-        "confidence of 0.9, so many answers to `evaluate --fit` were right",
+        help="the share of answers that must be right, with a confidence of 0.9: selects the "
+        "lowest score by the calibration of `evaluate --fit`",
     )
 
 

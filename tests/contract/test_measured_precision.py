@@ -1,4 +1,4 @@
-"""Products of an encoder's size are measured on each backend."""
+"""`choose_precision` measures matrix products on each backend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_sizes_of_the_encoder(tmp_path, monkeypatch) -> None:
     assert found.sizes == (config["hidden_size"], config["intermediate_size"])
     assert 0 < found.float32 < 1
     assert 0 < found.bfloat16 < 1
-    # A preset of KerasHub is not loaded for it.
+    # A preset of KerasHub is not loaded.
     assert precision.SIZES == (768, 3_072)
     monkeypatch.setattr(precision, "SIZES", (16, 24))
     assert recipes.choose_precision("bert_base_en_uncased").sizes == (16, 24)

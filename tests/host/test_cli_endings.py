@@ -1,4 +1,4 @@
-"""How the command ends: errors in one line, Ctrl-C, and output that nobody reads."""
+"""Exit codes of the command: errors in one line, Ctrl-C, closed output."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from keras_qa.cli import interrupts, output, quickstart
 
 @pytest.fixture
 def ends(monkeypatch):
-    """Runs a function in place of the quickstart, as if there were a backend."""
+    """Runs a function as the quickstart command, as if a backend were installed."""
     monkeypatch.setattr(_backend, "problem", lambda: None)
     monkeypatch.setattr(cli, "_progress_bars_on_terminals_only", contextlib.nullcontext)
 
@@ -66,7 +66,7 @@ def test_ctrl_c_message(ends, capsys, monkeypatch) -> None:
     assert capsys.readouterr() == ("", "keras-qa: interrupted.\n")
     assert ends(throw(KeyboardInterrupt("Add --resume."))) == 130
     assert capsys.readouterr() == ("", "keras-qa: interrupted. Add --resume.\n")
-    # It begins a line of its own.
+    # On a terminal the message starts a new line.
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert ends(throw(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("\n", "keras-qa: interrupted.\n")
@@ -105,7 +105,7 @@ def test_other_handlers_of_ctrl_c_are_left_alone(ends) -> None:
 
 
 def test_the_process_ends_at_once_after_ctrl_c() -> None:
-    # What would run when Python ends does not, and what was printed is there.
+    # Exit handlers do not run, and the printed output is complete.
     code = (
         "import atexit\n"
         "from keras_qa import cli\n"
@@ -117,7 +117,7 @@ def test_the_process_ends_at_once_after_ctrl_c() -> None:
         "cli.command()"
     )
     command = [sys.executable, "-c", code, "index", ".", "--out=a.index"]
-    # TensorFlow, where it is installed, writes to the terminal by itself.
+    # TensorFlow would log to the terminal.
     alone = {**os.environ, "KERAS_BACKEND": "none"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     assert (done.returncode, done.stdout) == (130, "seen\n")
@@ -125,7 +125,7 @@ def test_the_process_ends_at_once_after_ctrl_c() -> None:
 
 
 def closed() -> io.TextIOWrapper:
-    """The writing end of a pipe that nobody reads."""
+    """The writing end of a pipe whose reading end is closed."""
     reading, writing = os.pipe()
     os.close(reading)
     return os.fdopen(writing, "w")
@@ -135,7 +135,7 @@ def test_closed_output(ends, capsys, monkeypatch) -> None:
     with closed() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         assert ends(lambda: output.say("A line.")) == 1
-        # What could not be written is dropped, and nothing is in the way of the end.
+        # The unwritten output has been discarded, so that flush succeeds.
         stream.flush()
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""`keras-qa index`: a folder as an index, without a backend."""
+"""`keras-qa index` without a backend."""
 
 import pytest
 from interpreters import BACKENDS, python
@@ -23,7 +23,7 @@ def test_summary_of_changes(folder, tmp_path, capsys) -> None:
     assert printed.startswith(
         f"{out}: 1 documents, 1 passages. 1 new or changed, 0 gone, 1 left out"
     )
-    # Nothing of a name acts on a terminal.
+    # Control characters of file names are replaced.
     reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`."
     assert errors == f"Left out \N{REPLACEMENT CHARACTER}[31m.txt: {reason}\n"
     (folder / "a.txt").unlink()

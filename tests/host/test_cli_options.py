@@ -14,7 +14,7 @@ from keras_qa import cli
 from keras_qa.cli import COMMANDS, main, parser, train
 from keras_qa.cli.parsing import given_once
 
-# A backend seems to be there, and so Keras would be imported, which then fails or takes seconds.
+# Pretend that a backend is installed, so that the package would import Keras.
 INSTALLED = """
 importlib.util.find_spec = lambda name, *rest: True if name in {backends!r} else find(name, *rest)
 sys.argv = {argv!r}
@@ -29,7 +29,7 @@ except SystemExit as end:
 
 
 def test_entry_point() -> None:
-    # By this name the package knows that it is the command that imports it.
+    # The package recognizes its command by this name.
     project = tomllib.loads((_sources() / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["scripts"] == {"keras-qa": f"{cli.__name__}:{cli.command.__name__}"}
 
@@ -170,7 +170,7 @@ def test_columns() -> None:
 
 
 def test_only_two_files_print() -> None:
-    """What `cli.output` and `terminal` print is plain; nothing else prints."""
+    """Only `cli.output` and `terminal` print. They replace control characters."""
     package = pathlib.Path(keras_qa.__file__).parent
     found = {
         path.relative_to(package).as_posix()

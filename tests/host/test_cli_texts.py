@@ -1,4 +1,4 @@
-"""The text of a command: a file, standard input, or the text itself; all else is an error."""
+"""The text of `keras-qa answer`: a file, standard input, or the text itself."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What a terminal is shown, and what a file: lines in place, or one in ten seconds and the last."""
+"""Progress lines on a terminal and in a file, and text without control characters."""
 
 import sys
 import types
@@ -42,7 +42,7 @@ def test_a_file_gets_the_last_line(clock, capsys) -> None:
     assert capsys.readouterr().out == "at 110\n"
     line.end()
     assert capsys.readouterr().out == "at 112\n"
-    # It has been written: once is enough.
+    # It is written only once.
     line.end()
     clock.now = 130.0
     line.keep("at 130")
@@ -56,7 +56,7 @@ def test_a_terminal_line_is_replaced_every_second(clock, capsys) -> None:
     for clock.now in (100.0, 100.9, 101.0, 101.9, 102.0):
         line.show(f"at {clock.now:g}")
     assert capsys.readouterr().out == "\rat 101\x1b[K\rat 102\x1b[K"
-    # What is to stay does at once, and the next line stands below it.
+    # Lines of `keep` are written at once, and the next line is below.
     line.keep("one")
     line.keep("two")
     line.end()
@@ -112,11 +112,11 @@ def test_no_terminal_without_standard_output(monkeypatch) -> None:
     [
         ("Mary went home.", "Mary went home."),
         ("two\nlines\tand\r\nmore", "two lines and  more"),
-        # Colours, a title, a bell, a step back, and the eight-bit form of the first.
+        # Colours, a title, a bell, a backspace, and the 8-bit form of an escape sequence.
         ("\x1b[31m \x1b]0;title\x07 \x08 \x9b1m", "�[31m �]0;title� � �1m"),
-        # Letters that turn the direction of others, and half a character.
+        # Characters that change the text direction, and half a surrogate pair.
         ("a\u202eb\u2066c \ud800", "a�b�c �"),
-        # A space that does not break, and what joins letters.
+        # A no-break space, and a joiner.
         ("a\u00a0b می\u200cخواهم", "a b می\u200cخواهم"),
         ("naïve 玛丽 🦉", "naïve 玛丽 🦉"),
     ],

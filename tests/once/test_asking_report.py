@@ -1,4 +1,4 @@
-"""What a report says of an index: recall, risk against coverage, and the sources of answers."""
+"""Reports on answers from an index: recall, risk against coverage, sources."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ EXAMPLES = [
 @pytest.fixture(scope="module")
 def qa() -> QuestionAnswerer:
     loaded = keras_qa.load(READER)
-    # Its own says of each that there is none.
+    # With the saved decoder the reader gives no answer to every question.
     decoder = SpanDecoder(4, True, 1.0, 1.5)
     loaded.model_.task = SpanTask(loaded.model_.task.vectorizer, decoder)
     return loaded
@@ -72,7 +72,7 @@ def test_risk_against_coverage_by_hand() -> None:
         report.Point(0.5, 4, 0.8, 0.5),
     ]
     assert index_evaluation._points(examples, [Answer("", 0.5)] * 5) == []
-    # The last tenths nobody reaches.
+    # Tenths above the highest coverage have no row.
     assert _tenths(points) == points
     assert _tenths(points[:1]) == points[:1]
 
@@ -103,7 +103,7 @@ def test_report_agrees_with_ask(qa, index) -> None:
     )
     assert found.f1 == pytest.approx(100 * np.mean([metrics.f1(a.text, g) for a, g in pairs]))
     assert found.version == "2.0"
-    # The unknown text and the question without an answer count not in recall.
+    # Recall ignores the unknown text and the question without an answer.
     assert found.located == 3
     ranks = []
     for item, name in zip(EXAMPLES[:3], ("two.txt", "one.txt", "two.txt"), strict=True):
@@ -116,7 +116,7 @@ def test_report_agrees_with_ask(qa, index) -> None:
     given = [answer.score for answer in answers if answer.text]
     assert [point.threshold for point in found.points] == sorted(set(given), reverse=True)
     assert found.points[-1].answers == len(given)
-    # Where an answer stands in the text of its example, it is marked there.
+    # Answers have offsets in the text of their example if they are in it.
     for item in found.errors:
         text, answer = item.example.plain_text, item.answer
         if answer.start is not None:

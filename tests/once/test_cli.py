@@ -59,7 +59,7 @@ def test_evaluate_prints_the_scores(folder, capsys) -> None:
 
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:
-    # All stories of this task are of one length: one shape to compile for.
+    # All stories of this task have the same length, to compile once.
     arguments = ["--data=simulated", "--task=15", "--examples=100", "--epochs=1"]
     arguments += ["--model=memory_network", "--augment-to=200", "--weight-decay=0.25"]
     arguments += ['--model-options={"embedding_dim": 8, "num_hops": 1}']
@@ -130,7 +130,7 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     [
         ([], ["universal_transformer"]),
         (["--validation"], ["universal_transformer", "memory_network"]),
-        # Options may fit one factory alone.
+        # Options are for one factory only.
         (["--validation", '--model-options={"num_heads": 2}'], ["universal_transformer"]),
         (
             ["--validation", "--model", "memory_network", "answer_classifier"],
@@ -236,7 +236,7 @@ def test_quickstart(capsys) -> None:
 def test_jax_compilation_cache_folder(switch, given, used, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
     for name, value in (("KERAS_QA_CACHE", switch), ("JAX_COMPILATION_CACHE_DIR", given)):
-        # Set first, so that what the command sets is taken back as well.
+        # Let monkeypatch restore the variable that the command sets.
         monkeypatch.setenv(name, "")
         if value is None:
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""`keras-qa ask`: answers from documents on the command line, with the place of each."""
+"""`keras-qa ask`: answers from a folder or an index, with their locations."""
 
 import io
 import pathlib
@@ -129,5 +129,5 @@ def test_errors_are_one_line(folder, tmp_path, capsys, arguments, message) -> No
     assert errors.startswith("keras-qa: error: ")
     assert message in errors
     assert (errors.count("\n"), len(errors) < 330) == (1, True)
-    # Nothing is left that would be in the way of the next call.
+    # A failed command leaves no files.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "handbook"]

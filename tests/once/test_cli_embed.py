@@ -1,4 +1,4 @@
-"""`keras-qa index --embed` and `ask`: an index that keeps vectors, and finds its encoder."""
+"""`keras-qa index --embed`, and `ask` with an index that has vectors."""
 
 import json
 import pathlib
@@ -34,7 +34,7 @@ def ask(out: pathlib.Path, question: str, *more: str) -> int:
 
 
 class Constant:
-    """An encoder that an index is made with, under any name."""
+    """An encoder with any name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -51,12 +51,12 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
         assert index.encoder_name == str(encoder.resolve())
         count = index._connection.execute("SELECT count(*) FROM vectors").fetchone()
         assert count == (2,)
-    # No word of it stands in a text: what is found is found by vectors.
+    # The texts have no word of the question, so only vectors can find them.
     assert ask(out, "Who is there?") == 0
     printed, errors = capsys.readouterr()
     assert errors == ""
     assert ".txt:1" in printed
-    # The same command again, and without its encoder.
+    # Update the index without its encoder, and with it.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
     assert main(["index", texts, f"--out={out}"]) == 2
     errors = capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_evaluate_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsy
     assert main(["evaluate", READER, *arguments]) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""
-    # By words it would not be found.
+    # A search by words alone would not find it.
     assert "100.0 % at 20, 1 examples" in printed
 
 
@@ -114,7 +114,7 @@ def test_a_missing_encoder_falls_back_to_words(texts, encoder, tmp_path, capsys)
 def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     if name.startswith(("hf:", "\\")):
-        # A folder of that name is no reason.
+        # A folder with this name makes no difference.
         pathlib.Path(name).mkdir(parents=True)
     out = tmp_path / "a.index"
     with Index.create(out, encoder=Constant(name)) as index:
@@ -154,7 +154,7 @@ def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> No
     printed, errors = capsys.readouterr()
     assert ".txt:1" in printed
     assert "2 documents, 2 passages with vectors. 2 new" in errors
-    # The encoder that the index names also gives what is new its vectors.
+    # The encoder of the index also encodes new documents.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
     assert ask(texts, "Who is there?") == 0
     printed, errors = capsys.readouterr()

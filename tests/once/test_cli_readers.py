@@ -1,4 +1,4 @@
-"""Readers of spans on the command line: SQuAD's JSON in, official scores and a report out."""
+"""Readers of spans on the command line: training, official scores, options of answers."""
 
 import dataclasses
 import json
@@ -42,7 +42,7 @@ def squad_file(path, examples: list[Example]) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A reader that knows texts without an answer, and the files it comes from."""
+    """A reader that can give no answer, and its files."""
     folder = tmp_path_factory.mktemp("readers")
     data = squad_file(folder / "both.json", EXAMPLES + WITHOUT)
     squad_file(folder / "answered.json", EXAMPLES)
@@ -88,11 +88,11 @@ def test_evaluate_prints_official_scores(folder, capsys) -> None:
 
 
 def test_details_before_calibration(folder) -> None:
-    """A reader whose temperature is set to 1 answers as its details say it would."""
+    """The details are the answers of the reader with a temperature of 1."""
     loaded = keras_qa.load(folder / "reader.keras")
     model, task, data = loaded.model_, loaded.model_.task, EXAMPLES + WITHOUT
     task.decoder = dataclasses.replace(task.decoder, temperature=1.0)
-    # Half of the texts have no answer then.
+    # Half of the texts have no answer.
     threshold = float(np.median(task.details(model, data, 32, 0)[1].no_answer))
     hot = dataclasses.replace(task.decoder, temperature=1.5, no_answer_threshold=threshold)
     task.decoder = hot
@@ -164,7 +164,7 @@ def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
 
 
-# The small tokenizer knows few words.
+# The small tokenizer has few words.
 @pytest.mark.filterwarnings("ignore:More than a tenth of a text")
 def test_backbone_from_a_folder(tmp_path) -> None:
     bert().save_to_preset(str(tmp_path / "bert"))
@@ -213,7 +213,7 @@ def flags(options) -> list[str]:
 def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
     path = folder / "reader.keras"
     loaded = keras_qa.load(path)
-    # More than one window of 16 words; the accent makes one word of the mark and what follows.
+    # More than one window of 16 words. The accent joins the mark and the next word.
     text = " ".join(item.text for item in EXAMPLES[2:8:2]) + " o'\u0301clock"
     question = "What colour is the car?"
     expected = loaded.answer(text, question, top_k=50, **{name: ASKED[name]})

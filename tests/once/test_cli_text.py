@@ -1,4 +1,4 @@
-"""A text on the command line, however it is given, and what is printed about it."""
+"""`keras-qa answer` with one text: how to pass it, and the printed answers."""
 
 import io
 import os
@@ -16,7 +16,7 @@ TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
 
 @pytest.fixture
 def printed(classifier_file, capsys, monkeypatch):
-    """What `keras-qa answer` prints about a text."""
+    """Returns the output of `keras-qa answer` for a text."""
 
     def run(text: str, stdin: bytes = b"") -> str:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -95,7 +95,7 @@ def test_keras_progress_bars_only_on_terminals(
     assert main(arguments) == 0
     line = capsys.readouterr().out
     assert re.fullmatch(r"exact match [\d.]+ %, F1 [\d.]+ %, 72 examples\n", line)
-    # Nothing of it outlives the command.
+    # The command restores the setting of Keras.
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(arguments) == 0
     shown = capsys.readouterr().out

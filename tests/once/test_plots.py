@@ -1,4 +1,4 @@
-"""Plots: what is drawn is what was given."""
+"""Plots draw the given values."""
 
 import dataclasses
 import json
@@ -104,7 +104,7 @@ def test_risk_coverage() -> None:
     assert axes.get_xlabel() == "share of questions that are answered"
     assert axes.get_ylabel() == "share of wrong answers"
     assert axes.get_legend() is None
-    # All that can come is within.
+    # The limits contain all possible values.
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     assert left <= 0 < 1 <= right
     assert bottom <= 0 < 1 <= top
@@ -124,7 +124,7 @@ def test_risk_coverage_without_answers() -> None:
             plots.risk_coverage(none)
 
 
-# Seed 1 is best on both tasks together, but not on task 19.
+# Seed 1 is the best on both tasks together, but not on task 19.
 RUNS = [run(0, 5.0, {"1": 6.0, "19": 4.0}), run(1, 4.0, {"1": 1.0, "19": 7.0})]
 
 
@@ -136,13 +136,13 @@ def test_task_rows(tmp_path) -> None:
     assert plots._task_rows(path) == plots._task_rows(str(path)) == expected
     alone = {"validation_error": 2.0, "errors": {"2": 2.0}}
     assert plots._task_rows([*RUNS, alone])[1] == plots._TaskRow(2, 1, 2.0, 2.0)
-    # Of two models, the one with the best run.
+    # Of two models, the one with the best run counts.
     other = dataclasses.replace(run(2, 3.0, {"1": 2.0, "19": 4.0}), model="universal_transformer")
     rows = [plots._TaskRow(1, 1, 2.0, 2.0), plots._TaskRow(19, 1, 4.0, 4.0)]
     assert plots._task_rows([*RUNS, other]) == rows
-    # A model with copies of its examples is another one.
+    # Runs with another number of copies are another model.
     assert plots._task_rows([*RUNS, dataclasses.replace(RUNS[0], copies=3)]) == expected
-    # Of two that are as good, the first: the best is not chosen task by task.
+    # Of two equally good runs, the first is the best for all tasks.
     even = [run(0, 5.0, {"1": 6.0, "2": 4.0}), run(1, 5.0, {"1": 4.0, "2": 6.0})]
     assert [row.best for row in plots._task_rows(even)] == [6.0, 4.0]
 
@@ -173,7 +173,7 @@ def test_invalid_results() -> None:
 def test_missing_matplotlib(monkeypatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    # The module is read anew, and needs matplotlib only when it draws.
+    # Importing the module does not need matplotlib, drawing does.
     functions = runpy.run_path(plots.__file__)
     message = 'Plots need matplotlib, which is not installed: pip install "keras-qa[plots]".'
     with pytest.raises(ImportError, match=f"^{re.escape(message)}$"):

@@ -1,4 +1,4 @@
-"""Whether bfloat16 is worth it: a measurement, by a clock that tests set."""
+"""The choice of the dtype policy, with a clock that the tests control."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ BACKEND = keras.config.backend()
 
 
 def clock(float32: float, bfloat16: float) -> Callable[[], float]:
-    """A clock by which each product of a kind takes so long; the first pair was disturbed."""
+    """A clock that gives each product of a dtype these seconds. The first pair takes longer."""
     pauses = [9.0, 9.0] + [float32, bfloat16] * (precision.REPEATS - 1)
-    # It is read before and after each.
+    # `choose_precision` reads the clock before and after each product.
     steps = itertools.chain.from_iterable((0.0, pause) for pause in pauses)
     return itertools.accumulate(steps).__next__
 

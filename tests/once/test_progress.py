@@ -1,4 +1,4 @@
-"""The line an epoch: in place on a terminal, elsewhere one in ten seconds and the last."""
+"""Progress lines of training on a terminal and in a file."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def clock(monkeypatch) -> Clock:
 
 
 def train(clock: Clock, epochs: int, seconds: float) -> None:
-    """Four epochs at most, of two batches and so many seconds each."""
+    """Runs some of four epochs with two batches and the given seconds each."""
     shown = Progress(epochs=4, steps=2, label="seed 7  ")
     shown.set_params({"steps": 2})
     shown.on_train_begin()
@@ -59,7 +59,7 @@ def test_fast_epochs_in_a_file(clock, capsys) -> None:
         line(2, "0:10", "0:10"),
         line(4, "0:20", "0:00"),
     ]
-    # The last line is there, too, where training stops early, and only once.
+    # If training stops early, the last line is written once.
     train(clock, 3, 5.0)
     assert capsys.readouterr().out.splitlines() == [
         line(2, "0:10", "0:10"),

@@ -14,7 +14,7 @@ from keras_qa.recipes import Recipe, recipe, train
 
 def test_linear_schedule() -> None:
     recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25, decay="linear")
-    # Four steps an epoch, five of the twenty to rise in.
+    # Four steps per epoch. The rate rises in five of the twenty steps.
     schedule = recipe.schedule(examples=35)
     rates = [float(schedule(step)) for step in range(22)]
     expected = [0.04 * step for step in range(5)]

@@ -1,4 +1,4 @@
-"""Recipes that bring few examples up to many by copies."""
+"""Recipes with augmentation."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ def test_training_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None
     recipe = dataclasses.replace(RECIPE, augment_to=(64, 100))
     out = tmp_path / "qa.keras"
     done = small(recipe=recipe, out=out, verbose=1)
-    # Copies first, then without, as not all was right.
+    # Training without copies comes last, because there were errors.
     assert [(run.model, run.copies, run.questions) for run in done.runs] == [
         ("memory_network", 1, 32),
         ("memory_network", 2, 32),
@@ -69,7 +69,7 @@ def test_number_of_copies() -> None:
     recipe = dataclasses.replace(RECIPE, augment_to=(100,))
     run = train(STORIES[:32], None, "memory_network", SMALL, recipe, verbose=0).runs[0]
     assert run.copies == 0
-    # Nothing is used alike here.
+    # These examples have no words to swap.
     alone = [Example("The sky is blue.", "Which colour is it?", "blue")] * 8
     done = train(alone, alone, "memory_network", SMALL, recipe, verbose=0)
     assert [run.copies for run in done.runs] == [0]

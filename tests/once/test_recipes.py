@@ -1,4 +1,4 @@
-"""Recipes: what stops training, what is kept, and runs that are broken off and go on."""
+"""Training by recipes: the best epoch, seed and model; checkpoints and resumed runs; schedules."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from keras_qa.recipes import Recipe, train
 from keras_qa.recipes.checkpoints import TrainingCheckpoint
 from keras_qa.recipes.training import checkpoint_path
 
-# Of one length, so that a backend which compiles does so for one shape of batch.
+# All stories have the same length, to compile once.
 STORIES = [
     story
     for story in keras_qa.datasets.babi.simulate(task=1, examples=250, seed=0)
@@ -35,7 +35,7 @@ class Stop(Exception):
 
 
 class StopAt(keras.callbacks.Callback):
-    """Raises, or kills the process, in the middle of an epoch."""
+    """Raises an exception or kills the process in the middle of an epoch."""
 
     def __init__(self, epoch: int, kill: bool = False) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def unbroken():
 
 
 def assert_same_run(done, expected) -> None:
-    # On every backend the same program computes the same numbers: bit for bit.
+    # Resumed training is bitwise equal to uninterrupted training on every backend.
     assert same_weights(done.answerer.model_, expected.answerer.model_.get_weights())
     for one, other in zip(*map(optimizer_state, (done.answerer, expected.answerer)), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -141,7 +141,7 @@ def test_best_epoch_is_kept(unbroken) -> None:
 
 
 class Linear(keras.callbacks.Callback):
-    """Notes in each epoch whether the hops of a memory network attend without a softmax."""
+    """Records in each epoch whether the hops of a memory network attend without a softmax."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,10 +157,10 @@ def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
     noted = Linear()
     done = small(recipe=recipe, callbacks=[noted])
     assert noted.seen == [1.0, 1.0, 0.0, 0.0, 0.0]
-    # The epoch that is kept answers as it was trained to.
+    # The best epoch keeps its kind of attention.
     kept = float(done.answerer.model_.get_layer("reasoner").linear)
     assert kept == float(done.runs[0].best_epoch <= 2)
-    # A run that is broken off in the linear epochs goes on in them.
+    # Resume a run in its linear epochs.
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(recipe=recipe, out=out, callbacks=[StopAt(1)])
@@ -175,7 +175,7 @@ def test_resume_with_hard_example_sampling(tmp_path) -> None:
     with pytest.raises(Stop):
         small(recipe=recipe, out=out, callbacks=[StopAt(2)])
     state = TrainingCheckpoint.load(checkpoint_path(out, "memory_network", 3)).state
-    # The rows' weights come last: half of the rows an epoch were seen.
+    # The row weights are last. Each epoch trained on half of the rows.
     assert state[-1].shape == (32,)
     assert 16 <= (state[-1] < 1).sum() <= 32
     assert_same_run(small(recipe=recipe, out=out, resume=True), done)
@@ -216,7 +216,7 @@ def test_best_of_several_models_is_kept(tmp_path, capsys, monkeypatch) -> None:
     scores = done.answerer.evaluate(STORIES[32:])
     assert 100 - scores["exact_match"] == pytest.approx(min(errors), abs=1e-3)
     assert done.answerer.model_.name == done.runs[done.best].model
-    # The second one is trained as if there had been no first.
+    # The second model does not depend on the first.
     alone = train(STORIES[:32], STORIES[32:], MODELS[1], **arguments)
     for one, other in zip(done.runs[2:], alone.runs, strict=True):
         assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
@@ -243,7 +243,7 @@ def test_several_models_need_validation_data() -> None:
 
 def test_cosine_schedule() -> None:
     recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25)
-    # 5 epochs of 4 steps: 5 steps up, 15 down.
+    # 5 epochs of 4 steps: the rate rises for 5 steps and falls for 15.
     rates = [float(recipe.schedule(examples=35)(step)) for step in range(21)]
     up = np.linspace(0, 0.2, 6)
     down = 0.1 * (1 + np.cos(np.pi * np.arange(1, 16) / 15))
@@ -253,7 +253,7 @@ def test_cosine_schedule() -> None:
 
 
 def test_schedule_with_gradient_accumulation() -> None:
-    # 5 epochs of 4 batches, 3 an update: 6 updates, one up and five down, and two batches left.
+    # 5 epochs of 4 batches with 3 batches per update: 6 updates, and two batches are dropped.
     recipe = Recipe(
         epochs=5,
         batch_size=10,
@@ -272,7 +272,7 @@ def test_schedule_with_gradient_accumulation() -> None:
     assert twin.get_config() == optimizer.get_config()
     cosine = dataclasses.replace(recipe, decay="cosine").schedule(examples=35)
     one_by_one = dataclasses.replace(recipe, decay="cosine", gradient_accumulation_steps=1)
-    # As of batches that are three times as large, of which there are as many as updates.
+    # The rate is that of as many batches of three times the size.
     large = dataclasses.replace(one_by_one, epochs=6, batch_size=35).schedule(examples=35)
     np.testing.assert_allclose(
         [float(cosine(3 * step)) for step in range(7)], [float(large(step)) for step in range(7)]
@@ -290,7 +290,7 @@ def test_too_few_batches_for_an_update() -> None:
 
 
 def test_resume_between_two_batches_of_an_update(tmp_path) -> None:
-    # Two batches an epoch: the first update takes one of the second epoch.
+    # With two batches per epoch, the first update uses a batch of the second epoch.
     recipe = dataclasses.replace(RECIPE, gradient_accumulation_steps=3)
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
@@ -301,13 +301,13 @@ def test_resume_between_two_batches_of_an_update(tmp_path) -> None:
 
 
 def test_weights_without_weight_decay() -> None:
-    # One step that takes away all of what decays, and in which Adam adds next to nothing.
+    # One step sets decayed weights to zero, and Adam changes the others very little.
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=1e-9, weight_decay=1e9, warmup=0.0)
     options = {"embedding_dim": 8, "num_heads": 2, "num_steps": 1}
     done = small(model="universal_transformer", model_options=options, recipe=recipe)
     weights = {w.path: keras.ops.convert_to_numpy(w) for w in done.answerer.model_.weights}
     kept = {path.split("/")[-1] for path, weight in weights.items() if np.abs(weight).max() > 1e-6}
-    # The bias is that of a gate, and not zero at the start.
+    # The bias is the one of a gate, whose initial value is not zero.
     assert kept == {"gamma", "places", "query_signal", "step_signals", "bias"}
 
 

@@ -1,4 +1,4 @@
-"""The report: figures as computed by hand, and a page in which nothing is left unescaped."""
+"""Reports: scores that are computed by hand, and the answers of a model."""
 
 import html.parser
 
@@ -12,7 +12,7 @@ from keras_qa.cli import main
 
 
 class Page(html.parser.HTMLParser):
-    """Reads tables, elements by tag, and all text."""
+    """Parses tables, elements and texts of a page."""
 
     VOID = ("meta", "input")
 
@@ -52,7 +52,7 @@ class Page(html.parser.HTMLParser):
             self.texts[place] += data
 
     def found(self, tag: str, **attributes: str) -> list[str]:
-        """The text of all elements of a tag with these attributes."""
+        """Returns the texts of all elements with a tag and attributes."""
         return [
             self.texts[place]
             for place, (name, given) in enumerate(self.elements)
@@ -86,7 +86,7 @@ def found() -> report.Report:
 def test_scores_and_groups(found) -> None:
     assert found.questions == 5
     assert found.exact_match == pytest.approx(40.0)
-    # A word of two is right once: F1 of 2/3.
+    # One answer has one of two words: an F1 of 2/3.
     assert found.f1 == pytest.approx(100 * (2 + 2 / 3) / 5)
     assert [(group.name, group.questions, group.right) for group in found.by_task] == [
         ("1", 3, 1),

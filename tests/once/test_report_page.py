@@ -1,4 +1,4 @@
-"""The page of a report: what it shows, what it leaves out, and that it needs nothing else."""
+"""The HTML page of a report: content, escaping, no external resources."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def page() -> Page:
 
 
 def given(page: Page, tag: str, name: str) -> list[str | None]:
-    """An attribute of all elements of a tag that have it."""
+    """Returns the values of an attribute of a tag."""
     return [found[name] for kind, found in page.elements if kind == tag and name in found]
 
 
@@ -79,7 +79,7 @@ def test_diagram(page) -> None:
     )
     heights = [side[3] for side in sides("count")]
     np.testing.assert_allclose(heights, [STRIP, STRIP / 2, STRIP])
-    # Up is more, and both kinds of bars stand on their axes.
+    # All bars of counts start at the same axis, below the square.
     bottoms = {side[1] + side[3] for side in sides("count")}
     assert len(bottoms) == 1
     assert min(bottoms) > SIDE + STRIP
@@ -136,7 +136,7 @@ def test_empty_sections_are_left_out() -> None:
     assert page.found("h2") == ["By answer", "Calibration"]
     for tag in ("nav", "form", "script", "article", "small"):
         assert page.found(tag) == [], tag
-    # Examples whose answers are not known, and one error alone.
+    # An example without answers, and a single error.
     page = Page(report.judge([Example("A.", "Q?")], [Answer("yes", 0.5)]).html())
     assert page.tables.keys() == {"calibration"}
     assert page.found("form") == page.found("script") == []
@@ -165,13 +165,13 @@ def test_errors_show_support(page) -> None:
     assert spans == [
         (light, "support fact", "Ann went <home>."),
         (dark, "support", "Bob left & ran."),
-        # Cut where the answer is mentioned.
+        # Cut at the mention of the answer.
         (light, "support", "Ann went <home>."),
         (dark, "support", "Bob "),
         (dark, "support", "left"),
         (dark, "support", " & ran."),
     ]
-    # The first explains it.
+    # The first mark is the explanation.
     assert page.found("mark") == ["bold", "left"]
     assert page.found("dl", **{"class": "verdict"}) == [
         "Answeredaway score 0.920Righthome",
@@ -198,7 +198,7 @@ def test_filter_attributes(page) -> None:
     options = page.found("option")
     assert options == ["all", "1 (2)", "12 (1)", "all", "home (2)", "home now (1)"]
     assert given(page, "option", "value") == ["", "1", "12", "", "home", "home now"]
-    # What all errors have in common tells nothing apart.
+    # There is no filter if all errors have the same value.
     one = Page(judged(ITEMS[:3]).html())
     assert given(one, "select", "name") == given(one, "article", "data-task") == []
     assert len(one.found("form")) == 1
@@ -239,14 +239,14 @@ def test_shown_and_total_number_of_errors() -> None:
 
 
 def evil(spans: bool) -> str:
-    """A page on which every text that may come from data is an attack."""
+    """A page on which every text from the data is an attack."""
     start = (0,) if spans else ()
     items = [
         Example(f"{EVIL}\nNo.", EVIL, EVIL, start, id=EVIL),
         Example(f"{EVIL}\nNo.", EVIL, EVIL + " then", id=EVIL),
     ]
     support = (Support(EVIL, 0.5, 0, len(EVIL), 0),)
-    # The answers differ by more than punctuation.
+    # Metrics ignore punctuation, so the wrong answer has another word.
     wrong = Answer(EVIL + " now", 0.9, 3, 9, support)
     return report.judge(items, [wrong, wrong]).html(EVIL)
 
@@ -262,7 +262,7 @@ def test_texts_are_escaped(spans) -> None:
         assert not {"src", "onload"} & found.keys()
     assert page.found("h1") == [EVIL]
     assert page.found("p", **{"class": "story"}) == [f"{EVIL}\nNo."] * 2
-    # Question, given answer and right answer; the second has more in common with it.
+    # Question, given answer and right answer. The second error has the higher F1.
     first, second = [EVIL, EVIL + " now", EVIL + " then"], [EVIL, EVIL + " now", EVIL]
     assert page.found("bdi") == [*first, *second]
     assert page.found("small", dir="auto") == [EVIL] * 2
@@ -295,7 +295,7 @@ def test_no_external_resources(spans) -> None:
 
 
 def luminance(colour: tuple[float, ...]) -> float:
-    """As WCAG 2 defines it, of parts between 0 and 255."""
+    """Relative luminance of WCAG 2 for values from 0 to 255."""
     parts = np.array(colour) / 255
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])

@@ -1,4 +1,4 @@
-"""The report about spans: figures by hand, and a page that shows given and right answers."""
+"""Reports on spans: groups that are computed by hand, official scores, marked errors."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ def judged(items=ITEMS, **options) -> report.Report:
 
 def test_groups_and_errors() -> None:
     found = judged()
-    # F1: 1, 0, 2/3 (a word of two), 4/5 («the» is dropped: two words of three), 0, 1, 0.
+    # F1: 1, 0, 2/3 (one of two words), 4/5 (two of three words without “the”), 0, 1, 0.
     f1 = [1, 0, 2 / 3, 4 / 5, 0, 1, 0]
     assert found.exact_match == pytest.approx(100 * 2 / 7)
     assert found.f1 == pytest.approx(100 * sum(f1) / 7)
@@ -64,7 +64,7 @@ def test_groups_and_errors() -> None:
     by_name = {g.name: g.f1 for g in [*found.by_question_word, *found.by_length]}
     assert by_name["why"] == by_name["no answer"] == by_name["1 word"] == pytest.approx(50)
     assert by_name["who"] == pytest.approx(100 * 2 / 3)
-    # By score times what F1 lacks: 0.9 * 1/3, 0.85 * 1/5.
+    # Score times (1 - F1), such as 0.9 * 1/3 and 0.85 * 1/5.
     lacks = [item.answer.score * (1 - item.f1) for item in found.errors]
     assert lacks == pytest.approx([0.6, 0.45, 0.3, 0.3, 0.17])
 
@@ -89,7 +89,7 @@ def test_best_thresholds() -> None:
     chances = [0.1, 0.1, 0.1, 0.1, 0.6, 0.7, 0.3]
     found = judged(details=SpanDetails([given for _, given in ITEMS], spans, chances, 0.5))
     exact = {name: value for name, value in found.official.items() if name.endswith("exact")}
-    # Two are above the threshold, one of which has no answer indeed.
+    # Two probabilities are above the threshold. One of these questions has no answer.
     assert exact == pytest.approx(
         {
             "exact": 100 * 2 / 7,
@@ -145,7 +145,7 @@ def test_errors_mark_given_and_right_answers() -> None:
     page = Page(judged().html())
     given = page.found("mark", **{"class": "given"})
     right = page.found("mark", **{"class": "right"})
-    # The first of each explain the marks. What is both is cut into pieces.
+    # The first mark of each kind is the explanation. Overlaps are cut into pieces.
     assert given[1:] == ["Bob", "Bob", "home", "big red"]
     long = "left the big red house at noon"
     assert right[1:] == [long, "1999", "Bob", " & Carl", "the ", "big red", " house"]

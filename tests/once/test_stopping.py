@@ -1,4 +1,4 @@
-"""When training by a recipe stops, and which epoch is kept."""
+"""Early stopping, and the choice of the best epoch."""
 
 import keras
 import pytest
@@ -10,7 +10,7 @@ from keras_qa.recipes.checkpoints import TrainingState
 
 
 def stops_at(accuracies: list[float], losses: list[float], patience: int) -> tuple[int, int]:
-    """The last epoch, and the best one, of a run whose validation part gives these numbers."""
+    """Returns the last and the best epoch of a run with these validation results."""
     state = TrainingState({"epochs": len(losses), "patience": patience, "seed": 0}, None)
     state.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
     state.model.stop_training = False
@@ -25,13 +25,13 @@ def stops_at(accuracies: list[float], losses: list[float], patience: int) -> tup
 @pytest.mark.parametrize(
     ("accuracies", "losses", "patience", "expected"),
     [
-        # Without an error it goes on for as long as the loss falls, and three epochs more.
+        # Without errors, training stops three epochs after the lowest loss.
         ([0.9] + [1.0] * 9, [9, 8, 7, 7.1, 6, 6, 6.2, 6.1, 5, 4], 25, (8, 5)),
-        # A patience of less than that holds there too.
+        # A smaller patience still applies.
         ([0.9] + [1.0] * 9, [9, 8, 7, 7.1, 6, 6, 6.2, 6.1, 5, 4], 1, (4, 3)),
-        # With errors only right answers count: the loss falls, and the patience ends.
+        # With errors, only the accuracy counts, not the loss.
         ([0.5, 0.6] + [0.6] * 8, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 4, (6, 6)),
-        # An epoch with an error after one without is no reason to stop at once.
+        # The patience starts again after an epoch with new errors.
         ([1.0, 0.9, 0.9, 0.9, 0.9, 1.0], [9, 9, 9, 9, 9, 8], 25, (6, 6)),
         ([0.1, 0.2, 0.3], [3, 2, 1], 1, (3, 3)),
     ],

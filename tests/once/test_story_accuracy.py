@@ -8,7 +8,7 @@ import keras_qa
 from keras_qa.datasets import babi
 from keras_qa.recipes import Recipe, train
 
-# The quickstart's test trains a model to 98 % in the short form.
+# The short test run has the quickstart's test, with 98 %.
 pytestmark = pytest.mark.full
 
 OPTIONS = {"embedding_dim": 32, "encoding": "multiplicative", "dropout": 0.0}
@@ -18,7 +18,7 @@ UNSEEN = 500
 
 
 def stories(task: int, sentences: int, count: int) -> list[keras_qa.Example]:
-    """Different ones, of one length: a backend that compiles does so for one shape of batch."""
+    """Distinct stories of the same length, to compile once."""
     found = {}
     for seed in itertools.count():
         for story in babi.simulate(task, examples=5_000, seed=seed):
@@ -30,9 +30,9 @@ def stories(task: int, sentences: int, count: int) -> list[keras_qa.Example]:
 
 @pytest.mark.parametrize(
     ("task", "sentences", "questions", "epochs", "rate", "sizes"),
-    # Whole batches of 32 questions, for the sake of the one shape.
+    # Whole batches of 32 questions, to compile once.
     [
-        # What Winona is afraid of: two sentences of eight say it together.
+        # Deduction: the answer follows from two of eight sentences.
         (15, 8, 2_976, 10, 4e-3, SHORT),
         (1, 4, 2_496, 10, 3e-3, LONG),
         (6, 4, 4_992, 10, 3e-3, LONG),
