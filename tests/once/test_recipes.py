@@ -236,7 +236,7 @@ def test_no_more_models_after_zero_errors() -> None:
 
 def test_several_models_need_validation_data() -> None:
     with pytest.raises(
-        ValueError, match=r"`validation_data`, which is missing. Received: model=\["
+        ValueError, match=r"`validation_data`, which the best one is chosen by. Received: model=\["
     ):
         train(EXAMPLES, model=MODELS, verbose=0)
 
