@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
     from keras_qa.answering import load
+    from keras_qa.report.evaluation import has_spans
 
     _check(options)
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
             found.save(options.report, name)
             say(f"Wrote {options.report}.")
         return
-    if not (options.report or options.version or report.has_spans(examples)):
+    if not (options.report or options.version or has_spans(examples)):
         print_scores(answerer.evaluate(examples))
         return
     found = report.evaluate(answerer, examples, version=options.version)

@@ -5,7 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.report import plots
-from keras_qa.report.evaluation import evaluate, has_spans, judge
+from keras_qa.report.evaluation import evaluate, judge
 from keras_qa.report.findings import Bin, Group, JudgedAnswer, Point, Report
 from keras_qa.report.index_evaluation import evaluate_asking
 
@@ -17,7 +17,6 @@ __all__ = [
     "Report",
     "evaluate",
     "evaluate_asking",
-    "has_spans",
     "judge",
     "plots",
 ]
