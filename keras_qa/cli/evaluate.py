@@ -86,24 +86,22 @@ def run(options: argparse.Namespace) -> None:
 
     _check(options)
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
+    title = f"{pathlib.Path(options.file).name} on {options.data}"
     if options.index:
         found = _evaluate_index(answerer, examples, options)
-        print_scores(found.scores)
-        _print_retrieval(found)
-        if options.report:
-            name = f"{pathlib.Path(options.file).name} on {options.data}, asked of {options.index}"
-            found.save(options.report, name)
-            say(f"Wrote {options.report}.")
-        return
-    if not (options.report or options.version or has_spans(examples)):
+        title += f", asked of {options.index}"
+    elif options.report or options.version or has_spans(examples):
+        found = report.evaluate(answerer, examples, version=options.version)
+    else:
         print_scores(answerer.evaluate(examples))
         return
-    found = report.evaluate(answerer, examples, version=options.version)
     print_scores(found.scores)
-    if found.official:
+    if options.index:
+        _print_retrieval(found)
+    elif found.official:
         say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
     if options.report:
-        found.save(options.report, f"{pathlib.Path(options.file).name} on {options.data}")
+        found.save(options.report, title)
         say(f"Wrote {options.report}.")
 
 
@@ -153,7 +151,7 @@ def _print_retrieval(found: Report) -> None:
     """Prints the recall of retrieval, and risk against coverage."""
     if found.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
-        say(f"recall of the passage {shares}, {found.located:,} examples that say where it is")
+        say(f"recall of the passage {shares}, {found.located:,} examples with a known passage")
     # The highest score for each share of answered questions, and the lowest score of all.
     reached = (
         next((point for point in found.points if point.coverage >= coverage), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keras_qa.cli import data
@@ -31,18 +31,19 @@ are right, when its loss no longer falls.
 Options that are not given come from the model's recipe: see keras_qa.recipes.recipe_for.
 """
 
-# Options that are fields of `Recipe`, and options that are for `span_reader` only.
-RECIPE = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "patience",
-    "hard_example_share",
-    "augment_to",
-    "gradient_accumulation_steps",
-    "layer_decay",
-)
+# Options that are fields of `Recipe`: type, name of the value, help.
+RECIPE: dict[str, tuple[type, str, str]] = {
+    "epochs": (int, "N", "largest number of epochs"),
+    "batch_size": (int, "N", "questions per step"),
+    "gradient_accumulation_steps": (int, "N", "batches per update of the weights"),
+    "learning_rate": (float, "RATE", "the highest learning rate"),
+    "layer_decay": (float, "FACTOR", "factor of the rate from each block to the block below"),
+    "weight_decay": (float, "RATE", "weight decay of AdamW; 0 for Adam"),
+    "patience": (int, "N", "epochs without improvement before training stops"),
+    "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
+    "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
+}
+# Options that are for `span_reader` only.
 READER = (
     "backbone",
     "tokenizer",
@@ -166,44 +167,10 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
-    recipe.add_argument("--epochs", type=int, metavar="N", help="largest number of epochs")
-    recipe.add_argument("--batch-size", type=int, metavar="N", help="questions per step")
-    recipe.add_argument(
-        "--gradient-accumulation-steps",
-        type=int,
-        metavar="N",
-        help="batches per update of the weights: trains as with a larger batch, in the memory of a "
-        "small one",
-    )
-    recipe.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="the highest learning rate"
-    )
-    recipe.add_argument(
-        "--layer-decay",
-        type=float,
-        metavar="FACTOR",
-        help="factor of the learning rate from each block of the backbone to the block below",
-    )
-    recipe.add_argument(
-        "--weight-decay", type=float, metavar="RATE", help="weight decay of AdamW; 0 for Adam"
-    )
-    recipe.add_argument(
-        "--patience", type=int, metavar="N", help="epochs without improvement before training stops"
-    )
-    recipe.add_argument(
-        "--hard-example-share",
-        type=float,
-        metavar="SHARE",
-        help="share of the batches that an epoch trains on, wrong answers first",
-    )
-    recipe.add_argument(
-        "--augment-to",
-        type=int,
-        nargs="*",
-        metavar="N",
-        help="augment to N questions with copies in which similar words are swapped, if that helps "
-        "on the validation data; several numbers are tried in turn, none turns it off",
-    )
+    for name, (kind, metavar, help) in RECIPE.items():
+        nargs = "*" if name == "augment_to" else None
+        option = f"--{name.replace('_', '-')}"
+        recipe.add_argument(option, type=kind, nargs=nargs, metavar=metavar, help=help)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -257,7 +224,7 @@ def run(options: argparse.Namespace) -> None:
         print_scores(done.answerer.evaluate(valid))
 
 
-def _given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """Returns the options of these names that were given."""
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 

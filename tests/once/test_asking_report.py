@@ -198,7 +198,7 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     )
     assert printed[1] == (
         f"recall of the passage {found.recall[1]:.1f} % at 1, {found.recall[5]:.1f} % at 5, "
-        f"{found.recall[20]:.1f} % at 20, 3 examples that say where it is"
+        f"{found.recall[20]:.1f} % at 20, 3 examples with a known passage"
     )
     assert [line.split("scores from ")[1] for line in printed[2:-1]] == [
         f"{point.threshold:.3f}" for point in found.points
