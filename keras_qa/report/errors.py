@@ -10,7 +10,7 @@ from html import escape
 
 from keras_qa.datasets import babi
 from keras_qa.example import Answer
-from keras_qa.report.findings import Group, JudgedAnswer, Report
+from keras_qa.report.findings import Findings, Group, JudgedAnswer
 from keras_qa.report.groups import NO_ANSWER, answer_length, question_word
 
 # A text with more characters is cut to the surroundings of its answers.
@@ -44,7 +44,7 @@ class Facet:
         return {name: found[name] for name in names if name and found[name]}
 
 
-def _facets(found: Report) -> list[Facet]:
+def _facets(found: Findings) -> list[Facet]:
     """The facets with different values for different errors."""
     items = [item.example for item in found.errors]
     words = [question_word(item.question) for item in items]
@@ -62,7 +62,7 @@ def _facets(found: Report) -> list[Facet]:
     return [facet for facet in offered if len(facet.counts) > 1]
 
 
-def section(found: Report) -> str:
+def section(found: Findings) -> str:
     """Returns the HTML of the errors of a report: an explanation, the filter and the errors.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,41 @@ import numpy as np
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.report import groups
-from keras_qa.report.findings import Bin, JudgedAnswer, Report
+from keras_qa.files.atomic import replacing
+from keras_qa.report import groups, page
+from keras_qa.report.findings import Bin, Findings, JudgedAnswer
 from keras_qa.tasks import SpanDetails
 
 BINS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(Findings):
+    """The result of an evaluation. Its attributes are those of `Findings`."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores as `QuestionAnswerer.evaluate` returns them."""
+        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
+
+    def html(self, title: str = "Evaluation") -> str:
+        """Returns the report as one HTML page without external files.
+
+        Args:
+            title: The heading.
+        """
+        return page.page(self, title)
+
+    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
+        """Writes the page to a file.
+
+        Args:
+            path: The file.
+            title: The heading.
+        """
+        with replacing(path) as partial:
+            # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
+            partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))
 
 
 def evaluate(

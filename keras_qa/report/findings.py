@@ -1,12 +1,10 @@
-"""A report and its parts: judged answers, groups of questions, calibration bins, risk points."""
+"""The content of a report: judged answers, groups of questions, calibration bins, risk points."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 
 from keras_qa.example import Answer, Example
-from keras_qa.files.atomic import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +85,8 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
-    """The result of `evaluate`, `evaluate_asking` and `judge`.
+class Findings:
+    """The content of a `Report`.
 
     Args:
         questions: Number of questions.
@@ -132,32 +130,6 @@ class Report:
     points: list[Point] = dataclasses.field(default_factory=list)
 
     @property
-    def scores(self) -> dict[str, float]:
-        """The scores as `QuestionAnswerer.evaluate` returns them."""
-        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
-
-    @property
     def wrong(self) -> int:
         """Number of wrong answers. `errors` may have only some of them."""
         return self.questions - round(self.questions * self.exact_match / 100.0)
-
-    def html(self, title: str = "Evaluation") -> str:
-        """Returns the report as one HTML page without external files.
-
-        Args:
-            title: The heading.
-        """
-        from keras_qa.report.page import page
-
-        return page(self, title)
-
-    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
-        """Writes the page to a file.
-
-        Args:
-            path: The file.
-            title: The heading.
-        """
-        with replacing(path) as partial:
-            # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
-            partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from keras_qa.recipes.results import FAILED_TASK_ERROR
 from keras_qa.report import errors
-from keras_qa.report.findings import Bin, Group, Point, Report
+from keras_qa.report.findings import Bin, Findings, Group, Point
 from keras_qa.report.groups import NO_ANSWER
 from keras_qa.report.plots import TASKS
 
@@ -35,7 +35,7 @@ class Section(NamedTuple):
     body: str
 
 
-def page(found: Report, title: str) -> str:
+def page(found: Findings, title: str) -> str:
     """Returns the HTML page of a report. Sections without content are left out."""
     style, script = _file("page.css"), _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -69,7 +69,7 @@ def _file(name: str) -> str:
     return (resources.files("keras_qa.report") / name).read_text(encoding="utf-8")
 
 
-def _scores(found: Report) -> str:
+def _scores(found: Findings) -> str:
     before = found.calibration_error_before
     hint = "mean difference of score and share right"
     if before is not None:
@@ -93,7 +93,7 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>'
 
 
-def _sections(found: Report) -> list[Section]:
+def _sections(found: Findings) -> list[Section]:
     sections = []
     if found.official:
         sections.append(Section("official-scores", "Official scores", _official(found)))
@@ -124,13 +124,13 @@ def _sections(found: Report) -> list[Section]:
     return sections
 
 
-def _official(found: Report) -> str:
+def _official(found: Findings) -> str:
     rows = [[_name(name), _cell(f"{value:.10g}")] for name, value in found.official.items()]
     text = f"<p>The scores of the official SQuAD {escape(found.version)} script, in percent.</p>\n"
     return text + _table("official", ["score", f"SQuAD {escape(found.version)}"], rows)
 
 
-def _retrieval(found: Report) -> str:
+def _retrieval(found: Findings) -> str:
     text = (
         f"<p>For {found.located:,} of the {found.questions:,} questions the passage with the "
         "answer is known. Recall is the share of these whose passage is among the first that the "
@@ -169,7 +169,7 @@ def _tenths(points: Sequence[Point]) -> list[Point]:
     return list(dict.fromkeys(found))
 
 
-def _calibration(found: Report) -> str:
+def _calibration(found: Findings) -> str:
     text = (
         "<p>If scores are calibrated, eight of ten answers with a score near 0.8 are right, and "
         "bars and dots reach the dashed line. Below the line, answers are right less often than "
