@@ -210,7 +210,7 @@ def many_passages() -> str:
     run = _records("many_passages.json")[-1]
     return (
         f"An index of {run['passages']:,} passages is a file of {run['file_bytes'] / 1e9:.2f} GB. "
-        f"Making it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,} "
+        f"Creating it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,} "
         f"passages a second. Of {run['questions']} questions the median took "
         f"{run['search_ms']['median']:.0f} ms and the slowest {run['search_ms']['most']:.0f} ms. "
         "`python -m benchmarks.many_passages FOLDER` makes these figures."

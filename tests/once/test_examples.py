@@ -1,4 +1,4 @@
-"""The scripts in `examples/`, the walkthrough and the blocks of the docs run as described."""
+"""The scripts in `examples/` and the blocks of the docs run as described."""
 
 import contextlib
 import os
@@ -6,9 +6,6 @@ import pathlib
 import re
 import runpy
 
-import keras
-import nbformat
-import notebooks
 import numpy as np
 import pytest
 
@@ -16,52 +13,6 @@ import keras_qa
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-
-# Executed in the kernel after the last cell: an assertion for each claim of the notebook.
-CLAIMS = """
-assert stack.count_params() == twin.count_params() == 3_466
-np.testing.assert_allclose(from_stack, from_twin, atol=1e-6)
-assert "not connected to `inputs`" in disconnected and "\\n" not in disconnected
-assert by_hand.count_params() == model.count_params() == 1_000_052
-np.testing.assert_array_equal(from_list, from_dict)
-np.testing.assert_allclose(from_list.sum(axis=1), 1.0, rtol=1e-5)
-assert "`text` holds id" in unknown_id and "vocabulary has 64 entries" in unknown_id
-assert "adds up to 0" in no_answer and "\\n" not in unknown_id + no_answer
-assert 35 < score["exact_match"] < 100 and score["examples"] == 320
-assert [[item.text for item in row] for row in again] == [[i.text for i in row] for row in best]
-assert [len(row) for row in best] == [3, 3]
-assert two_heads.output_names == ["answer", "mentioned"]
-assert result["mentioned_accuracy"] > 0.95 and result["answer_accuracy"] > 0.3
-print(keras.config.backend())
-"""
-
-
-@pytest.fixture(scope="module")
-def committed():
-    return nbformat.read(EXAMPLES / "walkthrough.ipynb", as_version=4)
-
-
-@pytest.fixture(scope="module")
-def executed(committed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("walkthrough")
-    return notebooks.executed(committed, CLAIMS, folder, folder)
-
-
-def test_walkthrough_keeps_its_claims(executed):
-    assert notebooks.printed(executed.cells[-1]).strip() == keras.config.backend()
-
-
-def test_walkthrough_prints_what_is_committed(committed, executed):
-    pairs = notebooks.pairs(committed, executed)
-    assert sum(bool(old) for old, _ in pairs) >= 10
-    assert [new for _, new in pairs] == [old for old, _ in pairs]
-    text = "".join(old for old, _ in pairs)
-    for claim in ("3,466 parameters", "1,000,052 parameters", "id 4234 at [0, 0]"):
-        assert claim in text
-
-
-def test_walkthrough_is_committed_executed_and_clean(committed):
-    notebooks.assert_clean(committed)
 
 
 def test_classic_example(capsys):
