@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: cases × backends × devices, a process for each case."""
+"""`python -m benchmarks` runs the cases on the backends, each case in a new process."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def main() -> int:
     here = circumstances()
     for backend in options.backends or installed:
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        # The accelerator is hidden from whoever would take it unasked.
+        # Hide the GPU from backends that would use it by default.
         if options.device == "cpu":
             environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
         print(f"\n{backend} on {options.device}: median (least to most) of {options.rounds} rounds")
         results: dict[str, Any] = {}
         for case in cases:
-            # A process a case: what one leaves in memory is not the next one's peak.
+            # A new process for each case, so that the peak memory is that of one case.
             command = [sys.executable, "-m", "benchmarks", "--worker", case, *sys.argv[1:]]
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
             if done.returncode == NO_GPU:
-                print(f"{backend}: there is no GPU here, so nothing was measured.")
+                print(f"{backend}: no GPU was found, so nothing was measured.")
                 break
             if done.returncode == ABSENT:
                 continue
             if done.returncode != 0:
                 return done.returncode
-            # A case carries its own circumstances: others may be measured on another day.
+            # Each case has its own circumstances: a file may hold cases of several days.
             results[case] = {
                 **json.loads(done.stdout.splitlines()[-1]),
                 "rounds": options.rounds,
@@ -64,12 +64,12 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, help="default: all installed")
-    parser.add_argument("--cases", nargs="+", metavar="WORD", help="cases whose name holds a WORD")
+    parser.add_argument("--cases", nargs="+", metavar="WORD", help="cases whose name contains WORD")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--no-save", action="store_true", help="write nothing to results/")
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes and one round: see that cases run"
+        "--quick", action="store_true", help="tiny sizes and one round, to check that the cases run"
     )
     parser.add_argument("--worker", metavar="CASE", help=argparse.SUPPRESS)
     return parser
@@ -90,7 +90,7 @@ def _has_gpu(backend: str) -> bool:
 
 
 def _work(options: argparse.Namespace) -> int:
-    """Times one case in this process, and prints the result as the last line."""
+    """Times one case in this process. The last line of the output is the result."""
     import keras
 
     from benchmarks import measure

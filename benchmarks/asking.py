@@ -1,10 +1,10 @@
-"""`python -m benchmarks.asking FOLDER`: how well an index of documents is asked, and how fast.
+"""`python -m benchmarks.asking FOLDER`: the scores and the time of answers from an index.
 
 FOLDER holds `train.json` and `valid.json` in SQuAD's format. Each of their paragraphs is a document
-of two indexes, one that is searched by words, one by words and vectors. On the questions of every
-other paragraph of `valid.json` asking is calibrated, those of the others are what is measured: read
-in their own paragraph, and asked of all of them, with what was calibrated and without it. Every
-record is added to the file of results as soon as it is there.
+of two indexes: one is searched by words, the other by words and vectors. `calibrate` gets the
+questions of every other paragraph of `valid.json`. The remaining questions are measured: in their
+own paragraph, and over all documents with and without calibration. Each record is added to the file
+of results at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.retrieval import Remembered
 
 PRECISIONS = (0.7, 0.8, 0.9)
 SEARCHES = ("words", "words and vectors")
-# What is timed: so many questions, in so many rounds, each both ways.
+# Questions and rounds of the timing.
 TIMED, ROUNDS = 8, 5
 
 
@@ -86,7 +86,7 @@ def main() -> None:
             index.add({"name": f"{n}.txt", "text": text} for n, text in enumerate(texts))
         about["passages"] = index.passages
         for search, index in indexes.items():
-            # A search whose vectors are known takes no time to speak of.
+            # With cached vectors the time of a search means nothing.
             if search == SEARCHES[0] or not options.vectors:
                 add("time", {"search": search, **_times(reader, index, held_out)})
 
@@ -108,12 +108,12 @@ def main() -> None:
 def _asked(
     reader: Any, index: Any, fitted_on: list[Any], held_out: list[Any]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """How well an index is asked with what was calibrated, and without it."""
+    """The scores of an index with and without calibration."""
     from keras_qa import report
 
     fitted = reader.calibrate(index, fitted_on, verbose=0)
     found = report.evaluate_asking(reader, index, held_out, verbose=0)
-    # The most precise that can be had, and what comes of others.
+    # The highest precision, and the results at those of `PRECISIONS` that are reached.
     most = max(fitted.precisions)
     at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
     precise = {"most_precise": round(most, 4), "min_precision": at}
@@ -123,7 +123,7 @@ def _asked(
 
 
 def _at(threshold: float, found: Any) -> dict[str, float]:
-    """What is answered from a score on, and how much of it is right."""
+    """The coverage above a threshold of the score, and the share of right answers."""
     given = [point for point in found.points if point.threshold >= threshold]
     if not given:
         return {"threshold": round(threshold, 4), "answers": 0, "coverage": 0.0}
@@ -141,7 +141,7 @@ def _spread(examples: list[Any], options: argparse.Namespace) -> list[Any]:
 
 
 def _remember(model: Any) -> None:
-    """Lets a model give again what it gave for a question and a passage: it reads them once."""
+    """Caches the outputs of a model by question and passage."""
     from keras_qa.text.padding import sizes
 
     predict, known = model.predict, {}
@@ -161,7 +161,7 @@ def _remember(model: Any) -> None:
                 known[keys[row]] = rows
         outputs = {}
         for name in ("start", "end"):
-            # What is padding no answer stands in.
+            # No answer is in the padding, so its logits do not matter.
             outputs[name] = np.zeros((len(keys), arrays[0].shape[1]), "float32")
             for row, key in enumerate(keys):
                 outputs[name][row, : lengths[row]] = known[key][name]
@@ -192,7 +192,7 @@ def _rounded(scores: dict[str, float]) -> dict[str, float]:
 
 
 def _times(reader: Any, index: Any, examples: list[Any]) -> dict[str, Any]:
-    """CPU seconds of asking, and of reading the very passages that are found, in alternation."""
+    """CPU seconds of `ask`, and of reading the same passages, in alternation."""
     questions = [item.question for item in examples[:TIMED]]
     hits = index.search(questions, 10)
     pairs = [(hit.text, one) for one, found in zip(questions, hits, strict=True) for hit in found]

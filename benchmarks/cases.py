@@ -1,6 +1,6 @@
-"""The cases: each gives contenders, and how many samples a call of each works through.
+"""The cases. Each returns its contenders and the number of samples of a call.
 
-What needs a backend is imported by the cases: their names are read without one.
+Cases import the backend themselves, so that their names can be listed without one.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def one_question(device: str) -> tuple[Contenders, int]:
 
 
 def levers(device: str) -> tuple[Contenders, int]:
-    """Masked training, with each lever alone."""
+    """Masked training with kernels alone, batches by length alone, both and neither."""
     import keras_qa
 
     feed, labels = data(True)
@@ -96,7 +96,7 @@ def levers(device: str) -> tuple[Contenders, int]:
 
 
 def growth(device: str) -> tuple[Contenders, int]:
-    """Dense training, one size at a time twice and four times what it is in the other cases."""
+    """Dense training with one size at a time doubled and quadrupled."""
     import keras_qa
 
     rng = np.random.default_rng(0)
@@ -119,7 +119,7 @@ def growth(device: str) -> tuple[Contenders, int]:
 
 
 def passage(device: str) -> tuple[Contenders, int]:
-    """100 questions on one text of 400 words: `read` once and `ask`, against `answer`."""
+    """100 questions on one text of 400 words: `read` once and `ask`, or `answer`."""
     import keras_qa
 
     stories = keras_qa.datasets.babi.simulate(task=1, examples=200, seed=0)
@@ -148,7 +148,7 @@ def strings(device: str) -> tuple[Contenders, int]:
 
 
 def importing(device: str) -> tuple[Contenders, int]:
-    """`import keras_qa` on top of `import keras`, in new processes, as these measure it."""
+    """`import keras_qa` after `import keras`, timed inside new processes."""
 
     def run(before: str, timed: str) -> Callable[[], Seconds]:
         start, end = "start = time.perf_counter()", "print(time.perf_counter() - start)"

@@ -1,7 +1,7 @@
-"""What a new process pays: `python -m benchmarks.cold CONTENDER CASE` prints it part by part.
+"""The time of a new process: `python -m benchmarks.cold CONTENDER CASE` prints its parts.
 
-A person who tries a model trains it once, predicts once and asks one question, and waits for each
-compilation. Imports and the building of models are left out.
+A user who tries a model trains once, predicts once and asks one question, and waits for each
+compilation. Imports and building the model are not timed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def feed(padded: bool) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def parts(contender: str, padded: bool) -> dict[str, float]:
-    """The seconds of each part, in this process."""
+    """Seconds of each part, in this process."""
     inputs, labels = feed(padded)
     one = [array[:1] for array in inputs]
     if contender == "native PyTorch":
@@ -83,7 +83,7 @@ def _on_epoch_end(ends: list[float]) -> Any:
 
 
 def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
-    """The parts of one life of a process, for each contender in a new one."""
+    """Each call runs a contender in a new process."""
 
     def make(device: str) -> tuple[Contenders, int]:
         def run(contender: str) -> Parts:
@@ -99,15 +99,14 @@ def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
 
 
 def answering(device: str) -> tuple[Contenders, int]:
-    """`keras-qa answer` on a saved classifier, from the shell to the answer, beside what Python
-    takes to import the backend and Keras."""
+    """`keras-qa answer` on a saved classifier as a new process, beside `import keras` in one."""
     import keras_qa
 
     folder = pathlib.Path(tempfile.mkdtemp())
     stories = keras_qa.datasets.babi.simulate(task=1, examples=200, seed=0)
     keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(folder / "qa.keras")
     text, question = stories[0].plain_text, stories[0].question
-    # By this name the package knows that it is the command.
+    # The package recognises the command by this file name.
     script = folder / "keras-qa"
     script.write_text("from keras_qa.cli import command; command()")
     answer = [str(script), "answer", str(folder / "qa.keras"), "--text", text]

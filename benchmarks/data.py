@@ -1,4 +1,4 @@
-"""What the classic model is trained on and asked, in most cases."""
+"""The data of the classic model in most cases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def data(masked: bool) -> tuple[list[np.ndarray], np.ndarray]:
 def words(
     rng: np.random.Generator, sizes: list[np.ndarray], widths: tuple[int, ...]
 ) -> list[np.ndarray]:
-    """Ids for rows of these sizes, each input padded to its width."""
+    """Random ids for rows of these lengths, each input padded to its width."""
     return [
         np.where(
             np.arange(width) < size[:, None], rng.integers(1, VOCABULARY, (len(size), width)), 0

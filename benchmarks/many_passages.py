@@ -1,8 +1,8 @@
-"""`python -m benchmarks.many_passages FOLDER`: how long a question to a large index takes.
+"""`python -m benchmarks.many_passages FOLDER`: the size of a large index, and the time of a search.
 
-FOLDER holds `train.json` and `valid.json` in SQuAD's format. Their paragraphs are repeated, one
-word in ten changed for another of theirs, until there are as many passages as are asked for. What
-it comes to is added to the file of results. A million take several minutes and a gigabyte.
+FOLDER holds `train.json` and `valid.json` in SQuAD's format. Their paragraphs are repeated, with
+one word in ten replaced by another of their words, up to the number of passages. The record is
+added to the file of results. A million passages take several minutes and a gigabyte.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.measure import RESULTS, circumstances, peak_memory
 
-# Of the words of a paragraph that is repeated.
+# The share of replaced words in a repeated paragraph.
 CHANGED = 0.1
-# Paragraphs in a transaction.
+# Paragraphs in one transaction.
 AT_ONCE = 1_000
 
 
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def repeated(paragraphs: list[str]) -> Iterator[str]:
-    """The paragraphs, again and again, each time with other words changed."""
+    """The paragraphs, then endless copies of them with replaced words."""
     rng = np.random.default_rng(0)
     words = [paragraph.split(" ") for paragraph in paragraphs]
     every = [word for part in words for word in part]

@@ -1,4 +1,4 @@
-"""How things are timed: warmed up, in alternation, medians with their spread; and where."""
+"""Timing: warm-up, rounds in alternation, medians with their spread, and the circumstances."""
 
 from __future__ import annotations
 
@@ -32,23 +32,19 @@ PACKAGES = (
 
 Contenders = dict[str, Callable[[], Any]]
 
-# Calls before the timed ones: each order of the rows may bring shapes that are not compiled yet.
+# Untimed calls: a new order of the rows may have shapes that are not compiled yet.
 WARM_UPS = 5
 
-# Whether to measure nothing, but see that cases run.
+# Whether cases use tiny sizes, to check that they run.
 quick = False
 
 
 class Seconds(float):
-    """What a contender returns where the time of its call is not what is asked for."""
+    """The result of a contender that measures its own time."""
 
 
 class Parts(Seconds):
-    """The seconds of a call, and of each of its parts.
-
-    Args:
-        parts: Seconds by name.
-    """
+    """Seconds of a call, with those of its parts by name."""
 
     parts: dict[str, float]
 
@@ -59,20 +55,20 @@ class Parts(Seconds):
 
 
 class AbsentError(Exception):
-    """What a case needs is not installed."""
+    """A case needs a package that is not installed."""
 
 
 def sized(full: int, tiny: int) -> int:
-    """How much work a case is: the first, or the second where it has to be quick."""
+    """The size of a case: `full`, or `tiny` with `--quick`."""
     return tiny if quick else full
 
 
 class Apart:
-    """A rival in a process of its own, so that nothing we set in ours makes it faster or slower.
+    """A rival in its own process, so that settings of this process do not change its speed.
 
     Args:
-        make: Makes the rival there. It must be importable.
-        *arguments: What it is made of.
+        make: An importable function that makes the rival.
+        *arguments: Its arguments.
     """
 
     def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
@@ -82,7 +78,7 @@ class Apart:
         self._wait()
 
     def __call__(self, method: str, *arguments: Any) -> None:
-        """Calls a method of the rival, and returns when it has: what it gives stays there."""
+        """Calls a method of the rival and waits for its end. The result stays in its process."""
         self.pipe.send((method, arguments))
         self._wait()
 
@@ -100,29 +96,28 @@ def _serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> N
             method, arguments = pipe.recv()
             try:
                 getattr(rival, method)(*arguments)
-            except Exception as error:  # noqa: BLE001 - it is raised on the other side.
+            except Exception as error:  # noqa: BLE001 - it is raised in the other process.
                 pipe.send(repr(error))
             else:
                 pipe.send(None)
 
 
 def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
-    """Times every contender once a round, so that a change of the machine's speed meets all.
+    """Times each contender once a round, so that a change of the machine's speed affects all.
 
     Args:
-        contenders: Functions by name. Each returns when its work is done, with results on the host
-            or the device waited for.
+        contenders: Functions by name. Each waits for its results before it returns.
         rounds: Number of timed rounds.
 
     Returns:
-        For each name: `first`, the seconds of the first call (compilation is in it), and the
+        For each name: `first`, the seconds of the first call with compilation, and the
         `median`, `least` and `most` seconds of the timed rounds; `parts`, the medians of its parts,
-        where a contender gives them.
+        if the contender returns `Parts`.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     first = {name: timed(function) for name, function in contenders.items()}
     for name, function in contenders.items():
-        # What measures itself does so in a new process.
+        # Contenders that return `Seconds` start a new process, so they need no warm-up.
         for _ in range(0 if isinstance(first[name], Seconds) else WARM_UPS):
             function()
     gc.collect()
@@ -149,12 +144,12 @@ def _parts(values: list[float]) -> dict[str, dict[str, float]]:
 
 
 def peak_memory() -> float:
-    """Most memory this process ever held, in MiB."""
+    """The peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def circumstances() -> dict[str, object]:
-    """Where and when something was measured: machine, versions, commit."""
+    """Date, commit, machine and versions."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -177,13 +172,12 @@ def circumstances() -> dict[str, object]:
 
 
 def compiling() -> dict[str, str]:
-    """The environment of a new process. What pip installs it also compiles; a checkout is compiled
-    by the first import, if it may be."""
+    """The environment of a new process that may write bytecode, as an installed package has it."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def timed(function: Callable[[], Any]) -> float:
-    """The seconds of a call, as it gives them itself or as they pass."""
+    """Seconds of a call, or the `Seconds` that it returns."""
     start = time.perf_counter()
     given = function()
     return given if isinstance(given, Seconds) else time.perf_counter() - start

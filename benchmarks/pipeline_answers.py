@@ -1,9 +1,9 @@
-"""`python -m benchmarks.pipeline_answers FOLDER DATA.json --python PYTHON`: a reader's answers.
+"""`python -m benchmarks.pipeline_answers FOLDER DATA.json --python PYTHON`: compares answers.
 
 FOLDER is a reader in Hugging Face's layout, PYTHON the interpreter of an environment with
-`transformers<5`, whose question-answering pipeline answers the same questions with its own
-defaults. Every question that is answered otherwise is printed with both answers, how many pieces
-each has, and what either reader would have said of the other's.
+`transformers<5`, whose question-answering pipeline answers the same questions. Each question with
+different answers is printed with both answers, their number of pieces, and the rank of the
+pipeline's answer here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-# The pipeline's default is 15 pieces; a limit that neither reader reaches compares the rest.
+# The default limit of the pipeline.
 PIECES = 15
 
 PIPELINE = """
@@ -59,7 +59,7 @@ def main() -> None:
     same = 0
     for item, own, other in zip(examples, ours, theirs, strict=True):
         best = other[0] if isinstance(other, list) else other
-        # What is longer than the pipeline takes is not possible to it.
+        # The pipeline cannot give longer answers.
         possible = [answer for answer in own if pieces(answer.text) <= PIECES]
         if possible and (possible[0].start, possible[0].end) == (best["start"], best["end"]):
             same += 1

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.presets FOLDER`: how well the readers answer that come with the package.
+"""`python -m benchmarks.presets FOLDER`: the scores of the presets that mark spans.
 
-FOLDER holds `valid.json` in SQuAD's format. Each preset that marks spans answers its questions,
-made to answer always; and, asked some of them again of texts that do not answer them, where it
-thinks that it can. What it comes to is added to the file of results.
+FOLDER holds `valid.json` in SQuAD's format. Each preset answers its questions twice: it must always
+answer; and it may say “no answer”, with unanswerable questions added. The record is added to the
+file of results.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pathlib
 
 from benchmarks.measure import RESULTS, circumstances
 
-# Of the questions, asked again of other texts, as in the training.
+# The share of questions that are repeated with a text that does not answer them.
 UNANSWERABLE = 0.5
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.reading FOLDER`: how well readers answer, and in how many minutes.
+"""`python -m benchmarks.reading FOLDER`: the scores of readers, and the minutes of their training.
 
 FOLDER holds `train.json` and `valid.json` in SQuAD's format. Each contender is trained on the first
-and scored on the second, a process for each run; with all its epochs, as nothing is chosen by
-`valid.json`. Every record is added to the file of results as soon as it is there.
+and scored on the second, in a new process for each run. It trains all epochs, since `valid.json`
+chooses nothing. Each record is added to the file of results at once.
 """
 
 from __future__ import annotations

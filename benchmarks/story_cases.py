@@ -23,7 +23,7 @@ def full() -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def simulated() -> tuple[list[np.ndarray], np.ndarray]:
-    """Stories of bAbI task 2, of very different lengths."""
+    """Simulated stories of bAbI's task 2, whose lengths differ widely."""
     import keras_qa
 
     stories = keras_qa.datasets.babi.simulate(task=2, examples=sized(2_000, 64), seed=0)

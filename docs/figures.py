@@ -1,7 +1,7 @@
-"""`python docs/figures.py`: writes the figures in the pages, from `benchmarks/results/*.json`.
+"""`python docs/figures.py` writes measured figures into the docs, from `benchmarks/results/*.json`.
 
-Between `<!-- figures: NAME -->` and `<!-- end -->` a page holds what the function NAME below
-returns. `python docs/figures.py --check` writes nothing, and fails where a page says otherwise.
+The function NAME below returns the text between `<!-- figures: NAME -->` and `<!-- end -->`. With
+`--check` nothing is written, and the exit status is 1 if a page differs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import statistics
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -21,7 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGES = ("README.md", "docs/*.md", "benchmarks/results/*.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
-# An error above 5 % is a failed task, as in the papers.
+# bAbI's papers count a task as failed if its error, in percent, is above this.
 FAILED = 5.0
 TASKS = (
     *("one supporting fact", "two supporting facts", "three supporting facts"),
@@ -45,7 +45,6 @@ def _ratio(ours: str, rival: str) -> Callable[[Case], str]:
 
 
 def _time(contender: str, scale: float = 1.0, digits: int = 2) -> Callable[[Case], str]:
-    """How long it takes, in the unit of which `scale` are what the file counts in seconds."""
     return lambda case: f"{_median(case, contender) * scale:,.{digits}f}"
 
 
@@ -57,53 +56,53 @@ def _median(case: Case, contender: str) -> float:
     return case["seconds"][contender]["median"]
 
 
-_OURS = _ratio("keras-qa", "native PyTorch")
+_TORCH = _ratio("keras-qa", "native PyTorch")
 _KERAS = _ratio("keras-qa", "plain Keras")
-_OVER_IMPORT = _ratio("import keras", "keras-qa answer")
-_READER = _ratio("keras-qa", "transformers")
-# The case is of 100 questions.
+_TRANSFORMERS = _ratio("keras-qa", "transformers")
+# Milliseconds of one of the 100 questions of the case.
 _QUESTION = _time("keras-qa", scale=10)
 
-# A row of the table on speed: what, against whom or in which unit, the case, its figure.
-SPEED = (
-    ("train on full rows", "× PyTorch", "train, dense", _OURS),
-    ("train on padded rows", "× PyTorch, packed", "train, masked", _OURS),
-    ("the same", "× plain Keras", "train, masked", _KERAS),
-    ("… kernels alone", "× neither", "levers", _ratio("kernels alone", "neither")),
-    ("… batches by length alone", "× neither", "levers", _ratio("buckets alone", "neither")),
+# The rows of the tables: what, rival or unit, case, figure.
+RATIOS = (
+    ("train on full rows", "PyTorch", "train, dense", _TORCH),
+    ("train on padded rows", "PyTorch, packed", "train, masked", _TORCH),
+    ("train on padded rows", "plain Keras", "train, masked", _KERAS),
+    ("predict full rows", "PyTorch", "predict, dense", _TORCH),
+    ("predict padded rows", "PyTorch, packed", "predict, masked", _TORCH),
+    ("predict padded rows", "plain Keras", "predict, masked", _KERAS),
+    ("one question on 100 words", "PyTorch", "one question", _TORCH),
+    ("one question on 100 words", "plain Keras", "one question", _KERAS),
+    ("a new process, full rows", "plain Keras", "cold, dense", _KERAS),
+    ("a new process, padded rows", "plain Keras", "cold, padded", _KERAS),
+    ("train on full stories", "PyTorch", "stories, full", _TORCH),
+    ("train on stories of any length", "PyTorch", "stories, simulated", _TORCH),
+    ("texts to windows", "`transformers`", "windows", _ratio("Windower", "transformers")),
+    ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
+    ("fine-tune MiniLM in bfloat16", "`transformers`", "fine-tuning, bfloat16", _TRANSFORMERS),
+)
+DETAILS = (
+    ("one question on 100 words", "ms", "one question", _QUESTION),
+    ("kernels, beside neither", "ratio", "levers", _ratio("kernels alone", "neither")),
+    ("batches by length, beside neither", "ratio", "levers", _ratio("buckets alone", "neither")),
+    ("both, beside neither", "ratio", "levers", _ratio("kernels and buckets", "neither")),
     (
-        "… both",
-        "× neither",
-        "levers",
-        _ratio("kernels and buckets", "neither"),
+        "`read` and 100 × `ask`, beside 100 × `answer`",
+        "ratio",
+        "passage",
+        _ratio("read and ask", "answer"),
     ),
-    ("predict full rows", "× PyTorch", "predict, dense", _OURS),
-    ("predict padded rows", "× PyTorch, packed", "predict, masked", _OURS),
-    ("the same", "× plain Keras", "predict, masked", _KERAS),
-    ("one question on 100 words", "× PyTorch", "one question", _OURS),
-    ("the same", "× plain Keras", "one question", _KERAS),
-    ("the same", "ms", "one question", _QUESTION),
-    ("100 questions on a text", "× one by one", "passage", _ratio("read and ask", "answer")),
-    ("a new process, full rows", "× plain Keras", "cold, dense", _KERAS),
-    ("a new process, padded rows", "× plain Keras", "cold, padded", _KERAS),
-    ("`keras-qa answer`", "times `import keras`", "cold, answer", _OVER_IMPORT),
-    ("train on full stories", "× PyTorch", "stories, full", _OURS),
-    ("train on stories of any length", "× PyTorch", "stories, simulated", _OURS),
-    ("texts to windows", "× `transformers`", "windows", _ratio("Windower", "transformers")),
-    ("fine-tune MiniLM", "× `transformers`", "fine-tuning", _READER),
-    ("the same in bfloat16", "× `transformers`", "fine-tuning, bfloat16", _READER),
+    (
+        "`keras-qa answer`, beside `import keras`",
+        "ratio",
+        "cold, answer",
+        _ratio("keras-qa answer", "import keras"),
+    ),
     ("best spans of 10,000 windows", "s", "decoding", _time("a window a text")),
     ("a question on 50,000 words", "s", "long text, 50,000 words", _time("answer")),
     ("a question on 400,000 words", "s", "long text, 400,000 words", _time("answer")),
-    ("most memory, 25,000 words", "MiB", "long text, 25,000 words", _memory),
-    ("most memory, 400,000 words", "MiB", "long text, 400,000 words", _memory),
+    ("peak memory, 25,000 words", "MiB", "long text, 25,000 words", _memory),
+    ("peak memory, 400,000 words", "MiB", "long text, 400,000 words", _memory),
     ("`import keras_qa` after Keras", "ms", "import", _time("keras_qa after keras", 1000, 0)),
-)
-GROWTH = (
-    ("200 / 400 words", "words 200", "words 400"),
-    ("256 / 512 rows a batch", "rows 256", "rows 512"),
-    ("20,000 / 40,000 words in the vocabulary", "vocabulary 20000", "vocabulary 40000"),
-    ("64 + 32 / 128 + 64 units", "units 64", "units 128"),
 )
 CONTENDERS = {
     "backbone": "on the six layers of MiniLM",
@@ -115,72 +114,61 @@ CONTENDERS = {
 
 
 def speed() -> str:
-    """The table on speed, and the machines it is of."""
+    """Ratios against the rivals."""
+    return _speed_table("rival", RATIOS)
+
+
+def speed_details() -> str:
+    """Times, memory, and ratios without a rival."""
+    return _speed_table("unit", DETAILS)
+
+
+def _speed_table(column: str, entries: Sequence[tuple[str, str, str, Callable]]) -> str:
     files = _speeds()
-    machines = [_machine(files["jax"][case]) for _, _, case, _ in SPEED]
+    machines = [_machine(files["jax"][case]) for _, _, case, _ in entries]
     usual = max(machines, key=machines.count)
     others = dict(zip(sorted(set(machines) - {usual}), "abc", strict=False))
-    lines = [f"| | | {' | '.join(BACKENDS.values())} |", "| --- | --- | ---: | ---: | ---: |"]
-    for (what, against, case, figure), machine in zip(SPEED, machines, strict=True):
+    rows = []
+    for (what, against, case, figure), machine in zip(entries, machines, strict=True):
         mark = f" ({others[machine]})" if machine in others else ""
-        values = " | ".join(figure(file[case]) for file in files.values())
-        lines.append(f"| {what}{mark} | {against} | {values} |")
-    rounds = [file[case]["rounds"] for file in files.values() for _, _, case, _ in SPEED]
+        rows.append([f"{what}{mark}", against, *(figure(file[case]) for file in files.values())])
+    rounds = [file[case]["rounds"] for file in files.values() for _, _, case, _ in entries]
     where = "".join(f"; ({letter}) on {name}" for name, letter in others.items())
-    lines += ["", f"Medians of {min(rounds)} to {max(rounds)} rounds on {usual}{where}."]
-    return "\n".join(lines)
-
-
-def growth() -> str:
-    """How the time of an epoch grows, where all as they are is 1.0."""
-    lines = [f"| | {' | '.join(BACKENDS.values())} |", "| --- | --- | --- | --- |"]
-    cases = [file["growth"]["seconds"] for file in _speeds().values()]
-    for what, *names in GROWTH:
-        pairs = [
-            " / ".join(f"{case[n]['least'] / case['all as they are']['least']:.1f}" for n in names)
-            for case in cases
-        ]
-        lines.append(f"| {what} | {' | '.join(pairs)} |")
-    return "\n".join(lines)
+    note = f"Medians of {min(rounds)} to {max(rounds)} rounds on {usual}{where}."
+    return _table(["", column, *BACKENDS.values()], rows, numbers_from=2) + f"\n\n{note}"
 
 
 def speed_in_short() -> str:
-    """Some rows of the table on speed, as sentences."""
+    """Some rows of the table of ratios, as sentences."""
     files = _speeds()
 
-    def three(case: str, figure: Callable[[Case], str] = _OURS) -> str:
+    def three(case: str, figure: Callable[[Case], str] = _TORCH) -> str:
         return _listed([figure(file[case]) for file in files.values()])
 
     cores = files["jax"]["train, dense"]["machine"]["cores"]
-    return _sentences(
-        f"On {cores} CPU cores, for {_listed(BACKENDS.values())}: training on padded rows is",
-        f"{three('train, masked')} times as fast as native PyTorch with packed sequences, on full",
-        f"rows {three('train, dense')} times; one question takes",
-        f"{three('one question', _QUESTION)} ms.",
+    return (
+        f"On {cores} CPU cores, for {_listed(BACKENDS.values())}: training on padded rows is "
+        f"{three('train, masked')} times as fast as native PyTorch with packed sequences, on full "
+        f"rows {three('train, dense')} times; one question takes "
+        f"{three('one question', _QUESTION)} ms."
     )
 
 
 def reading() -> str:
-    """How well readers read: a row a contender, its seeds in a cell."""
-    lines = ["| | exact match | F1 | minutes |", "| --- | --- | --- | --- |"]
-    for name, runs in _readers().items():
-        seeds = f", {_word(len(runs))} seeds" if len(runs) > 1 else ""
-        exact, f1 = (", ".join(f"{run[key]:.1f}" for run in runs) for key in ("exact_match", "f1"))
-        minutes = ", ".join(f"{run['minutes']:.0f} ({_machine(run).split()[-1]})" for run in runs)
-        learned = minutes if name != "sliding window" else ""
-        lines.append(
-            f"| {CONTENDERS[name]}{seeds} | {exact} | {f1} | {learned} |".replace("  ", " ")
-        )
-    return "\n".join(lines)
-
-
-def reading_questions() -> str:
-    """How many questions readers were trained on, and asked."""
-    run = _readers()["backbone"][0]
+    """The scores of readers: a row a contender, its seeds in a cell."""
+    runs = _readers()
+    rows = []
+    for name, records in runs.items():
+        seeds = f", {len(records)} seeds" if len(records) > 1 else ""
+        row = [f"{CONTENDERS[name]}{seeds}"]
+        row += [", ".join(f"{run[key]:.1f}" for run in records) for key in ("exact_match", "f1")]
+        minutes = [f"{run['minutes']:.0f} ({_machine(run).split()[-1]})" for run in records]
+        rows.append([*row, ", ".join(minutes) if name != "sliding window" else ""])
+    about = runs["backbone"][0]
     return (
-        f"Trained on {run['questions']:,} questions of SQuAD by these recipes, asked "
-        f"{run['validation_questions']:,} others about other paragraphs:"
-    )
+        f"Trained on {about['questions']:,} questions of SQuAD by these recipes, asked "
+        f"{about['validation_questions']:,} others about other paragraphs:\n\n"
+    ) + _table(["", "exact match", "F1", "minutes"], rows)
 
 
 def reading_in_short() -> str:
@@ -194,56 +182,51 @@ def reading_in_short() -> str:
         return f"{score(name, 'exact_match')} and {score(name, 'f1')}"
 
     run = runs["backbone"][0]
-    return _sentences(
-        f"Trained on {run['questions']:,} questions of SQuAD and asked",
-        f"{run['validation_questions']} others: {score('backbone', 'exact_match')} % exact match",
-        f"and {score('backbone', 'f1')} % F1 on the six layers of MiniLM ({both('transformers')}",
-        f"for `transformers` with the same weights), {both('vectors')} from scratch with GloVe,",
-        f"{both('sliding window')} for word overlap.",
+    return (
+        f"Trained on {run['questions']:,} questions of SQuAD and asked "
+        f"{run['validation_questions']} others: {score('backbone', 'exact_match')} % exact match "
+        f"and {score('backbone', 'f1')} % F1 on the six layers of MiniLM ({both('transformers')} "
+        f"for `transformers` with the same weights), {both('vectors')} from scratch with GloVe, "
+        f"{both('sliding window')} for word overlap."
     )
 
 
 def retrieval() -> str:
-    """How often an index finds the paragraph that answers, by words alone and with vectors."""
+    """How often an index finds the paragraph that answers, by words and with vectors."""
     runs = {record["contender"]: record for record in _records("retrieval.json")}
     firsts = list(runs["words"]["recall"])
-    lines = [
-        f"| the right paragraph is among the first | {' | '.join(firsts)} |",
-        f"| --- |{' ---: |' * len(firsts)}",
-    ]
+    rows = []
     for name, run in runs.items():
-        values = " | ".join(f"{run['recall'][first]:.1f} %" for first in firsts)
         what = name if run["encoder"] is None else f"{name} of `{run['encoder']}`"
-        lines.append(f"| {what} | {values} |")
+        rows.append([what, *(f"{run['recall'][first]:.1f} %" for first in firsts)])
     run = runs["words"]
-    lines += ["", f"Of {run['questions']:,} questions of SQuAD, {run['paragraphs']:,} paragraphs."]
-    return "\n".join(lines)
+    note = f"{run['questions']:,} questions of SQuAD, {run['paragraphs']:,} paragraphs."
+    head = ["the right paragraph is among the first", *firsts]
+    return _table(head, rows, numbers_from=1) + f"\n\n{note}"
 
 
 def many_passages() -> str:
-    """How long a question to a large index takes, and how large that is."""
+    """The size of a large index, and the time of a question."""
     run = _records("many_passages.json")[-1]
-    most = run["search_ms"]
-    return _sentences(
-        f"An index of {run['passages']:,} passages is a file of {run['file_bytes'] / 1e9:.2f} GB.",
-        f"To make it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,}",
-        f"passages a second; {run['questions']} questions to it took {most['median']:.0f} ms",
-        f"in the middle and {most['most']:.0f} ms at most.",
-        "`python -m benchmarks.many_passages FOLDER` makes these figures.",
+    return (
+        f"An index of {run['passages']:,} passages is a file of {run['file_bytes'] / 1e9:.2f} GB. "
+        f"Creating it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,} "
+        f"passages a second. Of {run['questions']} questions the median took "
+        f"{run['search_ms']['median']:.0f} ms and the slowest {run['search_ms']['most']:.0f} ms. "
+        "`python -m benchmarks.many_passages FOLDER` makes these figures."
     )
 
 
 def preset_minilm() -> str:
     """The scores of the preset on MiniLM, as sentences."""
-    run = [record for record in _records("presets.json") if record["preset"].startswith("minilm")][
-        -1
-    ]
+    records = _records("presets.json")
+    run = [record for record in records if record["preset"].startswith("minilm")][-1]
     both = run["with_unanswerable"]
-    return _sentences(
-        f"{run['exact_match']:.1f} % exact match and {run['f1']:.1f} % F1 where it must answer.",
-        f"With {run['unanswerable_questions']} unanswerable questions among them it comes to",
-        f"{both['exact_match']:.1f} and {both['f1']:.1f}, and says of {both['NoAns_exact']:.1f} %",
-        "of those that there is no answer.",
+    return (
+        f"{run['exact_match']:.1f} % exact match and {run['f1']:.1f} % F1 if it must answer. "
+        f"With {run['unanswerable_questions']} unanswerable questions added, "
+        f"{both['exact_match']:.1f} and {both['f1']:.1f}; of the unanswerable ones "
+        f"{both['NoAns_exact']:.1f} % get no answer."
     )
 
 
@@ -253,113 +236,104 @@ def asking() -> str:
     (own,) = [record for record in records if record["what"] == "own paragraph"]
     runs = {(one["what"], one["search"]): one for one in records if one is not own}
     searches = ("words", "words and vectors")
-    rows = [
-        ("its own paragraph, always answered", own["always"]),
-        ("its own paragraph, as the reader decides", own["as it decides"]),
-    ]
+    scores = {
+        "its own paragraph, always answered": own["always"],
+        "its own paragraph, as the reader decides": own["as it decides"],
+    }
     for search in searches:
-        rows.append((f"all paragraphs by {search}, with the defaults", runs["default", search]))
-        rows.append((f"all paragraphs by {search}, calibrated", runs["calibrated", search]))
-    lines = ["| a question is asked of | exact match | F1 |", "| --- | ---: | ---: |"]
-    lines += [f"| {what} | {run['exact_match']:.1f} % | {run['f1']:.1f} % |" for what, run in rows]
+        scores[f"all paragraphs by {search}, with the defaults"] = runs["default", search]
+        scores[f"all paragraphs by {search}, calibrated"] = runs["calibrated", search]
+    rows = [
+        [what, f"{run['exact_match']:.1f} %", f"{run['f1']:.1f} %"] for what, run in scores.items()
+    ]
     fitted = {search: runs["calibrated", search] for search in searches}
     about = fitted["words"]
-    text = [
-        f"`{about['reader']}` on {about['questions']} questions of SQuAD, all of",
-        f"{about['documents']:,} paragraphs being documents, calibrated on",
-        f"{about['calibration_questions']} questions about others of them.",
-    ]
+    text = (
+        f"`{about['reader']}` on {about['questions']} questions of SQuAD over "
+        f"{about['documents']:,} paragraphs, calibrated on {about['calibration_questions']} "
+        "questions about other paragraphs among them. "
+    )
     for search, run in fitted.items():
         recall = _listed(f"{share:.1f} % at {most}" for most, share in run["recall"].items())
         before = runs["default", search]["calibration_error"]
-        text += [
-            f"By {search} recall is {recall}, the fitted weight of retrieval",
-            f"{run['retrieval_weight']:.1f} and the temperature {run['temperature']:.2f}; the",
-            f"calibration error goes from {before:.3f} to {run['calibration_error']:.3f}.",
-        ]
-    time = runs["time", "words"]["ask_to_read"]
-    text += [
-        f"Asking takes {time:.2f} times the processor time of reading the ten passages.",
-        "`python -m benchmarks.asking FOLDER` makes these figures.",
+        text += (
+            f"By {search}: recall {recall}; fitted weight of retrieval "
+            f"{run['retrieval_weight']:.1f}, temperature {run['temperature']:.2f}; calibration "
+            f"error {before:.3f} before, {run['calibration_error']:.3f} after. "
+        )
+    text += (
+        f"`ask` takes {runs['time', 'words']['ask_to_read']:.2f} times the processor time of "
+        "reading the ten passages. `python -m benchmarks.asking FOLDER` makes these figures."
+    )
+    precisions = [
+        [least, *(_coverage(run, least) for run in fitted.values())]
+        for least in ("0.7", "0.8", "0.9")
     ]
-    lines += ["", textwrap.fill(_sentences(*text), 110, break_on_hyphens=False), ""]
-    lines += ["| `min_precision` | by words | by words and vectors |", "| --- | --- | --- |"]
-    for least in ("0.7", "0.8", "0.9"):
-        lines.append(f"| {least} | {' | '.join(_given(run, least) for run in fitted.values())} |")
-    return "\n".join(lines)
+    return "\n\n".join(
+        [
+            _table(["a question is asked of", "exact match", "F1"], rows, numbers_from=1),
+            text,
+            _table(["`min_precision`", "by words", "by words and vectors"], precisions),
+        ]
+    )
 
 
-def _given(run: dict[str, Any], least: str) -> str:
-    """How many questions get an answer at a precision, and how many of these are right."""
+def _coverage(run: dict[str, Any], least: str) -> str:
+    """How many questions are answered at a precision, and how many answers are right."""
     found = run["min_precision"].get(least)
     if found is None:
-        return f"cannot be had; {math.floor(100 * run['most_precise']) / 100:.2f} can"
+        return f"raises; at most {math.floor(100 * run['most_precise']) / 100:.2f} is reached"
     if not found["answers"]:
         return "no question is answered"
     return f"{100 * found['coverage']:.0f} % answered, {100 * found['right']:.0f} % of these right"
 
 
 def preset_babi() -> str:
-    """The errors of the preset for stories, as a sentence."""
+    """The errors of the preset for stories."""
     run = _joint()[1]
     worst = max(run["errors"], key=lambda task: run["errors"][task])
-    return _sentences(
-        f"{run['validation_error']:.2f} % on average, {run['errors'][worst]:.1f} % at most, on",
-        f"task {worst}.",
+    return (
+        f"{run['validation_error']:.2f} % on average, {run['errors'][worst]:.1f} % at most, on "
+        f"task {worst}."
     )
 
 
 def babi_10k() -> str:
-    """A row for the best run of each task with 10,000 questions."""
-    lines = [
-        "| task | | model | epochs | minutes | error |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for run, _ in _best("babi-10k-jax.json"):
-        lines.append(
-            f"| {run['task']} | {TASKS[run['task'] - 1]} | `{run['model']}` | {run['epochs']} | "
-            f"{run['seconds'] / 60:.1f} | {run['validation_error']:.1f} % |"
-        )
-    return "\n".join(lines)
-
-
-def babi_10k_summary() -> str:
-    """The mean, the failed tasks and the time of all runs with 10,000 questions."""
+    """The best run of each task with 10,000 questions, and a summary."""
     best, runs = _best("babi-10k-jax.json"), _records("babi-10k-jax.json")
+    rows = [[*_task(run), f"{run['seconds'] / 60:.1f}", _error(run)] for run, _ in best]
     hours = sum(run["seconds"] for run in runs) / 3600
     (alone,) = [
         run for run in runs if run["task"] == 16 and run["model"] == "universal_transformer"
     ]
-    return _sentences(
-        f"{_failed(best)} The mean error is {_mean(best):.2f} %. All {len(runs)} runs, those of",
-        f"two models included, took {hours:.1f} hours on one CPU core. The transformer alone comes",
-        f"to {alone['validation_error']:.1f} % error on task 16.",
+    return _table(["task", "", "model", "epochs", "minutes", "error"], rows) + (
+        f"\n\n{_failed(best)} The mean error is {_mean(best):.2f} %. All {len(runs)} runs, those "
+        f"of two models included, took {hours:.1f} hours on one CPU core. The transformer alone "
+        f"has {_error(alone)} error on task 16."
     )
 
 
 def babi_1k() -> str:
-    """A row for the best run of each task with 1,000 questions."""
-    lines = [
-        "| task | | model | copies | epochs | minutes, all runs | error |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for run, runs in _best("babi-1k-jax.json"):
-        minutes = sum(item["seconds"] for item in runs) / 60
-        lines.append(
-            f"| {run['task']} | {TASKS[run['task'] - 1]} | `{run['model']}` | {run['copies']} | "
-            f"{run['epochs']} | {minutes:.1f} | {run['validation_error']:.1f} % |"
-        )
-    return "\n".join(lines)
-
-
-def babi_1k_summary() -> str:
-    """The mean, the failed tasks and the time of all runs with 1,000 questions."""
+    """The best run of each task with 1,000 questions, and a summary."""
     best = _best("babi-1k-jax.json")
+    rows = []
+    for run, runs in best:
+        minutes = sum(item["seconds"] for item in runs) / 60
+        rows.append([*_task(run), str(run["copies"]), f"{minutes:.1f}", _error(run)])
     minutes = sum(run["seconds"] for run in _records("babi-1k-jax.json")) / 60
-    return _sentences(
-        f"{_failed(best)} The mean error is {_mean(best):.1f} %.",
-        f"All runs took {minutes:.0f} minutes on one CPU core.",
+    head = ["task", "", "model", "epochs", "copies", "minutes, all runs", "error"]
+    return _table(head, rows) + (
+        f"\n\n{_failed(best)} The mean error is {_mean(best):.1f} %. "
+        f"All runs took {minutes:.0f} minutes on one CPU core."
     )
+
+
+def _task(run: Case) -> list[str]:
+    return [str(run["task"]), TASKS[run["task"] - 1], f"`{run['model']}`", str(run["epochs"])]
+
+
+def _error(run: Case) -> str:
+    return f"{run['validation_error']:.1f} %"
 
 
 def babi_joint() -> str:
@@ -367,24 +341,13 @@ def babi_joint() -> str:
     whole, sampled = _joint()
     left = {task: error for task, error in sampled["errors"].items() if round(error, 1)}
     failed = {task: error for task, error in whole["errors"].items() if error > FAILED}
-    return _sentences(
-        f"takes {sampled['seconds'] / 3600:.1f} hours, and leaves a mean error of",
-        f"{sampled['validation_error']:.2f} % on `valid`:",
-        f"{_listed(f'{error:.1f} % on task {task}' for task, error in left.items())}, none on all",
-        f"others. An epoch is a fifth of the {sampled['questions']:,} questions. Without",
-        f"`--hard-example-share`, {whole['epochs']} whole epochs leave",
-        f"{whole['validation_error']:.1f} %, and fail",
-        f"{_listed(f'task {task} with {error:.0f} %' for task, error in failed.items())}.",
-    )
-
-
-def hard_examples() -> str:
-    """What drawing hard examples first gains on all twenty tasks."""
-    whole, sampled = _joint()
-    return _sentences(
-        "One model of all twenty tasks of bAbI comes to a mean error of",
-        f"{whole['validation_error']:.1f} % in {whole['epochs']} whole epochs, and to",
-        f"{sampled['validation_error']:.2f} % in {sampled['epochs']} epochs of a fifth.",
+    return (
+        f"takes {sampled['seconds'] / 3600:.1f} hours and reaches a mean error of "
+        f"{sampled['validation_error']:.2f} % on `valid`: "
+        f"{_listed(f'{error:.1f} % on task {task}' for task, error in left.items())}, none on the "
+        f"others. An epoch is a fifth of the {sampled['questions']:,} questions. Without "
+        f"`--hard-example-share`, {whole['epochs']} whole epochs reach {_error(whole)}, and fail "
+        f"{_listed(f'task {task} with {error:.0f} %' for task, error in failed.items())}."
     )
 
 
@@ -392,43 +355,46 @@ def babi_in_short() -> str:
     """The means on bAbI, as sentences."""
     many, few = _best("babi-10k-jax.json"), _best("babi-1k-jax.json")
     right = sum(run["validation_error"] == 0 for run, _ in many)
-    return _sentences(
-        f"On bAbI with 10,000 questions a task {right} of the 20 tasks have no error on `valid`,",
-        f"and the mean is {_mean(many):.2f} %; one model of all twenty comes to",
-        f"{_joint()[1]['validation_error']:.2f} %. With 1,000 questions a task the mean is",
-        f"{_mean(few):.1f} %.",
+    return (
+        f"On bAbI with 10,000 questions a task, {right} of the 20 tasks have no error on `valid`, "
+        f"and the mean is {_mean(many):.2f} %; one model of all twenty has "
+        f"{_joint()[1]['validation_error']:.2f} %. With 1,000 questions a task the mean is "
+        f"{_mean(few):.1f} %."
     )
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        *(speed, growth, speed_in_short, reading, reading_questions, reading_in_short),
-        *(babi_10k, babi_10k_summary, babi_1k, babi_1k_summary, babi_joint, hard_examples),
-        babi_in_short,
+        *(speed, speed_details, speed_in_short, reading, reading_in_short),
+        *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_babi, asking, retrieval, many_passages),
     )
 }
 
 
 def filled(page: str) -> str:
-    """A page with the figures of its blocks as they should be.
+    """Fills the blocks of a page.
 
-    A comment that stands in a line by itself is followed by a paragraph, any other by text.
+    A block whose comment is alone in its line is wrapped in paragraphs; any other is inline text.
     """
 
-    def block(found: re.Match[str]) -> str:
-        begin, name, old, end = found.groups()
+    def fill(match: re.Match[str]) -> str:
+        begin, name, old, end = match.groups()
         if name not in BLOCKS:
-            raise ValueError(f"`{begin}`: there are {', '.join(BLOCKS)}.")
+            raise ValueError(f"`{begin}` must be one of {', '.join(BLOCKS)}.")
         text = BLOCKS[name]()
         if not old.startswith("\n"):
             return f"{begin}{text}{end}"
-        if "\n" not in text:
-            text = textwrap.fill(text, 110, break_long_words=False, break_on_hyphens=False)
-        return f"{begin}\n\n{text}\n\n{end}"
+        parts = [
+            part
+            if part.startswith("|")
+            else textwrap.fill(part, 110, break_long_words=False, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        ]
+        return "\n\n".join([begin, *parts, end])
 
-    return BLOCK.sub(block, page)
+    return BLOCK.sub(fill, page)
 
 
 def pages(root: pathlib.Path = ROOT) -> Iterator[pathlib.Path]:
@@ -438,7 +404,7 @@ def pages(root: pathlib.Path = ROOT) -> Iterator[pathlib.Path]:
 
 
 def main(arguments: list[str], root: pathlib.Path = ROOT) -> int:
-    """Writes the pages, or with `--check` says which differ."""
+    """Writes the pages, or with `--check` prints which ones differ."""
     different = []
     for path in pages(root):
         page = path.read_text(encoding="utf-8")
@@ -451,8 +417,16 @@ def main(arguments: list[str], root: pathlib.Path = ROOT) -> int:
         print(f"Written: {', '.join(different) or 'nothing, all figures are right'}.")
         return 0
     if different:
-        print(f"Other figures than in the results: {', '.join(different)}. Run docs/figures.py.")
+        print(f"Figures differ from the results: {', '.join(different)}. Run docs/figures.py.")
     return int(bool(different))
+
+
+def _table(head: list[str], rows: list[list[str]], numbers_from: int | None = None) -> str:
+    """A Markdown table. The columns from `numbers_from` on are aligned to the right."""
+    first = len(head) if numbers_from is None else numbers_from
+    rule = ["---" if place < first else "---:" for place in range(len(head))]
+    lines = [f"| {' | '.join(row)} |" for row in [head, rule, *rows]]
+    return "\n".join(line.replace("|  |", "| |") for line in lines)
 
 
 def _records(name: str) -> list[Case]:
@@ -460,7 +434,7 @@ def _records(name: str) -> list[Case]:
 
 
 def _joint() -> list[Case]:
-    """The two runs for all tasks: with whole epochs, and with hard examples drawn first."""
+    """The two runs of all tasks: with whole epochs, and with hard-example sampling."""
     whole, sampled = _records("babi-10k-joint-jax.json")
     return [whole, sampled]
 
@@ -476,7 +450,7 @@ def _readers() -> dict[str, list[Case]]:
 
 
 def _best(name: str) -> list[tuple[Case, list[Case]]]:
-    """The best run of each task, the first of several, and all its runs."""
+    """The best run of each task, the first one if several are equal, and all its runs."""
     runs = _records(name)
     by_task = [[run for run in runs if run["task"] == task] for task in range(1, len(TASKS) + 1)]
     return [(min(many, key=lambda run: run["validation_error"]), many) for many in by_task]
@@ -489,7 +463,7 @@ def _mean(best: list[tuple[Case, Any]]) -> float:
 def _failed(best: list[tuple[Case, Any]]) -> str:
     tasks = [str(run["task"]) for run, _ in best if run["validation_error"] > FAILED]
     if not tasks:
-        return f"No task is failed (error above {FAILED:.0f} %)."
+        return f"No task fails (error above {FAILED:.0f} %)."
     return f"Failed (error above {FAILED:.0f} %): {_listed(tasks)}."
 
 
@@ -502,14 +476,6 @@ def _machine(case: Case) -> str:
 def _listed(words: Iterable[str]) -> str:
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _sentences(*parts: str) -> str:
-    return " ".join(parts)
-
-
-def _word(number: int) -> str:
-    return ("no", "one", "two", "three", "four", "five")[number] if number < 6 else str(number)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python docs/pictures.py`: draws `docs/pictures/` with the package itself. Needs matplotlib.
 
-The answers are those of the README's reader, whose code is read there. The report is photographed
-by Chromium; where there is none, its picture stays as it is.
+The reader is the one of `docs/readers.md`. Chromium takes the screenshot of the report; without
+Chromium the picture of the report is left as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 from typing import Any
 
-# A picture must not depend on which backend somebody uses.
+# One backend, so that the pictures do not change with it.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import matplotlib
@@ -28,7 +28,7 @@ from keras_qa.cli.output import print_answers
 from keras_qa.report import plots
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"
-README = pathlib.Path(__file__).parent.parent / "README.md"
+READERS = pathlib.Path(__file__).parent / "readers.md"
 STORY = [
     "Mary took the milk.",
     "John went to the garden.",
@@ -40,7 +40,7 @@ STORY = [
 QUESTION = "Where is the milk?"
 QUESTIONS = ("Who gives the talk?", "Where do we meet?")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Of a terminal's letters and lines, in pixels.
+# Pixels of a character and of a line of the terminal.
 WIDTH, HEIGHT, MARGIN = 8.4, 20, 16
 
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _answerer() -> tuple[keras_qa.QuestionAnswerer, list[keras_qa.Example]]:
-    """A memory network that follows who carries what, and stories it has not seen."""
+    """A trained memory network, and stories for validation."""
     stories = keras_qa.datasets.babi.simulate(task=2, examples=9_500, seed=0)
     train, valid = stories[:-500], stories[-500:]
     done = keras_qa.recipes.train(train, valid, "memory_network", recipe={"epochs": 40}, verbose=0)
@@ -68,7 +68,7 @@ def _attention(answerer: keras_qa.QuestionAnswerer) -> None:
     by_hop = answerer.model_.evidence().predict(feed)["attention"][0]
     figure = plots.attention(by_hop, STORY, title=f"{QUESTION} – {answer.text.capitalize()}.")
     figure.axes[0].set_xlabel("hop")
-    # The same file each time: no date, and names of parts that hang on what is drawn alone.
+    # The same bytes each time: no date, and ids that depend only on the drawing.
     with matplotlib.rc_context({"svg.hashsalt": "keras-qa"}):
         figure.savefig(PICTURES / "attention.svg", bbox_inches="tight", metadata={"Date": None})
 
@@ -89,8 +89,8 @@ def _report(answerer: keras_qa.QuestionAnswerer, examples: list[keras_qa.Example
 
 
 def _answers() -> None:
-    """The answers of the README's reader, as a terminal shows them."""
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    """Draws the answers of the reader of `docs/readers.md` as a terminal shows them."""
+    blocks = re.findall(r"```python\n(.*?)```", READERS.read_text(encoding="utf-8"), re.DOTALL)
     made: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(blocks[-1], made)
@@ -110,7 +110,7 @@ class _Terminal(io.StringIO):
 
 
 def _drawn(lines: list[str]) -> str:
-    """Lines of a terminal as SVG: bold and inverse parts on a ground of their own."""
+    """Terminal lines as SVG. Marked parts have a background of their own."""
     columns = max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines)
     width, height = columns * WIDTH + 2 * MARGIN, len(lines) * HEIGHT + 2 * MARGIN
     parts = [

@@ -1,4 +1,4 @@
-"""The classic two-input model on random ids, fed a list and fed a dict."""
+"""Trains the classic two-input model on random ids, fed as a list and as a dict."""
 
 import numpy as np
 

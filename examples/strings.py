@@ -1,4 +1,4 @@
-"""Strings in, answers out: learns from simulated stories, answers, saves and loads."""
+"""Trains on simulated stories, answers questions, saves and loads."""
 
 import keras_qa
 

@@ -1,1 +1,1 @@
-"""What the package is timed against: the same model, written as its users would elsewhere."""
+"""The rivals: the same models, written as users of other libraries would."""

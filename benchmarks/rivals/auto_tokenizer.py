@@ -1,4 +1,4 @@
-"""Windows by `transformers`, as its question answering examples make them."""
+"""Windows by `transformers`, as in its question-answering examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 def windows(
     folder: str, questions: Sequence[str], texts: Sequence[str], length: int, overlap: int
 ) -> Callable[[], dict[str, np.ndarray]]:
-    """Gives the features that a reader is trained on.
+    """Returns a function that makes the windows of all texts, with offsets, as arrays.
 
     Args:
         folder: A folder with `tokenizer.json`.
@@ -19,9 +19,6 @@ def windows(
         texts: A text for each.
         length: Positions of a window.
         overlap: Pieces that a window shares with the one before.
-
-    Returns:
-        A function that makes the windows of all, with offsets, as arrays.
 
     Raises:
         ImportError: If transformers is not installed.

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-# What the examples of `transformers` leave out of the weight decay.
+# Without weight decay, as in the examples of `transformers`.
 _NO_DECAY = ("bias", "LayerNorm.weight")
 
 
 class ReaderRival:
-    """Trains on the windows that a reader of ours is trained on.
+    """Trains on the same windows as a reader of this package.
 
     Args:
         folder: A BERT-shaped encoder in Hugging Face's layout.
@@ -38,7 +38,7 @@ class ReaderRival:
         from transformers import BertForQuestionAnswering, logging
 
         logging.set_verbosity_error()
-        # Weights in single precision, whatever the file has.
+        # The file may hold weights of another precision.
         self.model = BertForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)
         self.model.to(device)
         decayed, others = [], []
@@ -54,7 +54,7 @@ class ReaderRival:
         self.device = device
 
     def train(self, epochs: int, warmup: float | None = None) -> None:
-        """Trains for some epochs at a fixed rate, with rows of like length in one batch.
+        """Trains for some epochs at a fixed rate, with rows of similar length in one batch.
 
         With `warmup` the rate rises linearly for this share of the steps and then falls to
         nothing, and gradients are clipped to a norm of 1, as `transformers.Trainer` does.
@@ -81,7 +81,7 @@ class ReaderRival:
             torch.cuda.synchronize()
 
     def logits(self, feed: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Gives `(windows, positions)` logits of the start and of the end."""
+        """`(windows, positions)` logits of the start and of the end."""
         self.model.eval()
         data = _tensors(feed)
         shape = tuple(data["input_ids"].shape)
@@ -94,7 +94,7 @@ class ReaderRival:
         return start, end
 
     def _batches(self) -> list[torch.Tensor]:
-        """The rows of each batch of an epoch, of like length, in a random order."""
+        """The batches of an epoch in random order, each with rows of similar length."""
         lengths = self.data["attention_mask"].sum(1)
         rows = torch.randperm(len(lengths))
         rows = rows[torch.argsort(lengths[rows], stable=True)]
@@ -104,7 +104,7 @@ class ReaderRival:
     def _batch(
         self, data: Mapping[str, torch.Tensor], rows: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Some rows, no wider than the longest of them."""
+        """Rows, trimmed to the longest of them."""
         longest = int(data["attention_mask"][rows].sum(1).max())
         cut = {n: (t[rows, :longest] if t.ndim == 2 else t[rows]) for n, t in data.items()}
         return {name: tensor.to(self.device) for name, tensor in cut.items()}

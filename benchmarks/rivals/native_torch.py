@@ -1,4 +1,4 @@
-"""The classic model in PyTorch, without Keras: packed sequences where rows are padded."""
+"""The classic model in plain PyTorch, with packed sequences for padded rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Rival:
         self.arrays = feed
         self.feed = [torch.from_numpy(array.astype("int64")).to(device) for array in feed]
         self.labels = torch.from_numpy(labels.astype("int64")).to(device)
-        # Lengths stay on the host: PyTorch wants them there.
+        # `pack_padded_sequence` needs the lengths on the host.
         self.sizes = [torch.from_numpy((array != 0).sum(1)) for array in feed] if packed else None
         self.batch_size = batch_size
         self.device = device

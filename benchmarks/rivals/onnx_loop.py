@@ -1,4 +1,4 @@
-"""Answering with ONNX Runtime, by the same loop as with `transformers`."""
+"""Answers with ONNX Runtime, by the loop of `transformers_loop`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnxruntime
-import onnxscript  # noqa: F401 - PyTorch's exporter needs it, and imports it when it is called.
+import onnxscript  # noqa: F401 - raises here, not in the exporter, if it is missing.
 import torch
 
 from benchmarks.rivals.transformers_loop import Loop
 
 
 class OnnxLoop(Loop):
-    """A `Loop` whose model PyTorch exported, in float32, for any number and length of rows.
+    """A `Loop` with an exported float32 model for any batch size and length.
 
     Args:
         *arguments: As in `Loop`.

@@ -1,4 +1,4 @@
-"""The classic model as it is written by hand in Keras."""
+"""The classic model of Keras' own layers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A baseline that learns nothing: the span whose surroundings share most words with the question.
 
-After the sliding window of Richardson et al. 2013, "MCTest", which Rajpurkar et al. 2016 took as
-SQuAD's first baseline. `python -m benchmarks.rivals.sliding_window valid.json` scores it.
+The sliding window of Richardson et al. 2013, "MCTest", was SQuAD's first baseline (Rajpurkar et
+al. 2016). `python -m benchmarks.rivals.sliding_window valid.json` scores it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-# Words that no answer begins or ends with, and that tell nothing where questions have them.
+# Words that are in no answer, and have no weight in a question.
 _STOP = (
     "a an the of in on at to by for from with and or but as is are was were be been being am do "
     "does did has have had will would can could may might must shall should not no it its this "
@@ -29,16 +29,16 @@ def answer(text: str, question: str) -> str:
     """Answers a question by a span of a text.
 
     Every run of up to four words that are neither in the question nor stop words is a candidate.
-    It scores the question's words in a window around it, as many words on each side as the
-    question has: each counts log(1 + 1/n), where n is how often the text has it, and less the
-    farther it is. Of equal ones the longest is taken, then the first.
+    Its score sums the question's words in a window around it, with as many words on each side as
+    the question has. Each counts log(1 + 1/n) for n occurrences in the text, and less with its
+    distance. Of equal candidates the longest wins, then the first.
 
     Args:
         text: The text.
         question: The question.
 
     Returns:
-        The answer as the text has it, or an empty string.
+        The answer as it is written in the text, or an empty string.
     """
     spans = [match.span() for match in _WORD.finditer(text)]
     words = [text[start:end].lower() for start, end in spans]
@@ -47,7 +47,7 @@ def answer(text: str, question: str) -> str:
     weight = np.array([np.log(1 + 1 / counts[word]) if word in asked else 0.0 for word in words])
     free = np.array([word not in asked and word not in STOP for word in words], bool)
     reach = max(len(asked), 2)
-    # What the words around each place give it.
+    # The score of each place from the words around it.
     near = np.zeros(len(words))
     for distance in range(1, reach + 1):
         near[distance:] += weight[:-distance] * (1 - distance / (2 * reach))

@@ -10,7 +10,7 @@ MAX_WORDS, MAX_SENTENCES = 12, 128
 
 
 class Stories(nn.Module):
-    """What `keras_qa.models.universal_transformer` is by default, as one writes it here."""
+    """The default of `keras_qa.models.universal_transformer` in PyTorch."""
 
     def __init__(self, vocabulary, answers, dim, hidden, steps, heads, dropout) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Stories(nn.Module):
 
 
 class StoryRival:
-    """Trains with a plain loop. Each batch is cut to its longest story."""
+    """Trains with a plain loop. Each batch is trimmed to its longest story."""
 
     def __init__(self, feed, labels, vocabulary, answers, options, batch_size, device) -> None:
         self.model = Stories(vocabulary, answers, **options).to(device)

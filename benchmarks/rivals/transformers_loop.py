@@ -1,4 +1,4 @@
-"""Answering with `transformers` alone, as its documentation shows since it has no pipeline."""
+"""Answers with `transformers` alone, as its documentation shows since version 5."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH, LONGEST_ANSWER = 32, 30
 
 
 class Loop:
-    """A reader that answers questions in batches of like length.
+    """A reader that answers questions in batches of similar length.
 
     Args:
         folder: A checkpoint.
@@ -30,7 +30,7 @@ class Loop:
         overlap: int,
     ) -> None:
         logging.set_verbosity_error()
-        # Where the checkpoint has no head, each process draws the same one.
+        # The same random head in each process, if the checkpoint has none.
         torch.manual_seed(0)
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)

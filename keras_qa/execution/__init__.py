@@ -4,6 +4,8 @@ Keras trains, evaluates and predicts. Each backend has a file with the same name
 
 - `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It may be
   called from several threads.
+- `map_steps(model, function, steps)` calls a function for each step of a prediction, and yields the
+  results in order.
 - `keep_weights(model, trains)` keeps the weights usable after an exception in its block.
 - `as_dataset(batches)` returns the form of batches that `fit` reads with any width.
 - `jit_compile(model, losses_and_metrics)` returns what `jit_compile="auto"` is to mean, `None` for
@@ -38,6 +40,7 @@ as_dataset = _backends.as_dataset
 assign = _backends.assign
 has_accelerator = _backends.has_accelerator
 jit_compile = _backends.jit_compile
+map_steps = _backends.map_steps
 keep_weights = _backends.keep_weights
 seed = _backends.seed
 zeros = _backends.zeros

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_qa.execution.programs import Program
+from keras_qa.execution.threads import map_in_threads
 
 __all__ = [
     "BatchPredictor",
@@ -20,6 +21,7 @@ __all__ = [
     "has_accelerator",
     "jit_compile",
     "keep_weights",
+    "map_steps",
     "seed",
     "zeros",
 ]
@@ -122,6 +124,19 @@ def _is_lost(variable: Any) -> bool:
 def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
     """Leaves the choice to Keras, which compiles."""
     return None
+
+
+def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
+    """Calls a function for each step of a prediction, in threads: see `threads`."""
+
+    def surroundings() -> list[Any]:
+        # A setting by a context manager of JAX, a distribution and a `keras.StatelessScope` hold in
+        # the thread that entered them.
+        settings = [getattr(jax.config, name, None) for name in jax.config.values]
+        values = [variable.value for variable in model.variables]
+        return [*settings, keras.distribution.distribution(), *values]
+
+    return map_in_threads(model, function, steps, surroundings)
 
 
 class BatchPredictor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from keras_qa.execution.graph import (
     model_inputs,
 )
 from keras_qa.execution.programs import Program
+from keras_qa.execution.threads import map_in_threads
 
 __all__ = [
     "BatchPredictor",
@@ -29,6 +30,7 @@ __all__ = [
     "has_accelerator",
     "jit_compile",
     "keep_weights",
+    "map_steps",
     "seed",
     "zeros",
 ]
@@ -87,6 +89,11 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool |
         and all(map(is_from_keras, held))
     )
     return True if suits else None
+
+
+def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
+    """Calls a function for each step of a prediction, in threads: see `threads`."""
+    return map_in_threads(model, function, steps, lambda: [tf.zeros(()).device])
 
 
 class BatchPredictor:

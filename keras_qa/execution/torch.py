@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ __all__ = [
     "has_accelerator",
     "jit_compile",
     "keep_weights",
+    "map_steps",
     "seed",
     "zeros",
 ]
@@ -71,6 +72,11 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
     """Leaves the choice to Keras, which compiles nothing."""
     return None
+
+
+def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
+    """Calls a function for each step, one after the other: PyTorch uses all cores by itself."""
+    return map(function, steps)
 
 
 class BatchPredictor:

@@ -47,6 +47,11 @@ def grid_width(length: int) -> int:
     return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
 
 
+def multiple_of_32(length: int) -> int:
+    """The next multiple of 32."""
+    return -(-length // 32) * 32
+
+
 def training_widths(lengths: np.ndarray) -> list[int]:
     """Widths of the grid, each of which saves a tenth of the positions read without it.
 
@@ -147,7 +152,9 @@ def fitted(
         shapes = [[longest for _ in shape] for shape in shapes]
     if compiled:
         least = MIN_WIDTH if large or ends_early(model) else 1
-        shapes = [[grid_width(max(least, width)) for width in shape] for shape in shapes]
+        # Reading padding costs an encoder most, so its grid is finer.
+        next_width = multiple_of_32 if large else grid_width
+        shapes = [[next_width(max(least, width)) for width in shape] for shape in shapes]
         limits = [item.max_length for item in model_inputs(model)]
         shapes = [
             [min(width, limit or width) for width in shape]

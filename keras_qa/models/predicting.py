@@ -68,10 +68,13 @@ def predict(
     verbose = 1 if verbose == "auto" else verbose
     progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
 
-    found = []
-    for step in range(steps):
+    def call(step: int) -> list[np.ndarray]:
         rows, arrays = batches[step]
-        found.append(run(len(rows), arrays))
+        return run(len(rows), arrays)
+
+    found = []
+    for outputs in execution.map_steps(model, call, range(steps)):
+        found.append(outputs)
         if progress is not None:
             progress.update(len(found))
     back = np.argsort(batches.order)

@@ -356,6 +356,17 @@ if BACKEND == "jax":
             model.predict(batch(4 * ROWS)[0], batch_size=ROWS, verbose=0)
         assert set(seen) == {"bfloat16"}
 
+    def test_a_stateless_scope_around_a_prediction_holds_in_it() -> None:
+        model = small()
+        feed, _ = batch(4 * ROWS)
+        halves = [(variable, variable.value * 0.5) for variable in model.trainable_variables]
+        with keras.StatelessScope(state_mapping=halves):
+            got = model.predict(feed, batch_size=ROWS, verbose=0)
+        for variable, value in halves:
+            variable.assign(value)
+        expected = keras.ops.convert_to_numpy(keras_model(model)(feed))
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
     def test_single_batches_leave_the_weights_whatever_is_raised(monkeypatch) -> None:
         model = small()
         feed, labels = batch(ROWS)

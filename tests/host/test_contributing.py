@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md points to is where it says, and its glossary is short enough to be read."""
+"""The files, functions and tests that CONTRIBUTING.md names exist, and its glossary is short."""
 
 import pathlib
 import re
@@ -13,8 +13,8 @@ def section(title: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("| ")][2:]
 
 
-def test_the_walk_leads_to_functions_and_their_tests() -> None:
-    rows = section("A walk for newcomers")
+def test_places_to_start_reading_exist() -> None:
+    rows = section("Where to start reading")
     assert len(rows) >= 5
     for row in rows:
         _, _, where, tests, _ = row.split("|")

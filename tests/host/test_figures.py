@@ -1,4 +1,4 @@
-"""The figures in the pages are those of the results, and `docs/figures.py` sees where not."""
+"""The figures in the docs are those of the results, and `docs/figures.py --check` finds others."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# A number with what makes it a measured figure.
+# A number with the unit of a measured figure.
 FIGURE = re.compile(r"\d[\d,.]* ?(?:%|ms\b|s\b|MiB\b|times\b|minutes\b|hours\b)")
 
 PAGES = (
@@ -18,7 +18,6 @@ PAGES = (
     "docs/readers.md",
     "docs/speed.md",
     "docs/stories.md",
-    "docs/training.md",
 )
 
 
@@ -34,7 +33,7 @@ figures = _script()
 
 @pytest.fixture
 def copy(tmp_path):
-    """The pages that hold figures, to spoil."""
+    """A copy of the pages that hold figures."""
     for page in figures.pages():
         target = tmp_path / page.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +56,7 @@ def test_every_block_stands_in_some_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_changed_digit_is_seen_and_written_back(page: str, copy, capsys) -> None:
+def test_a_changed_digit_is_found_and_corrected(page: str, copy, capsys) -> None:
     path = copy / page
     right = path.read_text("utf-8")
     text = _between(right)[0][1]
@@ -72,7 +71,7 @@ def test_a_changed_digit_is_seen_and_written_back(page: str, copy, capsys) -> No
     assert path.read_text("utf-8") == right
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "docs/training.md"])
 def test_no_figure_is_typed_by_hand(page: str) -> None:
     text = figures.BLOCK.sub("", (ROOT / page).read_text("utf-8"))
     by_hand = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
@@ -86,37 +85,31 @@ def test_a_block_that_does_not_exist_is_named() -> None:
 
 def test_figures_are_computed_from_the_files(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(figures, "RESULTS", tmp_path)
-    sizes = {"all as they are": 2.0, "words 200": 3.0, "words 400": 5.0, "rows 256": 1.0}
-    sizes |= {"rows 512": 2.0, "vocabulary 20000": 2.6, "vocabulary 40000": 3.0}
-    sizes |= {"units 64": 4.0, "units 128": 8.0}
-    growth = {"seconds": {name: {"least": value} for name, value in sizes.items()}}
     for backend, ours in (("tensorflow", 0.5), ("torch", 2.0), ("jax", 0.08)):
         times = {"keras-qa": {"median": ours}, "native PyTorch": {"median": 1.0}}
-        cases = {
-            name: {"seconds": times, "machine": {"cores": 2}}
-            for name in ("train, dense", "train, masked", "one question")
-        }
-        file = {"cases": {**cases, "growth": growth}}
-        (tmp_path / f"{backend}-cpu.json").write_text(json.dumps(file), "utf-8")
+        names = ("train, dense", "train, masked", "one question")
+        cases = {name: {"seconds": times, "machine": {"cores": 2}} for name in names}
+        (tmp_path / f"{backend}-cpu.json").write_text(json.dumps({"cases": cases}), "utf-8")
 
-    assert figures.growth().splitlines()[2:] == [
-        "| 200 / 400 words | 1.5 / 2.5 | 1.5 / 2.5 | 1.5 / 2.5 |",
-        "| 256 / 512 rows a batch | 0.5 / 1.0 | 0.5 / 1.0 | 0.5 / 1.0 |",
-        "| 20,000 / 40,000 words in the vocabulary | 1.3 / 1.5 | 1.3 / 1.5 | 1.3 / 1.5 |",
-        "| 64 + 32 / 128 + 64 units | 2.0 / 4.0 | 2.0 / 4.0 | 2.0 / 4.0 |",
-    ]
     # 1 / 0.08 has two digits before the point; 100 questions in 0.5 s are 5 ms each.
     assert "padded rows is 2.00, 0.50 and 12 times as fast" in figures.speed_in_short()
     assert "one question takes 5.00, 20.00 and 0.80 ms." in figures.speed_in_short()
 
     runs = [
-        {"task": task, "validation_error": error, "seconds": 60.0, "model": "memory_network"}
+        {
+            "task": task,
+            "validation_error": error,
+            "seconds": 60.0,
+            "model": "memory_network",
+            "epochs": 1,
+            "copies": 0,
+        }
         for task in range(1, 21)
         for error in (8.0, 6.2 if task == 3 else 1.0)
     ]
     (tmp_path / "babi-1k-jax.json").write_text(json.dumps(runs), "utf-8")
     # (19 + 6.2) / 20, and two minutes a task.
-    assert figures.babi_1k_summary() == (
+    assert figures.babi_1k().splitlines()[-1] == (
         "Failed (error above 5 %): 3. The mean error is 1.3 %. "
         "All runs took 40 minutes on one CPU core."
     )

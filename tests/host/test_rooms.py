@@ -160,7 +160,7 @@ def private_uses(source: str) -> set[str]:
 def documented_private_names() -> dict[str, set[str]]:
     """Private names of other libraries by the file that uses them, as docs/keras.md lists them."""
     page = (PACKAGE.parent / "docs" / "keras.md").read_text(encoding="utf-8")
-    table = page.split("## What is not in the public interface of a library\n")[1]
+    table = page.split("## Private names of libraries\n")[1]
     found: dict[str, set[str]] = {}
     for row in table.split("\n## ")[0].splitlines():
         if row.startswith("| `"):
@@ -261,7 +261,7 @@ def test_documented_private_names_are_those_of_the_files_with_tests_that_need_th
     tests = PACKAGE.parent / "tests"
     code = "".join(path.read_text(encoding="utf-8") for path in sorted(tests.rglob("test_*.py")))
     page = (PACKAGE.parent / "docs" / "keras.md").read_text(encoding="utf-8")
-    table = page.split("## What is not in the public interface of a library\n")[1]
+    table = page.split("## Private names of libraries\n")[1]
     for name in re.findall(r"`(test_\w+)`", table):
         assert f"def {name}(" in code, name
     for file, names in documented_private_names().items():

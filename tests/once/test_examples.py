@@ -1,4 +1,4 @@
-"""The scripts in `examples/` and the walkthrough run, and say what they say they do."""
+"""The scripts in `examples/` and the blocks of the docs run as described."""
 
 import contextlib
 import os
@@ -6,9 +6,6 @@ import pathlib
 import re
 import runpy
 
-import keras
-import nbformat
-import notebooks
 import numpy as np
 import pytest
 
@@ -16,52 +13,6 @@ import keras_qa
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-
-# Read in the kernel after the last cell: a value for each claim that the notebook makes.
-CLAIMS = """
-assert stack.count_params() == twin.count_params() == 3_466
-np.testing.assert_allclose(from_stack, from_twin, atol=1e-6)
-assert "not connected to `inputs`" in disconnected and "\\n" not in disconnected
-assert by_hand.count_params() == model.count_params() == 1_000_052
-np.testing.assert_array_equal(from_list, from_dict)
-np.testing.assert_allclose(from_list.sum(axis=1), 1.0, rtol=1e-5)
-assert "`text` holds id" in unknown_id and "vocabulary has 64 entries" in unknown_id
-assert "adds up to 0" in no_answer and "\\n" not in unknown_id + no_answer
-assert 35 < score["exact_match"] < 100 and score["examples"] == 320
-assert [[item.text for item in row] for row in again] == [[i.text for i in row] for row in best]
-assert [len(row) for row in best] == [3, 3]
-assert two_heads.output_names == ["answer", "mentioned"]
-assert result["mentioned_accuracy"] > 0.95 and result["answer_accuracy"] > 0.3
-print(keras.config.backend())
-"""
-
-
-@pytest.fixture(scope="module")
-def committed():
-    return nbformat.read(EXAMPLES / "walkthrough.ipynb", as_version=4)
-
-
-@pytest.fixture(scope="module")
-def executed(committed, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("walkthrough")
-    return notebooks.executed(committed, CLAIMS, folder, folder)
-
-
-def test_walkthrough_keeps_its_claims(executed):
-    assert notebooks.printed(executed.cells[-1]).strip() == keras.config.backend()
-
-
-def test_walkthrough_prints_what_is_committed(committed, executed):
-    pairs = notebooks.pairs(committed, executed)
-    assert sum(bool(old) for old, _ in pairs) >= 10
-    assert [new for _, new in pairs] == [old for old, _ in pairs]
-    text = "".join(old for old, _ in pairs)
-    for claim in ("3,466 parameters", "1,000,052 parameters", "id 4234 at [0, 0]"):
-        assert claim in text
-
-
-def test_walkthrough_is_committed_executed_and_clean(committed):
-    notebooks.assert_clean(committed)
 
 
 def test_classic_example(capsys):
@@ -76,7 +27,7 @@ def test_classic_example(capsys):
     assert "1,000,052 parameters, probabilities of shape (256, 500)" in capsys.readouterr().out
 
 
-# README's block shows and proves the same.
+# README.md's block has the same values, and runs in the short form.
 @pytest.mark.full
 def test_strings_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -100,40 +51,53 @@ def blocks(page):
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
 
 
-def said(block):
-    """What a block says that it prints: the comments at its end."""
+def expected_output(block):
+    """The comments at the end of a block."""
     lines = block.splitlines()
     last = max(place for place, line in enumerate(lines) if not line.startswith("# "))
     return " ".join(line.removeprefix("# ") for line in lines[last + 1 :])
 
 
 def without_scores(text):
-    # The last digits of what was learned differ from processor to processor.
+    # The last digits of trained weights differ between processors.
     return " ".join(re.sub(r"\d+\.\d+", "0.0", text).split())
+
+
+def run_and_compare_output(page, capsys):
+    """The names that each block of a page defines."""
+    defined = []
+    for block in blocks(page):
+        names = {}
+        exec(block, names)
+        assert without_scores(capsys.readouterr().out) == without_scores(expected_output(block))
+        defined.append(names)
+    return defined
 
 
 def test_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    made = [{} for _ in blocks("README.md")]
-    for block, names in zip(blocks("README.md"), made, strict=True):
-        exec(block, names)
-        assert without_scores(capsys.readouterr().out) == without_scores(said(block))
-    classic, strings, documents = made
+    classic, strings = run_and_compare_output("README.md", capsys)
     assert classic["model"].count_params() == 1_000_052
     assert keras_qa.load("qa.keras").evaluate(strings["stories"][1_000:])["exact_match"] >= 95
-    for answer in documents["qa"].answer(documents["text"], ["Where do we meet?"]):
-        assert documents["text"][answer.start : answer.end] == answer.text == "Nairobi"
+
+
+def test_reader_from_scratch_prints_what_it_says(capsys):
+    (names,) = run_and_compare_output("docs/readers.md", capsys)
+    for answer in names["qa"].answer(names["text"], ["Where do we meet?"]):
+        assert names["text"][answer.start : answer.end] == answer.text == "Nairobi"
 
 
 @pytest.mark.parametrize(
     "page",
     sorted(
-        path.name for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text("utf-8")
+        path.name
+        for path in (ROOT / "docs").glob("*.md")
+        if "```python" in path.read_text("utf-8") and path.name != "readers.md"
     ),
 )
 def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
     fit = keras_qa.QuestionAnswerer.fit
-    # What they learn the README shows.
+    # The tests of README.md and docs/readers.md train to the end.
     monkeypatch.setattr(
         keras_qa.QuestionAnswerer,
         "fit",
@@ -151,8 +115,7 @@ def test_the_precision_that_the_docs_ask_for_can_be_had(tmp_path, monkeypatch, c
     (block,) = (block for block in blocks("docs/documents.md") if "min_precision=" in block)
     names = {}
     exec(block, names)
-    assert capsys.readouterr().out.split() == said(block).split()
-    # Some answers are sure enough, and not all.
+    assert capsys.readouterr().out.split() == expected_output(block).split()
     threshold = names["fitted"].threshold(0.9)
     scores = [names["qa"].ask(names["index"], one.question).score for one in names["questions"]]
     assert min(scores) < threshold < max(scores)
@@ -169,6 +132,6 @@ def test_pictures_are_small_and_their_script_draws():
         pictures["print_answers"]([keras_qa.Answer("R&D", 0.5, 3, 6)], "In R&D.")
     drawing = pictures["_drawn"](terminal.getvalue().splitlines())
     texts = re.findall(r">([^<>\n]+)</text>", drawing)
-    # The answer alone stands on a ground of its own.
+    # One background for the terminal, one for the answer.
     assert texts == ["   50.0%  R&amp;D", " " * 10 + "In ", "R&amp;D", "."]
     assert drawing.count("<rect") == 2

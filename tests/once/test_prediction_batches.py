@@ -81,7 +81,7 @@ def test_an_encoder_reads_widths_of_the_grid_if_it_is_compiled(encoder, compiled
     batches = PredictionBatches(encoder, windows([40, 7, 40, 50, 9]), 2)
     assert found(batches) == [
         ([1, 4], [(2, 32)] * 3),
-        ([0, 2], [(2, 48)] * 3),
+        ([0, 2], [(2, 64)] * 3),
         ([3], [(1, 64)] * 3),
     ]
 
