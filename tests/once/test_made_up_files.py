@@ -105,7 +105,6 @@ def test_a_changed_config_loads_or_is_refused_in_one_line(files, tmp_path, kind:
     path = tmp_path / "changed.keras"
     refused = 0
     for seed in range(140):
-        # Without a seal, as somebody could have written it.
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in members.items():
                 if name == "config.json":

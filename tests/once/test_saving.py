@@ -1,14 +1,12 @@
-"""Files: whole ones load, damaged and dangerous ones are refused in one line."""
+"""Saved files: damaged and dangerous ones raise an error of one line."""
 
 import json
-import re
+import random
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_examples import EXAMPLES
 from small_models import batch, same_weights
 
@@ -33,7 +31,7 @@ def refused(path, message: str) -> None:
 
 
 def rewritten(saved: bytes, path, change):
-    """Writes the archive anew with its config changed, and without its seal."""
+    """Writes the archive anew with its config changed."""
     original = path.with_suffix(".zip")
     original.write_bytes(saved)
     with zipfile.ZipFile(original) as old, zipfile.ZipFile(path, "w") as new:
@@ -45,7 +43,7 @@ def rewritten(saved: bytes, path, change):
     return path
 
 
-def test_sealed_file_is_a_plain_keras_file(saved: bytes, tmp_path) -> None:
+def test_keras_itself_loads_the_file(saved: bytes, tmp_path) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved)
     assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
@@ -70,27 +68,46 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
 def test_truncated_file_is_refused(saved: bytes, tmp_path, share: float) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved[: int(len(saved) * share)])
-    refused(path, "is no `.keras` file, or it is damaged or cut short|is damaged")
+    refused(path, "is no `.keras` file, or it is damaged or cut short")
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_any_flipped_bit_is_found(saved: bytes, tmp_path_factory, data) -> None:
-    place = data.draw(st.integers(0, len(saved) - 1))
+def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "flipped.keras"
+    path.write_bytes(saved)
+    expected = keras_qa.load(path).model_
+    with zipfile.ZipFile(path) as archive:
+        directory = archive.start_dir
+    raised = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        # Half of the bits are in the directory at the end, which has no checksum.
+        flipped = bytearray(saved)
+        flipped[rng.randrange(directory * (seed % 2), len(saved))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            loaded = keras_qa.load(path).model_
+        except ValueError as error:
+            message = str(error)
+            assert message.startswith(f"`{path}` "), (seed, message)
+            assert len(message.splitlines()) == 1, (seed, message)
+            assert len(message) <= 300, (seed, message)
+            raised += 1
+        else:
+            assert same_weights(loaded, expected.get_weights()), seed
+            assert loaded.get_config() == expected.get_config(), seed
+    assert raised > 100
+
+
+def test_a_member_missing_from_the_directory_is_refused(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved)
+    with zipfile.ZipFile(path) as archive:
+        # The directory entry of `config.json` claims a comment, which hides the weights behind it.
+        place = archive.start_dir + 46 + len("metadata.json") + 33
     flipped = bytearray(saved)
-    flipped[place] ^= 1 << data.draw(st.integers(0, 7))
-    path = tmp_path_factory.getbasetemp() / "flipped.keras"
-    path.write_bytes(bytes(flipped))
-    refused(path, "is damaged|is no `.keras` file")
-
-
-def test_flipped_bit_without_a_seal_is_found_by_the_archive(saved: bytes, tmp_path) -> None:
-    path = rewritten(saved, tmp_path / "plain.keras", lambda config: config)
-    assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
-    path.write_bytes(bytes(data))
-    refused(path, "is damaged: its checksum does not match")
+    flipped[place] |= 1
+    path.write_bytes(flipped)
+    refused(path, "bytes of weights. It is damaged|cannot be loaded: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04" + b"\0" * 100])
@@ -168,7 +185,6 @@ def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
     for model in kept_models.values():
         model.save(path)
         assert load_model(path).loss == model.loss
-    assert re.fullmatch(rb"keras-qa sha256:[0-9a-f]{64}", zipfile.ZipFile(path).comment)
 
 
 def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, tmp_path) -> None:
