@@ -19,7 +19,7 @@ import numpy as np
 
 from keras_qa import tasks
 from keras_qa.answering import building
-from keras_qa.files import atomic, json_files
+from keras_qa.files import json_files, replace_atomically
 from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.initial import weights_follow
 from keras_qa.models import QAModel, span_reader
@@ -89,7 +89,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         )
     weights = io.BytesIO()
     np.savez(weights, **{str(place): value for place, value in enumerate(values)})
-    with atomic.replacing(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+    with replace_atomically(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         archive.writestr(CONFIG, json.dumps(config))
         archive.writestr(WEIGHTS, weights.getvalue())
 

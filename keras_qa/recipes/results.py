@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa.answering import QuestionAnswerer
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.terminal import clock
 
 # A task is failed above this error, in percent (Weston et al. 2015, arXiv:1502.05698).
@@ -127,7 +127,7 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
             found = None
     if not isinstance(found, list):
         raise ValueError(f"`{path}` holds no JSON list, so that no results can be added to it.")
-    with replacing(path) as partial:
+    with replace_atomically(path) as partial:
         partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.report import page, spans
 from keras_qa.report.findings import Bin, Findings, Group, Judged
 from keras_qa.tasks import SpanDetails
@@ -48,7 +48,7 @@ class Report(Findings):
             path: The file.
             title: Its heading.
         """
-        with replacing(path) as partial:
+        with replace_atomically(path) as partial:
             # Half a surrogate pair, which JSON may hold, is no character that UTF-8 has.
             written = self.html(title).encode("utf-8", "xmlcharrefreplace")
             partial.write_bytes(written)
