@@ -98,7 +98,7 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
         ValueError: If the folder holds no documents, or the index names an encoder that is neither
             given nor at hand.
     """
-    from keras_qa.documents.reading import SUFFIXES
+    from keras_qa.documents.file_formats import SUFFIXES
 
     path = default_path(folder, "--index") if path is None else path
     is_new = not os.path.exists(os.path.expanduser(path))

@@ -1,4 +1,4 @@
-"""An index that follows a folder, and what is read of files of each kind."""
+"""`Index.update` with a folder, and the documents of each type of file."""
 
 import logging
 import os
@@ -10,8 +10,8 @@ from interpreters import python
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from keras_qa.documents import Index, Unreadable, office
-from keras_qa.documents.html import text_of
-from keras_qa.documents.reading import documents
+from keras_qa.documents.file_formats import read_documents
+from keras_qa.documents.html import html_to_text
 
 
 def pdf(path, *pages: str, password: str = "") -> None:
@@ -32,7 +32,7 @@ def pdf(path, *pages: str, password: str = "") -> None:
 
 
 def read(path, encoding=None) -> list[tuple[str, str]]:
-    found = documents(path, path.name, encoding)
+    found = read_documents(path, path.name, encoding)
     return [(document.name, document.text) for document in found]
 
 
@@ -45,7 +45,7 @@ def folder(tmp_path):
     return made
 
 
-def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> None:
+def test_an_index_follows_the_content_of_a_folder(folder, tmp_path) -> None:
     (folder / "picture.png").write_bytes(b"no text")
     (folder / ".hidden.txt").write_text("hidden")
     with Index.create(tmp_path / "a.index") as index:
@@ -55,7 +55,7 @@ def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> N
         assert changes.unreadable == ()
         assert index.names == ["added", "a.txt", "guide/b.md"]
         assert [hit.document for hit in index.search("return")] == ["guide/b.md"]
-        # Neither its time nor its place makes a file another.
+        # The time and the folder of a file do not matter.
         os.utime(folder / "a.txt", (0, 0))
         moved = folder.rename(tmp_path / "moved")
         changes = index.update(moved)
@@ -84,7 +84,7 @@ def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> N
         assert index.update(other / "d.txt").written == 1
 
 
-def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
+def test_unreadable_files_are_reported_and_skipped(folder, tmp_path) -> None:
     (folder / "zero.txt").write_bytes(b"")
     (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))
     (folder / "binary.md").write_bytes(b"a\0b")
@@ -121,7 +121,7 @@ def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
             "scan.pdf": "its pages hold no text: they may be pictures",
             "pipe.txt": "it is no file",
         }
-        # Once they can be read they come in; what cannot be read any more goes.
+        # Readable again: indexed. No longer readable: removed.
         (folder / "rows.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "name": "t"}\n')
         (folder / "a.txt").write_bytes(b"\xff")
         changes = index.update(folder, encoding="latin-1")
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
             index.update(tmp_path / "a.index")
 
 
-def test_encodings_are_found(tmp_path) -> None:
+def test_encodings_are_detected(tmp_path) -> None:
     path = tmp_path / "a.txt"
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         path.write_bytes("é\r\n猫\r".encode(encoding))
@@ -166,7 +166,7 @@ def test_encodings_are_found(tmp_path) -> None:
     assert read(table) == [("a.csv#x", "é")]
 
 
-def test_tables_are_documents_by_the_row_or_lines(tmp_path) -> None:
+def test_rows_of_tables_are_documents_or_lines(tmp_path) -> None:
     table = tmp_path / "prices.tsv"
     table.write_text('name\tprice\tnote\nferry\t3\t"two\nlines"\nbus\t2\t\n')
     assert read(table) == [
@@ -181,20 +181,20 @@ def test_tables_are_documents_by_the_row_or_lines(tmp_path) -> None:
     assert read(rows) == []
 
 
-def test_html_is_read_as_it_is_seen() -> None:
+def test_the_visible_text_of_html_is_read() -> None:
     page = (
         "<html><head><title>No</title><style>p {}</style></head><body><h1>A &amp; B</h1>\n"
         "<ul><li>one<li>two</ul><script>if (a < b) {}</script><p>x<br>y&nbsp;z</p><svg/>"
         "<pre>a\n  b</pre><table><tr><td>1<td>2</tr></table><!-- no --><template>no</template>"
     )
     expected = "# A & B\n\none\ntwo\n\nx\ny z\n\na\nb\n\n1 2"
-    assert text_of(page).replace("\xa0", " ") == expected
-    assert text_of("<head><title>x<body><p>seen") == "seen"
-    assert text_of("</p></script>a<") == "a<"
-    assert text_of("<b>" * 100_000 + "deep") == "deep"
+    assert html_to_text(page).replace("\xa0", " ") == expected
+    assert html_to_text("<head><title>x<body><p>seen") == "seen"
+    assert html_to_text("</p></script>a<") == "a<"
+    assert html_to_text("<b>" * 100_000 + "deep") == "deep"
 
 
-def test_pdf_pages_are_told(tmp_path) -> None:
+def test_pdf_pages(tmp_path) -> None:
     folder = tmp_path / "pdfs"
     folder.mkdir()
     pdf(folder / "a.pdf", "Page one says hello.", "Page two\nhas the warranty.")
@@ -218,7 +218,7 @@ def test_docx_headings_and_tables(tmp_path, monkeypatch) -> None:
     table.cell(0, 0).text, table.cell(0, 1).text = "ferry", "3"
     made.save(path)
     assert read(path) == [("a.docx", "# Guide\n\n## Warranty\n\nTwo years.\n\nferry | 3")]
-    monkeypatch.setattr(office, "_MOST_BYTES", 9_999)
+    monkeypatch.setattr(office, "_MAX_BYTES", 9_999)
     with pytest.raises(ValueError, match=r"^it is larger than a gigabyte unpacked$"):
         read(path)
 
@@ -240,7 +240,7 @@ with Index.create({str(tmp_path / "a.index")!r}) as index:
     ], done.stderr
 
 
-def test_what_a_library_says_of_a_file_is_not_printed(tmp_path, capsys) -> None:
+def test_messages_of_libraries_are_not_printed(tmp_path, capsys) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 junk")
     with pytest.raises(ValueError, match="^it is no PDF file that can be read: "):
         read(tmp_path / "a.pdf")

@@ -1,4 +1,4 @@
-"""The encoder of an index: given, left out, exchanged for another, and what it may give."""
+"""The encoder of an index: missing, set later, wrong, and invalid vectors."""
 
 import sqlite3
 import warnings
@@ -42,7 +42,7 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         assert places(index) == ([1], [1])
 
 
-def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
+def test_the_encoder_of_an_open_index_can_be_set(tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path, encoder=Letters()) as index:
         index.add([Document("a", "Some words."), Document("b", "Other words.")])
@@ -66,7 +66,7 @@ def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
         assert [hit.document for hit in index.search("other")] == ["b"]
 
 
-def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
+def test_a_wrong_encoder_raises(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
         for make in (Index.create, Index.open):
@@ -87,7 +87,7 @@ def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
         match=r"^`.*a\.index` has vectors of the encoder 'letters', and none of 'table'\. Open it",
     ):
         Index.open(path, Table({}))
-    # Names are of files, too.
+    # A name may be a path with undecodable bytes.
     odd = Letters()
     odd.name = "/home/\udce9"
     with Index.create(tmp_path / "b.index", encoder=odd) as index:
@@ -108,7 +108,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
+def test_vectors_of_an_encoder_are_checked(tmp_path, kind) -> None:
     gives, message = WRONG[kind]
     path, folder = tmp_path / "a.index", tmp_path / "texts"
     folder.mkdir()
@@ -122,7 +122,7 @@ def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
 
     with Index.create(path, encoder=Wrong()) as index:
         index.add([Document("a", "Old.")])
-        # A file is not to blame for it.
+        # `update` raises, too, and does not report the file as unreadable.
         for write in (lambda: index.add([Document("b", "New.")]), lambda: index.update(folder)):
             with pytest.raises(ValueError, match=message) as raised:
                 write()
@@ -133,7 +133,7 @@ def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
             index.search(["New."])
 
 
-def test_vectors_of_another_width_are_told(tmp_path) -> None:
+def test_vectors_of_another_dimension_raise(tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path, encoder=Letters()) as index:
         index.add([Document("a", "Old.")])
@@ -149,7 +149,7 @@ def test_vectors_of_another_width_are_told(tmp_path) -> None:
                 use()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE vectors SET vector = x'00'")
-    # In an index with a checksum that is what is found first.
+    # Version 1 has no checksum, which would be checked first.
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
