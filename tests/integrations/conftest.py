@@ -1,4 +1,4 @@
-"""Haystack's telemetry is off, before anything imports it."""
+"""Turns off Haystack's telemetry before anything imports it."""
 
 import os
 
