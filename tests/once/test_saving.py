@@ -65,7 +65,7 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_truncated_file_is_refused(saved: bytes, tmp_path, share: float) -> None:
+def test_a_truncated_file_raises(saved: bytes, tmp_path, share: float) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved[: int(len(saved) * share)])
     refused(path, "is no `.keras` file, or it is damaged or cut short")
@@ -98,7 +98,7 @@ def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> No
     assert raised > 100
 
 
-def test_a_member_missing_from_the_directory_is_refused(saved: bytes, tmp_path) -> None:
+def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved)
     with zipfile.ZipFile(path) as archive:
@@ -111,28 +111,28 @@ def test_a_member_missing_from_the_directory_is_refused(saved: bytes, tmp_path) 
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04" + b"\0" * 100])
-def test_what_is_no_zip_is_refused(tmp_path, content: bytes) -> None:
+def test_a_file_that_is_not_a_zip_raises(tmp_path, content: bytes) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(content)
     refused(path, "is no `.keras` file, or it is damaged or cut short")
 
 
-def test_zip_of_something_else_is_refused(tmp_path) -> None:
+def test_another_zip_file_raises(tmp_path) -> None:
     path = tmp_path / "qa.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
     refused(path, "is a zip file, but no `.keras` file")
 
 
-def test_missing_file_is_named(tmp_path) -> None:
+def test_a_missing_file_raises(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no file `.*none.keras`"):
         keras_qa.load(tmp_path / "none.keras")
 
 
-def test_lambda_layer_is_refused_and_never_run(tmp_path) -> None:
+def test_a_lambda_layer_raises_and_is_not_executed(tmp_path) -> None:
     marker = tmp_path / "executed"
     inputs = keras.Input((2,))
-    # The default binds the path as a constant, so the lambda holds all that it would need.
+    # The default binds the path, so that the lambda could run by itself.
     outputs = keras.layers.Lambda(
         lambda x, path=str(marker): (open(path, "w").close(), x)[1],
         output_shape=(2,),
@@ -153,7 +153,7 @@ def test_lambda_is_found_anywhere_in_the_config(saved: bytes, tmp_path, name: st
     refused(rewritten(saved, tmp_path / "hidden.keras", hide), "holds a `Lambda`")
 
 
-def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> None:
+def test_a_function_of_another_module_is_not_called(saved: bytes, tmp_path) -> None:
     marker = tmp_path / "executed"
 
     def call_system(config):
@@ -171,7 +171,7 @@ def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> N
     assert not marker.exists()
 
 
-def test_model_without_a_vocabulary_is_named(kept_models, tmp_path) -> None:
+def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     model.save(tmp_path / "model.keras")
     refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
@@ -187,7 +187,7 @@ def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
         assert load_model(path).loss == model.loss
 
 
-def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, tmp_path) -> None:
+def test_sizes_beyond_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
     def enlarge(config):
         config["config"]["layers"][2]["config"]["vocabulary_size"] = 10**12
         return config
@@ -196,11 +196,9 @@ def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, t
     refused(path, "says `vocabulary_size=1000000000000`, but holds")
 
 
-def test_layers_with_more_numbers_than_the_weights_are_refused_before_any_is_made(
-    saved: bytes, tmp_path
-) -> None:
+def test_layers_larger_than_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
     def enlarge(config):
-        # Both are below the size of the weights, but 20 GB together.
+        # Each is smaller than the weights; the matrix would take 20 GB.
         config["config"]["layers"][2]["config"] |= {
             "vocabulary_size": 70_000,
             "embedding_dim": 70_000,
@@ -243,7 +241,7 @@ def nested(depth: int):
         ({"task": nested(300)}, "has a config in which more than 200 objects and lists are nested"),
     ],
 )
-def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, message) -> None:
+def test_an_invalid_task_raises(saved: bytes, tmp_path, change, message) -> None:
     def apply(config):
         home = config["config"]
         home = home if "task" in change else home["task"]["vectorizer"]
@@ -253,19 +251,19 @@ def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, m
     refused(rewritten(saved, tmp_path / "odd.keras", apply), message)
 
 
-def test_a_config_that_is_nested_too_deep_to_parse_is_refused(saved: bytes, tmp_path) -> None:
+def test_a_config_that_is_nested_too_deeply_raises(saved: bytes, tmp_path) -> None:
     path = tmp_path / "deep.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "[" * 100_000)
     refused(path, "is no `.keras` file, or it is damaged or cut short")
 
 
-def test_a_member_that_cannot_be_unpacked_is_refused(saved: bytes, tmp_path) -> None:
+def test_a_member_that_cannot_be_decompressed_raises(saved: bytes, tmp_path) -> None:
     path = tmp_path / "member.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps({"layers": ["x"] * 99}))
     data = bytearray(path.read_bytes())
-    # The first byte of the stream, which says what kind of block follows: there is no kind 3.
+    # The first byte of the stream contains the type of the block. Type 3 does not exist.
     data[30 + len("config.json")] |= 6
     path.write_bytes(bytes(data))
     refused(path, "is no `.keras` file, or it is damaged or cut short")
