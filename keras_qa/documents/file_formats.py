@@ -98,7 +98,7 @@ def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
 def _decode(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
     text = raw.decode(_find_encoding(raw, encoding, declared))
     if "\0" in text:
-        raise ValueError("it holds zero bytes, so it is no text")
+        raise ValueError("it contains zero bytes, so it is not text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -90,7 +90,6 @@ def update_index(
     written = removed = kept = done = 0
     indexed = set()
     for found in files:
-        problem = None
         try:
             digest = _digest(found.path, encoding)
             if known.get(found.name) == digest:
@@ -106,9 +105,7 @@ def update_index(
                 written += new
             indexed.add(found.name)
         except _ReadError as error:
-            problem = Unreadable(found.name, str(error))
-        if problem is not None:
-            unreadable.append(problem)
+            unreadable.append(Unreadable(found.name, str(error)))
         done += found.kilobytes
         if bar is not None:
             bar.show(done)
@@ -173,7 +170,7 @@ def _list_files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[lis
                 if stat.S_ISREG(about.st_mode):
                     found.append(_File(entry.path, name, about.st_size))
                 else:
-                    unreadable.append(Unreadable(name, "it is no file"))
+                    unreadable.append(Unreadable(name, "it is not a regular file"))
     return sorted(found, key=lambda file: file.name), others
 
 

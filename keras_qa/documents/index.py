@@ -164,13 +164,13 @@ class Index:
         name = self.encoder_name
         if name is None:
             raise ValueError(
-                f"`{self.path}` was made without an encoder, and has no vectors. Make another "
-                "index with it: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+                f"`{self.path}` was made without an encoder, and has no vectors. Create another "
+                "index: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
             )
         if encoder.name != name:
             raise ValueError(
                 f"`{self.path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
-                "Open it with the encoder that it was made with, or make another index."
+                "Open it with that encoder, or create another index."
             )
         with self._lock:
             self._encoder = encoder
@@ -360,8 +360,8 @@ class Index:
         if name is not None and not self._warned:
             self._warned = True
             warnings.warn(
-                f"`{self.path}` has vectors of the encoder {name!r}, and was opened without it: it "
-                "is searched by words alone. Open it by `Index.open(path, encoder=…)`.",
+                f"`{self.path}` has vectors of the encoder {name!r}, but was opened without it, so "
+                "it is searched by words only. Open it with `Index.open(path, encoder=…)`.",
                 stacklevel=3,
             )
         return None
@@ -386,8 +386,8 @@ class Index:
                 name = read_encoder_name(self._connection)
             if adds and name is not None and self._encoder is None:
                 raise ValueError(
-                    f"`{self.path}` has vectors of the encoder {name!r}, and what is new would "
-                    "have none. Open it with that encoder: `Index.open(path, encoder=…)`, or "
+                    f"`{self.path}` has vectors of the encoder {name!r}, so new documents need it, "
+                    "too. Open it with `Index.open(path, encoder=…)`, or "
                     f"`keras-qa index --embed {name}`."
                 )
             try:

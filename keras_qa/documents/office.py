@@ -36,12 +36,12 @@ def read_pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
         try:
             with pypdf.PdfReader(path) as reader:
                 if reader.is_encrypted and not reader.decrypt(""):
-                    raise ValueError("it is locked by a password")
+                    raise ValueError("it is encrypted with a password")
                 texts = [page.extract_text().replace("\0", "") for page in reader.pages]
         except (PyPdfError, *_ERRORS) as error:
             raise _read_error("PDF", error) from None
     if texts and not any(text.strip() for text in texts):
-        raise ValueError("its pages hold no text: they may be pictures")
+        raise ValueError("its pages contain no text: they may be images")
     pages, begin = [], 0
     for text in texts:
         pages.append(begin)
@@ -111,4 +111,4 @@ def _read_error(kind: str, error: BaseException) -> ValueError:
     message = " ".join(str(error).split())[:200]
     if isinstance(error, ValueError) and message.startswith("it is"):
         return ValueError(message)
-    return ValueError(f"it is no {kind} file that can be read: {message or type(error).__name__}")
+    return ValueError(f"it is not a readable {kind} file: {message or type(error).__name__}")

@@ -62,20 +62,22 @@ def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Seq
             f"Received: {retriever!r:.80} (of type {type(retriever).__name__})."
         )
     found = retriever.search(questions, k)
-    expected = f"`search` of the {type(retriever).__name__} must give a list of `Hit` objects a"
+    expected = (
+        f"`search` of the {type(retriever).__name__} must return a list of `Hit` objects for each"
+    )
     if not isinstance(found, (list, tuple)):
-        raise TypeError(f"{expected} question, in a list. It gave: {found!r:.80}.")
+        raise TypeError(f"{expected} question, in a list. Received: {found!r:.80}.")
     if len(found) != len(questions):
-        raise ValueError(f"{expected} question. It gave {len(found)} for {len(questions)}.")
+        raise ValueError(f"{expected} question. Received: {len(found)} for {len(questions)}.")
     for question, hits in zip(questions, found, strict=True):
         if not isinstance(hits, (list, tuple)):
-            raise TypeError(f"{expected} question. For {question!r:.80} it gave: {hits!r:.80}.")
+            raise TypeError(f"{expected} question. Received for {question!r:.80}: {hits!r:.80}.")
         if len(hits) > k:
-            raise ValueError(f"{expected} question, {k} at most. It gave {len(hits)}.")
+            raise ValueError(f"{expected} question, at most {k}. Received: {len(hits)}.")
         odd = next((hit for hit in hits if not isinstance(hit, Hit)), None)
         if odd is not None:
             raise TypeError(
-                f"{expected} question. For {question!r:.80} there is one of type "
-                f"{type(odd).__name__} among them. Make it a `documents.Hit`."
+                f"{expected} question. Received for {question!r:.80} one of type "
+                f"{type(odd).__name__}. Make it a `documents.Hit`."
             )
     return found

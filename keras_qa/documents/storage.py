@@ -92,8 +92,10 @@ def open_file(path: pathlib.Path) -> sqlite3.Connection:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = read_version(connection)
         if application != APPLICATION:
-            kind = "another" if path.stat().st_size else "no"
-            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file. {_MAKE}")
+            kind = "another" if path.stat().st_size else "not an"
+            raise ValueError(
+                f"`{path}` is not an index of keras-qa: it is {kind} SQLite file. {_MAKE}"
+            )
         if version > VERSION:
             raise ValueError(
                 f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
@@ -170,13 +172,13 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
         if said == "no such module: fts5":
             raise ImportError(
-                f"The index needs SQLite with FTS5, which {sqlite3.sqlite_version} here lacks. If "
-                "`sqlite3` was imported after TensorFlow, which has one of its own, import it, or "
-                "keras_qa, before. Else install a Python whose SQLite has it."
+                f"The index needs SQLite with FTS5, which SQLite {sqlite3.sqlite_version} lacks. "
+                "If `sqlite3` was imported after TensorFlow, import it, or keras_qa, first. "
+                "Otherwise install a Python whose SQLite has FTS5."
             ) from None
         if "not a database" in said:
             raise ValueError(
-                f"`{path}` is no index of keras-qa: it is no SQLite file. {_MAKE}"
+                f"`{path}` is not an index of keras-qa: it is not an SQLite file. {_MAKE}"
             ) from None
         if "locked" in said:
             raise OSError(
@@ -184,7 +186,7 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             ) from None
         if "full" in said:
             raise OSError(
-                f"There is no room left to write `{path}`. What was written before is kept."
+                f"The disk is full, so `{path}` cannot be written. Earlier changes are kept."
             ) from None
         if any(cause in said for cause in _SYSTEM_ERRORS):
             raise OSError(f"`{path}`: {said}.") from None

@@ -57,8 +57,8 @@ def check_encoder(encoder: object) -> None:
     """Raises a `TypeError` if an object has no name, or is not callable."""
     if not callable(encoder) or not isinstance(getattr(encoder, "name", None), str):
         raise TypeError(
-            "`encoder` must have a `name`, a string, and turn a list of strings into vectors when "
-            f"it is called, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
+            "`encoder` must have a `name`, a string, and return vectors when it is called with a "
+            f"list of strings, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
         )
 
 
@@ -79,17 +79,17 @@ def unit_vectors(encoder: Encoder, texts: list[str], dimension: int | None = Non
     found = np.asarray(encoder(texts))
     wide = found.ndim == 2 and found.shape[1] > 0 and dimension in (None, found.shape[1])
     if not wide or len(found) != len(texts) or found.dtype.kind not in "fiu":
-        expected = "any width" if dimension is None else f"{dimension} numbers each"
+        expected = "dimension" if dimension is None else dimension
         raise ValueError(
-            f"The encoder {encoder.name!r} must give {len(texts)} vectors of {expected}, as an "
-            f"array of numbers. It gave one of the shape {found.shape} and {found.dtype}."
+            f"The encoder {encoder.name!r} must return an array of numbers of shape "
+            f"({len(texts)}, {expected}). Received: shape {found.shape} of {found.dtype}."
         )
     with np.errstate(over="ignore"):
         found = found.astype("float32")
     if not np.isfinite(found).all():
         place = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
         raise ValueError(
-            f"The encoder {encoder.name!r} gave a vector that is not finite, for the text "
+            f"The encoder {encoder.name!r} returned a vector that is not finite for the text "
             f"{texts[place]!r:.80}."
         )
     # Divide by the largest value first, so that squares neither underflow nor overflow.

@@ -6,7 +6,6 @@ import itertools
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
 from keras_qa.documents import storage
 from keras_qa.documents.checksums import (
@@ -67,12 +66,7 @@ class Writer:
         self._run("CREATE TEMP TABLE IF NOT EXISTS seen (document INTEGER PRIMARY KEY)")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
         try:
             if kind is None:
                 self._count_frequent()

@@ -60,7 +60,7 @@ def check_keras_file(path: pathlib.Path) -> int:
             config = json.loads(archive.read("config.json"))
     except KeyError:
         raise ValueError(
-            f"`{path}` is a zip file, but no `.keras` file: it holds no `config.json`."
+            f"`{path}` is a zip file, but not a `.keras` file: it has no `config.json`."
         ) from None
     except (
         zipfile.BadZipFile,
@@ -72,7 +72,7 @@ def check_keras_file(path: pathlib.Path) -> int:
         OSError,
     ):
         raise ValueError(
-            f"`{path}` is no `.keras` file, or it is damaged or cut short. "
+            f"`{path}` is not a `.keras` file, or it is damaged or truncated. "
             "Copy it again, or save the model again."
         ) from None
     try:
@@ -83,7 +83,7 @@ def check_keras_file(path: pathlib.Path) -> int:
             "again."
         ) from None
     if not isinstance(config, dict):
-        raise ValueError(f"`{path}` has a config that is no JSON object. Save the model again.")
+        raise ValueError(f"`{path}` has a config that is not a JSON object. Save the model again.")
     sizes = [
         (size, name)
         for entry in entries

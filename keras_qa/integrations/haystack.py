@@ -265,7 +265,7 @@ def _with_text(documents: Sequence[Document]) -> list[Document]:
             )
         if document.content is None:
             _logger.warning(
-                "The document with the id {id} has no content, and is left out.", id=document.id
+                "The document with the id {id} has no content, and is skipped.", id=document.id
             )
         elif document.content.strip():
             found.setdefault((document.id, document.content), document)

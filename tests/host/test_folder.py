@@ -71,9 +71,7 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path) -> None:
         other = tmp_path / "other"
         other.mkdir()
         (other / "d.txt").write_text("Other.")
-        message = (
-            r"^The index follows '.*moved', and '.*other' holds none of its files\. Make another"
-        )
+        message = r"^The index follows '.*moved', and '.*other' contains none of its files\."
         with pytest.raises(ValueError, match=message):
             index.update(other)
         assert len(index) == 3
@@ -111,15 +109,15 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path) -> None:
         assert (reasons.pop("one.txt"), reasons.pop("two.txt")) == (loop, loop)
         assert "table.csv`, line 2: expected 2 cells" in reasons.pop("table.csv")
         assert "rows.jsonl`, line 2: `text` must be a string." in reasons.pop("rows.jsonl")
-        assert reasons.pop("bad.pdf").startswith("it is no PDF file that can be read: ")
-        assert reasons.pop("bad.docx").startswith("it is no DOCX file that can be read: ")
+        assert reasons.pop("bad.pdf").startswith("it is not a readable PDF file: ")
+        assert reasons.pop("bad.docx").startswith("it is not a readable DOCX file: ")
         assert reasons == {
             "latin.txt": "it is not UTF-8 at byte 2. Name its encoding with `encoding`",
-            "binary.md": "it holds zero bytes, so it is no text",
+            "binary.md": "it contains zero bytes, so it is not text",
             "same.jsonl": "it has two documents of the name 'same.jsonl#1'",
-            "locked.pdf": "it is locked by a password",
-            "scan.pdf": "its pages hold no text: they may be pictures",
-            "pipe.txt": "it is no file",
+            "locked.pdf": "it is encrypted with a password",
+            "scan.pdf": "its pages contain no text: they may be images",
+            "pipe.txt": "it is not a regular file",
         }
         # Readable again: indexed. No longer readable: removed.
         (folder / "rows.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "name": "t"}\n')
@@ -242,7 +240,7 @@ with Index.create({str(tmp_path / "a.index")!r}) as index:
 
 def test_messages_of_libraries_are_not_printed(tmp_path, capsys) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 junk")
-    with pytest.raises(ValueError, match="^it is no PDF file that can be read: "):
+    with pytest.raises(ValueError, match="^it is not a readable PDF file: "):
         read(tmp_path / "a.pdf")
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger("pypdf").propagate

@@ -293,7 +293,7 @@ def test_opening_releases_no_lock_of_another_thread(index: Index) -> None:
 def test_a_full_disk_raises_and_loses_nothing(index: Index) -> None:
     index._connection.execute("PRAGMA max_page_count = 40")
     text = " ".join(f"word{number}" for number in range(20_000))
-    with pytest.raises(OSError, match=r"^There is no room left to write `.*index`\. What was"):
+    with pytest.raises(OSError, match=r"^The disk is full, so `.*index` cannot be written\. Earl"):
         index.add([{"name": "long", "text": text}])
     assert names(index, "tiber") == ["rome"]
     assert len(index) == 3
@@ -305,7 +305,9 @@ def test_sqlite_without_fts5_raises(tmp_path, monkeypatch) -> None:
         raise sqlite3.OperationalError("no such module: fts5")
 
     monkeypatch.setattr(indexing, "create_words", create_words)
-    with pytest.raises(ImportError, match=r"^The index needs SQLite with FTS5, which [\d.]+ here"):
+    with pytest.raises(
+        ImportError, match=r"^The index needs SQLite with FTS5, which SQLite [\d.]+ la"
+    ):
         Index.create(tmp_path / "a.index", language="en")
 
 
@@ -392,8 +394,8 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
         Index.create(path)
     whole = path.read_bytes()
     for raw, message in (
-        (b"", "is no index of keras-qa: it is no SQLite file"),
-        (b"A text. " * 99, "is no index of keras-qa: it is no SQLite file"),
+        (b"", "is not an index of keras-qa: it is not an SQLite file"),
+        (b"A text. " * 99, "is not an index of keras-qa: it is not an SQLite file"),
         (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
         (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
         (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
@@ -412,7 +414,7 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA application_id = 9")
     connection.close()
-    with pytest.raises(ValueError, match=r"is no index of keras-qa: it is another SQLite file"):
+    with pytest.raises(ValueError, match=r"is not an index of keras-qa: it is another SQLite file"):
         Index.open(path)
 
 

@@ -22,8 +22,8 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         )
         with pytest.warns(
             UserWarning,
-            match=r"^`.*a\.index` has vectors of the encoder 'letters', and was opened without it: "
-            r"it is searched by words alone\. Open it by `Index\.open\(path, encoder=…\)`\.$",
+            match=r"^`.*a\.index` has vectors of the encoder 'letters', but was opened without it, "
+            r"so it is searched by words only\. Open it with `Index\.open\(path, encoder=…\)`\.$",
         ) as caught:
             assert [hit.document for hit in index.search("other")] == ["b"]
         assert caught[0].filename == __file__
@@ -33,8 +33,8 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         for write in (lambda: index.add([Document("c", "New.")]), lambda: index.update(tmp_path)):
             with pytest.raises(
                 ValueError,
-                match=r"^`.*a\.index` has vectors of the encoder 'letters', and what is new would "
-                r"have none\. Open it with that encoder: `Index\.open\(path, encoder=…\)`, or "
+                match=r"^`.*a\.index` has vectors of the encoder 'letters', so new documents "
+                r"need it, too\. Open it with `Index\.open\(path, encoder=…\)`, or "
                 r"`keras-qa index --embed letters`\.$",
             ):
                 write()
@@ -71,13 +71,13 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
         for make in (Index.create, Index.open):
             with pytest.raises(
-                TypeError, match=r"^`encoder` must have a `name`, a string, and turn a list of str"
+                TypeError, match=r"^`encoder` must have a `name`, a string, and return vectors whe"
             ):
                 make(path, encoder=wrong)
     assert not path.exists()
     Index.create(path).close()
     with pytest.raises(
-        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Make anot"
+        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Create an"
     ):
         Index.open(path, Letters())
     path.unlink()
@@ -95,15 +95,18 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
 
 
 WRONG = {
-    "long": (lambda texts: np.ones((len(texts) + 1, 3)), r"\(2, 3\) and float64\.$"),
-    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) and float64\.$"),
-    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) and float64\.$"),
-    "words": (lambda texts: [["a"]], r"\(1, 1\) and <U1\.$"),
+    "long": (
+        lambda texts: np.ones((len(texts) + 1, 3)),
+        r"\(1, dimension\)\. Received: shape \(2, 3\) of float64\.$",
+    ),
+    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) of float64\.$"),
+    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) of float64\.$"),
+    "words": (lambda texts: [["a"]], r"\(1, 1\) of <U1\.$"),
     "nan": (
         lambda texts: np.full((len(texts), 3), np.nan),
-        r"^The encoder 'wrong' gave a vector that is not finite, for the text 'New\.'\.$",
+        r"^The encoder 'wrong' returned a vector that is not finite for the text 'New\.'\.$",
     ),
-    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite, for the text 'New"),
+    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite for the text 'New"),
 }
 
 
@@ -140,8 +143,8 @@ def test_vectors_of_another_dimension_raise(tmp_path) -> None:
     other = Table({})
     other.name = "letters"
     message = (
-        r"^The encoder 'letters' must give 1 vectors of 26 numbers each, as an array of numbers\. "
-        r"It gave one of the shape \(1, 2\) and float32\.$"
+        r"^The encoder 'letters' must return an array of numbers of shape \(1, 26\)\. "
+        r"Received: shape \(1, 2\) of float32\.$"
     )
     with Index.open(path, other) as index:
         for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):

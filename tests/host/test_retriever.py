@@ -62,26 +62,26 @@ def test_results_are_returned_unchanged(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("found", "error", "message"),
     [
-        (None, TypeError, " question, in a list. It gave: None."),
-        ({"one": [A]}, TypeError, " question, in a list. It gave: {'one': [Hit("),
-        (iter([[A], [B]]), TypeError, " question, in a list. It gave: <list_iterator"),
+        (None, TypeError, " question, in a list. Received: None."),
+        ({"one": [A]}, TypeError, " question, in a list. Received: {'one': [Hit("),
+        (iter([[A], [B]]), TypeError, " question, in a list. Received: <list_iterator"),
         # The hits of one question, not in a list.
-        ([A], ValueError, " question. It gave 1 for 2."),
-        ([[A], [B], [A]], ValueError, " question. It gave 3 for 2."),
-        ([A, B], TypeError, " question. For 'one' it gave: Hit(document='a', text='Ann left.'"),
-        ([[A], None], TypeError, " question. For 'two' it gave: None."),
-        ([[A], [A, B, A]], ValueError, " question, 2 at most. It gave 3."),
+        ([A], ValueError, " question. Received: 1 for 2."),
+        ([[A], [B], [A]], ValueError, " question. Received: 3 for 2."),
+        ([A, B], TypeError, " question. Received for 'one': Hit(document='a', text='Ann left.'"),
+        ([[A], None], TypeError, " question. Received for 'two': None."),
+        ([[A], [A, B, A]], ValueError, " question, at most 2. Received: 3."),
         (
             [[A], [A, "Bob stayed."]],
             TypeError,
-            " question. For 'two' there is one of type str among them. Make it a `documents.Hit`.",
+            " question. Received for 'two' one of type str. Make it a `documents.Hit`.",
         ),
     ],
 )
 def test_wrong_results_raise(found, error, message) -> None:
     with pytest.raises(error) as caught:
         retrieve(FakeRetriever(found), ["one", "two"], 2)
-    said = "`search` of the FakeRetriever must give a list of `Hit` objects a"
+    said = "`search` of the FakeRetriever must return a list of `Hit` objects for each"
     assert str(caught.value).startswith(said + message)
     assert "\n" not in str(caught.value)
 

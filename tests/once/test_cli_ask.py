@@ -121,7 +121,10 @@ def test_the_question_may_have_a_name_and_its_place_is_free(path, capsys) -> Non
     [
         (["hanbook"], "There is no folder and no index 'hanbook'. Give a folder of documents, or"),
         (["empty"], "The folder 'empty' holds no documents that can be read. Expected files that"),
-        (["handbook/lamp.txt"], "is no index of keras-qa: it is no SQLite file. Make one of a"),
+        (
+            ["handbook/lamp.txt"],
+            "is not an index of keras-qa: it is not an SQLite file. Make one of a",
+        ),
         (["handbook/lamp.txt", "--index=a.index"], "`--index` is for a folder, and 'handbook/lam"),
         (["handbook/lamp.txt", "--language=en"], "`--language` is for a folder, and 'handbook/"),
         (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),
@@ -150,7 +153,10 @@ def test_what_is_wrong_with_a_folder_is_one_line(
 def test_what_is_wrong_is_one_line(path, capsys) -> None:
     for arguments, message in (
         ([f"{path}x", "--reader", READER, "--question=a"], "There is no folder and no index '"),
-        ([READER, "--reader", READER, "--question=a"], "is no index of keras-qa: it is no SQLite"),
+        (
+            [READER, "--reader", READER, "--question=a"],
+            "is not an index of keras-qa: it is not an SQLite",
+        ),
         ([path, "--reader", "none.keras", "--question=a"], "none.keras"),
         (
             [path, "--reader", READER, "--question=a", "--min-score=2"],

@@ -68,7 +68,7 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
 def test_a_truncated_file_raises(saved: bytes, tmp_path, share: float) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved[: int(len(saved) * share)])
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
 def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> None:
@@ -114,14 +114,14 @@ def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> N
 def test_a_file_that_is_not_a_zip_raises(tmp_path, content: bytes) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(content)
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
 def test_another_zip_file_raises(tmp_path) -> None:
     path = tmp_path / "qa.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    refused(path, "is a zip file, but no `.keras` file")
+    refused(path, "is a zip file, but not a `.keras` file")
 
 
 def test_a_missing_file_raises(tmp_path) -> None:
@@ -255,7 +255,7 @@ def test_a_config_that_is_nested_too_deeply_raises(saved: bytes, tmp_path) -> No
     path = tmp_path / "deep.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "[" * 100_000)
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
 def test_a_member_that_cannot_be_decompressed_raises(saved: bytes, tmp_path) -> None:
@@ -266,4 +266,4 @@ def test_a_member_that_cannot_be_decompressed_raises(saved: bytes, tmp_path) -> 
     # The first byte of the stream contains the type of the block. Type 3 does not exist.
     data[30 + len("config.json")] |= 6
     path.write_bytes(bytes(data))
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
