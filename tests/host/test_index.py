@@ -1,6 +1,7 @@
 """`Index`: adding, searching and removing documents, concurrent use, and invalid files."""
 
 import math
+import os
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_encoders import Letters, places
 
 from keras_qa.documents import Index, storage, writing
 from keras_qa.documents import index as indexing
@@ -420,9 +422,10 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
 
 KILLED = """
 import os, signal, sys
+from small_encoders import Letters
 from keras_qa.documents import Index, writing
 path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-writing.BATCH = 7
+writing.ENCODED = 5
 
 def count(statement):
     global left
@@ -430,7 +433,7 @@ def count(statement):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Index.open(path) as index:
+with Index.open(path, Letters()) as index:
     index._connection.set_trace_callback(count)
     index.update(folder)
 """
@@ -439,29 +442,35 @@ with Index.open(path) as index:
 def test_a_killed_update_leaves_whole_documents_and_the_next_one_completes_it(tmp_path) -> None:
     folder = tmp_path / "texts"
     folder.mkdir()
-    for number in range(30):
+    for number in range(12):
         text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
         (folder / f"{number}.txt").write_text(text)
-    with Index.create(tmp_path / "whole.index") as whole:
+    with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
         whole.update(folder)
-        questions = ["word n7", "fjord", "n29 n28"]
-        expected = [[(hit.document, hit.start) for hit in hits] for hits in whole.search(questions)]
-        count = words_left(whole)
+        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
+        count, words = whole.passages, words_left(whole)
     path = tmp_path / "a.index"
-    Index.create(path).close()
+    Index.create(path, encoder=Letters()).close()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     states = set()
-    for moment in (3, 60, 150, 151):
-        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
-        assert ended.returncode == -signal.SIGKILL
-        with Index.open(path) as index:
+    for moment in (3, 90, 160):
+        killed = [sys.executable, "-c", KILLED, path, folder, str(moment)]
+        assert subprocess.run(killed, env=environment).returncode == -signal.SIGKILL
+        with Index.open(path, Letters()) as index:
             states.add(len(index))
+            passages, with_vectors = places(index)
+            assert passages == with_vectors
             for name in index.names:
                 assert index.text(name) == (folder / name).read_text()
             assert {hit.document for hit in index.search("fjord", k=99)} == set(index.names)
     assert len(states) > 2
-    with Index.open(path) as index:
+    with Index.open(path, Letters()) as index:
         index.update(folder)
-        found = [[(hit.document, hit.start) for hit in hits] for hits in index.search(questions)]
-        assert found == expected
-        assert words_left(index) == count
+        passages, with_vectors = places(index)
+        assert passages == with_vectors
+        assert (len(passages), words_left(index)) == (count, words)
+        found = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
+    assert sorted(found) == [
+        (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
+    ]
     assert {file.name for file in tmp_path.iterdir()} == {"texts", "whole.index", "a.index"}

@@ -1,14 +1,10 @@
 """Vectors in an index: which are stored, and how they are compared."""
 
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from small_encoders import Letters, Table, places
 
-from keras_qa.documents import Document, Index, storage, vector_search, writing
+from keras_qa.documents import Document, Index, vector_search, writing
 from keras_qa.documents import search as searching
 from keras_qa.documents.search import fuse
 
@@ -234,61 +230,3 @@ def test_others_can_write_between_two_batches_of_encoded_passages(tmp_path, monk
     with Index.create(path, language="en", encoder=Looking()) as index:
         index.add({"name": f"{n}", "text": f"word n{n}"} for n in range(6))
     assert seen == [(0, 0, 0), (2, 2, 2), (4, 4, 4)]
-
-
-KILLED = """
-import os, signal, sys
-import numpy as np
-from keras_qa.documents import Index, writing
-path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-writing.ENCODED = 5
-
-class Letters:
-    name = "letters"
-    def __call__(self, texts):
-        return np.array([[t.count(one) for one in "abcdefghijklmnopqrstuvwxyz"] for t in texts])
-
-def count(statement):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with Index.open(path, Letters()) as index:
-    index._connection.set_trace_callback(count)
-    index.update(folder)
-"""
-
-
-def test_a_killed_update_leaves_no_passage_without_its_vector(tmp_path) -> None:
-    folder, path = tmp_path / "texts", tmp_path / "a.index"
-    folder.mkdir()
-    for number in range(12):
-        text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
-        (folder / f"{number}.txt").write_text(text)
-    with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
-        whole.update(folder)
-        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
-        count = whole.passages
-    Index.create(path, encoder=Letters()).close()
-    states = set()
-    for moment in (3, 90, 160):
-        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
-        assert ended.returncode == -signal.SIGKILL
-        with Index.open(path, Letters()) as index:
-            states.add(len(index))
-            kept, found = places(index)
-            assert kept == found
-            for name in index.names:
-                assert index.text(name) == (folder / name).read_text()
-    assert len(states) > 2
-    with Index.open(path, Letters()) as index:
-        index.update(folder)
-        kept, found = places(index)
-        assert kept == found
-        assert len(kept) == count
-        again = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
-    assert sorted(again) == [
-        (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
-    ]
-    assert storage.VERSION == 2
