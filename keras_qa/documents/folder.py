@@ -192,8 +192,8 @@ def _check_folder(
     known = {storage.decode_text(name) for (name,) in connection.execute("SELECT name FROM files")}
     if before not in (None, place) and known and known.isdisjoint(file.name for file in files):
         raise ValueError(
-            f"The index follows {_shown(before)}, and {str(folder)!r} holds none of its files. "
-            "Make another index for it."
+            f"The index follows {_shown(before)}, and {str(folder)!r} contains none of its files. "
+            "Create another index for it."
         )
     writer.write_setting("folder", place)
 

@@ -83,12 +83,12 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
             continue
         wrong_bytes = True
         problems.append(
-            f"{url} gives other bytes (expected {size:,} with SHA-256 {sha256}, "
+            f"{url} sends a wrong file (expected {size:,} with SHA-256 {sha256}, "
             f"received {length:,} with {received})"
         )
     raise (ValueError if wrong_bytes else ConnectionError)(
         f"`{target.name}` cannot be downloaded: {'; '.join(problems)}. "
-        "Fetch it by other means and pass `path=` with where it is."
+        "Download it by other means, and pass its path as `path`."
     )
 
 

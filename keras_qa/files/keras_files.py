@@ -79,8 +79,7 @@ def check_keras_file(path: pathlib.Path) -> int:
         entries = list(nested_objects(config, _MAX_DEPTH))
     except ValueError as error:
         raise ValueError(
-            f"`{path}` has a config in which {error}. It is damaged, or made up: save the model "
-            "again."
+            f"`{path}` has an invalid config: {error}. Save the model again."
         ) from None
     if not isinstance(config, dict):
         raise ValueError(f"`{path}` has a config that is not a JSON object. Save the model again.")
@@ -93,15 +92,15 @@ def check_keras_file(path: pathlib.Path) -> int:
     largest, name = max(sizes, default=(0, ""))
     if largest > weight_bytes:
         raise ValueError(
-            f"`{path}` says `{name}={largest}`, but holds {weight_bytes:,} bytes of weights. "
-            "It is damaged, or made up: save the model again."
+            f"`{path}` has `{name}={largest}` in its config, but only {weight_bytes:,} bytes "
+            "of weights. Save the model again."
         )
     for entry in entries:
         kind = entry.get("class_name")
         if isinstance(kind, str) and kind in _CODE:
             raise ValueError(
-                f"`{path}` holds a `{kind.strip('_').capitalize()}`, which can run any code when "
-                "loaded, and is refused. Replace it by a registered layer and save the model again."
+                f"`{path}` contains a `{kind.strip('_').capitalize()}`, which can execute any code "
+                "when it is loaded. Replace it by a registered layer and save the model again."
             )
     return weight_bytes
 

@@ -78,7 +78,7 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                 if len(cells) != len(header):
                     raise ValueError(
                         f"{place}: expected {len(header)} cells, as many as columns. Received "
-                        f"{len(cells)}. Put quotes round a cell which holds the delimiter."
+                        f"{len(cells)}. Quote cells that contain the delimiter."
                     )
                 row: dict[str, Any] = dict(zip(header, cells, strict=True))
                 for name, column in _pairs(columns):

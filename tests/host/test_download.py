@@ -147,13 +147,13 @@ def test_a_broken_connection_is_resumed_by_the_next_call(fetch, part):
 
 @pytest.mark.parametrize("behaviour", ["wrong", "short", "short-no-length", "long"])
 def test_wrong_bytes_leave_nothing_and_one_clear_line(fetch, part, behaviour):
-    with pytest.raises(ValueError, match=f"/{behaviour} gives other bytes") as caught:
+    with pytest.raises(ValueError, match=f"/{behaviour} sends a wrong file") as caught:
         fetch(behaviour)
     message = str(caught.value)
     received = {"wrong": SIZE, "long": SIZE + 1}.get(behaviour, 6)
     assert message.startswith("`file.bin` cannot be downloaded: http://127.0.0.1:")
     assert f"(expected 256,000 with SHA-256 {SHA256}, received {received:,} with " in message
-    assert message.endswith("pass `path=` with where it is.")
+    assert message.endswith("pass its path as `path`.")
     assert "\n" not in message
     assert list(part.parent.iterdir()) == []
 
