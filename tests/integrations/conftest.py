@@ -1,4 +1,4 @@
-"""Turns off Haystack's telemetry before anything imports it."""
+"""Haystack's telemetry is off, before anything imports it."""
 
 import os
 

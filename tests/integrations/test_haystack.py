@@ -1,4 +1,4 @@
-"""`KerasReader` in Haystack pipelines: answers, scores, arguments."""
+"""A reader in Haystack's pipelines: its answers, their scores, and what it is not given."""
 
 import inspect
 import logging
@@ -30,14 +30,14 @@ TALKS = [
     Document(content="The warranty of the drill is two years from the day of purchase."),
     Document(content="Ada Lovelace wrote the first program, for Babbage's engine, in 1843."),
 ]
-# Arguments that Haystack's own reader has after the model.
+# What Haystack's own reader has after the model, and this one takes.
 NAMES = ["top_k", "score_threshold", "max_seq_length", "stride", "max_batch_size"]
 NAMES += ["answers_per_seq", "no_answer", "overlap_threshold"]
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> str:
-    """A small reader that also finds answers."""
+    """A small reader, for which there being no answer is not all."""
     qa = keras_qa.load(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
     qa.model_.task = SpanTask(qa.model_.task.vectorizer, SpanDecoder(4, True, 1.0, 1.5))
     path = tmp_path_factory.mktemp("reader") / "qa.keras"
@@ -52,7 +52,7 @@ def reader(path) -> KerasReader:
 
 @pytest.fixture(scope="module")
 def masses(path) -> dict:
-    """The probability of each span of each document, and of no answer (`None`)."""
+    """The share of each span of each document, and of no answer (`None`), one by one."""
     qa = keras_qa.load(path)
     task = qa.model_.task
     windows = task.vectorizer([Example(document.content, QUERY) for document in DOCUMENTS])
@@ -73,7 +73,7 @@ def masses(path) -> dict:
 
 
 def kept(masses: dict, threshold: float | None) -> list[tuple]:
-    """Spans that do not overlap too much with a better one of the same document."""
+    """Spans that have no more than a share in common with a better one of the same document."""
     places: list[tuple] = []
     for place in sorted((place for place in masses if place), key=lambda place: -masses[place]):
         characters = set(range(*place[1:]))
@@ -98,8 +98,9 @@ def place(answer: ExtractedAnswer, documents: list[Document] = DOCUMENTS) -> tup
 
 
 @pytest.mark.parametrize("threshold", [0.01, 0.3, 1.0, None])
-def test_scores_are_a_softmax_over_all_documents_and_no_answer(reader, masses, threshold) -> None:
+def test_scores_are_of_all_documents_and_no_answer_together(reader, masses, threshold) -> None:
     assert sum(masses.values()) == pytest.approx(1.0)
+    # As many as there are.
     some = KerasReader(reader.model, overlap_threshold=threshold, top_k=999)
     answers = some.run(QUERY, DOCUMENTS)["answers"]
     assert all(type(answer) is ExtractedAnswer and answer.query == QUERY for answer in answers)
@@ -114,25 +115,25 @@ def test_scores_are_a_softmax_over_all_documents_and_no_answer(reader, masses, t
         assert sum(scores) == pytest.approx(1.0)
 
 
-def test_top_k_and_thresholds(reader, masses) -> None:
+def test_top_k_and_thresholds_choose(reader, masses) -> None:
     best = kept(masses, 0.01)
     for top_k in (1, 2):
         answers = reader.run(QUERY, DOCUMENTS, top_k=top_k)["answers"]
-        # "No answer" does not count.
+        # That there is none comes on top.
         assert {place(answer) for answer in answers} == {*best[:top_k], None}
     least = masses[best[1]] * 0.9999
     answers = reader.run(QUERY, DOCUMENTS, score_threshold=least)["answers"]
     sure = {spot for spot in (*best, None) if masses[spot] >= least}
     assert {place(answer) for answer in answers} == sure
     assert reader.run(QUERY, DOCUMENTS, score_threshold=1.0)["answers"] == []
-    # Arguments of `run` override those of the constructor.
+    # Said in `run`, it counts before what the constructor was told.
     strict = KerasReader(reader.model, top_k=1, score_threshold=1.0, overlap_threshold=None)
     assert strict.run(QUERY, DOCUMENTS)["answers"] == []
     again = strict.run(QUERY, DOCUMENTS, top_k=3, score_threshold=0, overlap_threshold=0.01)
     assert [place(a) for a in again["answers"] if a.data] == best[:3]
 
 
-def test_without_no_answer_the_spans_share_the_probability(reader, masses) -> None:
+def test_without_no_answer_spans_share_all(reader, masses) -> None:
     answers = reader.run(QUERY, DOCUMENTS, no_answer=False)["answers"]
     best = kept(masses, 0.01)
     assert [place(answer) for answer in answers] == best[: len(answers)]
@@ -142,7 +143,7 @@ def test_without_no_answer_the_spans_share_the_probability(reader, masses) -> No
 
 
 def test_scores_are_those_of_ask(path, reader) -> None:
-    """Also with several windows and batches."""
+    """Windows, too: of a length, with an overlap, some at a time."""
 
     class All:
         def search(self, questions, k):
@@ -170,13 +171,13 @@ def test_scores_are_those_of_ask(path, reader) -> None:
         for answer in asked
         for source in answer.sources
     }
-    # `ask` adds up spans that differ by punctuation or an article.
+    # There a place has the sum of what is said in it with a mark or an article more or less.
     assert best.score <= sources[place(best)] * 1.0001
     whole = reader.run(QUERY, DOCUMENTS)["answers"]
     assert next(a.score for a in whole if a.data is None) != pytest.approx(none.score, rel=1e-3)
 
 
-def test_pages_are_counted_from_that_of_the_document(reader) -> None:
+def test_pages_count_from_the_document_s(reader) -> None:
     answers = reader.run(QUERY, DOCUMENTS, top_k=99)["answers"]
     seen = set()
     for answer in answers:
@@ -190,13 +191,13 @@ def test_pages_are_counted_from_that_of_the_document(reader) -> None:
             assert answer.meta == {"answer_page_number": pages}
             seen.add(pages)
     assert seen == {7, 8, 9}
-    # The documents are not changed.
+    # What was given is left as it was.
     assert DOCUMENTS[1].meta == {"name": "two", "page_number": 3}
     odd = Document(content="Mary is here.", meta={"page_number": "iv"})
     assert reader.run(QUERY, [odd], top_k=1, no_answer=False)["answers"][0].meta == {}
 
 
-def test_documents_without_text_are_skipped(reader, caplog) -> None:
+def test_documents_without_text_are_left_out(reader, caplog) -> None:
     empty = [Document(content=None, id="bare"), Document(content=""), Document(content=" \n")]
     assert reader.run(QUERY, []) == {"answers": []}
     with caplog.at_level(logging.WARNING):
@@ -207,22 +208,22 @@ def test_documents_without_text_are_skipped(reader, caplog) -> None:
     assert reader.run(QUERY, empty, no_answer=False)["answers"] == []
     mixed = [empty[0], DOCUMENTS[0], empty[1], *DOCUMENTS[1:], empty[2]]
     assert reader.run(QUERY, mixed) == reader.run(QUERY, DOCUMENTS)
-    # A text without words.
+    # Nothing in it is a word.
     marks = reader.run(QUERY, [Document(content="…")])["answers"]
     assert sum(answer.score for answer in marks) == pytest.approx(1.0)
 
 
-def test_duplicate_documents_are_read_once(reader) -> None:
+def test_a_document_that_is_given_twice_is_read_once(reader) -> None:
     same = Document(content=DOCUMENTS[0].content, meta={"name": "one"})
     assert same.id == DOCUMENTS[0].id
     twice = reader.run(QUERY, [*DOCUMENTS, same, DOCUMENTS[1]])["answers"]
     assert twice == reader.run(QUERY, DOCUMENTS)["answers"]
-    # The same text with other meta is another document.
+    # Another one that says the same is another document.
     other = Document(content=DOCUMENTS[0].content, meta={"name": "other"})
     answers = reader.run(QUERY, [DOCUMENTS[0], other], no_answer=False)["answers"]
     assert [answer.document.meta["name"] for answer in answers[:2]] == ["one", "other"]
     assert answers[0].score == pytest.approx(answers[1].score)
-    # So is another text with the same id.
+    # As are two texts under one id.
     texts = [Document(id="x", content=each.content) for each in DOCUMENTS[:2]]
     found = reader.run(QUERY, texts, top_k=99)["answers"]
     assert {place(a, texts)[0] for a in found if a.data} == {0, 1}
@@ -233,7 +234,7 @@ def test_a_query_may_be_empty(reader) -> None:
     assert 0 < sum(answer.score for answer in answers) <= 1.0001
 
 
-def test_the_arguments_are_those_of_haystacks_reader() -> None:
+def test_takes_what_haystacks_reader_takes() -> None:
     for function in (KerasReader.__init__, KerasReader.run):
         given = inspect.signature(function).parameters
         assert [name for name in given if name in NAMES] == NAMES
@@ -261,7 +262,7 @@ def test_the_arguments_are_those_of_haystacks_reader() -> None:
         ("no_answer", 1, "`no_answer` must be `True` or `False`. Received: no_answer=1."),
     ],
 )
-def test_arguments_out_of_range_raise(reader, name, value, message) -> None:
+def test_what_is_out_of_its_range_is_said(reader, name, value, message) -> None:
     for call in (
         lambda: KerasReader(**{name: value}),
         lambda: reader.run(QUERY, DOCUMENTS, **{name: value}),
@@ -271,7 +272,7 @@ def test_arguments_out_of_range_raise(reader, name, value, message) -> None:
         assert str(caught.value).startswith(message)
 
 
-def test_unknown_arguments_and_wrong_types_raise(reader) -> None:
+def test_what_is_not_known_is_said(reader) -> None:
     for name, message in (
         ("calibration_factor", ": its scores have the temperature that the reader was saved with"),
         ("device", ": Keras and its backend choose where a model is"),
@@ -292,7 +293,7 @@ def test_unknown_arguments_and_wrong_types_raise(reader) -> None:
         reader.run(QUERY, [DOCUMENTS[0], "Mary is here."])
 
 
-def test_models_that_are_not_readers_raise(tmp_path) -> None:
+def test_what_is_no_reader_is_said(tmp_path) -> None:
     golden = pathlib.Path(__file__).parents[1] / "golden" / "classifier.keras"
     with pytest.raises(
         ValueError, match=r"^`model` must be a trained reader of spans\. `.*` holds"
@@ -327,12 +328,12 @@ def test_a_pipeline_is_saved_and_loaded(path) -> None:
         "max_query_length": None,
         **settings,
     }
-    # Haystack 3 requires a list of the packages to load from.
+    # From Haystack 3 on, pipelines name what they load of other packages.
     named = "allowed_modules" in inspect.signature(Pipeline.loads).parameters
     allowed = {"allowed_modules": ["keras_qa.integrations.*"]} if named else {}
     second = Pipeline.loads(text, **allowed)
     assert second.dumps() == text
-    # The documents of the store are not saved.
+    # What the store holds is not saved.
     store = second.get_component("retriever").document_store
     store.write_documents(DOCUMENTS, DuplicatePolicy.OVERWRITE)
     inputs = {"retriever": {"query": QUERY}, "reader": {"query": QUERY}}
@@ -343,7 +344,7 @@ def test_a_pipeline_is_saved_and_loaded(path) -> None:
 
 
 def test_answers_come_out_of_a_pipeline() -> None:
-    """BM25 in memory and the default preset."""
+    """By BM25 in memory, read by the reader that is there at once."""
     reader = KerasReader(top_k=2)
     asked = pipeline(reader, TALKS)
     for query, data, document in (
@@ -356,13 +357,13 @@ def test_answers_come_out_of_a_pipeline() -> None:
         assert (best.data, best.document.id, best.query) == (data, document.id, query)
         assert len(answers) == 3
         assert best.score > 0.5 > answers[1].score
-    # The score of no answer does not depend on the number of candidate spans.
+    # However few spans are looked at, it is known how likely there is none.
     best, none = reader.run(query, TALKS[2:], top_k=1, answers_per_seq=1)["answers"]
     assert (best.data, none.data) == (data, None)
     assert 0 < none.score < 1 - best.score
 
 
-def test_importing_the_package_does_not_import_haystack() -> None:
+def test_importing_the_package_imports_no_haystack() -> None:
     code = (
         "import keras_qa, keras_qa.integrations\n"
         "print('haystack' in sys.modules, keras_qa.integrations.haystack.KerasReader.__name__,"
