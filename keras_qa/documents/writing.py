@@ -250,15 +250,14 @@ class Writer:
         gone = 0
         while True:
             self.begin()
-            some = self._run("SELECT id FROM documents WHERE file = ? LIMIT 100", row).fetchall()
-            for (number,) in some:
-                self._delete(number)
-                self._end_document()
-            gone += len(some)
-            if not some:
-                self.begin()
-                self._run("DELETE FROM files WHERE id = ?", row)
-                return gone
+            found = self._run("SELECT id FROM documents WHERE file = ? LIMIT 1", row).fetchone()
+            if found is None:
+                break
+            self._delete(found[0])
+            self._end_document()
+            gone += 1
+        self._run("DELETE FROM files WHERE id = ?", row)
+        return gone
 
     def _delete(self, number: int) -> None:
         # A contentless FTS5 table needs the text to delete its words: verify it first.
@@ -266,19 +265,18 @@ class Writer:
         text = read_text(self._connection, number)
         rows = self._run(
             "SELECT id, start, stop, heading FROM passages WHERE document = ?", (number,)
-        )
+        ).fetchall()
         self._many(
             "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
             (
                 (id, searchable_text(storage.decode_text(heading), text[start:stop]))
-                for id, start, stop, heading in rows.fetchall()
+                for id, start, stop, heading in rows
             ),
         )
         if read_encoder_name(self._connection) is not None:
-            ids = self._run("SELECT id FROM passages WHERE document = ?", (number,)).fetchall()
-            for (id,) in ids:
+            for id, *_ in rows:
                 self._unencoded.pop(id, None)
-            self._many("DELETE FROM vectors WHERE passage = ?", ids)
+            self._many("DELETE FROM vectors WHERE passage = ?", ((id,) for id, *_ in rows))
         for table in ("passages", "texts"):
             removed = self._run(f"DELETE FROM {table} WHERE document = ?", (number,)).rowcount
             self._pending += removed
