@@ -9,7 +9,7 @@ import pytest
 from interpreters import python
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from keras_qa.documents import Index, Unreadable, office
+from keras_qa.documents import Index, Unreadable, office, writing
 from keras_qa.documents.file_formats import read_documents
 from keras_qa.documents.html import html_to_text
 
@@ -252,3 +252,23 @@ def test_progress_is_shown(folder, tmp_path, capsys) -> None:
         assert capsys.readouterr().out == ""
         index.update(folder, verbose=1)
     assert "] 2/2  100 %" in capsys.readouterr().out
+
+
+def test_documents_of_a_removed_file_are_deleted_in_transactions(
+    folder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(writing, "BATCH", 1)
+    (folder / "rows.jsonl").write_text('{"text": "One."}\n' * 5)
+    in_transaction = []
+    with Index.create(tmp_path / "a.index") as index:
+        index.update(folder)
+        (folder / "rows.jsonl").unlink()
+        connection = index._connection
+
+        def record(statement: str) -> None:
+            if statement.startswith("DELETE FROM documents"):
+                in_transaction.append(connection.in_transaction)
+
+        connection.set_trace_callback(record)
+        assert index.update(folder).removed == 5
+    assert in_transaction == [True] * 5
