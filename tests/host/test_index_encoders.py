@@ -97,7 +97,7 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
 WRONG = {
     "long": (
         lambda texts: np.ones((len(texts) + 1, 3)),
-        r"\(1, dimension\)\. Received: shape \(2, 3\) of float64\.$",
+        r"\(1, 3\)\. Received: shape \(2, 3\) of float64\.$",
     ),
     "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) of float64\.$"),
     "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) of float64\.$"),
