@@ -170,7 +170,7 @@ class Index:
         if encoder.name != name:
             raise ValueError(
                 f"`{self.path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
-                "Open it with that encoder, or create another index."
+                "Open it with the encoder that it was made with, or create another index."
             )
         with self._lock:
             self._encoder = encoder
