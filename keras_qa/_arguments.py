@@ -1,4 +1,4 @@
-"""Checks of arguments, for every room."""
+"""Checks of arguments, for all rooms."""
 
 from __future__ import annotations
 
@@ -18,41 +18,38 @@ _Kind = TypeVar("_Kind")
 
 
 def short_repr(value: object) -> str:
-    """A value as a message quotes it: in one line of at most 80 characters."""
+    """Returns the repr of a value in one line of at most 80 characters, for messages."""
     return " ".join(repr(value).split())[:80]
 
 
 def must_be(name: str, expected: str, value: object) -> str:
-    """The message for an argument whose value is not what was expected."""
+    """Returns the message for an argument with a wrong value."""
     return f"`{name}` must be {expected}. Received: {name}={short_repr(value)}."
 
 
 def is_integer(value: object, least: int = 1) -> bool:
-    """Whether `value` is an integer of at least `least`. NumPy's count, `True` does not."""
+    """Whether `value` is an integer, not a boolean, of at least `least`."""
     return (
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
     )
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a real number. NumPy's count, `True` does not."""
+    """Whether `value` is a real number, not a boolean."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def to_integer(name: str, value: object, least: int = 1, most: int = MAX_INT) -> int:
-    """Checks an integer, and makes it one of Python: Keras and JSON take no NumPy integers.
+    """Checks an integer, and converts it to `int`: Keras and JSON accept no NumPy integers.
 
     Args:
         name: Name of the argument.
         value: Its value.
-        least: The lowest value.
-        most: The highest value.
-
-    Returns:
-        The value as an `int`.
+        least: Minimum.
+        most: Maximum.
 
     Raises:
-        ValueError: If `value` is no integer, lower or higher.
+        ValueError: If `value` is not an integer, or is out of range.
     """
     is_too_high = is_integer(value, most + 1)
     if is_too_high or not is_integer(value, least):
@@ -72,13 +69,13 @@ def to_optional_integer(
 
 
 def check_positive_integers(**arguments: object) -> None:
-    """Raises a `ValueError` that names the first argument that is no positive integer."""
+    """Raises a `ValueError` for the first argument that is not a positive integer."""
     for name, value in arguments.items():
         to_integer(name, value)
 
 
 def check_number(name: str, value: object, positive: bool = False) -> None:
-    """Raises a `ValueError` if an argument is no finite number, or no positive one."""
+    """Raises a `ValueError` if an argument is not a finite (and positive) number."""
     number = _to_number(value)
     # An integer may be too large for a float. Comparisons with NaN are false.
     if not abs(number) <= sys.float_info.max or (positive and number <= 0):
@@ -87,13 +84,13 @@ def check_number(name: str, value: object, positive: bool = False) -> None:
 
 
 def check_fraction(name: str, value: object) -> None:
-    """Raises a `ValueError` if an argument is no number between 0 and 1."""
+    """Raises a `ValueError` if an argument is not a number between 0 and 1."""
     if not 0 <= _to_number(value) <= 1:
         raise ValueError(must_be(name, "between 0 and 1", value))
 
 
 def _to_number(value: object) -> float:
-    """A number as one of Python, of any size; NaN for what is no number."""
+    """Converts a number to one of Python; anything else to NaN."""
     if isinstance(value, np.floating):
         return float(value)
     return value if is_number(value) else math.nan  # type: ignore[return-value]
@@ -106,7 +103,7 @@ def check_flag(name: str, value: object) -> None:
 
 
 def entry(config: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
-    """Gives an entry of a config, or raises a `ValueError` if it is missing or of another kind."""
+    """Returns an entry of a config. Raises a `ValueError` if it is missing or of another type."""
     value = config.get(name)
     if not isinstance(value, kind):
         received = short_repr(value) if name in config else "none"

@@ -10,12 +10,12 @@ BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def installed() -> list[str]:
-    """Names of the backends that are installed, in Keras' order."""
+    """Returns the installed backends, in Keras' order."""
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
 
 
 def configured() -> str:
-    """The backend Keras will use: `KERAS_BACKEND`, else `keras.json`, else tensorflow."""
+    """Returns the backend that Keras will use: `KERAS_BACKEND`, `keras.json` or tensorflow."""
     if os.environ.get("KERAS_BACKEND"):
         return os.environ["KERAS_BACKEND"]
     home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
@@ -28,10 +28,9 @@ def configured() -> str:
 
 
 def choose() -> None:
-    """Sets `KERAS_BACKEND` to the only backend that is installed, if Keras would use another.
+    """Sets `KERAS_BACKEND` to the installed backend, if Keras would use another one.
 
-    Changes nothing if `KERAS_BACKEND` is set, if Keras is imported already, or if several backends
-    are installed.
+    Changes nothing if `KERAS_BACKEND` is set, Keras is imported, or several backends are installed.
     """
     if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
         return
@@ -41,7 +40,7 @@ def choose() -> None:
 
 
 def problem() -> str | None:
-    """Says in one line why Keras' backend cannot be imported, or returns `None`."""
+    """Returns the reason why Keras' backend cannot be imported, or `None`."""
     name, found = configured(), installed()
     if name in found:
         return None
@@ -66,10 +65,9 @@ def problem() -> str | None:
 
 
 def require() -> None:
-    """Raises where Keras' backend cannot be imported: the first thing that a room with one does.
+    """Raises an `ImportError` if Keras' backend cannot be imported.
 
-    Raises:
-        ImportError: Says in one line what to install or to set.
+    Rooms that need a backend call it before they import anything else.
     """
     reason = problem()
     if reason is not None:

@@ -19,7 +19,8 @@ import numpy as np
 
 from keras_qa import tasks
 from keras_qa.answering import building
-from keras_qa.files import atomic, json_files, sealed
+from keras_qa.files import json_files, replace_atomically
+from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.initial import weights_follow
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import (
@@ -88,11 +89,9 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         )
     weights = io.BytesIO()
     np.savez(weights, **{str(place): value for place, value in enumerate(values)})
-    with atomic.replacing(path) as partial:
-        with zipfile.ZipFile(partial, "w") as archive:
-            archive.writestr(CONFIG, json.dumps(config))
-            archive.writestr(WEIGHTS, weights.getvalue())
-        sealed.seal(partial)
+    with replace_atomically(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(WEIGHTS, weights.getvalue())
 
 
 def _rebuilds(
@@ -145,7 +144,7 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
             f"`backbone` must be the name or the folder of an encoder. Received: {backbone!r:.60} "
             f"(of type {type(backbone).__name__})."
         )
-    sealed.verify(path)
+    check_keras_file(path)
     try:
         config, values = _read(path)
     except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

@@ -160,7 +160,7 @@ class Asking:
             passages.
         """
         # `documents` needs SQLite, which not every Python has.
-        from keras_qa.documents.retriever import found_by
+        from keras_qa.documents.retriever import retrieve
 
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
@@ -197,7 +197,7 @@ class Asking:
         ranked: list[list[Answer]] = []
         for start in range(0, len(questions), _QUESTIONS):
             part = questions[start : start + _QUESTIONS]
-            found = found_by(index, part, passages)
+            found = retrieve(index, part, passages)
             examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
             priors = [_priors(hits, weight) or [0.0] for hits in found]
             spans = task.answers_from(model, examples, priors, _SPANS * (top_k or 1), batch_size)
@@ -257,7 +257,7 @@ class Asking:
             arXiv:1705.08500: the bound.
         """
         # `documents` needs SQLite, which not every Python has.
-        from keras_qa.documents.retriever import found_by
+        from keras_qa.documents.retriever import retrieve
 
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)
@@ -268,7 +268,7 @@ class Asking:
         model, own = self._fitted()
         task = _reader(model, own, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
-        found = found_by(index, [item.question for item in data], passages)
+        found = retrieve(index, [item.question for item in data], passages)
         read = [
             dataclasses.replace(_example(hits, item.question), answers=item.answers)
             for hits, item in zip(found, data, strict=True)

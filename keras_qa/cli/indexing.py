@@ -137,7 +137,7 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
     `path` is the index: `None` for the one beside the folder. `options` has those of
     `add_reading_options` and `add_folder_options`.
     """
-    from keras_qa.documents.reading import SUFFIXES
+    from keras_qa.documents.file_formats import SUFFIXES
 
     path = _default_path(folder, "--index") if path is None else path
     is_new = not os.path.exists(os.path.expanduser(path))

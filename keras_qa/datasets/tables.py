@@ -254,7 +254,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise table_files.missing(place, name, column, list(row))
+                raise table_files.missing_column(place, name, column, list(row))
             value = value[key]
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()

@@ -1,4 +1,4 @@
-"""Checksums of an index: one of all that it is searched by, and one of each document's text."""
+"""Checksums of an index: one of everything that a search reads, and one of each document's text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import zlib
 from keras_qa.documents import storage
 from keras_qa.files.sqlite import sqlite3
 
-# Rows that are read at a time.
+# Rows read at a time.
 _ROWS = 4096
-# Columns of a table, and what orders its rows. Texts have checksums of their own. Names of
-# documents are also read from the index of that column.
-_SMALL = {
+# The columns of each table, and its order. Texts are not here: each document has a checksum.
+_TABLES = {
     "sqlite_schema": (("name", "sql"), "name"),
     "settings": (("name", "value"), "name"),
     "documents": (("id", "name", "file", "hash", "pages"), "id"),
@@ -23,37 +22,35 @@ _SMALL = {
     "words_docsize": (("id", "sz"), "id"),
     "words_idx": (("segid", "term", "pgno"), "segid, term"),
 }
+# This query reads names from the database index of the column, which may be damaged as well.
 _NAMES = "SELECT quote(name) || ',' || id FROM documents ORDER BY name"
 _BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
 
 
-def seal(connection: sqlite3.Connection) -> None:
-    """Keeps a checksum of all that an index is searched by, in the transaction that ends a change.
-
-    `unseal` drops it in each transaction that changes anything, so it is never out of date.
-    """
+def write_checksum(connection: sqlite3.Connection) -> None:
+    """Stores the checksum of everything that a search reads, at the end of a change."""
     connection.execute("CREATE TABLE IF NOT EXISTS checksums (value INTEGER NOT NULL)")
     connection.execute("DELETE FROM checksums")
     connection.execute("INSERT INTO checksums VALUES (?)", (_checksum(connection),))
     connection.execute(f"PRAGMA user_version = {storage.VERSION}")
 
 
-def unseal(connection: sqlite3.Connection) -> None:
-    """Drops the checksum, in a transaction that changes an index."""
-    if storage.version_of(connection) >= storage.SEALED:
+def delete_checksum(connection: sqlite3.Connection) -> None:
+    """Deletes the checksum, in every transaction that changes the index before the last one."""
+    if storage.read_version(connection) >= storage.CHECKSUM_VERSION:
         connection.execute("DELETE FROM checksums")
 
 
-def digest_of(text: bytes, pages: bytes | None) -> bytes:
-    """The checksum of a document: of its text and its pages, as they are kept."""
+def document_digest(text: bytes, pages: bytes | None) -> bytes:
+    """Returns the checksum of a document: of its text and its pages as they are stored."""
     return hashlib.sha256(text + b"\0" + (pages or b"")).digest()
 
 
 class Verifier:
-    """Verifies what is read of an index, once as long as nobody writes to it.
+    """Verifies what is read from an index, once for each change by another connection.
 
-    An index that is being written, whose writing was interrupted, or that was made before there
-    were checksums, has none for what it is searched by; documents always have one.
+    The checksum for searches is missing while the index is being written, after an interrupted
+    write, and in an index of an earlier version. The checksums of documents are always there.
     """
 
     def __init__(self) -> None:
@@ -61,36 +58,29 @@ class Verifier:
         self._documents: set[int] = set()
 
     def forget_documents(self) -> None:
-        """Verifies texts again from now on, as their ids may have changed."""
+        """Forgets which documents are verified, because their ids may have changed."""
         self._documents = set()
 
     def verify(self, connection: sqlite3.Connection) -> None:
-        """Verifies all that an index is searched by.
-
-        Raises:
-            sqlite3.DatabaseError: If it has changed since it was written.
-        """
-        # It changes when another connection has written. What this one wrote needs no check.
+        """Raises `sqlite3.DatabaseError` if anything that a search reads is damaged."""
+        # `data_version` changes when another connection has written. Own changes need no check.
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return
         self._version = None
         self.forget_documents()
-        if storage.version_of(connection) >= storage.SEALED:
+        if storage.read_version(connection) >= storage.CHECKSUM_VERSION:
             row = connection.execute("SELECT value FROM checksums").fetchone()
             if row is not None and row[0] != _checksum(connection):
                 raise sqlite3.DatabaseError("its checksum does not match its contents")
         self._version = version
 
     def verify_document(self, connection: sqlite3.Connection, number: int) -> None:
-        """Verifies the text of a document.
+        """Raises `sqlite3.DatabaseError` if the text of a document is damaged.
 
         Args:
             connection: The index, after `verify`.
-            number: The id of the document.
-
-        Raises:
-            sqlite3.DatabaseError: If it has changed since it was written.
+            number: Id of the document.
         """
         if number in self._documents:
             return
@@ -103,9 +93,9 @@ class Verifier:
         blocks = connection.execute(
             "SELECT text FROM texts WHERE document = ? ORDER BY block", (number,)
         )
-        text = b"".join(_bytes_of(raw) for (raw,) in blocks)
-        if digest_of(text, None if pages is None else _bytes_of(pages)) != digest:
-            shown = _bytes_of(name).decode(errors="replace")
+        text = b"".join(_to_bytes(raw) for (raw,) in blocks)
+        if document_digest(text, None if pages is None else _to_bytes(pages)) != digest:
+            shown = _to_bytes(name).decode(errors="replace")
             raise sqlite3.DatabaseError(f"the checksum of {shown!r:.100} does not match its text")
         self._documents.add(number)
 
@@ -113,13 +103,13 @@ class Verifier:
 def _checksum(connection: sqlite3.Connection) -> int:
     known = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if "vocabulary" in known:
-        # FTS5 writes new words at the end of a transaction, or when this table is read.
+        # Reading this table makes FTS5 write the words that it holds in memory.
         connection.execute("SELECT 1 FROM vocabulary LIMIT 1").fetchone()
     crc = 0
     statements = [
         f"SELECT {' || char(44) || '.join(f'quote({name})' for name in columns)} "
         f"FROM {table} ORDER BY {order}"
-        for table, (columns, order) in _SMALL.items()
+        for table, (columns, order) in _TABLES.items()
         if table in known or table == "sqlite_schema"
     ]
     for statement in [*statements, _NAMES]:
@@ -132,10 +122,10 @@ def _checksum(connection: sqlite3.Connection) -> int:
             while some := rows.fetchmany(_ROWS):
                 keys, blobs = zip(*some, strict=True)
                 crc = zlib.crc32(repr(keys).encode(), crc)
-                crc = zlib.crc32(b"".join(map(_bytes_of, blobs)), crc)
+                crc = zlib.crc32(b"".join(map(_to_bytes, blobs)), crc)
     return crc
 
 
-def _bytes_of(value: object) -> bytes:
-    """A value that is kept as bytes; in a damaged file it may be anything."""
+def _to_bytes(value: object) -> bytes:
+    """Returns a blob; a damaged file may have a value of any type in its place."""
     return value if isinstance(value, bytes) else repr(value).encode()

@@ -1,4 +1,4 @@
-"""A document, and a passage of one that was found."""
+"""`Document`, and `Hit`, a passage that a search returns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Document:
     """A text with a name.
 
     Args:
-        name: What it is called, such as the path of its file.
-        text: Its text. Offsets of passages and answers count in it.
-        pages: Where each page begins in the text, where there are pages.
+        name: Its name, such as the path of its file.
+        text: Its text. Offsets of passages and answers refer to it.
+        pages: Offset of the start of each page in the text. Empty if there are no pages.
 
     Raises:
-        TypeError: If the name or the text is no string.
+        TypeError: If the name or the text is not a string.
 
     Examples:
         >>> from keras_qa.documents import Document
@@ -39,22 +39,23 @@ class Document:
 
 @dataclasses.dataclass(frozen=True)
 class Hit:
-    """A passage that was found.
+    """A passage that a search returns.
 
     Args:
-        document: The name of its document.
-        text: The passage: what the document says from `start` to `end`.
-        score: How well it fits the question; more is better. By BM25; where vectors count too,
-            between 0 and 1, see `Index.search`. Comparable for one question alone.
-        start: Where it begins in the document's text, in characters.
-        end: One past its last character. -1 for where the passage ends that begins at `start`.
-        heading: The headings that it stands below, outermost first, with ` > ` between them.
-        line: The line of the document's text that it begins in, from 1.
-        page: The page that it begins on, from 1, or `None` where there are no pages.
-        pages: Where pages begin in the document's text.
+        document: Name of its document.
+        text: Text of the passage, `document_text[start:end]`.
+        score: Relevance for the question; higher is better. BM25 for an index without vectors,
+            between 0 and 1 with vectors, see `Index.search`. Scores of different questions cannot
+            be compared.
+        start: Offset of its first character in the document's text.
+        end: One past its last character. -1 for `start + len(text)`.
+        heading: Headings above the passage, outermost first, joined by ` > `.
+        line: Line of the document's text in which it starts, from 1.
+        page: Page on which it starts, from 1; `None` if the document has no pages.
+        pages: Offsets of the starts of the document's pages.
 
     Raises:
-        TypeError: If the document's name or the text is no string, or the score no number.
+        TypeError: If the document's name or the text is not a string, or the score not a number.
 
     Examples:
         >>> from keras_qa.documents import Hit
@@ -84,20 +85,20 @@ class Hit:
             object.__setattr__(self, "end", self.start + len(self.text))
 
     def place(self, start: int) -> tuple[int, int | None]:
-        """The line and the page of a character of the passage.
+        """Returns the line and the page of a character of the passage.
 
         Args:
-            start: Its offset in the document's text.
+            start: Offset of the character in the document's text.
 
         Returns:
-            Both from 1; the page is `None` where there are none.
+            `(line, page)`, both from 1. `page` is `None` if the document has no pages.
 
         Examples:
             >>> from keras_qa.documents import Hit
             >>> Hit("a.txt", "Ann left.\\nBob stayed.", 1.0, 100, 121, line=7).place(110)
             (8, None)
         """
-        return self.line + self.text.count("\n", 0, start - self.start), page(self.pages, start)
+        return self.line + self.text.count("\n", 0, start - self.start), page_at(self.pages, start)
 
 
 def _check_strings(record: Document | Hit, kind: str, *fields: str) -> None:
@@ -110,25 +111,13 @@ def _check_strings(record: Document | Hit, kind: str, *fields: str) -> None:
             )
 
 
-def page(pages: tuple[int, ...], start: int) -> int | None:
-    """The page of a character, from 1; or `None` where there are no pages."""
+def page_at(pages: tuple[int, ...], start: int) -> int | None:
+    """Returns the page of a character, from 1; `None` if there are no pages."""
     return max(bisect.bisect_right(pages, start), 1) if pages else None
 
 
 def to_documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Document]:
-    """Turns mappings with the keys `name` and `text` into documents, as they are asked for.
-
-    Args:
-        documents: An iterable of `Document` objects or of such mappings, or a pandas or polars
-            DataFrame with these two columns.
-
-    Yields:
-        `Document` objects, in the same order.
-
-    Raises:
-        TypeError: If an entry is neither, or a name or a text is no string.
-        ValueError: If a key is missing or unknown.
-    """
+    """Converts the argument of `Index.add` to `Document` objects, one at a time."""
     if isinstance(documents, (str, bytes, Mapping, Document)):
         raise TypeError(
             f"`documents` must be a list of documents. Received one {type(documents).__name__}. "

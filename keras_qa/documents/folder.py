@@ -1,4 +1,4 @@
-"""A folder of files, and an index that follows it."""
+"""Brings an index up to date with a folder of files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from collections.abc import Iterator
 
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
-from keras_qa.documents.reading import SUFFIXES, documents
-from keras_qa.documents.storage import setting
+from keras_qa.documents.file_formats import SUFFIXES, read_documents
+from keras_qa.documents.storage import get_setting
 from keras_qa.documents.writing import SAMPLE, Writer
 from keras_qa.files.sqlite import sqlite3
 from keras_qa.terminal import Bar
 
-# From so many files or bytes on a progress bar is shown.
+# Show a progress bar for at least so many files or bytes.
 _MANY_FILES, _MANY_BYTES = 500, 20_000_000
-# The same where passages get vectors, which takes a hundred times as long.
+# The same if passages are encoded, which takes a hundred times as long.
 _MANY_ENCODED = 200_000
-# What is read differently in a later version is read again.
+# Part of the hash of a file. Change it to read all files again after an update.
 _READING = b"1"
 
 
@@ -31,8 +31,8 @@ class Unreadable:
     """A file that could not be read.
 
     Args:
-        name: Its path in the folder.
-        reason: Why, in a line.
+        name: Path of the file in the folder.
+        reason: The reason, in one line.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Unreadable:
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What an update has changed.
+    """The changes of an update.
 
     Args:
-        written: How many documents are new or have changed.
-        removed: How many are gone.
-        kept: How many files are as they were.
-        others: How many files are of kinds that are not read.
-        unreadable: The files that could not be read, and were left out.
+        written: Number of documents that are new or have changed.
+        removed: Number of documents that were removed.
+        kept: Number of files that have not changed.
+        others: Number of files of unsupported types.
+        unreadable: Files that could not be read, and were skipped.
     """
 
     written: int
@@ -58,39 +58,38 @@ class Changes:
     unreadable: tuple[Unreadable, ...]
 
 
-def update(
+def update_index(
     writer: Writer,
     connection: sqlite3.Connection,
     folder: pathlib.Path,
     encoding: str | None,
     verbose: int | str,
 ) -> Changes:
-    """Makes an index say what a folder says. See `Index.update`."""
+    """Implements `Index.update`."""
     if encoding is not None:
-        _check(encoding)
+        _check_encoding(encoding)
     folder = folder.expanduser()
     if not folder.exists():
         raise FileNotFoundError(
             f"`folder` must be a folder or a file. There is no {str(folder)!r}."
         )
     unreadable: list[Unreadable] = []
-    files, others = _files(folder, unreadable)
+    files, others = _list_files(folder, unreadable)
     _check_folder(writer, connection, folder, files)
-    if setting(connection, "language") is None:
-        writer.settle(_sample(files, encoding))
+    if get_setting(connection, "language") is None:
+        writer.set_language(_sample(files, encoding))
     known = {
-        storage.decoded(name): digest
+        storage.decode_text(name): digest
         for name, digest in connection.execute("SELECT name, hash FROM files")
     }
     most = _MANY_ENCODED if writer.encodes else _MANY_BYTES
     many = len(files) >= _MANY_FILES or sum(found.size for found in files) >= most
-    # In kilobytes, since files are long and short.
+    # Progress is measured in kilobytes, because files differ in size.
     total = sum(found.kilobytes for found in files)
     bar = Bar(total) if (many if verbose == "auto" else verbose) else None
     written = removed = kept = done = 0
-    there = set()
+    indexed = set()
     for found in files:
-        problem = None
         try:
             digest = _digest(found.path, encoding)
             if known.get(found.name) == digest:
@@ -101,20 +100,18 @@ def update(
                 for document in _read(found, encoding):
                     if writer.is_written(document.name):
                         raise _ReadError(f"it has two documents of the name {document.name!r}")
-                    new += writer.put(document, number)
+                    new += writer.write(document, number)
                 removed += writer.end_file(number, digest)
                 written += new
-            there.add(found.name)
+            indexed.add(found.name)
         except _ReadError as error:
-            problem = Unreadable(found.name, str(error))
-        if problem is not None:
-            unreadable.append(problem)
+            unreadable.append(Unreadable(found.name, str(error)))
         done += found.kilobytes
         if bar is not None:
             bar.show(done)
     for name in known.keys() | {found.name for found in files}:
-        if name not in there:
-            gone = writer.drop_file(name)
+        if name not in indexed:
+            gone = writer.remove_file(name)
             removed += gone if name in known else 0
     if bar is not None:
         bar.end(total)
@@ -123,7 +120,7 @@ def update(
 
 
 class _ReadError(Exception):
-    """Why a file could not be read. What goes wrong while it is written is another matter."""
+    """An error in reading a file, as distinct from one in writing to the index."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,8 +134,8 @@ class _File:
         return 1 + self.size // 1000
 
 
-def _files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_File], int]:
-    """Files of kinds that are read, by name, and how many others there are."""
+def _list_files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_File], int]:
+    """Returns the files of supported types, sorted by name, and the number of other files."""
     if not folder.is_dir():
         if folder.suffix.lower() not in SUFFIXES:
             raise ValueError(
@@ -153,13 +150,13 @@ def _files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_Fi
         try:
             entries = list(os.scandir(at))
         except OSError as error:
-            unreadable.append(Unreadable(os.path.relpath(at, folder), _line(error)))
+            unreadable.append(Unreadable(os.path.relpath(at, folder), _reason(error)))
             continue
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             name = os.path.relpath(entry.path, folder).replace(os.sep, "/")
-            # Folders are not followed by a link: links may lead round in a circle.
+            # Do not follow links to folders, which may form a cycle.
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
@@ -168,16 +165,16 @@ def _files(folder: pathlib.Path, unreadable: list[Unreadable]) -> tuple[list[_Fi
                 try:
                     about = entry.stat()
                 except OSError as error:
-                    unreadable.append(Unreadable(name, _line(error)))
+                    unreadable.append(Unreadable(name, _reason(error)))
                     continue
                 if stat.S_ISREG(about.st_mode):
                     found.append(_File(entry.path, name, about.st_size))
                 else:
-                    unreadable.append(Unreadable(name, "it is no file"))
+                    unreadable.append(Unreadable(name, "it is not a regular file"))
     return sorted(found, key=lambda file: file.name), others
 
 
-def _check(encoding: str) -> None:
+def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
     except LookupError:
@@ -189,43 +186,43 @@ def _check(encoding: str) -> None:
 def _check_folder(
     writer: Writer, connection: sqlite3.Connection, folder: pathlib.Path, files: list[_File]
 ) -> None:
-    """Raises where the index follows another folder, of which nothing would stay."""
-    place = storage.encoded(str(folder.resolve()))
-    before = setting(connection, "folder")
-    known = {storage.decoded(name) for (name,) in connection.execute("SELECT name FROM files")}
+    """Raises an error if the update would replace all files of the index by another folder's."""
+    place = storage.encode_text(str(folder.resolve()))
+    before = get_setting(connection, "folder")
+    known = {storage.decode_text(name) for (name,) in connection.execute("SELECT name FROM files")}
     if before not in (None, place) and known and known.isdisjoint(file.name for file in files):
         raise ValueError(
-            f"The index follows {_shown(before)}, and {str(folder)!r} holds none of its files. "
-            "Make another index for it."
+            f"The index follows {_shown(before)}, and {str(folder)!r} contains none of its files. "
+            "Create another index for it."
         )
-    writer.set("folder", place)
+    writer.write_setting("folder", place)
 
 
 def _shown(place: object) -> str:
-    return repr(storage.decoded(place)) if isinstance(place, bytes) else "another folder"
+    return repr(storage.decode_text(place)) if isinstance(place, bytes) else "another folder"
 
 
 def _sample(files: list[_File], encoding: str | None) -> str:
-    """Some of the first texts, to tell the language from."""
-    held, size = [], 0
+    """Returns the start of the first texts, to detect the language."""
+    texts, size = [], 0
     for file in files:
         try:
-            for document in documents(file.path, file.name, encoding):
-                held.append(document.text[:SAMPLE])
-                size += len(held[-1])
+            for document in read_documents(file.path, file.name, encoding):
+                texts.append(document.text[:SAMPLE])
+                size += len(texts[-1])
                 if size >= SAMPLE:
-                    return "\n".join(held)
+                    return "\n".join(texts)
         except (OSError, ValueError, ImportError):
-            # It is named when its turn comes.
+            # The update reports this file.
             continue
-    return "\n".join(held)
+    return "\n".join(texts)
 
 
 def _read(file: _File, encoding: str | None) -> Iterator[Document]:
     try:
-        yield from documents(file.path, file.name, encoding)
+        yield from read_documents(file.path, file.name, encoding)
     except (OSError, ValueError, ImportError) as error:
-        raise _ReadError(_line(error)) from None
+        raise _ReadError(_reason(error)) from None
 
 
 def _digest(path: str, encoding: str | None) -> bytes:
@@ -233,11 +230,11 @@ def _digest(path: str, encoding: str | None) -> bytes:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise _ReadError(_line(error)) from None
+        raise _ReadError(_reason(error)) from None
     return hashlib.sha256(content + _READING + (encoding or "").encode()).digest()
 
 
-def _line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Where in an index the answers to questions stand, and how soon they are found."""
+"""Locates the known answers of questions in an index, and ranks search results by them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Place(NamedTuple):
     """A part of a document's text.
 
     Args:
-        document: The document's name.
-        start: Where it begins, in characters.
+        document: Name of the document.
+        start: Offset of its first character.
         end: One past its last character.
     """
 
@@ -27,18 +27,18 @@ class Place(NamedTuple):
 def texts_in(index: Index, examples: Sequence[Example]) -> list[list[Place]]:
     """Finds the texts of examples in the documents of an index.
 
-    An example that names its `document` is looked for in that one, any other in the documents
-    whose text is the example's: to find these, all documents are read.
+    The text of an example with a `document` is searched in that document. Any other text must be
+    the whole text of a document; this reads all documents.
 
     Args:
         index: The index.
         examples: The examples.
 
     Returns:
-        For each example the places of its text: none where the index does not have it.
+        For each example the places of its text, which may be none.
 
     Raises:
-        ValueError: If an example names a document that the index does not have.
+        ValueError: If the document of an example is not in the index.
 
     Examples:
         >>> import os, tempfile
@@ -83,11 +83,11 @@ def _texts(
 
 
 def answers_in(example: Example, texts: Sequence[Place]) -> list[Place]:
-    """Where the documents say the answers of an example: at their offsets in its text.
+    """Returns the places of an example's answers in the documents.
 
     Args:
         example: The example.
-        texts: The places of its text, as `texts_in` gives them.
+        texts: The places of its text, from `texts_in`.
     """
     return [
         Place(text.document, text.start + start, text.start + start + len(answer))
@@ -97,14 +97,14 @@ def answers_in(example: Example, texts: Sequence[Place]) -> list[Place]:
 
 
 def rank(hits: Sequence[Hit], answers: Sequence[Place]) -> int | None:
-    """Which of the passages that were found is the first that holds an answer whole.
+    """Returns the rank of the first passage that contains a whole answer.
 
     Args:
         hits: The passages, best first.
-        answers: Where the answers stand.
+        answers: Places of the answers.
 
     Returns:
-        Its number from 1, or `None` where none does.
+        The rank, from 1, or `None` if no passage contains an answer.
 
     Examples:
         >>> from keras_qa.documents import Hit

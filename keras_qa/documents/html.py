@@ -1,4 +1,4 @@
-"""The text of an HTML page."""
+"""Text of HTML pages."""
 
 from __future__ import annotations
 
@@ -15,18 +15,12 @@ _BLOCKS = frozenset(_NAMES.split())
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 
 
-def text_of(page: str) -> str:
-    """The text of an HTML page: blocks as paragraphs, headings as lines that begin with `#`.
-
-    Args:
-        page: The page.
-
-    Returns:
-        What a reader sees of it, without scripts and styles.
+def html_to_text(page: str) -> str:
+    """Extracts the visible text of an HTML page. Headings become lines that begin with `#`.
 
     Examples:
-        >>> from keras_qa.documents.html import text_of
-        >>> text_of("<h2>Ann</h2><p>She <b>left</b>.<script>x()</script><p>He did not.")
+        >>> from keras_qa.documents.html import html_to_text
+        >>> html_to_text("<h2>Ann</h2><p>She <b>left</b>.<script>x()</script><p>He did not.")
         '## Ann\\n\\nShe left.\\n\\nHe did not.'
     """
     parser = _Parser()
@@ -41,19 +35,19 @@ class _Parser(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self.hidden: list[str] = []
-        self.kept = 0
+        self.pre_depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HIDDEN:
             self.hidden.append(tag)
         elif tag == "body":
-            # A head that is not closed ends here.
+            # `</head>` may be missing.
             self.hidden = []
         if tag in _LEVELS:
             self.parts.append(f"\n\n{'#' * _LEVELS[tag]} ")
         elif tag in _BLOCKS:
             self.parts.append("\n" if tag in ("li", "tr", "dt", "dd") else "\n\n")
-            self.kept += tag == "pre"
+            self.pre_depth += tag == "pre"
         elif tag == "br":
             self.parts.append("\n")
         elif tag in ("td", "th"):
@@ -69,8 +63,8 @@ class _Parser(HTMLParser):
             del self.hidden[self.hidden.index(tag) :]
         elif tag in _LEVELS or tag in _BLOCKS:
             self.parts.append("\n" if tag in ("li", "tr", "dt", "dd") else "\n\n")
-            self.kept = max(self.kept - (tag == "pre"), 0)
+            self.pre_depth = max(self.pre_depth - (tag == "pre"), 0)
 
     def handle_data(self, data: str) -> None:
         if not self.hidden:
-            self.parts.append(data if self.kept else re.sub(r"\s+", " ", data))
+            self.parts.append(data if self.pre_depth else re.sub(r"\s+", " ", data))

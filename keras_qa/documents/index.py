@@ -1,53 +1,51 @@
-"""An index: documents and their passages in one file, to be searched by words and vectors."""
+"""`Index`: documents and their passages in one file, searched by words and vectors."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pathlib
 import re
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import overload
 
 from keras_qa._arguments import to_integer
 from keras_qa.documents import storage
 from keras_qa.documents.checksums import Verifier
 from keras_qa.documents.document import Document, Hit, to_documents
-from keras_qa.documents.folder import Changes, update
+from keras_qa.documents.folder import Changes, update_index
+from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.search import search
-from keras_qa.documents.storage import setting, told
-from keras_qa.documents.vectors import (
+from keras_qa.documents.storage import get_setting, translate_sqlite_errors
+from keras_qa.documents.vector_search import (
     Encoder,
     Floats,
-    Nearest,
+    VectorSearch,
     check_encoder,
-    dimension_of,
-    encoder_of,
-    make_vectors,
+    create_vectors,
+    read_dimension,
+    read_encoder_name,
     unit_vectors,
 )
-from keras_qa.documents.words import Words
-from keras_qa.documents.writing import SAMPLE, Writer, make_words, text_of
+from keras_qa.documents.writing import Writer, create_words, read_text
 from keras_qa.example import to_questions
 from keras_qa.files.sqlite import sqlite3
 
-# Any sequence would be a string, too.
+# Not `Sequence[str]`, because a string is one.
 Questions = list[str] | tuple[str, ...] | Iterator[str]
 
 
 class Index:
-    """Documents and their passages in one file, to be searched by words, and by vectors.
+    """Documents and their passages in one SQLite file, searched by words and by vectors.
 
-    It is an SQLite file with FTS5. `Index.create` makes one, `Index.open` opens it. Several may
-    read it while one writes. What is written is written in transactions: an index that was broken
-    off in the middle of its work opens again, with whole documents only.
+    Create it with `Index.create`, open it with `Index.open`. Several processes can read it while
+    one writes. Changes are written in transactions of whole documents, so that an index opens
+    again after an interrupted change.
 
     Attributes:
-        path: Where it is.
+        path: Path of the file.
 
     Examples:
         >>> import os, tempfile
@@ -61,19 +59,16 @@ class Index:
     """
 
     def __init__(
-        self,
-        path: pathlib.Path,
-        connection: sqlite3.Connection,
-        encoder: Encoder | None = None,
+        self, path: pathlib.Path, connection: sqlite3.Connection, encoder: Encoder | None = None
     ) -> None:
         self.path = path
         self._connection = connection
         self._encoder = encoder
-        self._nearest = Nearest()
+        self._vector_search = VectorSearch()
         self._verifier = Verifier()
-        self._told = False
-        self._words: Words | None = None
-        # Threads ask and write one after the other.
+        self._warned = False
+        self._tokenizer: FullTextTokenizer | None = None
+        # Threads use the connection one after another.
         self._lock = threading.RLock()
 
     @classmethod
@@ -83,23 +78,21 @@ class Index:
         language: str | None = None,
         encoder: Encoder | None = None,
     ) -> Index:
-        """Makes an empty index.
+        """Creates an empty index.
 
         Args:
-            path: Where to.
-            language: The language of the texts, as ISO 639-1 has it. The words of `"en"` are found
-                by their stem, others as they are written. `None` to tell it from the first texts.
-            encoder: What gives passages vectors, by which they are searched beside their words,
-                such as `answering.SentenceEncoder("minilm")`. `None` for words alone.
-
-        Returns:
-            The `Index`.
+            path: Path of the new file.
+            language: Language of the texts (ISO 639-1). English (`"en"`) is searched by stems,
+                other languages by words as they are written. `None` to detect it from the first
+                texts.
+            encoder: Encoder of passages and questions, to search by vectors as well as by words,
+                such as `answering.SentenceEncoder("minilm")`. `None` to search by words only.
 
         Raises:
-            FileExistsError: If something is there already.
+            FileExistsError: If the file exists.
             FileNotFoundError: If its folder does not exist.
-            TypeError: If `encoder` is none.
-            ValueError: If `language` is no code of two or three letters.
+            TypeError: If `encoder` is not an encoder.
+            ValueError: If `language` is not a code of two or three letters.
         """
         if language is not None and not re.fullmatch("[a-z]{2,3}", language):
             raise ValueError(
@@ -109,12 +102,12 @@ class Index:
         if encoder is not None:
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        index = cls(path, storage.create(path), encoder)
-        with told(path), storage.transaction(index._connection):
+        index = cls(path, storage.create_file(path), encoder)
+        with translate_sqlite_errors(path), storage.transaction(index._connection):
             if language is not None:
-                make_words(index._connection, language)
+                create_words(index._connection, language)
             if encoder is not None:
-                make_vectors(index._connection, encoder.name)
+                create_vectors(index._connection, encoder.name)
         return index
 
     @classmethod
@@ -122,18 +115,15 @@ class Index:
         """Opens an index.
 
         Args:
-            path: Where it is.
-            encoder: The encoder that it was made with. Without it an index that has vectors is
-                searched by words alone, which a warning says once, and takes no new documents.
-
-        Returns:
-            The `Index`.
+            path: Path of the file.
+            encoder: The encoder that the index was created with. Without it, an index with vectors
+                is searched by words only, with a warning, and documents cannot be added.
 
         Raises:
-            FileNotFoundError: If nothing is there.
-            TypeError: If `encoder` is none.
-            ValueError: If it is no index, of a newer version, or cut short; or if it was made with
-                another encoder, or without one.
+            FileNotFoundError: If the file does not exist.
+            TypeError: If `encoder` is not an encoder.
+            ValueError: If the file is not an index, is truncated or of a newer version, or if the
+                index was created with another encoder or without one.
 
         Warns:
             UserWarning: If the index was made by an earlier version and has no checksum.
@@ -142,9 +132,9 @@ class Index:
             # Validate the encoder before opening the file.
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        with contextlib.ExitStack() as unless_used:
-            index = unless_used.enter_context(cls(path, storage.open_(path)))
-            if storage.version_of(index._connection) < storage.SEALED:
+        with contextlib.ExitStack() as on_error:
+            index = on_error.enter_context(cls(path, storage.open_file(path)))
+            if storage.read_version(index._connection) < storage.CHECKSUM_VERSION:
                 warnings.warn(
                     f"`{path}` was made by an earlier version and has no checksum: damage to it "
                     "may go unnoticed. The next `add` or `update` writes one.",
@@ -152,77 +142,63 @@ class Index:
                 )
             if encoder is not None:
                 index.use(encoder)
-            unless_used.pop_all()
+            on_error.pop_all()
         return index
 
     def use(self, encoder: Encoder | None) -> None:
-        """Has an encoder from now on, as if it had been opened with it.
+        """Sets the encoder of an open index.
 
         Args:
-            encoder: The encoder that it was made with, see `encoder_name`. `None` to search by
-                words alone, of which no warning is given then.
+            encoder: The encoder that the index was created with, see `encoder_name`. `None` to
+                search by words only, without a warning.
 
         Raises:
-            TypeError: If `encoder` is none.
-            ValueError: If it was made with another encoder, or without one.
+            TypeError: If `encoder` is not an encoder.
+            ValueError: If the index was created with another encoder or without one.
         """
         if encoder is None:
             with self._lock:
-                self._encoder, self._told = None, True
+                self._encoder, self._warned = None, True
             return
         check_encoder(encoder)
         name = self.encoder_name
         if name is None:
             raise ValueError(
-                f"`{self.path}` was made without an encoder, and has no vectors. Make another "
-                "index with it: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+                f"`{self.path}` was made without an encoder, and has no vectors. Create another "
+                "index: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
             )
         if encoder.name != name:
             raise ValueError(
                 f"`{self.path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
-                "Open it with the encoder that it was made with, or make another index."
+                "Open it with the encoder that it was made with, or create another index."
             )
         with self._lock:
             self._encoder = encoder
 
     def add(self, documents: Iterable[Document | Mapping[str, str]]) -> int:
-        """Adds documents. One takes the place of another of the same name.
+        """Adds documents. A document replaces one of the same name.
 
         Args:
-            documents: `Document` objects, or mappings with the keys `name` and `text`: any
-                iterable, which is read as it is written. Or a pandas or polars DataFrame with
-                these two columns.
+            documents: An iterable of `Document` objects or of mappings with the keys `name` and
+                `text`, or a pandas or polars DataFrame with these two columns. It is written while
+                it is iterated over.
 
         Returns:
-            How many are new or have changed.
+            The number of documents that are new or have changed.
 
         Raises:
-            TypeError: If an entry is no document.
-            ValueError: If a key is missing or unknown. Those before it are kept. If the index has
-                vectors and was opened without its encoder, or that gives no vectors.
+            TypeError: If an entry is not a document.
+            ValueError: If a key is missing or unknown, if the index has vectors and was opened
+                without its encoder, or if the encoder returns no vectors. Batches written before
+                the error are kept.
         """
-        entries = to_documents(documents)
-        with self._writing(puts=True) as writer:
-            first: list[Document] = []
-            while self.language is None and sum(len(one.text) for one in first) < SAMPLE:
-                document = next(entries, None)
-                if document is None:
-                    break
-                first.append(document)
-            writer.settle("\n".join(document.text for document in first))
-            return sum(writer.put(document) for document in itertools.chain(first, entries))
+        with self._writing(adds=True) as writer:
+            return writer.write_all(to_documents(documents))
 
     def remove(self, name: str) -> None:
-        """Takes a document out.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            KeyError: If there is none of that name.
-        """
+        """Removes the document of a name, or raises a `KeyError` if there is none."""
         with self._writing() as writer:
-            if not writer.drop(name):
+            if not writer.remove(name):
                 raise KeyError(f"The index has no document {name!r}.")
 
     def update(
@@ -231,27 +207,28 @@ class Index:
         encoding: str | None = None,
         verbose: int | str = "auto",
     ) -> Changes:
-        """Makes the index say what a folder says.
+        """Brings the index up to date with a folder.
 
-        Files that are new or have changed are read, by their content, and what is gone is taken
-        out. Documents that were added by `add` stay. An index follows one folder.
+        Indexes files whose content is new or has changed, and removes the documents of files that
+        no longer exist. Documents added by `add` stay. An index follows one folder.
 
         Args:
-            folder: The folder, with the folders in it, but for hidden ones; or one file.
-            encoding: What texts are encoded by that are not UTF-8 and do not say. `None` to leave
-                them out.
-            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many files.
+            folder: A folder, including subfolders that are not hidden, or a single file.
+            encoding: Encoding of text files that are not UTF-8 and do not declare one. `None` to
+                skip them.
+            verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
 
         Returns:
-            The `Changes`, with the files that could not be read.
+            The `Changes`, including the files that could not be read.
 
         Raises:
-            FileNotFoundError: If there is no such folder.
-            ValueError: If the encoding is unknown, or the index follows another folder; or if it
-                has vectors and was opened without its encoder, or that gives no vectors.
+            FileNotFoundError: If the folder does not exist.
+            ValueError: If the encoding is unknown, if the index follows another folder, if the
+                index has vectors and was opened without its encoder, or if the encoder returns no
+                vectors.
         """
-        with self._writing(puts=True) as writer:
-            return update(writer, self._connection, pathlib.Path(folder), encoding, verbose)
+        with self._writing(adds=True) as writer:
+            return update_index(writer, self._connection, pathlib.Path(folder), encoding, verbose)
 
     @overload
     def search(self, question: str, k: int = 20) -> list[Hit]: ...
@@ -260,161 +237,162 @@ class Index:
     def search(self, question: Questions, k: int = 20) -> list[list[Hit]]: ...
 
     def search(self, question: str | Questions, k: int = 20) -> list[Hit] | list[list[Hit]]:
-        """Finds the passages that have most to do with a question, by BM25.
+        """Finds the most relevant passages for a question.
 
-        With vectors its score is the mean of two, by BM25 and by the cosine of the vectors, each
-        as a share of the best one that a passage has for the question.
+        The score is BM25. With vectors, it is the mean of BM25 and of the cosine similarity, each
+        divided by the best one for the question (a convex combination, arXiv:2210.11934).
 
         Args:
-            question: The question; or several, as a list or any other iterable of strings, such
-                as a pandas Series. It has no syntax: words, and all else is left out.
-            k: Number of passages a question.
+            question: A question, or an iterable of questions, such as a list or a pandas Series.
+                There is no query syntax: only words count.
+            k: Maximum number of passages for each question.
 
         Returns:
-            A list of `Hit` objects, best first, which has less than `k` where no more passages have
-            a word of the question, nor a vector whose cosine is above 0; for a list of questions a
-            list of such lists. Nothing is found for a question without a word.
+            A list of `Hit` objects, best first; for several questions, a list of such lists. Only
+            passages with a word of the question, or with a positive cosine similarity, are
+            returned; none for a question without words.
 
         Raises:
-            TypeError: If a question is no string.
-            ValueError: If `k` is not a positive integer, or the encoder gives no vectors.
-
-        Reference:
-            Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
-            arXiv:2210.11934.
+            TypeError: If a question is not a string.
+            ValueError: If `k` is not a positive integer, or if the encoder returns no vectors.
         """
         # SQLite takes no NumPy integers.
         k = to_integer("k", k)
         questions = to_questions(question)
-        with self._lock, told(self.path):
-            words, vectors = self._cutter(), self._vectors_of(questions)
-            if words is None:
+        with self._locked():
+            tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
+            if tokenizer is None:
                 found: list[list[Hit]] = [[] for _ in questions]
             else:
                 found = search(
-                    self._connection, words, questions, k, self._nearest, vectors, self._verifier
+                    self._connection,
+                    tokenizer,
+                    questions,
+                    k,
+                    self._vector_search,
+                    vectors,
+                    self._verifier,
                 )
         return found[0] if isinstance(question, str) else found
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
-        """The text of a document, in which offsets count, or a part of it.
+        """Returns the text of a document, or a part of it.
 
         Args:
-            name: Its name.
-            start: Where the part begins, in characters.
-            end: One past its last character. `None` for the end of the text.
-
-        Returns:
-            The text as it was read.
+            name: Name of the document.
+            start: Offset of the first character.
+            end: One past the last character. `None` for the end of the text.
 
         Raises:
-            KeyError: If there is none of that name.
+            KeyError: If there is no document of this name.
         """
-        with self._lock, told(self.path), storage.transaction(self._connection, writes=False):
-            self._verifier.verify(self._connection)
-            key = (storage.encoded(name),)
+        with self._reading():
+            key = (storage.encode_text(name),)
             row = self._connection.execute(
                 "SELECT id FROM documents WHERE name = ?", key
             ).fetchone()
             if row is None:
                 raise KeyError(f"The index has no document {name!r}.")
             self._verifier.verify_document(self._connection, row[0])
-            return text_of(self._connection, row[0], start, end)
+            return read_text(self._connection, row[0], start, end)
 
     @property
     def names(self) -> list[str]:
-        """The names of all documents, in the order in which they were written."""
-        with self._lock, told(self.path), storage.transaction(self._connection, writes=False):
-            self._verifier.verify(self._connection)
+        """Names of all documents, in the order in which they were written."""
+        with self._reading():
             rows = self._connection.execute("SELECT name FROM documents ORDER BY id")
-            return [storage.decoded(raw) for (raw,) in rows]
+            return [storage.decode_text(raw) for (raw,) in rows]
 
     @property
     def passages(self) -> int:
-        """How many passages there are."""
-        with self._lock, told(self.path):
-            count: int
-            (count,) = self._connection.execute("SELECT count(*) FROM passages").fetchone()
-            return count
+        """Number of passages."""
+        return self._count("passages")
 
     @property
     def encoder_name(self) -> str | None:
-        """The name of the encoder that the vectors are of; `None` where there are no vectors."""
-        with self._lock, told(self.path):
-            return encoder_of(self._connection)
+        """Name of the encoder of the vectors; `None` if there are no vectors."""
+        with self._locked():
+            return read_encoder_name(self._connection)
 
     @property
     def language(self) -> str | None:
-        """The language that words are cut for; `"und"` for none, `None` before the first text."""
-        with self._lock, told(self.path):
-            found = setting(self._connection, "language")
+        """Language of the texts; `"und"` if it is unknown, `None` before the first text."""
+        with self._locked():
+            found = get_setting(self._connection, "language")
             return None if found is None else str(found)
 
     def __len__(self) -> int:
-        """How many documents there are."""
-        with self._lock, told(self.path):
-            count: int
-            (count,) = self._connection.execute("SELECT count(*) FROM documents").fetchone()
-            return count
+        """Returns the number of documents."""
+        return self._count("documents")
+
+    def _count(self, table: str) -> int:
+        with self._locked():
+            return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
     def close(self) -> None:
-        """Closes the file. What was written is kept without it, too."""
+        """Closes the file. Changes are saved already."""
         with self._lock:
-            if self._words is not None:
-                self._words.close()
-                self._words = None
+            if self._tokenizer is not None:
+                self._tokenizer.close()
+                self._tokenizer = None
             self._connection.close()
 
     def __enter__(self) -> Index:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _cutter(self) -> Words | None:
-        """What cuts questions, or `None` where there is no text yet."""
-        if self._words is None:
-            language = setting(self._connection, "language")
+    def _get_tokenizer(self) -> FullTextTokenizer | None:
+        """Returns the tokenizer of questions; `None` before the first text is written."""
+        if self._tokenizer is None:
+            language = get_setting(self._connection, "language")
             if language is not None:
-                self._words = Words(str(language))
-        return self._words
+                self._tokenizer = FullTextTokenizer(str(language))
+        return self._tokenizer
 
-    def _vectors_of(self, questions: list[str]) -> Floats | None:
-        """The vectors of questions, or `None` where they are searched by words alone."""
+    def _encode(self, questions: list[str]) -> Floats | None:
+        """Returns the vectors of questions, or `None` to search by words only."""
         if self._encoder is not None:
-            known = dimension_of(self._connection)
+            known = read_dimension(self._connection)
             return unit_vectors(self._encoder, questions, known) if known and questions else None
-        name = encoder_of(self._connection)
-        if name is not None and not self._told:
-            self._told = True
+        name = read_encoder_name(self._connection)
+        if name is not None and not self._warned:
+            self._warned = True
             warnings.warn(
-                f"`{self.path}` has vectors of the encoder {name!r}, and was opened without it: it "
-                "is searched by words alone. Open it by `Index.open(path, encoder=…)`.",
+                f"`{self.path}` has vectors of the encoder {name!r}, but was opened without it, so "
+                "it is searched by words only. Open it with `Index.open(path, encoder=…)`.",
                 stacklevel=3,
             )
         return None
 
     @contextlib.contextmanager
-    def _writing(self, puts: bool = False) -> Iterator[Writer]:
-        with self._lock, told(self.path):
-            name = encoder_of(self._connection)
-            if puts and name is not None and self._encoder is None:
+    def _locked(self) -> Iterator[None]:
+        with self._lock, translate_sqlite_errors(self.path):
+            yield
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Reads in one transaction, after the checksum is verified."""
+        with self._locked(), storage.transaction(self._connection, writes=False):
+            self._verifier.verify(self._connection)
+            yield
+
+    @contextlib.contextmanager
+    def _writing(self, adds: bool = False) -> Iterator[Writer]:
+        with self._locked():
+            with self._reading():
+                # This verifies the checksum: a new one would hide earlier damage.
+                name = read_encoder_name(self._connection)
+            if adds and name is not None and self._encoder is None:
                 raise ValueError(
-                    f"`{self.path}` has vectors of the encoder {name!r}, and what is new would "
-                    "have none. Open it with that encoder: `Index.open(path, encoder=…)`, or "
+                    f"`{self.path}` has vectors of the encoder {name!r}, so new documents need it, "
+                    "too. Open it with `Index.open(path, encoder=…)`, or "
                     f"`keras-qa index --embed {name}`."
                 )
-            with storage.transaction(self._connection, writes=False):
-                # A new checksum must not be of what was damaged before.
-                self._verifier.verify(self._connection)
             try:
                 with Writer(self._connection, self._encoder) as writer:
                     yield writer
             finally:
-                self._nearest.forget()
+                self._vector_search.forget()
                 self._verifier.forget_documents()

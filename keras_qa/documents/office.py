@@ -1,4 +1,4 @@
-"""The text of PDF and DOCX files, by libraries that come with the extra `documents`."""
+"""Text of PDF and DOCX files, by libraries of the extra `documents`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 
-# What a DOCX file may hold unpacked.
-_MOST_BYTES = 2**30
-# What parsers raise at files that are not what they should be.
+# Maximum size of an unpacked DOCX file.
+_MAX_BYTES = 2**30
+# Errors that the libraries raise for invalid files.
 _ERRORS = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError),
     *(ValueError, EOFError, zipfile.BadZipFile, SyntaxError),
 )
 
 
-def pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
-    """The text of a PDF file.
-
-    Args:
-        path: The file.
+def read_pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
+    """Reads a PDF file.
 
     Returns:
-        The text, pages with an empty line between them; and where each page begins.
+        The text, with an empty line between pages, and the offset of each page.
 
     Raises:
         ImportError: If `pypdf` is missing.
-        ValueError: If it is no PDF file, is locked, or holds no text.
+        ValueError: If the file is invalid, encrypted, or contains no text.
     """
     with _libraries("pypdf"):
         import pypdf
@@ -39,12 +36,12 @@ def pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
         try:
             with pypdf.PdfReader(path) as reader:
                 if reader.is_encrypted and not reader.decrypt(""):
-                    raise ValueError("it is locked by a password")
+                    raise ValueError("it is encrypted with a password")
                 texts = [page.extract_text().replace("\0", "") for page in reader.pages]
         except (PyPdfError, *_ERRORS) as error:
-            raise _no("PDF", error) from None
+            raise _read_error("PDF", error) from None
     if texts and not any(text.strip() for text in texts):
-        raise ValueError("its pages hold no text: they may be pictures")
+        raise ValueError("its pages contain no text: they may be images")
     pages, begin = [], 0
     for text in texts:
         pages.append(begin)
@@ -52,18 +49,12 @@ def pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
     return "\n\n".join(texts), tuple(pages)
 
 
-def docx(path: pathlib.Path) -> str:
-    """The text of a DOCX file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its paragraphs and tables. Headings are lines that begin with `#`.
+def read_docx(path: pathlib.Path) -> str:
+    """Reads the paragraphs and tables of a DOCX file. Headings become lines that begin with `#`.
 
     Raises:
         ImportError: If `python-docx` is missing.
-        ValueError: If it is no DOCX file, or too large unpacked.
+        ValueError: If the file is invalid, or too large when unpacked.
     """
     with _libraries("docx"):
         import docx as library
@@ -72,7 +63,7 @@ def docx(path: pathlib.Path) -> str:
         from lxml.etree import LxmlError
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
                 raise ValueError("it is larger than a gigabyte unpacked")
         parts = []
         for item in library.Document(str(path)).iter_inner_content():
@@ -85,7 +76,7 @@ def docx(path: pathlib.Path) -> str:
                 sign = "#" * min(int(level) if level.isdecimal() else 1, 6)
                 parts.append(f"{sign} {item.text}" if title and item.text.strip() else item.text)
     except (OpcError, LxmlError, *_ERRORS) as error:
-        raise _no("DOCX", error) from None
+        raise _read_error("DOCX", error) from None
     return "\n\n".join(parts)
 
 
@@ -102,7 +93,7 @@ def _libraries(module: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """What a library has to say of a file stays out of the terminal: it may quote it."""
+    """Silences the log and the warnings of a library, which may print parts of the file."""
     logger, silence = logging.getLogger(name), logging.NullHandler()
     before = logger.propagate
     logger.addHandler(silence)
@@ -116,8 +107,8 @@ def _quiet(name: str) -> Iterator[None]:
         logger.removeHandler(silence)
 
 
-def _no(kind: str, error: BaseException) -> ValueError:
-    said = " ".join(str(error).split())[:200]
-    if isinstance(error, ValueError) and said.startswith("it is"):
-        return ValueError(said)
-    return ValueError(f"it is no {kind} file that can be read: {said or type(error).__name__}")
+def _read_error(kind: str, error: BaseException) -> ValueError:
+    message = " ".join(str(error).split())[:200]
+    if isinstance(error, ValueError) and message.startswith("it is"):
+        return ValueError(message)
+    return ValueError(f"it is not a readable {kind} file: {message or type(error).__name__}")

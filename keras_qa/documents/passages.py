@@ -1,4 +1,4 @@
-"""Documents as passages: parts along headings, paragraphs and sentences."""
+"""Splits documents into passages at headings, paragraphs and sentences."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.documents.words import UNSPACED
+from keras_qa.documents.full_text import UNSPACED
 from keras_qa.text import sentence_spans
 
-# Words of a passage, and how many of them the one before has as well, about.
+# Maximum number of words of a passage, and of words shared with the passage before.
 LENGTH, OVERLAP = 120, 24
-# Headings are cut after so many characters.
-_LONGEST_HEADING = 200
-# Sentences are looked for in so many characters at a time: there are paragraphs of megabytes.
+# Maximum number of characters of a heading.
+_MAX_HEADING = 200
+# Characters split into sentences at a time, because a paragraph can have megabytes.
 _BLOCK = 2**16
 
-# A line that begins with number signs, or one with a line of marks below it.
+# A line that begins with `#`, or a line underlined with punctuation marks.
 _HEADING = re.compile(
     r"^[ ]{0,3}(?P<level>\#{1,6})[ \t]+(?P<title>\S[^\n]*)"
     r"|^(?P<lined>\S[^\n]*)\n(?P<mark>[=\-~^\"'`*+.:_\#])(?P=mark){2,}[ \t]*$",
@@ -25,7 +25,7 @@ _HEADING = re.compile(
 )
 _FENCE = re.compile(r"^[ ]{0,3}(?:```|~~~)", re.MULTILINE)
 _EMPTY_LINE = re.compile(r"\n[ \t\r\f\v]*\n")
-# Two characters of a script without spaces weigh as a word.
+# In scripts without spaces, two characters count as a word.
 _WORD = re.compile(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+")
 
 
@@ -34,9 +34,9 @@ class Part:
     """A passage of a text.
 
     Args:
-        start: Where it begins, in characters.
+        start: Offset of its first character.
         end: One past its last character.
-        heading: The headings that it stands below, outermost first, with ` > ` between them.
+        heading: Headings above it, outermost first, joined by ` > `.
     """
 
     start: int
@@ -45,22 +45,23 @@ class Part:
 
 
 def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterator[Part]:
-    """Cuts a text into passages, along headings, paragraphs and sentences.
+    """Splits a text into passages at headings, paragraphs and sentences.
 
-    Headings are lines that begin with `#`, as in Markdown, or have a line of marks below them, as
-    in reStructuredText. A passage holds whole sentences of one section, as many as fit, and its
-    heading where it is the first. In scripts that write no spaces two characters count as a word.
+    Headings are lines that begin with `#`, as in Markdown, or underlined lines, as in
+    reStructuredText. A passage contains whole sentences of one section; the first passage also
+    contains the heading. In scripts without spaces, two characters count as a word.
 
     Args:
         text: The text.
-        length: Most words of a passage. The last one of a section may have a quarter more.
-        overlap: Most words that the passage before has as well, in whole sentences.
+        length: Maximum number of words of a passage. The last passage of a section may have a
+            quarter more.
+        overlap: Maximum number of words shared with the passage before, in whole sentences.
 
     Yields:
-        `Part` objects, in the order of the text. Every letter and digit is in one at least.
+        `Part` objects, in the order of the text. Each letter and digit is in at least one.
 
     Raises:
-        ValueError: If `length` is not positive, or `overlap` is negative or not below it.
+        ValueError: If `length` is not positive, or `overlap` is negative or not below `length`.
 
     Examples:
         >>> from keras_qa.documents import passages
@@ -76,7 +77,7 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
     heading = ""
     begin, body = 0, 0
     for start, end, below in [*_headings(text), (len(text), len(text), "")]:
-        # Headings that follow each other without a word between them go with what comes.
+        # Consecutive headings without text between them belong to the section that follows.
         if text[body:start].strip() or (start == len(text) and begin < start):
             yield from _section(text, begin, start, heading, length, overlap)
             begin = start
@@ -86,7 +87,7 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:
-    """Where headings begin and end, each with those above it."""
+    """Yields `(start, end, heading)` of each heading, joined with the headings above it."""
     fences = [match.start() for match in _FENCE.finditer(text)]
     above: list[tuple[int, str]] = []
     marks: dict[str, int] = {}
@@ -94,24 +95,24 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
     for match in _HEADING.finditer(text):
         while at < len(fences) and fences[at] < match.start():
             at += 1
-        # Lines of code are no headings.
+        # An odd number of fences before it: this line is code.
         start = match.start() if match["level"] else _title_start(match)
         if at % 2 or start is None:
             continue
         if match["level"]:
             level, title = len(match["level"]), match["title"].strip().rstrip("#")
         else:
-            # Levels in the order in which their marks first come, as reStructuredText has it.
+            # In reStructuredText, the order in which marks first occur defines their levels.
             level, title = marks.setdefault(match["mark"], len(marks) + 1), match["lined"]
         above = [entry for entry in above if entry[0] < level]
-        above.append((level, title.strip()[:_LONGEST_HEADING]))
+        above.append((level, title.strip()[:_MAX_HEADING]))
         yield start, match.end(), " > ".join(title for _, title in above)
 
 
 def _title_start(match: re.Match[str]) -> int | None:
-    """Where a line with marks below it begins, those above it included; `None` if it is no title.
+    """Returns the start of an underlined title, or of its overline; `None` if it is not a title.
 
-    It stands alone, and is as long as the marks are, about.
+    A title is a line on its own, and at most two characters longer than the marks.
     """
     text, start = match.string, match.start()
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -130,33 +131,33 @@ def _section(
     text: str, begin: int, end: int, heading: str, length: int, overlap: int
 ) -> Iterator[Part]:
     waiting: Part | None = None
-    # The sentences of the passage to come with their words, and how many were in the one before.
-    held: list[tuple[int, int, int]] = []
-    words = old = 0
+    # Sentences of the next passage with their word counts, and the words shared with the last one.
+    pending: list[tuple[int, int, int]] = []
+    words = shared = 0
     for start, stop, count in _sentences(text, begin, end, length):
-        if held and words + count > length:
+        if pending and words + count > length:
             if waiting is not None:
                 yield waiting
-            waiting = Part(held[0][0], held[-1][1], heading)
-            words, kept = 0, len(held)
-            while kept > 1 and words + held[kept - 1][2] <= min(overlap, length - count):
-                kept -= 1
-                words += held[kept][2]
-            held, old = held[kept:], words
-        held.append((start, stop, count))
+            waiting = Part(pending[0][0], pending[-1][1], heading)
+            words, first = 0, len(pending)
+            while first > 1 and words + pending[first - 1][2] <= min(overlap, length - count):
+                first -= 1
+                words += pending[first][2]
+            pending, shared = pending[first:], words
+        pending.append((start, stop, count))
         words += count
-    # A few words that are left over belong to the passage before.
-    if waiting is not None and words - old <= length // 4:
-        yield Part(waiting.start, held[-1][1], heading)
+    # Append a short remainder to the last passage.
+    if waiting is not None and words - shared <= length // 4:
+        yield Part(waiting.start, pending[-1][1], heading)
         return
     if waiting is not None:
         yield waiting
-    if held:
-        yield Part(held[0][0], held[-1][1], heading)
+    if pending:
+        yield Part(pending[0][0], pending[-1][1], heading)
 
 
 def _sentences(text: str, begin: int, end: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """Sentences of a part of a text with their words; where they are too long, parts of them."""
+    """Yields `(start, end, words)` of the sentences, and of parts of long sentences."""
     while begin < end:
         stop = end
         if end - begin > _BLOCK:
@@ -165,7 +166,7 @@ def _sentences(text: str, begin: int, end: int, length: int) -> Iterator[tuple[i
         at = begin
         for gap in [*_EMPTY_LINE.finditer(text, begin, stop), None]:
             until = stop if gap is None else gap.start()
-            # A line break within a paragraph ends no sentence.
+            # A line break within a paragraph does not end a sentence.
             paragraph = text[at:until].replace("\n", " ").replace("\r", " ")
             for first, last in sentence_spans(paragraph):
                 yield from _within(text, at + first, at + last, length)
@@ -174,7 +175,7 @@ def _sentences(text: str, begin: int, end: int, length: int) -> Iterator[tuple[i
 
 
 def _within(text: str, start: int, end: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """A sentence of so many words at most; a longer one line by line, or cut anywhere."""
+    """Yields a sentence of at most `length` words; splits a longer one at lines or words."""
     count = len(_WORD.findall(text, start, end))
     if count <= length // 2:
         yield start, end, count
@@ -188,7 +189,7 @@ def _within(text: str, start: int, end: int, length: int) -> Iterator[tuple[int,
         yield start, end, count
         return
     found = list(_WORD.finditer(text, start, end))
-    # Less than an overlap each: so there is room for an overlap.
+    # Parts shorter than an overlap, so that passages can share whole parts.
     step = max(length // 5, 1)
     for at in range(0, len(found), step):
         part = found[at : at + step]

@@ -1,4 +1,4 @@
-"""What finds passages: an index, or anything else with a `search`."""
+"""`Retriever`, the interface of an index, and checks of what a retriever returns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from keras_qa.documents.document import Hit
 
 
 class Retriever(Protocol):
-    """Finds the passages that have most to do with a question.
+    """Finds the most relevant passages for questions.
 
-    `Index` is one, and so is any object with a method `search(questions, k)`:
-    `QuestionAnswerer.ask` takes it in place of an index.
+    `Index` is a retriever, and so is any object with a method `search(questions, k)`.
+    `QuestionAnswerer.ask` accepts it in place of an index.
 
     Examples:
         >>> from keras_qa.documents import Hit
@@ -35,34 +35,26 @@ class Retriever(Protocol):
     """
 
     def search(self, questions: list[str], k: int, /) -> Sequence[Sequence[Hit]]:
-        """Finds passages for some questions.
+        """Finds passages for several questions.
 
         Args:
             questions: The questions.
-            k: Most passages a question.
+            k: Maximum number of passages for each question.
 
         Returns:
-            For each question a list of `Hit` objects, best first, `k` at most. It may be empty.
-            `document`, `text` and `score` are all that a hit needs. Where passages are parts of a
-            document, `start` says where they begin in it, and `line` and `page` if they are known.
+            For each question a list of at most `k` `Hit` objects, best first. It may be empty. A
+            hit needs `document`, `text` and `score`; if passages are parts of a document, also
+            `start`, and `line` and `page` if they are known.
         """
         ...
 
 
-def found_by(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Hit]]:
-    """What a retriever finds for some questions, once it is known to be what it should be.
-
-    Args:
-        retriever: An `Index`, or another `Retriever`.
-        questions: The questions.
-        k: Most passages a question.
-
-    Returns:
-        A list of `Hit` objects for each question.
+def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Hit]]:
+    """Searches with a retriever, and checks what it returns.
 
     Raises:
-        TypeError: If it is no retriever, or gives something else than lists of `Hit` objects.
-        ValueError: If it gives not as many lists as there are questions, or more than `k` hits.
+        TypeError: If it is not a retriever, or returns anything but lists of `Hit` objects.
+        ValueError: If it does not return a list for each question, or returns more than `k` hits.
     """
     if not callable(getattr(retriever, "search", None)):
         raise TypeError(
@@ -70,20 +62,22 @@ def found_by(retriever: Retriever, questions: list[str], k: int) -> Sequence[Seq
             f"Received: {retriever!r:.80} (of type {type(retriever).__name__})."
         )
     found = retriever.search(questions, k)
-    expected = f"`search` of the {type(retriever).__name__} must give a list of `Hit` objects a"
+    expected = (
+        f"`search` of the {type(retriever).__name__} must return a list of `Hit` objects for each"
+    )
     if not isinstance(found, (list, tuple)):
-        raise TypeError(f"{expected} question, in a list. It gave: {found!r:.80}.")
+        raise TypeError(f"{expected} question, in a list. Received: {found!r:.80}.")
     if len(found) != len(questions):
-        raise ValueError(f"{expected} question. It gave {len(found)} for {len(questions)}.")
+        raise ValueError(f"{expected} question. Received: {len(found)} for {len(questions)}.")
     for question, hits in zip(questions, found, strict=True):
         if not isinstance(hits, (list, tuple)):
-            raise TypeError(f"{expected} question. For {question!r:.80} it gave: {hits!r:.80}.")
+            raise TypeError(f"{expected} question. Received for {question!r:.80}: {hits!r:.80}.")
         if len(hits) > k:
-            raise ValueError(f"{expected} question, {k} at most. It gave {len(hits)}.")
+            raise ValueError(f"{expected} question, at most {k}. Received: {len(hits)}.")
         odd = next((hit for hit in hits if not isinstance(hit, Hit)), None)
         if odd is not None:
             raise TypeError(
-                f"{expected} question. For {question!r:.80} there is one of type "
-                f"{type(odd).__name__} among them. Make it a `documents.Hit`."
+                f"{expected} question. Received for {question!r:.80} one of type "
+                f"{type(odd).__name__}. Make it a `documents.Hit`."
             )
     return found

@@ -1,4 +1,4 @@
-"""Which passages fit a question: BM25, as SQLite computes it, and vectors beside it."""
+"""Searches an index by BM25, as SQLite computes it, and by vectors."""
 
 from __future__ import annotations
 
@@ -7,90 +7,85 @@ from collections.abc import Sequence
 
 from keras_qa.documents import storage
 from keras_qa.documents.checksums import Verifier
-from keras_qa.documents.document import Hit, page
-from keras_qa.documents.storage import setting
-from keras_qa.documents.vectors import Floats, Nearest, Scored
-from keras_qa.documents.words import Words
-from keras_qa.documents.writing import text_of
+from keras_qa.documents.document import Hit, page_at
+from keras_qa.documents.full_text import FullTextTokenizer
+from keras_qa.documents.storage import get_setting
+from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
+from keras_qa.documents.writing import read_text
 from keras_qa.files.sqlite import sqlite3
 
-# Passages that are ranked at most, about: 1.3 µs each. Words that more of them have count in
-# ranking alone.
+# Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
+# select passages, they only add to the scores.
 RANKED = 60_000
-# Passages of such words, which are counted at 0.07 µs each, all words together.
+# Maximum number of passages in which such words are looked up, which takes 0.07 µs for each.
 COUNTED = 400_000
-# Words of a question, the rarest ones.
+# Maximum number of words of a question. Rare words are preferred.
 WORDS = 64
-# Passages that are taken by words, and by vectors, where both count; and for how many questions at
-# a time.
-DEPTH, QUESTIONS = 1_000, 256
+# Passages taken from each ranking if words and vectors are combined.
+DEPTH = 1_000
+# Questions searched at a time by vectors.
+QUESTIONS = 256
 
 
 def search(
     connection: sqlite3.Connection,
-    words: Words,
+    tokenizer: FullTextTokenizer,
     questions: Sequence[str],
     k: int,
-    nearest: Nearest | None = None,
-    vectors: Floats | None = None,
-    verifier: Verifier | None = None,
+    vector_search: VectorSearch,
+    vectors: Floats | None,
+    verifier: Verifier,
 ) -> list[list[Hit]]:
-    """The best passages for each question, best first.
+    """Returns up to `k` passages for each question, best first. See `Index.search`.
 
     Args:
         connection: The index.
-        words: What cuts questions into words.
+        tokenizer: Splits questions into words.
         questions: The questions.
-        k: Number of passages a question.
-        nearest: What finds vectors.
-        vectors: `(questions, dimension)`: the vectors of the questions. `None` to search by words
-            alone.
-        verifier: What verifies what is read. `None` for a new one.
-
-    Returns:
-        A list for each question, with less than `k` where no more passages have a word of it, nor
-        a vector whose cosine is above 0. Empty for a question without a word.
+        k: Maximum number of passages for each question.
+        vector_search: Finds the nearest vectors.
+        vectors: Vectors of the questions, `(questions, dimension)`. `None` to search by words only.
+        verifier: Verifies the checksums of what is read.
 
     Reference:
         Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
     """
-    verifier = verifier or Verifier()
     with storage.transaction(connection, writes=False):
         verifier.verify(connection)
-        if nearest is None or vectors is None:
-            by_words = _by_words(connection, words, questions, k)
+        if vectors is None:
+            by_words = _search_words(connection, tokenizer, questions, k)
             return [_hits(connection, ranked, verifier) for ranked in by_words]
         depth = max(k, DEPTH)
         found: list[list[Hit]] = []
         for start in range(0, len(questions), QUESTIONS):
             some = slice(start, start + QUESTIONS)
-            by_words = _by_words(connection, words, questions[some], depth)
-            by_vectors = nearest(connection, vectors[some], depth)
+            by_words = _search_words(connection, tokenizer, questions[some], depth)
+            by_vectors = vector_search(connection, vectors[some], depth)
             for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
-                ranked = fused(one, other, depth)[:k] if words.of(question) else []
+                ranked = fuse(one, other, depth)[:k] if tokenizer.words(question) else []
                 found.append(_hits(connection, ranked, verifier))
         return found
 
 
-def fused(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
-    """Two rankings as one: the mean of both scores, each as a share of the best one.
+def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
+    """Combines two rankings: the mean of the scores, each divided by its best score.
 
     Args:
-        by_words: The ids of passages and their scores by BM25, best first.
-        by_vectors: The same by cosines.
-        depth: How many there are in each where there are more. What is in one alone then counts
-            in the other as the last of it, and else as 0.
+        by_words: Passages and their BM25 scores, best first.
+        by_vectors: Passages and their cosine similarities, best first.
+        depth: Maximum length of the rankings. A passage missing from a ranking of this length gets
+            the lowest score in it; one missing from a shorter ranking gets 0.
 
     Returns:
-        All whose score is above 0, at most 1, best first.
+        Passages and scores in (0, 1], best first.
 
     Reference:
         Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
         arXiv:2210.11934: a convex combination.
 
     Examples:
-        >>> from keras_qa.documents.search import fused
-        >>> fused([(1, 8.0), (2, 6.0)], [(2, 0.5), (3, 0.25)], depth=20)
+        >>> from keras_qa.documents.search import fuse
+        >>> fuse([(1, 8.0), (2, 6.0)], [(2, 0.5), (3, 0.25)], depth=20)
         [(2, 0.875), (1, 0.5), (3, 0.25)]
     """
     scores: dict[int, float] = dict.fromkeys([id for id, _ in (*by_words, *by_vectors)], 0.0)
@@ -106,24 +101,23 @@ def fused(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
     return sorted(fitting, key=lambda entry: -entry[1])
 
 
-def _by_words(
-    connection: sqlite3.Connection, words: Words, questions: Sequence[str], k: int
+def _search_words(
+    connection: sqlite3.Connection, tokenizer: FullTextTokenizer, questions: Sequence[str], k: int
 ) -> list[Scored]:
-    total = int(setting(connection, "counted") or 0)
+    total = int(get_setting(connection, "counted") or 0)
     counts: dict[str, int] = {}
     found = []
     for question in questions:
-        asked = words.of(question)
-        for stem in {words.stem(word) for word in asked} - counts.keys():
-            counts[stem] = _count(connection, stem)
-        known = {word: counts[words.stem(word)] for word in asked}
-        expression, scale = expression_of(known, total, words.stop_words)
+        words = tokenizer.words(question)
+        for stem in {tokenizer.stem(word) for word in words} - counts.keys():
+            counts[stem] = _count_passages(connection, stem)
+        known = {word: counts[tokenizer.stem(word)] for word in words}
+        expression, scale = match_expression(known, total, tokenizer.stop_words)
         found.append(_ranked(connection, expression, scale, k))
     return found
 
 
-def _count(connection: sqlite3.Connection, stem: str) -> int:
-    """How many passages have a word."""
+def _count_passages(connection: sqlite3.Connection, stem: str) -> int:
     for table, name, count in (("frequent", "word", "passages"), ("vocabulary", "term", "doc")):
         row = connection.execute(
             f"SELECT {count} FROM {table} WHERE {name} = ?", (stem,)
@@ -133,30 +127,31 @@ def _count(connection: sqlite3.Connection, stem: str) -> int:
     return 0
 
 
-def expression_of(
-    counts: dict[str, int], total: int, stop_words: frozenset[str] = frozenset()
+def match_expression(
+    counts: dict[str, int], total: int, stop_words: frozenset[str]
 ) -> tuple[str, float]:
-    """What FTS5 is asked: passages with one of the rarer words, ranked by these and others.
+    """Builds the FTS5 query: passages with one of the rarer words, ranked by all words.
 
     Args:
-        counts: The words of a question, and how many passages have each.
-        total: How many passages there are.
-        stop_words: Words that are left out where the question has others.
+        counts: Words of a question, and the number of passages that contain each.
+        total: Number of passages in the index.
+        stop_words: Words to leave out if the question has others.
 
     Returns:
-        The expression, empty where no passage has a word of it; and how often each word stands in
-        it, by which the sum over all of them is too large.
+        `(expression, scale)`. The expression is empty if no passage has a word of the question. It
+        contains each word `scale` times, which multiplies the BM25 scores by `scale`.
 
     Examples:
-        >>> from keras_qa.documents.search import expression_of
-        >>> expression_of({"city": 9, "founded": 3, "paris": 1, "quickly": 0}, 10)
+        >>> from keras_qa.documents.search import match_expression
+        >>> counts = {"city": 9, "founded": 3, "paris": 1, "quickly": 0}
+        >>> match_expression(counts, 10, frozenset())
         ('"paris" OR "founded"', 1.0)
     """
     content = {word: count for word, count in counts.items() if word not in stop_words} or counts
     known = {word: count for word, count in content.items() if count}
-    # What half of the passages have says nothing, as BM25 has it.
-    telling = {word: count for word, count in known.items() if count <= max(total, 1) / 2}
-    chosen = sorted((telling or known).items(), key=lambda item: item[1])[:WORDS]
+    # A word in more than half of the passages has no weight in BM25.
+    rare = {word: count for word, count in known.items() if count <= max(total, 1) / 2}
+    chosen = sorted((rare or known).items(), key=lambda item: item[1])[:WORDS]
     if not chosen:
         return "", 1.0
     searched = [chosen[0]]
@@ -170,14 +165,15 @@ def expression_of(
     if not ranked:
         return either, 1.0
     if searched[0][1] > RANKED:
-        # All are frequent: the passages that have the rarest two.
+        # All words are frequent: search for passages with the two rarest.
         either = f"{either} AND {_quoted(ranked[0][0])}"
-        alike = [word for word, _ in ranked[1:]]
+        others = [word for word, _ in ranked[1:]]
         pair = [searched[0][0], ranked[0][0]]
     else:
-        alike, pair = [word for word, _ in ranked], [word for word, _ in searched]
-    # BM25 adds up what stands in an expression: here each word twice, so that all count alike.
-    both = " OR ".join(_quoted(word) for word in [*pair, *alike, *alike])
+        others, pair = [word for word, _ in ranked], [word for word, _ in searched]
+    # BM25 adds a word's score each time it occurs in the expression. `either` has each word of
+    # `pair` once, so all words occur twice.
+    both = " OR ".join(_quoted(word) for word in [*pair, *others, *others])
     return f"({either}) AND ({both})", 2.0
 
 
@@ -212,14 +208,14 @@ def _hits(connection: sqlite3.Connection, ranked: Scored, verifier: Verifier) ->
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
         hits.append(
             Hit(
-                storage.decoded(name),
-                text_of(connection, number, start, stop),
+                storage.decode_text(name),
+                read_text(connection, number, start, stop),
                 score,
                 start,
                 stop,
-                storage.decoded(heading),
+                storage.decode_text(heading),
                 line,
-                page(pages, start),
+                page_at(pages, start),
                 pages,
             )
         )

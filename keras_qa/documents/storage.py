@@ -1,6 +1,6 @@
-"""The SQLite file of an index: its tables, how it is opened and closed, what may be wrong with it.
+"""The SQLite file of an index: tables, opening, transactions, and translation of SQLite's errors.
 
-Texts and names are UTF-8 in blobs, where half a surrogate pair may stand as well.
+Texts and names are stored as UTF-8 blobs, because they may contain lone surrogates.
 """
 
 from __future__ import annotations
@@ -13,28 +13,35 @@ from collections.abc import Iterator
 
 from keras_qa.files.sqlite import sqlite3
 
-# "kqai", which tells the file from others of SQLite.
+# "kqai": identifies an index among other SQLite files.
 APPLICATION = 0x6B716169
 VERSION = 2
-# The first version with a checksum of what an index is searched by.
-SEALED = 2
+# The first version with a checksum of everything that a search reads.
+CHECKSUM_VERSION = 2
 
-# Characters of a text in one row: a passage of a long text costs no more than one of a short one.
+# Characters of a text in one row. Reading a passage reads only the rows that it is in.
 BLOCK = 2**14
-# Seconds that one waits for another who writes.
+# Seconds to wait for another connection that writes.
 _PATIENCE = 60.0
-# Seconds after which one looks again, where SQLite does not wait by itself.
+# Seconds between attempts, where SQLite does not wait by itself.
 _PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
-# What SQLite says if the file is as it was, but cannot be read or written.
-_OF_SYSTEM = ("readonly", "unable to open", "disk I/O", "interrupted", "too big", "out of memory")
+# Parts of SQLite's messages about problems other than a damaged file.
+_SYSTEM_ERRORS = (
+    "readonly",
+    "unable to open",
+    "disk I/O",
+    "interrupted",
+    "too big",
+    "out of memory",
+)
 
 # Added to errors about a file that is not an index.
 _MAKE = "Make one of a folder with `keras-qa index FOLDER`."
 
 _TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
--- Files, of which each may hold several documents. `hash` is NULL while one is being read.
+-- A file may contain several documents. `hash` is NULL while the file is being indexed.
 CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, hash BLOB);
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file INTEGER, hash BLOB NOT NULL, pages BLOB
@@ -43,30 +50,25 @@ CREATE INDEX documents_of_files ON documents (file);
 CREATE TABLE texts (
     document INTEGER, block INTEGER, text BLOB NOT NULL, PRIMARY KEY (document, block)
 ) WITHOUT ROWID;
--- An id is never taken twice.
+-- AUTOINCREMENT: ids are never reused.
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, start INTEGER NOT NULL,
     stop INTEGER NOT NULL, line INTEGER NOT NULL, heading BLOB NOT NULL
 );
 CREATE INDEX passages_of_documents ON passages (document);
--- Words of many passages, and of how many.
+-- Frequent words, and the number of passages that contain them.
 CREATE TABLE frequent (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE checksums (value INTEGER NOT NULL);
 """
 
 
-def create(path: pathlib.Path) -> sqlite3.Connection:
-    """Makes an empty index.
-
-    Raises:
-        FileExistsError: If something is there already.
-        FileNotFoundError: If its folder does not exist.
-    """
+def create_file(path: pathlib.Path) -> sqlite3.Connection:
+    """Creates an empty index. Raises the errors of `Index.create`."""
     if path.exists():
         raise FileExistsError(f"`path` exists already: {str(path)!r}. Open it, or delete it.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"`path` is in a folder that does not exist: {str(path.parent)!r}.")
-    with told(path):
+    with translate_sqlite_errors(path):
         connection = _connect(path)
         with transaction(connection):
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -76,44 +78,41 @@ def create(path: pathlib.Path) -> sqlite3.Connection:
         return connection
 
 
-def open_(path: pathlib.Path) -> sqlite3.Connection:
-    """Opens an index.
-
-    Raises:
-        FileNotFoundError: If nothing is there.
-        ValueError: If it is no index, of a newer version, or cut short.
-    """
+def open_file(path: pathlib.Path) -> sqlite3.Connection:
+    """Opens an index. Raises the errors of `Index.open`."""
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
             f"{path.name}`."
         )
-    # It is read through SQLite alone: a file that is closed takes the locks with it that any thread
-    # of the process has on it.
-    with told(path), contextlib.ExitStack() as unless_used:
-        connection = unless_used.enter_context(contextlib.closing(_connect(path)))
+    # Read the file through SQLite only: closing any other handle of the process on it would
+    # release the POSIX locks that other threads hold.
+    with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
+        connection = on_error.enter_context(contextlib.closing(_connect(path)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = version_of(connection)
+        version = read_version(connection)
         if application != APPLICATION:
-            kind = "another" if path.stat().st_size else "no"
-            raise ValueError(f"`{path}` is no index of keras-qa: it is {kind} SQLite file. {_MAKE}")
+            kind = "another" if path.stat().st_size else "not an"
+            raise ValueError(
+                f"`{path}` is not an index of keras-qa: it is {kind} SQLite file. {_MAKE}"
+            )
         if version > VERSION:
             raise ValueError(
                 f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
                 "Install a newer keras-qa."
             )
-        unless_used.pop_all()
+        on_error.pop_all()
     return connection
 
 
-def version_of(connection: sqlite3.Connection) -> int:
-    """The version of an index."""
+def read_version(connection: sqlite3.Connection) -> int:
+    """Returns the version of the file format."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version
 
 
 def _connect(path: pathlib.Path) -> sqlite3.Connection:
-    # Who opens it locks it: threads may ask one after the other.
+    # `Index` has a lock, so several threads may use the connection in turn.
     connection = sqlite3.connect(
         path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
@@ -123,14 +122,14 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
 
 
 def start_writing(connection: sqlite3.Connection) -> None:
-    """Lets others read while this one writes: what is new stands in a file beside the index."""
+    """Turns on the write-ahead log, so that other connections can read meanwhile."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            # SQLite waits here for who reads, but not for who writes or starts to.
+            # SQLite's timeout covers other readers here, but not other writers.
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(_PAUSE)
@@ -138,7 +137,7 @@ def start_writing(connection: sqlite3.Connection) -> None:
 
 
 def stop_writing(connection: sqlite3.Connection) -> None:
-    """Makes one file of both, if nobody else has it open; else whoever closes it last does."""
+    """Merges the write-ahead log into the file; the last connection to close does it otherwise."""
     with contextlib.suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     waits = connection.execute("PRAGMA busy_timeout").fetchone()[0]
@@ -150,21 +149,21 @@ def stop_writing(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection, writes: bool = True) -> Iterator[None]:
-    """All of a block, or nothing of it; and what is read in it is of one moment."""
+    """Runs a block in a transaction, which an error rolls back."""
     connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # After some errors SQLite has done so by itself.
+        # SQLite rolls back by itself after some errors.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 @contextlib.contextmanager
-def told(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Says in a line what SQLite complains of."""
+def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Translates errors of SQLite into errors of one line that name the file."""
     try:
         yield
     except sqlite3.Error as error:
@@ -173,13 +172,13 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
             raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
         if said == "no such module: fts5":
             raise ImportError(
-                f"The index needs SQLite with FTS5, which {sqlite3.sqlite_version} here lacks. If "
-                "`sqlite3` was imported after TensorFlow, which has one of its own, import it, or "
-                "keras_qa, before. Else install a Python whose SQLite has it."
+                f"The index needs SQLite with FTS5, which SQLite {sqlite3.sqlite_version} lacks. "
+                "If `sqlite3` was imported after TensorFlow, import it, or keras_qa, first. "
+                "Otherwise install a Python whose SQLite has FTS5."
             ) from None
         if "not a database" in said:
             raise ValueError(
-                f"`{path}` is no index of keras-qa: it is no SQLite file. {_MAKE}"
+                f"`{path}` is not an index of keras-qa: it is not an SQLite file. {_MAKE}"
             ) from None
         if "locked" in said:
             raise OSError(
@@ -187,44 +186,41 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
             ) from None
         if "full" in said:
             raise OSError(
-                f"There is no room left to write `{path}`. What was written before is kept."
+                f"The disk is full, so `{path}` cannot be written. Earlier changes are kept."
             ) from None
-        if any(cause in said for cause in _OF_SYSTEM):
+        if any(cause in said for cause in _SYSTEM_ERRORS):
             raise OSError(f"`{path}`: {said}.") from None
-        problem = _cut_short(path) or " ".join(said.split())[:120]
+        problem = _truncation(path) or " ".join(said.split())[:120]
         raise ValueError(
             f"`{path}` is damaged: {problem}. Delete it, and make the index again."
         ) from None
 
 
-def _cut_short(path: str | os.PathLike[str]) -> str | None:
-    """How much of a damaged file is there, if not all: then no locks on it matter any more."""
+def _truncation(path: str | os.PathLike[str]) -> str | None:
+    """Says how many bytes of a damaged file are missing; `None` if none are."""
+    # Opening the file may release locks of other threads, which is harmless if it is damaged.
     with open(path, "rb") as file:
         head = file.read(100)
         size = file.seek(0, os.SEEK_END)
-    page = int.from_bytes(head[16:18], "big")
-    expected = int.from_bytes(head[28:32], "big") * (65536 if page == 1 else page)
+    page_size = int.from_bytes(head[16:18], "big")
+    expected = int.from_bytes(head[28:32], "big") * (65536 if page_size == 1 else page_size)
     return f"it has {size:,} of {expected:,} bytes" if size < expected else None
 
 
-def setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
-    """What an index has been set to, if anything."""
+def get_setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
+    """Returns a setting of the index, or `None`."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     value: str | bytes | int | None = None if row is None else row[0]
     return value
 
 
-def encoded(text: str) -> bytes:
-    """A text as it is kept."""
+def encode_text(text: str) -> bytes:
+    """Encodes a text as it is stored."""
     return text.encode("utf-8", "surrogatepass")
 
 
-def decoded(raw: bytes) -> str:
-    """A text that was kept.
-
-    Raises:
-        sqlite3.DatabaseError: If it is none.
-    """
+def decode_text(raw: bytes) -> str:
+    """Decodes a stored text. A damaged one raises `sqlite3.DatabaseError`."""
     try:
         return raw.decode("utf-8", "surrogatepass")
     except (AttributeError, UnicodeDecodeError):

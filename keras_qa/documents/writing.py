@@ -1,4 +1,4 @@
-"""How documents get into an index and out of it: whole ones only, many in a transaction."""
+"""Writes documents to an index and removes them, several documents in a transaction."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ import itertools
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
 from keras_qa.documents import storage
-from keras_qa.documents.checksums import Verifier, digest_of, seal, unseal
+from keras_qa.documents.checksums import (
+    Verifier,
+    delete_checksum,
+    document_digest,
+    write_checksum,
+)
 from keras_qa.documents.document import Document
+from keras_qa.documents.full_text import detect_language, split_unspaced, tokenizer_options
 from keras_qa.documents.passages import Part, passages
-from keras_qa.documents.storage import setting
-from keras_qa.documents.vectors import Encoder, as_kept, dimension_of, encoder_of, unit_vectors
-from keras_qa.documents.words import language_of, spaced, tokenizer
+from keras_qa.documents.storage import get_setting
+from keras_qa.documents.vector_search import (
+    Encoder,
+    encode_vectors,
+    read_dimension,
+    read_encoder_name,
+    unit_vectors,
+)
 from keras_qa.files.sqlite import sqlite3
 
-# So many passages are written in a transaction, or a document with more of them.
+# Passages in a transaction. A transaction contains at least one document.
 BATCH = 2_000
-# So many passages an encoder is given at a time, and a transaction has with vectors: others who
-# write wait for no more.
+# Passages encoded at a time. It is also the size of a transaction with vectors, since other writers
+# wait while the passages are encoded.
 ENCODED = 256
-# So much of the first texts says which language it is.
+# Characters of the first texts from which the language is detected.
 SAMPLE = 20_000
-# Words of more than this share of the passages are kept with their number, which is counted again
-# once there are a tenth more passages or less.
+# Words in more than this share of the passages are stored with their counts.
 FREQUENT = 0.01
+# Count again if the number of passages has changed by this share.
 _RECOUNT = 0.1
 
 
 class Writer:
     """Writes to an index, in a `with` block.
 
-    What is written in the block is kept in transactions of some documents each, and what an error
-    interrupts is not.
+    Documents are committed in batches. An error rolls back the batch in which it occurs.
 
     Args:
         connection: The index.
-        encoder: The encoder of its vectors. `None` where it has none, or nothing is put into it.
+        encoder: Encoder of its vectors. `None` if it has no vectors, or if nothing is added.
 
     Attributes:
         encodes: Whether passages get vectors.
@@ -49,25 +58,20 @@ class Writer:
         self._encoder = encoder
         self.encodes = encoder is not None
         self._pending = 0
-        # Passages by their ids that have no vectors yet.
-        self._plain: dict[int, str] = {}
+        # Texts of passages that have no vectors yet, by id.
+        self._unencoded: dict[int, str] = {}
 
     def __enter__(self) -> Writer:
         storage.start_writing(self._connection)
         self._run("CREATE TEMP TABLE IF NOT EXISTS seen (document INTEGER PRIMARY KEY)")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *others: object) -> None:
         try:
             if kind is None:
-                self._count()
+                self._count_frequent()
                 self._encode(1)
-                seal(self._connection)
+                write_checksum(self._connection)
                 self.commit()
         finally:
             if self._connection.in_transaction:
@@ -75,42 +79,51 @@ class Writer:
             storage.stop_writing(self._connection)
 
     def begin(self) -> None:
-        """Begins a transaction, where there is none yet."""
+        """Begins a transaction, unless there is one."""
         if not self._connection.in_transaction:
             self._run("BEGIN IMMEDIATE")
-            unseal(self._connection)
+            delete_checksum(self._connection)
 
     def commit(self) -> None:
-        """Keeps what was written, vectors of all passages with it."""
+        """Commits the transaction, after all passages in it have vectors."""
         self._encode(1)
         if self._connection.in_transaction:
             self._run("COMMIT")
         self._pending = 0
 
-    def settle(self, sample: str) -> None:
-        """Makes the table of words, where there is none yet.
-
-        Args:
-            sample: What the language is found from, if none was given.
-        """
+    def set_language(self, sample: str) -> None:
+        """Creates the table of words for the language of the sample, unless the table exists."""
         self.begin()
-        if setting(self._connection, "language") is None:
-            make_words(self._connection, language_of(sample))
+        if get_setting(self._connection, "language") is None:
+            create_words(self._connection, detect_language(sample))
 
-    def put(self, document: Document, file: int | None = None) -> bool:
-        """Puts a document in the place of one of its name.
+    def write_all(self, documents: Iterator[Document]) -> int:
+        """Writes documents, and returns how many are new or have changed."""
+        first: list[Document] = []
+        size = 0
+        while get_setting(self._connection, "language") is None and size < SAMPLE:
+            document = next(documents, None)
+            if document is None:
+                break
+            first.append(document)
+            size += len(document.text)
+        self.set_language("\n".join(document.text for document in first))
+        return sum(self.write(document) for document in itertools.chain(first, documents))
+
+    def write(self, document: Document, file: int | None = None) -> bool:
+        """Writes a document, which replaces one of the same name.
 
         Args:
             document: The document.
-            file: The id of the file that it is from.
+            file: Id of its file.
 
         Returns:
             Whether it is new or has changed.
         """
         self.begin()
-        name, text = storage.encoded(document.name), storage.encoded(document.text)
+        name, text = storage.encode_text(document.name), storage.encode_text(document.text)
         pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None
-        digest = digest_of(text, pages)
+        digest = document_digest(text, pages)
         row = self._run("SELECT id, hash, file FROM documents WHERE name = ?", (name,)).fetchone()
         if row is not None and row[1] == digest:
             if row[2] != file:
@@ -118,34 +131,34 @@ class Writer:
             self._run("INSERT OR IGNORE INTO seen VALUES (?)", (row[0],))
             return False
         if row is not None:
-            self._drop(row[0])
-        made = self._run(
+            self._delete(row[0])
+        inserted = self._run(
             "INSERT INTO documents (name, file, hash, pages) VALUES (?, ?, ?, ?)",
             (name, file, digest, pages),
         )
-        number = made.lastrowid
+        number = inserted.lastrowid
         assert number is not None
         self._run("INSERT OR IGNORE INTO seen VALUES (?)", (number,))
         self._many(
             "INSERT INTO texts VALUES (?, ?, ?)",
             (
-                (number, at, storage.encoded(document.text[start : start + storage.BLOCK]))
+                (number, at, storage.encode_text(document.text[start : start + storage.BLOCK]))
                 for at, start in enumerate(range(0, len(document.text), storage.BLOCK))
             ),
         )
-        self._put_passages(number, document.text)
-        self._done()
+        self._write_passages(number, document.text)
+        self._end_document()
         return True
 
-    def _put_passages(self, number: int, text: str) -> None:
+    def _write_passages(self, number: int, text: str) -> None:
         first = self._run("SELECT seq FROM sqlite_sequence WHERE name = 'passages'").fetchone()
         free = (first[0] if first else 0) + 1
         line, at = 1, 0
-        for parts in _some(passages(text)):
+        for parts in _batches(passages(text)):
             rows: list[tuple[int, int, int, int, int, bytes]] = []
             for part in parts:
                 line, at = line + text.count("\n", at, part.start), part.start
-                heading = storage.encoded(part.heading)
+                heading = storage.encode_text(part.heading)
                 rows.append((free + len(rows), number, part.start, part.end, line, heading))
             self._many(
                 "INSERT INTO passages (id, document, start, stop, line, heading) "
@@ -155,57 +168,45 @@ class Writer:
             self._many(
                 "INSERT INTO words (rowid, text) VALUES (?, ?)",
                 (
-                    (row[0], indexed(part.heading, text[part.start : part.end]))
+                    (row[0], searchable_text(part.heading, text[part.start : part.end]))
                     for row, part in zip(rows, parts, strict=True)
                 ),
             )
             if self._encoder is not None:
                 for row, part in zip(rows, parts, strict=True):
-                    self._plain[row[0]] = headed(part.heading, text[part.start : part.end])
+                    self._unencoded[row[0]] = with_heading(
+                        part.heading, text[part.start : part.end]
+                    )
                 self._encode(ENCODED)
             free += len(rows)
             self._pending += len(rows)
 
     def _encode(self, least: int) -> None:
-        """Writes the vectors of passages that have none, where there are so many of them."""
-        while self._encoder is not None and len(self._plain) >= least:
-            ids = list(itertools.islice(self._plain, ENCODED))
-            texts = [self._plain.pop(id) for id in ids]
-            known = dimension_of(self._connection)
+        """Writes the vectors of passages that have none, if there are at least so many."""
+        while self._encoder is not None and len(self._unencoded) >= least:
+            ids = list(itertools.islice(self._unencoded, ENCODED))
+            texts = [self._unencoded.pop(id) for id in ids]
+            known = read_dimension(self._connection)
             vectors = unit_vectors(self._encoder, texts, known)
             if known is None:
-                self.set("dimension", vectors.shape[1])
-            rows = zip(ids, as_kept(vectors), strict=True)
+                self.write_setting("dimension", vectors.shape[1])
+            rows = zip(ids, encode_vectors(vectors), strict=True)
             self._many("INSERT INTO vectors VALUES (?, ?)", rows)
 
-    def drop(self, name: str) -> bool:
-        """Takes a document out.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            Whether there was one.
-        """
+    def remove(self, name: str) -> bool:
+        """Removes a document, and returns whether it existed."""
         self.begin()
-        key = (storage.encoded(name),)
+        key = (storage.encode_text(name),)
         row = self._run("SELECT id FROM documents WHERE name = ?", key).fetchone()
         if row is not None:
-            self._drop(row[0])
-            self._done()
+            self._delete(row[0])
+            self._end_document()
         return row is not None
 
     def start_file(self, name: str) -> int:
-        """Begins to write the documents of a file.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            Its id.
-        """
+        """Begins to write the documents of a file, and returns the id of the file."""
         self.begin()
-        key = storage.encoded(name)
+        key = storage.encode_text(name)
         self._run("INSERT INTO files (name) VALUES (?) ON CONFLICT (name) DO NOTHING", (key,))
         self._run("UPDATE files SET hash = NULL WHERE name = ?", (key,))
         self._run("DELETE FROM seen")
@@ -213,8 +214,8 @@ class Writer:
         return number
 
     def is_written(self, document: str) -> bool:
-        """Whether a document of that name has been written since its file was begun."""
-        key = (storage.encoded(document),)
+        """Whether a document of this name has been written since `start_file`."""
+        key = (storage.encode_text(document),)
         return bool(
             self._run(
                 "SELECT 1 FROM documents WHERE name = ? AND id IN (SELECT document FROM seen)", key
@@ -222,14 +223,11 @@ class Writer:
         )
 
     def end_file(self, file: int, digest: bytes) -> int:
-        """Takes out what the file held before and does not any more.
+        """Removes the documents that the file no longer contains, and returns their number.
 
         Args:
-            file: Its id.
-            digest: The hash of its content.
-
-        Returns:
-            How many documents were taken out.
+            file: Id of the file.
+            digest: Hash of its content.
         """
         self.begin()
         gone = self._run(
@@ -237,21 +235,14 @@ class Writer:
             (file,),
         ).fetchall()
         for (number,) in gone:
-            self._drop(number)
+            self._delete(number)
         self._run("UPDATE files SET hash = ? WHERE id = ?", (digest, file))
-        self._done()
+        self._end_document()
         return len(gone)
 
-    def drop_file(self, name: str) -> int:
-        """Takes out a file with all its documents.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            How many documents it had.
-        """
-        key = (storage.encoded(name),)
+    def remove_file(self, name: str) -> int:
+        """Removes a file with all its documents, and returns their number."""
+        key = (storage.encode_text(name),)
         self.begin()
         row = self._run("SELECT id FROM files WHERE name = ?", key).fetchone()
         if row is None:
@@ -259,51 +250,49 @@ class Writer:
         gone = 0
         while True:
             self.begin()
-            some = self._run("SELECT id FROM documents WHERE file = ? LIMIT 100", row).fetchall()
-            for (number,) in some:
-                self._drop(number)
-                self._done()
-            gone += len(some)
-            if not some:
-                self.begin()
-                self._run("DELETE FROM files WHERE id = ?", row)
-                return gone
+            found = self._run("SELECT id FROM documents WHERE file = ? LIMIT 1", row).fetchone()
+            if found is None:
+                break
+            self._delete(found[0])
+            self._end_document()
+            gone += 1
+        self._run("DELETE FROM files WHERE id = ?", row)
+        return gone
 
-    def _drop(self, number: int) -> None:
-        # Its words are taken out of the index by what its text says.
+    def _delete(self, number: int) -> None:
+        # A contentless FTS5 table needs the text to delete its words: verify it first.
         Verifier().verify_document(self._connection, number)
-        text = text_of(self._connection, number)
+        text = read_text(self._connection, number)
         rows = self._run(
             "SELECT id, start, stop, heading FROM passages WHERE document = ?", (number,)
-        )
+        ).fetchall()
         self._many(
             "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
             (
-                (id, indexed(storage.decoded(heading), text[start:stop]))
-                for id, start, stop, heading in rows.fetchall()
+                (id, searchable_text(storage.decode_text(heading), text[start:stop]))
+                for id, start, stop, heading in rows
             ),
         )
-        if encoder_of(self._connection) is not None:
-            ids = self._run("SELECT id FROM passages WHERE document = ?", (number,)).fetchall()
-            for (id,) in ids:
-                self._plain.pop(id, None)
-            self._many("DELETE FROM vectors WHERE passage = ?", ids)
+        if read_encoder_name(self._connection) is not None:
+            for id, *_ in rows:
+                self._unencoded.pop(id, None)
+            self._many("DELETE FROM vectors WHERE passage = ?", ((id,) for id, *_ in rows))
         for table in ("passages", "texts"):
             removed = self._run(f"DELETE FROM {table} WHERE document = ?", (number,)).rowcount
             self._pending += removed
         self._run("DELETE FROM documents WHERE id = ?", (number,))
 
-    def _done(self) -> None:
-        # Files of no passages are many in a transaction, too.
+    def _end_document(self) -> None:
+        # Documents without passages count as well, which limits the transaction.
         self._pending += 1
         if self._pending >= (BATCH if self._encoder is None else min(BATCH, ENCODED)):
             self.commit()
 
-    def _count(self) -> None:
-        """Counts the passages of frequent words again, where it is time to."""
+    def _count_frequent(self) -> None:
+        """Counts the passages of frequent words, if the number of passages has changed enough."""
         self.begin()
         total = self._run("SELECT count(*) FROM passages").fetchone()[0]
-        before = int(setting(self._connection, "counted") or 0)
+        before = int(get_setting(self._connection, "counted") or 0)
         if total == before or abs(total - before) <= _RECOUNT * before:
             return
         self._run("DELETE FROM frequent")
@@ -311,10 +300,10 @@ class Writer:
             "INSERT INTO frequent SELECT term, doc FROM vocabulary WHERE doc > ? AND term <> ''",
             (FREQUENT * total,),
         )
-        self.set("counted", total)
+        self.write_setting("counted", total)
 
-    def set(self, name: str, value: str | bytes | int) -> None:
-        """Keeps a setting of the index."""
+    def write_setting(self, name: str, value: str | bytes | int) -> None:
+        """Writes a setting of the index."""
         self.begin()
         self._run("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
@@ -325,48 +314,41 @@ class Writer:
         self._connection.executemany(statement, rows)
 
 
-def make_words(connection: sqlite3.Connection, language: str) -> None:
-    """Makes the table of words, cut as those of a language are."""
-    cut = tokenizer(language)
+def create_words(connection: sqlite3.Connection, language: str) -> None:
+    """Creates the full-text table for a language."""
+    options = tokenizer_options(language)
     connection.execute(
-        f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize=\"{cut}\")"
+        f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize=\"{options}\")"
     )
     connection.execute("INSERT INTO settings VALUES ('language', ?)", (language,))
     connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
 
 
-def indexed(heading: str, text: str) -> str:
-    """What the words of a passage are taken from."""
-    return spaced(headed(heading, text))
+def searchable_text(heading: str, text: str) -> str:
+    """Returns the text of a passage for the full-text table."""
+    return split_unspaced(with_heading(heading, text))
 
 
-def headed(heading: str, text: str) -> str:
-    """A passage below its headings."""
+def with_heading(heading: str, text: str) -> str:
+    """Returns a passage with its headings in front."""
     return f"{heading}\n{text}" if heading else text
 
 
-def text_of(
+def read_text(
     connection: sqlite3.Connection, number: int, start: int = 0, end: int | None = None
 ) -> str:
-    """The text of a document, from one character to another."""
+    """Reads the text of a document, from one offset to another."""
     first = start // storage.BLOCK
     last = sys.maxsize if end is None else max(end - 1, 0) // storage.BLOCK
     rows = connection.execute(
         "SELECT text FROM texts WHERE document = ? AND block BETWEEN ? AND ? ORDER BY block",
         (number, first, last),
     )
-    text = "".join(storage.decoded(raw) for (raw,) in rows)
+    text = "".join(storage.decode_text(raw) for (raw,) in rows)
     begin = first * storage.BLOCK
     return text[start - begin : None if end is None else end - begin]
 
 
-def _some(parts: Iterator[Part]) -> Iterator[list[Part]]:
-    """Passages in lists, however many a text has."""
-    held: list[Part] = []
-    for part in parts:
-        held.append(part)
-        if len(held) == BATCH:
-            yield held
-            held = []
-    if held:
-        yield held
+def _batches(parts: Iterator[Part]) -> Iterator[list[Part]]:
+    while batch := list(itertools.islice(parts, BATCH)):
+        yield batch

@@ -1,4 +1,4 @@
-"""Downloads into the cache folder: mirrors in turn, resumed, checked, renamed when whole."""
+"""Downloads into the cache folder, resumed after an interruption and checked by SHA-256."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-CHUNK = 1 << 16
-TIMEOUT = 30.0
+_CHUNK = 1 << 16
+_TIMEOUT = 30.0
 
 
 def cache_folder() -> Path:
@@ -26,23 +26,22 @@ def cache_folder() -> Path:
 
 
 def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
-    """Downloads a file once.
+    """Downloads a file, unless `target` exists and has the right checksum.
 
-    An interrupted download stays beside the target as `<name>.part` and goes
-    on from there, whichever mirror answers next.
+    An interrupted download is kept beside the target as `<name>.part`. The next call resumes it,
+    from any mirror.
 
     Args:
-        urls: Mirrors of the same bytes, tried in turn.
-        target: Where the file ends up.
-        sha256: The expected checksum, in hexadecimal.
-        size: The expected number of bytes. No more than that is ever written.
+        urls: URLs of the same file, tried in order.
+        target: Path to save the file to.
+        sha256: Expected SHA-256, in hexadecimal.
+        size: Expected number of bytes.
 
     Returns:
-        `target`, whose checksum is right.
+        `target`.
 
     Raises:
-        ValueError: If a mirror answers with other bytes and no mirror gives
-            the right ones.
+        ValueError: If a mirror sends a wrong file, and no mirror sends the right one.
         ConnectionError: If no mirror answers.
     """
     if target.exists():
@@ -72,49 +71,48 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
             problems.append(f"{url}: {getattr(error, 'reason', None) or error}")
             continue
         except TimeoutError:
-            problems.append(f"{url} does not answer within {TIMEOUT:.0f} seconds")
+            problems.append(f"{url} does not answer within {_TIMEOUT:.0f} seconds")
             continue
         received, length = _sha256(part), part.stat().st_size
         if received == sha256:
             return part.replace(target)
         part.unlink()
         if resumed:
-            # The part may have been the bad half: the same mirror gets a second, clean try.
+            # The wrong bytes may be those of the old part: try the same mirror from the start.
             waiting.insert(0, url)
             continue
         wrong_bytes = True
         problems.append(
-            f"{url} gives other bytes (expected {size:,} with SHA-256 {sha256}, "
+            f"{url} sends a wrong file (expected {size:,} with SHA-256 {sha256}, "
             f"received {length:,} with {received})"
         )
     raise (ValueError if wrong_bytes else ConnectionError)(
         f"`{target.name}` cannot be downloaded: {'; '.join(problems)}. "
-        "Fetch it by other means and pass `path=` with where it is."
+        "Download it by other means, and pass its path as `path`."
     )
 
 
 def _download(url: str, part: Path, size: int) -> bool:
-    """Appends what is missing to the part. Returns whether the part's start was kept."""
+    """Downloads the rest of the part; returns whether it resumed."""
     done = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "keras-qa"}
     if done:
         headers["Range"] = f"bytes={done}-"
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-        # A server that does not know `Range` sends the whole file from its start.
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        # A server without support for `Range` sends the whole file.
         content_range = response.headers.get("Content-Range", "")
         resumed = bool(done) and content_range.startswith(f"bytes {done}-")
         done = done if resumed else 0
         announced = response.headers.get("Content-Length")
         expected = done + int(announced) if announced else 0
         with part.open("ab" if resumed else "wb") as file:
-            # One byte past the size is kept, so that the check sees a file too long.
-            while done <= size and (chunk := response.read(min(CHUNK, size + 1 - done))):
+            # Read one byte more than `size`, so that a longer file fails the checksum.
+            while done <= size and (chunk := response.read(min(_CHUNK, size + 1 - done))):
                 file.write(chunk)
                 done += len(chunk)
                 _show(part.name.removesuffix(".part"), done, size)
-    # `read` does not raise when a connection breaks off: only the announced length tells.
-    # Without one, the checksum decides.
+    # `read` does not raise if the connection breaks. Without a length, the checksum finds it.
     if done < min(expected, size):
         raise ConnectionError(f"the connection broke off after {done:,} of {size:,} bytes")
     return resumed

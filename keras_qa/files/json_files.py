@@ -1,4 +1,4 @@
-"""Settings in JSON, of which a damaged file is named."""
+"""Reads JSON files; errors name the file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from typing import Any
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a file that holds one JSON object.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What it holds.
+    """Reads a file that contains one JSON object.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not JSON, or not an object.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not JSON, or not an object.
 
     Examples:
         >>> import pathlib, tempfile
@@ -33,15 +27,7 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
 
 
 def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
-    """Parses what a file holds, see `read_object`, where its text is needed, too.
-
-    Args:
-        content: What it holds.
-        path: The file, for the message.
-
-    Raises:
-        ValueError: If it is not JSON, or not an object.
-    """
+    """Parses the content of a JSON file, as `read_object` does; `path` is for the message."""
     try:
         found = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -52,21 +38,21 @@ def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
 
 
 def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yields every object of parsed JSON, in no particular order, at any depth.
+    """Yields every object of parsed JSON, at any depth and in no particular order.
 
     Args:
-        value: What `json.loads` gave.
-        max_depth: How many objects and lists may be nested. `None` for any number.
+        value: The parsed JSON.
+        max_depth: Maximum depth of nested objects and lists. `None` for any depth.
 
     Raises:
-        ValueError: If more are nested.
+        ValueError: If objects and lists are nested deeper than `max_depth`.
 
     Examples:
         >>> from keras_qa.files.json_files import nested_objects
         >>> list(nested_objects([{"a": [{"b": 1}]}]))
         [{'a': [{'b': 1}]}, {'b': 1}]
     """
-    # Not by recursion, which would end in a `RecursionError`.
+    # A stack in place of recursion, which a deep file would end by a `RecursionError`.
     waiting = [(value, 1)]
     while waiting:
         found, depth = waiting.pop()

@@ -1,7 +1,7 @@
-"""Python's SQLite, also where another is loaded already.
+"""Python's own `sqlite3`, even if TensorFlow is loaded.
 
-TensorFlow brings one without FTS5, under the same names of functions, and what is loaded after it
-takes those, unless it is told to look for its own first.
+TensorFlow exports the symbols of an SQLite without FTS5. Modules loaded after it would use them
+instead of their own; `RTLD_DEEPBIND` makes `sqlite3` prefer its own.
 """
 
 from __future__ import annotations

@@ -14,29 +14,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow.parquet
 
-# The csv module has one limit for the process, and no reader takes its own.
+# `csv.field_size_limit` is a setting of the process, not of a reader.
 _CSV_LIMIT_LOCK = threading.Lock()
 _CSV_LIMIT = 2**31 - 1
 _CSV_BLOCK = 16
 _PARQUET_BLOCK = 256
 
-# What a row is called in an error message, and its columns.
+# The place of a row for error messages, and its values by column.
 Row = tuple[str, dict[str, Any]]
 
-# The column, or the columns, that hold each field of an example.
+# The column or columns of each field of an example.
 Columns = Mapping[str, str | Sequence[str]]
 
 
 def csv_rows(
     path: Path, delimiter: str, columns: Columns, encoding: str = "utf-8-sig"
 ) -> Iterator[Row]:
+    """Reads the rows of a CSV or TSV file. Cells of nested columns, such as `a.b`, are JSON."""
     # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
     rows = _read_csv(path, delimiter, columns, encoding)
     ended = False
     while not ended:
         block: list[Row] = []
         problem = None
-        # Nobody else should see the raised limit: hence blocks.
+        # Restore the limit between blocks: the caller's code runs there.
         with _CSV_LIMIT_LOCK:
             before = csv.field_size_limit(_CSV_LIMIT)
             try:
@@ -62,12 +63,12 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                     f"`{path}` is empty: expected a line with the names of its columns."
                 )
             if len(set(header)) < len(header):
-                raise ValueError(f"`{path}` names a column twice: {listed(header)}. Rename one.")
+                raise ValueError(f"`{path}` names a column twice: {_quoted(header)}. Rename one.")
             nested = set()
-            for name, column in each(columns):
+            for name, column in _pairs(columns):
                 top = column.split(".")[0]
                 if column not in header and top not in header:
-                    raise missing(f"`{path}`", name, column, header)
+                    raise missing_column(f"`{path}`", name, column, header)
                 if column not in header:
                     nested.add(top)
             for cells in reader:
@@ -77,10 +78,10 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                 if len(cells) != len(header):
                     raise ValueError(
                         f"{place}: expected {len(header)} cells, as many as columns. Received "
-                        f"{len(cells)}. Put quotes round a cell which holds the delimiter."
+                        f"{len(cells)}. Quote cells that contain the delimiter."
                     )
                 row: dict[str, Any] = dict(zip(header, cells, strict=True))
-                for name, column in each(columns):
+                for name, column in _pairs(columns):
                     if name not in ("text", "question") and row.get(column) == "":
                         row[column] = None
                 for column in nested:
@@ -102,7 +103,8 @@ def _json_cell(place: str, column: str, cell: str) -> Any:
 
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
-    # JSON Lines end at "\n" alone: other line breaks of Unicode may stand in strings.
+    """Reads the rows of a JSON Lines file."""
+    # Read bytes: lines end at "\n" only, and strings may contain other Unicode line breaks.
     with path.open("rb") as file:
         for at, raw in enumerate(file, start=1):
             place = f"`{path}`, line {at}"
@@ -123,16 +125,16 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
+    """Reads the given columns of a Parquet file, row by row."""
     with parquet_file(path) as file:
         names = file.schema_arrow.names
         wanted = []
-        for name, column in each(columns):
+        for name, column in _pairs(columns):
             top = column if column in names else column.split(".")[0]
             if top not in names:
-                raise missing(f"`{path}`", name, column, names)
+                raise missing_column(f"`{path}`", name, column, names)
             wanted.append(top)
         at = 0
-        # A wide table may hold much else, so only the named columns are read.
         for batch in file.iter_batches(_PARQUET_BLOCK, columns=list(dict.fromkeys(wanted))):
             for row in batch.to_pylist():
                 yield f"`{path}`, row {at}", row
@@ -140,12 +142,14 @@ def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
 
 
 def parquet_first(path: Path) -> dict[str, Any]:
+    """Reads the first row of a Parquet file; `{}` if there are no rows."""
     with parquet_file(path) as file:
         batch = next(file.iter_batches(1), None)
         return batch.to_pylist()[0] if batch else {}
 
 
 def parquet_size(path: Path) -> int:
+    """Returns the number of rows of a Parquet file."""
     with parquet_file(path) as file:
         rows: int = file.metadata.num_rows
         return rows
@@ -153,7 +157,7 @@ def parquet_size(path: Path) -> int:
 
 @contextlib.contextmanager
 def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
-    """Opens a Parquet file, and says in a line what stands in the way."""
+    """Opens a Parquet file, and translates the errors of pyarrow into a `ValueError`."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -167,24 +171,24 @@ def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        # Where bytes are flipped pyarrow raises whatever it meets first.
         line = next(iter(str(error).splitlines()), "it is damaged")[:200]
         raise ValueError(f"`{path}` must be a Parquet file: {line}") from None
 
 
-def each(columns: Columns) -> Iterator[tuple[str, str]]:
+def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:
     for name, column in columns.items():
         for entry in [column] if isinstance(column, str) else column:
             yield name, entry
 
 
-def missing(place: str, name: str, column: str, found: Sequence[str]) -> ValueError:
+def missing_column(place: str, name: str, column: str, found: Sequence[str]) -> ValueError:
+    """The error for a table without the column of the field `name`."""
     example = {"text": "context", "answers": "answer"}.get(name, "column")
     advice = f'Name its column, for example `{name}="{example}"`'
     if name == "answers":
-        advice += ", or pass `answers=None` where there are none"
-    return ValueError(f"{place} has no column `{column}`. It has: {listed(found)}. {advice}.")
+        advice += ", or pass `answers=None` if there are none"
+    return ValueError(f"{place} has no column `{column}`. It has: {_quoted(found)}. {advice}.")
 
 
-def listed(names: Sequence[str]) -> str:
+def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"

@@ -1,4 +1,4 @@
-"""Parts of other frameworks that answer by readers, a module a framework, each with its extra."""
+"""Integrations with other frameworks: one module and one extra for each."""
 
 from keras_qa import _backend
 
@@ -10,7 +10,7 @@ _MODULES = ("haystack",)
 
 
 def __getattr__(name: str) -> object:
-    # Each needs its framework, which only those have who ask for it.
+    # Import a module only when it is used, because its framework may be missing.
     if name in _MODULES:
         return importlib.import_module(f"keras_qa.integrations.{name}")
     raise AttributeError(f"module 'keras_qa.integrations' has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""A reader as a component of Haystack's pipelines. Needs haystack-ai."""
+"""A reader as a component of Haystack pipelines. Needs haystack-ai."""
 
-# Haystack reads the annotations of `run`, and older versions not if they are strings: there is no
-# `from __future__ import annotations` here.
+# No `from __future__ import annotations`: older versions of Haystack evaluate the annotations of
+# `run`, and cannot read strings.
 
 import os
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,23 @@ except ImportError as error:
         'Install it: `pip install "keras-qa[haystack]"`.'
     ) from None
 
-# Spans that are looked at for each document or answer, as many as Haystack's own reader looks at.
+# Candidate spans for each document or answer, as in Haystack's own reader.
 _SPANS = 20
 _BATCH_SIZE = 32
 
-# What Haystack's own reader takes and this one does not, and why.
-_NOT_TAKEN = {
+_OPTIONS = (
+    "top_k",
+    "score_threshold",
+    "max_seq_length",
+    "stride",
+    "max_batch_size",
+    "answers_per_seq",
+    "no_answer",
+    "overlap_threshold",
+    "max_query_length",
+)
+# Arguments of Haystack's own reader that this one does not have, and why.
+_UNSUPPORTED = {
     "calibration_factor": "its scores have the temperature that the reader was saved with",
     "device": "Keras and its backend choose where a model is",
     "model_kwargs": "they are for PyTorch's model",
@@ -39,34 +50,35 @@ _logger = haystack_logging.getLogger(__name__)
 
 @component
 class KerasReader:
-    """Marks the answers to a query in documents: a reader, as a component of a pipeline.
+    """Extracts the answers to a query from documents.
 
-    It takes and gives what Haystack's `TransformersExtractiveReader` does (`ExtractiveReader` in
-    Haystack 2), and stands in its place. One softmax over the spans of all documents, and there
-    being no answer in any, makes the scores: they are probabilities, which add up to one at most.
+    A drop-in replacement for Haystack's `TransformersExtractiveReader` (`ExtractiveReader` in
+    Haystack 2). The scores are probabilities: one softmax over the spans of all documents and over
+    the case that no document has an answer.
 
     Args:
-        model: What `keras_qa.load` takes: a `.keras` file, a folder or `hf://owner/name` with a
-            published reader, or the name of a preset. It is loaded by `warm_up`.
-        top_k: Most answers to a query; that there is none comes on top of them.
-        score_threshold: Gives only what has this probability. `None` to give all.
-        max_seq_length: Most positions of a window, query included: `length` in messages and other
-            places of this package. `None` for the reader's own.
-        stride: How many of them a window shares with the one before: `overlap` in other places.
+        model: An argument of `keras_qa.load`: a `.keras` file, a folder or `hf://owner/name` with
+            a published reader, or the name of a preset. `warm_up` loads it.
+        top_k: Maximum number of answers, not counting "no answer".
+        score_threshold: Minimum score of an answer. `None` to return all.
+        max_seq_length: Maximum length of a window in tokens, including the query (`length` in
+            other parts of this package). `None` for the reader's own.
+        stride: Number of tokens that two windows share (`overlap` in other parts of this package).
             `None` for the reader's own.
-        max_batch_size: Number of windows a step. `None` for 32.
-        answers_per_seq: How many spans are looked at, for each document, or for each answer if more
-            of these are asked for. `None` for 20.
-        no_answer: Whether there may be no answer in any document, which is then said beside the
-            answers. A reader that has learned from texts with an answer alone finds it unlikely.
-        overlap_threshold: Leaves out an answer of which more than this share, or of a better one in
-            the same document, is in both. `None` to keep all.
-        max_query_length: Most pieces of a query, `max_question_length` in other places; those
-            beyond are cut off. `None` for all, and an error where they leave no room for a text.
+        max_batch_size: Number of windows in a batch. `None` for 32.
+        answers_per_seq: Number of candidate spans for each document, or for each answer if `top_k`
+            is larger. `None` for 20.
+        no_answer: Whether to add "no answer" with its score. A reader trained without unanswerable
+            questions gives it a low score.
+        overlap_threshold: Drops an answer that overlaps with a better one of the same document by
+            more than this share of the shorter one. `None` to keep all.
+        max_query_length: Maximum number of tokens of a query (`max_question_length` in other parts
+            of this package); a longer query is truncated. `None` for no limit, and an error if the
+            query leaves no room for the text.
 
     Raises:
-        TypeError: If an argument is not known.
-        ValueError: If one is out of its range.
+        TypeError: If an argument is unknown.
+        ValueError: If an argument is out of range.
 
     Examples:
         >>> import os, tempfile
@@ -100,7 +112,7 @@ class KerasReader:
     ) -> None:
         if others:
             name = min(others)
-            why = f": {_NOT_TAKEN[name]}" if name in _NOT_TAKEN else ""
+            why = f": {_UNSUPPORTED[name]}" if name in _UNSUPPORTED else ""
             raise TypeError(f"`KerasReader` takes no `{name}`{why}. Leave it out.")
         self.model = os.fspath(model)
         self.top_k = top_k
@@ -116,22 +128,22 @@ class KerasReader:
         self._answerer: QuestionAnswerer | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The component as a dictionary, as a pipeline is saved."""
+        """Serializes the component to a dictionary."""
         data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings())
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "KerasReader":
-        """Makes the component that gave this dictionary."""
+        """Deserializes the component from a dictionary."""
         reader: KerasReader = default_from_dict(cls, data)
         return reader
 
     def warm_up(self) -> None:
-        """Loads the reader, once. `run` does it where it was not done.
+        """Loads the reader, unless it is loaded already. `run` calls it.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it is refused, or no reader of spans that is trained.
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file cannot be loaded, or is not a trained reader.
         """
         if self._answerer is not None:
             return
@@ -159,36 +171,29 @@ class KerasReader:
         overlap_threshold: float | None = None,
         max_query_length: int | None = None,
     ) -> dict[str, list[ExtractedAnswer]]:
-        """Marks the answers to a query in documents.
+        """Extracts the answers to a query from documents.
 
-        Documents without text are left out, and one that is given twice is read once. Their own
-        scores do not count.
+        Documents without text are skipped, and duplicates are read once. The scores of the
+        documents are not used.
+
+        The other arguments are those of the constructor. `None` keeps the value given there.
 
         Args:
             query: The query.
             documents: The documents.
-            top_k: As in the constructor; so are the others. `None` for what was said there.
-            score_threshold: As there.
-            max_seq_length: As there.
-            stride: As there.
-            max_batch_size: As there.
-            answers_per_seq: As there.
-            no_answer: As there.
-            overlap_threshold: As there.
-            max_query_length: As there.
 
         Returns:
-            `answers`, a list of Haystack's `ExtractedAnswer`, the likeliest first. `data` is the
-            answer, `document` one of those that were given, and `document_offset` where in its
-            content it stands; all three are `None` for there being no answer. `meta` has the
-            `answer_page_number` where the document's has a `page_number`, from which form feeds
-            count. No documents give no answers.
+            `answers`, a list of Haystack's `ExtractedAnswer`, best first; empty if there are no
+            documents. `data` is the answer, `document` one of `documents`, and `document_offset`
+            the place in its content; all three are `None` for "no answer". If `meta` of the
+            document has a `page_number`, `meta` of the answer has an `answer_page_number`, which
+            counts form feeds from there.
 
         Raises:
-            TypeError: If the query is no string, or an entry of `documents` no document.
-            ValueError: If an argument is out of its range.
+            TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
+            ValueError: If an argument is out of range.
         """
-        given = {
+        overrides = {
             "top_k": top_k,
             "score_threshold": score_threshold,
             "max_seq_length": max_seq_length,
@@ -199,7 +204,7 @@ class KerasReader:
             "overlap_threshold": overlap_threshold,
             "max_query_length": max_query_length,
         }
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {name: value for name, value in overrides.items() if value is not None}
         settings = {**self._settings(), **given}
         _check(settings)
         if not isinstance(query, str):
@@ -213,7 +218,7 @@ class KerasReader:
     def _read(
         self, query: str, documents: Sequence[Document], settings: Mapping[str, Any]
     ) -> list[Answer]:
-        """The best spans of the documents' contents, one after the other with a break between."""
+        """Returns the best spans, with offsets in the concatenated contents of the documents."""
         assert self._answerer is not None
         model = self._answerer.model_
         options = AskOptions(
@@ -232,18 +237,7 @@ class KerasReader:
         return found
 
     def _settings(self) -> dict[str, Any]:
-        """The arguments of the constructor but for the model."""
-        return {
-            "top_k": self.top_k,
-            "score_threshold": self.score_threshold,
-            "max_seq_length": self.max_seq_length,
-            "stride": self.stride,
-            "max_batch_size": self.max_batch_size,
-            "answers_per_seq": self.answers_per_seq,
-            "no_answer": self.no_answer,
-            "overlap_threshold": self.overlap_threshold,
-            "max_query_length": self.max_query_length,
-        }
+        return {name: getattr(self, name) for name in _OPTIONS}
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -259,7 +253,7 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 
 def _with_text(documents: Sequence[Document]) -> list[Document]:
-    """Those that hold a text, each once."""
+    """Returns the documents with text, without duplicates."""
     if not isinstance(documents, (list, tuple)):
         raise TypeError(f"`documents` must be a list of documents. Received: {documents!r:.80}.")
     found: dict[tuple[str, str], Document] = {}
@@ -271,7 +265,7 @@ def _with_text(documents: Sequence[Document]) -> list[Document]:
             )
         if document.content is None:
             _logger.warning(
-                "The document with the id {id} has no content, and is left out.", id=document.id
+                "The document with the id {id} has no content, and is skipped.", id=document.id
             )
         elif document.content.strip():
             found.setdefault((document.id, document.content), document)
@@ -288,10 +282,10 @@ def _extracted(
     documents: Sequence[Document],
     settings: Mapping[str, Any],
 ) -> list[ExtractedAnswer]:
-    """Spans of the contents as Haystack's answers, the likeliest first."""
+    """Converts spans to Haystack's answers, best first."""
     locate = locator(map(_content, documents))
     none = [answer for answer in found if answer.start is None]
-    # Where each kept one stands: the document's position, and the offsets in its content.
+    # Position of the document, start and end in its content, for each answer.
     kept: list[tuple[int, int, int]] = []
     answers = []
     for answer in found:
@@ -325,7 +319,7 @@ def _extracted(
 def _overlap(
     place: tuple[int, int, int], other: tuple[int, int, int], threshold: float | None
 ) -> bool:
-    """Whether two answers of a document have more in common than is allowed."""
+    """Whether two answers overlap by more than the threshold."""
     if threshold is None or place[0] != other[0]:
         return False
     common = min(place[2], other[2]) - max(place[1], other[1])
@@ -333,7 +327,7 @@ def _overlap(
 
 
 def _page(document: Document, start: int) -> dict[str, Any]:
-    """The page of an answer, where it is known on which the document begins."""
+    """Returns the page of an answer, if the first page of the document is known."""
     first = document.meta.get("page_number")
     if not isinstance(first, int):
         return {}

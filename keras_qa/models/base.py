@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -13,7 +12,6 @@ import numpy as np
 from keras_qa import execution, tasks
 from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.execution.graph import ends_early
-from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.batching import SortedBatches, TellEpoch
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
@@ -328,14 +326,6 @@ class QAModel(CheckedModel):
         if self._evidence is None or self._evidence.is_outdated():
             self._evidence = Evidence(self)
         return self._evidence
-
-    def save(
-        self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: bool
-    ) -> None:
-        """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
-        super().save(filepath, overwrite=overwrite, **kwargs)
-        if str(filepath).endswith(".keras") and kwargs.get("zipped", True):
-            sealed.seal(filepath)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -8,7 +8,7 @@ import re
 
 import keras
 
-from keras_qa.files import sealed
+from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.initial import weights_follow
 
 # What Keras and a backend raise if a config is not one that they wrote.
@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
             layer, or has a config that no model can be made of. Nothing in it has been executed
             then.
     """
-    size = sealed.verify(pathlib.Path(path))
+    size = check_keras_file(pathlib.Path(path))
     try:
         with weights_follow(_NUMBERS_PER_BYTE * size):
             return keras.saving.load_model(path, compile=compile)

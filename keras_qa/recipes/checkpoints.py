@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.inputs import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
@@ -52,7 +52,7 @@ class TrainingCheckpoint:
         for name in ("state", "best"):
             for place, array in enumerate(getattr(self, name)):
                 arrays[f"{name}_{place}"] = array
-        with replacing(path) as partial, open(partial, "wb") as file:
+        with replace_atomically(path) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa.answering import QuestionAnswerer
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.terminal import clock
 
 # A bAbI task with a larger error, in percent, is failed (Weston et al. 2015, arXiv:1502.05698).
@@ -126,7 +126,7 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
         raise ValueError(
             f"`{path}` has no JSON list to append results to. Delete it, or name another file."
         )
-    with replacing(path) as partial:
+    with replace_atomically(path) as partial:
         partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.inputs import HardExampleSampling
 from keras_qa.objectives import LinearStart
 from keras_qa.recipes.checkpoints import TrainingState
@@ -126,7 +126,7 @@ def train(
             best, kept = len(runs) - 1, answerer
     assert kept is not None
     if out is not None:
-        with replacing(out) as partial:
+        with replace_atomically(out) as partial:
             kept.save(partial)
         for file in files.values():
             file.unlink(missing_ok=True)

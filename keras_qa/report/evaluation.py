@@ -12,7 +12,7 @@ import numpy as np
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.files.atomic import replacing
+from keras_qa.files import replace_atomically
 from keras_qa.report import groups, page
 from keras_qa.report.findings import Bin, Findings, JudgedAnswer
 from keras_qa.tasks import SpanDetails
@@ -44,7 +44,7 @@ class Report(Findings):
             path: The file.
             title: The heading.
         """
-        with replacing(path) as partial:
+        with replace_atomically(path) as partial:
             # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
             partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))
 

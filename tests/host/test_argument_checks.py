@@ -14,7 +14,7 @@ from keras_qa.text import Windower, WordTokenizer
 
 
 @given(st.integers(-5, 200), st.sampled_from([0, 1]))
-def test_integers_of_numpy_are_integers_of_python(number: int, least: int) -> None:
+def test_numpy_integers_are_converted(number: int, least: int) -> None:
     for value in (number, np.int64(number), np.int16(number)):
         if number >= least:
             found = to_integer("k", value, least)
@@ -27,7 +27,7 @@ def test_integers_of_numpy_are_integers_of_python(number: int, least: int) -> No
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 1.0, np.float32(2), "1", [1], None, 1 + 0j])
-def test_what_is_no_integer_is_refused(value) -> None:
+def test_other_values_are_not_integers(value) -> None:
     message = f"`k` must be a positive integer. Received: k={value!r}."
     with pytest.raises(ValueError, match=re.escape(message)):
         to_integer("k", value)
@@ -35,12 +35,12 @@ def test_what_is_no_integer_is_refused(value) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.01, np.nan, np.inf, True, "a", None, [0.5]])
-def test_what_is_no_fraction_is_refused(value) -> None:
+def test_values_that_are_not_fractions_raise(value) -> None:
     with pytest.raises(ValueError, match=r"^`share` must be between 0 and 1\. Received: share="):
         check_fraction("share", value)
 
 
-def test_fractions_and_flags_are_taken() -> None:
+def test_fractions_and_flags() -> None:
     for value in (0, 1, 0.5, np.float32(0.5), np.int64(1)):
         check_fraction("share", value)
     check_flag("flag", False)
@@ -54,7 +54,7 @@ def test_a_message_quotes_a_long_value_in_one_short_line() -> None:
     assert len(message) < 130
 
 
-def test_what_is_saved_holds_integers_of_python() -> None:
+def test_configs_contain_python_integers() -> None:
     decoder = SpanDecoder(np.int64(3))
     assert type(decoder.get_config()["max_answer_words"]) is int
     windower = Windower(WordTokenizer.train(["a b"]), np.int32(9), np.int64(0), np.int8(5))

@@ -1,4 +1,4 @@
-"""Which backend `import keras_qa` chooses, by what is installed and what the user has set."""
+"""The backend that `import keras_qa` chooses."""
 
 import importlib.util
 import json
@@ -10,8 +10,8 @@ from interpreters import BACKENDS, python
 
 from keras_qa import _backend
 
-# JAX seems to be installed.
-SEEMING = """
+# Makes JAX look installed.
+FAKE_JAX = """
 seen = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: True if name == "jax" else seen(name, *rest)
 """
@@ -42,7 +42,7 @@ def environment(tmp_path, monkeypatch):
         (("jax",), {"floatx": "float32"}, "jax"),
         (("jax",), "{no JSON", "jax"),
         (("tensorflow",), {"backend": "jax"}, "tensorflow"),
-        # Keras takes these by itself.
+        # Keras uses these without our help.
         (("tensorflow",), None, None),
         (("jax",), {"backend": "jax"}, None),
         # The user has to choose, or to install one.
@@ -76,7 +76,7 @@ def test_a_choice_of_the_user_stays(environment, monkeypatch) -> None:
     assert os.environ["KERAS_BACKEND"] == "torch"
 
 
-def test_keras_that_is_imported_stays_as_it_is(environment, monkeypatch) -> None:
+def test_nothing_is_set_if_keras_is_imported(environment, monkeypatch) -> None:
     environment(("jax",), None)
     monkeypatch.setitem(sys.modules, "keras", object())
     _backend.choose()
@@ -84,8 +84,8 @@ def test_keras_that_is_imported_stays_as_it_is(environment, monkeypatch) -> None
 
 
 def test_the_import_sets_the_backend_and_nothing_else(tmp_path) -> None:
-    # The command imports Keras later, and not at all in this test: no backend needs to be there.
-    code = SEEMING + (
+    # The command imports Keras later, so that this test needs no backend.
+    code = FAKE_JAX + (
         "import os\n"
         "sys.argv = ['/bin/keras-qa']\n"
         "before = dict(os.environ)\n"

@@ -62,7 +62,7 @@ def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
     Index.create(english, language="en").close()
     for arguments, message in (
         ([str(tmp_path / "none"), f"--out={out}"], "There is no folder '"),
-        ([str(folder), f"--out={out}"], "is no index of keras-qa: it is no SQLite file."),
+        ([str(folder), f"--out={out}"], "is not an index of keras-qa: it is not an SQLite file."),
         (
             [str(folder), f"--out={english}", "--language=de"],
             "was made for the language 'en', whic",

@@ -1,4 +1,4 @@
-"""Downloads from a server of our own on this machine."""
+"""Downloads from a local server."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ SIZE = len(CONTENT)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """The path says how to behave."""
+    """Behaves as the path of the URL says."""
 
     def do_GET(self):
         behaviour = self.path.strip("/")
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wanted and behaviour != "no-range":
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
             self.send_response(206)
-            # One server answers with another part than the one asked for.
+            # "shifted" sends another range than the requested one.
             start = 0 if behaviour == "shifted" else start
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         else:
@@ -104,13 +104,13 @@ def test_a_partial_file_is_resumed(fetch, server, part):
 
 
 @pytest.mark.parametrize("behaviour", ["no-range", "shifted"])
-def test_a_server_that_sends_another_range_starts_afresh(fetch, server, part, behaviour):
+def test_another_range_restarts_the_download(fetch, server, part, behaviour):
     part.write_bytes(b"?" * 1_000)
     assert fetch(behaviour).read_bytes() == CONTENT
     assert server.requests == [(behaviour, "bytes=1000-")]
 
 
-def test_a_whole_partial_file_needs_no_server(fetch, server, part):
+def test_a_complete_partial_file_needs_no_server(fetch, server, part):
     part.write_bytes(CONTENT)
     assert fetch("good").read_bytes() == CONTENT
     assert server.requests == []
@@ -122,7 +122,7 @@ def test_a_partial_file_that_is_too_long_is_dropped(fetch, server, part):
     assert server.requests == [("good", None)]
 
 
-def test_a_partial_file_of_other_bytes_costs_a_second_try(fetch, server, part):
+def test_a_wrong_partial_file_is_downloaded_again(fetch, server, part):
     part.write_bytes(b"?" * 1_000)
     assert fetch("good").read_bytes() == CONTENT
     assert server.requests == [("good", "bytes=1000-"), ("good", None)]
@@ -133,12 +133,12 @@ def test_mirrors_are_tried_in_turn(fetch, server):
     assert [name for name, _ in server.requests] == ["missing", "short", "wrong", "good"]
 
 
-def test_a_broken_connection_goes_on_at_the_next_mirror(fetch, server):
+def test_a_broken_connection_is_resumed_from_the_next_mirror(fetch, server):
     assert fetch("broken", "good").read_bytes() == CONTENT
     assert server.requests == [("broken", None), ("good", f"bytes={SIZE // 2}-")]
 
 
-def test_a_broken_connection_leaves_the_part_for_the_next_call(fetch, part):
+def test_a_broken_connection_is_resumed_by_the_next_call(fetch, part):
     with pytest.raises(ConnectionError, match="broke off after 128,000 of 256,000 bytes"):
         fetch("broken")
     assert part.read_bytes() == CONTENT[: SIZE // 2]
@@ -147,13 +147,13 @@ def test_a_broken_connection_leaves_the_part_for_the_next_call(fetch, part):
 
 @pytest.mark.parametrize("behaviour", ["wrong", "short", "short-no-length", "long"])
 def test_wrong_bytes_leave_nothing_and_one_clear_line(fetch, part, behaviour):
-    with pytest.raises(ValueError, match=f"/{behaviour} gives other bytes") as caught:
+    with pytest.raises(ValueError, match=f"/{behaviour} sends a wrong file") as caught:
         fetch(behaviour)
     message = str(caught.value)
     received = {"wrong": SIZE, "long": SIZE + 1}.get(behaviour, 6)
     assert message.startswith("`file.bin` cannot be downloaded: http://127.0.0.1:")
     assert f"(expected 256,000 with SHA-256 {SHA256}, received {received:,} with " in message
-    assert message.endswith("pass `path=` with where it is.")
+    assert message.endswith("pass its path as `path`.")
     assert "\n" not in message
     assert list(part.parent.iterdir()) == []
 
@@ -163,7 +163,7 @@ def test_every_mirror_that_fails_is_named(fetch, part):
     part.write_bytes(b"?")
     with pytest.raises(ConnectionError, match=pattern):
         fetch("missing", "unsatisfiable")
-    # A server has no such range: the part cannot be the start of its file.
+    # Error 416: the part is longer than the file.
     assert not part.exists()
 
 
@@ -186,9 +186,8 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert download.cache_folder() == tmp_path / "own"
 
 
-def test_load_without_a_path_takes_the_cached_original(monkeypatch, tmp_path):
-    # What lies there has another checksum, so it must not be read: it is dropped, and the
-    # download that follows fails at a proxy where nobody listens.
+def test_a_cached_file_with_a_wrong_checksum_is_not_used(monkeypatch, tmp_path):
+    # The file is removed, and the download fails, because nothing listens at the proxy's port.
     monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "")
     for name in ("http_proxy", "https_proxy"):

@@ -1,4 +1,4 @@
-"""An index that follows a folder, and what is read of files of each kind."""
+"""`Index.update` with a folder, and the documents of each type of file."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ import pytest
 from interpreters import python
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from keras_qa.documents import Index, Unreadable, office
-from keras_qa.documents.html import text_of
-from keras_qa.documents.reading import documents
+from keras_qa.documents import Index, Unreadable, office, writing
+from keras_qa.documents.file_formats import read_documents
+from keras_qa.documents.html import html_to_text
 
 
 def pdf(path, *pages: str, password: str = "") -> None:
@@ -32,7 +32,7 @@ def pdf(path, *pages: str, password: str = "") -> None:
 
 
 def read(path, encoding=None) -> list[tuple[str, str]]:
-    found = documents(path, path.name, encoding)
+    found = read_documents(path, path.name, encoding)
     return [(document.name, document.text) for document in found]
 
 
@@ -45,7 +45,7 @@ def folder(tmp_path):
     return made
 
 
-def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> None:
+def test_an_index_follows_the_content_of_a_folder(folder, tmp_path) -> None:
     (folder / "picture.png").write_bytes(b"no text")
     (folder / ".hidden.txt").write_text("hidden")
     with Index.create(tmp_path / "a.index") as index:
@@ -55,7 +55,7 @@ def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> N
         assert changes.unreadable == ()
         assert index.names == ["added", "a.txt", "guide/b.md"]
         assert [hit.document for hit in index.search("return")] == ["guide/b.md"]
-        # Neither its time nor its place makes a file another.
+        # The time and the folder of a file do not matter.
         os.utime(folder / "a.txt", (0, 0))
         moved = folder.rename(tmp_path / "moved")
         changes = index.update(moved)
@@ -71,9 +71,7 @@ def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> N
         other = tmp_path / "other"
         other.mkdir()
         (other / "d.txt").write_text("Other.")
-        message = (
-            r"^The index follows '.*moved', and '.*other' holds none of its files\. Make another"
-        )
+        message = r"^The index follows '.*moved', and '.*other' contains none of its files\."
         with pytest.raises(ValueError, match=message):
             index.update(other)
         assert len(index) == 3
@@ -84,7 +82,7 @@ def test_a_folder_is_followed_by_the_content_of_its_files(folder, tmp_path) -> N
         assert index.update(other / "d.txt").written == 1
 
 
-def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
+def test_unreadable_files_are_reported_and_skipped(folder, tmp_path) -> None:
     (folder / "zero.txt").write_bytes(b"")
     (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))
     (folder / "binary.md").write_bytes(b"a\0b")
@@ -111,17 +109,17 @@ def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
         assert (reasons.pop("one.txt"), reasons.pop("two.txt")) == (loop, loop)
         assert "table.csv`, line 2: expected 2 cells" in reasons.pop("table.csv")
         assert "rows.jsonl`, line 2: `text` must be a string." in reasons.pop("rows.jsonl")
-        assert reasons.pop("bad.pdf").startswith("it is no PDF file that can be read: ")
-        assert reasons.pop("bad.docx").startswith("it is no DOCX file that can be read: ")
+        assert reasons.pop("bad.pdf").startswith("it is not a readable PDF file: ")
+        assert reasons.pop("bad.docx").startswith("it is not a readable DOCX file: ")
         assert reasons == {
             "latin.txt": "it is not UTF-8 at byte 2. Name its encoding with `encoding`",
-            "binary.md": "it holds zero bytes, so it is no text",
+            "binary.md": "it contains zero bytes, so it is not text",
             "same.jsonl": "it has two documents of the name 'same.jsonl#1'",
-            "locked.pdf": "it is locked by a password",
-            "scan.pdf": "its pages hold no text: they may be pictures",
-            "pipe.txt": "it is no file",
+            "locked.pdf": "it is encrypted with a password",
+            "scan.pdf": "its pages contain no text: they may be images",
+            "pipe.txt": "it is not a regular file",
         }
-        # Once they can be read they come in; what cannot be read any more goes.
+        # Readable again: indexed. No longer readable: removed.
         (folder / "rows.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "name": "t"}\n')
         (folder / "a.txt").write_bytes(b"\xff")
         changes = index.update(folder, encoding="latin-1")
@@ -148,7 +146,7 @@ def test_what_cannot_be_read_is_named_and_left_out(folder, tmp_path) -> None:
             index.update(tmp_path / "a.index")
 
 
-def test_encodings_are_found(tmp_path) -> None:
+def test_encodings_are_detected(tmp_path) -> None:
     path = tmp_path / "a.txt"
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         path.write_bytes("é\r\n猫\r".encode(encoding))
@@ -166,7 +164,7 @@ def test_encodings_are_found(tmp_path) -> None:
     assert read(table) == [("a.csv#x", "é")]
 
 
-def test_tables_are_documents_by_the_row_or_lines(tmp_path) -> None:
+def test_rows_of_tables_are_documents_or_lines(tmp_path) -> None:
     table = tmp_path / "prices.tsv"
     table.write_text('name\tprice\tnote\nferry\t3\t"two\nlines"\nbus\t2\t\n')
     assert read(table) == [
@@ -181,20 +179,20 @@ def test_tables_are_documents_by_the_row_or_lines(tmp_path) -> None:
     assert read(rows) == []
 
 
-def test_html_is_read_as_it_is_seen() -> None:
+def test_the_visible_text_of_html_is_read() -> None:
     page = (
         "<html><head><title>No</title><style>p {}</style></head><body><h1>A &amp; B</h1>\n"
         "<ul><li>one<li>two</ul><script>if (a < b) {}</script><p>x<br>y&nbsp;z</p><svg/>"
         "<pre>a\n  b</pre><table><tr><td>1<td>2</tr></table><!-- no --><template>no</template>"
     )
     expected = "# A & B\n\none\ntwo\n\nx\ny z\n\na\nb\n\n1 2"
-    assert text_of(page).replace("\xa0", " ") == expected
-    assert text_of("<head><title>x<body><p>seen") == "seen"
-    assert text_of("</p></script>a<") == "a<"
-    assert text_of("<b>" * 100_000 + "deep") == "deep"
+    assert html_to_text(page).replace("\xa0", " ") == expected
+    assert html_to_text("<head><title>x<body><p>seen") == "seen"
+    assert html_to_text("</p></script>a<") == "a<"
+    assert html_to_text("<b>" * 100_000 + "deep") == "deep"
 
 
-def test_pdf_pages_are_told(tmp_path) -> None:
+def test_pdf_pages(tmp_path) -> None:
     folder = tmp_path / "pdfs"
     folder.mkdir()
     pdf(folder / "a.pdf", "Page one says hello.", "Page two\nhas the warranty.")
@@ -218,7 +216,7 @@ def test_docx_headings_and_tables(tmp_path, monkeypatch) -> None:
     table.cell(0, 0).text, table.cell(0, 1).text = "ferry", "3"
     made.save(path)
     assert read(path) == [("a.docx", "# Guide\n\n## Warranty\n\nTwo years.\n\nferry | 3")]
-    monkeypatch.setattr(office, "_MOST_BYTES", 9_999)
+    monkeypatch.setattr(office, "_MAX_BYTES", 9_999)
     with pytest.raises(ValueError, match=r"^it is larger than a gigabyte unpacked$"):
         read(path)
 
@@ -240,9 +238,9 @@ with Index.create({str(tmp_path / "a.index")!r}) as index:
     ], done.stderr
 
 
-def test_what_a_library_says_of_a_file_is_not_printed(tmp_path, capsys) -> None:
+def test_messages_of_libraries_are_not_printed(tmp_path, capsys) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 junk")
-    with pytest.raises(ValueError, match="^it is no PDF file that can be read: "):
+    with pytest.raises(ValueError, match="^it is not a readable PDF file: "):
         read(tmp_path / "a.pdf")
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger("pypdf").propagate
@@ -254,3 +252,23 @@ def test_progress_is_shown(folder, tmp_path, capsys) -> None:
         assert capsys.readouterr().out == ""
         index.update(folder, verbose=1)
     assert "] 2/2  100 %" in capsys.readouterr().out
+
+
+def test_documents_of_a_removed_file_are_deleted_in_transactions(
+    folder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(writing, "BATCH", 1)
+    (folder / "rows.jsonl").write_text('{"text": "One."}\n' * 5)
+    in_transaction = []
+    with Index.create(tmp_path / "a.index") as index:
+        index.update(folder)
+        (folder / "rows.jsonl").unlink()
+        connection = index._connection
+
+        def record(statement: str) -> None:
+            if statement.startswith("DELETE FROM documents"):
+                in_transaction.append(connection.in_transaction)
+
+        connection.set_trace_callback(record)
+        assert index.update(folder).removed == 5
+    assert in_transaction == [True] * 5

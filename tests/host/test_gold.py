@@ -1,4 +1,4 @@
-"""Where in an index answers stand: by the text of an example, or by the document that it names."""
+"""Places of known answers in an index, found by the text or the document of an example."""
 
 import json
 
@@ -26,7 +26,7 @@ def index(tmp_path_factory):
         yield made
 
 
-def test_answers_are_where_their_texts_are(index) -> None:
+def test_answers_are_located_by_their_texts(index) -> None:
     text = DOCUMENTS[0].text
     whole = Example(text, "Who left?", ("Ann", "Ann left"), (0, 0))
     named = Example(text, "Who stayed?", "Bob", 10, document="c.txt")
@@ -50,7 +50,7 @@ def test_answers_are_where_their_texts_are(index) -> None:
     assert [len(at) for at in texts[4:]] == [0, 0, 1, 2]
 
 
-def test_a_document_that_is_not_there_is_named(index) -> None:
+def test_a_missing_document_raises(index) -> None:
     examples = [Example("a", "b"), Example("a", "b", document="none.txt")]
     with pytest.raises(
         ValueError,
@@ -59,7 +59,7 @@ def test_a_document_that_is_not_there_is_named(index) -> None:
         gold.texts_in(index, examples)
 
 
-def test_the_first_passage_that_holds_an_answer_whole_counts(index) -> None:
+def test_the_rank_is_that_of_the_first_passage_with_a_whole_answer(index) -> None:
     hits = [Hit("a", "", 3.0, 0, 10), Hit("b", "", 2.0, 5, 20), Hit("b", "", 1.0, 15, 30)]
     for places, expected in (
         ([Place("b", 5, 6)], 2),
@@ -102,7 +102,7 @@ def test_data_may_name_documents(tmp_path) -> None:
         squad.load(path)
 
 
-def test_what_is_asked_of_another_text_names_no_document() -> None:
+def test_unanswerable_questions_have_no_document() -> None:
     items = [
         Example("Ann left the house.", "Who left the house?", "Ann", 0, document="a.txt"),
         Example("Bob left the house.", "Who stood at home?", "Bob", 0, document="b.txt"),

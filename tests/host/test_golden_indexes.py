@@ -1,4 +1,4 @@
-"""Document indexes that an earlier version wrote open and find the same passages."""
+"""Indexes written by an earlier version open and return the same passages."""
 
 import json
 import pathlib
@@ -14,9 +14,9 @@ SEARCHES = ["How long is the warranty?", "send back", "zebra"]
 
 
 @pytest.mark.parametrize(("name", "encoder"), [("words", None), ("vectors", Letters())])
-def test_a_golden_index_finds_what_it_found(tmp_path, name: str, encoder: Letters | None) -> None:
+def test_a_golden_index_returns_the_same_passages(tmp_path, name: str, encoder) -> None:
     expected = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    # A copy: opening an index may write beside it.
+    # A copy, because the test writes to it.
     path = shutil.copy(FOLDER / f"{name}.index", tmp_path)
     with pytest.warns(UserWarning, match="made by an earlier version and has no checksum"):
         index = Index.open(path, encoder=encoder)

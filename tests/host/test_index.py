@@ -1,6 +1,7 @@
-"""An index: what is written, found, updated and taken out, and what may be wrong with its file."""
+"""`Index`: adding, searching and removing documents, concurrent use, and invalid files."""
 
 import math
+import os
 import signal
 import sqlite3
 import subprocess
@@ -13,11 +14,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_encoders import Letters, places
 
 from keras_qa.documents import Index, storage, writing
 from keras_qa.documents import index as indexing
 from keras_qa.documents import search as searching
-from keras_qa.documents.words import Words
+from keras_qa.documents.full_text import FullTextTokenizer
 
 CITIES = [
     {"name": "paris", "text": "Paris is the capital of France. The river is the Seine."},
@@ -51,7 +53,7 @@ def bm25(texts: list[list[str]], words: list[str]) -> list[float]:
     return scores
 
 
-def test_hits_are_ranked_by_bm25_with_words_cut_to_their_stem(index: Index) -> None:
+def test_hits_are_ranked_by_bm25_of_stems(index: Index) -> None:
     stems = (
         "pari is the capit of franc the river is the sein",
         "rome is the capit of itali it river is call the tiber",
@@ -70,7 +72,7 @@ def test_hits_are_ranked_by_bm25_with_words_cut_to_their_stem(index: Index) -> N
     ]
 
 
-def test_hits_say_where_they_stand(tmp_path) -> None:
+def test_hits_have_offsets_lines_and_headings(tmp_path) -> None:
     text = (
         "# Guide\n\nHello.\n\n## Fjords\n"
         + "One lies\nthere. " * 20
@@ -92,7 +94,7 @@ def test_hits_say_where_they_stand(tmp_path) -> None:
     assert {hit.heading for hit in hits} == {"Guide", "Guide > Fjords"}
 
 
-def test_frequent_words_rank_what_rarer_ones_find(tmp_path, monkeypatch) -> None:
+def test_frequent_words_rank_passages_that_rare_words_select(tmp_path, monkeypatch) -> None:
     texts = [f"city {'river ' * (n % 3 == 0)}{'fjord ' * (n % 9 == 0)}n{n}" for n in range(90)]
     with Index.create(tmp_path / "a.index", language="en") as index:
         index.add({"name": f"{n}", "text": text} for n, text in enumerate(texts))
@@ -103,7 +105,7 @@ def test_frequent_words_rank_what_rarer_ones_find(tmp_path, monkeypatch) -> None
         # The scores are those of all words.
         assert len(found) == 11
         assert found == pytest.approx({name: whole[name] for name in found})
-        # Where all words are frequent, the passages that have two.
+        # If all words are frequent, passages with two of them are selected.
         monkeypatch.setattr(searching, "RANKED", 5)
         found = {hit.document: hit.score for hit in index.search("fjord river", k=90)}
         assert sorted(map(int, found)) == list(range(0, 90, 9))
@@ -129,7 +131,7 @@ def test_other_languages_and_scripts(tmp_path) -> None:
         assert names(index, "ＢＥＲＬＩＮ राजधानी") == ["hi"]
         assert names(index, "cafe") == names(index, "Cafe\u0301") == ["de"]
         assert names(index, "เมืองหลวง") == ["th"]
-        # No stems.
+        # Only English is stemmed.
         assert names(index, "Stadt") == []
     with Index.create(tmp_path / "b.index", language="de") as index:
         index.add([{"name": "a", "text": "the city of the state is there and was"}])
@@ -160,12 +162,13 @@ def test_a_question_has_no_syntax(index: Index, question: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_text_is_kept_and_any_question_answered(text: str, question: str) -> None:
+def test_any_text_is_stored_and_any_question_searched(text: str, question: str) -> None:
     with tempfile.TemporaryDirectory() as folder, Index.create(f"{folder}/a.index") as index:
         index.add([{"name": "a", "text": text}, {"name": "b", "text": "Other words."}])
         assert index.text("a") == text
-        words = Words(str(index.language))
-        same = set(words.of(text)) & set(words.of(question)) - words.stop_words
+        tokenizer = FullTextTokenizer(str(index.language))
+        asked = set(tokenizer.words(question)) - tokenizer.stop_words
+        same = set(tokenizer.words(text)) & asked
         assert ("a" in names(index, question)) >= bool(same)
         index.remove("a")
         assert names(index, text) in ([], ["b"])
@@ -173,14 +176,14 @@ def test_any_text_is_kept_and_any_question_answered(text: str, question: str) ->
 
 
 def words_left(index: Index) -> int:
-    """How many different words the index has, after SQLite has checked what it holds."""
+    """The number of distinct words in the index, after SQLite's integrity check."""
     run = index._connection.execute
     assert run("PRAGMA integrity_check").fetchall() == [("ok",)]
     run("INSERT INTO words (words) VALUES ('integrity-check')")
     return run("SELECT count(*) FROM vocabulary").fetchone()[0]
 
 
-def test_documents_are_replaced_and_taken_out(index: Index) -> None:
+def test_documents_are_replaced_and_removed(index: Index) -> None:
     assert words_left(index) == 23
     assert index.add([CITIES[0], {"name": "rome", "text": "Rome has seven hills."}]) == 1
     assert names(index, "tiber") == []
@@ -194,7 +197,7 @@ def test_documents_are_replaced_and_taken_out(index: Index) -> None:
             ask("oslo")
 
 
-def test_long_documents_cost_what_is_read_of_them(tmp_path, monkeypatch) -> None:
+def test_long_documents_are_stored_in_blocks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(storage, "BLOCK", 7)
     monkeypatch.setattr(writing, "BATCH", 3)
     text = " ".join(f"Sentence é{number} is here and nowhere else." for number in range(300))
@@ -209,7 +212,7 @@ def test_long_documents_cost_what_is_read_of_them(tmp_path, monkeypatch) -> None
             assert index.text("a", start, end) == text[start:end]
 
 
-def test_an_index_is_one_file_and_others_read_while_one_writes(tmp_path, monkeypatch) -> None:
+def test_an_index_is_one_file_and_can_be_read_while_it_is_written(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(writing, "BATCH", 4)
     path = tmp_path / "a.index"
     seen = []
@@ -224,7 +227,7 @@ def test_an_index_is_one_file_and_others_read_while_one_writes(tmp_path, monkeyp
         index.add(texts())
         assert len(index) == 20
     assert [file.name for file in tmp_path.iterdir()] == ["a.index"]
-    # Whole transactions, and documents with their words.
+    # Readers see whole transactions.
     assert seen[0] == (0, 0)
     assert {count % 2 for count, _ in seen} == {0}
     assert len({count for count, _ in seen}) > 3
@@ -251,7 +254,7 @@ def test_two_writers_take_turns(tmp_path, monkeypatch) -> None:
         assert words_left(index) == 51
 
 
-def test_who_starts_to_write_waits_for_another_writer(tmp_path, monkeypatch) -> None:
+def test_a_writer_waits_for_another_one(tmp_path, monkeypatch) -> None:
     path = tmp_path / "a.index"
     Index.create(path, language="en").close()
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -276,7 +279,7 @@ sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMM
 """
 
 
-def test_opening_takes_no_lock_from_another_thread(index: Index) -> None:
+def test_opening_releases_no_lock_of_another_thread(index: Index) -> None:
     other = sqlite3.connect(index.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Index.open(index.path) as reader:
@@ -289,26 +292,28 @@ def test_opening_takes_no_lock_from_another_thread(index: Index) -> None:
     assert subprocess.run(lock).returncode == 0
 
 
-def test_a_full_disk_is_told_and_costs_nothing_that_was_there(index: Index) -> None:
+def test_a_full_disk_raises_and_loses_nothing(index: Index) -> None:
     index._connection.execute("PRAGMA max_page_count = 40")
     text = " ".join(f"word{number}" for number in range(20_000))
-    with pytest.raises(OSError, match=r"^There is no room left to write `.*index`\. What was"):
+    with pytest.raises(OSError, match=r"^The disk is full, so `.*index` cannot be written\. Earl"):
         index.add([{"name": "long", "text": text}])
     assert names(index, "tiber") == ["rome"]
     assert len(index) == 3
     assert words_left(index) == 23
 
 
-def test_an_sqlite_without_fts5_is_named(tmp_path, monkeypatch) -> None:
-    def make_words(connection, language) -> None:
+def test_sqlite_without_fts5_raises(tmp_path, monkeypatch) -> None:
+    def create_words(connection, language) -> None:
         raise sqlite3.OperationalError("no such module: fts5")
 
-    monkeypatch.setattr(indexing, "make_words", make_words)
-    with pytest.raises(ImportError, match=r"^The index needs SQLite with FTS5, which [\d.]+ here"):
+    monkeypatch.setattr(indexing, "create_words", create_words)
+    with pytest.raises(
+        ImportError, match=r"^The index needs SQLite with FTS5, which SQLite [\d.]+ la"
+    ):
         Index.create(tmp_path / "a.index", language="en")
 
 
-def test_what_an_error_interrupts_is_not_kept(index: Index) -> None:
+def test_bad_documents_raise_and_are_rolled_back(index: Index) -> None:
     with pytest.raises(TypeError, match=r"^The document at position 1: `text` of a document must"):
         index.add([{"name": "new", "text": "New."}, {"name": "bad", "text": 3}])
     assert len(index) == 3
@@ -325,7 +330,7 @@ def test_what_an_error_interrupts_is_not_kept(index: Index) -> None:
         index.add([{"text": "No name."}])
 
 
-def test_a_frame_is_added_and_its_columns_are_asked(tmp_path) -> None:
+def test_data_frames_are_added_and_searched_with(tmp_path) -> None:
     with Index.create(tmp_path / "frame.index") as index, Index.create(tmp_path / "a") as other:
         assert index.add(pd.DataFrame(CITIES, index=[7, 7, 9])) == other.add(CITIES) == 3
         assert index.names == ["paris", "rome", "oslo"]
@@ -351,7 +356,7 @@ def test_a_frame_is_added_and_its_columns_are_asked(tmp_path) -> None:
         assert len(index) == 3
 
 
-def test_what_is_asked_is_checked(index: Index) -> None:
+def test_arguments_of_search_are_checked(index: Index) -> None:
     for k in (0, True, 2.0):
         with pytest.raises(ValueError, match=r"^`k` must be a positive integer\. Received: k="):
             index.search("a", k)
@@ -368,7 +373,7 @@ def test_what_is_asked_is_checked(index: Index) -> None:
             index.search(question)
 
 
-def test_a_closed_index_says_so(index: Index) -> None:
+def test_a_closed_index_raises(index: Index) -> None:
     index.close()
     for use in (lambda: len(index), lambda: index.search("a"), lambda: index.add(CITIES)):
         with pytest.raises(
@@ -377,7 +382,7 @@ def test_a_closed_index_says_so(index: Index) -> None:
             use()
 
 
-def test_files_that_are_no_index_say_so(tmp_path) -> None:
+def test_files_that_are_not_an_index_raise(tmp_path) -> None:
     path = tmp_path / "a.index"
     for make in (Index.open, Index.create):
         with pytest.raises(FileNotFoundError, match=r"^There is no index|`path` is in a folder th"):
@@ -391,8 +396,8 @@ def test_files_that_are_no_index_say_so(tmp_path) -> None:
         Index.create(path)
     whole = path.read_bytes()
     for raw, message in (
-        (b"", "is no index of keras-qa: it is no SQLite file"),
-        (b"A text. " * 99, "is no index of keras-qa: it is no SQLite file"),
+        (b"", "is not an index of keras-qa: it is not an SQLite file"),
+        (b"A text. " * 99, "is not an index of keras-qa: it is not an SQLite file"),
         (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
         (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
         (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
@@ -411,15 +416,16 @@ def test_files_that_are_no_index_say_so(tmp_path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA application_id = 9")
     connection.close()
-    with pytest.raises(ValueError, match=r"is no index of keras-qa: it is another SQLite file"):
+    with pytest.raises(ValueError, match=r"is not an index of keras-qa: it is another SQLite file"):
         Index.open(path)
 
 
 KILLED = """
 import os, signal, sys
+from small_encoders import Letters
 from keras_qa.documents import Index, writing
 path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-writing.BATCH = 7
+writing.ENCODED = 5
 
 def count(statement):
     global left
@@ -427,38 +433,44 @@ def count(statement):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-with Index.open(path) as index:
+with Index.open(path, Letters()) as index:
     index._connection.set_trace_callback(count)
     index.update(folder)
 """
 
 
-def test_a_killed_update_leaves_whole_documents_and_the_next_one_ends_it(tmp_path) -> None:
+def test_a_killed_update_leaves_whole_documents_and_the_next_one_completes_it(tmp_path) -> None:
     folder = tmp_path / "texts"
     folder.mkdir()
-    for number in range(30):
+    for number in range(12):
         text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
         (folder / f"{number}.txt").write_text(text)
-    with Index.create(tmp_path / "whole.index") as whole:
+    with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
         whole.update(folder)
-        questions = ["word n7", "fjord", "n29 n28"]
-        expected = [[(hit.document, hit.start) for hit in hits] for hits in whole.search(questions)]
-        count = words_left(whole)
+        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
+        count, words = whole.passages, words_left(whole)
     path = tmp_path / "a.index"
-    Index.create(path).close()
+    Index.create(path, encoder=Letters()).close()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     states = set()
-    for moment in (3, 60, 150, 151):
-        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
-        assert ended.returncode == -signal.SIGKILL
-        with Index.open(path) as index:
+    for moment in (3, 90, 160):
+        killed = [sys.executable, "-c", KILLED, path, folder, str(moment)]
+        assert subprocess.run(killed, env=environment).returncode == -signal.SIGKILL
+        with Index.open(path, Letters()) as index:
             states.add(len(index))
+            passages, with_vectors = places(index)
+            assert passages == with_vectors
             for name in index.names:
                 assert index.text(name) == (folder / name).read_text()
             assert {hit.document for hit in index.search("fjord", k=99)} == set(index.names)
     assert len(states) > 2
-    with Index.open(path) as index:
+    with Index.open(path, Letters()) as index:
         index.update(folder)
-        found = [[(hit.document, hit.start) for hit in hits] for hits in index.search(questions)]
-        assert found == expected
-        assert words_left(index) == count
+        passages, with_vectors = places(index)
+        assert passages == with_vectors
+        assert (len(passages), words_left(index)) == (count, words)
+        found = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
+    assert sorted(found) == [
+        (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
+    ]
     assert {file.name for file in tmp_path.iterdir()} == {"texts", "whole.index", "a.index"}

@@ -1,4 +1,4 @@
-"""Checksums of an index: what has changed on the disk is found before it is answered from."""
+"""Checksums of an index: damage is found before anything is returned."""
 
 import pathlib
 import random
@@ -31,7 +31,7 @@ def path(tmp_path):
 
 
 def answers(path: pathlib.Path, encoder: Letters | None = None):
-    """All that can be read of an index."""
+    """Everything that can be read from an index."""
     with Index.open(path, encoder) as index:
         if encoder is None:
             index.use(None)
@@ -47,10 +47,10 @@ def change(path: pathlib.Path, statement: str, *values) -> None:
 
 
 @pytest.mark.parametrize("encoder", [None, Letters()], ids=["words", "vectors"])
-def test_a_flipped_bit_is_found_or_changes_nothing(path, encoder) -> None:
+def test_a_flipped_bit_raises_or_changes_nothing(path, encoder) -> None:
     expected = answers(path, encoder)
     whole = path.read_bytes()
-    # Half of them where there is the schema and the settings.
+    # Half of the bits are in the schema and the settings.
     ends = (8192, len(whole))
     damaged = path.with_name("damaged.index")
     found = 0
@@ -61,7 +61,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing(path, encoder) -> None:
         damaged.write_bytes(raw)
         try:
             with warnings.catch_warnings():
-                # The flipped bit may be that of the version.
+                # A flipped version causes a warning.
                 warnings.simplefilter("ignore")
                 assert answers(damaged, encoder) == expected, seed
         except ValueError as error:
@@ -111,12 +111,12 @@ def test_a_flipped_bit_is_found_or_changes_nothing(path, encoder) -> None:
         ),
     ],
 )
-def test_what_has_changed_is_named(path, statement: str, message: str) -> None:
+def test_damage_is_named(path, statement: str, message: str) -> None:
     change(path, statement)
     for use in (
         lambda index: index.search("fjord n7", k=20),
         lambda index: index.text("d7.txt"),
-        # What is damaged does not get a new checksum, and is not taken out by half.
+        # A damaged index does not get a new checksum.
         lambda index: index.add([Document("d7.txt", "New.")]),
         lambda index: index.remove("d7.txt"),
     ):
@@ -129,7 +129,7 @@ def test_what_has_changed_is_named(path, statement: str, message: str) -> None:
             use(index)
 
 
-def test_a_damaged_text_leaves_the_others(path) -> None:
+def test_other_texts_stay_readable_beside_a_damaged_one(path) -> None:
     expected, *_ = answers(path)
     change(path, "UPDATE texts SET text = x'ff' WHERE document = 8")
     with Index.open(path) as index:
@@ -139,14 +139,14 @@ def test_a_damaged_text_leaves_the_others(path) -> None:
         assert len(index.names) == 20
 
 
-def test_each_change_is_sealed_anew_and_others_read_on(path, monkeypatch) -> None:
+def test_each_change_writes_a_checksum_and_others_can_read_meanwhile(path, monkeypatch) -> None:
     monkeypatch.setattr(writing, "BATCH", 1)
     with Index.open(path, Letters()) as reader, Index.open(path, Letters()) as index:
 
         def documents():
             for n in range(3):
                 yield Document(f"new{n}", f"Newest word n{n}.")
-                # Between transactions there is no checksum, and the reader does not miss it.
+                # There is no checksum until the change is complete.
                 assert len(reader.search("newest", k=30)) == 21 + n
 
         for _ in range(2):
@@ -160,9 +160,9 @@ def test_each_change_is_sealed_anew_and_others_read_on(path, monkeypatch) -> Non
         answers(path, Letters())
 
 
-def test_an_index_of_the_first_version_is_read_and_gets_checksums_when_it_is_written(path) -> None:
+def test_an_index_of_the_first_version_gets_a_checksum_when_it_is_written(path) -> None:
     expected = answers(path, Letters())
-    # As the first version made it.
+    # The format of the first version.
     change(path, "DELETE FROM checksums")
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE checksums")
@@ -173,14 +173,14 @@ def test_an_index_of_the_first_version_is_read_and_gets_checksums_when_it_is_wri
         assert answers(path, Letters()) == expected
     assert len(caught) == 1
     whole = path.read_bytes()
-    # What is no text raises no `UnicodeDecodeError`.
+    # Invalid UTF-8 raises no `UnicodeDecodeError`.
     change(path, "UPDATE passages SET heading = x'ff' WHERE id = 8")
     with (
         pytest.warns(UserWarning, match=message),
         pytest.raises(ValueError, match=f"^`{path}` is damaged: a text in it is not UTF-8. Delete"),
     ):
         answers(path, Letters())
-    # Documents always had a checksum.
+    # Documents have a checksum in all versions.
     path.write_bytes(whole)
     change(path, "UPDATE texts SET text = x'ff' WHERE document = 8")
     with (
@@ -199,7 +199,7 @@ def test_an_index_of_the_first_version_is_read_and_gets_checksums_when_it_is_wri
         answers(path, Letters())
 
 
-def test_an_error_of_whoever_gives_documents_is_theirs(path) -> None:
+def test_an_error_in_the_iterable_is_passed_on(path) -> None:
     def documents():
         yield Document("new", b"\xff".decode())
 

@@ -1,4 +1,4 @@
-"""The encoder of an index: given, left out, exchanged for another, and what it may give."""
+"""The encoder of an index: missing, set later, wrong, and invalid vectors."""
 
 import sqlite3
 import warnings
@@ -22,8 +22,8 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         )
         with pytest.warns(
             UserWarning,
-            match=r"^`.*a\.index` has vectors of the encoder 'letters', and was opened without it: "
-            r"it is searched by words alone\. Open it by `Index\.open\(path, encoder=…\)`\.$",
+            match=r"^`.*a\.index` has vectors of the encoder 'letters', but was opened without it, "
+            r"so it is searched by words only\. Open it with `Index\.open\(path, encoder=…\)`\.$",
         ) as caught:
             assert [hit.document for hit in index.search("other")] == ["b"]
         assert caught[0].filename == __file__
@@ -33,8 +33,8 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         for write in (lambda: index.add([Document("c", "New.")]), lambda: index.update(tmp_path)):
             with pytest.raises(
                 ValueError,
-                match=r"^`.*a\.index` has vectors of the encoder 'letters', and what is new would "
-                r"have none\. Open it with that encoder: `Index\.open\(path, encoder=…\)`, or "
+                match=r"^`.*a\.index` has vectors of the encoder 'letters', so new documents "
+                r"need it, too\. Open it with `Index\.open\(path, encoder=…\)`, or "
                 r"`keras-qa index --embed letters`\.$",
             ):
                 write()
@@ -42,7 +42,7 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         assert places(index) == ([1], [1])
 
 
-def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
+def test_the_encoder_of_an_open_index_can_be_set(tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path, encoder=Letters()) as index:
         index.add([Document("a", "Some words."), Document("b", "Other words.")])
@@ -66,18 +66,18 @@ def test_an_encoder_is_given_to_an_open_index(tmp_path) -> None:
         assert [hit.document for hit in index.search("other")] == ["b"]
 
 
-def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
+def test_a_wrong_encoder_raises(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
         for make in (Index.create, Index.open):
             with pytest.raises(
-                TypeError, match=r"^`encoder` must have a `name`, a string, and turn a list of str"
+                TypeError, match=r"^`encoder` must have a `name`, a string, and return vectors whe"
             ):
                 make(path, encoder=wrong)
     assert not path.exists()
     Index.create(path).close()
     with pytest.raises(
-        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Make anot"
+        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Create an"
     ):
         Index.open(path, Letters())
     path.unlink()
@@ -87,7 +87,7 @@ def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
         match=r"^`.*a\.index` has vectors of the encoder 'letters', and none of 'table'\. Open it",
     ):
         Index.open(path, Table({}))
-    # Names are of files, too.
+    # A name may be a path with undecodable bytes.
     odd = Letters()
     odd.name = "/home/\udce9"
     with Index.create(tmp_path / "b.index", encoder=odd) as index:
@@ -95,20 +95,23 @@ def test_what_is_no_encoder_or_another_one_is_told(tmp_path) -> None:
 
 
 WRONG = {
-    "long": (lambda texts: np.ones((len(texts) + 1, 3)), r"\(2, 3\) and float64\.$"),
-    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) and float64\.$"),
-    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) and float64\.$"),
-    "words": (lambda texts: [["a"]], r"\(1, 1\) and <U1\.$"),
+    "long": (
+        lambda texts: np.ones((len(texts) + 1, 3)),
+        r"\(1, 3\)\. Received: shape \(2, 3\) of float64\.$",
+    ),
+    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) of float64\.$"),
+    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) of float64\.$"),
+    "words": (lambda texts: [["a"]], r"\(1, 1\) of <U1\.$"),
     "nan": (
         lambda texts: np.full((len(texts), 3), np.nan),
-        r"^The encoder 'wrong' gave a vector that is not finite, for the text 'New\.'\.$",
+        r"^The encoder 'wrong' returned a vector that is not finite for the text 'New\.'\.$",
     ),
-    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite, for the text 'New"),
+    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite for the text 'New"),
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
+def test_vectors_of_an_encoder_are_checked(tmp_path, kind) -> None:
     gives, message = WRONG[kind]
     path, folder = tmp_path / "a.index", tmp_path / "texts"
     folder.mkdir()
@@ -122,7 +125,7 @@ def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
 
     with Index.create(path, encoder=Wrong()) as index:
         index.add([Document("a", "Old.")])
-        # A file is not to blame for it.
+        # `update` raises, too, and does not report the file as unreadable.
         for write in (lambda: index.add([Document("b", "New.")]), lambda: index.update(folder)):
             with pytest.raises(ValueError, match=message) as raised:
                 write()
@@ -133,15 +136,15 @@ def test_what_an_encoder_gives_is_checked(tmp_path, kind) -> None:
             index.search(["New."])
 
 
-def test_vectors_of_another_width_are_told(tmp_path) -> None:
+def test_vectors_of_another_dimension_raise(tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path, encoder=Letters()) as index:
         index.add([Document("a", "Old.")])
     other = Table({})
     other.name = "letters"
     message = (
-        r"^The encoder 'letters' must give 1 vectors of 26 numbers each, as an array of numbers\. "
-        r"It gave one of the shape \(1, 2\) and float32\.$"
+        r"^The encoder 'letters' must return an array of numbers of shape \(1, 26\)\. "
+        r"Received: shape \(1, 2\) of float32\.$"
     )
     with Index.open(path, other) as index:
         for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):
@@ -149,7 +152,7 @@ def test_vectors_of_another_width_are_told(tmp_path) -> None:
                 use()
     connection = sqlite3.connect(path)
     connection.execute("UPDATE vectors SET vector = x'00'")
-    # In an index with a checksum that is what is found first.
+    # Version 1 has no checksum, which would be checked first.
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()

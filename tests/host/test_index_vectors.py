@@ -1,16 +1,12 @@
-"""Vectors in an index: which are kept, and how they are compared."""
-
-import signal
-import subprocess
-import sys
+"""Vectors in an index: which are stored, and how they are compared."""
 
 import numpy as np
 import pytest
 from small_encoders import Letters, Table, places
 
-from keras_qa.documents import Document, Index, storage, vectors, writing
+from keras_qa.documents import Document, Index, vector_search, writing
 from keras_qa.documents import search as searching
-from keras_qa.documents.search import fused
+from keras_qa.documents.search import fuse
 
 
 def cosines(texts: list[str], question: str) -> np.ndarray:
@@ -32,7 +28,7 @@ def test_the_score_is_the_mean_of_the_shares_of_words_and_of_vectors(tmp_path) -
     with Index.create(tmp_path / "a.index", language="en", encoder=encoder) as index:
         assert index.add(documents) == 5
         hits = index.search("red colour")
-    # The cosines are 1, 0.8, 0.96, -0.6; no passage without a word of it and with none above 0.
+    # The cosines are 1, 0.8, 0.96, -0.6 and 0. The last two passages have no word of the question.
     expected = {
         "red fox": (by_words["red fox"] / best + 1) / 2,
         "red red": (by_words["red red"] / best + 0.8) / 2,
@@ -44,26 +40,26 @@ def test_the_score_is_the_mean_of_the_shares_of_words_and_of_vectors(tmp_path) -
     )
 
 
-def test_two_rankings_are_one() -> None:
+def test_two_rankings_are_fused() -> None:
     words, found = [(1, 8.0), (2, 6.0), (3, 2.0)], [(2, 0.8), (4, 0.6), (5, -0.1)]
-    assert fused(words, found, 4) == [
+    assert fuse(words, found, 4) == [
         (2, pytest.approx((6 / 8 + 1) / 2)),
         (1, pytest.approx(1 / 2)),
         (4, pytest.approx(0.6 / 0.8 / 2)),
         (3, pytest.approx(2 / 8 / 2)),
     ]
-    # Where there are more, what is missing may be as good as the last that is known.
-    assert fused(words, [(2, 0.8), (4, 0.4)], 2) == [
+    # In a full ranking, a missing passage gets the lowest score.
+    assert fuse(words, [(2, 0.8), (4, 0.4)], 2) == [
         (2, pytest.approx((6 / 8 + 1) / 2)),
         (1, pytest.approx((1 + 0.4 / 0.8) / 2)),
         (3, pytest.approx((2 / 8 + 0.4 / 0.8) / 2)),
         (4, pytest.approx((2 / 8 + 0.4 / 0.8) / 2)),
     ]
-    assert fused([], found, 3) == [(2, 0.5), (4, pytest.approx(0.375))]
-    assert fused([], [(2, 0.0), (4, -0.5)], 3) == fused([], [], 3) == []
+    assert fuse([], found, 3) == [(2, 0.5), (4, pytest.approx(0.375))]
+    assert fuse([], [(2, 0.0), (4, -0.5)], 3) == fuse([], [], 3) == []
 
 
-def test_what_is_compared_is_all_passages_with_their_headings(tmp_path) -> None:
+def test_passages_are_encoded_with_their_headings(tmp_path) -> None:
     encoder = Letters()
     text = "# Zoo\n\nCats sleep.\n\n## Quiz\n\nWho eats?"
     with Index.create(tmp_path / "a.index", language="en", encoder=encoder) as index:
@@ -83,13 +79,13 @@ def test_what_is_compared_is_all_passages_with_their_headings(tmp_path) -> None:
     assert found["Plain words."] == pytest.approx(by_vectors[2], abs=1e-3)
 
 
-def test_vectors_come_and_go_with_their_passages(tmp_path, monkeypatch) -> None:
+def test_vectors_are_added_and_removed_with_their_passages(tmp_path, monkeypatch) -> None:
     encoder = Letters()
     with Index.create(tmp_path / "a.index", encoder=encoder) as index:
         index.add({"name": f"{n}", "text": f"Some words n{n}."} for n in range(9))
         kept, found = places(index)
         assert kept == found == [*range(1, 10)]
-        # As it was, new, and twice in one go: what is taken out again is never asked for.
+        # Unchanged, new, and replaced before it was encoded: this one is never encoded.
         assert index.add([Document("1", "Some words n1."), Document("2", "New.")]) == 1
         assert encoder.calls[1:] == [["New."]]
         index.add([Document("3", "First."), Document("3", "Last.")])
@@ -125,17 +121,17 @@ def expected_order(texts: dict[str, str], question: str) -> list[str]:
     return [name for cosine, name in sorted(zip(-found, texts, strict=True)) if cosine < 0]
 
 
-@pytest.mark.parametrize("in_memory", [vectors.IN_MEMORY, 0])
-def test_all_are_compared_some_at_a_time(tmp_path, monkeypatch, in_memory) -> None:
-    monkeypatch.setattr(vectors, "_PASSAGES", 5)
+@pytest.mark.parametrize("in_memory", [vector_search.IN_MEMORY, 0])
+def test_all_vectors_are_compared_in_blocks(tmp_path, monkeypatch, in_memory) -> None:
+    monkeypatch.setattr(vector_search, "_PASSAGES", 5)
     monkeypatch.setattr(searching, "QUESTIONS", 2)
     monkeypatch.setattr(searching, "DEPTH", 3)
-    monkeypatch.setattr(vectors, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(vector_search, "IN_MEMORY", in_memory)
     path = tmp_path / "a.index"
     rng = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     texts = {f"{n:02}": "".join(rng.choice(letters, 12)) for n in range(32)}
-    # No word of them stands in a text.
+    # The texts contain no word of the questions.
     questions = ["".join(rng.choice(letters, 9)) for _ in range(5)]
 
     def found(index: Index, k: int) -> list[list[str]]:
@@ -145,7 +141,7 @@ def test_all_are_compared_some_at_a_time(tmp_path, monkeypatch, in_memory) -> No
         return [expected_order(texts, question)[:k] for question in questions]
 
     def near(one: list[list[str]], other: list[list[str]]) -> bool:
-        # Two bytes a number tell cosines apart from the fourth digit on.
+        # float16 changes cosines from the fourth digit on.
         for question, a, b in zip(questions, one, other, strict=True):
             both = [cosines([texts[name] for name in names], question) for names in (a, b)]
             if len(a) != len(b) or len(set(a)) != len(a) or np.abs(both[0] - both[1]).max() > 2e-3:
@@ -157,12 +153,12 @@ def test_all_are_compared_some_at_a_time(tmp_path, monkeypatch, in_memory) -> No
         index.add(documents[:20])
         texts = {name: text for name, text in texts.items() if int(name) < 20}
         assert near(found(index, 3), expected(3))
-        assert bool(index._nearest._held) == bool(in_memory)
+        assert bool(index._vector_search._cache) == bool(in_memory)
         assert near(found(index, 99), expected(99))
-        # Own changes are seen, and those of others.
+        # Own changes are seen, and those of other connections.
         index.remove("03")
-        # SQLite does not tell a connection of its own changes.
-        assert index._nearest._held == []
+        # `data_version` does not change with the connection's own changes.
+        assert index._vector_search._cache == []
         index.add(documents[20:25])
         texts = {d["name"]: d["text"] for d in documents[:25] if d["name"] != "03"}
         assert near(found(index, 99), expected(99))
@@ -207,7 +203,7 @@ def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
 
 def test_lengths_do_not_count(tmp_path) -> None:
     known = {"a": (3e-20, 4e-20), "b": (3e30, -4e30), "c": (1.0, 1.0), "zero": (0.0, 0.0)}
-    found = vectors.unit_vectors(Table(known), [*known])
+    found = vector_search.unit_vectors(Table(known), [*known])
     assert found.dtype == np.float32
     half = 0.5**0.5
     assert found.tolist() == [
@@ -216,11 +212,11 @@ def test_lengths_do_not_count(tmp_path) -> None:
         pytest.approx([half, half]),
         [0.0, 0.0],
     ]
-    whole = vectors.unit_vectors(lambda texts: np.array([[3, 4]]), ["a"])
+    whole = vector_search.unit_vectors(lambda texts: np.array([[3, 4]]), ["a"])
     assert whole.tolist() == [pytest.approx([0.6, 0.8])]
 
 
-def test_others_may_write_between_what_is_encoded(tmp_path, monkeypatch) -> None:
+def test_others_can_write_between_two_batches_of_encoded_passages(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(writing, "ENCODED", 4)
     path = tmp_path / "a.index"
     seen = []
@@ -234,61 +230,3 @@ def test_others_may_write_between_what_is_encoded(tmp_path, monkeypatch) -> None
     with Index.create(path, language="en", encoder=Looking()) as index:
         index.add({"name": f"{n}", "text": f"word n{n}"} for n in range(6))
     assert seen == [(0, 0, 0), (2, 2, 2), (4, 4, 4)]
-
-
-KILLED = """
-import os, signal, sys
-import numpy as np
-from keras_qa.documents import Index, writing
-path, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-writing.ENCODED = 5
-
-class Letters:
-    name = "letters"
-    def __call__(self, texts):
-        return np.array([[t.count(one) for one in "abcdefghijklmnopqrstuvwxyz"] for t in texts])
-
-def count(statement):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with Index.open(path, Letters()) as index:
-    index._connection.set_trace_callback(count)
-    index.update(folder)
-"""
-
-
-def test_a_killed_update_leaves_no_passage_without_its_vector(tmp_path) -> None:
-    folder, path = tmp_path / "texts", tmp_path / "a.index"
-    folder.mkdir()
-    for number in range(12):
-        text = f"word n{number}. " * (number * 20) + "Ferries cross the fjord."
-        (folder / f"{number}.txt").write_text(text)
-    with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
-        whole.update(folder)
-        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
-        count = whole.passages
-    Index.create(path, encoder=Letters()).close()
-    states = set()
-    for moment in (3, 90, 160):
-        ended = subprocess.run([sys.executable, "-c", KILLED, path, folder, str(moment)])
-        assert ended.returncode == -signal.SIGKILL
-        with Index.open(path, Letters()) as index:
-            states.add(len(index))
-            kept, found = places(index)
-            assert kept == found
-            for name in index.names:
-                assert index.text(name) == (folder / name).read_text()
-    assert len(states) > 2
-    with Index.open(path, Letters()) as index:
-        index.update(folder)
-        kept, found = places(index)
-        assert kept == found
-        assert len(kept) == count
-        again = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
-    assert sorted(again) == [
-        (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
-    ]
-    assert storage.VERSION == 2

@@ -1,4 +1,4 @@
-"""How documents are cut into passages."""
+"""Splitting of documents into passages."""
 
 import re
 
@@ -17,11 +17,11 @@ def sentence(first: int, count: int) -> str:
     return " ".join(f"w{number}" for number in range(first, first + count)) + "."
 
 
-def test_sentences_are_whole_and_the_last_ones_come_again() -> None:
+def test_passages_are_whole_sentences_that_overlap() -> None:
     text = " ".join(sentence(at, 4) for at in (0, 4, 8, 12, 16, 20))
     found = [re.findall(r"w(\d+)", part) for part, _ in cut(text, length=12, overlap=4)]
     assert [(int(words[0]), int(words[-1])) for words in found] == [(0, 11), (8, 19), (16, 23)]
-    # What is left over belongs to the passage before.
+    # A short remainder is appended to the last passage.
     short = f"{text} {sentence(24, 2)}"
     assert cut(short, length=12, overlap=4)[-1][0].endswith("w24 w25.")
     assert len(cut(short, length=12, overlap=4)) == 3
@@ -44,7 +44,7 @@ def test_headings_are_kept_with_their_passages() -> None:
     ]
 
 
-def test_underlined_headings_stand_in_the_order_of_their_marks() -> None:
+def test_the_order_of_marks_is_the_level_of_underlined_headings() -> None:
     text = "=====\nGuide\n=====\n\nHello.\n\nOne\n---\nA.\n\nTwo\n---\nB.\n\nA long line\n---\n"
     found = cut(text)
     assert [heading for _, heading in found] == ["Guide", "Guide > One", "Guide > Two"]
@@ -53,7 +53,7 @@ def test_underlined_headings_stand_in_the_order_of_their_marks() -> None:
     assert found[2][0].endswith("B.\n\nA long line\n---")
 
 
-def test_long_sentences_are_cut_by_lines_and_by_words() -> None:
+def test_long_sentences_are_split_at_lines_and_words() -> None:
     lines = "\n".join(f"- item {number} of a list" for number in range(9))
     assert all(part.startswith("- item") for part, _ in cut(lines, length=20, overlap=0))
     words = " ".join(f"w{number}" for number in range(100))
@@ -63,7 +63,7 @@ def test_long_sentences_are_cut_by_lines_and_by_words() -> None:
     assert found[1][0] == "w16"
 
 
-def test_scripts_without_spaces_are_cut_by_characters() -> None:
+def test_scripts_without_spaces_are_split_by_characters() -> None:
     text = "これは長い文章です。" * 40
     found = list(passages(text))
     assert [len(text[part.start : part.end]) for part in found] == [240, 200]
@@ -94,7 +94,7 @@ def test_every_letter_is_in_a_passage(parts: list[str], length: int) -> None:
     assert all(at in covered for at, letter in enumerate(text) if letter.isalnum())
 
 
-def test_long_texts_take_as_long_as_they_are() -> None:
+def test_long_texts_take_linear_time() -> None:
     for text in ("word " * 200_000, "x" * 1_000_000, "a\n---\n" * 100_000, "# a\n" * 100_000):
         assert sum(part.end - part.start for part in passages(text)) > 0
 

@@ -1,14 +1,14 @@
-"""What finds passages need not be an index, and a hit needs no more than a name, text and score."""
+"""Retrievers other than an index, and checks of what they return."""
 
 import numpy as np
 import pytest
 
 from keras_qa.documents import Document, Hit, Index
-from keras_qa.documents.retriever import found_by
+from keras_qa.documents.retriever import retrieve
 
 
-class Given:
-    """Gives what it was given, and keeps what it was asked."""
+class FakeRetriever:
+    """Returns what it was made with, and records its calls."""
 
     def __init__(self, found: object) -> None:
         self.found = found
@@ -38,21 +38,21 @@ def test_a_hit_of_three_fields_is_the_whole_document() -> None:
         (("a", "text", "1"), "`score` of a hit must be a number. Received: '1' (of type str)."),
     ],
 )
-def test_a_hit_says_what_is_no_string_or_number(values, message) -> None:
+def test_fields_of_hits_are_checked(values, message) -> None:
     with pytest.raises(TypeError) as caught:
         Hit(*values)
     assert str(caught.value) == message
 
 
-def test_what_is_found_is_given_on(tmp_path) -> None:
+def test_results_are_returned_unchanged(tmp_path) -> None:
     for found in ([[A, B], []], ((A,), (B, A)), [(), [A]]):
-        given = Given(found)
-        assert found_by(given, ["one", "two"], 2) is found
-        assert given.asked == [(["one", "two"], 2)]
+        retriever = FakeRetriever(found)
+        assert retrieve(retriever, ["one", "two"], 2) is found
+        assert retriever.asked == [(["one", "two"], 2)]
     with Index.create(tmp_path / "a.index") as index:
         index.add([Document("a", "Ann left."), Document("b", "Bob stayed.")])
         assert [
-            [hit.document for hit in hits] for hits in found_by(index, ["Bob?", "Ann?"], 1)
+            [hit.document for hit in hits] for hits in retrieve(index, ["Bob?", "Ann?"], 1)
         ] == [
             ["b"],
             ["a"],
@@ -62,34 +62,34 @@ def test_what_is_found_is_given_on(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("found", "error", "message"),
     [
-        (None, TypeError, " question, in a list. It gave: None."),
-        ({"one": [A]}, TypeError, " question, in a list. It gave: {'one': [Hit("),
-        (iter([[A], [B]]), TypeError, " question, in a list. It gave: <list_iterator"),
-        # One question's hits, without the list of questions round them.
-        ([A], ValueError, " question. It gave 1 for 2."),
-        ([[A], [B], [A]], ValueError, " question. It gave 3 for 2."),
-        ([A, B], TypeError, " question. For 'one' it gave: Hit(document='a', text='Ann left.'"),
-        ([[A], None], TypeError, " question. For 'two' it gave: None."),
-        ([[A], [A, B, A]], ValueError, " question, 2 at most. It gave 3."),
+        (None, TypeError, " question, in a list. Received: None."),
+        ({"one": [A]}, TypeError, " question, in a list. Received: {'one': [Hit("),
+        (iter([[A], [B]]), TypeError, " question, in a list. Received: <list_iterator"),
+        # The hits of one question, not in a list.
+        ([A], ValueError, " question. Received: 1 for 2."),
+        ([[A], [B], [A]], ValueError, " question. Received: 3 for 2."),
+        ([A, B], TypeError, " question. Received for 'one': Hit(document='a', text='Ann left.'"),
+        ([[A], None], TypeError, " question. Received for 'two': None."),
+        ([[A], [A, B, A]], ValueError, " question, at most 2. Received: 3."),
         (
             [[A], [A, "Bob stayed."]],
             TypeError,
-            " question. For 'two' there is one of type str among them. Make it a `documents.Hit`.",
+            " question. Received for 'two' one of type str. Make it a `documents.Hit`.",
         ),
     ],
 )
-def test_what_is_no_list_of_hits_a_question_is_said(found, error, message) -> None:
+def test_wrong_results_raise(found, error, message) -> None:
     with pytest.raises(error) as caught:
-        found_by(Given(found), ["one", "two"], 2)
-    said = "`search` of the Given must give a list of `Hit` objects a"
+        retrieve(FakeRetriever(found), ["one", "two"], 2)
+    said = "`search` of the FakeRetriever must return a list of `Hit` objects for each"
     assert str(caught.value).startswith(said + message)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["handbook.index", None, {"a": "Ann left."}])
-def test_what_has_no_search_is_no_retriever(value) -> None:
+def test_objects_without_search_raise(value) -> None:
     with pytest.raises(TypeError) as caught:
-        found_by(value, ["one"], 2)
+        retrieve(value, ["one"], 2)
     assert str(caught.value) == (
         "`index` must be a `documents.Index`, or have a method `search(questions, k)`. Received: "
         f"{value!r} (of type {type(value).__name__})."

@@ -176,7 +176,7 @@ def test_a_missing_column_lists_what_is_there(tmp_path, suffix):
         r'Name its column, for example `text="context"`\.$',
     ):
         tables.load(path)
-    with pytest.raises(ValueError, match=r"or pass `answers=None` where there are none\.$"):
+    with pytest.raises(ValueError, match=r"or pass `answers=None` if there are none\.$"):
         tables.load(path, text="context", answers="answer")
     with pytest.raises(ValueError, match=r"has no column `answer\.text`"):
         tables.load(path, text="context", answers="answer.text")

@@ -204,7 +204,7 @@ def test_documents_without_text(reader, caplog) -> None:
         (none,) = reader.run(QUERY, empty)["answers"]
     assert (none.data, none.score) == (None, 1.0)
     (record,) = [r for r in caplog.records if r.name == "keras_qa.integrations.haystack"]
-    assert record.getMessage() == "The document with the id bare has no content, and is left out."
+    assert record.getMessage() == "The document with the id bare has no content, and is skipped."
     assert reader.run(QUERY, empty, no_answer=False)["answers"] == []
     mixed = [empty[0], DOCUMENTS[0], empty[1], *DOCUMENTS[1:], empty[2]]
     assert reader.run(QUERY, mixed) == reader.run(QUERY, DOCUMENTS)

@@ -17,7 +17,6 @@ from small_checkpoints import copy
 import keras_qa
 from keras_qa import Example
 from keras_qa.cli import main
-from keras_qa.files.sealed import seal
 from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -232,7 +231,7 @@ def test_backbone_is_for_adapters(folder, tmp_path) -> None:
 
 
 def rewrite(path, settings=None, weights=None, **options) -> None:
-    """Changes settings of an adapter file, or its arrays, and seals it anew."""
+    """Changes settings of an adapter file, or its arrays."""
     with zipfile.ZipFile(path) as archive:
         config = {**json.loads(archive.read("config.json")), **(settings or {})}
         weights = archive.read("adapter.npz") if weights is None else weights
@@ -241,7 +240,6 @@ def rewrite(path, settings=None, weights=None, **options) -> None:
             "config.json", json.dumps({k: v for k, v in config.items() if v is not None})
         )
         archive.writestr("adapter.npz", weights)
-    seal(path)
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +353,7 @@ def test_compressed_weights_are_refused(damaged) -> None:
         start = archive.getinfo("adapter.npz").header_offset + 30 + len("adapter.npz")
     content[start : start + 4] = b"\xff\xff\xff\xff"
     damaged.write_bytes(content)
-    with pytest.raises(ValueError, match="damaged or cut short") as raised:
+    with pytest.raises(ValueError, match="damaged or truncated") as raised:
         keras_qa.load(damaged)
     assert_one_line(raised)
 
@@ -380,7 +378,6 @@ def test_settings_at_random_are_loaded_or_named_in_one_line(adapter, damaged) ->
         with zipfile.ZipFile(damaged, "w") as archive:
             archive.writestr("config.json", json.dumps(config))
             archive.writestr("adapter.npz", weights)
-        seal(damaged)
         try:
             keras_qa.load(damaged)
         except ValueError as error:

@@ -262,7 +262,10 @@ def test_a_retriever_that_gives_something_else_is_said(qa) -> None:
 
     for index, message in (
         ("handbook.index", "`index` must be a `documents.Index`, or have a method `search(questi"),
-        (Texts(), "`search` of the Texts must give a list of `Hit` objects a question. For 'Wh"),
+        (
+            Texts(),
+            "`search` of the Texts must return a list of `Hit` objects for each question. Rec",
+        ),
     ):
         with pytest.raises(TypeError) as caught:
             qa.ask(index, QUESTION)

@@ -109,7 +109,10 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
     [
         (["hanbook"], "There is no folder and no index 'hanbook'. Give a folder of documents, or"),
         (["empty"], "The folder 'empty' holds no documents that can be read. Expected files that"),
-        (["handbook/lamp.txt"], "is no index of keras-qa: it is no SQLite file. Make one of a"),
+        (
+            ["handbook/lamp.txt"],
+            "is not an index of keras-qa: it is not an SQLite file. Make one of a",
+        ),
         (["handbook/lamp.txt", "--index=a.index"], "`--index` is for a folder, and 'handbook/lam"),
         (["handbook/lamp.txt", "--language=en"], "`--language` is for a folder, and 'handbook/"),
         (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),

@@ -1,4 +1,4 @@
-"""Files whose config somebody has changed: each loads, or is refused in one line."""
+"""Files with a changed config: each loads, or raises an error of one line."""
 
 import collections
 import copy
@@ -98,14 +98,13 @@ def changed(config, rng: random.Random):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["words", "spans", "encoder"])
-def test_a_changed_config_loads_or_is_refused_in_one_line(files, tmp_path, kind: str) -> None:
+def test_a_changed_config_loads_or_raises(files, tmp_path, kind: str) -> None:
     with zipfile.ZipFile(files / f"{kind}.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
     path = tmp_path / "changed.keras"
     refused = 0
     for seed in range(140):
-        # Without a seal, as somebody could have written it.
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in members.items():
                 if name == "config.json":
@@ -122,11 +121,11 @@ def test_a_changed_config_loads_or_is_refused_in_one_line(files, tmp_path, kind:
     assert 50 < refused < 140
 
 
-def test_a_rank_that_no_weights_have_is_refused_before_any_is_made(files, tmp_path) -> None:
+def test_a_rank_beyond_the_weights_raises_before_allocation(files, tmp_path) -> None:
     path = tmp_path / "rank.keras"
     # The second rank is smaller than the file: its matrices are not.
     for rank, message in (
-        (10**9, "says `lora_rank=1000000000`, but holds"),
+        (10**9, "has `lora_rank=1000000000` in its config, but only"),
         (60_000, "its layers"),
     ):
         with (

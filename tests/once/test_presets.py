@@ -55,7 +55,7 @@ def test_a_path_comes_first_then_a_preset(tmp_path, monkeypatch) -> None:
     here = pathlib.Path("minilm-squad-small")
     here.write_text("a file of mine")
     assert preset_files.find_file(str(here)) == str(here)
-    with pytest.raises(ValueError, match="no `.keras` file"):
+    with pytest.raises(ValueError, match="not a `.keras` file"):
         keras_qa.load("minilm-squad-small")
 
 

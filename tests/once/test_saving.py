@@ -1,14 +1,12 @@
-"""Files: whole ones load, damaged and dangerous ones are refused in one line."""
+"""Saved files: damaged and dangerous ones raise an error of one line."""
 
 import json
-import re
+import random
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_examples import EXAMPLES
 from small_models import batch, same_weights
 
@@ -33,7 +31,7 @@ def refused(path, message: str) -> None:
 
 
 def rewritten(saved: bytes, path, change):
-    """Writes the archive anew with its config changed, and without its seal."""
+    """Writes the archive anew with its config changed."""
     original = path.with_suffix(".zip")
     original.write_bytes(saved)
     with zipfile.ZipFile(original) as old, zipfile.ZipFile(path, "w") as new:
@@ -45,7 +43,7 @@ def rewritten(saved: bytes, path, change):
     return path
 
 
-def test_sealed_file_is_a_plain_keras_file(saved: bytes, tmp_path) -> None:
+def test_keras_itself_loads_the_file(saved: bytes, tmp_path) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved)
     assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
@@ -67,55 +65,74 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_truncated_file_is_refused(saved: bytes, tmp_path, share: float) -> None:
+def test_a_truncated_file_raises(saved: bytes, tmp_path, share: float) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(saved[: int(len(saved) * share)])
-    refused(path, "is no `.keras` file, or it is damaged or cut short|is damaged")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_any_flipped_bit_is_found(saved: bytes, tmp_path_factory, data) -> None:
-    place = data.draw(st.integers(0, len(saved) - 1))
+def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "flipped.keras"
+    path.write_bytes(saved)
+    expected = keras_qa.load(path).model_
+    with zipfile.ZipFile(path) as archive:
+        directory = archive.start_dir
+    raised = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        # Half of the bits are in the directory at the end, which has no checksum.
+        flipped = bytearray(saved)
+        flipped[rng.randrange(directory * (seed % 2), len(saved))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            loaded = keras_qa.load(path).model_
+        except ValueError as error:
+            message = str(error)
+            assert message.startswith(f"`{path}` "), (seed, message)
+            assert len(message.splitlines()) == 1, (seed, message)
+            assert len(message) <= 300, (seed, message)
+            raised += 1
+        else:
+            assert same_weights(loaded, expected.get_weights()), seed
+            assert loaded.get_config() == expected.get_config(), seed
+    assert raised > 100
+
+
+def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved)
+    with zipfile.ZipFile(path) as archive:
+        # The directory entry of `config.json` claims a comment, which hides the weights behind it.
+        place = archive.start_dir + 46 + len("metadata.json") + 33
     flipped = bytearray(saved)
-    flipped[place] ^= 1 << data.draw(st.integers(0, 7))
-    path = tmp_path_factory.getbasetemp() / "flipped.keras"
-    path.write_bytes(bytes(flipped))
-    refused(path, "is damaged|is no `.keras` file")
-
-
-def test_flipped_bit_without_a_seal_is_found_by_the_archive(saved: bytes, tmp_path) -> None:
-    path = rewritten(saved, tmp_path / "plain.keras", lambda config: config)
-    assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
-    path.write_bytes(bytes(data))
-    refused(path, "is damaged: its checksum does not match")
+    flipped[place] |= 1
+    path.write_bytes(flipped)
+    refused(path, "bytes of weights. Save|cannot be loaded: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04" + b"\0" * 100])
-def test_what_is_no_zip_is_refused(tmp_path, content: bytes) -> None:
+def test_a_file_that_is_not_a_zip_raises(tmp_path, content: bytes) -> None:
     path = tmp_path / "qa.keras"
     path.write_bytes(content)
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
-def test_zip_of_something_else_is_refused(tmp_path) -> None:
+def test_another_zip_file_raises(tmp_path) -> None:
     path = tmp_path / "qa.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    refused(path, "is a zip file, but no `.keras` file")
+    refused(path, "is a zip file, but not a `.keras` file")
 
 
-def test_missing_file_is_named(tmp_path) -> None:
+def test_a_missing_file_raises(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no file `.*none.keras`"):
         keras_qa.load(tmp_path / "none.keras")
 
 
-def test_lambda_layer_is_refused_and_never_run(tmp_path) -> None:
+def test_a_lambda_layer_raises_and_is_not_executed(tmp_path) -> None:
     marker = tmp_path / "executed"
     inputs = keras.Input((2,))
-    # The default binds the path as a constant, so the lambda holds all that it would need.
+    # The default binds the path, so that the lambda could run by itself.
     outputs = keras.layers.Lambda(
         lambda x, path=str(marker): (open(path, "w").close(), x)[1],
         output_shape=(2,),
@@ -123,7 +140,7 @@ def test_lambda_layer_is_refused_and_never_run(tmp_path) -> None:
     model = keras.Model(inputs, outputs)
     marker.unlink(missing_ok=True)
     model.save(tmp_path / "lambda.keras")
-    refused(tmp_path / "lambda.keras", "holds a `Lambda`, which can run any code")
+    refused(tmp_path / "lambda.keras", "contains a `Lambda`, which can execute any code")
     assert not marker.exists()
 
 
@@ -133,10 +150,10 @@ def test_lambda_is_found_anywhere_in_the_config(saved: bytes, tmp_path, name: st
         config["config"]["layers"][2]["config"]["extra"] = [{"class_name": name, "config": {}}]
         return config
 
-    refused(rewritten(saved, tmp_path / "hidden.keras", hide), "holds a `Lambda`")
+    refused(rewritten(saved, tmp_path / "hidden.keras", hide), "contains a `Lambda`")
 
 
-def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> None:
+def test_a_function_of_another_module_is_not_called(saved: bytes, tmp_path) -> None:
     marker = tmp_path / "executed"
 
     def call_system(config):
@@ -154,7 +171,7 @@ def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> N
     assert not marker.exists()
 
 
-def test_model_without_a_vocabulary_is_named(kept_models, tmp_path) -> None:
+def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     model.save(tmp_path / "model.keras")
     refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
@@ -168,23 +185,20 @@ def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
     for model in kept_models.values():
         model.save(path)
         assert load_model(path).loss == model.loss
-    assert re.fullmatch(rb"keras-qa sha256:[0-9a-f]{64}", zipfile.ZipFile(path).comment)
 
 
-def test_sizes_that_no_weight_has_are_refused_before_any_is_made(saved: bytes, tmp_path) -> None:
+def test_sizes_beyond_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
     def enlarge(config):
         config["config"]["layers"][2]["config"]["vocabulary_size"] = 10**12
         return config
 
     path = rewritten(saved, tmp_path / "large.keras", enlarge)
-    refused(path, "says `vocabulary_size=1000000000000`, but holds")
+    refused(path, "has `vocabulary_size=1000000000000` in its config, but only")
 
 
-def test_layers_with_more_numbers_than_the_weights_are_refused_before_any_is_made(
-    saved: bytes, tmp_path
-) -> None:
+def test_layers_larger_than_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
     def enlarge(config):
-        # Both are below the size of the weights, but 20 GB together.
+        # Each is smaller than the weights; the matrix would take 20 GB.
         config["config"]["layers"][2]["config"] |= {
             "vocabulary_size": 70_000,
             "embedding_dim": 70_000,
@@ -224,10 +238,13 @@ def nested(depth: int):
             {"tokenizer": json.dumps({"normalizer": nested(900)})},
             "The tokenizer cannot be read: recursion limit exceeded",
         ),
-        ({"task": nested(300)}, "has a config in which more than 200 objects and lists are nested"),
+        (
+            {"task": nested(300)},
+            "has an invalid config: more than 200 objects and lists are nested",
+        ),
     ],
 )
-def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, message) -> None:
+def test_an_invalid_task_raises(saved: bytes, tmp_path, change, message) -> None:
     def apply(config):
         home = config["config"]
         home = home if "task" in change else home["task"]["vectorizer"]
@@ -237,19 +254,19 @@ def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, m
     refused(rewritten(saved, tmp_path / "odd.keras", apply), message)
 
 
-def test_a_config_that_is_nested_too_deep_to_parse_is_refused(saved: bytes, tmp_path) -> None:
+def test_a_config_that_is_nested_too_deeply_raises(saved: bytes, tmp_path) -> None:
     path = tmp_path / "deep.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "[" * 100_000)
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
-def test_a_member_that_cannot_be_unpacked_is_refused(saved: bytes, tmp_path) -> None:
+def test_a_member_that_cannot_be_decompressed_raises(saved: bytes, tmp_path) -> None:
     path = tmp_path / "member.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps({"layers": ["x"] * 99}))
     data = bytearray(path.read_bytes())
-    # The first byte of the stream, which says what kind of block follows: there is no kind 3.
+    # The first byte of the stream contains the type of the block. Type 3 does not exist.
     data[30 + len("config.json")] |= 6
     path.write_bytes(bytes(data))
-    refused(path, "is no `.keras` file, or it is damaged or cut short")
+    refused(path, "is not a `.keras` file, or it is damaged or truncated")

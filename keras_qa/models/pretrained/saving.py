@@ -8,7 +8,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_qa.files import atomic
+from keras_qa.files import replace_atomically
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.checkpoint import CONFIG
@@ -56,7 +56,7 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with atomic.replacing(folder / name) as partial:
+        with replace_atomically(folder / name) as partial:
             partial.write_bytes(content)
 
 

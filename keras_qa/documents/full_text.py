@@ -1,4 +1,4 @@
-"""The words of texts and questions, as the index keeps them and looks for them."""
+"""Words of texts and questions for full-text search with SQLite's FTS5."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import unicodedata
 from keras_qa.files.sqlite import sqlite3
 from keras_qa.text import characters
 
-# Scripts that write no spaces between words, as a part of a character class.
+# Scripts without spaces between words, as a part of a regular expression's character class.
 UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in characters.UNSPACED)
 
-# Letters, digits and the marks that belong to them; what Devanagari writes as marks are vowels.
+# Letters, digits and combining marks (Mn, Mc), such as the vowel signs of Devanagari.
 _TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
 
 _RUN = re.compile(f"[{UNSPACED}]+")
-# Their punctuation marks, and spaces as wide as a letter.
+# Punctuation marks and full-width spaces of these scripts.
 _PUNCTUATION = re.compile(r"[\u2e80-\u3004\u3008-\u3030\u3036-\u303f\u30a0\u30fb\s]+")
 
 _STOP_WORDS = (
@@ -25,31 +25,31 @@ _STOP_WORDS = (
     "them then there these they this those to was we were what when where which who whom whose why "
     "will with would you your"
 )
-# Words that other languages do not have, and their share of an English text at least.
+# Words of no other language, and the share of them that an English text exceeds.
 _ENGLISH = "the and that with are this were which have from they their by you your would been"
 _ENGLISH_SHARE = 0.04
-# Less text says nothing.
+# Texts with fewer words are English if they are ASCII.
 _FEW_WORDS = 20
 
 
-def tokenizer(language: str) -> str:
-    """What FTS5 cuts words of a language by. Those of English are cut to their stem."""
+def tokenizer_options(language: str) -> str:
+    """Returns the `tokenize` option of an FTS5 table. English words are stemmed."""
     return f"porter {_TOKENIZER}" if language == "en" else _TOKENIZER
 
 
-def language_of(text: str) -> str:
-    """Tells English from other languages by its commonest words.
-
-    Args:
-        text: A text, of which the first words are looked at.
+def detect_language(text: str) -> str:
+    """Detects English by its most frequent words.
 
     Returns:
-        `"en"`, or `"und"` (ISO 639: undetermined). A few words in Latin letters pass for English.
+        `"en"`, or `"und"` (undetermined, ISO 639). A text of less than 20 words is English if it
+        is ASCII.
 
     Examples:
-        >>> from keras_qa.documents.words import language_of
-        >>> language_of("The cat sat on the mat. " * 9), language_of("Die Katze schlief. " * 9)
-        ('en', 'und')
+        >>> from keras_qa.documents.full_text import detect_language
+        >>> detect_language("The cat sat on the mat. " * 9)
+        'en'
+        >>> detect_language("Die Katze schlief. " * 9)
+        'und'
     """
     found = re.findall(r"\w+", text[:100_000].lower())
     if len(found) < _FEW_WORDS:
@@ -59,81 +59,75 @@ def language_of(text: str) -> str:
     return "en" if english > _ENGLISH_SHARE * len(found) else "und"
 
 
-def spaced(text: str) -> str:
-    """A text as the index takes it: scripts without spaces as pairs of characters.
-
-    Args:
-        text: A text.
-
-    Returns:
-        It in the normal form NFKC, pairs of characters with spaces between them.
+def split_unspaced(text: str) -> str:
+    """Normalizes a text (NFKC), and splits scripts without spaces into overlapping bigrams.
 
     Reference:
         Fujii and Croft 1993, "A Comparison of Indexing Techniques for Japanese Text Retrieval".
 
     Examples:
-        >>> from keras_qa.documents.words import spaced
-        >>> spaced("猫が好き, yes")
+        >>> from keras_qa.documents.full_text import split_unspaced
+        >>> split_unspaced("猫が好き, yes")
         ' 猫が が好 好き , yes'
     """
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKC", text).encode("utf-8", "replace").decode()
-    return _RUN.sub(_pairs, text)
+    return _RUN.sub(_bigrams, text)
 
 
-def _pairs(match: re.Match[str]) -> str:
+def _bigrams(match: re.Match[str]) -> str:
     found = []
     for run in _PUNCTUATION.split(match[0]):
         found += [run[at : at + 2] for at in range(len(run) - 1)] or [run]
     return f" {' '.join(found)} "
 
 
-class Words:
-    """Cuts texts into words exactly as an index does: SQLite itself does it, in memory.
+class FullTextTokenizer:
+    """Splits questions into words exactly as an index does: by FTS5, in a database in memory.
 
     Args:
-        language: The language of the index.
+        language: Language of the index.
 
     Attributes:
-        stop_words: Words without which a question asks the same.
+        stop_words: Words that a search ignores if the question has others.
 
     Examples:
-        >>> from keras_qa.documents.words import Words
-        >>> words = Words("en")
-        >>> words.of("Who founded the cities?")
+        >>> from keras_qa.documents.full_text import FullTextTokenizer
+        >>> tokenizer = FullTextTokenizer("en")
+        >>> tokenizer.words("Who founded the cities?")
         ['who', 'founded', 'the', 'cities']
-        >>> words.stem("cities")
+        >>> tokenizer.stem("cities")
         'citi'
     """
 
     def __init__(self, language: str) -> None:
         self.stop_words = frozenset(_STOP_WORDS.split() if language == "en" else ())
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        for table, cut in (("plain", _TOKENIZER), ("stems", tokenizer(language))):
+        for table, options in (("plain", _TOKENIZER), ("stems", tokenizer_options(language))):
             self._connection.execute(
-                f"CREATE VIRTUAL TABLE {table} USING fts5(text, content='', tokenize=\"{cut}\")"
+                f"CREATE VIRTUAL TABLE {table} USING fts5(text, content='', tokenize=\"{options}\")"
             )
             self._connection.execute(
                 f"CREATE VIRTUAL TABLE {table}_found USING fts5vocab({table}, instance)"
             )
         self.stem = functools.lru_cache(maxsize=100_000)(self._stem)
 
-    def of(self, text: str) -> list[str]:
-        """The words of a text, each once, in order, lower case and without accents."""
-        return list(dict.fromkeys(self._cut("plain", spaced(text).replace("\0", " "))))
+    def words(self, text: str) -> list[str]:
+        """Returns the distinct words of a text in order, in lower case and without accents."""
+        return list(dict.fromkeys(self._split("plain", split_unspaced(text).replace("\0", " "))))
 
     def _stem(self, word: str) -> str:
-        return "".join(self._cut("stems", word))
+        return "".join(self._split("stems", word))
 
-    def _cut(self, table: str, text: str) -> list[str]:
+    def _split(self, table: str, text: str) -> list[str]:
         run = self._connection.execute
         run(f"INSERT INTO {table}(rowid, text) VALUES (1, ?)", (text,))
         found = run(f"SELECT term FROM {table}_found ORDER BY offset").fetchall()
         run(f"INSERT INTO {table}({table}) VALUES ('delete-all')")
-        # A mark alone leaves nothing.
+        # A combining mark alone becomes an empty word.
         return [term for (term,) in found if term]
 
     def close(self) -> None:
-        """Frees its memory."""
+        """Closes the database in memory."""
         self._connection.close()

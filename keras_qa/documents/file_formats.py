@@ -1,4 +1,4 @@
-"""The documents of a file: text, Markdown, HTML, reStructuredText, tables, PDF and DOCX."""
+"""Reads the documents of a file: text, Markdown, reStructuredText, HTML, tables, PDF, DOCX."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pathlib
 import re
 from collections.abc import Callable, Iterator
 
-from keras_qa.documents import office
 from keras_qa.documents.document import Document
-from keras_qa.documents.html import text_of
+from keras_qa.documents.html import html_to_text
+from keras_qa.documents.office import read_docx, read_pdf
 from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    # Those of UTF-32 begin like one of UTF-16.
+    # Before UTF-16: the mark of UTF-32-LE begins like that of UTF-16-LE.
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -24,26 +24,24 @@ _MARKS = (
 _CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
 
 
-def documents(
+def read_documents(
     path: str | os.PathLike[str], name: str, encoding: str | None = None
 ) -> Iterator[Document]:
     """Reads the documents of a file.
 
-    A file is one document. In a table (CSV, TSV, JSON Lines) whose first row has a `text`, each row
-    is one, `file#name` by its `name`, `id` or number; in others each row is a line of one document.
+    A file is one document. A table (CSV, TSV, JSON Lines) with a column `text` has one document a
+    row, named `file#name` after its `name`, `id` or row number. In other tables each row becomes a
+    line of one document.
 
     Args:
         path: The file.
-        name: What the document is called.
+        name: Name of the document.
         encoding: As in `Index.update`.
 
-    Yields:
-        `Document` objects.
-
     Raises:
-        ImportError: If a library is missing that its kind needs.
-        OSError: If it cannot be read.
-        ValueError: If it is not what its name says, or its encoding is not known.
+        ImportError: If a library for this type of file is missing.
+        OSError: If the file cannot be read.
+        ValueError: If the content does not match the suffix, or the encoding is unknown.
     """
     yield from SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()](
         pathlib.Path(path), name, encoding
@@ -51,27 +49,27 @@ def documents(
 
 
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield Document(name, _decoded(path.read_bytes(), encoding))
+    yield Document(name, _decode(path.read_bytes(), encoding))
 
 
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     raw = path.read_bytes()
-    said = _CHARSET.search(raw[:4096])
-    yield Document(name, text_of(_decoded(raw, encoding, said and said[1].decode())))
+    declared = _CHARSET.search(raw[:4096])
+    yield Document(name, html_to_text(_decode(raw, encoding, declared and declared[1].decode())))
 
 
 def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    text, pages = office.pdf(path)
+    text, pages = read_pdf(path)
     yield Document(name, text, pages)
 
 
 def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield Document(name, office.docx(path))
+    yield Document(name, read_docx(path))
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     with path.open("rb") as file:
-        found = _encoding(file.read(), encoding)
+        found = _find_encoding(file.read(), encoding)
     yield from _rows(
         csv_rows(path, "," if path.suffix.lower() == ".csv" else "\t", {}, found), name
     )
@@ -91,26 +89,24 @@ def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
             continue
         if not isinstance(text, str):
             raise ValueError(f"{place}: `text` must be a string. Received: {text!r:.80}.")
-        called = next(
-            (row[key] for key in ("name", "id") if row.get(key) not in (None, "")), number
-        )
-        yield Document(f"{name}#{called}", text)
+        label = next((row[key] for key in ("name", "id") if row.get(key) not in (None, "")), number)
+        yield Document(f"{name}#{label}", text)
     if lines:
         yield Document(name, "\n".join(lines))
 
 
-def _decoded(raw: bytes, encoding: str | None, said: str | None = None) -> str:
-    text = raw.decode(_encoding(raw, encoding, said))
+def _decode(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
+    text = raw.decode(_find_encoding(raw, encoding, declared))
     if "\0" in text:
-        raise ValueError("it holds zero bytes, so it is no text")
+        raise ValueError("it contains zero bytes, so it is not text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _encoding(raw: bytes, encoding: str | None, said: str | None = None) -> str:
-    """By which encoding a text can be read: that of its mark, UTF-8, what it says, or a given."""
+def _find_encoding(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
+    """Returns the first encoding that works: byte order mark or UTF-8, declared, given."""
     found = [code for mark, code in _MARKS if raw.startswith(mark)][:1] or ["utf-8"]
     problem = ""
-    for code in [*found, *(code for code in (said, encoding) if code)]:
+    for code in [*found, *(code for code in (declared, encoding) if code)]:
         try:
             raw.decode(code)
             return code

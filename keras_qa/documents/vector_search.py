@@ -1,4 +1,4 @@
-"""Vectors of passages: where they come from, how they are kept, which are like a question's."""
+"""Vectors of passages: encoding, storage, and search by cosine similarity."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ import numpy.typing as npt
 from keras_qa.documents import storage
 from keras_qa.files.sqlite import sqlite3
 
-# A number has two bytes in the file, little-endian: of cosines that changes the fourth digit, and
-# the file, of which vectors are most, is half as large.
-_KEPT = np.dtype("<f2")
-# So many bytes of vectors stay in memory, four a number; of more, as many as below at a time.
+# Vectors are stored as float16. This halves the file, and cosines differ from the fourth digit on.
+_STORED = np.dtype("<f2")
+# Keep the vectors in memory as float32 if they take no more bytes than this.
 IN_MEMORY = 2**28
-# Passages that are compared at a time.
+# Passages compared at a time.
 _PASSAGES = 8192
 
 Floats = npt.NDArray[np.float32]
-# The ids of passages and their scores, best first.
+# Ids of passages and their scores, best first.
 Scored = list[tuple[int, float]]
 
 
 class Encoder(Protocol):
-    """What turns texts into vectors for an index, such as `answering.SentenceEncoder`.
+    """Turns texts into vectors for an index, such as `answering.SentenceEncoder`.
 
-    Any object will do that has a name, and can be called.
+    Any callable object with a `name` is an encoder.
 
     Examples:
         >>> import os, tempfile
@@ -48,111 +47,105 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What an index remembers it by: another encoder has another name."""
+        """Name that the index stores. Different encoders must have different names."""
 
     def __call__(self, texts: list[str]) -> Floats:
-        """Gives the vectors of texts, `(texts, dimension)`, of any length."""
+        """Returns the vectors of texts: `(texts, dimension)`. They need not have length 1."""
 
 
 def check_encoder(encoder: object) -> None:
-    """Raises where an object is no encoder.
-
-    Raises:
-        TypeError: If it has no name, or cannot be called.
-    """
+    """Raises a `TypeError` if an object has no name, or is not callable."""
     if not callable(encoder) or not isinstance(getattr(encoder, "name", None), str):
         raise TypeError(
-            "`encoder` must have a `name`, a string, and turn a list of strings into vectors when "
-            f"it is called, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
+            "`encoder` must have a `name`, a string, and return vectors when it is called with a "
+            f"list of strings, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
         )
 
 
 def unit_vectors(encoder: Encoder, texts: list[str], dimension: int | None = None) -> Floats:
-    """The vectors of texts, brought to length 1.
+    """Encodes texts, and scales the vectors to length 1.
 
     Args:
         encoder: The encoder.
-        texts: The texts, one at least.
-        dimension: How wide they must be. `None` for any width.
+        texts: At least one text.
+        dimension: Expected dimension. `None` for any.
 
     Returns:
-        `(texts, dimension)`. What was zero stays so.
+        `(texts, dimension)` float32. Zero vectors stay zero.
 
     Raises:
-        ValueError: If what the encoder gives is of another shape, or not finite.
+        ValueError: If the encoder returns another shape, or values that are not finite.
     """
     found = np.asarray(encoder(texts))
     wide = found.ndim == 2 and found.shape[1] > 0 and dimension in (None, found.shape[1])
     if not wide or len(found) != len(texts) or found.dtype.kind not in "fiu":
-        expected = "any width" if dimension is None else f"{dimension} numbers each"
+        expected = "dimension" if dimension is None else dimension
         raise ValueError(
-            f"The encoder {encoder.name!r} must give {len(texts)} vectors of {expected}, as an "
-            f"array of numbers. It gave one of the shape {found.shape} and {found.dtype}."
+            f"The encoder {encoder.name!r} must return an array of numbers of shape "
+            f"({len(texts)}, {expected}). Received: shape {found.shape} of {found.dtype}."
         )
     with np.errstate(over="ignore"):
         found = found.astype("float32")
     if not np.isfinite(found).all():
         place = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
         raise ValueError(
-            f"The encoder {encoder.name!r} gave a vector that is not finite, for the text "
+            f"The encoder {encoder.name!r} returned a vector that is not finite for the text "
             f"{texts[place]!r:.80}."
         )
-    # By their largest number first: squares of what is left neither vanish nor overflow.
+    # Divide by the largest value first, so that squares neither underflow nor overflow.
     found = found / np.maximum(np.abs(found).max(axis=1, keepdims=True), 1e-30)
     unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-30)
     return unit
 
 
-def make_vectors(connection: sqlite3.Connection, encoder: str) -> None:
-    """Makes the table of vectors, of the encoder of a name."""
+def create_vectors(connection: sqlite3.Connection, encoder: str) -> None:
+    """Creates the table of vectors, and stores the name of their encoder."""
     connection.execute("CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
-    connection.execute("INSERT INTO settings VALUES ('encoder', ?)", (storage.encoded(encoder),))
+    connection.execute(
+        "INSERT INTO settings VALUES ('encoder', ?)", (storage.encode_text(encoder),)
+    )
 
 
-def encoder_of(connection: sqlite3.Connection) -> str | None:
-    """The name of the encoder of an index' vectors, if it has any."""
-    name = storage.setting(connection, "encoder")
-    return storage.decoded(name) if isinstance(name, bytes) else None
+def read_encoder_name(connection: sqlite3.Connection) -> str | None:
+    """Returns the name of the encoder of an index; `None` if it has no vectors."""
+    name = storage.get_setting(connection, "encoder")
+    return storage.decode_text(name) if isinstance(name, bytes) else None
 
 
-def dimension_of(connection: sqlite3.Connection) -> int | None:
-    """How wide the vectors of an index are, once there is one."""
-    found = storage.setting(connection, "dimension")
+def read_dimension(connection: sqlite3.Connection) -> int | None:
+    """Returns the dimension of the vectors; `None` before the first one is written."""
+    found = storage.get_setting(connection, "dimension")
     return None if found is None else int(found)
 
 
-def as_kept(vectors: Floats) -> Iterator[bytes]:
-    """Vectors as they are kept."""
-    return (row.tobytes() for row in vectors.astype(_KEPT))
+def encode_vectors(vectors: Floats) -> Iterator[bytes]:
+    """Encodes vectors as they are stored."""
+    return (row.tobytes() for row in vectors.astype(_STORED))
 
 
-class Nearest:
-    """Finds the vectors that are most like those of questions: all of them are compared.
+class VectorSearch:
+    """Finds the nearest vectors by comparing all of them.
 
-    Those of an index that is not too large stay in memory, until it changes.
+    Vectors of up to `IN_MEMORY` bytes are cached until the index changes.
     """
 
     def __init__(self) -> None:
-        self._held: list[tuple[npt.NDArray[np.int64], Floats]] = []
+        self._cache: list[tuple[npt.NDArray[np.int64], Floats]] = []
         self._version: int | None = None
 
     def forget(self) -> None:
-        """Drops what is in memory."""
-        self._held, self._version = [], None
+        """Clears the cache."""
+        self._cache, self._version = [], None
 
     def __call__(
         self, connection: sqlite3.Connection, questions: Floats, count: int
     ) -> list[Scored]:
-        """The passages whose vectors have the largest cosine with a question's.
+        """Returns the passages with the highest cosine similarity for each question.
 
         Args:
             connection: The index, in a transaction.
-            questions: `(questions, dimension)`: their vectors, of length 1.
-            count: Number of passages a question.
-
-        Returns:
-            The ids of passages and their cosines for each question, best first; less than `count`
-            where there are no more.
+            questions: Vectors of the questions, of length 1: `(questions, dimension)`.
+            count: Maximum number of passages for each question.
         """
         rows = len(questions)
         ids = np.zeros((rows, 0), "int64")
@@ -164,7 +157,7 @@ class Nearest:
                 best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
                 scores = np.take_along_axis(scores, best, axis=1)
                 ids = np.take_along_axis(ids, best, axis=1)
-        # Of those that are alike, what was written first.
+        # Equal scores are ordered by id.
         order = np.lexsort((ids, -scores), axis=1)
         ids, scores = (np.take_along_axis(part, order, axis=1) for part in (ids, scores))
         rows_of = zip(ids.tolist(), scores.tolist(), strict=True)
@@ -173,31 +166,32 @@ class Nearest:
     def _blocks(
         self, connection: sqlite3.Connection, dimension: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
-        """The ids of passages and their vectors, some at a time."""
-        # It changes when another connection has written; this one's owner calls `forget`.
+        """Yields ids of passages and their vectors in blocks."""
+        # `data_version` changes when another connection has written. `Index` calls `forget` after
+        # its own changes.
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
-            yield from self._held
+            yield from self._cache
             return
         self.forget()
         count: int = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
-        keeps = 4 * count * dimension <= IN_MEMORY
-        held = []
+        fits = 4 * count * dimension <= IN_MEMORY
+        blocks = []
         rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
         while some := rows.fetchmany(_PASSAGES):
             block = _matrix(some, dimension)
-            if keeps:
-                held.append(block)
+            if fits:
+                blocks.append(block)
             yield block
-        if keeps:
-            self._held, self._version = held, version
+        if fits:
+            self._cache, self._version = blocks, version
 
 
 def _matrix(
     rows: Sequence[tuple[int, bytes]], dimension: int
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     ids, raw = zip(*rows, strict=True)
-    if any(len(vector) != dimension * _KEPT.itemsize for vector in raw):
+    if any(len(vector) != dimension * _STORED.itemsize for vector in raw):
         raise sqlite3.DatabaseError("a vector has another width than the others")
-    matrix = np.frombuffer(b"".join(raw), _KEPT).reshape(-1, dimension)
+    matrix = np.frombuffer(b"".join(raw), _STORED).reshape(-1, dimension)
     return np.array(ids, "int64"), matrix.astype("float32")
