@@ -156,9 +156,7 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="ask a share of the questions again, of texts that a search finds for them but that "
         "do not answer them, so that the reader learns to say so; of those to validate on, too",
     )
-    reader.add_argument(
-        "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
-    )
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
         "--length",

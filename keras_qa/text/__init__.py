@@ -5,8 +5,8 @@ from keras_qa.text.sentences import sentence_spans
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 from keras_qa.text.vectorizer import Vectorizer
-from keras_qa.text.vectors import WordVectors
 from keras_qa.text.windows import Windower, Windows
+from keras_qa.text.word_vectors import WordVectors
 
 __all__ = [
     "Pieces",
