@@ -10,7 +10,7 @@ import numpy.typing as npt
 from keras_qa._arguments import check_positive_integers, is_number, must_be
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
-from keras_qa.text.padding import resized
+from keras_qa.text.padding import resize
 
 # Of one text: to leave some out takes longer than to look at them all.
 _FEW_WORDS = 512
@@ -139,7 +139,7 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
         windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
-    padded = resized(words.end, (len(words.end), words.end.shape[1] + length))
+    padded = resize(words.end, (len(words.end), words.end.shape[1] + length))
     masses = padded[windows[:, None], columns[:, None] + np.arange(length)]
     masses *= words.start[windows, columns][:, None]
     masses[np.arange(length) >= lengths[:, None]] = 0.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.text.padding import resized
+from keras_qa.text.padding import resize
 
 # So many positions are decoded at a time, which keeps the arrays in the processor's cache.
 MOST_POSITIONS = 2**18
@@ -230,7 +230,7 @@ def band(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarr
     size = values.shape[1]
     longest = min(int(lengths.max(initial=0)), size)
     lengths = np.minimum(lengths, longest)
-    power = resized(values, (len(values), size + longest))
+    power = resize(values, (len(values), size + longest))
     result = np.zeros_like(values)
     # Where all lengths are the same, as they mostly are, a slice is faster than picking.
     same = bool((lengths == longest).all())

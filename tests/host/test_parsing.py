@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_qa.text import SubwordTokenizer, WordTokenizer
-from keras_qa.text.parsing import tokenizer_from
+from keras_qa.text.parsing import parse_tokenizer
 
 PLAIN = json.loads(WordTokenizer.train(["Mary went home ."]).to_json())
 
@@ -49,4 +49,4 @@ def test_what_would_cost_too_much_is_refused(kind, text: str, message: str) -> N
 
 def test_what_real_tokenizers_replace_is_read() -> None:
     text = changed(normalizer=replacements(("``", '"'), ("''", '"'), (" ", "▁"), (".", "...")))
-    assert json.loads(tokenizer_from(text).to_str())["normalizer"]["type"] == "Sequence"
+    assert json.loads(parse_tokenizer(text).to_str())["normalizer"]["type"] == "Sequence"

@@ -165,13 +165,13 @@ def test_sentences_count_as_their_lines() -> None:
 
 def test_config_makes_the_same_vectorizer() -> None:
     vectorizer = Vectorizer(vocabulary_size=8, answer_vocabulary_size=2).adapt(STORIES)
-    twin = Vectorizer(**vectorizer.get_config())
+    twin = Vectorizer.from_config(vectorizer.get_config())
     assert twin.get_config() == vectorizer.get_config()
     np.testing.assert_array_equal(twin(STORIES)["text"], vectorizer(STORIES)["text"])
 
 
 def test_bad_use_is_named() -> None:
-    with pytest.raises(ValueError, match="no vocabulary yet. Call `adapt"):
+    with pytest.raises(ValueError, match="no vocabulary. Call `adapt"):
         Vectorizer()(STORIES)
     with pytest.raises(ValueError, match="`examples` is empty"):
         Vectorizer().adapt([])

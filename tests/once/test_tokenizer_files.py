@@ -179,7 +179,7 @@ def test_pieces_of_control_are_no_pieces_of_a_text(published, model, kind: str) 
         ({"vocab.txt": "mary\nwent\n"}, r"the vocabulary lacks \[CLS\], \[PAD\], \[SEP\]"),
         ({"vocab.json": "{", "merges.txt": ""}, "`.*vocab.json` is not JSON"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "b c"}, "The tokenizer cannot be read"),
-        ({"spm.model": "no model"}, "`spm.model` is damaged|is not of the Unigram kind"),
+        ({"spm.model": "no model"}, "`spm.model` is damaged|must be a Unigram model"),
         ({"vocab.json": "[]", "merges.txt": ""}, "`.*vocab.json` must hold a JSON object"),
         ({"tokenizer_config.json": "{"}, "`.*tokenizer_config.json` is not JSON"),
         ({"config.json": "7"}, "`.*config.json` must hold a JSON object. Get it again."),
