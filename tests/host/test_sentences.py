@@ -87,7 +87,7 @@ def test_bad_supporting_facts_are_named() -> None:
     bad = Example("One. Two.", "What?", "one", supporting_facts=2)
     with pytest.raises(ValueError, match="position 1 has the supporting fact 2.* has 2 sentences"):
         vectorizer.support([STORIES[0], bad])
-    with pytest.raises(ValueError, match="No example has `supporting_facts`"):
+    with pytest.raises(ValueError, match="At least one example must have `supporting_facts`"):
         vectorizer.support([STORIES[2]])
     with pytest.raises(ValueError, match="has no vocabulary"):
         vectorizer(STORIES)
