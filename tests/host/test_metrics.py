@@ -1,4 +1,4 @@
-"""Metrics against the figures of the SQuAD evaluation, worked out by hand."""
+"""`exact_match` and `f1` against scores computed by hand."""
 
 import collections
 import re
@@ -23,7 +23,7 @@ from keras_qa.metrics import exact_match, f1, normalize_answer
         ("the", ""),
     ],
 )
-def test_normalised_answer(answer: str, normal: str) -> None:
+def test_normalized_answer(answer: str, normal: str) -> None:
     assert normalize_answer(answer) == normal
 
 
