@@ -124,7 +124,7 @@ def test_bad_arguments() -> None:
     ):
         swap_words(MOVES, -1)
     span = Example("He went home.", "Where?", "home", 8)
-    message = "is for answers that are words. The example at position 1 has an `answer_start`"
+    message = "`examples` must have no `answer_start`: .*Received one at position 1"
     with pytest.raises(ValueError, match=message):
         swap_words([MOVES[0], span], 1)
     with pytest.raises(TypeError, match="must hold `Example` objects"):

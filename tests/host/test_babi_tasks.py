@@ -43,8 +43,8 @@ def test_missing_training_file_is_replaced(archive) -> None:
     assert parts.train == [*babi.load(1, "train", archive), other, *babi.simulate(3, 50, 4)]
     assert parts.simulated == 50
     assert parts.notes == (
-        "Task 3: en-valid-10k has no train file. In its place: 50 simulated questions and 1 real "
-        "ones of en-valid (2 more are of stories in the validation part).",
+        "Task 3: en-valid-10k has no train file. Used instead: 50 simulated questions and 1 real "
+        "questions of en-valid (2 more have stories of the validation split).",
     )
 
 
@@ -53,7 +53,7 @@ def test_missing_validation_file_is_replaced_by_a_tenth(archive) -> None:
     assert answers(parts.train) == ["three"]
     assert parts.valid == babi.simulate(2, 5, 1_000_003)
     assert parts.notes == (
-        "Task 2: en-valid-10k has no valid file. In its place: 5 simulated questions.",
+        "Task 2: en-valid-10k has no valid file. Used instead: 5 simulated questions.",
     )
 
 
@@ -70,7 +70,7 @@ def test_task_that_cannot_be_simulated_is_missing(archive) -> None:
 
 def test_archive_of_something_else_is_not_replaced(tmp_path) -> None:
     archive = write_archive(tmp_path / "other.tar.gz", {"notes/a.txt": b"1 A.\n"})
-    with pytest.raises(ValueError, match="holds no bAbI files at all") as caught:
+    with pytest.raises(ValueError, match="has no bAbI files") as caught:
         babi.load_tasks(1, archive, simulate=50)
     assert not isinstance(caught.value, babi.AbsentError)
 

@@ -94,7 +94,7 @@ def test_wrong_offsets_are_named_or_left_out(tmp_path) -> None:
     path = written(tmp_path, rows, "jsonl")
     with pytest.raises(ValueError, match=r"line 2 \(id 'q2'\): the answer 'by bus' is not at 12"):
         question_files.load(path)
-    with pytest.warns(UserWarning, match="Left out 1 of 2 questions"):
+    with pytest.warns(UserWarning, match="Skipped 1 of 2 questions"):
         assert len(question_files.load(path, strict=False)) == 1
 
 

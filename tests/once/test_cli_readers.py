@@ -188,7 +188,7 @@ def test_wrong_offsets_stop_the_training_or_are_counted(folder, tmp_path, capsys
     assert "(id 'q1'): the answer 'red' is not at 3" in capsys.readouterr().err
     assert main([*arguments, "--lenient"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("Left out 1 of 2 questions")
+    assert printed.startswith("Skipped 1 of 2 questions")
     assert " 1 examples" in printed
 
 
