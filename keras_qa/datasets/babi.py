@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import operator
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from keras_qa._arguments import check_choice, is_integer, must_be
 from keras_qa.datasets.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 from keras_qa.files import download
@@ -96,14 +96,10 @@ def load(
         valid = keras_qa.datasets.babi.load(task=1, split="valid", path="tasks_1-20_v1-2.tar.gz")
         ```
     """
-    try:
-        number = 0 if isinstance(task, bool) else operator.index(task)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= 20:
-        raise ValueError(f"`task` must be an integer from 1 to 20. Received: `task={task!r}`.")
-    _check("split", split, SPLITS)
-    _check("variant", variant, VARIANTS)
+    if not is_integer(task) or task > 20:
+        raise ValueError(must_be("task", "an integer from 1 to 20", task))
+    check_choice("split", split, SPLITS)
+    check_choice("variant", variant, VARIANTS)
     if path is None:
         target = download.cache_folder() / f"{FOLDER}.tar.gz"
         path = download.fetch(URLS, target, sha256=SHA256, size=SIZE)
@@ -111,14 +107,14 @@ def load(
     if not path.exists():
         raise FileNotFoundError(
             "`path` must be an existing bAbI archive or folder. Received: "
-            f"`path={str(path)!r}`. Leave out `path` to download the original."
+            f"path={str(path)!r}. Leave out `path` to download the original."
         )
-    key = (variant, number, split)
+    key = (variant, int(task), split)
     found: dict[_Key, str] = {}
     for entry, name, content in _files(path, key):
         found[entry] = name
         if content is not None:
-            return _parse(content, name, f"qa{number}_{split}")
+            return _parse(content, name, f"qa{task}_{split}")
     raise (AbsentError if found else ValueError)(_describe_missing(path, key, set(found)))
 
 
@@ -244,14 +240,6 @@ def _shares_story(item: Example, others: list[Example]) -> bool:
     )
 
 
-def _check(name: str, value: str, expected: tuple[str, ...]) -> None:
-    if value not in expected:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(repr(choice) for choice in expected)}. "
-            f"Received: `{name}={value!r}`."
-        )
-
-
 def _files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]:
     """Yields the key and name of each bAbI file, and the content of the wanted file."""
     if not path.is_dir():
@@ -284,7 +272,7 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                     continue
                 if member.issparse():
                     raise ValueError(
-                        f"`path` must be a bAbI archive. Received: `path={str(path)!r}`, whose "
+                        f"`path` must be a bAbI archive. Received: path={str(path)!r}, whose "
                         f"member `{member.name[:80]}` is sparse."
                     )
                 entry = (parts[-2], int(match[1]), match[2])
@@ -292,7 +280,7 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                 yield entry, f"{path}/{member.name}", content.read() if content else None
     except (gzip.BadGzipFile, zlib.error, tarfile.TarError, EOFError) as error:
         raise ValueError(
-            f"`path` must be a .tar.gz archive or a folder. Received: `path={str(path)!r}`, "
+            f"`path` must be a .tar.gz archive or a folder. Received: path={str(path)!r}, "
             f"which cannot be read as one ({error})."
         ) from None
 
@@ -303,7 +291,7 @@ class _BoundedGzip(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= MAX_FILE_BYTES:
             raise ValueError(
-                f"`path` must be a bAbI archive. Received: `path={self.name!r}`, which has a "
+                f"`path` must be a bAbI archive. Received: path={self.name!r}, which has a "
                 f"member of more than {MAX_FILE_BYTES:,} bytes."
             )
         return super().read(size)
@@ -311,7 +299,7 @@ class _BoundedGzip(gzip.GzipFile):
     def seek(self, offset: int, whence: int = 0) -> int:
         if offset > MAX_BYTES:
             raise ValueError(
-                f"`path` must be a bAbI archive. Received: `path={self.name!r}`, which unpacks "
+                f"`path` must be a bAbI archive. Received: path={self.name!r}, which unpacks "
                 f"to more than {MAX_BYTES:,} bytes."
             )
         return super().seek(offset, whence)

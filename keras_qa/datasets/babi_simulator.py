@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from keras_qa._arguments import is_integer, must_be, to_integer
 from keras_qa.example import Example
 
 PEOPLE = ("John", "Mary", "Sandra", "Daniel")
@@ -71,10 +71,10 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
         >>> fact.endswith(f"the {train[0].answers[0]}.")
         True
     """
-    simulated = f"{', '.join(map(str, SIMULATED_TASKS[:-1]))} or {SIMULATED_TASKS[-1]}"
-    task = _integer("task", task, simulated, SIMULATED_TASKS.__contains__)
-    examples = _integer("examples", examples, "a positive integer", lambda number: number > 0)
-    seed = _integer("seed", seed, "a non-negative integer", lambda number: number >= 0)
+    if not is_integer(task) or task not in SIMULATED_TASKS:
+        raise ValueError(must_be("task", "1, 2, 3, 6 or 15", task))
+    examples = to_integer("examples", examples)
+    seed = to_integer("seed", seed, least=0)
     dice = _Dice(seed)
     result: list[Example] = []
     while len(result) < examples:
@@ -294,16 +294,6 @@ class _Dice:
 
     def choose(self, options: Sequence[T]) -> T:
         return options[int(self.roll() * len(options))]
-
-
-def _integer(name: str, value: int, expected: str, allowed: Callable[[int], bool]) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not allowed(number):
-        raise ValueError(f"`{name}` must be {expected}. Received: `{name}={value!r}`.")
-    return number
 
 
 QUESTIONS: dict[int, Callable[[list[Event], _Dice], Question | None]] = {

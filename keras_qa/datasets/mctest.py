@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keras_qa._arguments import check_choice
 from keras_qa.example import Example
 
 VARIANTS = ("mc160", "mc500")
@@ -46,22 +47,15 @@ def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list
         train = keras_qa.datasets.mctest.load("MCTest", variant="mc500", split="train")
         ```
     """
-    for name, value, expected in (
-        ("variant", variant, VARIANTS),
-        ("split", split, tuple(SPLITS)),
-    ):
-        if value not in expected:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(map(repr, expected))}. "
-                f"Received: `{name}={value!r}`."
-            )
+    check_choice("variant", variant, VARIANTS)
+    check_choice("split", split, SPLITS)
     file = Path(path).expanduser()
     if file.is_dir():
         file = file / f"{variant}.{SPLITS[split]}.tsv"
     if not file.is_file():
         raise FileNotFoundError(
             f"`path` must be a folder with `{variant}.{SPLITS[split]}.tsv`, or such a file. "
-            f"Received: `path={str(path)!r}`."
+            f"Received: path={str(path)!r}."
         )
     stories = _lines(file)
     answers_file = file.with_suffix(".ans")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_qa._arguments import check_choice
 from keras_qa.datasets import answer_offsets, tables
 from keras_qa.example import Example
 from keras_qa.files import download
@@ -105,12 +106,8 @@ def load(
         valid = keras_qa.datasets.squad.load("dev-v2.0.json")
         ```
     """
-    for name, value, expected in (("split", split, SPLITS), ("version", version, VERSIONS)):
-        if value not in expected:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(map(repr, expected))}. "
-                f"Received: `{name}={value!r}`."
-            )
+    check_choice("split", split, SPLITS)
+    check_choice("version", version, VERSIONS)
     original, size, sha256 = FILES[split, version]
     if path is None:
         target = download.cache_folder() / original
@@ -124,7 +121,7 @@ def load(
         )
     if not path.is_file():
         raise FileNotFoundError(
-            f"`path` must be an existing file. Received: `path={str(path)!r}`. Leave out `path` to "
+            f"`path` must be an existing file. Received: path={str(path)!r}. Leave out `path` to "
             "download the original."
         )
     return answer_offsets.check_answers(_questions(path), strict, unique_ids=True)

@@ -141,11 +141,11 @@ def records(path: str | Path, **columns: Any) -> Iterator[tuple[str, Example]]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(
-            f"`path` must end in {', '.join(SUFFIXES)}. Received: `path={str(path)!r}`. "
+            f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}. "
             "Read other files yourself and pass their rows to `tables.rows`."
         )
     if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Received: `path={str(path)!r}`.")
+        raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
     names = _check_columns(columns)
     if suffix == ".jsonl":
         found: Iterable[table_files.Row] = table_files.jsonl_rows(path)
@@ -189,7 +189,7 @@ def _check_columns(given: Mapping[str, Any]) -> table_files.Columns:
     if "answer_start" in columns and "answers" not in columns:
         raise ValueError(
             "`answer_start` needs `answers`. Received: "
-            f"`answer_start={columns['answer_start']!r}`, `answers=None`."
+            f"answer_start={columns['answer_start']!r}, answers=None."
         )
     return columns
 

@@ -130,7 +130,7 @@ def check_logits(
         if not good.all():
             window, position = np.argwhere(~good)[0].tolist()
             raise ValueError(
-                f"`{name}` must hold finite logits. Received: {array[window, position]} at "
+                f"`{name}` must not hold NaN or infinity. Received: {array[window, position]} at "
                 f"[{window}, {position}]. Check the model's weights."
             )
     edges = np.append(find_firsts(example), len(example))

@@ -8,6 +8,8 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
+from keras_qa._arguments import check_choice
+
 # Copied from the script of MLQA, including its oddities.
 _ARTICLES = {
     "en": re.compile(r"\b(a|an|the)\b"),
@@ -56,11 +58,7 @@ def normalize_answer(answer: str, language: str | None = None) -> str:
     """
     if language is None:
         return " ".join(_ARTICLES["en"].sub(" ", answer.lower().translate(_PUNCTUATION)).split())
-    if language not in LANGUAGES:
-        raise ValueError(
-            f"`language` must be one of {', '.join(map(repr, LANGUAGES))}. Received: "
-            f"language={language!r}."
-        )
+    check_choice("language", language, LANGUAGES)
     plain = "".join(letter for letter in answer.lower() if not _is_punctuation(letter))
     if language in _ARTICLES:
         plain = _ARTICLES[language].sub(" ", plain)

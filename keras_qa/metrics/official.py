@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from keras_qa._arguments import check_choice
 from keras_qa.example import Example
 from keras_qa.metrics.answers import normalize_answer, word_f1
 
@@ -81,8 +82,7 @@ def squad(
         >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
         (50.0, 83.3, 100.0)
     """
-    if version not in VERSIONS:
-        raise ValueError(f'`version` must be "1.1" or "2.0". Received: version={version!r}.')
+    check_choice("version", version, VERSIONS)
     normalize = functools.partial(normalize_answer, language=language)
     normalize("")
     golds = _golds(references)

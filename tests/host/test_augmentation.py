@@ -1,4 +1,4 @@
-"""Copies of examples in which words that are used alike have changed places."""
+"""`interchangeable_words` and `swap_words`."""
 
 import itertools
 import re
@@ -27,14 +27,14 @@ MOVES = [
 ]
 
 
-def test_words_that_are_used_alike_are_found() -> None:
+def test_words_with_the_same_contexts_are_found() -> None:
     groups = [["ann", "john", "mary"], ["attic", "garden", "kitchen"]]
     assert interchangeable_words(MOVES) == groups
-    # «went» and «moved» are used alike, too, but no question or answer has them.
+    # "went" and "moved" share contexts, but no question or answer contains them.
     assert interchangeable_words([Example(m.text.split(".")[0], "Who?", "he") for m in MOVES]) == []
 
 
-def test_words_that_other_words_go_with_are_kept_apart() -> None:
+def test_words_with_different_contexts_are_separate() -> None:
     # Who is hungry goes to the kitchen: to exchange the places alone would make this untrue.
     why = {"kitchen": "hungry", "garden": "bored", "attic": "tired"}
     told = [
@@ -75,7 +75,7 @@ def test_groups_of_babi() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), lists=st.booleans())
-def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
+def test_copies_permute_the_words_of_each_group(seed: int, lists: bool) -> None:
     data = MOVES
     if lists:
         data = [Example(m.text.split(". "), m.question, m.answers, id=m.id) for m in MOVES]
@@ -91,7 +91,7 @@ def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
             *zip(one.choices, other.choices, strict=True),
         ]
         for before, after in parts:
-            # What stands between words stays, and so do their capitals.
+            # Characters between words do not change.
             assert re.split(r"\w+", before) == re.split(r"\w+", after)
             for word, new in zip(
                 re.findall(r"\w+", before), re.findall(r"\w+", after), strict=True
@@ -107,12 +107,12 @@ def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
         assert isinstance(other.text, list) == lists
 
 
-def test_every_exchange_is_drawn() -> None:
+def test_all_permutations_are_drawn() -> None:
     found = {item.question for item in swap_words(MOVES, 20, seed=1)[:: len(MOVES)]}
     assert found == {f"Where is {name}?" for name in NAMES}
 
 
-def test_nothing_is_exchanged_where_nothing_is_alike() -> None:
+def test_examples_without_interchangeable_words_have_no_copies() -> None:
     assert swap_words([Example("The sky is blue.", "Which colour is it?", "blue")], 5) == []
     assert swap_words([], 5) == []
     assert swap_words(MOVES, 0) == []

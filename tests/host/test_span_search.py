@@ -447,7 +447,7 @@ def test_bad_arguments_raise() -> None:
         broken = end.copy()
         broken[1, 2] = bad
         with pytest.raises(
-            ValueError, match=rf"^`end` must hold finite logits. Received: {bad} at \[1, 2\]"
+            ValueError, match=rf"^`end` must not hold NaN or infinity. Received: {bad} at \[1, 2\]"
         ):
             top_spans(start, broken, offsets, example)
     for name, value in (("k", 0), ("max_answer_words", 1.5), ("temperature", 0.0)):

@@ -1,4 +1,4 @@
-"""SQuAD's files and what has their shape: values, offsets and every error."""
+"""SQuAD's layouts: values, offsets and all errors."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def write(tmp_path):
     return write
 
 
-def test_version_1_gives_every_answer_with_its_offset(write):
+def test_version_1(write):
     path = write(
         content(
             question("a", [("home", 15), ("at home", 31), ("home", 34)]),
@@ -58,7 +58,7 @@ def test_version_1_gives_every_answer_with_its_offset(write):
     assert squad.load(str(path)) == expected
 
 
-def test_version_2_has_questions_without_an_answer(write):
+def test_version_2_has_unanswerable_questions(write):
     plausible = [{"text": "home", "answer_start": 15}]
     path = write(
         content(
@@ -74,7 +74,7 @@ def test_version_2_has_questions_without_an_answer(write):
     assert squad.load(path.rename(path.with_name("dev-v2.0.json")).parent, "valid", "2.0") != []
 
 
-def test_a_byte_order_mark_is_passed_over(write):
+def test_a_byte_order_mark_is_skipped(write):
     path = write(content(question("a", [("home", 15)])))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert squad.load(path)[0].answer_start == (15,)
@@ -129,7 +129,7 @@ def test_hugging_face_rows_in_memory_and_in_files(tmp_path):
         assert squad.load(tmp_path / name) == EXAMPLES
 
 
-def test_csv_may_have_a_column_for_the_answer_and_one_for_its_offset(tmp_path):
+def test_csv_with_dotted_columns(tmp_path):
     path = tmp_path / "flat.csv"
     path.write_text(
         "id,context,question,answers.text,answers.answer_start\n"
@@ -156,7 +156,7 @@ def test_csv_may_have_a_column_for_the_answer_and_one_for_its_offset(tmp_path):
         ("", 3, "an answer is empty. Leave it out of `answers`"),
     ],
 )
-def test_an_answer_that_is_not_where_it_should_be_is_reported_by_id(write, answer, start, message):
+def test_wrong_offsets_raise_with_the_id(write, answer, start, message):
     good = question("good", [("home", 15)])
     path = write(content(good, question("bad", [("Zoë", 0), (answer, start)])))
     pattern = (
@@ -178,22 +178,13 @@ def test_many_wrong_questions_are_counted(write):
         assert len(squad.load(path, strict=False)) == 1
 
 
-def test_an_id_that_was_there_before_is_reported(write):
+def test_repeated_ids_raise(write):
     path = write(content(question("a", []), question("a", [("home", 15)])))
     message = r"qas\[1\] \(id 'a'\): its id was used before, at .*qas\[0\]\. Give each question"
     with pytest.raises(ValueError, match=message):
         squad.load(path)
     with pytest.warns(UserWarning, match="Skipped 1 of 2"):
         assert squad.load(path, strict=False) == [Example(TEXT, "What of a?", id="a")]
-
-
-def test_rows_are_checked_alike():
-    rows = hugging_face_rows()
-    rows[2]["answers"]["answer_start"] = [3]
-    with pytest.raises(ValueError, match=r"^Row 2 \(id 'c'\): the answer .* is not at 3, .*at 2\."):
-        squad.rows(rows)
-    with pytest.warns(UserWarning, match=r"Skipped 1 of 3 questions.*: Row 2 \(id 'c'\)\.$"):
-        assert squad.rows(rows, strict=False) == EXAMPLES[:2]
 
 
 def test_malformed_json_raises(write):
@@ -244,14 +235,14 @@ def test_malformed_json_raises(write):
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])
-def test_another_layout_is_named_where_it_is(write, data, message, strict):
+def test_other_layouts_raise_with_the_place(write, data, message, strict):
     path = write(data)
     pattern = rf"^`{re.escape(str(path))}`.*{re.escape(message)}"
     with pytest.raises(ValueError, match=pattern):
         squad.load(path, strict=strict)
 
 
-def test_bad_arguments_are_named(tmp_path):
+def test_bad_arguments_raise(tmp_path):
     with pytest.raises(ValueError, match=r"`split` must be one of 'train', 'valid'.*='dev'"):
         squad.load(split="dev")
     with pytest.raises(ValueError, match=r"`version` must be one of '1\.1', '2\.0'.*=2\.0"):

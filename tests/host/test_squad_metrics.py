@@ -150,7 +150,7 @@ def test_examples_and_json_are_references_alike() -> None:
             ({"1": "x"}, article({"1": []})),
             "an answer for each question .*'1'. Pass version=\"2.0\"",
         ),
-        (({}, article({"1": []}), "3.0"), '`version` must be "1.1" or "2.0".*=\'3.0\''),
+        (({}, article({"1": []}), "3.0"), "`version` must be one of '1.1', '2.0'.*='3.0'"),
         (({}, article({"7": []}), "2.0"), "`predictions` must have an entry .*1 of 1, .*'7'"),
         (
             ({"7": ""}, article({"7": []}), "2.0", {}),

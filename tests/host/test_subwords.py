@@ -43,19 +43,6 @@ def test_special_tokens_are_read_from_the_file(
         assert tokenizer.vocabulary_size == KINDS[kind]().get_vocab_size()
 
 
-def test_truncation_of_the_given_tokenizer_is_ignored_but_kept() -> None:
-    plain = wordpiece()
-    assert len(SubwordTokenizer(plain).encode("a b c d e f g")[0]) == 7
-    assert len(plain.encode("a b c d e f g").ids) == plain.truncation["max_length"] == 5
-
-
-def test_special_tokens_in_a_text_are_letters() -> None:
-    tokenizer = SubwordTokenizer(wordpiece())
-    ids, _ = tokenizer.encode("[SEP] [CLS]")
-    assert not {2, 3} & set(ids.tolist())
-    assert words(tokenizer, "[SEP]") == ["[", "SEP", "]"]
-
-
 MORE = {**KINDS, "modern": modern, "camembert": camembert}
 
 
@@ -110,15 +97,6 @@ def test_to_json_returns_the_given_tokenizer() -> None:
     tokenizer = SubwordTokenizer(json.dumps(bare))
     assert json.loads(tokenizer.to_json())["pre_tokenizer"] is None
     assert not {2, 3} & set(tokenizer.encode("[SEP] x[CLS]")[0].tolist())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_json_makes_the_same_tokenizer(kind) -> None:
-    tokenizer = SubwordTokenizer(KINDS[kind]())
-    again = SubwordTokenizer(tokenizer.to_json())
-    text = "Mary's bathroom, 1990s."
-    assert again.encode(text)[0].tolist() == tokenizer.encode(text)[0].tolist()
-    assert (again.before, again.padding_id) == (tokenizer.before, tokenizer.padding_id)
 
 
 TEXT = "Unbelievable, the 1990s: 3.5 km!"

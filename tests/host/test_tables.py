@@ -272,7 +272,7 @@ def test_wrong_types_are_named():
         tables.rows(pd.DataFrame(ROWS))
     with pytest.raises(TypeError, match=r"^`rows` must be a list of mappings.*Received one dict"):
         tables.rows(ROWS[0])
-    with pytest.raises(TypeError, match=r"^`text` must be the name of a column.*`text=None`"):
+    with pytest.raises(TypeError, match=r"^`text` must be the name of a column.*text=None"):
         tables.rows(ROWS, text=None)
     with pytest.raises(TypeError, match=r"^Columns must be given for text, .*Received: 'title'"):
         next(tables.row_records(ROWS, text="text", question="question", title="a"))

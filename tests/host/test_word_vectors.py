@@ -108,15 +108,6 @@ def test_the_lower_case_form_is_the_fallback() -> None:
     assert vectors.coverage(tokenizer) == 3
 
 
-def test_drawn_rows_have_the_mean_and_deviation_of_the_vectors() -> None:
-    array = np.random.default_rng(1).normal([2, -1], [0.5, 0.1], (4_000, 2))
-    vectors = WordVectors([f"known{number}" for number in range(4_000)], array)
-    tokenizer = WordTokenizer.train([" ".join(f"word{number}" for number in range(4_000))])
-    table = vectors.table(tokenizer)[1:]
-    np.testing.assert_allclose(table.mean(axis=0), [2, -1], atol=0.05)
-    np.testing.assert_allclose(table.std(axis=0), [0.5, 0.1], rtol=0.05)
-
-
 @settings(max_examples=60)
 @given(st.data())
 def test_any_words_and_numbers_survive_a_round_trip(data) -> None:
