@@ -12,7 +12,7 @@ from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 
 NAMES, PLACES = ("Mary", "John", "Ann"), ("kitchen", "garden", "attic")
-# Every name at every place as often as at any other, twice with another word around.
+# Every name is at every place equally often, in two contexts each.
 MOVES = [
     Example(
         f"{name} went to the {place}. {other} moved to the {elsewhere}.",
@@ -35,7 +35,7 @@ def test_words_with_the_same_contexts_are_found() -> None:
 
 
 def test_words_with_different_contexts_are_separate() -> None:
-    # Who is hungry goes to the kitchen: to exchange the places alone would make this untrue.
+    # Hungry people go to the kitchen: exchanging places alone would make this false.
     why = {"kitchen": "hungry", "garden": "bored", "attic": "tired"}
     told = [
         Example(f"{name} is {why[place]}. {name} went to the {place}.", question, answer)
@@ -47,7 +47,7 @@ def test_words_with_different_contexts_are_separate() -> None:
         )
     ]
     assert interchangeable_words(told * 12) == [["ann", "john", "mary"]]
-    # A word that is seldom used is no reason to take it for any other.
+    # Rare words are not interchangeable.
     rare = [Example("Mary went home.", "Where is Mary?", "home"), *MOVES]
     assert interchangeable_words(rare) == interchangeable_words(MOVES)
 

@@ -201,7 +201,7 @@ def test_other_files_raise(tmp_path, archive):
     bad = tmp_path / "bad.tar.gz"
     member = tarfile.TarInfo(f"{TOP}/en-valid-10k/qa1_train.txt")
     member.size = 2**20
-    # Damage far beyond the header, which is read on its own.
+    # The archive is damaged after the header.
     packer = zlib.compressobj(wbits=31)
     start = packer.compress(member.tobuf() + bytes(2**19)) + packer.flush(zlib.Z_FULL_FLUSH)
     bad.write_bytes(start + b"\xff" * 50)
@@ -257,7 +257,7 @@ def test_bad_splits_and_variants_raise(archive):
 
 def test_sparse_members_raise(tmp_path):
     path = tmp_path / "sparse.tar.gz"
-    # The header of a sparse file of GNU's, of one block of 512 bytes in a file of 2**40.
+    # The GNU header of a sparse file of 2**40 bytes with one block of 512 bytes.
     member = tarfile.TarInfo(f"{babi.FOLDER}/en/qa1_train.txt")
     member.size, member.type = 512, tarfile.GNUTYPE_SPARSE
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))

@@ -129,9 +129,9 @@ def test_the_first_fact_is_among_the_last_five_statements(simulated, task):
     assert sorted(ages) == [1, 2, 3, 4, 5]
 
 
-# Measured on the training files of bAbI v1.2 (task 3: on all 2,000 questions that could be had):
+# Measured on the training files of bAbI v1.2 (task 3: on 2,000 questions):
 # statements before a question, share of questions that repeat the one before, age of the first
-# and of the last supporting fact, share of the sentences that end in «there».
+# and of the last supporting fact, share of the sentences that end with "there".
 REAL = {
     1: (6.0, 0.36, 1.98, 1.98, 0.0),
     2: (15.5, 0.67, 2.73, 5.33, 0.23),

@@ -295,12 +295,12 @@ def test_right_answers_are_found_wherever_a_window_says_them() -> None:
     plain = item.plain_text
     words = [(0, 3), (4, 7), (8, 11), (11, 12), (13, 14), (15, 18), (19, 25), (35, 38), (38, 39)]
     assert plain[35:38] == "car"
-    # Two windows of the first passage, the last with two pieces a word, and one of the second.
+    # Two windows of the first passage, the second with two pieces of a word; one of the other.
     rows = [[(-1, -1), *words[:4]], [(-1, -1), words[2], words[2], words[5], words[6]]]
     rows.append([(-1, -1), words[7], words[8], (-1, -1), (-1, -1)])
     spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [item])
     found = [{tuple(pair) for pair in row if pair[0] >= 0} for row in spans.tolist()]
-    # With its article, without it, and the other answer; not in «carpet», nor over two passages.
+    # With and without the article, and the other answer; not in "CARPET", nor across passages.
     assert found == [{(1, 3), (2, 3), (3, 3)}, {(1, 1)}, {(1, 1)}]
     nothing = gold_mentions(np.array(rows), np.array([0, 0, 0]), [Example(text, "What?")])
     assert nothing.tolist() == [[[-1, -1]]] * 3

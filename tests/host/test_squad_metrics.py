@@ -1,4 +1,4 @@
-"""`metrics.squad` against figures worked out by hand, and against the official evaluations."""
+"""`metrics.squad` against scores computed by hand and against the official evaluations."""
 
 import random
 
@@ -43,7 +43,7 @@ def test_version_1_gives_no_overlap_to_two_empty_answers_but_a_match() -> None:
 def test_version_2_by_hand() -> None:
     data = article({"1": ["red wine"], "2": [], "3": ["the", "x"], "4": ["a", "."]})
     predictions = {"1": "wine", "2": "", "3": "an", "4": "the"}
-    # The golds of 4 are dropped, and the empty answer is then right, as `the` is when normalised.
+    # Both answers of 4 normalize to "", which the script ignores; "" is then right, and so is "the".
     assert squad(predictions, data, version="2.0") == {
         "exact": 50.0,
         "f1": 100 * (2 / 3 + 2) / 4,
@@ -64,7 +64,7 @@ def test_the_best_thresholds_by_hand() -> None:
     scores = squad(predictions, data, "2.0", probabilities, no_answer_threshold=0.5)
     assert scores["exact"] == 75.0
     assert scores["NoAns_exact"] == 100.0
-    # Start from 2 right; 1 adds 1, 3 adds 0 or 2/3, 2 takes 1 away, 4 changes nothing.
+    # Start with 2 right answers. 1 adds 1, 3 adds 0 or 2/3, 2 subtracts 1, 4 changes nothing.
     assert scores["best_exact"] == 75.0
     assert scores["best_exact_thresh"] == 0.25
     assert scores["best_f1"] == 100 * (3 + 2 / 3) / 4

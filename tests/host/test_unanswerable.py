@@ -23,7 +23,7 @@ EXAMPLES = [
 def test_the_most_similar_text_without_the_answer_is_used() -> None:
     data = add_unanswerable(EXAMPLES, share=1.0)
     assert data[:5] == EXAMPLES
-    # COPY is found first, by its stems; but it holds «Ada».
+    # COPY is the best result, but it contains "Ada".
     assert data[5] == Example(CHOIR, "Who wrote notes on engines?", id="ada-unanswerable")
     # The next two questions share no word with another text; the last one has no answer.
     assert data[6:] == [Example(CHOIR, "Of what?")]

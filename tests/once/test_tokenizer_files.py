@@ -116,7 +116,7 @@ def test_sentencepiece_of_xlm_roberta_has_other_ids(model, tmp_path) -> None:
     ours = SubwordTokenizer.from_file(folder)
     reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
     for text in TEXTS[:-2]:
-        # <s>, <pad>, </s>, <unk> stand before all that is not special.
+        # The vocabulary begins with <s>, <pad>, </s> and <unk>.
         expected = [3 if id == 0 else id + 1 for id in reference.encode(text)]
         assert ours.encode(text)[0].tolist() == expected, text
     assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
