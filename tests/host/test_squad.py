@@ -253,7 +253,7 @@ def test_bad_arguments_raise(tmp_path):
 
 
 def test_without_a_path_the_original_is_fetched_and_checked(monkeypatch, tmp_path):
-    # The cached file has a wrong checksum, so it is downloaded again, and the proxy does not answer.
+    # The cached file has a wrong checksum, so it is fetched again, and the proxy does not answer.
     monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "")
     for name in ("http_proxy", "https_proxy"):

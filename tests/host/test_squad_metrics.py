@@ -43,7 +43,7 @@ def test_version_1_gives_no_overlap_to_two_empty_answers_but_a_match() -> None:
 def test_version_2_by_hand() -> None:
     data = article({"1": ["red wine"], "2": [], "3": ["the", "x"], "4": ["a", "."]})
     predictions = {"1": "wine", "2": "", "3": "an", "4": "the"}
-    # Both answers of 4 normalize to "", which the script ignores; "" is then right, and so is "the".
+    # Both answers of 4 normalize to "" and are ignored; then "" is right, and so is "the".
     assert squad(predictions, data, version="2.0") == {
         "exact": 50.0,
         "f1": 100 * (2 / 3 + 2) / 4,
