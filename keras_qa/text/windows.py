@@ -342,7 +342,7 @@ def _warn_about_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
     if (np.diff(unknowns) > MAX_UNKNOWN * np.diff(totals)).any():
         # The message is constant, so that Python shows it once.
         warnings.warn(
-            "The tokenizer does not know more than 10 % of a text's characters. Use a reader for "
+            "More than 10 % of a text's characters are unknown to the tokenizer. Use a reader for "
             "the language of the text.",
             stacklevel=2,
         )

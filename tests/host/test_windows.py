@@ -267,7 +267,7 @@ def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
     assert peak < 64e6
 
 
-@pytest.mark.filterwarnings("ignore:The tokenizer does not know")
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
 @settings(max_examples=150, deadline=None)
 @given(
     text=st.text(min_size=1),

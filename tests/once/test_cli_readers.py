@@ -166,7 +166,7 @@ def test_vectors_are_what_the_reader_starts_from(tmp_path, capsys) -> None:
 
 
 # The small tokenizer knows few words.
-@pytest.mark.filterwarnings("ignore:The tokenizer does not know")
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
 def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
     bert().save_to_preset(str(tmp_path / "bert"))
     (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
