@@ -135,7 +135,9 @@ def rows(
     return answer_offsets.check_answers(found, strict)
 
 
-def records(path: str | Path, **columns: Any) -> Iterator[tuple[str, Example]]:
+def records(
+    path: str | Path, **columns: str | Sequence[str] | None
+) -> Iterator[tuple[str, Example]]:
     """Yields the examples of a file, each after its description for error messages."""
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
@@ -156,7 +158,9 @@ def records(path: str | Path, **columns: Any) -> Iterator[tuple[str, Example]]:
     return ((place, _example(place, row, names)) for place, row in found)
 
 
-def row_records(rows: Iterable[Mapping[str, Any]], **columns: Any) -> Iterator[tuple[str, Example]]:
+def row_records(
+    rows: Iterable[Mapping[str, Any]], **columns: str | Sequence[str] | None
+) -> Iterator[tuple[str, Example]]:
     """Yields the examples of rows in memory, each after its description for error messages."""
     if isinstance(rows, (str, bytes, Mapping)):
         raise TypeError(

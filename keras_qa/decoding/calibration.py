@@ -210,10 +210,10 @@ def _cache_masses(
         answerable, reachable = np.zeros((2, texts), bool)
         for rows, chunk_windows, chunk in chunks:
             words = window_words.sum_words(chunk, max_answer_words, no_answer, temperature)
-            weight = words.weight[words.text]
             found = _sum_right_answers(words, spans[chunk_windows])
-            total[chunk_windows] = (words.start * words.ends_within).sum(axis=1) * weight
-            right[chunk_windows] = found.mass * weight
+            spans_mass = (words.start * words.ends_within).sum(axis=1)
+            total[chunk_windows] = spans_mass * words.weight[words.text]
+            right[chunk_windows] = found.mass
             none[rows] = words.no_answer
             answerable[rows] = np.bincount(words.text, found.is_answerable, len(rows)) > 0
             reachable[rows] = np.bincount(words.text, found.is_reachable, len(rows)) > 0
@@ -241,6 +241,7 @@ def _sum_right_answers(words: WindowWords, spans: np.ndarray) -> _RightAnswers:
     lengths = words.lengths[kept[:, 0], kept[:, 1]]
     rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
     mass = np.bincount(rows, words.start[rows, first] * words.end[rows, last], windows)
+    mass = mass * words.weight[words.text]
     return _RightAnswers(mass, answerable, np.bincount(rows, minlength=windows) > 0)
 
 
