@@ -142,13 +142,13 @@ def _spread(examples: list[Any], options: argparse.Namespace) -> list[Any]:
 
 def _remember(model: Any) -> None:
     """Caches the outputs of a model by question and passage."""
-    from keras_qa.text.padding import sizes
+    from keras_qa.text.padding import axis_lengths
 
     predict, known = model.predict, {}
 
     def remembered(feed: dict[str, Any], **options: Any) -> dict[str, np.ndarray]:
         arrays = list(feed.values())
-        lengths = sizes(arrays).max(axis=-1).tolist()
+        lengths = axis_lengths(arrays).max(axis=-1).tolist()
         keys = [
             tuple(one[row, :length].tobytes() for one in arrays)
             for row, length in enumerate(lengths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -109,3 +109,9 @@ def entry(config: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
         received = short_repr(value) if name in config else "none"
         raise ValueError(f"`{name}` must be {_KINDS[kind]}. Received: {received}.")
     return value
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raises a `ValueError` if an argument is not one of the given strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(must_be(name, f"one of {', '.join(map(repr, choices))}", value))

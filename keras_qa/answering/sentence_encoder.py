@@ -16,7 +16,7 @@ from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.text import SubwordTokenizer
-from keras_qa.text.pieces import ragged
+from keras_qa.text.pieces import concat_ranges
 
 
 class SentenceEncoder:
@@ -104,8 +104,10 @@ class SentenceEncoder:
         rows = np.arange(len(texts))
         ids = np.zeros((len(texts), int(ends.max()) + len(after)), "int32")
         ids[:, : len(before)] = before
-        columns = len(before) + ragged(np.zeros_like(counts), counts)
-        ids[np.repeat(rows, counts), columns] = pieces.ids[ragged(pieces.begins[:-1], counts)]
+        columns = len(before) + concat_ranges(np.zeros_like(counts), counts)
+        ids[np.repeat(rows, counts), columns] = pieces.ids[
+            concat_ranges(pieces.begins[:-1], counts)
+        ]
         ids[rows[:, None], ends[:, None] + np.arange(len(after))] = after
         mask = (np.arange(ids.shape[1]) < (ends + len(after))[:, None]).astype("int32")
         feed = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": mask}

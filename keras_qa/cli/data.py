@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--data",
         required=True,
         help="a .csv, .tsv, .jsonl or .parquet file, SQuAD's .json, babi, or simulated (stories "
-        f"like bAbI's, tasks {', '.join(map(str, babi.SIMULATED))})",
+        f"like bAbI's, tasks {', '.join(map(str, babi.SIMULATED_TASKS))})",
     )
     add_columns(group)
     group.add_argument(
@@ -82,7 +82,7 @@ def tasks(options: argparse.Namespace) -> list[int]:
     """Returns the bAbI tasks of `--task`."""
     if options.task != "all":
         return [options.task]
-    return list(babi.SIMULATED if options.data == "simulated" else range(1, 21))
+    return list(babi.SIMULATED_TASKS if options.data == "simulated" else range(1, 21))
 
 
 def examples(options: argparse.Namespace, split: str) -> list[Example]:

@@ -153,9 +153,7 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="share of the questions to repeat with a similar text that does not answer them, so "
         "that the reader learns to give no answer; also in the validation data",
     )
-    reader.add_argument(
-        "--vectors", metavar="FILE", help="word vectors: GloVe's or word2vec's text, .bin or .npy"
-    )
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
         "--length",

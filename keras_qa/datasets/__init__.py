@@ -1,4 +1,4 @@
-"""Data sets as lists of `Example`. Nothing here needs a backend."""
+"""Data sets as lists of `Example` objects. They need no backend."""
 
 from keras_qa.datasets import augmentation, babi, mctest, squad, tables, unanswerable
 

@@ -1,4 +1,4 @@
-"""Whether the answers of examples stand in the text where their offsets say."""
+"""Checks that answers are at their offsets."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from keras_qa.example import Example, answer_problem
 
 
-def checked(
+def check_answers(
     records: Iterable[tuple[str, Example]], strict: bool, unique_ids: bool = False
 ) -> list[Example]:
-    """Examples whose every answer stands where its offset says.
+    """Checks that each answer is at its offset.
 
     Args:
-        records: What to call each example in a message, such as its file and
-            line, and the example.
-        strict: Whether to raise at an example that is wrong. Otherwise it is
-            left out, and a warning says how many were.
-        unique_ids: Whether an id that was there before is wrong, too.
+        records: Pairs of a description for error messages, such as file and
+            line, and an example.
+        strict: Whether to raise for a wrong example. If false, it is skipped,
+            and a warning counts the skipped ones.
+        unique_ids: Whether ids must be unique.
 
     Returns:
-        The examples, in order.
+        The valid examples, in order.
 
     Raises:
         ValueError: If an example is wrong and `strict` is true.
@@ -34,7 +34,7 @@ def checked(
         if problem is None and unique_ids and example.id is not None:
             before = first.setdefault(example.id, place)
             if before is not place:
-                problem = f"its id was there before, at {before}. Give each question its own"
+                problem = f"its id was used before, at {before}. Give each question its own"
         if problem is None:
             examples.append(example)
         else:
@@ -44,20 +44,20 @@ def checked(
     place, example, problem = wrong[0]
     total = len(examples) + len(wrong)
     if strict:
-        others = f" So it is with {len(wrong)} of {total} questions." if len(wrong) > 1 else ""
+        others = f" {len(wrong)} of {total} questions are wrong." if len(wrong) > 1 else ""
         raise ValueError(
-            f"{_named(place, example)}: {problem}, or pass `strict=False` (`--lenient`) to leave "
-            f"it out.{others}"
+            f"{_describe(place, example)}: {problem}, or pass `strict=False` (`--lenient`) to skip "
+            f"it.{others}"
         )
-    names = ", ".join(_named(*entry[:2]) for entry in wrong[:5])
+    names = ", ".join(_describe(*entry[:2]) for entry in wrong[:5])
     more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     warnings.warn(
-        f"Left out {len(wrong)} of {total} questions, whose answers do not stand where "
-        f"`answer_start` says or whose id is not their own: {names}{more}.",
+        f"Skipped {len(wrong)} of {total} questions with an answer that is not at its "
+        f"`answer_start`, or with the id of another question: {names}{more}.",
         stacklevel=3,
     )
     return examples
 
 
-def _named(place: str, example: Example) -> str:
+def _describe(place: str, example: Example) -> str:
     return place if example.id is None else f"{place} (id {example.id!r})"

@@ -1,4 +1,4 @@
-"""More examples from few: words that are used alike change places."""
+"""Data augmentation: exchanging words that occur in the same contexts."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from keras_qa.text import sentence_spans
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
-# Two words are used alike if each is used as often as this, this much of what stands around either
-# stands around both, and nothing stands around one more often by so many standard deviations.
-_OFTEN = 10
-_SHARED = 0.3
-_DEVIATIONS = 5.0
-_ROUNDS = 8
+# Two words are interchangeable if each occurs at least so often, ...
+_MIN_COUNT = 10
+# ... if at least this share of the contexts of each is shared, ...
+_MIN_SHARED = 0.3
+# ... and if no context occurs with one of them more often by so many standard deviations.
+_MAX_DEVIATIONS = 5.0
+_MAX_ROUNDS = 8
 
-# What stands around a word, and how often.
-_Uses = collections.Counter[tuple[tuple[str, ...], tuple[str, ...]]]
+# Counts of the contexts of a word: the words before and after it.
+_Contexts = collections.Counter[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> list[list[str]]:
-    """Finds words of texts and questions that are used alike, so that they may change places.
+    """Finds groups of words that can be exchanged for one another.
 
-    Words are used alike if the same words stand around them, in sentences as
-    in questions with their answers. Only words of texts that questions or
-    answers have, too, and names, which are always written with a capital, are
-    looked at: what is said of others may depend on which they are, as with
-    «took» and «dropped», or the days of a week.
+    Words are interchangeable if they occur in the same contexts, in sentences
+    and in questions with their answers. Candidates are words of the texts that
+    also occur in questions or answers, and names (words that are always
+    capitalized). Other words may have similar contexts but different meanings,
+    such as "took" and "dropped", or the days of a week.
 
     Args:
         examples: Examples with answers.
 
     Returns:
-        Groups of two words or more, in lower case.
+        Groups of at least two words, in lower case.
 
     Examples:
         >>> import keras_qa
@@ -54,13 +55,13 @@ def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> li
     lines, words = _lines(to_examples(examples))
     groups: list[list[str]] = []
     apart: set[tuple[str, str]] = set()
-    for _ in range(_ROUNDS):
-        # Words of a group count as one in what stands around others, which shows more of how these
-        # are used. Two groups at once can hide what sets both apart, so each is tried alone, too.
+    for _ in range(_MAX_ROUNDS):
+        # Treating the words of a group as equal reveals more shared contexts of other words. It
+        # can also hide differences between two groups, so each group is tried alone, too.
         views = [[], *([group] for group in groups), groups]
-        uses = [_uses(lines, words, view) for view in views]
-        often = sorted(word for word in words if uses[0][word].total() >= _OFTEN)
-        last, groups = groups, _groups(often, uses, apart)
+        contexts = [_count_contexts(lines, words, view) for view in views]
+        frequent = sorted(word for word in words if contexts[0][word].total() >= _MIN_COUNT)
+        last, groups = groups, _group_words(frequent, contexts, apart)
         if groups == last:
             break
     return groups
@@ -72,26 +73,28 @@ def swap_words(
     seed: int = 0,
     groups: list[list[str]] | None = None,
 ) -> list[Example]:
-    """Gives copies of examples in which words that are used alike have changed places.
+    """Creates copies of examples in which interchangeable words are exchanged.
 
-    In each copy the words of a group of `interchangeable_words` are exchanged for one another,
-    the same way in the text, the question, the answers and the choices. What follows from a text
-    then follows from its copy, and a model has to learn how, and cannot learn the words by heart
-    (Andreas 2020, arXiv:1904.09545, exchanges what is used alike one at a time).
+    In each copy the words of each group of `interchangeable_words` are permuted, in the same way
+    in the text, the question, the answers and the choices. A model then learns from the structure
+    of a text instead of memorizing its words.
 
     Args:
         examples: Examples with answers that are words, without `answer_start`.
-        copies: Number of copies of each.
-        seed: Seed of the exchanges.
-        groups: What `interchangeable_words` gave for the examples. `None` to
-            find it here.
+        copies: Number of copies of each example.
+        seed: Seed of the permutations.
+        groups: The result of `interchangeable_words` for the examples. `None`
+            computes it.
 
     Returns:
-        The copies, without the examples themselves. Where no words are used alike there are none.
+        The copies, without the given examples. Empty if no words are interchangeable.
 
     Raises:
-        TypeError: If an example is none, or a field has the wrong type.
+        TypeError: If an example or one of its fields has the wrong type.
         ValueError: If `copies` is negative, or an example has an `answer_start`.
+
+    Reference:
+        Andreas 2020, "Good-Enough Compositional Data Augmentation", arXiv:1904.09545.
 
     Examples:
         >>> import keras_qa
@@ -105,75 +108,75 @@ def swap_words(
     marked = next((place for place, item in enumerate(data) if item.answer_start), None)
     if marked is not None:
         raise ValueError(
-            "`swap_words` is for answers that are words. The example at position "
-            f"{marked} has an `answer_start`."
+            "`examples` must have no `answer_start`: `swap_words` changes offsets. Received one at "
+            f"position {marked}."
         )
     groups = interchangeable_words(data) if groups is None else groups
     if not groups:
         return []
     rng = np.random.default_rng(seed)
-    return [_swapped(item, groups, rng) for _ in range(copies) for item in data]
+    return [_swap(item, groups, rng) for _ in range(copies) for item in data]
 
 
 def _lines(data: list[Example]) -> tuple[collections.Counter[tuple[str, ...]], set[str]]:
-    """Sentences, and questions with their answers; and the words that may change places."""
-    told, asked = set(), set()
+    """Counts of the sentences and of the questions with answers, and the candidate words."""
+    in_texts, in_questions = set(), set()
     lines: collections.Counter[tuple[str, ...]] = collections.Counter()
     texts = sorted({item.plain_text for item in data})
     for text, following in itertools.zip_longest(texts, texts[1:], fillvalue=""):
-        # A story that goes on after a question is counted once.
+        # Of a story that grows between questions, count the longest text only.
         if following.startswith(text):
             continue
         for start, end in sentence_spans(text):
             words = _words(text[start:end])
-            told.update(words)
-            lines[_lowered(words)] += 1
+            in_texts.update(words)
+            lines[_lower(words)] += 1
     for item in data:
         words = [*_words(item.question), "?", *_words(" ".join(item.answers))]
-        asked.update(words)
-        lines[_lowered(words)] += 1
-    capital = {word.lower() for word in told if word[0].isupper()}
-    names = capital - told - asked
-    return lines, {*_lowered(told)} & (names | {*_lowered(asked)})
+        in_questions.update(words)
+        lines[_lower(words)] += 1
+    capitalized = {word.lower() for word in in_texts if word[0].isupper()}
+    names = capitalized - in_texts - in_questions
+    return lines, {*_lower(in_texts)} & (names | {*_lower(in_questions)})
 
 
-def _uses(
+def _count_contexts(
     lines: collections.Counter[tuple[str, ...]], words: set[str], groups: list[list[str]]
-) -> dict[str, _Uses]:
-    """What stands around each word, where words of a group count as one."""
+) -> dict[str, _Contexts]:
+    """The contexts of each word, in which the words of a group are equal."""
     names = {word: f"group {place}" for place, group in enumerate(groups) for word in group}
-    uses: dict[str, _Uses] = {word: collections.Counter() for word in words}
+    contexts: dict[str, _Contexts] = {word: collections.Counter() for word in words}
     for line, count in lines.items():
         named = tuple(names.get(word, word) for word in line)
         for place, word in enumerate(line):
-            if word in uses:
-                uses[word][named[:place], named[place + 1 :]] += count
-    return uses
+            if word in contexts:
+                contexts[word][named[:place], named[place + 1 :]] += count
+    return contexts
 
 
-def _groups(
-    words: list[str], views: list[dict[str, _Uses]], apart: set[tuple[str, str]]
+def _group_words(
+    words: list[str], views: list[dict[str, _Contexts]], apart: set[tuple[str, str]]
 ) -> list[list[str]]:
-    """Groups of words that are used alike in all views. Those that are not are put in `apart`."""
-    # Of a whole language few words have any surroundings in common.
+    """Groups of interchangeable words. Pairs with different contexts are added to `apart`."""
+    # Compare only words that share a context, which are few.
     near: dict[str, set[str]] = {word: set() for word in words}
-    for uses in views:
-        users = collections.defaultdict(list)
+    for contexts in views:
+        words_of = collections.defaultdict(list)
         for word in words:
-            for use in uses[word]:
-                users[use].append(word)
-        for several in users.values():
-            for word in several:
-                near[word].update(several)
+            for context in contexts[word]:
+                words_of[context].append(word)
+        for sharing in words_of.values():
+            for word in sharing:
+                near[word].update(sharing)
 
     def alike(word: str, other: str) -> bool:
         if other not in near[word] or (word, other) in apart:
             return False
-        pairs = [_compared(word, other, uses) for uses in views]
-        if any(_differ(*pair) for pair in pairs):
+        pairs = [_contexts_of_pair(word, other, contexts) for contexts in views]
+        if any(_have_different_contexts(*pair) for pair in pairs):
             apart.add((word, other))
             return False
-        return any(_share(*pair) for pair in pairs)
+        return any(_share_contexts(*pair) for pair in pairs)
 
     groups: list[list[str]] = []
     for word in words:
@@ -185,30 +188,32 @@ def _groups(
     return [group for group in groups if len(group) > 1]
 
 
-def _compared(word: str, other: str, uses: dict[str, _Uses]) -> tuple[_Uses, _Uses]:
-    """The uses of two words, but for those beside each other: there neither stands twice."""
+def _contexts_of_pair(
+    word: str, other: str, contexts: dict[str, _Contexts]
+) -> tuple[_Contexts, _Contexts]:
+    """The contexts of two words without those that contain one of the two."""
     both = {word, other}
     one, two = (
-        {use: n for use, n in uses[each].items() if not both & {*use[0], *use[1]}}
+        {pair: n for pair, n in contexts[each].items() if not both & {*pair[0], *pair[1]}}
         for each in (word, other)
     )
     return collections.Counter(one), collections.Counter(two)
 
 
-def _share(one: _Uses, two: _Uses) -> bool:
-    shared = sum(one[use] for use in two), sum(two[use] for use in one)
-    return shared[0] > _SHARED * one.total() and shared[1] > _SHARED * two.total()
+def _share_contexts(one: _Contexts, two: _Contexts) -> bool:
+    shared = sum(one[context] for context in two), sum(two[context] for context in one)
+    return shared[0] > _MIN_SHARED * one.total() and shared[1] > _MIN_SHARED * two.total()
 
 
-def _differ(one: _Uses, two: _Uses) -> bool:
+def _have_different_contexts(one: _Contexts, two: _Contexts) -> bool:
     totals = one.total(), two.total()
     if not all(totals):
         return False
     share = totals[0] / sum(totals)
-    for use in one.keys() | two.keys():
-        count = one[use] + two[use]
-        deviation = (one[use] - share * count) / math.sqrt(share * (1 - share) * count)
-        if abs(deviation) > _DEVIATIONS:
+    for context in one.keys() | two.keys():
+        count = one[context] + two[context]
+        deviation = (one[context] - share * count) / math.sqrt(share * (1 - share) * count)
+        if abs(deviation) > _MAX_DEVIATIONS:
             return True
     return False
 
@@ -217,17 +222,17 @@ def _words(text: str) -> list[str]:
     return [match[0] for match in _WORD.finditer(text)]
 
 
-def _lowered(words: Iterable[str]) -> tuple[str, ...]:
+def _lower(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(word.lower() for word in words)
 
 
-def _swapped(item: Example, groups: list[list[str]], rng: np.random.Generator) -> Example:
+def _swap(item: Example, groups: list[list[str]], rng: np.random.Generator) -> Example:
     exchange: dict[str, str] = {}
     for group in groups:
         exchange.update(zip(group, rng.permutation(group).tolist(), strict=True))
 
     def swap(text: str) -> str:
-        return _WORD.sub(lambda match: _as_written(match[0], exchange), text)
+        return _WORD.sub(lambda match: _replace_word(match[0], exchange), text)
 
     return dataclasses.replace(
         item,
@@ -238,8 +243,8 @@ def _swapped(item: Example, groups: list[list[str]], rng: np.random.Generator) -
     )
 
 
-def _as_written(word: str, exchange: Mapping[str, str]) -> str:
-    """What stands for a word, with a capital where the word has one."""
+def _replace_word(word: str, exchange: Mapping[str, str]) -> str:
+    """The replacement of a word, with its capitalization."""
     found = exchange.get(word.lower())
     if found is None:
         return word

@@ -1,32 +1,30 @@
-"""The bAbI tasks: a loader for the original files, and a simulator of our own."""
+"""The bAbI tasks: the original files and a simulator."""
 
 from __future__ import annotations
 
 import dataclasses
 import gzip
-import operator
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from keras_qa.datasets.babi_simulator import TASKS, simulate
+from keras_qa._arguments import check_choice, is_integer, must_be
+from keras_qa.datasets.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 from keras_qa.files import download
 
-__all__ = ["AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
+__all__ = ["SIMULATED_TASKS", "AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
 
-# The tasks that have a simulator.
-SIMULATED = TASKS
 SPLITS = ("train", "valid", "test")
 VARIANTS = (
     *("en", "en-10k", "en-valid", "en-valid-10k"),
     *("hn", "hn-10k", "shuffled", "shuffled-10k"),
 )
 FOLDER = "tasks_1-20_v1-2"
-# The first address is the authors' and has been reported to answer 404. Size and checksum are
-# those the Hugging Face data set `facebook/babi_qa` records for it.
+# The first address is that of the authors, which may answer 404. Size and checksum are from the
+# Hugging Face data set `facebook/babi_qa`.
 URLS = (
     "http://www.thespermwhale.com/jaseweston/babi/tasks_1-20_v1-2.tar.gz",
     "https://s3.amazonaws.com/text-datasets/babi_tasks_1-20_v1-2.tar.gz",
@@ -34,9 +32,9 @@ URLS = (
 SIZE = 15_719_851
 SHA256 = "0364ebde659f14d11bc21744516c5ec49d3d06cb692733f66680771244998898"
 
-# Far above the real ones: the largest file has about 5 MB, a variant of 10,000 about 30 MB.
-MOST_BYTES_A_FILE = 64 * 2**20
-MOST_BYTES = 2**30
+# The largest real file has 5 MB, the largest variant 30 MB.
+MAX_FILE_BYTES = 64 * 2**20
+MAX_BYTES = 2**30
 
 # `qa1_train.txt` in the en-valid variants, `qa1_single-supporting-fact_train.txt` in the others.
 _FILE = re.compile(r"qa(\d+)_(?:[^/]+_)?(train|valid|test)\.txt")
@@ -46,12 +44,12 @@ _ID = re.compile(r"qa(\d+)_")
 
 _Key = tuple[str, int, str]
 
-# Far apart, so that no part holds the simulated stories of another.
+# Seeds of the splits: far apart, so that no split shares simulated stories with another.
 SEEDS = {"train": 0, "valid": 1_000_003, "test": 2_000_003}
 
 
 class AbsentError(ValueError):
-    """The archive or folder is one of bAbI, but has no such file."""
+    """The archive or folder holds bAbI files, but not the requested one."""
 
 
 def load(
@@ -62,30 +60,29 @@ def load(
 ) -> list[Example]:
     """Reads one task of bAbI v1.2.
 
-    Every question becomes an example. Its text holds the statements of the
-    story up to the question, one a line; questions are not part of it.
+    Each question becomes an example. Its text holds the statements of the
+    story before the question, one per line, without earlier questions.
 
     Args:
         task: The task, 1 to 20.
         split: `"train"`, `"valid"` or `"test"`.
-        path: The archive `tasks_1-20_v1-2.tar.gz`, which is read without
-            extracting it, or a folder with its contents. `None` downloads the
-            original once (15.7 MB) into `~/.cache/keras-qa`; the environment
-            variable `KERAS_QA_HOME` names another folder.
+        path: The archive `tasks_1-20_v1-2.tar.gz`, or a folder with its
+            content. `None` downloads the original once (15.7 MB) into
+            `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
         variant: The folder in the archive: `"en"`, `"hn"` (Hindi) or
-            `"shuffled"` (letters for words), each also with `-10k` for 10,000
-            questions; `"en-valid"` or `"en-valid-10k"`, which have a
-            validation split.
+            `"shuffled"` (scrambled letters), each also with the suffix `-10k`
+            for 10,000 questions; `"en-valid"` or `"en-valid-10k"`, which have
+            a validation split.
 
     Returns:
         A list of `Example` objects with one answer each, such as `"bathroom"`
-        or, in the tasks that list things, `"milk,football"`.
-        `supporting_facts` are positions of lines in the text, from 0, in the
-        order of the file. The `id` is like `"qa1_train_17"`.
+        or, in tasks with lists, `"milk,football"`. `supporting_facts` are
+        positions of lines in the text, from 0, in the order of the file. The
+        `id` is like `"qa1_train_17"`.
 
     Raises:
-        FileNotFoundError: If nothing is at `path`.
-        AbsentError: A `ValueError`, if the archive or folder has no such file.
+        FileNotFoundError: If `path` does not exist.
+        AbsentError: A `ValueError`, if the archive or folder lacks the file.
         ValueError: If an argument is out of range, or a line is malformed.
         ConnectionError: If the download fails.
 
@@ -99,41 +96,37 @@ def load(
         valid = keras_qa.datasets.babi.load(task=1, split="valid", path="tasks_1-20_v1-2.tar.gz")
         ```
     """
-    try:
-        number = 0 if isinstance(task, bool) else operator.index(task)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= 20:
-        raise ValueError(f"`task` must be an integer from 1 to 20. Received: `task={task!r}`.")
-    _check("split", split, SPLITS)
-    _check("variant", variant, VARIANTS)
+    if not is_integer(task) or task > 20:
+        raise ValueError(must_be("task", "an integer from 1 to 20", task))
+    check_choice("split", split, SPLITS)
+    check_choice("variant", variant, VARIANTS)
     if path is None:
         target = download.cache_folder() / f"{FOLDER}.tar.gz"
         path = download.fetch(URLS, target, sha256=SHA256, size=SIZE)
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"`path` must be a bAbI archive or folder. Received: `path={str(path)!r}`, "
-            "where nothing is. Leave `path` out to download the original."
+            "`path` must be an existing bAbI archive or folder. Received: "
+            f"path={str(path)!r}. Leave out `path` to download the original."
         )
-    key = (variant, number, split)
+    key = (variant, int(task), split)
     found: dict[_Key, str] = {}
     for entry, name, content in _files(path, key):
         found[entry] = name
         if content is not None:
-            return _parse(content, name, f"qa{number}_{split}")
-    raise (AbsentError if found else ValueError)(_absent(path, key, set(found)))
+            return _parse(content, name, f"qa{task}_{split}")
+    raise (AbsentError if found else ValueError)(_describe_missing(path, key, set(found)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What `load_tasks` found.
+    """The result of `load_tasks`.
 
     Args:
-        train: Examples to train on.
-        valid: Examples to validate on.
-        simulated: How many of them are simulated.
-        notes: What was done where a file is missing, a sentence each.
+        train: Training examples.
+        valid: Validation examples.
+        simulated: Number of simulated examples among them.
+        notes: One sentence for each replaced file.
     """
 
     train: list[Example]
@@ -149,25 +142,24 @@ def load_tasks(
     simulate: int = 0,
     seed: int = 0,
 ) -> Parts:
-    """Reads the training and validation parts of one task, or of several together.
+    """Reads the training and validation splits of one or several tasks.
 
     Args:
         tasks: A task, or several.
-        path: As in `load`.
-        variant: As in `load`.
-        simulate: Where a training file is missing and the task can be
-            simulated: number of simulated questions to put in its place, a
-            tenth as many where a validation file is. Questions of the variant
-            with 1,000 a task are added to them, where there are any, but
-            none of a story that is in the validation part.
+        path: See `load`.
+        variant: See `load`.
+        simulate: Number of simulated questions that replace a missing training
+            file; a tenth of it for a missing validation file. If the variant
+            without `-10k` exists, its questions are added, except for stories
+            of the validation split. 0 never simulates.
         seed: Seed of the simulated stories.
 
     Returns:
-        `Parts`: the examples, and what was done where a file is missing.
+        The `Parts`.
 
     Raises:
-        AbsentError: If a file is missing, and nothing was put in its place.
-        ValueError: As `load` does.
+        AbsentError: If a missing file was not replaced.
+        ValueError: See `load`.
 
     Examples:
         ```python
@@ -182,18 +174,18 @@ def load_tasks(
     simulated = 0
     for task in [tasks] if isinstance(tasks, int) else tasks:
         seen: list[Example] = []
-        # The validation part first: what replaces a training part must not hold any of it.
+        # Validation first, because replaced training data must not overlap with it.
         for split, target, count in (("valid", valid, simulate // 10), ("train", train, simulate)):
             try:
                 found = load(task, split, path, variant)
             except AbsentError as error:
-                if task not in SIMULATED:
+                if task not in SIMULATED_TASKS:
                     raise
                 if count < 1:
                     raise AbsentError(
-                        f"{error} Pass `simulate=9000` to put simulated questions in its place."
+                        f"{error} Pass `simulate=9000` to use simulated questions instead."
                     ) from None
-                found, note = _replaced(task, split, path, variant, count, seed, seen)
+                found, note = _replace_file(task, split, path, variant, count, seed, seen)
                 notes.append(note)
                 simulated += count
             target += found
@@ -202,7 +194,7 @@ def load_tasks(
 
 
 def task_of(example: Example) -> int | None:
-    """The bAbI task that an example is of, as its `id` says, or `None`.
+    """Reads the bAbI task from the `id` of an example; `None` if it has none.
 
     Examples:
         >>> from keras_qa.datasets import babi
@@ -213,7 +205,7 @@ def task_of(example: Example) -> int | None:
     return int(match[1]) if match else None
 
 
-def _replaced(
+def _replace_file(
     task: int,
     split: str,
     path: str | Path | None,
@@ -223,7 +215,7 @@ def _replaced(
     valid: list[Example],
 ) -> tuple[list[Example], str]:
     note = (
-        f"Task {task}: {variant} has no {split} file. In its place: {count:,} simulated questions"
+        f"Task {task}: {variant} has no {split} file. Used instead: {count:,} simulated questions"
     )
     made = simulate(task, count, seed + SEEDS[split])
     small = variant.removesuffix("-10k")
@@ -233,36 +225,28 @@ def _replaced(
         except AbsentError:
             return made, f"{note}."
         kept = [item for item in real if not _shares_story(item, valid)]
-        note += f" and {len(kept):,} real ones of {small}"
+        note += f" and {len(kept):,} real questions of {small}"
         if len(kept) < len(real):
-            note += f" ({len(real) - len(kept):,} more are of stories in the validation part)"
+            note += f" ({len(real) - len(kept):,} more have stories of the validation split)"
         made = kept + made
     return made, f"{note}."
 
 
 def _shares_story(item: Example, others: list[Example]) -> bool:
-    # The questions of a story see ever more of it.
+    # Texts of later questions of a story begin with those of earlier ones.
     text = item.plain_text
     return any(
         other.plain_text.startswith(text) or text.startswith(other.plain_text) for other in others
     )
 
 
-def _check(name: str, value: str, expected: tuple[str, ...]) -> None:
-    if value not in expected:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(repr(choice) for choice in expected)}. "
-            f"Received: `{name}={value!r}`."
-        )
-
-
 def _files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]:
-    """Every bAbI file there is: what it holds, its name, and the wanted one's content."""
+    """Yields the key and name of each bAbI file, and the content of the wanted file."""
     if not path.is_dir():
         yield from _archive_files(path, wanted)
         return
     folders = [(name, path / top / name) for top in ("", FOLDER) for name in VARIANTS]
-    # A folder which holds the files itself has one variant: the one its name tells, if it does.
+    # A folder that holds the files itself is one variant, named by the folder or by the caller.
     folders.append((path.resolve().name if path.resolve().name in VARIANTS else wanted[0], path))
     for variant, folder in folders:
         for file in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -274,8 +258,7 @@ def _files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]
 
 def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]:
     try:
-        # Nothing is extracted: members are read in memory, so their names lead nowhere, and
-        # what is no regular file is passed over.
+        # Safety: members are read in memory, never extracted, and only regular files.
         with (
             _BoundedGzip(path) as stream,
             tarfile.open(fileobj=stream, mode="r:") as archive,
@@ -289,7 +272,7 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                     continue
                 if member.issparse():
                     raise ValueError(
-                        f"`path` must be a bAbI archive. Received: `path={str(path)!r}`, whose "
+                        f"`path` must be a bAbI archive. Received: path={str(path)!r}, whose "
                         f"member `{member.name[:80]}` is sparse."
                     )
                 entry = (parts[-2], int(match[1]), match[2])
@@ -297,38 +280,38 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                 yield entry, f"{path}/{member.name}", content.read() if content else None
     except (gzip.BadGzipFile, zlib.error, tarfile.TarError, EOFError) as error:
         raise ValueError(
-            f"`path` must be a .tar.gz archive or a folder. Received: `path={str(path)!r}`, "
+            f"`path` must be a .tar.gz archive or a folder. Received: path={str(path)!r}, "
             f"which cannot be read as one ({error})."
         ) from None
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A gzip stream which stops before a small archive unpacks to what memory cannot hold."""
+    """A gzip stream that raises before an archive unpacks to more than the limits."""
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= MOST_BYTES_A_FILE:
+        if size is None or not 0 <= size <= MAX_FILE_BYTES:
             raise ValueError(
-                f"`path` must be a bAbI archive. Received: `path={self.name!r}`, which has a "
-                f"member of more than {MOST_BYTES_A_FILE:,} bytes."
+                f"`path` must be a bAbI archive. Received: path={self.name!r}, which has a "
+                f"member of more than {MAX_FILE_BYTES:,} bytes."
             )
         return super().read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        if offset > MOST_BYTES:
+        if offset > MAX_BYTES:
             raise ValueError(
-                f"`path` must be a bAbI archive. Received: `path={self.name!r}`, which unpacks "
-                f"to more than {MOST_BYTES:,} bytes."
+                f"`path` must be a bAbI archive. Received: path={self.name!r}, which unpacks "
+                f"to more than {MAX_BYTES:,} bytes."
             )
         return super().seek(offset, whence)
 
 
-def _absent(path: Path, wanted: _Key, found: set[_Key]) -> str:
+def _describe_missing(path: Path, wanted: _Key, found: set[_Key]) -> str:
     variant, task, split = wanted
     message = f"`{path}` has no file for `task={task}`, `split={split!r}`, `variant={variant!r}`."
     if not found:
-        return f"{message} It holds no bAbI files at all."
+        return f"{message} It has no bAbI files."
     if all(other != split for _, _, other in found):
-        message += f" It has no {split} files at all."
+        message += f" It has no {split} files."
     for_task = {(name, kind) for name, number, kind in found if number == task}
     if not for_task:
         tasks = sorted({number for _, number, _ in found})
@@ -344,7 +327,7 @@ def _absent(path: Path, wanted: _Key, found: set[_Key]) -> str:
 def _parse(content: bytes, name: str, prefix: str) -> list[Example]:
     examples: list[Example] = []
     statements: list[str] = []
-    # Questions take line numbers, too: where each numbered statement stands in the text.
+    # From line numbers, which count questions too, to positions of statements in the text.
     positions: dict[int, int] = {}
     last = 0
     try:

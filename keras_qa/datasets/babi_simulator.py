@@ -1,13 +1,13 @@
-"""Simulated bAbI stories: small worlds in which people walk about and carry things."""
+"""Simulated bAbI stories: people move between places and carry objects."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from keras_qa._arguments import is_integer, must_be, to_integer
 from keras_qa.example import Example
 
 PEOPLE = ("John", "Mary", "Sandra", "Daniel")
@@ -22,38 +22,37 @@ VERBS = {
 ANIMALS = {"mouse": "mice", "sheep": "sheep", "wolf": "wolves", "cat": "cats"}
 NAMES = ("Gertrude", "Winona", "Jessica", "Emily")
 
-STATEMENTS_A_ROUND = 2
-QUESTIONS_A_STORY = 5
-QUESTIONS_A_DEDUCTION = 4
-# The real questions rest on something told in the last five statements, never earlier.
+STATEMENTS_PER_ROUND = 2
+QUESTIONS_PER_STORY = 5
+QUESTIONS_PER_DEDUCTION = 4
+# In the real data, each question depends on one of the last five statements.
 WINDOW = 5
+# Share of sentences that end with "there".
 THERE = 0.2
 
 T = TypeVar("T")
 
 
 def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Example]:
-    """Makes bAbI stories and questions of our own, without any download.
+    """Simulates bAbI stories and questions, without a download.
 
-    The world model follows the real data set: its words, its sentence shapes,
-    how often people move, take and leave things, when a question is asked,
-    which questions can be asked and which sentences support the answer. So a
-    model trained on simulated stories does well on the real ones, and the
-    reverse.
+    Words, sentences, frequencies of actions, questions and supporting facts
+    follow the real data set, so that a model trained on simulated stories also
+    answers real ones.
 
     Args:
         task: 1 (one supporting fact), 2 (two), 3 (three), 6 (yes or no) or
             15 (basic deduction).
-        examples: The number of questions, at least 1. Five questions share a
-            growing story (four in task 15).
-        seed: The same seed gives the same examples. A non-negative integer.
+        examples: Number of questions, at least 1. Five questions (four in task
+            15) share a story that grows between them.
+        seed: A non-negative integer. The same seed gives the same examples.
 
     Returns:
-        A list of `Example` objects. The text is one sentence a line, and
+        A list of `Example` objects. The text has one sentence per line, and
         `supporting_facts` are positions of lines, from 0.
 
     Raises:
-        ValueError: If the task is not simulated, or `examples` or `seed` is
+        ValueError: If the task cannot be simulated, or `examples` or `seed` is
             out of range.
 
     Reference:
@@ -72,10 +71,10 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
         >>> fact.endswith(f"the {train[0].answers[0]}.")
         True
     """
-    simulated = f"{', '.join(map(str, TASKS[:-1]))} or {TASKS[-1]}"
-    task = _integer("task", task, simulated, TASKS.__contains__)
-    examples = _integer("examples", examples, "a positive integer", lambda number: number > 0)
-    seed = _integer("seed", seed, "a non-negative integer", lambda number: number >= 0)
+    if not is_integer(task) or task not in SIMULATED_TASKS:
+        raise ValueError(must_be("task", "1, 2, 3, 6 or 15", task))
+    examples = to_integer("examples", examples)
+    seed = to_integer("seed", seed, least=0)
     dice = _Dice(seed)
     result: list[Example] = []
     while len(result) < examples:
@@ -84,7 +83,7 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
             result.append(
                 Example(
                     "\n".join(statements),
-                    asked.question,
+                    asked.text,
                     (asked.answer,),
                     supporting_facts=asked.facts,
                     id=f"qa{task}_simulated_{len(result)}",
@@ -94,26 +93,25 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
 
 
 class Event(NamedTuple):
-    """Who did what: moved to a place, or got or dropped an object."""
+    """A person moves to a place, or gets or drops an object."""
 
     kind: str
     person: str
     thing: str
 
 
-class Asked(NamedTuple):
-    """A question with its answer and the positions of the supporting statements."""
+class Question(NamedTuple):
+    """A question, its answer and the positions of the supporting statements."""
 
-    question: str
+    text: str
     answer: str
     facts: tuple[int, ...]
 
 
 class World:
-    """People in places, and objects in places or in hands.
+    """Places of people, and places or holders of objects.
 
-    Everyone and everything starts in a random place that the story does not
-    tell: it can hold somebody who takes what was never mentioned before.
+    All start in random places that the story does not mention.
     """
 
     def __init__(self, dice: _Dice) -> None:
@@ -123,11 +121,10 @@ class World:
         self.holder: dict[str, str | None] = dict.fromkeys(OBJECTS)
 
     def act(self, kinds: Sequence[str]) -> Event:
-        """Lets somebody do something possible.
+        """Performs a random possible action.
 
-        Person and action are drawn together, again and again until they are
-        possible: so who can do more does more. The frequencies of the real
-        stories, state by state, agree with this.
+        Person and action are drawn together until they are possible, which
+        reproduces the frequencies of the real stories.
         """
         while True:
             person, kind = self.dice.choose(PEOPLE), self.dice.choose(kinds)
@@ -149,15 +146,15 @@ class World:
                 return Event(kind, person, thing)
 
 
-def _walk(task: int, dice: _Dice) -> Iterator[tuple[list[str], Asked]]:
-    """One story of task 1, 2, 3 or 6: after each round, a question if one can be asked."""
+def _walk(task: int, dice: _Dice) -> Iterator[tuple[list[str], Question]]:
+    """Yields a story of task 1, 2, 3 or 6 after each round in which a question is possible."""
     world = World(dice)
     kinds = (MOVE,) if task == 1 else (MOVE, GET, DROP)
     events: list[Event] = []
     statements: list[str] = []
     questions = 0
-    while questions < QUESTIONS_A_STORY:
-        for _ in range(STATEMENTS_A_ROUND):
+    while questions < QUESTIONS_PER_STORY:
+        for _ in range(STATEMENTS_PER_ROUND):
             events.append(world.act(kinds))
             statements.append(_tell(events[-1], task, dice))
         asked = QUESTIONS[task](events, dice)
@@ -170,30 +167,30 @@ def _tell(event: Event, task: int, dice: _Dice) -> str:
     sentence = f"{event.person} {dice.choose(VERBS[event.kind])} the {event.thing}"
     if event.kind == MOVE:
         return f"{sentence}."
-    # In the real tasks 2 and 6 things are always got «there»; elsewhere one time in five.
+    # In the real tasks 2 and 6, sentences about getting an object always end with "there".
     there = (event.kind == GET and task != 3) or dice.roll() < THERE
     return f"{sentence} there." if there else f"{sentence}."
 
 
-def _where_is_person(events: list[Event], dice: _Dice) -> Asked | None:
+def _where_is_person(events: list[Event], dice: _Dice) -> Question | None:
     last = _last_move_of_somebody(events, dice)
     if last is None:
         return None
-    return Asked(f"Where is {events[last].person}?", events[last].thing, (last,))
+    return Question(f"Where is {events[last].person}?", events[last].thing, (last,))
 
 
-def _is_person_there(events: list[Event], dice: _Dice) -> Asked | None:
+def _is_person_there(events: list[Event], dice: _Dice) -> Question | None:
     last = _last_move_of_somebody(events, dice)
     if last is None:
         return None
     place = events[last].thing
     yes = dice.roll() < 0.5
     named = place if yes else dice.choose([other for other in PLACES if other != place])
-    return Asked(f"Is {events[last].person} in the {named}?", "yes" if yes else "no", (last,))
+    return Question(f"Is {events[last].person} in the {named}?", "yes" if yes else "no", (last,))
 
 
 def _last_move_of_somebody(events: list[Event], dice: _Dice) -> int | None:
-    # A recent move is drawn, not a person: who moved twice lately is asked about twice as often.
+    # Draw a move, not a person, as in the real data: frequent movers are asked about more often.
     moves = [at for at in _recent(events) if events[at].kind == MOVE]
     if not moves:
         return None
@@ -201,13 +198,13 @@ def _last_move_of_somebody(events: list[Event], dice: _Dice) -> int | None:
     return max(at for at in moves if events[at].person == person)
 
 
-def _where_is_object(events: list[Event], dice: _Dice) -> Asked | None:
+def _where_is_object(events: list[Event], dice: _Dice) -> Question | None:
     possible = []
     for thing in _recently_handled(events):
         handled = _last_handled(events, thing)
         kind, person, _ = events[handled]
-        # Where it was dropped is where its carrier had gone before; where it is carried,
-        # where its carrier went since.
+        # A dropped object is where its carrier moved before, a carried one where its carrier moved
+        # since.
         among = range(handled) if kind == DROP else range(handled + 1, len(events))
         moves = _moves(events, person, among)
         if moves:
@@ -215,10 +212,10 @@ def _where_is_object(events: list[Event], dice: _Dice) -> Asked | None:
     if not possible:
         return None
     handled, moved = dice.choose(possible)
-    return Asked(f"Where is the {events[handled].thing}?", events[moved].thing, (handled, moved))
+    return Question(f"Where is the {events[handled].thing}?", events[moved].thing, (handled, moved))
 
 
-def _where_was_object(events: list[Event], dice: _Dice) -> Asked | None:
+def _where_was_object(events: list[Event], dice: _Dice) -> Question | None:
     possible = []
     for thing in dict.fromkeys(_recently_handled(events)):
         handled = _last_handled(events, thing)
@@ -229,13 +226,13 @@ def _where_was_object(events: list[Event], dice: _Dice) -> Asked | None:
         until = handled if kind == DROP else len(events)
         moves = _moves(events, person, range(taken + 1, until))
         for visit in moves[1:]:
-            # A place visited twice with the object means the last of the visits.
+            # If the object was in a place twice, the question means the last time.
             index = max(i for i, at in enumerate(moves) if events[at].thing == events[visit].thing)
             possible.append((handled, moves[index], moves[index - 1]))
     if not possible:
         return None
     handled, moved, before = dice.choose(possible)
-    return Asked(
+    return Question(
         f"Where was the {events[handled].thing} before the {events[moved].thing}?",
         events[before].thing,
         (handled, moved, before),
@@ -258,8 +255,8 @@ def _moves(events: list[Event], person: str, among: range) -> list[int]:
     return [at for at in among if events[at].kind == MOVE and events[at].person == person]
 
 
-def _deduction(dice: _Dice) -> Iterator[tuple[list[str], Asked]]:
-    """One story of task 15: who is afraid of whom, who is what, then four questions."""
+def _deduction(dice: _Dice) -> Iterator[tuple[list[str], Question]]:
+    """Yields a story of task 15 with each of its questions."""
     statements: list[str] = []
     fears: dict[str, tuple[str, int]] = {}
     kinds: dict[str, tuple[str, int]] = {}
@@ -271,20 +268,20 @@ def _deduction(dice: _Dice) -> Iterator[tuple[list[str], Asked]]:
             plural = ANIMALS[animal].capitalize()
             statements.append(f"{plural} are afraid of {ANIMALS[feared]}.")
             continue
-        # Only an animal whose fear is known lends itself to a name, as in the real stories.
+        # As in the real stories, names are given to animals whose fear is known.
         name = dice.choose(NAMES)
         if name not in kinds:
             kinds[name] = (animal, len(statements))
             statements.append(f"{name} is a {animal}.")
-    for _ in range(QUESTIONS_A_DEDUCTION):
+    for _ in range(QUESTIONS_PER_DEDUCTION):
         name = dice.choose(NAMES)
         animal, told = kinds[name]
         feared, fact = fears[animal]
-        yield statements, Asked(f"What is {name.lower()} afraid of?", feared, (told, fact))
+        yield statements, Question(f"What is {name.lower()} afraid of?", feared, (told, fact))
 
 
 class _Dice:
-    """Random choices from NumPy's generator, drawn in blocks: single draws cost too much."""
+    """Random choices, drawn from NumPy's generator in blocks because single draws are slow."""
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
@@ -299,20 +296,10 @@ class _Dice:
         return options[int(self.roll() * len(options))]
 
 
-def _integer(name: str, value: int, expected: str, allowed: Callable[[int], bool]) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not allowed(number):
-        raise ValueError(f"`{name}` must be {expected}. Received: `{name}={value!r}`.")
-    return number
-
-
-QUESTIONS: dict[int, Callable[[list[Event], _Dice], Asked | None]] = {
+QUESTIONS: dict[int, Callable[[list[Event], _Dice], Question | None]] = {
     1: _where_is_person,
     2: _where_is_object,
     3: _where_was_object,
     6: _is_person_there,
 }
-TASKS = (*QUESTIONS, 15)
+SIMULATED_TASKS = (*QUESTIONS, 15)

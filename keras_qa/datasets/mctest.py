@@ -1,9 +1,10 @@
-"""MCTest: stories for children, with questions that offer four answers."""
+"""MCTest: children's stories with multiple-choice questions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from keras_qa._arguments import check_choice
 from keras_qa.example import Example
 
 VARIANTS = ("mc160", "mc500")
@@ -11,30 +12,29 @@ SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 LETTERS = ("A", "B", "C", "D")
 KINDS = ("one", "multiple")
 
-# Id, properties and story; four times a question and four answers.
+# Id, properties, story, and four times a question with four answers.
 _CELLS = 3 + 4 * 5
 
 
 def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list[Example]:
-    """Reads MCTest. Every question becomes an example with four choices.
+    """Reads MCTest: each question becomes an example with four choices.
 
     Args:
-        path: The folder with the files, `mc500.train.tsv` and beside it
-            `mc500.train.ans`; or one `.tsv` file. There is no download: the
-            licence is for research.
-        variant: `"mc160"` or `"mc500"`, in a folder.
-        split: `"train"`, `"valid"` (which the authors call `dev`) or `"test"`,
-            in a folder.
+        path: A folder with the original files, such as `mc500.train.tsv` and
+            `mc500.train.ans`; or one `.tsv` file. MCTest cannot be downloaded
+            automatically: its licence is for research only.
+        variant: `"mc160"` or `"mc500"`. Ignored if `path` is a file.
+        split: `"train"`, `"valid"` (MCTest's `dev`) or `"test"`. Ignored if
+            `path` is a file.
 
     Returns:
-        A list of `Example` objects with `choices` and, where the `.ans` file
-        is there, the right one in `answers`. The `id` is like
-        `"mc500.train.12.0.multiple"`: the story, the number of its question,
-        and whether its author said that one sentence of the story answers it
-        or that it takes several.
+        A list of `Example` objects with `choices` and, if the `.ans` file
+        exists, the right choice in `answers`. The `id` holds the story, the
+        number of the question, and whether the answer needs one sentence or
+        several, such as `"mc500.train.12.0.multiple"`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If an argument is out of range or a line is malformed.
 
     Reference:
@@ -47,22 +47,15 @@ def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list
         train = keras_qa.datasets.mctest.load("MCTest", variant="mc500", split="train")
         ```
     """
-    for name, value, expected in (
-        ("variant", variant, VARIANTS),
-        ("split", split, tuple(SPLITS)),
-    ):
-        if value not in expected:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(map(repr, expected))}. "
-                f"Received: `{name}={value!r}`."
-            )
+    check_choice("variant", variant, VARIANTS)
+    check_choice("split", split, SPLITS)
     file = Path(path).expanduser()
     if file.is_dir():
         file = file / f"{variant}.{SPLITS[split]}.tsv"
     if not file.is_file():
         raise FileNotFoundError(
             f"`path` must be a folder with `{variant}.{SPLITS[split]}.tsv`, or such a file. "
-            f"Received: `path={str(path)!r}`."
+            f"Received: path={str(path)!r}."
         )
     stories = _lines(file)
     answers_file = file.with_suffix(".ans")
@@ -115,5 +108,5 @@ def _lines(file: Path) -> list[str]:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"`{file}` must be UTF-8: {error}.") from None
-    # Only line feeds end lines: other line breaks of Unicode may stand in stories.
+    # `splitlines` would also split at other line breaks of Unicode, which stories may hold.
     return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]

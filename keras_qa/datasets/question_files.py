@@ -1,4 +1,4 @@
-"""Questions from whatever file they are in: SQuAD's JSON, or a table in a usual layout."""
+"""Questions from SQuAD's JSON or from tables, whose layout is detected."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ SUFFIXES = (".json", *tables.SUFFIXES)
 def load(
     path: str | Path, columns: Mapping[str, str] | None = None, strict: bool = True
 ) -> list[Example]:
-    """Reads examples from SQuAD's JSON or a table, whose layout it finds out by itself.
+    """Reads examples from SQuAD's JSON or from a table.
 
     Args:
         path: A `.json` file in the layout of SQuAD, or a `.csv`, `.tsv`,
-            `.jsonl` or `.parquet` file. Without `columns`, its texts may be in
-            `text` or `context`, its answers in `answers`, `answer` or, as
-            Hugging Face has SQuAD, within `answers`; the columns
-            `answer_start`, `id` and `document` are read where they are.
-        columns: Names of columns, as the arguments of `tables.load`.
-        strict: As in `tables.load`.
+            `.jsonl` or `.parquet` file. By default, texts are in the column
+            `text` or `context`, answers in `answers` or `answer` (or nested in
+            `answers`, like SQuAD on Hugging Face), and the columns
+            `answer_start`, `id` and `document` are optional.
+        columns: Names of columns that override this, by argument of
+            `tables.load`.
+        strict: See `tables.load`.
 
     Returns:
         A list of `Example` objects.
 
     Raises:
-        FileNotFoundError: If nothing is at `path`.
-        ValueError: If the file is malformed, or an answer is not where its
-            offset says.
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If the file is malformed, or an answer is not at its
+            offset.
 
     Examples:
         >>> import json, os, tempfile
@@ -50,7 +51,7 @@ def load(
     """
     if Path(path).suffix.lower() == ".json":
         return squad.load(path, strict=strict)
-    return answer_offsets.checked(records(path, columns), strict)
+    return answer_offsets.check_answers(records(path, columns), strict)
 
 
 def records(
@@ -59,16 +60,16 @@ def records(
     answers: bool = True,
     text: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
-    """As `load`, one at a time, each with what to call it in a message.
+    """Yields the examples of a file one by one, without checking offsets.
 
     Args:
-        path: As in `load`. JSON is read at once, tables row by row.
-        columns: As in `load`.
-        answers: Whether to read answers, too.
-        text: The text of all questions. `None` for those of the file.
+        path: See `load`. JSON is read at once, tables row by row.
+        columns: See `load`.
+        answers: Whether to read answers.
+        text: Text for all questions, instead of those of the file. Optional.
 
     Yields:
-        What to call an example, and the example. Offsets are not checked.
+        A description of the example for error messages, and the example.
     """
     path = Path(path).expanduser()
     if path.suffix.lower() == ".json":
@@ -94,7 +95,7 @@ def records(
 
 
 def count(path: str | Path) -> int:
-    """Number of questions in a file, as `records` gives them."""
+    """Number of questions in a file."""
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
     if suffix == ".json":
@@ -114,7 +115,7 @@ def _rows(path: Path) -> Iterator[table_files.Row]:
 
 
 def _first(path: Path) -> dict[str, Any]:
-    """The first row, or an empty one."""
+    """The first row, or `{}`."""
     if path.suffix.lower() == ".parquet":
         return table_files.parquet_first(path)
     return next((row for _, row in itertools.islice(_rows(path), 1)), {})

@@ -1,4 +1,4 @@
-"""SQuAD v1.1 and v2.0, and whatever has their shape: answers as spans of a text."""
+"""SQuAD v1.1 and v2.0, and files in the same layout."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_qa._arguments import check_choice
 from keras_qa.datasets import answer_offsets, tables
 from keras_qa.example import Example
 from keras_qa.files import download
@@ -17,7 +18,7 @@ URLS = (
     "https://rajpurkar.github.io/SQuAD-explorer/dataset/",
     "https://raw.githubusercontent.com/rajpurkar/SQuAD-explorer/master/dataset/",
 )
-# Name, size and checksum of the originals.
+# Name, size and SHA-256 of the original files.
 FILES = {
     ("train", "1.1"): (
         "train-v1.1.json",
@@ -41,7 +42,7 @@ FILES = {
     ),
 }
 
-# The layout of Hugging Face.
+# The columns of SQuAD on Hugging Face.
 COLUMNS = {
     "text": "context",
     "question": "question",
@@ -64,35 +65,33 @@ def load(
     version: str = "1.1",
     strict: bool = True,
 ) -> list[Example]:
-    """Reads questions whose answers are spans of a text.
+    """Reads SQuAD or a file in one of its layouts.
 
     Args:
         path: A JSON file in the layout of SQuAD; a `.csv`, `.tsv`, `.jsonl` or
-            `.parquet` file with the columns of Hugging Face, `id`, `context`,
-            `question`, and `answers` with `text` and `answer_start` in it (in
-            CSV and TSV a cell of JSON, or two columns `answers.text` and
-            `answers.answer_start`); or a folder with the original files.
-            `None` downloads the original once into `~/.cache/keras-qa`; the
-            environment variable `KERAS_QA_HOME` names another folder.
-        split: `"train"` or `"valid"`, of the originals. SQuAD calls the latter
-            `dev`; its test part was never published.
-        version: `"1.1"` or `"2.0"`, of the originals. A file at `path` tells
-            by itself.
-        strict: Whether to raise at a question whose answer is not at its
-            `answer_start`, or whose id was there before. Otherwise such
-            questions are left out, and a warning says how many were and names
-            the first.
+            `.parquet` file with the columns of Hugging Face: `id`, `context`,
+            `question`, and `answers` with the nested columns `text` and
+            `answer_start` (in CSV and TSV a cell of JSON, or two columns
+            `answers.text` and `answers.answer_start`); or a folder with the
+            original files. `None` downloads the original once into
+            `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
+        split: `"train"` or `"valid"` (SQuAD's `dev`) of the original. Its test
+            split is not public.
+        version: `"1.1"` or `"2.0"` of the original. Ignored if `path` is a
+            file.
+        strict: Whether to raise for a question whose answer is not at its
+            `answer_start`, or whose id is not unique. If false, such questions
+            are skipped with a warning.
 
     Returns:
-        A list of `Example` objects with `id`, `answers` and one `answer_start`
-        an answer, and with `document` where a paragraph names one. A question
-        that version 2.0 marks as impossible has no answers.
+        A list of `Example` objects with `id`, `answers`, one `answer_start`
+        per answer, and `document` if the paragraph has one. Questions marked
+        as impossible in version 2.0 have no answers.
 
     Raises:
-        FileNotFoundError: If nothing is at `path`.
-        ValueError: If an argument is out of range; if the file is not JSON,
-            which is reported with the byte, or not laid out so; or if a
-            question is wrong and `strict` is true.
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If an argument is out of range, if the file has another
+            layout, or if a question is wrong and `strict` is true.
         ConnectionError: If the download fails.
 
     Reference:
@@ -107,12 +106,8 @@ def load(
         valid = keras_qa.datasets.squad.load("dev-v2.0.json")
         ```
     """
-    for name, value, expected in (("split", split, SPLITS), ("version", version, VERSIONS)):
-        if value not in expected:
-            raise ValueError(
-                f"`{name}` must be one of {', '.join(map(repr, expected))}. "
-                f"Received: `{name}={value!r}`."
-            )
+    check_choice("split", split, SPLITS)
+    check_choice("version", version, VERSIONS)
     original, size, sha256 = FILES[split, version]
     if path is None:
         target = download.cache_folder() / original
@@ -121,31 +116,33 @@ def load(
     if path.is_dir():
         path = path / original
     if path.suffix.lower() in tables.SUFFIXES:
-        return answer_offsets.checked(tables.records(path, **COLUMNS), strict, unique_ids=True)
+        return answer_offsets.check_answers(
+            tables.records(path, **COLUMNS), strict, unique_ids=True
+        )
     if not path.is_file():
         raise FileNotFoundError(
-            f"`path` must be a file in the layout of SQuAD. Received: `path={str(path)!r}`, where "
-            "nothing is. Leave `path` out to download the original."
+            f"`path` must be an existing file. Received: path={str(path)!r}. Leave out `path` to "
+            "download the original."
         )
-    return answer_offsets.checked(_questions(path), strict, unique_ids=True)
+    return answer_offsets.check_answers(_questions(path), strict, unique_ids=True)
 
 
 def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example]:
-    """Makes examples from rows in the layout that Hugging Face gives to SQuAD.
+    """Creates examples from rows in the layout of SQuAD on Hugging Face.
 
     Args:
         rows: Mappings with the keys `id`, `context`, `question` and `answers`,
-            which has two lists, `text` and `answer_start`. Such as the data
-            sets `squad` and `squad_v2` of Hugging Face.
-        strict: As in `load`.
+            a mapping with the lists `text` and `answer_start`; for example the
+            Hugging Face data sets `squad` and `squad_v2`.
+        strict: See `load`.
 
     Returns:
-        As `load` gives.
+        A list of `Example` objects, see `load`.
 
     Raises:
         ValueError: If a column is missing, or a question is wrong and `strict`
             is true.
-        TypeError: If a row is no mapping, or a value has the wrong type.
+        TypeError: If a row is not a mapping, or a value has the wrong type.
 
     Examples:
         >>> from keras_qa.datasets import squad
@@ -156,11 +153,13 @@ def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example
         >>> example.answers, example.answer_start
         (('home',), (8,))
     """
-    return answer_offsets.checked(tables.row_records(rows, **COLUMNS), strict, unique_ids=True)
+    return answer_offsets.check_answers(
+        tables.row_records(rows, **COLUMNS), strict, unique_ids=True
+    )
 
 
 def _questions(path: Path) -> Iterator[tuple[str, Example]]:
-    content = _parsed(path)
+    content = _read_json(path)
     place = f"`{path}`"
     for at, article in enumerate(_field(place, content, "data", list)):
         outer = f"{place}, data[{at}]"
@@ -169,7 +168,7 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
             text = _field(inner, paragraph, "context", str)
             document = paragraph.get("document")
             if document is not None and not isinstance(document, str):
-                raise _odd(inner, paragraph, "document", "a string")
+                raise _field_error(inner, paragraph, "document", "a string")
             for number, question in enumerate(_field(inner, paragraph, "qas", list)):
                 name = f"{inner}.qas[{number}]"
                 yield name, _example(name, text, question, document)
@@ -179,14 +178,14 @@ def _example(place: str, text: str, question: Any, document: str | None) -> Exam
     asked = _field(place, question, "question", str)
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
-        raise _odd(place, question, "id", "a string")
+        raise _field_error(place, question, "id", "a string")
     place = f"{place} (id {id!r})"
     given = _field(place, question, "answers", list)
-    # `plausible_answers` of version 2.0 are wrong ones.
+    # `plausible_answers` of version 2.0 are wrong answers.
     if question.get("is_impossible") and given:
         raise ValueError(
-            f"{place}: `is_impossible` is true, but `answers` holds {len(given)}. Expected an "
-            "empty list where a question has no answer."
+            f"{place}: `answers` must be empty if `is_impossible` is true. Received: "
+            f"{len(given)} answers."
         )
     answers, starts = [], []
     for number, answer in enumerate(given):
@@ -201,14 +200,14 @@ def _field(place: str, holder: Any, name: str, kind: type) -> Any:
         raise ValueError(f"{place}: expected an object. Received: {_short(holder)}.")
     value = holder.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise _odd(place, holder, name, _KINDS[kind])
+        raise _field_error(place, holder, name, _KINDS[kind])
     return value
 
 
-def _odd(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
+def _field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
     if name not in holder:
         found = ", ".join(f"`{key}`" for key in holder) or "nothing"
-        return ValueError(f"{place}: expected {expected} `{name}`, but there are only: {found}.")
+        return ValueError(f"{place}: expected {expected} `{name}`. Received only: {found}.")
     return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
 
 
@@ -217,24 +216,11 @@ def _short(value: object) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _parsed(path: Path) -> Any:
-    raw = path.read_bytes()
+def _read_json(path: Path) -> Any:
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"`{path}` is not UTF-8 at byte {error.start}: {error.reason}. Save it as UTF-8."
+            f"`{path}` must be JSON: {error}. The file may be damaged; if each line is an object, "
+            "rename it to .jsonl."
         ) from None
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        at = len(text[: error.pos].encode()) + len(raw) - len(text.encode())
-        advice = "The file may be damaged or cut off: get it again"
-        if error.msg == "Extra data":
-            advice = "If it holds a JSON object a line, let its name end in .jsonl"
-        raise ValueError(
-            f"`{path}` is not JSON at byte {at} (line {error.lineno}, column {error.colno}): "
-            f"{error.msg}. {advice}."
-        ) from None
-    except RecursionError:
-        raise ValueError(f"`{path}` is not in the layout of SQuAD: it nests too deep.") from None

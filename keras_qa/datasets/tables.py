@@ -1,4 +1,4 @@
-"""Examples from tables: CSV, TSV, JSON Lines and Parquet files, and rows in memory."""
+"""Examples from CSV, TSV, JSON Lines and Parquet files, and from rows in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from keras_qa.example import Example
 from keras_qa.files import table_files
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
 _ABSENT = object()
 
 
@@ -29,47 +30,54 @@ def load(
 ) -> list[Example]:
     """Reads examples from a CSV, TSV, JSON Lines or Parquet file.
 
-    All but `path` are names of columns. A dot leads into nested columns:
-    `answers="answers.text"`, `answer_start="answers.answer_start"` read SQuAD
-    in the layout of Hugging Face. In CSV and TSV such a cell holds JSON.
+    The arguments from `text` to `document` are names of columns. A dot selects
+    a nested column: `answers="answers.text"` and
+    `answer_start="answers.answer_start"` read SQuAD in the layout of Hugging
+    Face. In CSV and TSV, cells with nested columns hold JSON.
 
     Args:
-        path: A file whose name ends in `.csv`, `.tsv`, `.jsonl` or
-            `.parquet`; in UTF-8. CSV and TSV files start with the names of
-            their columns.
-        text: The column of the texts: strings or, in JSON Lines and Parquet,
-            lists of sentences.
-        question: The column of the questions.
-        answers: The column of the answers: a string, or a list of them. A
-            missing value, or an empty cell in CSV and TSV, gives no answer.
-            `None` where the table has no answers.
-        answer_start: The column of the character offsets of the answers, one
-            number an answer.
-        choices: The column of the answers to choose from, or a list of
-            columns with one choice each.
-        id: The column of the names of the examples.
-        document: The column of the names of the documents that the texts are from.
-        strict: Whether to raise at an example whose answer is not at its
-            `answer_start`. Otherwise it is left out, and a warning says how
-            many were.
+        path: A UTF-8 file that ends in `.csv`, `.tsv`, `.jsonl` or `.parquet`.
+            The first line of CSV and TSV files holds the names of the columns.
+        text: Column of the texts: strings or, in JSON Lines and Parquet, lists
+            of sentences.
+        question: Column of the questions.
+        answers: Column of the answers: a string or a list of strings. A
+            missing value, or an empty cell in CSV and TSV, means no answer.
+            `None` if the table has no answers.
+        answer_start: Column of the character offsets, one number per answer.
+        choices: Column of the answers to choose from, or a list of columns
+            with one choice each.
+        id: Column of the ids of the examples.
+        document: Column of the names of the documents that hold the texts.
+        strict: Whether to raise if an answer is not at its `answer_start`. If
+            false, such examples are skipped with a warning.
 
     Returns:
         A list of `Example` objects, in the order of the file.
 
     Raises:
-        FileNotFoundError: If nothing is at `path`.
-        ValueError: If the file is malformed, a column is missing, or a text
-            or question is; or if an answer is not where `answer_start` says.
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If the file is malformed, a column, text or question is
+            missing, or an answer is not at its `answer_start`.
         TypeError: If a value has the wrong type.
-        ImportError: If Parquet is read without pyarrow.
+        ImportError: If pyarrow, needed for Parquet, is not installed.
 
     Examples:
         ```python
         examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
         ```
     """
-    found = records(path, text, question, answers, answer_start, choices, id, document)
-    return answer_offsets.checked(found, strict)
+    found = records(
+        path,
+        text=text,
+        question=question,
+        answers=answers,
+        answer_start=answer_start,
+        choices=choices,
+        id=id,
+        document=document,
+    )
+    return answer_offsets.check_answers(found, strict)
 
 
 def rows(
@@ -83,27 +91,27 @@ def rows(
     document: str | None = None,
     strict: bool = True,
 ) -> list[Example]:
-    """Makes examples from rows in memory.
+    """Creates examples from rows in memory.
 
     Args:
-        rows: Mappings from the names of columns to values: a data set of
-            Hugging Face, `frame.to_dict("records")` of a DataFrame.
-        text: As in `load`, like all that follow.
-        question: The column of the questions.
-        answers: The column of the answers, or `None`.
-        answer_start: The column of the offsets of the answers.
-        choices: The column, or columns, of the answers to choose from.
-        id: The column of the names of the examples.
-        document: The column of the names of the documents that the texts are from.
-        strict: As in `load`.
+        rows: Mappings from the names of columns to values, such as a data set
+            of Hugging Face or `frame.to_dict("records")` of a DataFrame.
+        text: Column of the texts. See `load` for this and all other arguments.
+        question: Column of the questions.
+        answers: Column of the answers, or `None`.
+        answer_start: Column of the offsets of the answers.
+        choices: Column or columns of the answers to choose from.
+        id: Column of the ids of the examples.
+        document: Column of the names of the documents.
+        strict: Whether to raise if an answer is not at its offset.
 
     Returns:
         A list of `Example` objects, in the same order.
 
     Raises:
-        ValueError: If a column is missing, or a text or question is; or if an
-            answer is not where `answer_start` says.
-        TypeError: If a row is no mapping, or a value has the wrong type.
+        ValueError: If a column, text or question is missing, or an answer is
+            not at its `answer_start`.
+        TypeError: If a row is not a mapping, or a value has the wrong type.
 
     Examples:
         >>> from keras_qa.datasets import tables
@@ -114,77 +122,60 @@ def rows(
         >>> example.answers, example.answer_start
         (('home',), (8,))
     """
-    found = row_records(rows, text, question, answers, answer_start, choices, id, document)
-    return answer_offsets.checked(found, strict)
+    found = row_records(
+        rows,
+        text=text,
+        question=question,
+        answers=answers,
+        answer_start=answer_start,
+        choices=choices,
+        id=id,
+        document=document,
+    )
+    return answer_offsets.check_answers(found, strict)
 
 
 def records(
-    path: str | Path,
-    text: str,
-    question: str,
-    answers: str | None = None,
-    answer_start: str | None = None,
-    choices: str | Sequence[str] | None = None,
-    id: str | None = None,
-    document: str | None = None,
+    path: str | Path, **columns: str | Sequence[str] | None
 ) -> Iterator[tuple[str, Example]]:
-    """The examples of a file, each with what to call it in a message. See `load`."""
+    """Yields the examples of a file, each after its description for error messages."""
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(
-            f"`path` must end in {', '.join(SUFFIXES)}. Received: `path={str(path)!r}`. "
+            f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}. "
             "Read other files yourself and pass their rows to `tables.rows`."
         )
     if not path.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Received: `path={str(path)!r}`.")
-    columns = _columns(text, question, answers, answer_start, choices, id, document)
+        raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
+    names = _check_columns(columns)
     if suffix == ".jsonl":
-        read: Iterable[table_files.Row] = table_files.jsonl_rows(path)
+        found: Iterable[table_files.Row] = table_files.jsonl_rows(path)
     elif suffix == ".parquet":
-        read = table_files.parquet_rows(path, columns)
+        found = table_files.parquet_rows(path, names)
     else:
-        read = table_files.csv_rows(path, "\t" if suffix == ".tsv" else ",", columns)
-    return ((place, _example(place, row, columns)) for place, row in read)
+        found = table_files.csv_rows(path, "\t" if suffix == ".tsv" else ",", names)
+    return ((place, _example(place, row, names)) for place, row in found)
 
 
 def row_records(
-    rows: Iterable[Mapping[str, Any]],
-    text: str,
-    question: str,
-    answers: str | None = None,
-    answer_start: str | None = None,
-    choices: str | Sequence[str] | None = None,
-    id: str | None = None,
-    document: str | None = None,
+    rows: Iterable[Mapping[str, Any]], **columns: str | Sequence[str] | None
 ) -> Iterator[tuple[str, Example]]:
-    """The examples of rows in memory, each with what to call it. See `rows`."""
+    """Yields the examples of rows in memory, each after its description for error messages."""
     if isinstance(rows, (str, bytes, Mapping)):
         raise TypeError(
-            f"`rows` must be a list of mappings, one a row. Received one {type(rows).__name__}."
+            f"`rows` must be a list of mappings, one per row. Received one {type(rows).__name__}."
         )
-    columns = _columns(text, question, answers, answer_start, choices, id, document)
-    return ((f"Row {at}", _example(f"Row {at}", row, columns)) for at, row in enumerate(rows))
+    names = _check_columns(columns)
+    return ((f"Row {at}", _example(f"Row {at}", row, names)) for at, row in enumerate(rows))
 
 
-def _columns(
-    text: str,
-    question: str,
-    answers: str | None,
-    answer_start: str | None,
-    choices: str | Sequence[str] | None,
-    id: str | None,
-    document: str | None,
-) -> table_files.Columns:
-    given = {
-        "text": text,
-        "question": question,
-        "answers": answers,
-        "answer_start": answer_start,
-        "choices": choices,
-        "id": id,
-        "document": document,
-    }
+def _check_columns(given: Mapping[str, Any]) -> table_files.Columns:
+    unknown = [name for name in given if name not in _FIELDS]
+    if unknown:
+        raise TypeError(
+            f"Columns must be given for {', '.join(_FIELDS)}. Received: {unknown[0]!r}."
+        )
     columns: dict[str, Any] = {}
     for name, column in given.items():
         if column is None and name not in ("text", "question"):
@@ -201,8 +192,8 @@ def _columns(
         columns[name] = column
     if "answer_start" in columns and "answers" not in columns:
         raise ValueError(
-            f"`answer_start` needs `answers`. Received: `answer_start={answer_start!r}`, "
-            "`answers=None`."
+            "`answer_start` needs `answers`. Received: "
+            f"answer_start={columns['answer_start']!r}, answers=None."
         )
     return columns
 
@@ -223,7 +214,7 @@ def _example(place: str, row: object, columns: table_files.Columns) -> Example:
     for name in ("text", "question"):
         if fields[name] is None:
             raise ValueError(
-                f"{place} has no {name}: its column `{columns[name]}` is missing there."
+                f"{place} must have a {name}. Its column `{columns[name]}` is empty or missing."
             )
     for name in ("answers", "answer_start", "choices"):
         if fields.get(name, ()) is None:
@@ -240,7 +231,7 @@ def _example(place: str, row: object, columns: table_files.Columns) -> Example:
     if "answer_start" in fields and len(example.answer_start) != len(example.answers):
         raise ValueError(
             f"{place} has {len(example.answers)} answers but {len(example.answer_start)} offsets "
-            f"in `{columns['answer_start']}`: expected one an answer."
+            f"in `{columns['answer_start']}`. Expected one offset per answer."
         )
     return example
 
@@ -248,7 +239,7 @@ def _example(place: str, row: object, columns: table_files.Columns) -> Example:
 def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
     value = row.get(column, _ABSENT)
     if value is _ABSENT:
-        # Not a column as it stands: each dot leads one level down.
+        # A dotted name that is not a column itself: select nested values.
         value = row
         for key in column.split("."):
             if value is None:
@@ -258,7 +249,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             value = value[key]
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
-    # A DataFrame has NaN or its own NA where nothing is.
+    # A DataFrame marks missing values by NaN or `pandas.NA`.
     if (isinstance(value, float) and value != value) or type(value).__name__ == "NAType":
         return None
     return value
@@ -271,7 +262,7 @@ def _offsets(place: str, value: object) -> tuple[int, ...]:
             entry = int(entry)
         if not isinstance(entry, (int, np.integer)) or isinstance(entry, bool) or entry < 0:
             raise ValueError(
-                f"{place}: `answer_start` must be whole numbers from 0. Received: {value!r}."
+                f"{place}: `answer_start` must be non-negative integers. Received: {value!r}."
             )
         offsets.append(int(entry))
     return tuple(offsets)

@@ -1,4 +1,4 @@
-"""Questions put to texts that do not answer them."""
+"""Data augmentation: unanswerable questions."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from keras_qa.metrics import normalize_answer
 
 _WORD = re.compile(r"\w+")
 
-# Of so many texts that a search finds first, the first that does not hold an answer is taken.
-FOUND = 20
+# Number of search results among which a text without the answer is looked for.
+SEARCH_RESULTS = 20
 
 
 def add_unanswerable(
     examples: Iterable[Example | Mapping[str, Any]], share: float = 0.5, seed: int = 0
 ) -> list[Example]:
-    """Asks questions again, of texts that a search finds for them but that do not answer them.
+    """Adds questions with texts that are similar to their own but do not contain the answer.
 
-    A reader that learns from texts with answers alone always gives one. What it meets in
-    documents are passages that are about the matter and say nothing of it (Clark & Gardner 2018,
-    arXiv:1710.10723, train on such). The search is BM25 over the stems of words, by SQLite's
-    FTS5; a text that holds one of the answers as words is left out.
+    A reader trained only on texts with answers always gives one. In documents, however, most
+    retrieved passages are relevant but do not contain the answer. The texts are found by BM25 over
+    word stems (FTS5 of SQLite); texts that contain one of the answers are skipped.
 
     Args:
         examples: Examples with answers.
-        share: Share of the questions with answers that are asked again, drawn at random, at
-            most 1.
-        seed: Seed of what is drawn.
+        share: Share of the answered questions to add, drawn at random, between 0 and 1.
+        seed: Seed of the draw.
 
     Returns:
-        The examples, and behind them those without an answer. A question for which there is no
-        such text is not asked again.
+        The examples, followed by the new examples without an answer. Questions without a suitable
+        text are skipped.
 
     Raises:
         ValueError: If `share` is not between 0 and 1.
+
+    Reference:
+        Clark and Gardner 2018, "Simple and Effective Multi-Paragraph Reading Comprehension",
+        arXiv:1710.10723.
 
     Examples:
         >>> from keras_qa import Example
@@ -77,12 +79,12 @@ def add_unanswerable(
 
 
 def _search(index: sqlite3.Connection, question: str) -> list[int]:
-    # In quotes nothing in a question is an operator.
+    # Quoted, words of a question are never operators of FTS5.
     words = " OR ".join(f'"{word}"' for word in _WORD.findall(question))
     if not words:
         return []
     command = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rank, rowid LIMIT ?"
-    return [row - 1 for (row,) in index.execute(command, (words, FOUND))]
+    return [row - 1 for (row,) in index.execute(command, (words, SEARCH_RESULTS))]
 
 
 def _without_answer(item: Example, text: str) -> Example:

@@ -1,9 +1,12 @@
-"""From a model's output to answers: the best words and the best spans. NumPy, no backend."""
+"""Decoding of model outputs to words and spans, and calibration. It needs no backend."""
 
-from keras_qa.decoding.calibration import expected_calibration_error, fit_temperature
+from keras_qa.decoding.calibration import (
+    expected_calibration_error,
+    fit_retrieval,
+    fit_temperature,
+)
 from keras_qa.decoding.decoder import SpanDecoder
 from keras_qa.decoding.mentions import find_mention, top_k
-from keras_qa.decoding.retrieval import fit_retrieval
 from keras_qa.decoding.selective import (
     CONFIDENCE,
     Coverage,
@@ -11,7 +14,7 @@ from keras_qa.decoding.selective import (
     precision_thresholds,
     risk_coverage,
 )
-from keras_qa.decoding.spans import Spans, top_spans
+from keras_qa.decoding.span_search import Spans, top_spans
 
 __all__ = [
     "CONFIDENCE",

@@ -1,4 +1,4 @@
-"""Scores that mean something: one temperature, fitted on validation data, and how far off it is."""
+"""Calibration of scores: temperature, weight of retrieval, and expected calibration error."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, to_integer
 from keras_qa.decoding import window_words
-from keras_qa.decoding.window_words import Logits, WindowWords
+from keras_qa.decoding.window_words import WindowLogits, WindowWords
 
-# What a temperature is looked for between, and how finely.
-LOWEST, HIGHEST = 0.05, 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+# With this weight of the log-prior, the best passage alone counts.
+MAX_WEIGHT = 50.0
+
+# Steps of golden section search. 15 steps find a temperature to 0.5 %.
 _STEPS = 30
-# A fold's temperature is found to within half a percent.
-_FOLD_STEPS = 15
+_COARSE_STEPS = 15
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
-# Which examples are meant: all of them, or those that a mask holds.
-Rows = slice | npt.NDArray[np.bool_]
+# A selection of the compared texts: all of them, or a mask.
+_Rows = slice | npt.NDArray[np.bool_]
 
 
 def fit_temperature(
@@ -36,37 +38,35 @@ def fit_temperature(
     word_sizes: npt.ArrayLike | None = None,
     folds: int | None = None,
 ) -> float:
-    """Finds the temperature with which right answers are likeliest on validation data.
+    """Finds the temperature that makes the right answers of validation data likeliest.
 
-    It minimises the negative log-likelihood of the right answers, all of a
-    text together, or of there being none, as `top_spans` scores them. The
-    order of the answers within a window stays as it is, nearly: only words of
-    several pieces change.
+    It minimises the negative log-likelihood that `top_spans` gives to the right
+    answers of each text together, or to "no answer" if it has none.
 
     Args:
-        start: As in `top_spans`, like all that are not named here.
-        end: As there.
-        offsets: As there.
-        example: As there.
+        start: See `top_spans`, as for all arguments not listed here.
+        end: See `top_spans`.
+        offsets: See `top_spans`.
+        example: See `top_spans`.
         spans: `(windows, answers, 2)`: first and last position of each right
-            answer in the window, `(0, 0)` or `(-1, -1)` for none:
-            `Windows.spans`. A text none of whose windows has one counts as
-            without an answer.
-        max_answer_words: As in `top_spans`. Longer answers are not looked at.
-        no_answer: As there. Without it, texts without an answer are not
-            looked at.
-        word_sizes: As there.
-        folds: Number of folds of cross-validation, of every so many-th text
-            each. The temperature is 1.0 unless temperatures that are fitted
-            without a fold make its right answers likelier than 1.0 does, in
-            all folds together. `None` to skip this test.
+            answer in the window, `(0, 0)` or `(-1, -1)` for none, as
+            `Windows.spans`. A text without right answers in any window has no
+            answer.
+        max_answer_words: See `top_spans`. Longer right answers are ignored.
+        no_answer: See `top_spans`. If false, texts without an answer are
+            ignored.
+        word_sizes: See `top_spans`.
+        folds: Number of folds of a cross-validation over the texts. If
+            temperatures fitted on the other folds do not make the right
+            answers likelier than 1.0 does, the result is 1.0. `None` skips
+            this test.
 
     Returns:
         The temperature, between 0.05 and 20.
 
     Raises:
         ValueError: If shapes do not match, `folds` is less than 2, or no text
-            has a right answer to compare with.
+            has a right answer.
 
     Reference:
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
@@ -84,63 +84,228 @@ def fit_temperature(
         >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
         0.75
     """
-    if folds is not None:
-        to_integer("folds", folds, least=2)
-    logits = window_words.logits(start, end, offsets, example, word_sizes)
-    spans = np.asarray(spans)
-    if spans.ndim != 3 or spans.shape[::2] != (len(logits.start), 2):
-        raise ValueError(
-            f"`spans` must have the shape ({len(logits.start)}, answers, 2). "
-            f"Received: {spans.shape}."
-        )
-    parts = []
-    for texts, part in logits.parts():
-        first = logits.firsts[texts] - part.firsts
-        rows = np.repeat(first, part.counts) + np.arange(len(part.start))
-        parts.append((texts, part, spans[rows]))
-
-    @functools.cache
-    def losses(logarithm: float) -> npt.NDArray[np.float64]:
-        found = np.zeros(len(logits.counts))
-        for texts, part, labels in parts:
-            temperature = math.exp(logarithm)
-            found[texts] = _losses(part, labels, max_answer_words, no_answer, temperature)
-        return found[~np.isnan(found)]
-
-    count = len(losses(0.0))
-    if not count:
+    logits = window_words.check_logits(start, end, offsets, example, word_sizes)
+    masses = _cache_masses(logits, spans, max_answer_words, no_answer)
+    if not masses(1.0).is_compared.any():
         raise ValueError(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
             "`labels=True`."
         )
-
-    def fitted(rows: Rows, steps: int) -> float:
-        low, high = math.log(LOWEST), math.log(HIGHEST)
-        return least(lambda one: float(losses(one)[rows].sum()), low, high, steps)
-
-    def gain(train: Rows, test: Rows) -> float:
-        return float((losses(0.0)[test] - losses(fitted(train, _FOLD_STEPS))[test]).sum())
-
-    if folds is not None and not helps_others(gain, count, folds):
-        return 1.0
-    return math.exp(fitted(slice(None), _STEPS))
+    return _fit(logits, masses, np.zeros(len(logits.start)), no_answer, folds)[0]
 
 
-def helps_others(gain: Callable[[Rows, Rows], float], count: int, folds: int) -> bool:
-    """Whether what is fitted on some examples makes right answers of others likelier.
+def fit_retrieval(
+    start: npt.ArrayLike,
+    end: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    example: npt.ArrayLike,
+    spans: npt.ArrayLike,
+    prior: npt.ArrayLike,
+    max_answer_words: int = 30,
+    no_answer: bool = True,
+    word_sizes: npt.ArrayLike | None = None,
+    folds: int | None = None,
+) -> tuple[float, float | None]:
+    """Finds the temperature and the weight of retrieval that make right answers likeliest.
+
+    The text of a question is several passages. The logit of a span is the sum
+    of its start and end logits and of the weighted log-prior of its passage,
+    divided by the temperature. The negative log-likelihood is that of
+    `fit_temperature`. The more often retrieval misses the right passage, the
+    lower the scores become.
 
     Args:
-        gain: By how much, for two masks over the examples: those to fit on, and those to test on.
-        count: Number of examples.
-        folds: Number of folds. Fewer examples are left out one at a time.
+        start: See `top_spans`, as for all arguments not listed here.
+        end: See `top_spans`.
+        offsets: See `top_spans`.
+        example: See `top_spans`.
+        spans: See `fit_temperature`.
+        prior: `(windows,)`: log-prior of the passage of each window: 0 for the
+            best of its question, negative for the others.
+        max_answer_words: See `fit_temperature`.
+        no_answer: See `fit_temperature`.
+        word_sizes: See `top_spans`.
+        folds: See `fit_temperature`. The weight is fitted in any case.
+
+    Returns:
+        The temperature, between 0.05 and 20, and the factor of the priors,
+        between 0 and 50, or `None` if all priors are 0.
+
+    Raises:
+        ValueError: If shapes do not match, `folds` is less than 2, or no
+            passage holds a right answer.
+
+    Reference:
+        Wang et al. 2019, "Multi-passage BERT", arXiv:1908.08167: one softmax
+        over all passages. Guo et al. 2017, "On Calibration of Modern Neural
+        Networks", arXiv:1706.04599.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.decoding import fit_retrieval
+        >>> offsets = np.tile([[-1, -1], [0, 1]], (8, 1, 1))  # 4 questions, 2 passages of a word
+        >>> logits = np.tile([-9.0, 0.0], (8, 1))             # the reader finds them alike…
+        >>> right = np.array([1, 0, 1, 0, 1, 0, 0, 1])[:, None, None]  # …but the first is right
+        >>> prior = np.tile([0.0, -0.5], 4)
+        >>> windows = logits, logits, offsets, np.arange(8) // 2, right * [1, 1], prior
+        >>> temperature, weight = fit_retrieval(*windows, no_answer=False)
+        >>> round(float(np.exp(0.5 * weight / temperature)), 2)
+        3.0
     """
+    logits = window_words.check_logits(start, end, offsets, example, word_sizes)
+    priors = np.asarray(prior, "float64")
+    if priors.shape != logits.start.shape[:1]:
+        raise ValueError(
+            f"`prior` must have the shape ({len(logits.start)},). Received: {priors.shape}."
+        )
+    masses = _cache_masses(logits, spans, max_answer_words, no_answer)
+    if not masses(1.0).is_reachable.any():
+        raise ValueError(
+            f"No passage holds a right answer of at most {max_answer_words} words. Give examples "
+            "whose answers are in the passages."
+        )
+    return _fit(logits, masses, priors, no_answer, folds)
+
+
+class _Masses(NamedTuple):
+    """Masses as parts of the mass of all answers of a text, without priors.
+
+    Args:
+        total: `(windows,)`: all spans.
+        right: `(windows,)`: the right answers.
+        no_answer: `(texts,)`.
+        is_answerable: `(texts,)`: whether a window holds a right answer.
+        is_reachable: `(texts,)`: whether it holds one of allowed length.
+        is_compared: `(texts,)`: whether the loss includes the text.
+    """
+
+    total: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+    no_answer: npt.NDArray[np.float64]
+    is_answerable: npt.NDArray[np.bool_]
+    is_reachable: npt.NDArray[np.bool_]
+    is_compared: npt.NDArray[np.bool_]
+
+
+def _cache_masses(
+    logits: WindowLogits, spans: npt.ArrayLike, max_answer_words: int, no_answer: bool
+) -> Callable[[float], _Masses]:
+    """Checks `spans`, and returns a cached function from temperatures to masses."""
+    spans = np.asarray(spans)
+    windows, texts = len(logits.start), len(logits.counts)
+    if spans.ndim != 3 or spans.shape[::2] != (windows, 2):
+        raise ValueError(
+            f"`spans` must have the shape ({windows}, answers, 2). Received: {spans.shape}."
+        )
+    chunks = []
+    for rows, chunk in logits.chunks():
+        chunk_windows = np.repeat(logits.firsts[rows] - chunk.firsts, chunk.counts)
+        chunk_windows += np.arange(len(chunk.start))
+        chunks.append((rows, chunk_windows, chunk))
+
+    @functools.cache
+    def masses(temperature: float) -> _Masses:
+        total, right = np.zeros((2, windows))
+        none = np.zeros(texts)
+        answerable, reachable = np.zeros((2, texts), bool)
+        for rows, chunk_windows, chunk in chunks:
+            words = window_words.sum_words(chunk, max_answer_words, no_answer, temperature)
+            found = _sum_right_answers(words, spans[chunk_windows])
+            spans_mass = (words.start * words.ends_within).sum(axis=1)
+            total[chunk_windows] = spans_mass * words.weight[words.text]
+            right[chunk_windows] = found.mass
+            none[rows] = words.no_answer
+            answerable[rows] = np.bincount(words.text, found.is_answerable, len(rows)) > 0
+            reachable[rows] = np.bincount(words.text, found.is_reachable, len(rows)) > 0
+        compared = reachable | ~answerable if no_answer else reachable
+        return _Masses(total, right, none, answerable, reachable, compared)
+
+    return masses
+
+
+class _RightAnswers(NamedTuple):
+    """`(windows,)` each: mass of the right answers, and whether there are any."""
+
+    mass: npt.NDArray[np.float64]
+    is_answerable: npt.NDArray[np.bool_]
+    is_reachable: npt.NDArray[np.bool_]
+
+
+def _sum_right_answers(words: WindowWords, spans: np.ndarray) -> _RightAnswers:
+    windows = len(spans)
+    rows, answers = np.nonzero(spans[..., 0] > 0)
+    first, last = words.column[rows[:, None], spans[rows, answers]].T
+    # Two answers that are parts of the same words count once.
+    kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
+    answerable = np.bincount(kept[:, 0], minlength=windows) > 0
+    lengths = words.lengths[kept[:, 0], kept[:, 1]]
+    rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
+    mass = np.bincount(rows, words.start[rows, first] * words.end[rows, last], windows)
+    mass = mass * words.weight[words.text]
+    return _RightAnswers(mass, answerable, np.bincount(rows, minlength=windows) > 0)
+
+
+def _fit(
+    logits: WindowLogits,
+    masses: Callable[[float], _Masses],
+    prior: npt.NDArray[np.float64],
+    no_answer: bool,
+    folds: int | None,
+) -> tuple[float, float | None]:
+    """The best temperature and, unless all priors are 0, the best weight of the priors."""
+    if folds is not None:
+        to_integer("folds", folds, least=2)
+    has_prior = bool((prior != 0).any())
+    text = np.repeat(np.arange(len(logits.counts)), logits.counts)
+
+    def losses(temperature: float, weight: float) -> npt.NDArray[np.float64]:
+        found = masses(temperature)
+        factor = np.exp(weight * prior / temperature)
+        right = np.bincount(text, found.right * factor)
+        everything = np.bincount(text, found.total * factor) + found.no_answer
+        if no_answer:
+            right = np.where(found.is_answerable, right, found.no_answer)
+        likelihood = right[found.is_compared] / everything[found.is_compared]
+        result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo("float64").tiny))
+        return result
+
+    def fit_weight(temperature: float, rows: _Rows) -> float:
+        def loss(weight: float) -> float:
+            return float(losses(temperature, weight)[rows].sum())
+
+        return _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS) if has_prior else 0.0
+
+    def fit(rows: _Rows, steps: int) -> tuple[float, float]:
+        def loss(logarithm: float) -> float:
+            temperature = math.exp(logarithm)
+            return float(losses(temperature, fit_weight(temperature, rows))[rows].sum())
+
+        low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+        temperature = math.exp(_minimize(loss, low, high, steps))
+        return temperature, fit_weight(temperature, rows)
+
+    def gain(train: _Rows, test: _Rows) -> float:
+        before = losses(1.0, fit_weight(1.0, train))[test]
+        return float((before - losses(*fit(train, _COARSE_STEPS))[test]).sum())
+
+    count = int(masses(1.0).is_compared.sum())
+    if folds is None or _improves_held_out(gain, count, folds):
+        temperature, weight = fit(slice(None), _COARSE_STEPS if has_prior else _STEPS)
+    else:
+        temperature, weight = 1.0, fit_weight(1.0, slice(None))
+    return temperature, weight if has_prior else None
+
+
+def _improves_held_out(gain: Callable[[_Rows, _Rows], float], count: int, folds: int) -> bool:
+    """Whether fitting on the other folds improves each fold, summed over all folds."""
     fold = np.arange(count) % folds
-    each = range(min(folds, count))
-    return count > 1 and sum(gain(fold != one, fold == one) for one in each) > 0
+    # With fewer texts than folds, each text is a fold.
+    numbers = range(min(folds, count))
+    return count > 1 and sum(gain(fold != one, fold == one) for one in numbers) > 0
 
 
-def least(loss: Callable[[float], float], low: float, high: float, steps: int = _STEPS) -> float:
-    """Where between two numbers a function is least that falls, then rises: golden section."""
+def _minimize(loss: Callable[[float], float], low: float, high: float, steps: int) -> float:
+    """Golden section search for the minimum of a unimodal function."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)
     for _ in range(steps):
@@ -155,65 +320,14 @@ def least(loss: Callable[[float], float], low: float, high: float, steps: int = 
     return (low + high) / 2
 
 
-def _losses(
-    part: Logits, spans: np.ndarray, length: int, no_answer: bool, temperature: float
-) -> npt.NDArray[np.float64]:
-    """Negative log-likelihood of the right answers of each text, NaN without one to compare."""
-    words = window_words.words(part, length, no_answer, temperature)
-    texts = len(part.counts)
-    right = right_masses(words, spans)
-    mass = np.bincount(words.text, right.mass, texts)
-    reachable = np.bincount(words.text, right.reachable, texts) > 0
-    if no_answer:
-        answerable = np.bincount(words.text, right.answerable, texts) > 0
-        mass = np.where(answerable, mass, words.no_answer)
-        reachable |= ~answerable
-    losses: npt.NDArray[np.float64] = -np.log(np.maximum(mass, np.finfo("float64").tiny))
-    losses[~reachable] = np.nan
-    return losses
-
-
-class RightMasses(NamedTuple):
-    """What windows give to right answers.
-
-    Args:
-        mass: `(windows,)` float64: their part of all that the text of the window has.
-        answerable: `(windows,)` bool: whether it has one.
-        reachable: `(windows,)` bool: whether it has one that is not too long.
-    """
-
-    mass: npt.NDArray[np.float64]
-    answerable: npt.NDArray[np.bool_]
-    reachable: npt.NDArray[np.bool_]
-
-
-def right_masses(words: WindowWords, spans: np.ndarray) -> RightMasses:
-    """Sums the masses of right answers of each window.
-
-    Args:
-        words: The words of the windows.
-        spans: As in `fit_temperature`.
-    """
-    windows = len(spans)
-    rows, answers = np.nonzero(spans[..., 0] > 0)
-    first, last = words.column[rows[:, None], spans[rows, answers]].T
-    # Two answers may be parts of the same words: they count once.
-    kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
-    answerable = np.bincount(kept[:, 0], minlength=windows) > 0
-    lengths = words.lengths[kept[:, 0], kept[:, 1]]
-    rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
-    each = words.start[rows, first] * words.end[rows, last]
-    mass = np.bincount(rows, each, windows) * words.weight[words.text]
-    return RightMasses(mass, answerable, np.bincount(rows, minlength=windows) > 0)
-
-
 def expected_calibration_error(
     confidences: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 10
 ) -> float:
-    """How far scores are from how often they are right, on average.
+    """Computes the expected calibration error of scores.
 
-    Answers are put into bins of equal width by their score. In each, the
-    share that is right is compared with the mean score.
+    Answers are put into bins of equal width by their score. The error is the
+    mean over the bins of the difference between mean score and accuracy,
+    weighted by the number of answers.
 
     Args:
         confidences: `(answers,)` scores between 0 and 1.
@@ -221,13 +335,11 @@ def expected_calibration_error(
         bins: Number of bins.
 
     Returns:
-        The mean difference, weighted by the number of answers, between 0
-        and 1.
+        The error, between 0 and 1.
 
     Raises:
         ValueError: If the shapes differ, there are no answers, a score is not
-            between 0 and 1, or `bins` is not a
-            positive integer.
+            between 0 and 1, or `bins` is not a positive integer.
 
     Reference:
         Guo et al. 2017, "On Calibration of Modern Neural Networks",
@@ -242,14 +354,15 @@ def expected_calibration_error(
     right = np.asarray(correct, "float64")
     if scores.ndim != 1 or scores.shape != right.shape or not len(scores):
         raise ValueError(
-            "`confidences` and `correct` must have one entry an answer. Received shapes "
+            "`confidences` and `correct` must have one entry per answer. Received shapes: "
             f"{scores.shape} and {right.shape}."
         )
     check_positive_integers(bins=bins)
-    odd = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
-    if len(odd):
+    invalid = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
+    if len(invalid):
         raise ValueError(
-            f"`confidences` holds {scores[odd[0]]} at [{odd[0]}], but scores are between 0 and 1."
+            "`confidences` must be between 0 and 1. Received: "
+            f"{scores[invalid[0]]} at position {invalid[0]}."
         )
     place = np.clip(np.ceil(scores * bins).astype("int64") - 1, 0, bins - 1)
     return float(np.abs(np.bincount(place, right - scores, bins)).sum() / len(scores))

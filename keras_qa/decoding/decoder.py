@@ -1,34 +1,35 @@
-"""How the logits of a reader become answers, as a `.keras` file keeps it."""
+"""Decoding of a reader's logits with fixed settings."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
 
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
-from keras_qa.decoding.spans import Spans, top_spans
+from keras_qa.decoding.span_search import Spans, top_spans
 
-# Where nothing was measured, there is no answer if that is likelier than not.
+# Without calibration: no answer if that is likelier than all answers together.
 THRESHOLD = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class SpanDecoder:
-    """What a reader's answers are found by.
+    """Settings of the decoding of a reader's logits.
 
     Args:
-        max_answer_words: Most words of an answer, punctuation marks included. In scripts without
-            spaces two letters of Han, Hiragana or Katakana count as one word, and four of Thai,
-            Lao, Khmer or Myanmar.
+        max_answer_words: Maximum number of words of an answer, including punctuation marks. In
+            scripts without spaces, two letters of Han, Hiragana or Katakana count as one word,
+            and four of Thai, Lao, Khmer or Myanmar.
         no_answer: Whether a text may have no answer.
-        no_answer_threshold: Probability of no answer above which there is
-            none. `None` for 0.5.
-        temperature: What the logits are divided by, see `fit_temperature`.
-        whole_words: Whether answers begin and end with words, rather than with
-            the pieces that a tokenizer cuts words into. `max_answer_words`
-            counts pieces then.
+        no_answer_threshold: If the probability of no answer is higher, the
+            text has no answer. `None` for 0.5.
+        temperature: The logits are divided by it, see `fit_temperature`.
+        whole_words: Whether answers begin and end at the borders of words. If
+            false, they begin and end with any piece of the tokenizer, and
+            `max_answer_words` counts pieces.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -60,7 +61,7 @@ class SpanDecoder:
 
     @property
     def threshold(self) -> float:
-        """Probability of no answer above which there is none."""
+        """`no_answer_threshold`, or its default."""
         return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
 
     def __call__(
@@ -86,5 +87,17 @@ class SpanDecoder:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """The constructor arguments."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> SpanDecoder:
+        """Creates a `SpanDecoder` from the output of `get_config`.
+
+        Args:
+            config: The configuration.
+
+        Returns:
+            A `SpanDecoder`.
+        """
+        return cls(**config)

@@ -1,4 +1,4 @@
-"""The best words of an answer vocabulary, and where the text says them."""
+"""The best classes of an answer vocabulary, and their mentions in a text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras_qa._arguments import check_positive_integers
 def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
     """Positions of the `k` highest probabilities of each row, best first.
 
-    Equal probabilities come in the order of their positions.
+    Equal probabilities are in the order of their positions.
 
     Args:
         probabilities: `(batch, classes)`.
-        k: How many; more than there are classes gives all of them.
+        k: Number of positions.
 
     Returns:
         `(batch, min(k, classes))` integers.
@@ -36,9 +36,9 @@ def top_k(probabilities: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
 
 
 def find_mention(text: str, answer: str) -> tuple[int, int] | None:
-    """Finds the last mention of an answer in a text, as whole words in any case.
+    """Finds the last mention of an answer in a text, as whole words, ignoring case.
 
-    The last one, since what a story says last is what holds.
+    In a story, later sentences override earlier ones.
 
     Args:
         text: The text.

@@ -1,4 +1,4 @@
-"""Answering only what is sure: how often answers are wrong against how many are given."""
+"""Selective answering: thresholds of scores that guarantee a precision."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-# How likely answers like those it is given are as often right as `precision_thresholds` says.
+# Confidence of the precisions that `precision_thresholds` returns.
 CONFIDENCE = 0.9
 
-# Halvings of where a bound may be: to less than 1e-12.
+# Bisection steps: 40 find a bound to 1e-12.
 _STEPS = 40
 
 
 class Coverage(NamedTuple):
-    """What comes of giving only answers of a score, for every score there is, from the highest.
+    """Numbers of answers and of right answers at each threshold of the score.
 
     Args:
-        threshold: `(scores,)` float64: the least score of an answer that is given, descending.
-        answers: `(scores,)` int64: how many answers are given.
-        right: `(scores,)` int64: how many of these are right.
+        threshold: `(scores,)` float64: lowest score of an accepted answer, descending.
+        answers: `(scores,)` int64: number of accepted answers.
+        right: `(scores,)` int64: number of right answers among them.
     """
 
     threshold: npt.NDArray[np.float64]
@@ -29,26 +29,26 @@ class Coverage(NamedTuple):
 
     @property
     def precision(self) -> npt.NDArray[np.float64]:
-        """The share of the given answers that is right: 1 less the risk."""
+        """Share of right answers among the accepted ones: 1 - risk."""
         shares: npt.NDArray[np.float64] = self.right / self.answers
         return shares
 
 
 def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
-    """Counts, for every score, the answers of at least that score and the right ones of them.
+    """Counts accepted and right answers for each threshold of the score.
 
-    Divided by the number of questions, the answers are the coverage. The share of them that is
-    wrong is the risk. Answers of the same score are given together.
+    Coverage is the share of the questions with an accepted answer, risk the share of accepted
+    answers that are wrong. Answers with equal scores are accepted together.
 
     Args:
-        scores: `(answers,)` scores of the answers that may be given.
-        correct: `(answers,)` whether each is right.
+        scores: `(answers,)` scores.
+        correct: `(answers,)` whether each answer is right.
 
     Returns:
-        The `Coverage`, empty where there are no answers.
+        The `Coverage`. It is empty if there are no answers.
 
     Raises:
-        ValueError: If the shapes differ, or a score is no number.
+        ValueError: If the shapes differ, or a score is not finite.
 
     Reference:
         El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification".
@@ -63,12 +63,14 @@ def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
     hits = np.asarray(correct, bool)
     if values.ndim != 1 or values.shape != hits.shape:
         raise ValueError(
-            "`scores` and `correct` must have one entry an answer. Received shapes "
+            "`scores` and `correct` must have one entry per answer. Received shapes: "
             f"{values.shape} and {hits.shape}."
         )
     if not np.isfinite(values).all():
-        odd = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise ValueError(f"`scores` holds {values[odd]} at [{odd}], but scores must be numbers.")
+        place = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(
+            f"`scores` must be finite numbers. Received: {values[place]} at position {place}."
+        )
     order = np.argsort(-values, kind="stable")
     values, hits = values[order], hits[order]
     last = np.flatnonzero(np.diff(values, append=-np.inf))
@@ -78,22 +80,22 @@ def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
 def precision_bounds(
     right: npt.ArrayLike, answers: npt.ArrayLike, confidence: float = CONFIDENCE
 ) -> npt.NDArray[np.float64]:
-    """How often answers are right at least, by how many of some were.
+    """Computes lower confidence bounds of precisions.
 
-    The least share of right answers with which so many or more would have been right with a
-    probability of `1 - confidence`: the lower end of Clopper and Pearson's interval, one-sided.
+    This is the lower end of the one-sided interval of Clopper and Pearson.
 
     Args:
-        right: `(...)` how many were right, such as `Coverage.right`.
-        answers: `(...)` of how many, 1 at least.
-        confidence: How likely the true share is no less, from 0.5 to below 1.
+        right: `(...)` numbers of right answers, such as `Coverage.right`.
+        answers: `(...)` numbers of answers, at least 1.
+        confidence: Probability that the true precision is not below the bound, at least 0.5 and
+            below 1.
 
     Returns:
-        `(...)` float64: the bounds, 0 where none was right.
+        `(...)` float64: the bounds. 0 if no answer was right.
 
     Raises:
-        ValueError: If a number of right answers is below 0 or above that of the answers, there are
-            no answers, or `confidence` is out of its range.
+        ValueError: If `right` is not between 0 and `answers`, `answers` is less than 1, or
+            `confidence` is out of its range.
 
     Reference:
         Clopper and Pearson 1934, "The Use of Confidence or Fiducial Limits Illustrated in the Case
@@ -105,17 +107,17 @@ def precision_bounds(
         [0.794, 0.909, 0.901]
     """
     hits, total = np.broadcast_arrays(np.asarray(right, "int64"), np.asarray(answers, "int64"))
-    odd = (total < 1) | (hits < 0) | (hits > total)
-    if odd.any():
+    invalid = (total < 1) | (hits < 0) | (hits > total)
+    if invalid.any():
         raise ValueError(
-            "`right` must be from 0 to `answers`, and these 1 at least. Received: "
-            f"{hits[odd][0]} right of {total[odd][0]}."
+            "`answers` must be at least 1 and `right` between 0 and `answers`. Received: "
+            f"{hits[invalid][0]} right of {total[invalid][0]}."
         )
     if not 0.5 <= confidence < 1:
         raise ValueError(
-            f"`confidence` must be from 0.5 to below 1. Received: confidence={confidence!r}."
+            f"`confidence` must be at least 0.5 and below 1. Received: confidence={confidence!r}."
         )
-    # It lies below the share of those that were: that many or more are likelier than not with it.
+    # For a confidence of at least 0.5 the bound is at most the observed precision.
     low, high = np.zeros(hits.shape), hits / total
     for _ in range(_STEPS):
         middle = (low + high) / 2
@@ -127,9 +129,10 @@ def precision_bounds(
 def _tail(
     hits: npt.NDArray[np.int64], total: npt.NDArray[np.int64], share: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """How likely so many or more are right of all, each with a probability of less than its share.
+    """Probability of at least `hits` successes in `total` trials of probability `share`.
 
-    The terms of the binomial distribution, each as a multiple of the first, which is the largest.
+    Terms of the binomial distribution are summed as multiples of the first. It is the largest,
+    because `share` is at most `hits / total`.
     """
     logs = np.append(0.0, np.cumsum(np.log(np.arange(1, total.max(initial=0) + 1))))
     some = np.where(hits > 0, share, 0.5)
@@ -147,29 +150,27 @@ def _tail(
 def precision_thresholds(
     scores: npt.ArrayLike, correct: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Finds the lowest score from which on so many answers are right, for every such share.
+    """Finds the lowest threshold of the score for each precision.
 
-    What counts is the precision of all answers from a score on, not of those near it: a few wrong
-    answers among high scores do not end the search. Of answers like these that share is right with
-    a probability of `CONFIDENCE`, 0.9: it is the lower bound that `precision_bounds` gives. A few
-    answers show little, however right they are. A threshold lies in the middle between the scores
-    that it parts, so that what rounding does to a score does not matter.
+    The precision at a threshold is that of all answers with at least this score. It is the lower
+    bound of `precision_bounds` with a confidence of 0.9, which is low for few answers. Each
+    threshold lies halfway between two scores, so that rounding does not matter.
 
     Args:
-        scores: `(answers,)` scores of the answers that may be given, none below 0.
-        correct: `(answers,)` whether each is right.
+        scores: `(answers,)` scores, not negative.
+        correct: `(answers,)` whether each answer is right.
 
     Returns:
-        The precisions that can be had and the threshold for each, both ascending. For any
-        precision the first entry that is no less has the threshold by which most answers are
-        given. 0 is the first threshold: all answers.
+        The reachable precisions and the threshold of each, both ascending. To reach a precision
+        with the highest coverage, use the first entry that is at least as high. The first
+        threshold is 0.
 
     Raises:
-        ValueError: As `risk_coverage`.
+        ValueError: See `risk_coverage`.
 
     Reference:
         Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
-        arXiv:1705.08500. There the bound is wider, for each threshold that is tried.
+        arXiv:1705.08500, who correct the bound for the number of thresholds.
 
     Examples:
         >>> from keras_qa.decoding import precision_thresholds
@@ -181,10 +182,10 @@ def precision_thresholds(
     found = risk_coverage(scores, correct)
     lower = np.append(found.threshold[1:], 0.0)
     middle = (found.threshold + lower) / 2
-    # Between two numbers that are next to each other there is none.
+    # The mean of two adjacent floats may round to the lower one.
     thresholds = np.where(middle > lower, middle, found.threshold)
     thresholds[-1:] = 0.0
-    # From the lowest on: only what is more precise than all before is worth fewer answers.
+    # Keep thresholds that are more precise than all lower ones.
     precision = precision_bounds(found.right, found.answers)[::-1]
     thresholds = thresholds[::-1]
     before = np.append(-1.0, np.maximum.accumulate(precision)[:-1])

@@ -1,4 +1,4 @@
-"""Logits of windows as masses of words, for the spans of many texts at a time."""
+"""Start and end masses of words from the logits of windows."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.text.padding import resized
+from keras_qa.text.padding import resize
 
-# So many positions are decoded at a time, which keeps the arrays in the processor's cache.
-MOST_POSITIONS = 2**18
+# Positions decoded at a time, so that the arrays fit into the processor's cache.
+MAX_POSITIONS = 2**18
 
-# The logit of a position that cannot be. Finite, so that a difference of two is a number.
+# Logit of masked positions. It is finite, so that differences are numbers.
 MASKED = -1e9
 
-# A logit so far below the best of its text counts as this far: no mass becomes zero.
-_LOWEST = -300.0
+# Logits are clipped to this far below the best of their text, so that no mass is zero.
+_MIN_LOGIT = -300.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Logits:
-    """What a reader said about the windows of some texts.
+class WindowLogits:
+    """The output of a reader for the windows of several texts.
 
     Args:
         start: `(windows, positions)` logits of the start.
         end: `(windows, positions)` logits of the end.
-        offsets: `(windows, positions, 2)`: the word at each position.
-        sizes: `(windows, positions)`: what it counts as.
+        offsets: `(windows, positions, 2)`: offsets of the word at each position.
+        sizes: `(windows, positions)`: the size of the word, see `Pieces`.
         firsts: `(texts,)`: the first window of each text.
-        counts: `(texts,)`: how many windows it has.
+        counts: `(texts,)`: its number of windows.
     """
 
     start: np.ndarray
@@ -40,47 +40,43 @@ class Logits:
     firsts: np.ndarray
     counts: np.ndarray
 
-    def parts(self) -> Iterator[tuple[np.ndarray, Logits]]:
-        """Parts of bounded size with like numbers of windows, and which texts they are."""
-        # One text is asked most often, and cannot be parted.
-        if len(self.counts) == 1:
-            yield np.zeros(1, "int64"), self
-            return
+    def chunks(self) -> Iterator[tuple[np.ndarray, WindowLogits]]:
+        """Yields positions of texts and their logits, in chunks of bounded size."""
         order = np.argsort(self.counts, kind="stable")
         sizes = np.cumsum(self.counts[order]) * max(self.start.shape[1], 1)
         begin = 0
         while begin < len(order):
-            limit = (sizes[begin - 1] if begin else 0) + MOST_POSITIONS
+            limit = (sizes[begin - 1] if begin else 0) + MAX_POSITIONS
             stop = max(int(np.searchsorted(sizes, limit, side="right")), begin + 1)
             texts = order[begin:stop]
             counts = self.counts[texts]
             firsts = np.cumsum(counts) - counts
             rows = np.repeat(self.firsts[texts] - firsts, counts) + np.arange(counts.sum())
             start, end = self.start[rows], self.end[rows]
-            yield texts, Logits(start, end, self.offsets[rows], self.sizes[rows], firsts, counts)
+            offsets, sizes_of_words = self.offsets[rows], self.sizes[rows]
+            yield texts, WindowLogits(start, end, offsets, sizes_of_words, firsts, counts)
             begin = stop
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WindowWords:
-    """The words of windows, with the mass of a start and of an end at each.
+    """The words of windows, with a start mass and an end mass each.
 
-    The mass of a span from word `i` to word `j` of window `w`, as a part of
-    all that its text `t` has, is `start[w, i] * end[w, j] * weight[t]`.
+    The probability of the span from word `i` to word `j` of window `w` of text
+    `t` is `start[w, i] * end[w, j] * weight[t]`.
 
     Args:
-        start: `(windows, words)` float64; 0 where a window has no such word.
-        end: `(windows, words)` float64, likewise.
-        column: `(windows, positions)`: the word at each position of the
-            logits. Only where `offsets` name one.
-        offsets: `(windows, words, 2)` int64; -1 where there is no word.
+        start: `(windows, words)` float64, padded with 0.
+        end: `(windows, words)` float64, padded with 0.
+        column: `(windows, positions)`: the word at each position. Undefined
+            for positions without a word.
+        offsets: `(windows, words, 2)` int64, padded with -1.
         text: `(windows,)`: the text of each window.
-        lengths: `(windows, words)` int64: how many words a span from that
-            word may have.
-        ends_within: `(windows, words)`: sum of the end masses that a span
-            from that word may have.
+        lengths: `(windows, words)` int64: maximum number of words of a span
+            that begins with this word.
+        ends_within: `(windows, words)`: sum of the end masses of these spans.
         weight: `(texts,)` float64.
-        no_answer: `(texts,)` float64: the mass of there being no answer.
+        no_answer: `(texts,)` float64: the probability of no answer.
     """
 
     start: np.ndarray
@@ -94,14 +90,14 @@ class WindowWords:
     no_answer: np.ndarray
 
 
-def logits(
+def check_logits(
     start: npt.ArrayLike,
     end: npt.ArrayLike,
     offsets: npt.ArrayLike,
     example: npt.ArrayLike,
     sizes: npt.ArrayLike | None,
-) -> Logits:
-    """Checks what a reader said, and finds which windows are of one text."""
+) -> WindowLogits:
+    """Checks the output of a reader and groups its windows by text."""
     start, end, offsets, example = map(np.asarray, (start, end, offsets, example))
     sizes = np.ones(start.shape, "float32") if sizes is None else np.asarray(sizes)
     if start.ndim != 2:
@@ -116,43 +112,42 @@ def logits(
     ):
         if array.shape != shape:
             raise ValueError(
-                f"`{name}` must have the shape {shape}, as `start` has {start.shape}. "
+                f"`{name}` must have the shape {shape}, because `start` has {start.shape}. "
                 f"Received: {array.shape}."
             )
     smaller = example[1:] < example[:-1]
     if smaller.any():
         raise ValueError(
-            "`example` must ascend: the windows of an example stand together. Received "
+            "`example` must be ascending, so that the windows of a text are consecutive. Received: "
             f"{example[:-1][smaller][0]} before a lower number."
         )
     inside = (sizes >= 0) & (sizes <= 1)
     if not inside.all():
-        raise ValueError(
-            "`word_sizes` must be between 0 and 1: a word counts as one at most. Received: "
-            f"{sizes[~inside][0]}."
-        )
+        raise ValueError(f"`word_sizes` must be between 0 and 1. Received: {sizes[~inside][0]}.")
     for name, array in (("start", start), ("end", end)):
-        # Nothing that is no number is below another.
+        # Comparisons with NaN are false.
         good = array < np.inf
         if not good.all():
             window, position = np.argwhere(~good)[0].tolist()
             raise ValueError(
-                f"`{name}` holds {array[window, position]} at [{window}, {position}], but logits "
-                "must be numbers. Check the model's weights."
+                f"`{name}` must not hold NaN or infinity. Received: {array[window, position]} at "
+                f"[{window}, {position}]. Check the model's weights."
             )
-    edges = np.append(firsts(example), len(example))
-    return Logits(start, end, offsets, sizes, edges[:-1], edges[1:] - edges[:-1])
+    edges = np.append(find_firsts(example), len(example))
+    return WindowLogits(start, end, offsets, sizes, edges[:-1], edges[1:] - edges[:-1])
 
 
-def firsts(numbers: np.ndarray) -> npt.NDArray[np.int64]:
-    """Where each number of an ascending array comes first: `np.unique` would sort it again."""
+def find_firsts(numbers: np.ndarray) -> npt.NDArray[np.int64]:
+    """Position of the first occurrence of each number in an ascending array."""
     new = np.ones(len(numbers), bool)
     new[1:] = numbers[1:] != numbers[:-1]
     return np.flatnonzero(new)
 
 
-def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: float) -> WindowWords:
-    """Sums the masses of the pieces of each word, and all that a text has."""
+def sum_words(
+    part: WindowLogits, max_answer_words: int, no_answer: bool, temperature: float
+) -> WindowWords:
+    """Sums the masses of the pieces of each word, and normalizes them over each text."""
     texts, windows = len(part.counts), len(part.start)
     text = np.repeat(np.arange(texts), part.counts)
     begins = part.offsets[..., 0]
@@ -166,7 +161,7 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     which = column[rows, positions]
     cells = rows * size + which
     owner = text[rows]
-    each = firsts(owner)
+    each = find_firsts(owner)
     masses = []
     scale = np.zeros(texts)
     for array in (part.start, part.end):
@@ -174,9 +169,9 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
         highest = np.full(texts, -np.inf)
         if len(values):
             highest[owner[each]] = np.maximum.reduceat(values, each)
-        # Where every logit is minus infinity, all are alike.
+        # If all logits are minus infinity, all spans are equally likely.
         highest[highest == -np.inf] = 0.0
-        values = np.maximum((values - highest[owner]) / temperature, _LOWEST)
+        values = np.maximum((values - highest[owner]) / temperature, _MIN_LOGIT)
         mass = np.bincount(cells, np.exp(values), windows * size).reshape(windows, size)
         masses.append(mass)
         scale += highest / temperature
@@ -188,16 +183,16 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     if (counted != 1).any():
         sizes = np.ones((windows, size))
         sizes[rows, which] = counted
-        lengths = _lengths(sizes, max_answer_words)
-    ends_within = band(end, lengths, np.add)
+        lengths = _count_words_within(sizes, max_answer_words)
+    ends_within = combine_ahead(end, lengths, np.add)
     total = np.add.reduceat((start * ends_within).sum(axis=1), part.firsts) if texts else scale
     empty = np.full(texts, -np.inf)
     none = empty
     if no_answer:
-        # A text has no answer where every window says so.
+        # An answer in any window is an answer of the text.
         lowest = part.start[:, 0].astype("float64") + part.end[:, 0]
         none = np.maximum(np.minimum.reduceat(lowest, part.firsts) / temperature, -1e300)
-    # Without a word, that there is no answer is all there is.
+    # A text without words has the probability 1 of no answer.
     scale = np.where(total > 0, scale, -np.inf)
     none = np.where((total > 0) | (none > -np.inf), none, 0.0)
     most = np.maximum(scale, none)
@@ -216,13 +211,13 @@ def words(part: Logits, max_answer_words: int, no_answer: bool, temperature: flo
     )
 
 
-def band(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarray:
-    """Combines `values[:, i : i + lengths[:, i]]` for each `i`, as many steps as lengths have bits.
+def combine_ahead(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarray:
+    """Reduces `values[:, i : i + lengths[:, i]]` for each `i`, in log2 of the longest length steps.
 
     Args:
-        values: `(windows, words)`, none below 0.
+        values: `(windows, words)`, not negative.
         lengths: `(windows, words)` int64.
-        combine: What two numbers become, 0 and a number being that number.
+        combine: The reduction, of which 0 is the identity: `np.add` or `np.maximum`.
 
     Returns:
         `(windows, words)`.
@@ -230,9 +225,9 @@ def band(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarr
     size = values.shape[1]
     longest = min(int(lengths.max(initial=0)), size)
     lengths = np.minimum(lengths, longest)
-    power = resized(values, (len(values), size + longest))
+    power = resize(values, (len(values), size + longest))
     result = np.zeros_like(values)
-    # Where all lengths are the same, as they mostly are, a slice is faster than picking.
+    # Slices are faster than `take_along_axis`, and most often all lengths are equal.
     same = bool((lengths == longest).all())
     at = None if same else np.tile(np.arange(size), (len(values), 1))
     done, step = 0, 1
@@ -251,12 +246,12 @@ def band(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) -> np.ndarr
     return result
 
 
-def _lengths(sizes: np.ndarray, most: int) -> np.ndarray:
-    """How many words from each one on count as `most` words together."""
+def _count_words_within(sizes: np.ndarray, most: int) -> np.ndarray:
+    """Number of words from each one on whose sizes sum to at most `most`."""
     rows, words = sizes.shape
-    # Sums of quarters are exact.
+    # Sizes are multiples of a quarter, so that sums are exact.
     ends = np.cumsum(sizes, axis=1)
-    # Rows one after the other, so far apart that none reaches into the next.
+    # Shift rows apart, so that one search over all rows never reaches the next row.
     apart = np.arange(rows)[:, None] * (words + most + 1.0)
     last = np.searchsorted((ends + apart).ravel(), (ends - sizes + most + apart).ravel(), "right")
     lengths: npt.NDArray[np.int64] = last - np.arange(sizes.size)

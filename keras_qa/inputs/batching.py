@@ -25,7 +25,7 @@ from keras_qa.execution.graph import (
     rows_are_independent,
 )
 from keras_qa.inputs.feeds import Arrays
-from keras_qa.text.padding import groups, resized, sizes, used
+from keras_qa.text.padding import axis_lengths, count_axes, resize, used_length
 
 # Positions that a CPU reads at a time, so that intermediate results stay in its cache.
 POSITIONS = 1536
@@ -89,8 +89,8 @@ class _Lengths:
     """
 
     def __init__(self, model: keras.Model, inputs: list[np.ndarray]) -> None:
-        self.axes = groups(inputs)
-        self.of_rows = sizes(inputs)
+        self.axes = count_axes(inputs)
+        self.of_rows = axis_lengths(inputs)
         if has_large_products(model):
             # An encoder reads its inputs side by side, in one width.
             self.of_rows = np.broadcast_to(
@@ -106,7 +106,7 @@ class _Lengths:
 
 
 def _full_widths(inputs: list[np.ndarray]) -> np.ndarray:
-    shapes = [array.shape[1 : 1 + n] for array, n in zip(inputs, groups(inputs), strict=True)]
+    shapes = [array.shape[1 : 1 + n] for array, n in zip(inputs, count_axes(inputs), strict=True)]
     return np.array(list(itertools.chain(*shapes)), int)
 
 
@@ -143,8 +143,8 @@ def fitted(
     if compiled and fill:
         rows = size or 2 ** (rows - 1).bit_length()
     if not sort:
-        return [resized(array, (rows, *array.shape[1:])) for array in inputs]
-    shapes = [[used(array, axis) for axis in range(1, array.ndim)] for array in inputs]
+        return [resize(array, (rows, *array.shape[1:])) for array in inputs]
+    shapes = [[used_length(array, axis) for axis in range(1, array.ndim)] for array in inputs]
     large = has_large_products(model)
     if large:
         # An encoder reads its inputs side by side, in one width.
@@ -160,7 +160,7 @@ def fitted(
             [min(width, limit or width) for width in shape]
             for shape, limit in zip(shapes, limits, strict=False)
         ]
-    return [resized(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
+    return [resize(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
 
 
 class SortedBatches(keras.utils.PyDataset):
@@ -199,7 +199,7 @@ class SortedBatches(keras.utils.PyDataset):
         self.epoch = 0
         self.share = 1.0
         self.weights: np.ndarray | None = None
-        self.axes = groups(inputs)
+        self.axes = count_axes(inputs)
         self.compiled = bool(model.jit_compile)
         self.lengths: _Lengths | None = None
         if (
@@ -357,7 +357,7 @@ class PredictionBatches:
             return rows, fitted(self.model, arrays, self.sort, self.fill, self.size)
         count = self.size if self.fill and self.size else len(rows)
         return rows, [
-            resized(a, (count, *shape)) for a, shape in zip(arrays, self.shape, strict=True)
+            resize(a, (count, *shape)) for a, shape in zip(arrays, self.shape, strict=True)
         ]
 
     def _parts(

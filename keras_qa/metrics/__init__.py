@@ -1,4 +1,4 @@
-"""Metrics of answers: exact match and F1, as the SQuAD evaluations compute them."""
+"""Exact match, F1 and the official scores of SQuAD."""
 
 from keras_qa.metrics.answers import exact_match, f1, normalize_answer
 from keras_qa.metrics.official import squad, squad_in_order

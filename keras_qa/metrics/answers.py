@@ -1,4 +1,4 @@
-"""One answer beside those that are right: what is compared, exact match, F1."""
+"""Normalization, exact match and F1 of one answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-# As the script of MLQA has them, oddities included.
+from keras_qa._arguments import check_choice
+
+# Copied from the script of MLQA, including its oddities.
 _ARTICLES = {
     "en": re.compile(r"\b(a|an|the)\b"),
     "es": re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b"),
@@ -18,7 +20,7 @@ _ARTICLES = {
     ),
     "ar": re.compile(r"\sال^|ال"),
 }
-# Each is a word of its own.
+# Scripts without spaces, in which each character is a word.
 _CHARACTERS = {
     "zh": re.compile("[\u4e00-\u9fa5]"),
     "ja": re.compile("[\u3041-\u30ff\u3400-\u9fff\uff66-\uff9f]"),
@@ -29,23 +31,23 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalize_answer(answer: str, language: str | None = None) -> str:
-    """Lower-cases an answer and drops punctuation, articles and extra white space.
+    """Lower-cases an answer and removes punctuation, articles and extra white space.
 
-    Follows the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), or with a `language`
-    that of MLQA (Lewis et al. 2020, arXiv:1910.07475): English (`"en"`), German (`"de"`), Spanish
-    (`"es"`), Arabic (`"ar"`), Hindi (`"hi"`), Vietnamese (`"vi"`) and Chinese (`"zh"`), whose
-    characters are words of their own. So are those of Japanese (`"ja"`) and Thai (`"th"`), which
-    MLQA lacks.
+    It follows the SQuAD evaluation (Rajpurkar et al. 2016, arXiv:1606.05250), or, with a
+    `language`, that of MLQA (Lewis et al. 2020, arXiv:1910.07475): English (`"en"`), German
+    (`"de"`), Spanish (`"es"`), Arabic (`"ar"`), Hindi (`"hi"`), Vietnamese (`"vi"`) and Chinese
+    (`"zh"`). Each Chinese character is a word. Japanese (`"ja"`) and Thai (`"th"`), which MLQA
+    lacks, are treated like Chinese.
 
     Args:
-        answer: The answer as written.
-        language: Its language. `None` for SQuAD's English.
+        answer: The answer.
+        language: The language of the answer. `None` for SQuAD's English.
 
     Returns:
-        The answer as it is compared.
+        The normalized answer.
 
     Raises:
-        ValueError: If the language is none of these.
+        ValueError: If the language is not supported.
 
     Examples:
         >>> from keras_qa.metrics import normalize_answer
@@ -56,11 +58,7 @@ def normalize_answer(answer: str, language: str | None = None) -> str:
     """
     if language is None:
         return " ".join(_ARTICLES["en"].sub(" ", answer.lower().translate(_PUNCTUATION)).split())
-    if language not in LANGUAGES:
-        raise ValueError(
-            f"`language` must be one of {', '.join(map(repr, LANGUAGES))}. Received: "
-            f"language={language!r}."
-        )
+    check_choice("language", language, LANGUAGES)
     plain = "".join(letter for letter in answer.lower() if not _is_punctuation(letter))
     if language in _ARTICLES:
         plain = _ARTICLES[language].sub(" ", plain)
@@ -74,14 +72,14 @@ def _is_punctuation(letter: str) -> bool:
 
 
 def exact_match(prediction: str, answers: Sequence[str]) -> float:
-    """Whether a prediction is one of the right answers, after normalisation.
+    """Compares a prediction with the right answers, after normalization.
 
     Args:
         prediction: The predicted answer.
-        answers: Every right answer.
+        answers: All right answers.
 
     Returns:
-        1.0 or 0.0.
+        1.0 if one of them equals the prediction, else 0.0.
 
     Examples:
         >>> from keras_qa.metrics import exact_match
@@ -93,15 +91,16 @@ def exact_match(prediction: str, answers: Sequence[str]) -> float:
 
 
 def f1(prediction: str, answers: Sequence[str]) -> float:
-    """Overlap in words of a prediction with the right answer closest to it.
+    """Computes the word F1 of a prediction and the most similar right answer.
 
     Args:
         prediction: The predicted answer.
-        answers: Every right answer.
+        answers: All right answers.
 
     Returns:
         The harmonic mean of precision and recall over words, between 0 and 1.
-        Where one of the two is empty: 1.0 if both are, else 0.0.
+        If the normalized prediction or answer is empty: 1.0 if both are, else
+        0.0.
 
     Examples:
         >>> from keras_qa.metrics import f1
@@ -115,7 +114,7 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
 
 
 def word_f1(predicted: str, expected: str) -> float:
-    """F1 of two normalised answers, rounded as the official scripts round."""
+    """F1 of two normalized answers, with the rounding errors of the official scripts."""
     left, right = predicted.split(), expected.split()
     if not left or not right:
         return int(left == right)

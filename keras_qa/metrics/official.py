@@ -7,15 +7,15 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from keras_qa._arguments import check_choice
 from keras_qa.example import Example
 from keras_qa.metrics.answers import normalize_answer, word_f1
 
-# Makes of an answer what is compared.
 Normalize = Callable[[str], str]
 
 VERSIONS = ("1.1", "2.0")
 
-# Examples with ids, or the JSON of SQuAD, whole or its list of articles.
+# Examples with ids, or the JSON of SQuAD, or its list of articles.
 References = Iterable[Example | Mapping[str, Any]] | Mapping[str, Any]
 
 # The id of a question and its right answers.
@@ -30,40 +30,40 @@ def squad(
     no_answer_threshold: float = 1.0,
     language: str | None = None,
 ) -> dict[str, float]:
-    """The official scores of SQuAD, in percent, digit by digit.
+    """Computes the official scores of SQuAD, in percent.
 
-    What the scripts `evaluate-v1.1.py` and `evaluate-v2.0.py` print. Version
-    1.1 counts a question without a prediction as 0. Version 2.0 knows
-    questions without an answer: there, the empty string is right.
+    The scores equal the output of `evaluate-v1.1.py` and `evaluate-v2.0.py` in
+    every digit. In version 1.1, a question without a prediction scores 0. In
+    version 2.0, the empty string is right for questions without an answer.
 
     Args:
-        predictions: The answer to each question, by its id. An empty string
-            says that there is none. Other ids are passed over.
-        references: What is right: `Example` objects with ids, or SQuAD's JSON
-            once parsed, `{"data": [...]}` or its list of articles.
+        predictions: The answers by question id. The empty string means "no
+            answer". Unknown ids are ignored.
+        references: The right answers: `Example` objects with ids, or SQuAD's
+            parsed JSON, `{"data": [...]}` or its list of articles.
         version: `"1.1"` or `"2.0"`.
-        no_answer_probabilities: How sure it is that a question has no answer,
-            by its id; any scale that grows with it will do. Version 2.0 only.
-        no_answer_threshold: Above it, a question counts as answered by the
-            empty string.
-        language: Code of the answers' language, such as `"de"`, for the scores
-            of MLQA (Lewis et al. 2020, arXiv:1910.07475), which drop its
-            articles and all punctuation, and compare Chinese by characters:
-            see `normalize_answer`. `None` for SQuAD's.
+        no_answer_probabilities: Scores of "no answer" by question id, on any
+            scale that increases with confidence. Version 2.0 only.
+        no_answer_threshold: If the score of "no answer" is higher, the
+            prediction is replaced by the empty string.
+        language: Code of the language of the answers, such as `"de"`, for the scores
+            of MLQA (Lewis et al. 2020, arXiv:1910.07475), see
+            `normalize_answer`. `None` for SQuAD.
 
     Returns:
-        For version 1.1 `exact_match` and `f1`. For version 2.0 `exact`, `f1`
-        and `total`; the same after `HasAns_` and `NoAns_` for the questions
-        with and without an answer, where there are any; and with
-        `no_answer_probabilities` the best that any threshold reaches, and that
+        In version 1.1 `exact_match` and `f1`. In version 2.0 `exact`, `f1` and
+        `total`; the same with the prefixes `HasAns_` and `NoAns_` for questions
+        with and without an answer, if there are any; and with
+        `no_answer_probabilities` the scores at the best threshold and that
         threshold: `best_exact`, `best_exact_thresh`, `best_f1`,
         `best_f1_thresh`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If `version` or `language` is unknown; if there are no references, or one
-            has no id; if a question of version 1.1 has no right answer; or if
-            one of version 2.0 has no prediction or no probability.
+        ValueError: If `version` or `language` is unknown; if `references` is
+            empty or one has no id; if a question of version 1.1 has no right
+            answer; or if a question of version 2.0 has no prediction or no
+            probability.
 
     Reference:
         Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine
@@ -82,25 +82,23 @@ def squad(
         >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
         (50.0, 83.3, 100.0)
     """
-    if version not in VERSIONS:
-        raise ValueError(f'`version` must be "1.1" or "2.0". Received: version={version!r}.')
+    check_choice("version", version, VERSIONS)
     normalize = functools.partial(normalize_answer, language=language)
     normalize("")
     golds = _golds(references)
     if not golds:
-        raise ValueError("`references` holds no questions. Give at least one to score.")
+        raise ValueError("`references` must hold at least one question. Received none.")
     _check_mapping("predictions", predictions)
     for id, _ in golds:
         if not isinstance(predictions.get(id, ""), str):
             raise TypeError(
                 f"`predictions` must map ids to strings. Received: {predictions[id]!r} for the "
-                f'question {id!r}. An answer that there is none is "".'
+                f'question {id!r}. Use "" for no answer.'
             )
     if version == "1.1":
         if no_answer_probabilities is not None:
             raise ValueError(
-                '`no_answer_probabilities` are for version="2.0". Received: version="1.1", whose '
-                "questions all have an answer."
+                '`no_answer_probabilities` are for version="2.0". Received: version="1.1".'
             )
         return _squad_1(predictions, golds, normalize)
     _check_complete("predictions", predictions, golds)
@@ -126,18 +124,18 @@ def squad_in_order(
     no_answer_threshold: float = 1.0,
     language: str | None = None,
 ) -> dict[str, float]:
-    """As `squad`, of answers in the order of their examples, which need no ids.
+    """Computes the scores of `squad` for answers in the order of their examples.
 
     Args:
-        answers: An answer to each example.
-        examples: The examples.
-        version: As in `squad`.
+        answers: The answer to each example.
+        examples: The examples. They need no ids.
+        version: `"1.1"` or `"2.0"`.
         no_answer_probabilities: One for each example. Version 2.0 only.
-        no_answer_threshold: As in `squad`.
-        language: As in `squad`.
+        no_answer_threshold: See `squad`.
+        language: See `squad`.
 
     Returns:
-        As `squad`.
+        The scores, as `squad` returns them.
 
     Examples:
         >>> from keras_qa import Example
@@ -166,13 +164,13 @@ def _squad_1(
             continue
         if not answers:
             raise ValueError(
-                f"`references` holds the question {id!r} without an answer, which version 1.1 "
-                'cannot score. Pass version="2.0".'
+                "`references` must have an answer for each question in version 1.1. Received none "
+                f'for {id!r}. Pass version="2.0".'
             )
         predicted = normalize(predictions[id])
         expected = [normalize(answer) for answer in answers]
         exact += predicted in expected
-        # Unlike version 2.0, nothing in common is 0 even where both are empty.
+        # In version 1.1 the F1 of two empty answers is 0.
         overlap += max(word_f1(predicted, answer) if predicted else 0 for answer in expected)
     return {"exact_match": 100.0 * exact / len(golds), "f1": 100.0 * overlap / len(golds)}
 
@@ -213,7 +211,7 @@ def _raw_scores(
     overlap: dict[Any, float] = {}
     for id, answers in golds:
         predicted = normalize(predictions[id])
-        # An answer of nothing but articles and punctuation is dropped.
+        # The official script ignores answers of articles and punctuation only.
         expected = [gold for gold in map(normalize, answers) if gold] or [""]
         exact[id] = int(predicted in expected)
         overlap[id] = max(word_f1(predicted, answer) for answer in expected)
@@ -231,7 +229,7 @@ def _best_thresholds(
     best: dict[str, float] = {}
     raw = zip(("exact", "f1"), _raw_scores(predictions, golds, normalize), strict=True)
     for name, scores in raw:
-        # Where nothing is answered, the questions without an answer are right.
+        # Start with "no answer" for all questions.
         score: float = sum(not answerable[id] for id in answerable)
         highest, threshold = score, 0.0
         for id in ranked:
@@ -262,8 +260,8 @@ def _golds(references: Any) -> list[_Gold]:
         if isinstance(entry, Example):
             if entry.id is None:
                 raise ValueError(
-                    f"`references` holds an example without an `id` at position {position}. "
-                    "Predictions are found by id: give each example one."
+                    "`references` must have ids, which identify their predictions. Received none "
+                    f"at position {position}."
                 )
             golds.append((entry.id, entry.answers))
             continue
@@ -275,8 +273,8 @@ def _golds(references: Any) -> list[_Gold]:
             ]
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(
-                f"`references` must hold `Example` objects, or articles as in SQuAD's JSON. The "
-                f"entry at position {position} is neither: {type(error).__name__}: {error}."
+                "`references` must hold `Example` objects or articles of SQuAD's JSON. The entry "
+                f"at position {position} is neither: {type(error).__name__}: {error}."
             ) from None
     return golds
 
@@ -284,8 +282,7 @@ def _golds(references: Any) -> list[_Gold]:
 def _check_mapping(name: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise TypeError(
-            f"`{name}` must be a dict with the ids of the questions as keys. Received a "
-            f"{type(value).__name__}."
+            f"`{name}` must be a dict with question ids as keys. Received a {type(value).__name__}."
         )
 
 
@@ -293,6 +290,6 @@ def _check_complete(name: str, values: Mapping[str, object], golds: Sequence[_Go
     missing = [id for id, _ in golds if id not in values]
     if missing:
         raise ValueError(
-            f"`{name}` has nothing for {len(missing)} of {len(golds)} questions, the first with "
-            f"the id {missing[0]!r}. Version 2.0 needs an entry for each question."
+            f"`{name}` must have an entry for each question in version 2.0. Missing: "
+            f"{len(missing)} of {len(golds)}, the first {missing[0]!r}."
         )

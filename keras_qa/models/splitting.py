@@ -11,7 +11,7 @@ from keras_qa import execution
 from keras_qa.execution.graph import Graph, ignores_padding, model_inputs
 from keras_qa.inputs.arrays import to_array
 from keras_qa.inputs.batching import fitted
-from keras_qa.text.padding import resized
+from keras_qa.text.padding import resize
 
 
 class SplitModel:
@@ -83,7 +83,7 @@ class SplitModel:
 def _with_rows(vector: np.ndarray, rows: int) -> np.ndarray:
     if len(vector) == 1:
         return np.repeat(vector, rows, axis=0)
-    return resized(vector, (rows, *vector.shape[1:]))
+    return resize(vector, (rows, *vector.shape[1:]))
 
 
 def _cut(model: keras.Model, name: str) -> list[Any]:

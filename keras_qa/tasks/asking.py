@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from keras_qa._arguments import check_number, check_positive_integers, entry, is_number, must_be
 from keras_qa.decoding import CONFIDENCE
-from keras_qa.decoding.window_words import firsts
+from keras_qa.decoding.window_words import find_firsts
 from keras_qa.example import Example
 from keras_qa.tasks.task import AskOptions
 
@@ -128,7 +128,7 @@ def gold_mentions(
     """
     found: list[tuple[int, int, int]] = []
     begins, ends = words[..., 0], words[..., 1]
-    edges = [*firsts(example), len(example)]
+    edges = [*find_firsts(example), len(example)]
     for first, stop in itertools.pairwise(edges):
         for start, end in _mentions(examples[int(example[first])]):
             begun, ended = begins[first:stop] == start, ends[first:stop] == end

@@ -25,7 +25,7 @@ from keras_qa.tasks.task import (
 )
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
-from keras_qa.text.several import passage_windows
+from keras_qa.text.passage_windows import passage_windows
 
 _OF_WINDOWS = ("length", "overlap", "max_question_length")
 _OF_DECODER = ("max_answer_words", "no_answer", "whole_words")
@@ -339,7 +339,7 @@ class SpanTask:
         if config.get("asking") is not None:
             asking = AskCalibration.from_config(entry(config, "asking", dict))
         windower = Windower.from_config(entry(config, "vectorizer", dict))
-        return cls(windower, SpanDecoder(**decoder), asking)
+        return cls(windower, SpanDecoder.from_config(decoder), asking)
 
     def _spans(
         self,

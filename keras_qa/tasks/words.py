@@ -174,7 +174,7 @@ class WordTask:
         vectorizer = entry(config, "vectorizer", dict)
         if vectorizer.get("tokenizer") is not None:
             entry(vectorizer, "tokenizer", str)
-        return cls(Vectorizer(**vectorizer))
+        return cls(Vectorizer.from_config(vectorizer))
 
     def _unexplained(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose

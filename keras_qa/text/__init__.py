@@ -1,12 +1,12 @@
-"""Text to ids and back: NumPy and the `tokenizers` library, no backend."""
+"""Tokenizers, windows and word vectors. They need NumPy and `tokenizers`, but no backend."""
 
 from keras_qa.text.pieces import Pieces
-from keras_qa.text.sentences import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 from keras_qa.text.vectorizer import Vectorizer
-from keras_qa.text.vectors import WordVectors
 from keras_qa.text.windows import Windower, Windows
+from keras_qa.text.word_vectors import WordVectors
 
 __all__ = [
     "Pieces",

@@ -1,4 +1,4 @@
-"""Gold answers: which pieces of a text they are, and at which positions of its windows."""
+"""Positions of gold answers in the pieces of a text and in its windows."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from keras_qa.example import Example, answer_problem
 from keras_qa.text.pieces import Pieces
 
 
-def in_texts(
-    examples: Sequence[Example], places: list[int], text: Pieces, texts: list[str], first: int
+def find_in_texts(
+    examples: Sequence[Example], text_ids: list[int], text: Pieces, texts: list[str], first: int
 ) -> np.ndarray:
-    """First and last piece of each answer, `(examples, answers, 2)`; -1 where there is none.
+    """Finds the first and last piece of each answer.
 
     Args:
         examples: The examples.
-        places: Which of the texts each example has.
+        text_ids: For each example, the position of its text in `texts`.
         text: The pieces of all texts.
-        texts: The texts, each once.
-        first: Position of the first of these examples among all, for messages.
+        texts: The distinct texts.
+        first: Position of `examples[0]` in the data set, for error messages.
 
     Returns:
-        int64, counted in the pieces of all texts.
+        `(examples, answers, 2)` int64: positions in `text.ids`, -1 for missing answers.
 
     Raises:
-        ValueError: If an answer has no offset, or is not there, or is of no piece.
+        ValueError: If an answer has no offset, is not at its offset, or has no pieces.
     """
     most = max((len(item.answers) for item in examples), default=0)
     golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
@@ -36,13 +36,13 @@ def in_texts(
         if problem is None and item.answers and not item.answer_start:
             problem = f"the answer {item.answers[0]!r} has no offset. Give its `answer_start`"
         if problem is not None:
-            raise ValueError(f"{named(row + first, item, 'The')}: {problem}.")
+            raise ValueError(f"{describe(row + first, item, 'The')}: {problem}.")
         for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):
-            found.append((row, column, places[row], start, start + len(answer)))
+            found.append((row, column, text_ids[row], start, start + len(answer)))
     if not found:
         return golds
     rows, columns, owners, starts, ends = np.array(found, "int64").T
-    # Characters are counted through all texts.
+    # Offsets through all texts, so that one search finds the pieces of all answers.
     base = np.cumsum([0, *map(len, texts)])
     real = np.flatnonzero(text.words[:, 0] >= 0)
     owner = np.searchsorted(text.begins, real, side="right") - 1
@@ -53,23 +53,23 @@ def in_texts(
     if len(lost):
         row, column = rows[lost[0]], columns[lost[0]]
         raise ValueError(
-            f"{named(row + first, examples[row], 'The')}: the tokenizer keeps nothing of the "
-            f"answer {examples[row].answers[column]!r}. Leave it out of `answers`."
+            f"{describe(row + first, examples[row], 'The')}: the tokenizer drops all of the answer "
+            f"{examples[row].answers[column]!r}. Remove it from `answers`."
         )
     golds[rows, columns] = np.stack([real[firsts], real[lasts]], axis=1)
     return golds
 
 
-def in_windows(
+def find_in_windows(
     golds: np.ndarray, begins: np.ndarray, counts: np.ndarray, shift: np.ndarray
 ) -> np.ndarray:
-    """Positions of the answers that each window holds, each once and the first ones first.
+    """Finds the positions of the answers in each window, without repetitions.
 
     Args:
-        golds: `(windows, answers, 2)`: what `in_texts` gives, for the example of each window.
+        golds: `(windows, answers, 2)`: the rows of `find_in_texts`, one per window.
         begins: `(windows,)`: the first piece of each window.
-        counts: `(windows,)`: how many pieces it has.
-        shift: `(windows,)`: the position at which it begins.
+        counts: `(windows,)`: its number of pieces.
+        shift: `(windows,)`: the position of its first piece in the sequence.
 
     Returns:
         int32, as `Windows.spans`.
@@ -86,7 +86,7 @@ def in_windows(
     return spans.astype("int32")
 
 
-def named(position: int, item: Example, article: str = "the") -> str:
-    """What an example is called in a message."""
+def describe(position: int, item: Example, article: str = "the") -> str:
+    """The description of an example in an error message."""
     id = f" (id {item.id!r})" if item.id is not None else ""
     return f"{article} example at position {position}{id}"

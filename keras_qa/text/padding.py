@@ -1,4 +1,4 @@
-"""How long rows of ids are, and rows cut to that length or filled up with padding."""
+"""Lengths of padded arrays of ids, and padding to a shape."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def lengths(ids: np.ndarray) -> np.ndarray:
-    """Length of each row up to its last id that is no padding, at least 1.
+def row_lengths(ids: np.ndarray) -> np.ndarray:
+    """Length of each row without padding at its end, at least 1.
 
     Args:
         ids: `(rows, time)` or `(rows, time, ...)`, padded with zeros.
@@ -18,8 +18,8 @@ def lengths(ids: np.ndarray) -> np.ndarray:
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.text.padding import lengths
-        >>> lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
+        >>> from keras_qa.text.padding import row_lengths
+        >>> row_lengths(np.array([[5, 0, 6, 0], [0, 0, 0, 0]])).tolist()
         [3, 1]
     """
     present = ids != 0
@@ -29,47 +29,48 @@ def lengths(ids: np.ndarray) -> np.ndarray:
     return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
 
 
-def sizes(inputs: Sequence[np.ndarray]) -> np.ndarray:
+def axis_lengths(inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Lengths of each row along each axis of all inputs, at least 1.
 
     Args:
         inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
 
     Returns:
-        `(rows, axes)` integers, the axes of one input after those of another.
+        `(rows, axes)` integers. The axes of the first input come first.
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.text.padding import sizes
-        >>> sizes([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
+        >>> from keras_qa.text.padding import axis_lengths
+        >>> axis_lengths([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
         [[1, 2, 1]]
     """
     columns = []
     for array in inputs:
-        columns.append(lengths(array))
+        columns.append(row_lengths(array))
         if array.ndim == 3:
-            columns.append(lengths(np.asarray(array.any(axis=1))))
+            columns.append(row_lengths(np.asarray(array.any(axis=1))))
     return np.stack(columns, axis=1)
 
 
-def groups(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
-    """How many of the columns of `sizes` belong to each input."""
+def count_axes(inputs: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """Number of columns that each input has in `axis_lengths`."""
     return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
 
 
-def used(ids: np.ndarray, axis: int) -> int:
-    """How much of an axis is not padding in every row, at least 1."""
+def used_length(ids: np.ndarray, axis: int) -> int:
+    """Length of an axis without padding at its end, over all rows, at least 1."""
     others = tuple(other for other in range(ids.ndim) if other != axis)
     used = np.logical_or.reduce(ids, axis=others)[::-1]
-    # The first place of the greatest, which is the first of all where nothing is used.
+    # `argmax` gives the first true entry, or 0 if all are false.
     place = int(used.argmax())
     return len(used) - place if used[place] else 1
 
 
-def resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Cuts and fills up with zeros. `np.pad` takes longer than the smallest models do."""
+def resize(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Cuts an array or pads it with zeros at the end of each axis."""
     if array.shape == shape:
         return array
+    # `np.pad` takes longer than a step of a small model.
     resized = np.zeros(shape, array.dtype)
     common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
     resized[common] = array[common]

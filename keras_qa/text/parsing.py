@@ -1,4 +1,4 @@
-"""Tokenizers from text of the `tokenizers` library, which may have come from anywhere."""
+"""Safe parsing of tokenizers that come from untrusted files."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from keras_qa.files.json_files import nested_objects
 if TYPE_CHECKING:
     import tokenizers
 
-# How much longer all replacements together may make a text. Those of real tokenizers make it some
-# three times as long at most.
-_MOST_GROWTH = 64
-# How far ids may run beyond the number of tokens.
-_MOST_GAPS = 100_000
+# Limit of how many times longer all replacements together may make a text. Published tokenizers
+# stay below 3.
+_MAX_GROWTH = 64
+# Limit of unused ids.
+_MAX_UNUSED_IDS = 100_000
 
 
-def tokenizer_from(text: str) -> tokenizers.Tokenizer:
-    """Makes a tokenizer of its JSON, once it is known to cost no more than it says.
+def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
+    """Parses a tokenizer from JSON and bounds the memory that it can use.
 
     Args:
-        text: What `tokenizers.Tokenizer.to_str` gives, or a `tokenizer.json` holds.
+        text: The content of a `tokenizer.json`, as `tokenizers.Tokenizer.to_str` returns it.
 
     Returns:
         The tokenizer.
 
     Raises:
-        ValueError: If it is no tokenizer, has ids far beyond its tokens, or replacements that would
-            make a text many times as long.
+        ValueError: If the text is not a tokenizer, if its ids exceed the number of its tokens by
+            far, or if its replacements make texts many times longer.
     """
     import tokenizers
 
@@ -42,16 +42,16 @@ def tokenizer_from(text: str) -> tokenizers.Tokenizer:
         raise ValueError("The tokenizer must be a JSON object, as `tokenizers` writes it.")
     ids = list(_ids(content))
     highest = max(ids, default=0)
-    if highest >= len(ids) + _MOST_GAPS:
+    if highest >= len(ids) + _MAX_UNUSED_IDS:
         raise ValueError(
             f"The tokenizer has id {highest}, but {len(ids):,} tokens. Number its tokens from 0."
         )
     steps = nested_objects([content.get("normalizer"), content.get("pre_tokenizer")])
     growth = math.prod(map(_growth, steps))
-    if growth > _MOST_GROWTH:
+    if growth > _MAX_GROWTH:
         raise ValueError(
             f"The tokenizer's replacements may make a text {growth:.0f} times as long, more than "
-            f"{_MOST_GROWTH} times. Replace by fewer characters."
+            f"{_MAX_GROWTH} times. Replace by fewer characters."
         )
     try:
         # `from_str` raises a bare `Exception`.
@@ -76,7 +76,7 @@ def _ids(content: Mapping[str, Any]) -> Iterator[int]:
 
 
 def _growth(step: Mapping[str, Any]) -> float:
-    """How many times as long a step may make a text, at least once."""
+    """How many times longer a step can make a text, at least 1."""
     if step.get("type") != "Replace":
         return 1.0
     content, pattern = step.get("content"), step.get("pattern")

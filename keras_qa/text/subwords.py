@@ -1,4 +1,4 @@
-"""The tokenizer of a pretrained backbone, with the special tokens that its file names."""
+"""The tokenizers of pretrained encoders."""
 
 from __future__ import annotations
 
@@ -6,50 +6,45 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from keras_qa.files.json_files import parse_object
-from keras_qa.text import pieces, tokenizer_files
-from keras_qa.text.parsing import tokenizer_from
+from keras_qa.text import tokenizer_files
+from keras_qa.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers
 
-FILE = tokenizer_files.WHOLE
+FILE = tokenizer_files.TOKENIZER_JSON
 UNKNOWN = ("[UNK]", "<unk>", "<|endoftext|>")
 MASKS = ("[MASK]", "<mask>")
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 
 
-class SubwordTokenizer:
-    """Splits text into the WordPiece, BPE or Unigram pieces of a pretrained backbone.
+class SubwordTokenizer(Tokenizer):
+    """Splits texts into the WordPiece, BPE or Unigram pieces of a pretrained encoder.
 
-    Truncation and padding that the file asks for are turned off: windows do
-    both. A text that says «[SEP]» means these letters, not the special token,
-    whether or not the vocabulary holds it as a piece.
+    A special token spelled in a text, such as «[SEP]», is ordinary letters,
+    even if the vocabulary holds it as a piece.
 
     Args:
-        tokenizer: A `tokenizers.Tokenizer`, or its JSON. Use
+        tokenizer: A `tokenizers.Tokenizer`, which is copied, or its JSON. Use
             `SubwordTokenizer.from_file` to read one from a file.
 
     Attributes:
         padding_id: Id of the padding.
-        unknown_id: Id of what the vocabulary does not hold, or `None` where
-            it holds every character.
-        before, between, after: Ids of the special tokens that stand before a
-            question, between it and its text, and after the text: `[CLS]`,
-            `[SEP]` and `[SEP]` in BERT.
-        segments: Segment ids of the five parts of a pair in their order, a
-            tuple each: as many as special tokens, or one for all pieces of
-            the question or the text.
+        unknown_id: Id of unknown pieces, or `None` if the vocabulary covers
+            every character.
+        before, between, after: Ids of the special tokens before a question,
+            between it and its text, and after the text. In BERT: `[CLS]`,
+            `[SEP]` and `[SEP]`.
+        segments: Segment ids of the five parts of a pair, in order, one tuple
+            each: one id per special token, and one id for all pieces of the
+            question or the text.
 
     Raises:
-        ValueError: If the tokenizer sets no special token before a pair of
-            texts, where the model says that there is no answer.
+        ValueError: If the tokenizer puts no special token before a pair of
+            texts. The model scores «no answer» at this position.
 
     Examples:
         >>> from keras_qa.text import SubwordTokenizer
@@ -65,37 +60,30 @@ class SubwordTokenizer:
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
-        if not isinstance(tokenizer, str):
-            tokenizer = tokenizer.to_str()
-        tokenizer = tokenizer_from(tokenizer)
-        padding = tokenizer.padding
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True
-        self._tokenizer = tokenizer
-        settings = json.loads(tokenizer.to_str())
-        self._by_words = pieces.splits_at_spaces(settings)
-        ids = [padding["pad_id"]] if padding else map(tokenizer.token_to_id, PADDINGS)
+        super().__init__(tokenizer)
+        settings = json.loads(self._tokenizer.to_str())
+        padding = self._padding
+        ids = [padding["pad_id"]] if padding else map(self._tokenizer.token_to_id, PADDINGS)
         self.padding_id: int = next((id for id in ids if id is not None), 0)
         model = settings["model"]
         token = model.get("unk_token")
         self.unknown_id: int | None = (
-            tokenizer.token_to_id(token) if isinstance(token, str) else model.get("unk_id")
+            self._tokenizer.token_to_id(token) if isinstance(token, str) else model.get("unk_id")
         )
-        self._read_specials()
-        # Pieces of the other kinds are never as long as what spells a special token.
-        self._cuts_specials = model["type"] == "Unigram"
-        self._cut = settings["pre_tokenizer"]
-        if self._cuts_specials:
-            self._keep_letters()
+        self._read_special_tokens()
+        # Only Unigram vocabularies hold special tokens as pieces that a text may spell.
+        self._splits_special_tokens = model["type"] == "Unigram"
+        self._pre_tokenizer = settings["pre_tokenizer"]
+        if self._splits_special_tokens:
+            self._split_special_tokens()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> SubwordTokenizer:
-        """Reads a tokenizer from its file, or from the files that it stands for.
+        """Reads a tokenizer from a file or a folder.
 
         Args:
-            path: The file `tokenizer.json`, or a folder that holds it; or a
-                folder in Hugging Face's layout with `vocab.txt`, with
+            path: The file `tokenizer.json`, or a folder in Hugging Face's
+                layout with `tokenizer.json`, with `vocab.txt`, with
                 `vocab.json` and `merges.txt`, or with a SentencePiece model
                 (extra `sentencepiece`).
 
@@ -104,13 +92,13 @@ class SubwordTokenizer:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ImportError: If a SentencePiece model needs a library that is missing.
-            ValueError: If it holds no tokenizer, or none for pairs of texts.
+            ImportError: If a SentencePiece model needs a missing library.
+            ValueError: If the file holds no tokenizer for pairs of texts.
         """
         file = pathlib.Path(path).expanduser()
         if file.is_dir():
             if not (file / FILE).is_file():
-                return cls(tokenizer_files.build(file))
+                return cls(tokenizer_files.build_tokenizer(file))
             file = file / FILE
         if not file.is_file():
             raise FileNotFoundError(
@@ -121,66 +109,37 @@ class SubwordTokenizer:
         content = file.read_bytes()
         if not isinstance(parse_object(content, file).get("model"), dict):
             raise ValueError(
-                f"`{file}` holds no tokenizer: expected an object with `model`, as the "
-                "`tokenizers` library saves it."
+                f"`{file}` must be an object with `model`, as the `tokenizers` library saves it. "
+                "It holds no tokenizer."
             )
         return cls(content.decode("utf-8-sig"))
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of ids, special tokens included."""
-        return self._tokenizer.get_vocab_size()
-
-    def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Gives the ids of a text's pieces, and where each piece stands.
-
-        Args:
-            text: The text.
-
-        Returns:
-            `(pieces,)` int32 ids without special tokens, and `(pieces, 2)`
-            int32 offsets such that `text[start:end]` is the piece as written.
-        """
-        found = self.pieces([text])
-        return found.ids, found.offsets
-
-    def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
-        """Gives the ids of many texts' pieces, and where each piece stands.
-
-        Args:
-            texts: The texts.
-
-        Returns:
-            A `Pieces` of arrays, the pieces of all texts end to end.
-        """
-        return pieces.encode(self._tokenizer, texts, self._by_words)
-
     def to_json(self) -> str:
-        """The whole tokenizer as JSON, in the format of the `tokenizers` library."""
+        """The tokenizer as JSON, in the format of the `tokenizers` library."""
         text = self._tokenizer.to_str()
-        if not self._cuts_specials:
+        if not self._splits_special_tokens:
             return text
-        # As it was given: whoever reads this makes the cut again.
-        settings = {**json.loads(text), "pre_tokenizer": self._cut}
+        # Without the step that the constructor adds.
+        settings = {**json.loads(text), "pre_tokenizer": self._pre_tokenizer}
         return json.dumps(settings, ensure_ascii=False, separators=(",", ":"))
 
     def special_tokens(self) -> dict[str, str]:
-        """The special tokens by the names that `transformers` has for them."""
+        """The special tokens, by their names in `transformers`."""
         ids = {
             "cls_token": self.before[0],
             "sep_token": self.after[-1],
             "pad_token": self.padding_id,
         }
-        tokens_of = self._tokenizer.id_to_token
-        found = {name: token for name, id in ids.items() if (token := tokens_of(id)) is not None}
+        id_to_token = self._tokenizer.id_to_token
+        found = {name: token for name, id in ids.items() if (token := id_to_token(id)) is not None}
         for name, tokens in (("unk_token", UNKNOWN), ("mask_token", MASKS)):
             known = (t for t in tokens if self._tokenizer.token_to_id(t) is not None)
             if (token := next(known, None)) is not None:
                 found[name] = token
         return found
 
-    def _keep_letters(self) -> None:
-        """Cuts what spells a special token behind its first letter, so that it is no piece."""
+    def _split_special_tokens(self) -> None:
+        """Splits spelled special tokens after their first letter, so that none is a piece."""
         from tokenizers import Regex, pre_tokenizers
 
         added = self._tokenizer.get_added_tokens_decoder().values()
@@ -190,19 +149,19 @@ class SubwordTokenizer:
         spelled = sorted(token for token in tokens if len(token) > 1)
         firsts = [f"{re.escape(token[0])}(?={re.escape(token[1:])})" for token in spelled]
         if firsts:
-            cut = pre_tokenizers.Split(Regex("|".join(firsts)), "merged_with_previous")
+            split = pre_tokenizers.Split(Regex("|".join(firsts)), "merged_with_previous")
             before = self._tokenizer.pre_tokenizer
             self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-                [cut] if before is None else [before, cut]
+                [split] if before is None else [before, split]
             )
 
-    def _read_specials(self) -> None:
+    def _read_special_tokens(self) -> None:
         pair = self._tokenizer.encode("a", "b")
         parts: list[list[tuple[int, int]]] = [[]]
         last = None
         for id, segment, sequence in zip(pair.ids, pair.type_ids, pair.sequence_ids, strict=True):
             if sequence != last:
-                # Two sequences may follow each other with nothing between.
+                # Add an empty part if no special token separates the two sequences.
                 parts += [[], []] if None not in (sequence, last) else [[]]
                 last = sequence
             parts[-1].append((id, segment))
@@ -210,14 +169,13 @@ class SubwordTokenizer:
             parts.append([])
         if len(parts) != 5 or not parts[0]:
             raise ValueError(
-                "The tokenizer sets no special token before a question and its text, as BERT's "
-                f"[CLS], and its position stands for no answer. It sets: {pair.tokens}. Use the "
+                "`tokenizer` must put a special token before a question and its text, like "
+                f"BERT's [CLS]: it stands for no answer. Received: {pair.tokens}. Use the "
                 "tokenizer of an encoder such as BERT or RoBERTa."
             )
         self.before, self.between, self.after = (
             tuple(id for id, _ in parts[place]) for place in (0, 2, 4)
         )
-        # Every piece of a sequence has the same segment: one stands for them.
         self.segments = tuple(
             tuple(segment for _, segment in (part[:1] if place in (1, 3) else part))
             for place, part in enumerate(parts)

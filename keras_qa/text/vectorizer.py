@@ -1,9 +1,9 @@
-"""Examples to feeds, and probabilities back to answers."""
+"""Examples to model inputs, and answers to labels."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,27 +11,26 @@ import numpy.typing as npt
 
 from keras_qa._arguments import check_flag, to_optional_integer
 from keras_qa.example import Example
-from keras_qa.text.protocols import VocabularyTokenizer
-from keras_qa.text.sentences import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 from keras_qa.text.tokenizer import WordTokenizer
 
 
 class Vectorizer:
-    """Turns examples into the arrays a model is fed, and answers into labels.
+    """Converts examples to model inputs, and answers to labels.
 
     Texts and questions share one vocabulary, built by `adapt`. Label 0 stands
-    for every answer that `adapt` has not seen, and is never given as an answer.
+    for answers outside the answer vocabulary and is never predicted.
 
     Args:
-        vocabulary_size: Most word ids to give out, padding and the unknown
-            word included; the most frequent words are kept. `None` for all.
-        answer_vocabulary_size: Most answers to tell apart, label 0 included;
-            the most frequent are kept. `None` for all.
-        lowercase: Whether words that differ only in case are one word.
-        tokenizer: JSON of a tokenizer that was built before, or `None`.
-        answers: Answers in the order of their labels, or `None`.
-        sentences: Whether a text becomes sentences of words rather than one
-            row of words, see `sentence_spans`.
+        vocabulary_size: Maximum number of word ids, including padding and the
+            unknown word; the most frequent words are kept. `None` keeps all.
+        answer_vocabulary_size: Maximum number of labels, including label 0;
+            the most frequent answers are kept. `None` keeps all.
+        lowercase: Whether to ignore case.
+        tokenizer: JSON of a `WordTokenizer`, or `None`.
+        answers: The answers in the order of their labels, or `None`.
+        sentences: Whether to split texts into sentences (see
+            `sentence_spans`), which gives them one more axis.
 
     Examples:
         >>> from keras_qa import Example
@@ -69,7 +68,7 @@ class Vectorizer:
         """Builds the vocabulary of words and of answers from examples.
 
         Args:
-            examples: `Example` objects. The first of their answers is learned.
+            examples: `Example` objects. Only the first answer of each is used.
 
         Returns:
             The vectorizer itself.
@@ -88,18 +87,18 @@ class Vectorizer:
         return self
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, npt.NDArray[np.int32]]:
-        """Turns examples into a feed.
+        """Converts examples to model inputs.
 
         Args:
-            examples: `Example` objects. Their answers are not looked at.
+            examples: `Example` objects. Their answers are ignored.
 
         Returns:
             `{"text": (batch, words), "question": (batch, words)}`, int32,
-            padded with zeros on the right, at least one column wide. With
+            padded with zeros on the right to at least one word. With
             `sentences` the text is `(batch, sentences, words)`.
 
         Raises:
-            ValueError: If there is no vocabulary yet.
+            ValueError: If `adapt` was not called.
         """
         if self.sentences:
             text = self.story_ids([item.text for item in examples])
@@ -108,21 +107,21 @@ class Vectorizer:
         return {"text": text, "question": self.ids([item.question for item in examples])}
 
     def story_ids(self, texts: Sequence[str | Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Turns texts into ids, sentence by sentence.
+        """Converts texts to ids, sentence by sentence.
 
         Args:
             texts: Texts, each a string or a list of sentences.
 
         Returns:
-            `(batch, sentences, words)` int32, padded with zeros, at least one
-            sentence and one word wide.
+            `(batch, sentences, words)` int32, padded with zeros to at least
+            one sentence of one word.
 
         Raises:
-            ValueError: If there is no vocabulary yet.
+            ValueError: If `adapt` was not called.
         """
         self._adapted()
         stories = [_sentences(text) for text in texts]
-        # Stories say the same again and again: each sentence is looked up once.
+        # Stories repeat sentences: tokenize each distinct sentence once.
         place = {sentence: 0 for story in stories for sentence in story}
         place = {sentence: row for row, sentence in enumerate(place, 1)}
         known = self.ids(["", *place])
@@ -134,17 +133,17 @@ class Vectorizer:
         return known[rows]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Turns strings into ids.
+        """Converts strings to ids.
 
         Args:
             texts: Texts or questions.
 
         Returns:
-            `(batch, words)` int32, padded with zeros on the right, at least
-            one column wide.
+            `(batch, words)` int32, padded with zeros on the right to at least
+            one word.
 
         Raises:
-            ValueError: If there is no vocabulary yet.
+            ValueError: If `adapt` was not called.
         """
         rows = self._adapted().encode_batch(texts)
         lengths = np.fromiter(map(len, rows), "int64", len(rows))
@@ -154,41 +153,40 @@ class Vectorizer:
         return ids
 
     def labels(self, examples: Sequence[Example]) -> npt.NDArray[np.int32]:
-        """Turns the first answer of each example into its label.
+        """Converts the first answer of each example to its label.
 
         Args:
             examples: `Example` objects.
 
         Returns:
-            `(batch,)` int32; 0 for an answer out of the vocabulary.
+            `(batch,)` int32; 0 for answers outside the vocabulary.
 
         Raises:
-            ValueError: If there is no vocabulary yet, or an example has no
-                answer.
+            ValueError: If `adapt` was not called, or an example has no answer.
         """
         self._adapted()
         labels = {answer: label for label, answer in enumerate(self.answers)}
         return np.array([labels.get(answer, 0) for answer in _first_answer(examples)], "int32")
 
     def support(self, examples: Sequence[Example]) -> npt.NDArray[np.float32]:
-        """Turns the supporting facts of each example into labels.
+        """Converts the supporting facts of each example to labels.
 
         Args:
             examples: `Example` objects.
 
         Returns:
-            `(batch, sentences)` float32: 1 for a sentence that the answer
-            rests on, else 0.
+            `(batch, sentences)` float32: 1 for supporting sentences, else 0.
 
         Raises:
-            ValueError: If no example has supporting facts, or one names a
-                sentence that its text does not have.
+            ValueError: If no example has supporting facts, or one is out of
+                the range of the text's sentences.
         """
         counts = [len(sentence_spans(item.text)) for item in examples]
         labels = np.zeros((len(examples), max(counts, default=0) or 1), "float32")
         if not any(item.supporting_facts for item in examples):
             raise ValueError(
-                "No example has `supporting_facts`. Give them, or build the model without."
+                "At least one example must have `supporting_facts`. Set them, or build the model "
+                "with `supporting_facts=False`."
             )
         for row, (item, count) in enumerate(zip(examples, counts, strict=True)):
             for fact in item.supporting_facts:
@@ -201,7 +199,7 @@ class Vectorizer:
         return labels
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as a `.keras` file keeps them."""
+        """The constructor arguments."""
         return {
             "vocabulary_size": self.vocabulary_size,
             "answer_vocabulary_size": self.answer_vocabulary_size,
@@ -211,9 +209,21 @@ class Vectorizer:
             "sentences": self.sentences,
         }
 
-    def _adapted(self) -> VocabularyTokenizer:
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Vectorizer:
+        """Creates a `Vectorizer` from the output of `get_config`.
+
+        Args:
+            config: The configuration.
+
+        Returns:
+            A `Vectorizer`.
+        """
+        return cls(**config)
+
+    def _adapted(self) -> WordTokenizer:
         if self.tokenizer is None:
-            raise ValueError("The vectorizer has no vocabulary yet. Call `adapt(examples)` first.")
+            raise ValueError("The vectorizer has no vocabulary. Call `adapt(examples)` first.")
         return self.tokenizer
 
 

@@ -1,4 +1,4 @@
-"""Long texts as overlapping windows that a reader can take, with their question."""
+"""Overlapping windows of long texts, each together with the question."""
 
 from __future__ import annotations
 
@@ -13,41 +13,39 @@ import numpy.typing as npt
 from keras_qa._arguments import check_positive_integers, entry, to_integer, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
-from keras_qa.text.pieces import Pieces, ragged
-from keras_qa.text.protocols import PairTokenizer, Tokenizer
+from keras_qa.text.pieces import Pieces, concat_ranges
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 
-# Share of a text's characters.
-MOST_UNKNOWN = 0.1
+# Warn if the tokenizer does not know a larger share of a text's characters.
+MAX_UNKNOWN = 0.1
 
 _TOKENIZERS = {kind.__name__: kind for kind in (SubwordTokenizer, WordTokenizer)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Windows:
-    """What a reader is fed, and what its output means. Made by `Windower`.
+    """The inputs of a reader and the meaning of its output positions. Made by `Windower`.
 
-    A reader gives two logits, of a start and of an end, for each position.
-    Position 0 stands for «no answer in this window».
+    A reader returns a start logit and an end logit for each position. Position
+    0 stands for "no answer in this window".
 
     Args:
         feed: The model's inputs by name, `(windows, …)` int32 each.
-        example: `(windows,)` int32: the position of the example that each
-            window is from. Ascending; every example has a window.
-        offsets: `(windows, positions, 2)` int32: where in its text the piece at
-            each position stands, `text[start:end]`. `(-1, -1)` where no piece
-            of the text is, or one of white space alone.
-        words: `(windows, positions, 2)` int32: the same for the word that the
-            piece is part of. All pieces of a word have the same.
-        word_sizes: `(windows, positions)` float32: what that word counts as
-            where words are counted, see `Pieces`; 0 where there is none.
+        example: `(windows,)` int32: the example of each window, by position.
+            Ascending; every example has at least one window.
+        offsets: `(windows, positions, 2)` int32: `text[start:end]` is the piece
+            at each position. `(-1, -1)` at positions without a piece of the
+            text, and for pieces of white space only.
+        words: `(windows, positions, 2)` int32: offsets of the word that
+            contains the piece. All pieces of a word have the same.
+        word_sizes: `(windows, positions)` float32: the size of that word when
+            words are counted, see `Pieces`; 0 at positions without a word.
         spans: `(windows, answers, 2)` int32: first and last position of each
-            answer that stands wholly in the window, each once; then
-            `(-1, -1)`. `[(0, 0)]` where none does. `None` without labels.
-        prior: `(windows,)` float32: how much likelier it is that an answer
-            stands in a window, as a logarithm, before it is read. `None` where
-            all are alike.
+            distinct answer that the window contains, padded with `(-1, -1)`.
+            `(0, 0)` first if it contains none. `None` without labels.
+        prior: `(windows,)` float32: log-prior that the answer is in the
+            window. `None` if all windows are equally likely.
     """
 
     feed: dict[str, npt.NDArray[np.int32]]
@@ -63,29 +61,29 @@ class Windows:
 
 
 class Windower:
-    """Cuts the texts of examples into windows that overlap, beside their question.
+    """Splits the texts of examples into overlapping windows.
 
     With a `SubwordTokenizer` a window is one sequence for a pretrained
-    backbone, `[CLS] question [SEP] window [SEP]`, in the feed `token_ids`,
-    `segment_ids` and `padding_mask`. With a `WordTokenizer` the feed is `text`,
-    the words of the window, and `question`; the output has a position more
-    than `text`, the first, since no word stands for «no answer».
+    encoder, `[CLS] question [SEP] window [SEP]`, with the inputs `token_ids`,
+    `segment_ids` and `padding_mask`. With a `WordTokenizer` the inputs are
+    `text`, the words of the window, and `question`. The output then has one
+    more position than `text`: the first, for "no answer".
 
     Args:
         tokenizer: A `SubwordTokenizer` or a `WordTokenizer`.
-        length: Most positions of a window: special tokens, question and text
-            with a `SubwordTokenizer`, words of the text with a
-            `WordTokenizer`.
-        overlap: Number of pieces that a window shares with the one before it
-            (`stride` in `transformers`): an answer of no more pieces is whole
-            in one window at least. Where the question leaves less room than
-            twice that, half of the room.
-        max_question_length: Most pieces of a question, with a
-            `SubwordTokenizer`, or words; those beyond are cut off. `None` for
-            all, and an error where they leave no room.
+        length: Maximum length of a window. With a `SubwordTokenizer` this
+            counts special tokens, question and text, with a `WordTokenizer`
+            the words of the text.
+        overlap: Number of pieces that consecutive windows share (`stride` in
+            `transformers`). An answer of at most that many pieces is always
+            whole in one window. It is reduced to half the room for the text
+            if the question leaves less than twice the overlap.
+        max_question_length: Maximum number of pieces of a question; the rest
+            is truncated. `None` never truncates, and a question that leaves no
+            room for the text is an error.
 
     Raises:
-        TypeError: If `tokenizer` is neither.
+        TypeError: If `tokenizer` has another type.
         ValueError: If `length`, `overlap` or `max_question_length` is out of range.
 
     Examples:
@@ -120,48 +118,47 @@ class Windower:
         self.max_question_length = to_optional_integer("max_question_length", max_question_length)
 
     def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
-        """Cuts all texts at once.
+        """Splits all texts at once.
 
         Args:
-            examples: `Example` objects. Texts that are the same are tokenised
-                once.
-            labels: Whether to find the answers by their `answer_start`.
+            examples: `Example` objects. Equal texts are tokenized once.
+            labels: Whether to locate the answers by their `answer_start`.
 
         Returns:
-            The `Windows` of all examples, in order, as wide as the longest.
+            The `Windows` of all examples, in order, padded to the longest.
 
         Raises:
-            ValueError: If a question leaves no room for its text; or, with
+            ValueError: If a question leaves no room for its text, or, with
                 labels, if an answer is not at its `answer_start`.
         """
-        cut = _Cut(self, examples, 0, labels)
-        return cut.windows(0, cut.total)
+        layout = _Layout(self, examples, 0, labels)
+        return layout.windows(0, layout.total)
 
     def batches(
         self, examples: Sequence[Example], windows: int = 256, labels: bool = False
     ) -> Iterator[Windows]:
-        """Cuts texts as they are asked for, in bounded memory.
+        """Splits texts batch by batch, in bounded memory.
 
         Args:
-            examples: As in `__call__`.
-            windows: Most windows at a time. Those of one text may come in
-                several batches.
-            labels: As in `__call__`.
+            examples: `Example` objects.
+            windows: Maximum number of windows per batch. A batch may end
+                within an example.
+            labels: Whether to locate the answers by their `answer_start`.
 
         Yields:
-            `Windows`, whose `example` counts from the first of all examples.
+            `Windows`, whose `example` refers to all `examples`.
 
         Raises:
-            ValueError: As `__call__`, when the batch with that example is due.
+            ValueError: See `__call__`.
         """
         check_positive_integers(windows=windows)
-        for start, stop in _groups(examples):
-            cut = _Cut(self, examples[start:stop], start, labels)
-            for first in range(0, cut.total, windows):
-                yield cut.windows(first, min(first + windows, cut.total))
+        for start, stop in _split_examples(examples):
+            layout = _Layout(self, examples[start:stop], start, labels)
+            for first in range(0, layout.total, windows):
+                yield layout.windows(first, min(first + windows, layout.total))
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` takes, as a `.keras` file keeps it."""
+        """The constructor arguments, with the tokenizer as JSON."""
         return {
             "tokenizer": {
                 "class_name": type(self.tokenizer).__name__,
@@ -174,16 +171,16 @@ class Windower:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Windower:
-        """Makes the windower again that gave this config.
+        """Creates a `Windower` from the output of `get_config`.
 
         Args:
-            config: What `get_config` gave.
+            config: The configuration.
 
         Returns:
             A `Windower`.
 
         Raises:
-            ValueError: If the config holds no tokenizer, or a setting is out of its range.
+            ValueError: If the tokenizer is missing or a setting is out of its range.
         """
         saved = entry(config, "tokenizer", dict)
         kind = entry(saved, "class_name", str)
@@ -195,19 +192,19 @@ class Windower:
         return cls(**{**config, "tokenizer": _TOKENIZERS[kind](entry(saved, "json", str))})
 
 
-# So many characters of text are kept as pieces at a time, some 16 bytes each.
-_MOST_CHARACTERS = 1_000_000
-_MOST_EXAMPLES = 4_096
+# Limits of the examples that are tokenized at a time. A character takes about 16 bytes.
+_MAX_CHARACTERS = 1_000_000
+_MAX_EXAMPLES = 4_096
 
 
-def _groups(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
-    """Ranges of examples whose different texts are not too long together."""
+def _split_examples(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
+    """Ranges of examples within these limits. Equal texts count once."""
     start = size = 0
     seen: set[str] = set()
     for place, item in enumerate(examples):
         text = item.plain_text
         added = 0 if text in seen else len(text)
-        if place > start and (size + added > _MOST_CHARACTERS or place - start == _MOST_EXAMPLES):
+        if place > start and (size + added > _MAX_CHARACTERS or place - start == _MAX_EXAMPLES):
             yield start, place
             start, size, seen, added = place, 0, set(), len(text)
         size += added
@@ -216,22 +213,22 @@ def _groups(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
         yield start, len(examples)
 
 
-class _Cut:
-    """Where each window of some examples begins and ends, and how to fill its arrays."""
+class _Layout:
+    """First and last piece of each window of some examples."""
 
     def __init__(
         self, windower: Windower, examples: Sequence[Example], first: int, labels: bool
     ) -> None:
         tokenizer = windower.tokenizer
-        self.tokenizer: Tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self.first = first
         texts: dict[str, int] = {}
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
         both = self.tokenizer.pieces([*texts, *(item.question for item in examples)])
-        self.text = both.of(0, len(texts))
-        self.question = both.of(len(texts), len(texts) + len(examples))
+        self.text = both.select(0, len(texts))
+        self.question = both.select(len(texts), len(texts) + len(examples))
         if isinstance(tokenizer, SubwordTokenizer):
-            _warn_of_unknown(tokenizer, self.text)
+            _warn_about_unknown(tokenizer, self.text)
         asked = self.asked = np.diff(self.question.begins)
         if windower.max_question_length is not None:
             asked = self.asked = np.minimum(asked, windower.max_question_length)
@@ -244,7 +241,7 @@ class _Cut:
             short = asked > windower.length
         if short.any():
             place = int(short.argmax())
-            name = gold_spans.named(place + first, examples[place])
+            name = gold_spans.describe(place + first, examples[place])
             raise ValueError(
                 f"The question of {name} has {asked[place]} pieces, too many for a window of "
                 f"{windower.length} positions. Shorten it, or make the windows longer with "
@@ -255,18 +252,20 @@ class _Cut:
         each = 1 + np.maximum(-(-(counts - room) // step), 0)
         self.total = int(each.sum())
         self.example = np.repeat(np.arange(len(examples)), each)
-        # Pieces of the text before the window, where it begins and how many it has.
-        skipped = ragged(np.zeros(len(examples), "int64"), each) * step[self.example]
+        # Pieces of the text before each window, its first piece and its number of pieces.
+        skipped = concat_ranges(np.zeros(len(examples), "int64"), each) * step[self.example]
         self.begins = begins[self.example] + skipped
         self.counts = np.minimum(counts[self.example] - skipped, room[self.example])
         self.golds = (
-            gold_spans.in_texts(examples, places, self.text, list(texts), first) if labels else None
+            gold_spans.find_in_texts(examples, places, self.text, list(texts), first)
+            if labels
+            else None
         )
 
     def windows(self, start: int, stop: int) -> Windows:
         example = self.example[start:stop]
         begins, counts = self.begins[start:stop], self.counts[start:stop]
-        places = ragged(begins, counts)
+        places = concat_ranges(begins, counts)
         if isinstance(self.tokenizer, SubwordTokenizer):
             before = len(self.tokenizer.before) + len(self.tokenizer.between)
             shift = before + self.asked[example]
@@ -294,19 +293,19 @@ class _Cut:
         word_sizes[cells] = self.text.word_sizes[places]
         spans = None
         if self.golds is not None:
-            spans = gold_spans.in_windows(self.golds[example], begins, counts, shift)
+            spans = gold_spans.find_in_windows(self.golds[example], begins, counts, shift)
         numbers = (example + self.first).astype("int32")
         return Windows(feed, numbers, offsets, words, word_sizes, spans)
 
     def _sequence(
         self,
-        tokenizer: PairTokenizer,
+        tokenizer: SubwordTokenizer,
         example: np.ndarray,
         after: np.ndarray,
         cells: tuple[np.ndarray, np.ndarray],
         places: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Question and window as one sequence, the window in its cells and up to `after`."""
+        """Inputs of a pretrained encoder: `cells` and `places` say where the text's pieces go."""
         asked = self.asked[example]
         between = len(tokenizer.before) + asked
         lengths = after + len(tokenizer.after)
@@ -325,7 +324,7 @@ class _Cut:
                 ids[rows, at + place] = id
                 segments[rows, at + place] = kind
         question = _cells(np.full_like(asked, len(tokenizer.before)), asked)
-        ids[question] = self.question.ids[ragged(self.question.begins[example], asked)]
+        ids[question] = self.question.ids[concat_ranges(self.question.begins[example], asked)]
         segments[question] = tokenizer.segments[1][0]
         ids[cells] = self.text.ids[places]
         segments[cells] = tokenizer.segments[3][0]
@@ -333,28 +332,28 @@ class _Cut:
         return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
 
 
-def _warn_of_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
+def _warn_about_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
     if tokenizer.unknown_id is None or not (texts.ids == tokenizer.unknown_id).any():
         return
     sizes = (texts.offsets[:, 1] - texts.offsets[:, 0]).astype("float64")
     totals = np.append(0.0, np.cumsum(sizes))[texts.begins]
     unknown = np.where(texts.ids == tokenizer.unknown_id, sizes, 0.0)
     unknowns = np.append(0.0, np.cumsum(unknown))[texts.begins]
-    if (np.diff(unknowns) > MOST_UNKNOWN * np.diff(totals)).any():
-        # The same words each time: Python shows a warning once.
+    if (np.diff(unknowns) > MAX_UNKNOWN * np.diff(totals)).any():
+        # The message is constant, so that Python shows it once.
         warnings.warn(
-            "More than a tenth of a text's characters are unknown to the tokenizer, and cannot be "
-            "part of what the reader understands. Take a reader for the language of the text.",
+            "More than 10 % of a text's characters are unknown to the tokenizer. Use a reader for "
+            "the language of the text.",
             stacklevel=2,
         )
 
 
 def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
     rows = np.zeros((len(counts), int(counts.max(initial=1))), "int32")
-    rows[_cells(np.zeros_like(counts), counts)] = ids[ragged(begins, counts)]
+    rows[_cells(np.zeros_like(counts), counts)] = ids[concat_ranges(begins, counts)]
     return rows
 
 
 def _cells(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of as many cells as counted, from a column on."""
-    return np.repeat(np.arange(len(counts)), counts), ragged(shift, counts)
+    """Rows and columns of `counts` cells in each row, from column `shift` on."""
+    return np.repeat(np.arange(len(counts)), counts), concat_ranges(shift, counts)

@@ -1,4 +1,4 @@
-"""Copies of examples in which words that are used alike have changed places."""
+"""`interchangeable_words` and `swap_words`."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 
 NAMES, PLACES = ("Mary", "John", "Ann"), ("kitchen", "garden", "attic")
-# Every name at every place as often as at any other, twice with another word around.
+# Every name is at every place equally often, in two contexts each.
 MOVES = [
     Example(
         f"{name} went to the {place}. {other} moved to the {elsewhere}.",
@@ -27,15 +27,15 @@ MOVES = [
 ]
 
 
-def test_words_that_are_used_alike_are_found() -> None:
+def test_words_with_the_same_contexts_are_found() -> None:
     groups = [["ann", "john", "mary"], ["attic", "garden", "kitchen"]]
     assert interchangeable_words(MOVES) == groups
-    # «went» and «moved» are used alike, too, but no question or answer has them.
+    # "went" and "moved" share contexts, but no question or answer contains them.
     assert interchangeable_words([Example(m.text.split(".")[0], "Who?", "he") for m in MOVES]) == []
 
 
-def test_words_that_other_words_go_with_are_kept_apart() -> None:
-    # Who is hungry goes to the kitchen: to exchange the places alone would make this untrue.
+def test_words_with_different_contexts_are_separate() -> None:
+    # Hungry people go to the kitchen: exchanging places alone would make this false.
     why = {"kitchen": "hungry", "garden": "bored", "attic": "tired"}
     told = [
         Example(f"{name} is {why[place]}. {name} went to the {place}.", question, answer)
@@ -47,7 +47,7 @@ def test_words_that_other_words_go_with_are_kept_apart() -> None:
         )
     ]
     assert interchangeable_words(told * 12) == [["ann", "john", "mary"]]
-    # A word that is seldom used is no reason to take it for any other.
+    # Rare words are not interchangeable.
     rare = [Example("Mary went home.", "Where is Mary?", "home"), *MOVES]
     assert interchangeable_words(rare) == interchangeable_words(MOVES)
 
@@ -75,7 +75,7 @@ def test_groups_of_babi() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), lists=st.booleans())
-def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
+def test_copies_permute_the_words_of_each_group(seed: int, lists: bool) -> None:
     data = MOVES
     if lists:
         data = [Example(m.text.split(". "), m.question, m.answers, id=m.id) for m in MOVES]
@@ -91,7 +91,7 @@ def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
             *zip(one.choices, other.choices, strict=True),
         ]
         for before, after in parts:
-            # What stands between words stays, and so do their capitals.
+            # Characters between words do not change.
             assert re.split(r"\w+", before) == re.split(r"\w+", after)
             for word, new in zip(
                 re.findall(r"\w+", before), re.findall(r"\w+", after), strict=True
@@ -107,12 +107,12 @@ def test_copies_say_the_same_of_others(seed: int, lists: bool) -> None:
         assert isinstance(other.text, list) == lists
 
 
-def test_every_exchange_is_drawn() -> None:
+def test_all_permutations_are_drawn() -> None:
     found = {item.question for item in swap_words(MOVES, 20, seed=1)[:: len(MOVES)]}
     assert found == {f"Where is {name}?" for name in NAMES}
 
 
-def test_nothing_is_exchanged_where_nothing_is_alike() -> None:
+def test_examples_without_interchangeable_words_have_no_copies() -> None:
     assert swap_words([Example("The sky is blue.", "Which colour is it?", "blue")], 5) == []
     assert swap_words([], 5) == []
     assert swap_words(MOVES, 0) == []
@@ -124,7 +124,7 @@ def test_bad_arguments() -> None:
     ):
         swap_words(MOVES, -1)
     span = Example("He went home.", "Where?", "home", 8)
-    message = "is for answers that are words. The example at position 1 has an `answer_start`"
+    message = "`examples` must have no `answer_start`: .*Received one at position 1"
     with pytest.raises(ValueError, match=message):
         swap_words([MOVES[0], span], 1)
     with pytest.raises(TypeError, match="must hold `Example` objects"):

@@ -1,4 +1,4 @@
-"""The simulator against a tracker that knows nothing of how the stories were made."""
+"""The simulator against an independent solver."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ IS_A = re.compile(r"(\w+) is a (\w+)\.")
 
 
 def read(text):
-    """Where everybody is, who holds what, and each object's trail while it was last carried."""
+    """Places of people, holders of objects, and the trail of each object since it was taken."""
     people, holders, touched, trails, floor = {}, {}, {}, {}, {}
     for at, line in enumerate(text.split("\n")):
         moved, handled = MOVED.fullmatch(line), HANDLED.fullmatch(line)
@@ -96,7 +96,7 @@ def test_every_answer_and_fact_follows_from_the_text(simulated, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_exactly_as_many_examples_as_asked_for_and_the_same_for_a_seed(simulated, task):
+def test_number_of_examples_and_seed(simulated, task):
     assert len(simulated[task]) == 4_000
     for examples in (1, 7):
         assert babi.simulate(task, examples=examples, seed=7) == simulated[task][:examples]
@@ -129,9 +129,9 @@ def test_the_first_fact_is_among_the_last_five_statements(simulated, task):
     assert sorted(ages) == [1, 2, 3, 4, 5]
 
 
-# Measured on the training files of bAbI v1.2 (task 3: on all 2,000 questions that could be had):
+# Measured on the training files of bAbI v1.2 (task 3: on 2,000 questions):
 # statements before a question, share of questions that repeat the one before, age of the first
-# and of the last supporting fact, share of the sentences that end in «there».
+# and of the last supporting fact, share of the sentences that end with "there".
 REAL = {
     1: (6.0, 0.36, 1.98, 1.98, 0.0),
     2: (15.5, 0.67, 2.73, 5.33, 0.23),
@@ -186,8 +186,8 @@ def test_wordings_of_task_3_are_even_and_people_do_all_three_things(simulated):
 
 
 @pytest.mark.parametrize("task", [0, 4, 5, 20, True, 1.0, "1", None])
-def test_a_task_without_simulator_is_refused(task):
-    with pytest.raises(ValueError, match=r"^`task` must be 1, 2, 3, 6 or 15\. Received: `task="):
+def test_bad_tasks_raise(task):
+    with pytest.raises(ValueError, match=r"^`task` must be 1, 2, 3, 6 or 15\. Received: task="):
         babi.simulate(task)
 
 
@@ -201,8 +201,6 @@ def test_a_task_without_simulator_is_refused(task):
         ("seed", None, "a non-negative integer"),
     ],
 )
-def test_numbers_out_of_range_are_refused(name, value, expected):
-    with pytest.raises(
-        ValueError, match=f"^`{name}` must be {expected}. Received: `{name}={value}"
-    ):
+def test_bad_numbers_raise(name, value, expected):
+    with pytest.raises(ValueError, match=f"^`{name}` must be {expected}. Received: {name}={value}"):
         babi.simulate(**{name: value})

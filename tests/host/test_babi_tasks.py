@@ -1,4 +1,4 @@
-"""Several bAbI tasks at once, and what takes the place of a file that is missing."""
+"""`babi.load_tasks`: several tasks, and replacements of missing files."""
 
 import pytest
 from babi_archive import TOP, write_archive
@@ -8,7 +8,7 @@ from keras_qa.example import Example
 
 BIG, SMALL = f"{TOP}/en-valid-10k", f"{TOP}/en-valid"
 VALID = "1 Mary went home.\n2 Where is Mary?\thome\t1\n3 John left.\n4 Where is John?\taway\t3\n"
-# Of the story that is in the validation part: less of it, as much, and more. And another.
+# The story of the validation split, cut shorter, equally long and longer; and another story.
 LEAK = "1 Mary went home.\n2 Who is at home?\tMary\t1\n3 John left.\n4 Ann came.\n5 Who?\tAnn\t4\n"
 OTHER = "1 Mary went home by bus.\n2 Where is Mary?\thome\t1\n"
 FILES = {
@@ -30,7 +30,7 @@ def answers(examples: list[Example]) -> list[str]:
     return [item.answers[0] for item in examples]
 
 
-def test_nothing_is_simulated_where_nothing_is_missing(archive) -> None:
+def test_complete_tasks_are_not_simulated(archive) -> None:
     parts = babi.load_tasks(1, archive, simulate=50)
     assert (answers(parts.train), answers(parts.valid)) == (["one"], ["two"])
     assert (parts.simulated, parts.notes) == (0, ())
@@ -43,8 +43,8 @@ def test_missing_training_file_is_replaced(archive) -> None:
     assert parts.train == [*babi.load(1, "train", archive), other, *babi.simulate(3, 50, 4)]
     assert parts.simulated == 50
     assert parts.notes == (
-        "Task 3: en-valid-10k has no train file. In its place: 50 simulated questions and 1 real "
-        "ones of en-valid (2 more are of stories in the validation part).",
+        "Task 3: en-valid-10k has no train file. Used instead: 50 simulated questions and 1 real "
+        "questions of en-valid (2 more have stories of the validation split).",
     )
 
 
@@ -53,24 +53,24 @@ def test_missing_validation_file_is_replaced_by_a_tenth(archive) -> None:
     assert answers(parts.train) == ["three"]
     assert parts.valid == babi.simulate(2, 5, 1_000_003)
     assert parts.notes == (
-        "Task 2: en-valid-10k has no valid file. In its place: 5 simulated questions.",
+        "Task 2: en-valid-10k has no valid file. Used instead: 5 simulated questions.",
     )
 
 
-def test_without_leave_nothing_is_simulated(archive) -> None:
+def test_missing_files_raise_by_default(archive) -> None:
     message = r"no file for `task=3`, `split='train'`.* Pass `simulate=9000`"
     with pytest.raises(babi.AbsentError, match=message):
         babi.load_tasks(3, archive)
 
 
-def test_task_that_cannot_be_simulated_is_missing(archive) -> None:
+def test_missing_files_of_other_tasks_raise(archive) -> None:
     with pytest.raises(babi.AbsentError, match=r"no file for `task=4`, `split='train'`"):
         babi.load_tasks(4, archive, simulate=50)
 
 
-def test_archive_of_something_else_is_not_replaced(tmp_path) -> None:
+def test_other_archives_raise(tmp_path) -> None:
     archive = write_archive(tmp_path / "other.tar.gz", {"notes/a.txt": b"1 A.\n"})
-    with pytest.raises(ValueError, match="holds no bAbI files at all") as caught:
+    with pytest.raises(ValueError, match="has no bAbI files") as caught:
         babi.load_tasks(1, archive, simulate=50)
     assert not isinstance(caught.value, babi.AbsentError)
 

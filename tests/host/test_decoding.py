@@ -1,4 +1,4 @@
-"""Decoding: the best words, and where the text says them."""
+"""`top_k` and `find_mention`."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_last_mention_as_whole_words(text: str, answer: str, span) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(), st.text(min_size=1))
-def test_mention_is_what_it_says(text: str, answer: str) -> None:
+def test_mentions_equal_the_answer(text: str, answer: str) -> None:
     span = find_mention(text, answer)
     if span is not None:
         assert text[span[0] : span[1]].casefold() == answer.casefold() or (

@@ -1,4 +1,4 @@
-"""MCTest: stories, questions with four choices, and every error."""
+"""MCTest: examples with four choices, and all errors."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_every_question_is_an_example_with_its_choices(write):
     assert mctest.load(folder / "mc160.dev.tsv") == examples
 
 
-def test_without_answers_the_choices_are_there(write):
+def test_answers_are_optional(write):
     (example, *_) = mctest.load(write([line()], name="mc500.test"), "mc500", "test")
     assert example.answers == ()
     assert len(example.choices) == 4
@@ -72,13 +72,13 @@ def test_without_answers_the_choices_are_there(write):
         (line(), "", "mc160.dev.ans` has 1 lines, but `mc160.dev.tsv` has 2"),
     ],
 )
-def test_a_malformed_line_is_named(write, story, answers, message):
+def test_malformed_lines_raise(write, story, answers, message):
     folder = write([line(), story], ["A\tB\tC\tD", answers])
     with pytest.raises(ValueError, match=message):
         mctest.load(folder, "mc160", "valid")
 
 
-def test_bad_arguments_are_named(tmp_path):
+def test_bad_arguments_raise(tmp_path):
     with pytest.raises(ValueError, match="`variant` must be one of 'mc160', 'mc500'.*='mc5'"):
         mctest.load(tmp_path, "mc5")
     with pytest.raises(ValueError, match="`split` must be one of 'train', 'valid', 'test'.*='dev'"):

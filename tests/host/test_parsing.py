@@ -1,11 +1,11 @@
-"""Tokenizers of unknown origin are read at a cost that is known, or refused in one line."""
+"""`parse_tokenizer`: limits of ids and replacements."""
 
 import json
 
 import pytest
 
 from keras_qa.text import SubwordTokenizer, WordTokenizer
-from keras_qa.text.parsing import tokenizer_from
+from keras_qa.text.parsing import parse_tokenizer
 
 PLAIN = json.loads(WordTokenizer.train(["Mary went home ."]).to_json())
 
@@ -40,13 +40,13 @@ def with_id(number: int) -> str:
     ],
 )
 @pytest.mark.parametrize("kind", [WordTokenizer, SubwordTokenizer])
-def test_what_would_cost_too_much_is_refused(kind, text: str, message: str) -> None:
+def test_exceeded_limits_raise(kind, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         kind(text)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 300
 
 
-def test_what_real_tokenizers_replace_is_read() -> None:
+def test_replacements_of_published_tokenizers_are_allowed() -> None:
     text = changed(normalizer=replacements(("``", '"'), ("''", '"'), (" ", "▁"), (".", "...")))
-    assert json.loads(tokenizer_from(text).to_str())["normalizer"]["type"] == "Sequence"
+    assert json.loads(parse_tokenizer(text).to_str())["normalizer"]["type"] == "Sequence"

@@ -1,4 +1,4 @@
-"""Questions from files in any of the usual layouts."""
+"""`question_files`: detection of the layout."""
 
 import json
 
@@ -84,17 +84,17 @@ def test_flat_columns(suffix, tmp_path) -> None:
         Example(item.text, item.question, item.answers[0], item.answer_start[0], id=item.id)
         for item in EXPECTED
     ]
-    # What is named goes before what is found.
+    # Given columns override detected ones.
     named = question_files.load(path, {"question": "id", "id": "question"})
     assert [(item.question, item.id) for item in named] == [("q1", "Where?"), ("q2", "How?")]
 
 
-def test_wrong_offsets_are_named_or_left_out(tmp_path) -> None:
+def test_wrong_offsets_raise_or_are_skipped(tmp_path) -> None:
     rows = [FLAT[0], {**FLAT[1], "answer_start": 12}]
     path = written(tmp_path, rows, "jsonl")
     with pytest.raises(ValueError, match=r"line 2 \(id 'q2'\): the answer 'by bus' is not at 12"):
         question_files.load(path)
-    with pytest.warns(UserWarning, match="Left out 1 of 2 questions"):
+    with pytest.warns(UserWarning, match="Skipped 1 of 2 questions"):
         assert len(question_files.load(path, strict=False)) == 1
 
 
@@ -106,7 +106,7 @@ def test_a_file_without_rows(suffix, tmp_path) -> None:
     assert question_files.count(path) == 0
 
 
-def test_what_cannot_be_read_is_named(tmp_path) -> None:
+def test_bad_files_raise(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         question_files.load(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="`path` must end in .csv, .tsv, .jsonl, .parquet"):

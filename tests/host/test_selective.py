@@ -1,4 +1,4 @@
-"""Precision thresholds, risk against coverage, the weight of retrieval: by hand and by force."""
+"""Precision thresholds, risk and coverage, and fits of the weight of retrieval."""
 
 import itertools
 import math
@@ -19,14 +19,14 @@ from keras_qa.decoding import (
 from keras_qa.tasks import AskCalibration
 from keras_qa.tasks.asking import gold_mentions
 
-# Few scores, so that many are equal.
+# Scores from a small set, so that many are equal, or any scores.
 ANSWERS = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0]), st.booleans())) | st.lists(
     st.tuples(st.floats(0, 1), st.booleans())
 )
 
 
 def test_risk_against_coverage_by_hand() -> None:
-    # Two answers of 0.5 are given together.
+    # The two answers with the score 0.5 are accepted together.
     found = risk_coverage([0.5, 0.9, 0.5, 0.7, 0.2], [True, True, False, False, True])
     assert found.threshold.tolist() == [0.9, 0.7, 0.5, 0.2]
     assert found.answers.tolist() == [1, 2, 4, 5]
@@ -40,12 +40,12 @@ def test_risk_against_coverage_by_hand() -> None:
     ("right", "answers", "low"),
     [(81, 263, 0.2527), (15, 148, 0.0578), (0, 20, 0.0), (1, 29, 0.0009)],
 )
-def test_bounds_are_those_of_published_tables(right, answers, low) -> None:
+def test_bounds_equal_published_tables(right, answers, low) -> None:
     assert precision_bounds(right, answers, 0.975) == pytest.approx(low, abs=5e-5)
 
 
 def test_bounds_by_hand() -> None:
-    # With all of n right it is the n-th root of 0.1, and with one right 1 less that of 0.9.
+    # n of n right: the n-th root of 0.1. One of n right: 1 minus the n-th root of 0.9.
     counts = np.array([1, 2, 22, 1000])
     assert precision_bounds(counts, counts) == pytest.approx(0.1 ** (1 / counts))
     assert precision_bounds(1, counts) == pytest.approx(1 - 0.9 ** (1 / counts))
@@ -54,7 +54,7 @@ def test_bounds_by_hand() -> None:
 
 
 def tail(right: int, answers: int, share: float) -> float:
-    """How likely so many or more are right, term by term."""
+    """Probability of at least `right` right answers, term by term."""
     return math.fsum(
         math.comb(answers, n) * share**n * (1 - share) ** (answers - n)
         for n in range(right, answers + 1)
@@ -63,35 +63,35 @@ def tail(right: int, answers: int, share: float) -> float:
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 300), st.data(), st.sampled_from([0.5, 0.9, 0.99]))
-def test_a_bound_is_where_so_many_would_be_unlikely(answers, data, confidence) -> None:
+def test_bounds_have_the_tail_probability(answers, data, confidence) -> None:
     right = data.draw(st.integers(1, answers))
     bound = float(precision_bounds(right, answers, confidence))
     assert tail(right, answers, bound) == pytest.approx(1 - confidence, rel=1e-6)
     assert 0 < bound <= right / answers
-    # More right, and more answers of which the same share is right, show more.
+    # More right answers, or more answers with the same precision, raise the bound.
     assert right == answers or precision_bounds(right + 1, answers, confidence) > bound
     assert precision_bounds(2 * right, 2 * answers, confidence) >= bound - 1e-9
 
 
-def test_what_has_no_bound_is_said() -> None:
+def test_bad_arguments_of_bounds_raise() -> None:
     for right, answers, found in (
         ([1, 3], [2, 2], "3 right of 2"),
         (-1, 4, "-1 right of 4"),
         (0, [1, 0], "0 right of 0"),
     ):
         with pytest.raises(
-            ValueError, match=f"^`right` must be from 0 to .* Received: {found}\\.$"
+            ValueError, match=f"^`answers` must be at least 1 .* Received: {found}\\.$"
         ):
             precision_bounds(right, answers)
     for confidence in (0.4, 1, math.nan):
         with pytest.raises(
-            ValueError, match=r"^`confidence` must be from 0\.5 to below 1\. Received"
+            ValueError, match=r"^`confidence` must be at least 0\.5 and below 1\. Received"
         ):
             precision_bounds(1, 2, confidence)
 
 
 def test_thresholds_by_hand() -> None:
-    # A wrong one among the first ends nothing: 39 right of 40 show more than 10 of 10.
+    # A wrong answer with a high score does not matter: 39 of 40 is a higher bound than 10 of 10.
     scores = np.arange(50, 0, -1) / 50
     right = np.array([True] * 10 + [False] + [True] * 29 + [False] * 10)
     precisions, thresholds = precision_thresholds(scores, right)
@@ -102,16 +102,16 @@ def test_thresholds_by_hand() -> None:
         precisions, thresholds = precision_thresholds(values, correct)
         assert precisions == pytest.approx([least])
         assert thresholds.tolist() == [0.0]
-    # Between two numbers that stand side by side there is no middle.
+    # There is no float between two adjacent floats.
     low = math.nextafter(0.9, 0)
     found = precision_thresholds([0.9] * 5 + [low] * 5, [True] * 5 + [False] * 5)
     assert found[1].tolist() == [0.0, 0.9]
     assert [len(one) for one in precision_thresholds([], [])] == [0, 0]
 
 
-def test_other_answers_keep_the_precision_nine_times_in_ten() -> None:
-    # Of an answer with the score s the probability of being right is 0.02 + 0.96 s^0.7, so that
-    # from t on the share is the mean of that from t to 1.
+def test_the_precision_holds_for_new_answers_in_nine_of_ten_cases() -> None:
+    # An answer with the score s is right with the probability 0.02 + 0.96 s^0.7. The true precision
+    # at the threshold t is the mean of that from t to 1.
     rng = np.random.default_rng(0)
     kept = 0
     for _ in range(60):
@@ -125,7 +125,7 @@ def test_other_answers_keep_the_precision_nine_times_in_ten() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(ANSWERS, st.floats(0, 1, exclude_min=True))
-def test_a_threshold_is_the_lowest_that_keeps_the_precision(answers, least) -> None:
+def test_thresholds_are_the_lowest_with_the_precision(answers, least) -> None:
     scores = np.array([score for score, _ in answers])
     right = np.array([correct for _, correct in answers], bool)
     precisions, thresholds = precision_thresholds(scores, right)
@@ -148,19 +148,23 @@ def test_a_threshold_is_the_lowest_that_keeps_the_precision(answers, least) -> N
     given = scores >= fitted.threshold(least)
     assert precision_bounds(right[given].sum(), given.sum()) >= least
     assert right[given].mean() >= least
-    # No answer less than could be given.
+    # The coverage is the highest possible.
     assert given.sum() == (scores >= min(enough)).sum()
 
 
-def test_scores_are_checked() -> None:
+def test_bad_scores_raise() -> None:
     for function in (risk_coverage, precision_thresholds):
-        with pytest.raises(ValueError, match=r"^`scores` and `correct` must have one entry an ans"):
+        with pytest.raises(
+            ValueError, match=r"^`scores` and `correct` must have one entry per ans"
+        ):
             function([0.5], [True, False])
-        with pytest.raises(ValueError, match=r"^`scores` holds nan at \[1\], but scores must be n"):
+        with pytest.raises(
+            ValueError, match=r"^`scores` must be finite numbers. Received: nan at position 1"
+        ):
             function([0.5, np.nan], [True, False])
 
 
-def test_a_precision_that_cannot_be_had_is_named_with_the_best() -> None:
+def test_unreachable_precisions_raise() -> None:
     fitted = AskCalibration(1.0, 4.0, precisions=(0.5, 0.66666), thresholds=(0.0, 0.4))
     assert [fitted.threshold(share) for share in (0.1, 0.5, 0.6)] == [0.0, 0.0, 0.4]
     with pytest.raises(
@@ -198,7 +202,7 @@ def _windows(seed: int, questions: int = 40, passages: int = 3, words: int = 5):
     spans = np.full((count, 1, 2), -1)
     prior = np.tile(np.append(0.0, rng.uniform(-1, 0, passages - 1)), questions)
     for question in range(questions):
-        # Mostly, but not always, in a passage that fits; in every tenth question nowhere.
+        # Most often in the passage with the highest prior; in every tenth question nowhere.
         if question % 10:
             place = question * passages + rng.choice(passages, p=[0.7, 0.2, 0.1])
             word = rng.integers(1, words + 1)
@@ -209,7 +213,7 @@ def _windows(seed: int, questions: int = 40, passages: int = 3, words: int = 5):
 
 
 def _likelihood(windows, temperature: float, weight: float, no_answer: bool) -> float:
-    """The loss span by span."""
+    """The loss, summed span by span."""
     start, end, _, example, spans, prior = windows
     losses = []
     for question in np.unique(example):
@@ -229,7 +233,7 @@ def _likelihood(windows, temperature: float, weight: float, no_answer: bool) -> 
 
 
 @pytest.mark.parametrize("no_answer", [True, False])
-def test_what_is_fitted_makes_right_answers_likeliest(no_answer) -> None:
+def test_the_fit_has_the_highest_likelihood(no_answer) -> None:
     windows = _windows(0)
     temperature, weight = fit_retrieval(*windows, 2, no_answer)
     best = _likelihood(windows, temperature, weight, no_answer)
@@ -237,17 +241,17 @@ def test_what_is_fitted_makes_right_answers_likeliest(no_answer) -> None:
         assert _likelihood(windows, temperature * heat, weight + more, no_answer) > best
 
 
-def test_without_differences_the_temperature_is_that_of_one_text() -> None:
+def test_without_priors_it_is_fit_temperature() -> None:
     *windows, prior = _windows(1)
     temperature, weight = fit_retrieval(*windows, prior * 0, 2)
     assert weight is None
-    assert temperature == pytest.approx(fit_temperature(*windows, 2), rel=0.02)
+    assert temperature == fit_temperature(*windows, 2)
 
 
 @pytest.mark.parametrize(
     ("seed", "scale", "helps"), [(0, 1.0, True), (0, 0.3, False), (4, 0.3, False)]
 )
-def test_a_temperature_that_does_not_help_other_questions_is_left_out(seed, scale, helps) -> None:
+def test_a_temperature_that_does_not_help_other_folds_is_1(seed, scale, helps) -> None:
     start, end, *rest = _windows(seed, questions=(questions := 8))
     windows = (start * scale, end * scale, *rest)
     example, gain = windows[3], 0.0
@@ -257,7 +261,7 @@ def test_a_temperature_that_does_not_help_other_questions_is_left_out(seed, scal
         for part in parts:
             part[3] = np.unique(part[3], return_inverse=True)[1]
         temperature, weight = fit_retrieval(*parts[0], 2)
-        # The best weight for a temperature of 1.0, by trying.
+        # The best weight for a temperature of 1.0, by grid search.
         tried = np.linspace(0, 50, 201)
         other = tried[np.argmin([_likelihood(parts[0], 1.0, one, True) for one in tried])]
         gain += _likelihood(parts[1], 1.0, other, True)
@@ -273,15 +277,15 @@ def test_a_temperature_that_does_not_help_other_questions_is_left_out(seed, scal
         assert all(_likelihood(windows, 1.0, weight + more, True) > best for more in (-0.1, 0.1))
 
 
-def test_windows_of_several_passages_are_checked() -> None:
+def test_bad_windows_raise() -> None:
     *windows, spans, prior = _windows(2, questions=2)
     with pytest.raises(ValueError, match=r"^`prior` must have the shape \(6,\)\. Received: \(5,\)"):
         fit_retrieval(*windows, spans, prior[:-1])
     with pytest.raises(
-        ValueError, match=r"^`spans` must have the shape \(6, 1, 2\)\. Received: \(5"
+        ValueError, match=r"^`spans` must have the shape \(6, answers, 2\)\. Received: \(5"
     ):
         fit_retrieval(*windows, spans[:-1], prior)
-    with pytest.raises(ValueError, match=r"^No passage holds a right answer of a length that the"):
+    with pytest.raises(ValueError, match=r"^No passage holds a right answer of at most \d+ words"):
         fit_retrieval(*windows, spans * 0, prior)
 
 
@@ -291,12 +295,12 @@ def test_right_answers_are_found_wherever_a_window_says_them() -> None:
     plain = item.plain_text
     words = [(0, 3), (4, 7), (8, 11), (11, 12), (13, 14), (15, 18), (19, 25), (35, 38), (38, 39)]
     assert plain[35:38] == "car"
-    # Two windows of the first passage, the last with two pieces a word, and one of the second.
+    # Two windows of the first passage, the second with two pieces of a word; one of the other.
     rows = [[(-1, -1), *words[:4]], [(-1, -1), words[2], words[2], words[5], words[6]]]
     rows.append([(-1, -1), words[7], words[8], (-1, -1), (-1, -1)])
     spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [item])
     found = [{tuple(pair) for pair in row if pair[0] >= 0} for row in spans.tolist()]
-    # With its article, without it, and the other answer; not in «carpet», nor over two passages.
+    # With and without the article, and the other answer; not in "CARPET", nor across passages.
     assert found == [{(1, 3), (2, 3), (3, 3)}, {(1, 1)}, {(1, 1)}]
     nothing = gold_mentions(np.array(rows), np.array([0, 0, 0]), [Example(text, "What?")])
     assert nothing.tolist() == [[[-1, -1]]] * 3

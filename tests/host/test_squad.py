@@ -1,4 +1,4 @@
-"""SQuAD's files and what has their shape: values, offsets and every error."""
+"""SQuAD's layouts: values, offsets and all errors."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def write(tmp_path):
     return write
 
 
-def test_version_1_gives_every_answer_with_its_offset(write):
+def test_version_1(write):
     path = write(
         content(
             question("a", [("home", 15), ("at home", 31), ("home", 34)]),
@@ -58,7 +58,7 @@ def test_version_1_gives_every_answer_with_its_offset(write):
     assert squad.load(str(path)) == expected
 
 
-def test_version_2_has_questions_without_an_answer(write):
+def test_version_2_has_unanswerable_questions(write):
     plausible = [{"text": "home", "answer_start": 15}]
     path = write(
         content(
@@ -74,7 +74,7 @@ def test_version_2_has_questions_without_an_answer(write):
     assert squad.load(path.rename(path.with_name("dev-v2.0.json")).parent, "valid", "2.0") != []
 
 
-def test_a_byte_order_mark_is_passed_over(write):
+def test_a_byte_order_mark_is_skipped(write):
     path = write(content(question("a", [("home", 15)])))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert squad.load(path)[0].answer_start == (15,)
@@ -129,7 +129,7 @@ def test_hugging_face_rows_in_memory_and_in_files(tmp_path):
         assert squad.load(tmp_path / name) == EXAMPLES
 
 
-def test_csv_may_have_a_column_for_the_answer_and_one_for_its_offset(tmp_path):
+def test_csv_with_dotted_columns(tmp_path):
     path = tmp_path / "flat.csv"
     path.write_text(
         "id,context,question,answers.text,answers.answer_start\n"
@@ -156,87 +156,73 @@ def test_csv_may_have_a_column_for_the_answer_and_one_for_its_offset(tmp_path):
         ("", 3, "an answer is empty. Leave it out of `answers`"),
     ],
 )
-def test_an_answer_that_is_not_where_it_should_be_is_reported_by_id(write, answer, start, message):
+def test_wrong_offsets_raise_with_the_id(write, answer, start, message):
     good = question("good", [("home", 15)])
     path = write(content(good, question("bad", [("Zoë", 0), (answer, start)])))
     pattern = (
         rf"^`{re.escape(str(path))}`, data\[0\]\.paragraphs\[0\]\.qas\[1\] \(id 'bad'\): .*"
-        rf"{re.escape(message)}.*`strict=False` \(`--lenient`\) to leave it out\.$"
+        rf"{re.escape(message)}.*`strict=False` \(`--lenient`\) to skip it\.$"
     )
     with pytest.raises(ValueError, match=pattern):
         squad.load(path)
-    with pytest.warns(UserWarning, match=r"^Left out 1 of 2 questions.*\(id 'bad'\)\.$"):
+    with pytest.warns(UserWarning, match=r"^Skipped 1 of 2 questions.*\(id 'bad'\)\.$"):
         assert [example.id for example in squad.load(path, strict=False)] == ["good"]
 
 
 def test_many_wrong_questions_are_counted(write):
     bad = [question(f"q{number}", [("x", number)]) for number in range(7)]
     path = write(content(question("good", [("home", 15)]), *bad))
-    with pytest.raises(ValueError, match=r"\(id 'q0'\).* So it is with 7 of 8 questions\.$"):
+    with pytest.raises(ValueError, match=r"\(id 'q0'\).* 7 of 8 questions are wrong\.$"):
         squad.load(path)
-    with pytest.warns(UserWarning, match=r"^Left out 7 of 8 .*\(id 'q4'\) and 2 more\.$"):
+    with pytest.warns(UserWarning, match=r"^Skipped 7 of 8 .*\(id 'q4'\) and 2 more\.$"):
         assert len(squad.load(path, strict=False)) == 1
 
 
-def test_an_id_that_was_there_before_is_reported(write):
+def test_repeated_ids_raise(write):
     path = write(content(question("a", []), question("a", [("home", 15)])))
-    message = r"qas\[1\] \(id 'a'\): its id was there before, at .*qas\[0\]\. Give each question"
+    message = r"qas\[1\] \(id 'a'\): its id was used before, at .*qas\[0\]\. Give each question"
     with pytest.raises(ValueError, match=message):
         squad.load(path)
-    with pytest.warns(UserWarning, match="Left out 1 of 2"):
+    with pytest.warns(UserWarning, match="Skipped 1 of 2"):
         assert squad.load(path, strict=False) == [Example(TEXT, "What of a?", id="a")]
 
 
-def test_rows_are_checked_alike():
-    rows = hugging_face_rows()
-    rows[2]["answers"]["answer_start"] = [3]
-    with pytest.raises(ValueError, match=r"^Row 2 \(id 'c'\): the answer .* is not at 3, .*at 2\."):
-        squad.rows(rows)
-    with pytest.warns(UserWarning, match=r"Left out 1 of 3 questions.*: Row 2 \(id 'c'\)\.$"):
-        assert squad.rows(rows, strict=False) == EXAMPLES[:2]
-
-
-def test_malformed_json_is_reported_with_its_byte(write):
+def test_malformed_json_raises(write):
     path = write(content(question("a", [("home", 15)])))
     raw = path.read_bytes()
-    # Bytes, not letters: `ë` and `—` stand before.
-    at = raw.index(b'"question"')
-    for start, shift in ((b"", 0), (b"\xef\xbb\xbf", 3)):
-        path.write_bytes(start + raw[:at] + b"?" + raw[at:])
-        message = rf"^`{re.escape(str(path))}` is not JSON at byte {at + shift} \(line 1, column "
-        with pytest.raises(ValueError, match=message):
+    for bad, message in (
+        (raw[: len(raw) // 2], "char"),
+        (raw[:20] + b"\xff" + raw[20:], "'utf-8' codec can't decode byte 0xff in position 20"),
+        (b'{"id": 1}\n{"id": 2}\n', "Extra data: line 2 .* is an object, rename it to .jsonl"),
+        (b"[" * 200_000, "recursion"),
+    ):
+        path.write_bytes(bad)
+        with pytest.raises(
+            ValueError, match=rf"^`{re.escape(str(path))}` must be JSON: .*{message}"
+        ):
             squad.load(path)
-    path.write_bytes(raw[:at])
-    with pytest.raises(ValueError, match=rf"not JSON at byte {at} .*cut off: get it again\.$"):
-        squad.load(path)
-    path.write_bytes(raw[:at] + b"\xff" + raw[at:])
-    with pytest.raises(ValueError, match=rf"is not UTF-8 at byte {at}: invalid start byte"):
-        squad.load(path)
-    path.write_bytes(b'{"id": 1}\n{"id": 2}\n')
-    with pytest.raises(ValueError, match=r"byte 10 \(line 2, .*let its name end in \.jsonl\.$"):
-        squad.load(path)
-    path.write_bytes(b"[" * 200_000)
-    with pytest.raises(ValueError, match="it nests too deep"):
-        squad.load(path)
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ([], ": expected an object. Received: []."),
-        ({"version": "1.1"}, ": expected a list `data`, but there are only: `version`."),
+        ({"version": "1.1"}, ": expected a list `data`. Received only: `version`."),
         ({"data": [3]}, ", data[0]: expected an object. Received: 3."),
         ({"data": [{"paragraphs": {}}]}, ", data[0]: expected a list `paragraphs`. Received: {}."),
         (
             {"data": [{"paragraphs": [{"context": None, "qas": []}]}]},
             ", data[0].paragraphs[0]: expected a string `context`. Received: None.",
         ),
-        (content({"id": "a"}), ".qas[0]: expected a string `question`, but there are only: `id`."),
-        (content({"question": "?"}), ".qas[0]: expected a string `id`, but there are only: `q"),
-        (content({"id": "a", "question": "?"}), "(id 'a'): expected a list `answers`, but there"),
+        (content({"id": "a"}), ".qas[0]: expected a string `question`. Received only: `id`."),
+        (content({"question": "?"}), ".qas[0]: expected a string `id`. Received only: `q"),
+        (
+            content({"id": "a", "question": "?"}),
+            "(id 'a'): expected a list `answers`. Received only:",
+        ),
         (
             content({"id": "a", "question": "?", "answers": [{"text": "home"}]}),
-            "(id 'a'), answers[0]: expected a whole number `answer_start`, but there are only: `t",
+            "(id 'a'), answers[0]: expected a whole number `answer_start`. Received only: `t",
         ),
         (
             content(question("a", [("home", 15.0)])),
@@ -244,30 +230,30 @@ def test_malformed_json_is_reported_with_its_byte(write):
         ),
         (
             content(question("a", [("home", 15)], is_impossible=True)),
-            "(id 'a'): `is_impossible` is true, but `answers` holds 1.",
+            "(id 'a'): `answers` must be empty if `is_impossible` is true. Received: 1 answers.",
         ),
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])
-def test_another_layout_is_named_where_it_is(write, data, message, strict):
+def test_other_layouts_raise_with_the_place(write, data, message, strict):
     path = write(data)
     pattern = rf"^`{re.escape(str(path))}`.*{re.escape(message)}"
     with pytest.raises(ValueError, match=pattern):
         squad.load(path, strict=strict)
 
 
-def test_bad_arguments_are_named(tmp_path):
+def test_bad_arguments_raise(tmp_path):
     with pytest.raises(ValueError, match=r"`split` must be one of 'train', 'valid'.*='dev'"):
         squad.load(split="dev")
     with pytest.raises(ValueError, match=r"`version` must be one of '1\.1', '2\.0'.*=2\.0"):
         squad.load(version=2.0)
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"Leave `path` out to download"):
+        with pytest.raises(FileNotFoundError, match=r"Leave out `path` to download"):
             squad.load(path)
 
 
 def test_without_a_path_the_original_is_fetched_and_checked(monkeypatch, tmp_path):
-    # What lies in the cache has another checksum: it is dropped, and nobody listens at the proxy.
+    # The cached file has a wrong checksum, so it is fetched again, and the proxy does not answer.
     monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "")
     for name in ("http_proxy", "https_proxy"):

@@ -1,4 +1,4 @@
-"""`metrics.squad` against figures worked out by hand, and against the official evaluations."""
+"""`metrics.squad` against scores computed by hand and against the official evaluations."""
 
 import random
 
@@ -14,7 +14,7 @@ WORDS = ("the", "a", "an", "The", "red", "Red.", "wine", "é", "-", "«x»", "\u
 
 
 def article(golds: dict[str, list[str]]) -> list[dict]:
-    """SQuAD's JSON of questions with these right answers."""
+    """SQuAD's JSON with these right answers."""
     qas = [
         {
             "id": id,
@@ -43,7 +43,7 @@ def test_version_1_gives_no_overlap_to_two_empty_answers_but_a_match() -> None:
 def test_version_2_by_hand() -> None:
     data = article({"1": ["red wine"], "2": [], "3": ["the", "x"], "4": ["a", "."]})
     predictions = {"1": "wine", "2": "", "3": "an", "4": "the"}
-    # The golds of 4 are dropped, and the empty answer is then right, as `the` is when normalised.
+    # Both answers of 4 normalize to "" and are ignored; then "" is right, and so is "the".
     assert squad(predictions, data, version="2.0") == {
         "exact": 50.0,
         "f1": 100 * (2 / 3 + 2) / 4,
@@ -64,7 +64,7 @@ def test_the_best_thresholds_by_hand() -> None:
     scores = squad(predictions, data, "2.0", probabilities, no_answer_threshold=0.5)
     assert scores["exact"] == 75.0
     assert scores["NoAns_exact"] == 100.0
-    # Start from 2 right; 1 adds 1, 3 adds 0 or 2/3, 2 takes 1 away, 4 changes nothing.
+    # Start with 2 right answers. 1 adds 1, 3 adds 0 or 2/3, 2 subtracts 1, 4 changes nothing.
     assert scores["best_exact"] == 75.0
     assert scores["best_exact_thresh"] == 0.25
     assert scores["best_f1"] == 100 * (3 + 2 / 3) / 4
@@ -87,7 +87,7 @@ def random_case(rng: random.Random):
     return golds, predictions, dict(zip(ids, values, strict=True))
 
 
-def test_equal_to_the_official_evaluations_digit_by_digit() -> None:
+def test_equal_to_the_official_evaluations() -> None:
     rng = random.Random(0)
     for _ in range(3_000):
         golds, predictions, probabilities = random_case(rng)
@@ -142,19 +142,25 @@ def test_examples_and_json_are_references_alike() -> None:
     [
         ((None, [Example("t", "q", "x", id="1")]), "`predictions` must be a dict.*a NoneType"),
         (({"1": 3}, [Example("t", "q", "x", id="1")]), "map ids to strings. Received: 3 .*'1'"),
-        (({}, []), "`references` holds no questions"),
-        (({}, [Example("t", "q", "x")]), "an example without an `id` at position 0"),
+        (({}, []), "`references` must hold at least one question"),
+        (({}, [Example("t", "q", "x")]), "`references` must have ids.*at position 0"),
         (({}, [{"context": "c"}]), "position 0 is neither: KeyError: 'paragraphs'"),
         (({}, "dev.json"), "`references` must be a list .*Received: 'dev.json'"),
-        (({"1": "x"}, article({"1": []})), "'1' without an answer.*Pass version=\"2.0\""),
-        (({}, article({"1": []}), "3.0"), '`version` must be "1.1" or "2.0".*=\'3.0\''),
-        (({}, article({"7": []}), "2.0"), "`predictions` has nothing for 1 of 1 .*id '7'"),
-        (({"7": ""}, article({"7": []}), "2.0", {}), "`no_answer_probabilities` has nothing"),
+        (
+            ({"1": "x"}, article({"1": []})),
+            "an answer for each question .*'1'. Pass version=\"2.0\"",
+        ),
+        (({}, article({"1": []}), "3.0"), "`version` must be one of '1.1', '2.0'.*='3.0'"),
+        (({}, article({"7": []}), "2.0"), "`predictions` must have an entry .*1 of 1, .*'7'"),
+        (
+            ({"7": ""}, article({"7": []}), "2.0", {}),
+            "`no_answer_probabilities` must have an entry",
+        ),
         (({"7": ""}, article({"7": []}), "2.0", [0.5]), "`no_answer_probabilities` must be a d"),
         (({"7": ""}, article({"7": []}), "2.0", {"7": float("nan")}), "Received: nan .*'7'"),
         (({"7": ""}, article({"7": ["x"]}), "1.1", {"7": 0.5}), 'are for version="2.0"'),
     ],
 )
-def test_bad_use_is_named(arguments, message: str) -> None:
+def test_bad_arguments_raise(arguments, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         squad(*arguments)

@@ -1,4 +1,4 @@
-"""Tokenizer and vectorizer: ids, offsets, labels, any script."""
+"""`WordTokenizer` and `Vectorizer`: ids, offsets, labels, any script."""
 
 import json
 import unicodedata
@@ -33,7 +33,7 @@ def test_vocabulary_size_keeps_the_most_frequent() -> None:
         WordTokenizer.train(["a"], vocabulary_size=2)
 
 
-def test_case_may_be_told_apart() -> None:
+def test_lowercase_false_keeps_case() -> None:
     assert WordTokenizer.train(["A a"], lowercase=False).vocabulary[2:] == ["A", "a"]
 
 
@@ -51,7 +51,7 @@ def test_case_may_be_told_apart() -> None:
         ("[PAD] [UNK]", ["[", "PAD", "]", "[", "UNK", "]"]),
     ],
 )
-def test_words_of_any_script_keep_their_place(text: str, words: list[str]) -> None:
+def test_words_of_any_script(text: str, words: list[str]) -> None:
     _, offsets = WordTokenizer.train([text or "x"]).encode(text)
     assert [text[start:end] for start, end in offsets] == words
 
@@ -66,7 +66,7 @@ def test_composed_and_decomposed_letters_are_one_word() -> None:
 @given(st.text())
 @example("[PAD]")
 @example("[UNK] a")
-def test_offsets_cut_every_word_out_of_any_text(text: str) -> None:
+def test_offsets_of_any_text_are_in_order(text: str) -> None:
     tokenizer = WordTokenizer.train([text, "known"])
     ids, offsets = tokenizer.encode(text)
     assert tokenizer.encode_batch([text])[0] == ids.tolist()
@@ -98,7 +98,7 @@ PADDING = {
         ("padding", {**PADDING, "strategy": "BatchLongest"}),
     ],
 )
-def test_padding_and_truncation_of_a_tokenizer_are_not_used(name: str, setting) -> None:
+def test_padding_and_truncation_of_a_tokenizer_are_ignored(name: str, setting) -> None:
     plain = WordTokenizer.train(["Mary went home to sleep."])
     texts = ["Mary went home", "Mary"]
     given = json.dumps({**json.loads(plain.to_json()), name: setting})
@@ -108,7 +108,7 @@ def test_padding_and_truncation_of_a_tokenizer_are_not_used(name: str, setting) 
     assert list(map(len, plain.encode_batch(texts))) == [3, 1]
 
 
-def test_the_given_tokenizer_is_left_as_it_is() -> None:
+def test_the_given_tokenizer_does_not_change() -> None:
     plain = tokenizers.Tokenizer.from_str(WordTokenizer.train(["Mary went home."]).to_json())
     plain.enable_truncation(1)
     assert len(WordTokenizer(plain).encode("Mary went home")[0]) == 3
@@ -138,7 +138,7 @@ def test_feed_is_padded_on_the_right() -> None:
     assert {array.dtype.name for array in feed.values()} == {"int32"}
 
 
-def test_words_that_were_not_seen_are_unknown() -> None:
+def test_new_words_are_unknown() -> None:
     vectorizer = Vectorizer().adapt(STORIES)
     assert vectorizer([Example("Zoe", "qui?")])["text"].tolist() == [[1]]
 
@@ -164,14 +164,15 @@ def test_sentences_count_as_their_lines() -> None:
 
 
 def test_config_makes_the_same_vectorizer() -> None:
-    vectorizer = Vectorizer(vocabulary_size=8, answer_vocabulary_size=2).adapt(STORIES)
-    twin = Vectorizer(**vectorizer.get_config())
+    vectorizer = Vectorizer(vocabulary_size=8, answer_vocabulary_size=2, sentences=True)
+    vectorizer.adapt(STORIES)
+    twin = Vectorizer.from_config(vectorizer.get_config())
     assert twin.get_config() == vectorizer.get_config()
     np.testing.assert_array_equal(twin(STORIES)["text"], vectorizer(STORIES)["text"])
 
 
-def test_bad_use_is_named() -> None:
-    with pytest.raises(ValueError, match="no vocabulary yet. Call `adapt"):
+def test_bad_arguments_raise() -> None:
+    with pytest.raises(ValueError, match="no vocabulary. Call `adapt"):
         Vectorizer()(STORIES)
     with pytest.raises(ValueError, match="`examples` is empty"):
         Vectorizer().adapt([])

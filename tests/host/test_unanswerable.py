@@ -1,4 +1,4 @@
-"""Questions that are asked again, of texts that do not answer them."""
+"""`add_unanswerable`: texts without the answer."""
 
 import pytest
 from hypothesis import given, settings
@@ -20,16 +20,16 @@ EXAMPLES = [
 ]
 
 
-def test_the_text_that_is_most_alike_and_holds_no_answer_is_taken() -> None:
+def test_the_most_similar_text_without_the_answer_is_used() -> None:
     data = add_unanswerable(EXAMPLES, share=1.0)
     assert data[:5] == EXAMPLES
-    # COPY is found first, by its stems; but it holds «Ada».
+    # COPY is the best result, but it contains "Ada".
     assert data[5] == Example(CHOIR, "Who wrote notes on engines?", id="ada-unanswerable")
-    # Of the next two questions no other text has a word; the last had no answer before.
+    # The next two questions share no word with another text; the last one has no answer.
     assert data[6:] == [Example(CHOIR, "Of what?")]
 
 
-def test_the_share_is_drawn_and_the_same_again() -> None:
+def test_the_share_is_drawn_by_seed() -> None:
     one = add_unanswerable(EXAMPLES, share=0.5, seed=1)
     assert len(one) <= 5 + 2
     assert add_unanswerable(EXAMPLES, share=0.5, seed=1) == one
@@ -45,7 +45,7 @@ def test_the_share_is_drawn_and_the_same_again() -> None:
 
 @given(question=st.text(max_size=30))
 @settings(deadline=None)
-def test_nothing_in_a_question_is_an_operator(question: str) -> None:
+def test_words_of_a_question_are_never_operators(question: str) -> None:
     data = add_unanswerable([Example(NOTES, question, "Ada", 0), *EXAMPLES[1:]], share=1.0)
     assert all(item.text != NOTES for item in data[5:] if item.question == question)
 

@@ -1,8 +1,6 @@
-"""Scripts without spaces between words: their words, how many they count as, answers in them."""
+"""Scripts without spaces between words: words, word sizes and answers."""
 
 from __future__ import annotations
-
-import unicodedata
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ TEXTS = [CHINESE, JAPANESE, THAI]
 
 
 def unigram() -> tokenizers.Tokenizer:
-    """Pieces of several letters, as SentencePiece cuts these scripts."""
+    """A Unigram tokenizer with pieces of several letters."""
     tokenizer = tokenizers.Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
@@ -46,7 +44,7 @@ TOKENIZERS = {
 
 
 def counted(tokenizer, text: str) -> list[tuple[str, float]]:
-    """The words of a text, each once, with what they count as."""
+    """The distinct words of a text, with their sizes."""
     found = tokenizer.pieces([text])
     words = dict(zip(map(tuple, found.words.tolist()), found.word_sizes.tolist(), strict=True))
     return [(text[start:end], size) for (start, end), size in words.items() if start >= 0]
@@ -69,16 +67,16 @@ def counted(tokenizer, text: str) -> list[tuple[str, float]]:
         ("वह घर गई", [("वह", 1), ("घर", 1), ("गई", 1)]),
     ],
 )
-def test_letters_are_words_and_count_as_less(kind, text, expected) -> None:
+def test_letters_are_words_of_size_below_1(kind, text, expected) -> None:
     assert counted(TOKENIZERS[kind](), text) == expected
 
 
-def test_words_of_korean_count_as_words() -> None:
+def test_korean_words_have_size_1() -> None:
     words = WordTokenizer.train(["a"])
     assert counted(words, "서울에서 한국어") == [("서울에서", 1), ("한국어", 1)]
 
 
-def test_what_a_tokenizer_keeps_together_counts_as_its_letters_and_one_word_at_most() -> None:
+def test_pieces_of_several_letters_have_at_most_size_1() -> None:
     words = [("กรุงเทพ", 1), ("ไทย", 0.75), ("德国", 1), ("a", 1), ("น", 0.25), ("市ab", 1)]
     vocabulary = {word: place for place, (word, _) in enumerate(words)}
     plain = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
@@ -90,7 +88,7 @@ def test_what_a_tokenizer_keeps_together_counts_as_its_letters_and_one_word_at_m
 
 
 def best(windower: Windower, example: Example, decoder: SpanDecoder | None = None):
-    """The best span where a reader is sure of the gold answer, whichever window holds it."""
+    """The best span of a reader that is sure of the gold answer."""
     windows = windower([example], labels=True)
     start, end = np.zeros((2, *windows.words.shape[:2]))
     rows = np.flatnonzero(windows.spans[:, 0, 0] > 0)
@@ -116,7 +114,7 @@ def best(windower: Windower, example: Example, decoder: SpanDecoder | None = Non
         (THAI, "Wi-Fi"),
     ],
 )
-def test_an_answer_is_found_and_not_its_sentence(kind, text, answer) -> None:
+def test_answers_are_found(kind, text, answer) -> None:
     example = Example(text, "?", answer, text.index(answer))
     found = best(Windower(TOKENIZERS[kind](), length=120, overlap=60), example)
     if kind == "unigram":
@@ -131,7 +129,7 @@ def test_an_answer_is_found_and_not_its_sentence(kind, text, answer) -> None:
 @pytest.mark.parametrize(
     ("letters", "most"), [("漢", 30), ("カ", 30), ("ก", 60), ("ที่", 60), ("ລ", 60), ("a ", 15)]
 )
-def test_so_many_letters_are_fifteen_words(kind, letters, most) -> None:
+def test_number_of_letters_in_fifteen_words(kind, letters, most) -> None:
     windower = Windower(TOKENIZERS[kind](), length=900, overlap=300)
     text = letters * (most + 9)
     for count in (most, most + 1):
@@ -140,21 +138,12 @@ def test_so_many_letters_are_fifteen_words(kind, letters, most) -> None:
         assert (best(windower, Example(text, "?", answer, start)) == answer) == (count == most)
 
 
-def test_words_of_both_kinds_add_up() -> None:
-    # Five quarters, one and two halves.
-    text = "กขคงตึBangkok1782漢字"
-    windower = Windower(TOKENIZERS["words"]())
-    example = Example(text, "?", text, 0)
-    assert best(windower, example, SpanDecoder(4)) == text
-    assert best(windower, example, SpanDecoder(3)) != text
-
-
 LETTERS = st.text(st.sampled_from("กรุงเทพ漢字かター年ก็។ ab1.ລມຽ"), min_size=1, max_size=40)
 
 
 @settings(max_examples=200, deadline=None)
 @given(LETTERS, st.data(), st.sampled_from(["words", "byte bpe"]), st.integers(1, 5))
-def test_any_answer_of_as_many_words_as_allowed_is_found(text, data, kind, most) -> None:
+def test_any_answer_up_to_the_maximum_length_is_found(text, data, kind, most) -> None:
     tokenizer = TOKENIZERS[kind]()
     found = tokenizer.pieces([text])
     sizes = dict(zip(map(tuple, found.words.tolist()), found.word_sizes.tolist(), strict=True))
@@ -169,18 +158,3 @@ def test_any_answer_of_as_many_words_as_allowed_is_found(text, data, kind, most)
     windower = Windower(tokenizer, length=300, overlap=100)
     got = best(windower, Example(text, "?", answer, start), SpanDecoder(most))
     assert (got == answer) == (size <= most)
-
-
-@settings(max_examples=200, deadline=None)
-@given(LETTERS)
-def test_each_letter_is_a_word_with_its_marks(text) -> None:
-    tokenizer = TOKENIZERS["words"]()
-    for word, size in counted(tokenizer, text):
-        letters = [letter for letter in word if unicodedata.category(letter)[0] != "M"]
-        expected = 1.0
-        if letters and letters[0] in "漢字かター年":
-            expected = 0.5
-        elif letters and letters[0] in "กรงเทພพມຽລ":
-            expected = 0.25
-        assert size == expected
-        assert size == 1 or len(letters) == 1

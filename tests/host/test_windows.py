@@ -1,4 +1,4 @@
-"""Windows: against the library's own truncation, labels, batches, any text, bad input."""
+"""`Windower`: against the truncation of `tokenizers`, labels, batches, any text, bad input."""
 
 import random
 import re
@@ -81,7 +81,7 @@ def test_sequences_are_those_of_the_library(kind) -> None:
 
 
 def naive_spans(windows, row: int, item: Example) -> list[tuple[int, int]]:
-    """Positions of the answers whose words are all in a window, one word after the other."""
+    """Positions of the answers whose words are all in a window."""
     words = [tuple(pair) for pair in windows.words[row].tolist()]
     spans = []
     for answer, begin in zip(item.answers, item.answer_start, strict=True):
@@ -96,7 +96,7 @@ def naive_spans(windows, row: int, item: Example) -> list[tuple[int, int]]:
     return list(dict.fromkeys(spans)) or [(0, 0)]
 
 
-def test_every_answer_is_labelled_in_each_window_that_holds_it_of_words() -> None:
+def test_answers_are_labelled_in_windows_of_words() -> None:
     rng = random.Random(1)
     tokenizer = WordTokenizer.train(WORDS)
     for _ in range(40):
@@ -118,11 +118,11 @@ def test_every_answer_is_labelled_in_each_window_that_holds_it_of_words() -> Non
                 assert inside == (word[0] >= 0)
         for place, item in enumerate(examples):
             labelled = found.spans[found.example == place, 0].any()
-            # An answer has three words and the two marks between them at most.
+            # An answer has at most three words and two marks, and the overlap is 6.
             assert labelled == bool(item.answers)
 
 
-def test_every_answer_is_labelled_in_each_window_that_holds_it_of_pieces() -> None:
+def test_answers_are_labelled_in_windows_of_pieces() -> None:
     rng = random.Random(2)
     tokenizer = SubwordTokenizer(wordpiece())
     for _ in range(20):
@@ -190,10 +190,10 @@ def test_sentences_count_as_their_lines() -> None:
     assert found.offsets[0, found.spans[0, 0, 0]].tolist() == [11, 15]
 
 
-def test_the_overlap_gives_way_where_a_question_leaves_little_room() -> None:
+def test_the_overlap_is_reduced_for_long_questions() -> None:
     example = Example("a b c d e f g", "a b c")
     found = Windower(SubwordTokenizer(wordpiece()), length=9, overlap=100)([example])
-    # Room for three pieces, of which one is shared.
+    # Three pieces of text per window, one of them shared.
     starts = [row[row >= 0].min() for row in found.offsets[:, :, 0]]
     assert starts == [0, 4, 8]
     assert found.feed["padding_mask"].sum() == 27
@@ -223,8 +223,8 @@ def test_empty_texts_and_questions_have_a_window(kind) -> None:
 @pytest.mark.parametrize("kind", ["wordpiece", "words"])
 @pytest.mark.parametrize("size", [1, 3, 1_000])
 def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
-    monkeypatch.setattr(windows, "_MOST_CHARACTERS", 300)
-    monkeypatch.setattr(windows, "_MOST_EXAMPLES", 4)
+    monkeypatch.setattr(windows, "_MAX_CHARACTERS", 300)
+    monkeypatch.setattr(windows, "_MAX_EXAMPLES", 4)
     examples = random_examples(random.Random(3), 12)
     examples += [Example(examples[-1].text, "again", id="x")] * 3
     tokenizer = WordTokenizer.train(WORDS) if kind == "words" else SubwordTokenizer(wordpiece())
@@ -241,7 +241,7 @@ def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
         for part, full in pairs:
             width = part.shape[1]
             assert (part == full[rows, :width]).all()
-            # What a batch does not have is padding.
+            # The rest is padding.
             assert len(np.unique(full[rows, width:])) <= 1
     assert row == len(whole)
 
@@ -267,7 +267,7 @@ def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
     assert peak < 64e6
 
 
-@pytest.mark.filterwarnings("ignore:More than a tenth of a text")
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
 @settings(max_examples=150, deadline=None)
 @given(
     text=st.text(min_size=1),
@@ -285,7 +285,7 @@ def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) 
     real = pieces.words[:, 0] >= 0
     held = real & (pieces.offsets[:, 1] > start) & (pieces.offsets[:, 0] < start + len(answer))
     if not held.any():
-        with pytest.raises(ValueError, match="position 0: the tokenizer keeps nothing of the an"):
+        with pytest.raises(ValueError, match="position 0: the tokenizer drops all of the answer"):
             windower([example], labels=True)
         return
     found = windower([example], labels=True)
@@ -294,7 +294,7 @@ def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) 
         if first == 0:
             assert len(found) > 1
             continue
-        # What no piece stands for may be missing at both sides: white space, control characters.
+        # White space and control characters around the answer may be missing.
         for cut, kept in ((found.offsets, pieces.offsets), (found.words, pieces.words)):
             assert cut[row, first, 0] == kept[held, 0].min()
             assert cut[row, last, 1] == kept[held, 1].max()
@@ -314,7 +314,7 @@ def test_config_makes_the_same_windower(kind) -> None:
         assert (twin(examples).feed[name] == array).all()
 
 
-def test_bad_use_is_named() -> None:
+def test_bad_arguments_raise() -> None:
     words = Windower(WordTokenizer.train(["a"]), length=5, overlap=2)
     pieces = Windower(SubwordTokenizer(wordpiece()), length=8, overlap=2)
     good = Example("a", "a a a")
@@ -335,7 +335,7 @@ def test_bad_use_is_named() -> None:
         (Example("a b", "q", "b", 1, id="x"), "'b' is not at 1, where its text has ' '. It is at"),
         (Example("a b", "q", "b", id="x"), "the answer 'b' has no offset. Give its `answer_st"),
         (Example("a b", "q", "b", (1, 2), id="x"), "there are 1 answers but 2 offsets"),
-        (Example("a  b", "q", "  ", 1, id="x"), "the tokenizer keeps nothing of the answer '  '"),
+        (Example("a  b", "q", "  ", 1, id="x"), "the tokenizer drops all of the answer '  '"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)) as caught:
             words([good, example], labels=True)

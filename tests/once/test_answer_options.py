@@ -151,7 +151,7 @@ def test_what_is_not_for_a_model_is_said() -> None:
 
 
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
-    with pytest.warns(UserWarning, match="More than a tenth of a text's characters are unknown"):
+    with pytest.warns(UserWarning, match="More than 10 % of a text"):
         qa.answer("你你你 你你你 Mary", QUESTION)
     saved = qa.model_.task.get_config()["decoder"]
     assert saved == dataclasses.asdict(qa.model_.task.decoder)

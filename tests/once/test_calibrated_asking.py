@@ -191,7 +191,7 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         classifier.calibrate(index, EXAMPLES)
     with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
         QuestionAnswerer().calibrate(index, EXAMPLES)
-    with pytest.raises(ValueError, match=r"^No passage holds a right answer of a length that the"):
+    with pytest.raises(ValueError, match=r"^No passage holds a right answer of at most \d+ words"):
         qa.calibrate(index, [Example("", QUESTIONS[0], "zebra")])
     assert qa.model_.task.asking is None
     qa.calibrate(index, EXAMPLES, max_answer_words=3)

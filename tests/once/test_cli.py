@@ -110,7 +110,7 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     assert main([*stopped, "--resume"]) == 0
     assert main([*arguments, f"--out={tmp_path / 'unbroken.keras'}"]) == 0
     printed = capsys.readouterr().out
-    assert "Task 3: en-valid has no train file. In its place: 1 simulated questions." in printed
+    assert "Task 3: en-valid has no train file. Used instead: 1 simulated questions." in printed
     models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("stopped", "unbroken")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -164,9 +164,9 @@ def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
 
 
-# The small tokenizer has few words.
-@pytest.mark.filterwarnings("ignore:More than a tenth of a text")
-def test_backbone_from_a_folder(tmp_path) -> None:
+# The small tokenizer knows few words.
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
+def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
     bert().save_to_preset(str(tmp_path / "bert"))
     (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
     data = squad_file(tmp_path / "data.json", EXAMPLES[:4])
@@ -187,7 +187,7 @@ def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
     assert "(id 'q1'): the answer 'red' is not at 3" in capsys.readouterr().err
     assert main([*arguments, "--lenient"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("Left out 1 of 2 questions")
+    assert printed.startswith("Skipped 1 of 2 questions")
     assert " 1 examples" in printed
 
 

@@ -247,7 +247,7 @@ def test_vectors_stand_at_the_words_they_are_of(tmp_path) -> None:
 
 
 # The small tokenizer knows few words.
-@pytest.mark.filterwarnings("ignore:More than a tenth of a text")
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
 def test_reader_on_a_backbone_learns_is_saved_and_loaded(tmp_path) -> None:
     options = {"backbone": bert(), "tokenizer": TOKENIZER, "dropout": 0.0}
     qa = QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)

@@ -156,5 +156,5 @@ def test_answers_of_several_words_are_classes() -> None:
 def test_supporting_facts_must_be_there_to_be_learned() -> None:
     answerer = QuestionAnswerer("memory_network", {"supporting_facts": True, "embedding_dim": 8})
     bare = [Example(item.text, item.question, item.answers) for item in EXAMPLES]
-    with pytest.raises(ValueError, match="No example has `supporting_facts`"):
+    with pytest.raises(ValueError, match="At least one example must have `supporting_facts`"):
         answerer.fit(bare)

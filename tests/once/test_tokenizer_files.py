@@ -1,4 +1,4 @@
-"""Tokenizers built of the files that encoders were published with first."""
+"""Tokenizers of encoders that have no `tokenizer.json`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def same(one: SubwordTokenizer, other: SubwordTokenizer) -> None:
 
 
 @pytest.mark.parametrize("strip_accents", [True, False])
-def test_a_list_of_word_pieces(strip_accents: bool, tmp_path) -> None:
+def test_vocab_txt(strip_accents: bool, tmp_path) -> None:
     whole = wordpiece(strip_accents)
     folder = folder_of(tmp_path / "bert", "bert", strip_accents=strip_accents)
     vocabulary = whole.get_vocab()
@@ -51,7 +51,7 @@ def test_a_list_of_word_pieces(strip_accents: bool, tmp_path) -> None:
     same(SubwordTokenizer.from_file(folder), SubwordTokenizer(whole))
 
 
-def test_pairs_of_bytes_with_their_merges(tmp_path) -> None:
+def test_vocab_json_with_merges(tmp_path) -> None:
     folder = folder_of(tmp_path / "roberta", "roberta")
     byte_bpe().model.save(str(folder))
     vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))
@@ -62,7 +62,7 @@ def test_pairs_of_bytes_with_their_merges(tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> pathlib.Path:
-    """A small model of SentencePiece, with the special tokens of DeBERTa."""
+    """A small SentencePiece model with the special tokens of DeBERTa."""
     folder = tmp_path_factory.mktemp("sentencepiece")
     generator = random.Random(3)
     words = " ".join(LINES).split()
@@ -85,7 +85,7 @@ def model(tmp_path_factory) -> pathlib.Path:
     return folder / "spm.model"
 
 
-def test_a_model_of_sentencepiece_as_it_is(model, tmp_path) -> None:
+def test_sentencepiece_of_deberta(model, tmp_path) -> None:
     folder = folder_of(tmp_path / "deberta", "deberta-v2", do_lower_case=False)
     (folder / "spm.model").write_bytes(model.read_bytes())
     ours = SubwordTokenizer.from_file(folder)
@@ -97,7 +97,7 @@ def test_a_model_of_sentencepiece_as_it_is(model, tmp_path) -> None:
     assert ours.segments[3] == (1,)
 
 
-def test_a_model_of_sentencepiece_after_the_normalising_of_albert(model, tmp_path) -> None:
+def test_sentencepiece_of_albert_is_normalized(model, tmp_path) -> None:
     folder = folder_of(tmp_path / "albert", "albert")
     (folder / "spiece.model").write_bytes(model.read_bytes())
     ours = SubwordTokenizer.from_file(folder)
@@ -110,13 +110,13 @@ def test_a_model_of_sentencepiece_after_the_normalising_of_albert(model, tmp_pat
         assert ours.encode(text)[0].tolist() == reference.encode(normal), text
 
 
-def test_a_model_of_sentencepiece_behind_other_special_tokens(model, tmp_path) -> None:
+def test_sentencepiece_of_xlm_roberta_has_other_ids(model, tmp_path) -> None:
     folder = folder_of(tmp_path / "xlm", "xlm-roberta")
     (folder / "sentencepiece.bpe.model").write_bytes(model.read_bytes())
     ours = SubwordTokenizer.from_file(folder)
     reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
     for text in TEXTS[:-2]:
-        # <s>, <pad>, </s>, <unk> stand before all that is not special.
+        # The vocabulary begins with <s>, <pad>, </s> and <unk>.
         expected = [3 if id == 0 else id + 1 for id in reference.encode(text)]
         assert ours.encode(text)[0].tolist() == expected, text
     assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
@@ -125,12 +125,12 @@ def test_a_model_of_sentencepiece_behind_other_special_tokens(model, tmp_path) -
 
 @pytest.fixture(scope="module")
 def published(model, tmp_path_factory) -> dict[str, SubwordTokenizer]:
-    """Tokenizers built of the files that each family was published with first."""
+    """The tokenizer of each family, built from its original files."""
     path, found = tmp_path_factory.mktemp("published"), {}
     vocabulary = wordpiece().get_vocab()
     double = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     lines = sorted(vocabulary, key=vocabulary.__getitem__)
-    for kind in ("bert", "distilbert", "electra", "mpnet"):
+    for kind in ("bert", "mpnet"):
         text = "\n".join([*lines, *double] if kind == "mpnet" else lines) + "\n"
         (folder_of(path / kind, kind) / "vocab.txt").write_text(text, "utf-8")
     byte_bpe().model.save(str(folder_of(path / "roberta", "roberta")))
@@ -147,7 +147,7 @@ SENTENCEPIECE = {
     "deberta-v2": "spm.model",
     "xlm-roberta": "sentencepiece.bpe.model",
 }
-BUILT = ["bert", "distilbert", "electra", "mpnet", "roberta", *SENTENCEPIECE]
+BUILT = ["bert", "mpnet", "roberta", *SENTENCEPIECE]
 
 
 @pytest.mark.parametrize("kind", BUILT)
@@ -162,8 +162,8 @@ def test_no_text_spells_a_special_token(published, kind: str, text: str) -> None
 
 
 @pytest.mark.parametrize("kind", SENTENCEPIECE)
-def test_pieces_of_control_are_no_pieces_of_a_text(published, model, kind: str) -> None:
-    # SentencePiece takes none from a text, but what is defined by its user.
+def test_texts_never_hold_control_pieces(published, model, kind: str) -> None:
+    # SentencePiece encodes user-defined symbols in a text, but never control pieces.
     reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
     tokenizer = published[kind]
     control = {tokenizer._tokenizer.token_to_id(name) for name in ("<s>", "</s>")}
@@ -179,13 +179,13 @@ def test_pieces_of_control_are_no_pieces_of_a_text(published, model, kind: str) 
         ({"vocab.txt": "mary\nwent\n"}, r"the vocabulary lacks \[CLS\], \[PAD\], \[SEP\]"),
         ({"vocab.json": "{", "merges.txt": ""}, "`.*vocab.json` is not JSON"),
         ({"vocab.json": '{"a": 0}', "merges.txt": "b c"}, "The tokenizer cannot be read"),
-        ({"spm.model": "no model"}, "`spm.model` is damaged|is not of the Unigram kind"),
+        ({"spm.model": "no model"}, "`spm.model` is damaged|must be a Unigram model"),
         ({"vocab.json": "[]", "merges.txt": ""}, "`.*vocab.json` must hold a JSON object"),
         ({"tokenizer_config.json": "{"}, "`.*tokenizer_config.json` is not JSON"),
         ({"config.json": "7"}, "`.*config.json` must hold a JSON object. Get it again."),
     ],
 )
-def test_damaged_files_are_named_in_one_line(files, message: str, tmp_path) -> None:
+def test_damaged_files_raise(files, message: str, tmp_path) -> None:
     folder = folder_of(tmp_path / "bad", "bert")
     for name, content in files.items():
         (folder / name).write_text(content, "utf-8")

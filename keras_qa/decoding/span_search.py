@@ -1,4 +1,4 @@
-"""The best spans of texts, over all their windows together."""
+"""The best spans of texts over all their windows."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ import numpy.typing as npt
 from keras_qa._arguments import check_positive_integers, is_number, must_be
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
-from keras_qa.text.padding import resized
-
-# Of one text: to leave some out takes longer than to look at them all.
-_FEW_WORDS = 512
+from keras_qa.text.padding import resize
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spans:
-    """The best spans of some texts, best first.
+    """The best spans of several texts, best first.
 
     Args:
-        start: `(texts, k)` int32: where a span begins, in characters of its
-            text. -1 where there are fewer than `k` spans.
-        end: `(texts, k)` int32: one past its last character, or -1.
-        score: `(texts, k)` float64: its probability, 0 where there is none.
-        no_answer: `(texts,)` float64: the probability that the text has no
-            answer. With the scores of all spans there are it adds up to 1.
+        start: `(texts, k)` int32: first character of each span. Padded with -1
+            if a text has fewer than `k` spans.
+        end: `(texts, k)` int32: one past the last character. Padded with -1.
+        score: `(texts, k)` float64: probability of the span. Padded with 0.
+        no_answer: `(texts,)` float64: probability that the text has no answer.
+            It sums to 1 with the scores of all spans.
     """
 
     start: npt.NDArray[np.int32]
@@ -46,45 +43,44 @@ def top_spans(
     temperature: float = 1.0,
     word_sizes: npt.ArrayLike | None = None,
 ) -> Spans:
-    """Finds the best spans in each text, over all its windows.
+    """Finds the best spans of each text over all its windows.
 
-    A span scores the sum of its start and end logits, and a word the
-    log-sum-exp of its pieces. One softmax over all spans of all windows of a
-    text makes the scores comparable: a span that several windows hold gets
-    the sum of what they give it. That there is no answer competes with the
-    logits of position 0 in the window that believes it least, since an answer
-    in any window is one.
+    The logit of a span is the sum of its start and end logits; the logit of a
+    word is the log-sum-exp of those of its pieces. Scores are a softmax over
+    all spans of all windows of a text, and over "no answer". The scores of a
+    span that several windows contain are added. The logit of "no answer" is
+    that of position 0 in the window where it is lowest, because an answer in
+    any window is an answer of the text.
 
     Args:
-        start: `(windows, positions)` logits of the start of an answer. Position
-            0 stands for no answer.
-        end: `(windows, positions)` logits of its end.
-        offsets: `(windows, positions, 2)`: where in its text the word at each
-            position stands, negative where no word is: `Windows.words`, or
-            `Windows.offsets` to let answers be parts of words. Padding, the
-            question and special tokens are never part of an answer.
-        example: `(windows,)`: which text each window is from, ascending:
+        start: `(windows, positions)` start logits. Position 0 stands for no
+            answer.
+        end: `(windows, positions)` end logits.
+        offsets: `(windows, positions, 2)`: offsets of the word at each
+            position, negative at positions without a word, which are never
+            part of an answer: `Windows.words`. With `Windows.offsets` answers
+            may begin and end within words.
+        example: `(windows,)`: the text of each window, ascending:
             `Windows.example`.
-        k: Number of spans a text.
-        max_answer_words: Most words of a span (pieces, where `offsets` are theirs),
-            punctuation marks included, as `word_sizes` count them.
-        no_answer: Whether there may be no answer. Otherwise position 0 is not
-            looked at.
-        temperature: What the logits are divided by. See `fit_temperature`.
-        word_sizes: `(windows, positions)`: what the word at each position counts as, from 0 to 1:
-            `Windows.word_sizes`, where letters of scripts without spaces are less than a word.
-            `None` for 1 each.
+        k: Number of spans per text.
+        max_answer_words: Maximum number of words of a span, including
+            punctuation marks, each counted by its `word_sizes`.
+        no_answer: Whether a text may have no answer. If false, position 0 is
+            ignored.
+        temperature: The logits are divided by it. See `fit_temperature`.
+        word_sizes: `(windows, positions)`: size of the word at each position,
+            from 0 to 1: `Windows.word_sizes`. `None` for 1.
 
     Returns:
-        `Spans`, a row for each text.
+        `Spans`, with one row for each text.
 
     Raises:
         ValueError: If shapes do not match, an argument is out of its range, or
-            a logit is no number.
+            a logit is NaN or infinity.
 
     Reference:
         Clark and Gardner 2018, "Simple and Effective Multi-Paragraph Reading
-        Comprehension", arXiv:1710.10723: scores shared by all parts of a text.
+        Comprehension", arXiv:1710.10723: one softmax over all parts of a text.
         Devlin et al. 2019, "BERT", arXiv:1810.04805: no answer at position 0.
 
     Examples:
@@ -102,7 +98,7 @@ def top_spans(
     check_positive_integers(k=k, max_answer_words=max_answer_words)
     if not is_number(temperature) or not temperature > 0:
         raise ValueError(must_be("temperature", "a positive number", temperature))
-    logits = window_words.logits(start, end, offsets, example, word_sizes)
+    logits = window_words.check_logits(start, end, offsets, example, word_sizes)
     texts = len(logits.counts)
     found = Spans(
         np.full((texts, k), -1, "int32"),
@@ -110,17 +106,17 @@ def top_spans(
         np.zeros((texts, k)),
         np.ones(texts),
     )
-    for rows, part in logits.parts():
-        words = window_words.words(part, max_answer_words, no_answer, temperature)
+    for rows, part in logits.chunks():
+        words = window_words.sum_words(part, max_answer_words, no_answer, temperature)
         found.no_answer[rows] = words.no_answer
         if words.start.shape[1]:
-            _fill(found, rows, words, k)
+            _fill_rows(found, rows, words, k)
     return found
 
 
-def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
+def _fill_rows(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     windows, columns = np.nonzero(words.offsets[..., 0] >= 0)
-    # The words of all texts in one row, each once, however many windows hold it.
+    # Number the distinct words of all texts. Several windows may contain the same word.
     begins, ends = words.offsets[windows, columns].T
     text = words.text[windows]
     sizes = np.zeros(len(rows), "int64")
@@ -133,20 +129,19 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     starts_at, ends_at, owner = np.empty((3, total), "int64")
     starts_at[word], ends_at[word], owner[word] = begins, ends, text
 
-    if len(rows) > 1 or len(word) > _FEW_WORDS:
-        best = words.start * window_words.band(words.end, words.lengths, np.maximum)
-        kept = _candidates(best[windows, columns], word, owner, len(rows), k)[word]
-        windows, columns, word = windows[kept], columns[kept], word[kept]
+    best = words.start * window_words.combine_ahead(words.end, words.lengths, np.maximum)
+    kept = _find_candidates(best[windows, columns], word, owner, len(rows), k)[word]
+    windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
-    padded = resized(words.end, (len(words.end), words.end.shape[1] + length))
+    padded = resize(words.end, (len(words.end), words.end.shape[1] + length))
     masses = padded[windows[:, None], columns[:, None] + np.arange(length)]
     masses *= words.start[windows, columns][:, None]
     masses[np.arange(length) >= lengths[:, None]] = 0.0
-    # What several windows give to one span adds up.
+    # Add the masses of the same span in several windows.
     order = np.argsort(word, kind="stable")
     word = word[order]
-    first = window_words.firsts(word)
+    first = window_words.find_firsts(word)
     word, masses = word[first], np.add.reduceat(masses[order], first, axis=0)
 
     owner = owner[word]
@@ -167,15 +162,15 @@ def _fill(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
     found.score[rows, :count] = masses * words.weight[:, None]
 
 
-def _candidates(
+def _find_candidates(
     best: np.ndarray, word: np.ndarray, owner: np.ndarray, texts: int, k: int
 ) -> npt.NDArray[np.bool_]:
-    """The words from which a span among the `k` best of its text may begin.
+    """Which words may begin one of the `k` best spans of their text.
 
-    `best` is the highest mass of a span from each word in each window, `word`
-    which word that is, `owner` the text of each word. A span has no more than
-    the sum of `best` over the windows, and the best span from a word no less
-    than the mean: what is below the k-th highest mean is out.
+    `best` is the highest mass of a span from a word in a window, `word` the
+    number of that word, and `owner` the text of each word. The mass of the
+    best span from a word is at most the sum of `best` over the windows, and at
+    least the mean. A word is no candidate if its sum is below the k-th mean.
     """
     total = len(owner)
     upper = np.bincount(word, best, total)
@@ -183,17 +178,11 @@ def _candidates(
     lower = np.full((texts, width), -1.0)
     lower[owner, slot] = upper / np.bincount(word, minlength=total)
     at = width - min(k, width)
-    if total < len(word):
-        likely: npt.NDArray[np.bool_] = upper >= np.partition(lower, at, axis=1)[:, at][owner]
-        return likely
-    # Each word is in one window: exactly k will do, even where many are equal.
-    chosen = np.zeros(lower.shape, bool)
-    np.put_along_axis(chosen, np.argpartition(lower, at, axis=1)[:, at:], True, axis=1)
-    kept: npt.NDArray[np.bool_] = chosen[owner, slot]
-    return kept
+    candidates: npt.NDArray[np.bool_] = upper >= np.partition(lower, at, axis=1)[:, at][owner]
+    return candidates
 
 
 def _slots(owner: np.ndarray, texts: int) -> tuple[np.ndarray, int]:
-    """A number within its text for each entry, in order, and how many a text has at most."""
+    """Position of each entry within its text, and the maximum number of entries of a text."""
     each = np.bincount(owner, minlength=texts)
     return np.arange(len(owner)) - np.repeat(np.cumsum(each) - each, each), int(each.max())

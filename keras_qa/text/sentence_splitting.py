@@ -1,11 +1,11 @@
-"""Where the sentences of a text stand."""
+"""Character offsets of sentences."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# A full stop inside a number ends nothing. Marks that close a quotation belong to what they close.
+# A point inside a number does not end a sentence. Closing quotation marks belong to it.
 _SENTENCE = re.compile(
     r"""(?:[^\n\r.?!。！？।؟]|(?<=\d)[.](?=\d))*(?:[.?!。！？।؟]+["'”’»)\]]*)?"""
 )
@@ -14,18 +14,18 @@ _SENTENCE = re.compile(
 def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
     """Finds the sentences of a text.
 
-    A sentence of a string ends at a line break or at `.`, `?` or `!` (or at
-    these marks as Chinese, Hindi and Arabic write them), but not at the point
-    of a number like 3.5. Space around it is left out, and so is what holds
-    neither letter nor digit nor sign. The sentences of a list are its entries.
+    In a string, a sentence ends at a line break or at `.`, `?` or `!` (or at
+    the Chinese, Hindi and Arabic forms of these marks), but not at the point of
+    a number like 3.5. Surrounding white space is stripped, and a sentence of
+    punctuation marks only is skipped. In a list, each entry is a sentence.
 
     Args:
         text: A string, or a list of sentences.
 
     Returns:
-        `(start, end)` of each sentence, in characters: `text[start:end]` is
-        the sentence. Offsets into a list count in its sentences joined by line
-        breaks, as in `Example.plain_text`.
+        `(start, end)` of each sentence: `text[start:end]` is the sentence.
+        For a list, offsets refer to its sentences joined by line breaks, as in
+        `Example.plain_text`.
 
     Examples:
         >>> from keras_qa.text import sentence_spans

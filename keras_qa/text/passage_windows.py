@@ -1,4 +1,4 @@
-"""Several passages for each question, each read by itself."""
+"""Windows of several passages per question."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ def passage_windows(
     priors: Sequence[Sequence[float]],
     windows: int = 256,
 ) -> Iterator[Windows]:
-    """Cuts several passages for each question into windows, none of which spans two.
+    """Splits the passages of each question into windows. No window spans two passages.
 
     Args:
-        windower: What cuts a passage, beside the question.
-        examples: `Example` objects, whose text is a list of passages, one at least. Offsets count
-            in it as in `Example.plain_text`.
-        priors: For each example, how much likelier an answer stands in each of its passages, as a
-            logarithm.
-        windows: Most windows at a time. Those of one example may come in several batches.
+        windower: The `Windower`.
+        examples: `Example` objects whose text is a list of at least one passage. Offsets refer to
+            `Example.plain_text`.
+        priors: For each example, the log-prior of each of its passages.
+        windows: Maximum number of windows per batch. A batch may end within an example.
 
     Yields:
-        `Windows`, whose `example` says which example each is of, and `prior` what was given of its
-        passage.
+        `Windows` with `prior` set.
 
     Examples:
         >>> from keras_qa import Example
         >>> from keras_qa.text import Windower, WordTokenizer
-        >>> from keras_qa.text.several import passage_windows
+        >>> from keras_qa.text.passage_windows import passage_windows
         >>> windower = Windower(WordTokenizer.train(["Ann left. Bob stayed."]), length=8)
         >>> example = Example(["Ann left.", "Bob stayed."], "Who stayed?")
         >>> [windows] = passage_windows(windower, [example], [[-1.0, 0.0]])
@@ -44,7 +42,7 @@ def passage_windows(
     flat = [Example(text, item.question) for item in examples for text in item.text]
     counts = [len(item.text) for item in examples]
     owner = np.repeat(np.arange(len(examples)), counts).astype("int32")
-    # Where each passage begins in the text of its example.
+    # Offset of each passage in `plain_text` of its example.
     ends = np.cumsum([len(item.plain_text) + 1 for item in flat])
     begins = np.append(0, ends[:-1])
     begins -= begins[np.cumsum(counts) - counts][owner]
