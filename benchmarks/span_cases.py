@@ -147,7 +147,9 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
         )
         # From all over the file: the paragraphs at its start are short, and much alike.
         examples, count = questions(), sized(160, 8)
-        windows = model.task.vectorizer(examples[:: len(examples) // count][:count], labels=True)
+        windows = model.preprocessor.vectorizer(
+            examples[:: len(examples) // count][:count], labels=True
+        )
         first = windows.spans[:, 0]
         labels = {"start": first[:, 0], "end": first[:, 1]}
         feed = {tensor.name: windows.feed[tensor.name] for tensor in model.inputs}

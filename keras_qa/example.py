@@ -90,7 +90,7 @@ class Support:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class AnswerLocation:
     """A place in a document that says an answer.
 
     Args:
@@ -140,7 +140,7 @@ class Answer:
     document: str | None = None
     line: int | None = None
     page: int | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[AnswerLocation, ...] = ()
 
 
 def _strings(name: str, values: object) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Readers that need no training: they come with the package."""
+"""Presets: trained readers that come with the package."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pathlib
 FOLDER = pathlib.Path(__file__).parent / "ready"
 
 PRESETS = {
-    "babi": "answers questions about the small stories of bAbI, all twenty tasks, and says on "
-    "which sentences an answer rests",
-    "minilm-squad-small": "marks answers in English texts, and says where there is none: LoRA on "
-    "the encoder minilm, 8,227 questions of SQuAD",
+    "babi": "answers questions about the short stories of bAbI, all twenty tasks, with the "
+    "sentences that support each answer",
+    "minilm-squad-small": "marks answers in English texts, or finds no answer: LoRA on the encoder "
+    "minilm, 8,227 questions of SQuAD",
 }
 
 
 def presets() -> dict[str, str]:
-    """Lists the readers that `keras_qa.load` has at once.
+    """Lists the presets of `keras_qa.load`.
 
     Returns:
-        What each is for, by its name. See docs/presets.md for their data, licences, scores and
-        limits.
+        A description of each preset by its name. See docs/presets.md for their data, licences,
+        scores and limits.
 
     Examples:
         >>> import keras_qa
@@ -31,10 +31,10 @@ def presets() -> dict[str, str]:
 
 
 def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The file that a preset's name stands for; a path where there is one.
+    """Returns the file of a preset by its name. The path of an existing file is returned as it is.
 
     Raises:
-        FileNotFoundError: If it is neither.
+        FileNotFoundError: If there is no such file or preset.
     """
     name = os.fspath(path)
     if os.path.exists(name):

@@ -66,16 +66,16 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
 
     Args:
         path: The index.
-        embed: The encoder, as `SentenceEncoder` takes it. `None` for the one that the index names,
+        embed: The encoder, as `TextEmbedder` takes it. `None` for the one that the index names,
             if that is at hand. If not, a line says so, and the index is searched by words.
     """
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
     from keras_qa.documents import Index
 
     with Index.open(path) as index:
         encoder: Encoder | None = None
         if embed is not None:
-            encoder = SentenceEncoder(embed)
+            encoder = TextEmbedder(embed)
         else:
             try:
                 encoder = _named_encoder(index)
@@ -159,9 +159,9 @@ def make_or_open(path: str, options: argparse.Namespace) -> Index:
 
     encoder: Encoder | None = None
     if options.embed is not None:
-        from keras_qa.answering import SentenceEncoder
+        from keras_qa.answering import TextEmbedder
 
-        encoder = SentenceEncoder(options.embed)
+        encoder = TextEmbedder(options.embed)
     if not os.path.exists(os.path.expanduser(path)):
         return Index.create(path, options.language, encoder)
     index = Index.open(path, encoder)
@@ -213,7 +213,7 @@ def _named_encoder(index: Index) -> Encoder | None:
     Raises:
         ValueError: If it is not at hand or cannot be loaded.
     """
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
 
     name = index.encoder_name
     if name is None:
@@ -224,7 +224,7 @@ def _named_encoder(index: Index) -> Encoder | None:
             "`--embed` if it is to be loaded."
         )
     try:
-        return SentenceEncoder(name)
+        return TextEmbedder(name)
     except (ImportError, OSError, ValueError) as error:
         raise ValueError(f"its encoder {name!r} cannot be loaded. {error}") from None
 

@@ -90,7 +90,7 @@ class Index:
             language: The language of the texts, as ISO 639-1 has it. The words of `"en"` are found
                 by their stem, others as they are written. `None` to tell it from the first texts.
             encoder: What gives passages vectors, by which they are searched beside their words,
-                such as `answering.SentenceEncoder("minilm")`. `None` for words alone.
+                such as `answering.TextEmbedder("minilm")`. `None` for words alone.
 
         Returns:
             The `Index`.

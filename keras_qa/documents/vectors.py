@@ -25,7 +25,7 @@ Scored = list[tuple[int, float]]
 
 
 class Encoder(Protocol):
-    """What turns texts into vectors for an index, such as `answering.SentenceEncoder`.
+    """What turns texts into vectors for an index, such as `answering.TextEmbedder`.
 
     Any object will do that has a name, and can be called.
 
@@ -63,7 +63,7 @@ def check_encoder(encoder: object) -> None:
     if not callable(encoder) or not isinstance(getattr(encoder, "name", None), str):
         raise TypeError(
             "`encoder` must have a `name`, a string, and turn a list of strings into vectors when "
-            f"it is called, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
+            f"it is called, as `keras_qa.answering.TextEmbedder`. Received: {encoder!r:.80}."
         )
 
 

@@ -33,7 +33,7 @@ def is_source(value: object) -> bool:
     return hasattr(value, "__iter__") and not holds_data
 
 
-class Source:
+class CheckedSource:
     """A data source, wrapped so that every batch passes a check.
 
     Args:
@@ -94,7 +94,7 @@ class Source:
 class RaiseErrors(keras.callbacks.Callback):
     """Raises what a source raised in TensorFlow's thread, before an epoch counts as done."""
 
-    def __init__(self, sources: list[Source]) -> None:
+    def __init__(self, sources: list[CheckedSource]) -> None:
         super().__init__()
         self.sources = sources
 

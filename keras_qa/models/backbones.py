@@ -10,15 +10,15 @@ import keras
 
 from keras_qa.layers.options import DType
 from keras_qa.layers.pretrained import keras_hub
-from keras_qa.models.pretrained import Checkpoint, find_checkpoint
+from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
 from keras_qa.text.subwords import FILE, SubwordTokenizer
 
 # A backbone, or where it is; a tokenizer, or its file or folder.
-Backbone: TypeAlias = keras.Model | Checkpoint | str | os.PathLike[str]
+Backbone: TypeAlias = keras.Model | PretrainedCheckpoint | str | os.PathLike[str]
 Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
 
-def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Checkpoint:
+def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | PretrainedCheckpoint:
     """Gives a backbone of KerasHub, or a checkpoint in Hugging Face's layout.
 
     Args:
@@ -35,7 +35,7 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Chec
         TypeError: If `backbone` is neither.
         ValueError: If nothing can be loaded from there.
     """
-    if isinstance(backbone, (keras.Model, Checkpoint)):
+    if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
         return backbone
     if not isinstance(backbone, (str, os.PathLike)):
         raise TypeError(
@@ -58,7 +58,7 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Chec
 
 
 def load_tokenizer(
-    tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | Checkpoint
+    tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | PretrainedCheckpoint
 ) -> SubwordTokenizer | None:
     """Gives the tokenizer of a backbone.
 
@@ -80,7 +80,7 @@ def load_tokenizer(
         return tokenizer
     if tokenizer is not None:
         return SubwordTokenizer.from_file(tokenizer)
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         return found.tokenizer()
     if not isinstance(backbone, (str, os.PathLike)):
         return None

@@ -10,7 +10,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from keras_qa import execution, tasks
+from keras_qa import execution, preprocessing
 from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.execution.graph import ends_early
 from keras_qa.files import sealed
@@ -19,16 +19,13 @@ from keras_qa.inputs.batching import SortedBatches, TellEpoch
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
-from keras_qa.inputs.sources import Batch, Source, is_source, split_off
+from keras_qa.inputs.sources import Batch, CheckedSource, is_source, split_off
 from keras_qa.kernels.early import ending_early
 from keras_qa.models.checking import CheckedModel, with_hooks
-from keras_qa.models.compiling import portable
-from keras_qa.models.evidence import Evidence
-from keras_qa.models.options import Callbacks, Scores
+from keras_qa.models.compiling import Callbacks, Scores, portable
 from keras_qa.models.predicting import predict
-from keras_qa.models.splitting import SplitModel
-from keras_qa.tasks import Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing.ask_options import Verbose
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -52,8 +49,9 @@ class QAModel(CheckedModel):
         name: Name of the model.
 
     Attributes:
-        task: How the model answers strings, saved with it: a
-            `keras_qa.tasks.WordTask` or `SpanTask`, or `None`.
+        preprocessor: Turns strings into the model's inputs, and its outputs into answers: a
+            `keras_qa.preprocessing.WordPreprocessor` or `SpanPreprocessor`, or `None`. It is saved
+            with the model.
 
     Examples:
         >>> import keras, keras_qa
@@ -64,10 +62,11 @@ class QAModel(CheckedModel):
         (2, 3)
     """
 
-    task: Task | None = None
-    # What outputs that are as wide as the first input are at padding, if that is one number.
+    preprocessor: Preprocessor | None = None
+    # The constant value of outputs at padding, if they are as wide as the first input.
     output_padding: float | None = None
     _jit_compile_given: bool | str = "auto"
+    # Caches of `split_model` and `with_evidence`.
     _split: Any = None
     _evidence: Any = None
 
@@ -108,7 +107,7 @@ class QAModel(CheckedModel):
             validation_freq = [to_integer("validation_freq", epoch) for epoch in validation_freq]
         else:
             validation_freq = to_integer("validation_freq", validation_freq)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with self._guard(sources, "train_function", may_end) as hooks:
             x, y, sample_weight = self._feed(
@@ -179,7 +178,7 @@ class QAModel(CheckedModel):
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         with self._guard(sources, "test_function", may_end=steps is None) as hooks:
             # `fit` calls with arguments of its own, for data that it has checked already.
             if not kwargs:
@@ -216,7 +215,7 @@ class QAModel(CheckedModel):
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         is_own = type(self).make_predict_function is keras.Model.make_predict_function
         if is_own and not is_source(x) and callbacks is None and steps is None:
             inputs = list(to_arrays(cast(Feed, x), self).values())
@@ -299,35 +298,11 @@ class QAModel(CheckedModel):
         inputs = keras.tree.flatten(x)
         return SortedBatches(inputs, tuple(others), self, size, seed, sort), None, None
 
-    def split(self, name: str) -> SplitModel:
-        """Cuts the model behind what depends on one input alone, to compute that once.
-
-        Args:
-            name: Name of the input.
-
-        Returns:
-            A `SplitModel` with the weights that the model has now.
-
-        Raises:
-            NotImplementedError: If a layer serves this input and another.
-        """
-        if self._split is None or self._split.name != name or self._split.is_outdated():
-            self._split = SplitModel(self, name)
-        return self._split
-
-    def evidence(self) -> Evidence:
-        """Gives a copy of the model that also says what its answers rest on.
-
-        Returns:
-            An `Evidence` with the weights that the model has now.
-
-        Raises:
-            NotImplementedError: If no layer, or more than one, has an
-                attention to give.
-        """
-        if self._evidence is None or self._evidence.is_outdated():
-            self._evidence = Evidence(self)
-        return self._evidence
+    @property
+    def task(self) -> Preprocessor | None:
+        """The former name of `preprocessor`. Deprecated."""
+        # No warning: Keras reads every attribute when it saves a model.
+        return self.preprocessor
 
     def save(
         self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: bool
@@ -339,8 +314,8 @@ class QAModel(CheckedModel):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if self.task is not None:
-            config["task"] = tasks.serialize(self.task)
+        if self.preprocessor is not None:
+            config["preprocessor"] = preprocessing.serialize(self.preprocessor)
         return config
 
     @classmethod
@@ -348,9 +323,9 @@ class QAModel(CheckedModel):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> QAModel:
         config = dict(config)
-        task = tasks.take(config)
+        preprocessor = preprocessing.pop_preprocessor(config)
         model = super().from_config(config, custom_objects=custom_objects)
-        model.task = task
+        model.preprocessor = preprocessor
         return model
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

@@ -15,8 +15,8 @@ from keras_qa import execution
 from keras_qa.execution.layer_state import LayerState
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
-from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, unpacked
-from keras_qa.models.options import Callbacks
+from keras_qa.inputs.sources import Batch, CheckedSource, RaiseErrors, is_source, unpacked
+from keras_qa.models.compiling import Callbacks
 
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
 
@@ -51,7 +51,7 @@ class CheckedModel(keras.Model):
 
     @contextlib.contextmanager
     def _guard(
-        self, sources: list[Source], function: str, may_end: bool = False
+        self, sources: list[CheckedSource], function: str, may_end: bool = False
     ) -> Iterator[list[Any]]:
         """Keeps the weights, and raises what a data source raised as it raised it.
 
@@ -71,7 +71,7 @@ class CheckedModel(keras.Model):
 
     def _feed(
         self,
-        sources: list[Source],
+        sources: list[CheckedSource],
         x: Any,
         y: Any,
         sample_weight: Any,
@@ -87,7 +87,7 @@ class CheckedModel(keras.Model):
                     f"`{argument}` must be `None` where `x` is a data source. "
                     f"Yield it with each batch: `(inputs, labels, sample_weight)`."
                 )
-        source = Source(x, self._batch_check(labelled), steps, shuffle)
+        source = CheckedSource(x, self._batch_check(labelled), steps, shuffle)
         sources.append(source)
         return source.data, None, None
 

@@ -8,7 +8,7 @@ from keras_qa.layers import answer_head, question_encoder, text_encoder
 from keras_qa.layers.encoders import EncoderOptions
 from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Loss, Optimizer
+from keras_qa.models.compiling import Loss, Optimizer
 
 
 def answer_classifier(

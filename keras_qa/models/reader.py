@@ -25,10 +25,10 @@ from keras_qa.layers import (
 from keras_qa.layers.options import DType
 from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Optimizer
-from keras_qa.models.pretrained import Checkpoint
+from keras_qa.models.compiling import Optimizer
+from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
-from keras_qa.tasks import SpanTask
+from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import Windower
 
 # Most positions of a window, where the backbone takes as many.
@@ -52,8 +52,7 @@ class SpanReader(QAModel):
         name: Name of the model.
 
     Attributes:
-        task: The `keras_qa.tasks.SpanTask` that turns strings into this model's inputs, and its
-            logits into answers, saved with it, or `None`.
+        preprocessor: A `keras_qa.preprocessing.SpanPreprocessor`, or `None`.
 
     Raises:
         ValueError: If the outputs are not these two.
@@ -177,7 +176,8 @@ def span_reader(
         logits each; position 0 stands for no answer. Its inputs are `text` and `question`,
         `(batch, words)` int32 each, and there is one position more than words; or those of the
         backbone, `token_ids`, `segment_ids` where it has them, and `padding_mask`, `(batch, time)`
-        int32 each, and as many positions. With a tokenizer it has a `tasks.SpanTask`.
+        int32 each, and as many positions. With a tokenizer it has a
+        `preprocessing.SpanPreprocessor`.
 
     Raises:
         ImportError: If KerasHub, or a library that reads checkpoints, is needed and not installed.
@@ -285,7 +285,7 @@ def _on_backbone(
     found = find_backbone(backbone, dtype)
     tokenizer = load_tokenizer(tokenizer, backbone, found)
     encoder: PretrainedEncoder | TransformerEncoder
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         encoder = found.encoder(dtype)
     else:
         encoder = PretrainedEncoder(found, dtype=found.dtype_policy, name="backbone")
@@ -303,12 +303,12 @@ def _on_backbone(
         mask = place([by_name["token_ids"], mask])
     head = SpanHead("first", dropout=dropout, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         found.load(encoder, head)
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
         length = min(LENGTH, encoder.max_length or LENGTH)
-        reader.task = SpanTask(Windower(tokenizer, length))
+        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, length))
     return reader

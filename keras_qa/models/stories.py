@@ -17,7 +17,7 @@ from keras_qa.layers import (
 )
 from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Loss, Optimizer
+from keras_qa.models.compiling import Loss, Optimizer
 from keras_qa.objectives import SupportLoss
 
 

@@ -25,7 +25,7 @@ PATIENCE_WITHOUT_ERRORS = 3
 
 
 @dataclasses.dataclass
-class Checkpoint:
+class TrainingCheckpoint:
     """What it takes to go on with a training run.
 
     Args:
@@ -65,14 +65,14 @@ class Checkpoint:
             os.fsync(file.fileno())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Checkpoint:
+    def load(cls, path: str | os.PathLike[str]) -> TrainingCheckpoint:
         """Reads a checkpoint. Nothing in it is executed.
 
         Args:
             path: The file.
 
         Returns:
-            The `Checkpoint`.
+            The `TrainingCheckpoint`.
 
         Raises:
             ValueError: If the file is damaged, or no checkpoint.
@@ -136,7 +136,7 @@ class TrainingState(keras.callbacks.Callback):
     """All that a run knows: what was trained, which epoch was best, and when to stop.
 
     Args:
-        run: What makes the run what it is, see `Checkpoint`. Of its entries
+        run: What makes the run what it is, see `TrainingCheckpoint`. Of its entries
             `epochs`, `patience` and `seed` are used here.
         path: The checkpoint's file, to go on from if it is there, and to
             replace after each epoch. `None` for none.
@@ -174,7 +174,7 @@ class TrainingState(keras.callbacks.Callback):
         }
         self.found: list[np.ndarray] | None = None
         if path is not None and path.exists():
-            checkpoint = Checkpoint.load(path)
+            checkpoint = TrainingCheckpoint.load(path)
             checkpoint.check(run, path)
             self.epochs, self.notes = checkpoint.epochs, checkpoint.notes
             self.found, self.best = checkpoint.state, checkpoint.best
@@ -219,7 +219,7 @@ class TrainingState(keras.callbacks.Callback):
             state = capture(self.model)
             if self.sampling is not None:
                 state.append(self.sampling.weights)
-            Checkpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
+            TrainingCheckpoint(self.run, self.epochs, state, self.best, notes).save(self.path)
 
     def _compare(self, accuracy: Any, loss: Any) -> None:
         notes = self.notes

@@ -15,9 +15,9 @@ from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files.atomic import replacing
+from keras_qa.preprocessing import SpanDetails
 from keras_qa.report import page, spans
 from keras_qa.report.findings import Bin, Findings, Group, Judged
-from keras_qa.tasks import SpanDetails
 
 BINS = 10
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keras_qa import metrics
 from keras_qa.example import Answer, Example
-from keras_qa.tasks import SpanDetails
+from keras_qa.preprocessing import SpanDetails
 
 OTHER = "other"
 NONE = "no answer"

@@ -224,7 +224,7 @@ def test_a_reader_with_options_is_rebuilt(options, folder, tmp_path) -> None:
 def test_backbone_is_for_adapters(folder, tmp_path) -> None:
     trained(folder).save(tmp_path / "whole.keras")
     for path in (tmp_path / "whole.keras", folder, "hf://owner/name"):
-        with pytest.raises(ValueError, match="`backbone` names the encoder of a file.*Leave"):
+        with pytest.raises(ValueError, match="`backbone` is the encoder of a file.*Leave"):
             keras_qa.load(path, backbone=folder)
     trained(folder).save_adapter(tmp_path / "adapter.keras")
     with pytest.raises(TypeError, match="`backbone` must be the name or the folder .*: 3 "):
@@ -281,13 +281,19 @@ WORDS = {"name": "words", "vectorizer": {"answers": [1, 2]}}
         ({"dtype": "int8_from_float32"}, "`dtype` must be one of float32"),
         ({"dtype": {"class_name": "Lambda2", "config": {}}}, "`dtype` must be one of float32"),
         ({"dtype": {"class_name": "DTypePolicy", "config": 1}}, "`dtype` must be one of float32"),
-        ({"task": None}, "`task` must be of type dict. Received: task=None"),
-        ({"task": {"name": "songs"}}, "`task` cannot be read: .*'songs'"),
-        ({"task": {"name": ["spans"]}}, "`task` cannot be read"),
-        ({"task": {"name": "spans"}}, "`task` cannot be read"),
-        ({"task": {"name": "spans", "vectorizer": 1}}, "`task` cannot be read"),
-        ({"task": WORDS}, "`task` (cannot be read|must mark spans)"),
-        ({"task": {"name": "words", "vectorizer": {}}}, "`task` (cannot be read|must mark spans)"),
+        (
+            {"preprocessor": None},
+            "`preprocessor` must be of type dict. Received: ",
+        ),
+        ({"preprocessor": {"name": "songs"}}, "`preprocessor` cannot be read: .*'songs'"),
+        ({"preprocessor": {"name": ["spans"]}}, "`preprocessor` cannot be read"),
+        ({"preprocessor": {"name": "spans"}}, "`preprocessor` cannot be read"),
+        ({"preprocessor": {"name": "spans", "vectorizer": 1}}, "`preprocessor` cannot be read"),
+        ({"preprocessor": WORDS}, "`preprocessor` (cannot be read|must mark spans)"),
+        (
+            {"preprocessor": {"name": "words", "vectorizer": {}}},
+            "`preprocessor` (cannot be read|must mark spans)",
+        ),
     ],
 )
 def test_odd_settings_are_named_in_one_line(settings, message: str, damaged) -> None:
@@ -298,8 +304,8 @@ def test_odd_settings_are_named_in_one_line(settings, message: str, damaged) -> 
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
-    vectorizer = {**adapter[1]["task"]["vectorizer"], "length": 10**9}
-    rewrite(damaged, {"task": {**adapter[1]["task"], "vectorizer": vectorizer}})
+    vectorizer = {**adapter[1]["preprocessor"]["vectorizer"], "length": 10**9}
+    rewrite(damaged, {"preprocessor": {**adapter[1]["preprocessor"], "vectorizer": vectorizer}})
     with pytest.raises(ValueError, match="`length` is 1000000000, but the backbone reads 64"):
         keras_qa.load(damaged)
 

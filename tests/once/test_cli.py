@@ -15,7 +15,7 @@ from small_examples import EXAMPLES
 import keras_qa
 from keras_qa import recipes
 from keras_qa.cli import main
-from keras_qa.recipes.checkpoints import Checkpoint
+from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
@@ -135,14 +135,14 @@ def test_all_tasks_train_one_model_that_is_interrupted_and_resumed(
     arguments += ["--simulate=1", "--epochs=2", "--batch-size=8", "--model=memory_network"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
     stopped = [*arguments, f"--out={tmp_path / 'stopped.keras'}"]
-    save = Checkpoint.save
+    save = TrainingCheckpoint.save
 
     def save_and_stop(self, path) -> None:
         save(self, path)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_stop)
+        patched.setattr(TrainingCheckpoint, "save", save_and_stop)
         assert main(stopped) == 130
     assert capsys.readouterr().err == (
         "keras-qa: interrupted. The same command with --resume goes on after the last epoch that "

@@ -14,7 +14,7 @@ import pytest
 from hub_server import Hub, serving
 from small_checkpoints import copy
 
-from keras_qa.answering import SentenceEncoder
+from keras_qa.answering import TextEmbedder
 from keras_qa.documents import Index
 
 # Each line names what to load.
@@ -123,7 +123,7 @@ def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> N
 
 def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
     out, name = tmp_path / "a.index", "hf://mary/reader"
-    with Index.create(out, encoder=SentenceEncoder(folder, name=name)) as index:
+    with Index.create(out, encoder=TextEmbedder(folder, name=name)) as index:
         index.add([{"name": "a.txt", "text": "Mary went to the hallway."}])
     # No word of it stands in the text.
     question = ["ask", str(out), "--reader", str(folder), "--question=Who is there?"]

@@ -40,7 +40,7 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"^`length` is for .*, but the model `answer_classifier`"):
         QuestionAnswerer(model, length=9).fit(EXAMPLES)
-    with pytest.raises(ValueError, match=r"^`vectors` are for a factory, but"):
+    with pytest.raises(ValueError, match=r"^`vectors` is for a factory, but"):
         QuestionAnswerer(model, vectors="glove.txt").fit(EXAMPLES)
     assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
 

@@ -17,7 +17,7 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import recipes
 from keras_qa.recipes import Recipe, train
-from keras_qa.recipes.checkpoints import Checkpoint
+from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
 # Of one length, so that a backend which compiles does so for one shape of batch.
 STORIES = [
@@ -95,7 +95,7 @@ def test_run_that_was_killed_goes_on(unbroken, tmp_path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(out)])
     assert done.returncode == -signal.SIGKILL
-    assert Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).epochs == 2
+    assert TrainingCheckpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).epochs == 2
     assert_same_run(small(out=out, resume=True), unbroken)
 
 
@@ -110,7 +110,9 @@ def test_seeds_that_ended_are_not_trained_again(unbroken, tmp_path) -> None:
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(out=out, seeds=2, callbacks=[StopSecond(0)])
-    seconds = Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).notes["seconds"]
+    seconds = TrainingCheckpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).notes[
+        "seconds"
+    ]
     done = small(out=out, seeds=2, resume=True)
     assert done.runs[0].seconds == round(seconds, 2)
     assert dataclasses.replace(done.runs[0], seconds=0) == dataclasses.replace(
@@ -173,7 +175,7 @@ def test_run_on_what_is_answered_wrong_goes_on(tmp_path) -> None:
     out = tmp_path / "qa.keras"
     with pytest.raises(Stop):
         small(recipe=recipe, out=out, callbacks=[StopAt(2)])
-    state = Checkpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).state
+    state = TrainingCheckpoint.load(recipes.checkpoint_path(out, "memory_network", 3)).state
     # The rows' weights come last: half of the rows an epoch were seen.
     assert state[-1].shape == (32,)
     assert 16 <= (state[-1] < 1).sum() <= 32
@@ -368,7 +370,7 @@ def test_checkpoint_of_another_run_is_refused(unbroken, tmp_path) -> None:
 
 def test_checkpoint_is_replaced_at_once_or_not(tmp_path, monkeypatch) -> None:
     path = tmp_path / "run.npz"
-    kept = Checkpoint({"seed": 1}, 2, [np.arange(3)], [], {"waited": 0})
+    kept = TrainingCheckpoint({"seed": 1}, 2, [np.arange(3)], [], {"waited": 0})
     kept.save(path)
 
     class Broken:
@@ -376,9 +378,9 @@ def test_checkpoint_is_replaced_at_once_or_not(tmp_path, monkeypatch) -> None:
             raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        Checkpoint({"seed": 1}, 3, [np.arange(4), Broken()], [], {}).save(path)
+        TrainingCheckpoint({"seed": 1}, 3, [np.arange(4), Broken()], [], {}).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
-    found = Checkpoint.load(path)
+    found = TrainingCheckpoint.load(path)
     assert (found.run, found.epochs, found.notes) == (kept.run, 2, {"waited": 0})
     np.testing.assert_array_equal(found.state[0], [0, 1, 2])
 

@@ -11,9 +11,9 @@ from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.initial import weights_follow
 from keras_qa.layers.options import DType
 from keras_qa.models.pretrained import weights
+from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.families import FAMILIES
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import Tensors
 from keras_qa.text import SubwordTokenizer
 
 CONFIG = "config.json"
@@ -28,7 +28,7 @@ _OTHER_TASKS = (
 )
 
 
-class Checkpoint:
+class PretrainedCheckpoint:
     """A folder that holds a published encoder, with its head or without.
 
     Args:

@@ -6,7 +6,7 @@ import pathlib
 from types import ModuleType
 
 from keras_qa.models.pretrained.checkpoint import CONFIG
-from keras_qa.models.pretrained.tensors import INDEX, PICKLED, WHOLE, shards
+from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
 
 PREFIX = "hf://"

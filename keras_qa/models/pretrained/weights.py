@@ -12,8 +12,8 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import Tensors
 
 # What stands in checkpoints beside an encoder and its head: heads of the training before.
 _LEFT_OVER = re.compile(

@@ -1,4 +1,4 @@
-"""Answers as spans of the text: where in it an answer starts and ends."""
+"""Answers as spans of the text: where an answer starts and ends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from keras_qa import decoding, metrics
 from keras_qa._arguments import entry
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
-from keras_qa.tasks import reading
-from keras_qa.tasks.asking import AskCalibration, gold_mentions
-from keras_qa.tasks.task import (
-    Ask,
+from keras_qa.preprocessing.ask_calibration import AskCalibration, gold_mentions
+from keras_qa.preprocessing.ask_options import (
     AskOptions,
     Model,
     Ranked,
@@ -23,50 +21,60 @@ from keras_qa.tasks.task import (
     Verbose,
     check_option_names,
 )
+from keras_qa.preprocessing.span_answers import (
+    best_limit,
+    best_texts,
+    find_threshold,
+    rank_answers,
+)
+from keras_qa.preprocessing.window_logits import (
+    answer_places,
+    join_windows,
+    make_feed,
+    read_windows,
+)
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.several import passage_windows
 
-_OF_WINDOWS = ("length", "overlap", "max_question_length")
-_OF_DECODER = ("max_answer_words", "no_answer", "whole_words")
+_WINDOWER_OPTIONS = ("length", "overlap", "max_question_length")
+_DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")
 
-# Words of an answer at most, of which the best is found on validation data.
-LIMITS = (5, 8, 10, 15, 20, 30, 50)
-
-# A temperature is 1.0 unless it helps in a cross-validation of so many folds.
+# Number of folds in the cross-validation of the temperature.
 FOLDS = 5
 
-# So many windows are read at a time, whatever a text's length.
+# Maximum number of windows in memory at a time.
 WINDOWS = 256
 
 
-class SpanTask:
-    """Marks spans of the text, or says that there is no answer in it.
+class SpanPreprocessor:
+    """Answers with spans of the text, or with no answer.
 
-    For models with the outputs `start` and `end`, such as `models.span_reader`. Texts of any length
-    are read in windows.
+    For models with the outputs `start` and `end`, such as `models.span_reader`. Long texts are read
+    in windows.
 
     Args:
-        vectorizer: What cuts examples into windows, the model's inputs.
-        decoder: How logits become answers. `None` for the defaults.
-        asking: See below.
+        vectorizer: Cuts examples into windows, which are the model's inputs.
+        decoder: Turns logits into answers. `None` for the defaults.
+        asking: The result of `QuestionAnswerer.calibrate` for an index of documents, or `None`.
 
     Attributes:
-        decoder: The `decoding.SpanDecoder`. Training sets it.
-        asking: What `QuestionAnswerer.calibrate` fitted for an index of documents: an
-            `AskCalibration`, or `None`.
+        name: Its name in a `.keras` file.
+        description: What the model does, for messages.
+        options: The options of `QuestionAnswerer` that only such models take.
+        decoder: The `decoding.SpanDecoder`. Training replaces it.
 
     Examples:
         >>> from keras_qa import Example
-        >>> from keras_qa.tasks import SpanTask
+        >>> from keras_qa.preprocessing import SpanPreprocessor
         >>> from keras_qa.text import Windower, WordTokenizer
-        >>> task = SpanTask(Windower(WordTokenizer.train(["Ann left."])))
-        >>> task.decoder.max_answer_words
+        >>> preprocessor = SpanPreprocessor(Windower(WordTokenizer.train(["Ann left."])))
+        >>> preprocessor.decoder.max_answer_words
         15
     """
 
     name: ClassVar[str] = "spans"
-    does: ClassVar[str] = "marks spans of the text"
+    description: ClassVar[str] = "marks spans of the text"
     options: ClassVar[tuple[str, ...]] = (
         "vectors",
         "length",
@@ -86,76 +94,84 @@ class SpanTask:
         self.asking = asking
         self._limit_is_given = False
 
-    def expect(self, examples: list[Example], options: Mapping[str, Any]) -> None:
-        """Sets how answers are found, after examples like those to come."""
-        # What the model has learned before it still knows.
+    def configure_decoding(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        """Sets the decoder for training on examples.
+
+        Args:
+            examples: The examples to train on. If one has no answer, texts may have none.
+            options: The options `max_answer_words` and `no_answer_threshold` of
+                `QuestionAnswerer`.
+        """
+        # A model that was trained on texts without answers before still recognizes them.
         no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
         self._limit_is_given = options["max_answer_words"] is not None
         most = options["max_answer_words"] or self.decoder.max_answer_words
         self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
-        # It was fitted to what the model said before.
+        # It was fitted to the outputs before this training.
         self.asking = None
 
-    def asked_with(self, **options: Unpack[AskOptions]) -> SpanTask:
-        """The same way of answering, but for what some options ask.
+    def with_options(self, **options: Unpack[AskOptions]) -> SpanPreprocessor:
+        """Returns a preprocessor with other options.
 
         Args:
             **options: See `AskOptions`.
 
         Returns:
-            A `SpanTask`.
+            A `SpanPreprocessor`.
 
         Raises:
-            TypeError: If there is no such option.
+            TypeError: If an option is unknown.
             ValueError: If an option is out of its range.
         """
-        check_option_names(self.asked_with, options)
+        check_option_names(self.with_options, options)
         given: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None
         }
         if not given:
             return self
         windower = self.vectorizer
-        of_windows = {name: given[name] for name in _OF_WINDOWS if name in given}
-        of_decoder = {name: given[name] for name in _OF_DECODER if name in given}
-        if of_windows:
-            settings = {name: getattr(windower, name) for name in _OF_WINDOWS}
-            windower = Windower(windower.tokenizer, **{**settings, **of_windows})
-        return SpanTask(windower, dataclasses.replace(self.decoder, **of_decoder), self.asking)
+        windower_options = {name: given[name] for name in _WINDOWER_OPTIONS if name in given}
+        decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
+        if windower_options:
+            settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
+            windower = Windower(windower.tokenizer, **{**settings, **windower_options})
+        return SpanPreprocessor(
+            windower, dataclasses.replace(self.decoder, **decoder_options), self.asking
+        )
 
-    def training(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """The feed and the labels of examples to train on."""
+    def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
+        """Returns inputs and labels for `fit`."""
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to train on.")
         windows = self.vectorizer(examples, labels=True)
         assert windows.spans is not None
         labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
-        return reading.feed(model, windows), labels
+        return make_feed(model, windows), labels
 
     def calibrate(
         self, model: Model, validation: list[Example], batch_size: int
     ) -> dict[str, float]:
-        """Fits how long answers may be on validation data, then temperature and threshold.
+        """Fits `max_answer_words`, the temperature and the threshold on validation data.
 
-        The limit of words stays as it is where `expect` was told it. The temperature is 1.0 unless
-        another one makes right answers likelier in a cross-validation of five folds.
+        `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
+        increases the likelihood of right answers in a five-fold cross-validation.
 
         Returns:
-            The `temperature`, and how far scores are from how often answers are right with and
-            without it: `calibration_error` and `calibration_error_before`. Nothing where no
-            answer of the data can be found.
+            The `temperature`, and the expected calibration error with and without it:
+            `calibration_error` and `calibration_error_before`. An empty dict if no window contains
+            a right answer.
         """
         windows = self.vectorizer(validation, labels=True)
         spans = windows.spans
         if spans is None or not (spans[..., 0] > 0).any():
             return {}
-        logits = reading.read(model, windows, batch_size)
+        logits = read_windows(model, windows, batch_size)
         if not self._limit_is_given:
-            most = _best_limit(self.decoder, logits, windows, validation)
+            most = best_limit(self.decoder, logits, windows, validation)
             self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
         decoder = dataclasses.replace(self.decoder, temperature=1.0)
         fixed = decoder.max_answer_words, decoder.no_answer
-        places, sizes = reading.places(windows, self.decoder)
+        places, sizes = answer_places(windows, self.decoder)
         found = *logits, places, windows.example
         temperature = decoding.fit_temperature(*found, spans, *fixed, sizes, FOLDS)
         errors = []
@@ -163,9 +179,9 @@ class SpanTask:
             decoder = dataclasses.replace(decoder, temperature=heat)
             best = decoder(*found, 1, sizes)
             if decoder.no_answer and self.decoder.no_answer_threshold is None:
-                threshold = _threshold(best, validation)
+                threshold = find_threshold(best, validation)
                 decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
-            answers = _ranked(best, validation, decoder, 1)
+            answers = rank_answers(best, validation, decoder, 1)
             right = [
                 metrics.exact_match(row[0].text, item.answers or ("",))
                 for row, item in zip(answers, validation, strict=True)
@@ -179,23 +195,23 @@ class SpanTask:
             "calibration_error": errors[1],
         }
 
-    def answers(
+    def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
-        """The best answers of each example, best first."""
+        """Returns the best answers to each example, best first."""
         ranked: Ranked = []
         bar = Bar(len(examples)) if verbose else None
         windows = self.vectorizer.batches(examples, WINDOWS)
         decoder = self.decoder, count
         for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
-            ranked += _ranked(spans, part, self.decoder, count)
+            ranked += rank_answers(spans, part, self.decoder, count)
             if bar is not None:
                 bar.show(len(ranked))
         if bar is not None:
             bar.end(len(ranked))
         return ranked
 
-    def answers_from(
+    def answer_from_passages(
         self,
         model: Model,
         examples: list[Example],
@@ -203,26 +219,27 @@ class SpanTask:
         count: int,
         batch_size: int,
     ) -> Ranked:
-        """The best answers of each example from several passages, its sentences.
+        """Returns the best answers to each example from several passages.
 
-        Each passage is read by itself. The scores are of all of them together.
+        Each passage is read separately. The scores are normalized over all passages of an example.
 
         Args:
             model: The reader.
-            examples: Examples whose text is a list of passages, one at least.
-            priors: For each example, how much likelier an answer stands in each of its passages, as
-                a logarithm.
-            count: Number of answers an example, beside that there is none.
-            batch_size: Number of windows a step.
+            examples: Examples whose text is a list of at least one passage.
+            priors: For each example, the log prior of an answer in each of its passages.
+            count: Number of answers to each example, in addition to "no answer".
+            batch_size: Number of windows in a step.
 
         Returns:
-            The answers of each example, best first, with offsets in its `plain_text`.
+            The answers to each example, best first, with offsets in its `plain_text`.
         """
         windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
         decoder = self.decoder, count
         found = self._spans(model, examples, windows, batch_size, decoder)
         return [
-            row for part, (spans,) in found for row in _ranked(spans, part, self.decoder, count + 1)
+            row
+            for part, (spans,) in found
+            for row in rank_answers(spans, part, self.decoder, count + 1)
         ]
 
     def fit_retrieval(
@@ -234,22 +251,23 @@ class SpanTask:
         batch_size: int,
         verbose: Verbose = 0,
     ) -> tuple[float, float | None, Ranked]:
-        """Fits what is asked of several passages, and answers with what was fitted.
+        """Fits the temperature and the retrieval weight, and answers with them.
 
-        The temperature is 1.0 unless another one makes right answers likelier in a
-        cross-validation of five folds. All logits are held at once.
+        The temperature is 1.0 unless another one increases the likelihood of right answers in a
+        five-fold cross-validation. All logits are in memory at once.
 
         Args:
             model: The reader.
-            examples: As in `answers_from`, with their answers, which are right wherever a passage
-                says them.
+            examples: As in `answer_from_passages`, with answers. Every mention of an answer in a
+                passage counts as right.
             priors: As in `decoding.fit_retrieval`, for each passage.
-            count: Number of answers an example.
-            batch_size: Number of windows a step.
+            count: Number of answers to each example.
+            batch_size: Number of windows in a step.
             verbose: Whether to show a progress bar.
 
         Returns:
-            The temperature; the weight, or `None`; and the answers, as `answers_from` gives them.
+            The temperature, the weight or `None`, and the answers as `answer_from_passages` returns
+            them.
 
         Raises:
             ValueError: If no passage has a right answer.
@@ -265,7 +283,7 @@ class SpanTask:
                 bar.show(int(some.example[-1]))
         if bar is not None:
             bar.end(len(examples))
-        start, end, words, example, sizes = reading.joined(parts)
+        start, end, words, example, sizes = join_windows(parts)
         prior = np.concatenate(given)
         temperature, weight = decoding.fit_retrieval(
             start,
@@ -282,12 +300,12 @@ class SpanTask:
         decoder = dataclasses.replace(self.decoder, temperature=temperature)
         start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
         best = decoder(start, end, words, example, count, sizes)
-        return temperature, weight, _ranked(best, examples, decoder, count + 1)
+        return temperature, weight, rank_answers(best, examples, decoder, count + 1)
 
-    def details(
+    def answer_in_detail(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
-        """The best answer of each example, and what the reader says beside it."""
+        """Returns the best answer to each example, and the details of a report."""
         decoder = self.decoder
         cold = dataclasses.replace(decoder, temperature=1.0)
         answers, details = [], SpanDetails([], [], [], decoder.threshold)
@@ -298,9 +316,9 @@ class SpanTask:
         for part, (spans, before) in self._spans(
             model, examples, windows, batch_size, (decoder, 1), (cold, 1)
         ):
-            answers += [row[0] for row in _ranked(spans, part, decoder, 1)]
-            details.before.extend(row[0] for row in _ranked(before, part, cold, 1))
-            details.spans.extend(_best_texts(spans, part))
+            answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
+            details.before.extend(row[0] for row in rank_answers(before, part, cold, 1))
+            details.spans.extend(best_texts(spans, part))
             details.no_answer.extend(spans.no_answer.tolist())
             if bar is not None:
                 bar.show(len(answers))
@@ -311,28 +329,24 @@ class SpanTask:
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
-        """The official scores: of version 1.1, or 2.0 where some have no answer."""
+        """Returns SQuAD's official scores: version 2.0 if an example has no answer, else 1.1."""
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
-        found = [row[0].text for row in self.answers(model, examples, 1, batch_size, verbose)]
+        found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
             return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
         scores = metrics.squad_in_order(found, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
-    def read(self, model: Model, example: Example) -> Ask:
-        """What answers questions on a text, which is read with each question."""
-        return lambda examples, count: self.answers(model, examples, count, 32, 0)
-
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` takes, as a `.keras` file keeps it."""
+        """Returns the config that `from_config` takes."""
         config = {"vectorizer": self.vectorizer.get_config(), "decoder": self.decoder.get_config()}
         return config if self.asking is None else {**config, "asking": self.asking.get_config()}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> SpanTask:
-        """Makes the task again that gave this config."""
+    def from_config(cls, config: Mapping[str, Any]) -> SpanPreprocessor:
+        """Creates a preprocessor from its config."""
         decoder, asking = {}, None
         if "decoder" in config:
             decoder = entry(config, "decoder", dict)
@@ -349,96 +363,35 @@ class SpanTask:
         batch_size: int,
         *decoders: tuple[SpanDecoder, int],
     ) -> Iterator[tuple[list[Example], list[decoding.Spans]]]:
-        """Spans of some examples at a time, once all windows of their texts are read.
-
-        Each decoder finds as many spans a text as are asked of it.
-        """
-        waiting: list[tuple[np.ndarray, ...]] = []
+        """Yields examples whose windows have all been read, with their spans by each decoder."""
+        pending: list[tuple[np.ndarray, ...]] = []
         done = 0
         for some in windows:
             read = self._read(model, some, batch_size)
             if some.prior is not None:
-                # There being no answer has none: it is said of all windows together.
+                # Position 0, no answer, has no prior: it refers to all windows together.
                 read[0][:, 1:] += some.prior[:, None]
-            waiting.append(read)
-            # More windows of the last text may come.
+            pending.append(read)
+            # The next batch may have more windows of the last text.
             last = int(some.example[-1])
             if last > done:
-                whole = reading.joined(waiting)
+                whole = join_windows(pending)
                 ready = whole[3] < last
                 found = [part[ready] for part in whole]
-                yield examples[done:last], _decoded(found, decoders)
-                waiting, done = [tuple(part[~ready] for part in whole)], last
+                yield examples[done:last], _decode(found, decoders)
+                pending, done = [tuple(part[~ready] for part in whole)], last
         if done < len(examples):
-            yield examples[done:], _decoded(reading.joined(waiting), decoders)
+            yield examples[done:], _decode(join_windows(pending), decoders)
 
     def _read(self, model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, ...]:
-        """What decoding takes of windows: logits, places, examples, and what a place counts as."""
-        logits = reading.read(model, windows, batch_size)
-        places, sizes = reading.places(windows, self.decoder)
+        """Returns the arguments of a decoder: logits, places, examples and sizes of places."""
+        logits = read_windows(model, windows, batch_size)
+        places, sizes = answer_places(windows, self.decoder)
         return (*logits, places, windows.example, sizes)
 
 
-def _decoded(
+def _decode(
     parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]
 ) -> list[decoding.Spans]:
     start, end, words, example, sizes = parts
     return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
-
-
-def _ranked(
-    spans: decoding.Spans, examples: list[Example], decoder: SpanDecoder, count: int
-) -> Ranked:
-    ranked = []
-    for row, item in enumerate(examples):
-        text, nothing = item.plain_text, float(spans.no_answer[row])
-        answers = [
-            Answer(text[start:end], float(score), int(start), int(end))
-            for start, end, score in zip(
-                spans.start[row], spans.end[row], spans.score[row], strict=True
-            )
-            if start >= 0
-        ]
-        if decoder.no_answer or not answers:
-            none = Answer("", nothing)
-            first = nothing > decoder.threshold or not answers
-            place = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
-            answers.insert(place, none)
-        ranked.append(answers[:count])
-    return ranked
-
-
-def _best_texts(spans: decoding.Spans, examples: list[Example]) -> list[str]:
-    """The text of the best span of each example, empty where there is none."""
-    return [
-        item.plain_text[start:end] if start >= 0 else ""
-        for item, start, end in zip(examples, spans.start[:, 0], spans.end[:, 0], strict=True)
-    ]
-
-
-def _best_limit(
-    decoder: SpanDecoder,
-    logits: tuple[np.ndarray, np.ndarray],
-    windows: Windows,
-    examples: list[Example],
-) -> int:
-    """How many words an answer may have, for the most answers that are right."""
-    places, sizes = reading.places(windows, decoder)
-
-    def right(most: int) -> float:
-        free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        best = free(*logits, places, windows.example, 1, sizes)
-        texts = zip(_best_texts(best, examples), examples, strict=True)
-        return sum(
-            metrics.exact_match(text, item.answers) for text, item in texts if text and item.answers
-        )
-
-    # Where it makes no difference, it stays.
-    return max(LIMITS, key=lambda most: (right(most), most == decoder.max_answer_words))
-
-
-def _threshold(best: decoding.Spans, examples: list[Example]) -> float:
-    """The threshold with the highest F1, as the official script of SQuAD v2.0 finds it."""
-    answers = _best_texts(best, examples)
-    scores = metrics.squad_in_order(answers, examples, "2.0", best.no_answer.tolist())
-    return min(scores["best_f1_thresh"], 1.0)

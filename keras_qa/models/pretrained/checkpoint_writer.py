@@ -12,9 +12,9 @@ from keras_qa.files import atomic
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.checkpoint import CONFIG
+from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.families import FAMILIES
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
 
