@@ -6,7 +6,7 @@ One class for each kind of answer. They use NumPy only; the methods that run a m
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from keras_qa._arguments import entry
+from keras_qa._arguments import entry, must_be
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.ask_options import AskOptions, Ranked, SpanDetails
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
@@ -52,7 +52,7 @@ def deserialize(config: Mapping[str, Any]) -> Preprocessor:
             range.
     """
     if not isinstance(config, Mapping):
-        raise ValueError(f"`preprocessor` must be an object. Received: {config!r:.80}.")
+        raise ValueError(must_be("preprocessor", "an object", config))
     settings = dict(config)
     entry(settings, "name", str)
     name = settings.pop("name")

@@ -173,7 +173,9 @@ def test_a_sequence_that_is_too_long_is_refused() -> None:
     before = reader.get_weights()
     ids = np.ones((1, 65), "int32")
     arrays = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids}
-    with pytest.raises(ValueError, match="`token_ids` has 65 positions, but the model knows 64"):
+    with pytest.raises(
+        ValueError, match="`token_ids` has 65 positions, but the model takes at most 64"
+    ):
         reader.predict(arrays, verbose=0)
     for one, other in zip(before, reader.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

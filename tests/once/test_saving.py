@@ -208,7 +208,7 @@ def nested(depth: int):
         ({"preprocessor": None}, "holds a model without a preprocessor, which cannot read strings"),
         (
             {"preprocessor": 3},
-            r"cannot be loaded: `preprocessor` must be an object\. Received: 3\.",
+            r"cannot be loaded: `preprocessor` must be an object\. Received: preprocessor=3\.",
         ),
         ({"preprocessor": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
         (
