@@ -1,4 +1,4 @@
-"""Pretrained backbones and their tokenizers, found by name."""
+"""Finds pretrained backbones and their tokenizers by name."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from keras_qa.layers.pretrained import keras_hub
 from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
 from keras_qa.text.subwords import FILE, SubwordTokenizer
 
-# A backbone, or where it is; a tokenizer, or its file or folder.
+# A backbone or its name; a tokenizer or its file or folder.
 Backbone: TypeAlias = keras.Model | PretrainedCheckpoint | str | os.PathLike[str]
 Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
 
 def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | PretrainedCheckpoint:
-    """Gives a backbone of KerasHub, or a checkpoint in Hugging Face's layout.
+    """Returns a backbone of KerasHub, or a checkpoint in Hugging Face's layout.
 
     Args:
-        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset
-            or a folder in its layout; a folder in Hugging Face's layout, or
-            `hf://owner/name`, with `@revision` or without; or `minilm`.
-        dtype: Dtype policy to load one of KerasHub with. `None` for Keras' global policy.
+        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset or a folder in its
+            layout; a folder in Hugging Face's layout or `hf://owner/name`, optionally with
+            `@revision`; or `minilm`.
+        dtype: Dtype policy of a KerasHub backbone. `None` for Keras' global policy.
 
     Returns:
-        The backbone, with its weights where its name is given; or the checkpoint.
+        The backbone with its weights, or the checkpoint.
 
     Raises:
-        ImportError: If a library that is needed is not installed.
-        TypeError: If `backbone` is neither.
-        ValueError: If nothing can be loaded from there.
+        ImportError: If a required library is not installed.
+        TypeError: If `backbone` has the wrong type.
+        ValueError: If the backbone cannot be loaded.
     """
     if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
         return backbone
@@ -60,21 +60,20 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Pret
 def load_tokenizer(
     tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | PretrainedCheckpoint
 ) -> SubwordTokenizer | None:
-    """Gives the tokenizer of a backbone.
+    """Returns the tokenizer of a backbone.
 
     Args:
-        tokenizer: A `SubwordTokenizer`, a `tokenizer.json` or a folder that
-            holds one, or `None` to look beside the backbone.
-        backbone: As `find_backbone` takes it.
-        found: What that gave.
+        tokenizer: A `SubwordTokenizer`, a `tokenizer.json` or its folder, or `None` to look next to
+            the backbone.
+        backbone: The argument of `find_backbone`.
+        found: The result of `find_backbone`.
 
     Returns:
-        The tokenizer, or `None` where none is given and the backbone's name
-        does not say where it is.
+        The tokenizer, or `None` if there is none.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds no tokenizer.
+        ValueError: If the file is not a tokenizer.
     """
     if isinstance(tokenizer, SubwordTokenizer):
         return tokenizer

@@ -1,4 +1,4 @@
-"""`QAModel`: a functional Keras model that checks whatever it is fed."""
+"""`QAModel`: a functional Keras model that checks its feeds."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ from keras_qa.preprocessing.ask_options import Verbose
 class QAModel(CheckedModel):
     """A functional `keras.Model` that checks every feed before the backend sees it.
 
-    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs.
-    `fit`, `evaluate`, `predict`, `train_on_batch`, `test_on_batch` and
-    `predict_on_batch` take feeds as a list, a tuple, a dict or a DataFrame
-    (see `keras_qa.inputs.to_arrays`), labels as integers or one-hot rows, and
-    data sources that yield such batches: a `tf.data.Dataset`, a torch
-    `DataLoader`, a `keras.utils.PyDataset` or a generator. Whatever is wrong
-    with a feed raises a `TypeError` or a `ValueError` in one line and leaves
-    the weights as they were. If it is wrong in a later batch of a data source,
-    the batches before it have been trained on. After any exception the model
-    can be used, saved and trained on.
+    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs. `fit`, `evaluate`,
+    `predict`, `train_on_batch`, `test_on_batch` and `predict_on_batch` take feeds as a list, a
+    tuple, a dict or a DataFrame (see `keras_qa.inputs.to_arrays`), and labels as integers or
+    one-hot rows. They also take data sources of such batches: a `tf.data.Dataset`, a torch
+    `DataLoader`, a `keras.utils.PyDataset` or a generator. A wrong feed raises a `TypeError` or a
+    `ValueError` in one line and leaves the weights unchanged. If a later batch of a data source is
+    wrong, the batches before it have been trained on. After any exception the model can be used,
+    saved and trained.
 
     Args:
         inputs: A list of named `keras.Input`.
@@ -92,10 +90,10 @@ class QAModel(CheckedModel):
     ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does, on checked feeds.
 
-        Rows of like length come in one batch, trimmed to their length, where the model's layers
-        ignore padding and that saves work. `length_buckets=False`, or `shuffle=False`, keeps every
-        batch as wide as the feed. The order of the rows depends on NumPy's global seed when `fit`
-        is called, and on the number of the epoch, which `initial_epoch` can set.
+        If the model's layers ignore padding, batches are made of rows of similar length and trimmed
+        to it. `length_buckets=False`, or `shuffle=False`, keeps every batch as wide as the feed.
+        The order of the rows depends on NumPy's global seed when `fit` is called, and on the number
+        of the epoch, see `initial_epoch`.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
@@ -180,7 +178,7 @@ class QAModel(CheckedModel):
         steps = to_optional_integer("steps", steps)
         sources: list[CheckedSource] = []
         with self._guard(sources, "test_function", may_end=steps is None) as hooks:
-            # `fit` calls with arguments of its own, for data that it has checked already.
+            # `fit` calls this with private arguments, for validation data that is already checked.
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
                 if steps is None:
@@ -210,8 +208,8 @@ class QAModel(CheckedModel):
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
 
-        `length_buckets` is as in `fit`; the outputs are in the order of the feed. Arrays go through
-        Keras' step batch by batch, unless `callbacks` or `steps` are given.
+        `length_buckets` is as in `fit`. The outputs are in the order of the feed. Arrays are passed
+        to Keras' `predict_step` batch by batch, unless `callbacks` or `steps` are given.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
@@ -290,9 +288,9 @@ class QAModel(CheckedModel):
         seed: int | None = None,
         sort: bool = True,
     ) -> Batch:
-        """A checked feed as batches; or what was given, where it is a source."""
+        """Returns a checked feed as batches, and a data source unchanged."""
         others = [part for part in (y, sample_weight) if part is not None]
-        # Labels of an output that is not trained are no array.
+        # The labels of an output without a loss are `None`, which batches cannot hold.
         if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         inputs = keras.tree.flatten(x)
@@ -307,7 +305,7 @@ class QAModel(CheckedModel):
     def save(
         self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: bool
     ) -> None:
-        """Saves the model as `keras.Model.save` does; a `.keras` file is sealed by a checksum."""
+        """Saves the model as `keras.Model.save` does, and adds a checksum to a `.keras` file."""
         super().save(filepath, overwrite=overwrite, **kwargs)
         if str(filepath).endswith(".keras") and kwargs.get("zipped", True):
             sealed.seal(filepath)
@@ -342,20 +340,20 @@ class QAModel(CheckedModel):
     def get_compile_config(self) -> Any:
         config = portable(super().get_compile_config())
         if config:
-            # Keras writes down what it made of "auto", which is another thing on another backend.
+            # Keras saves the value that it chose for "auto", which differs between backends.
             config["jit_compile"] = self._jit_compile_given
             config["optimizer_built"] = bool(self.optimizer is not None and self.optimizer.built)
         return config
 
     def compile_from_config(self, config: Any) -> None:
-        # Keras' own refuses where `compile` is not its own.
+        # Keras' own method raises an error if `compile` is overridden.
         config = dict(portable(config))
         if "optimizer_built" not in config:
-            # Earlier versions saved what "auto" was on their backend. On PyTorch, `True` asks for a
-            # C++ compiler.
+            # Earlier versions saved the value for "auto" of their backend. On PyTorch, `True` would
+            # need a C++ compiler.
             config["jit_compile"] = "auto"
-        # Keras builds an optimizer that has trained nothing, and then warns that the file lacks
-        # its variables.
+        # Do not build an optimizer that was not built: Keras would warn that the file lacks its
+        # variables.
         is_built = config.pop("optimizer_built", True)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built and is_built:

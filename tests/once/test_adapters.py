@@ -93,7 +93,7 @@ def test_an_adapter_belongs_to_one_encoder(folder, tmp_path) -> None:
     with pytest.raises(ValueError, match="was trained on another encoder than"):
         keras_qa.load(tmp_path / "adapter.keras")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match="needs the encoder .*holds no weights"):
+    with pytest.raises(ValueError, match="needs the encoder .*has no weights"):
         keras_qa.load(tmp_path / "adapter.keras")
     content = bytearray((tmp_path / "adapter.keras").read_bytes())
     content[200] ^= 1
@@ -190,7 +190,7 @@ def without_encoder(folder, tmp_path) -> keras_qa.QuestionAnswerer:
         (quantized, "needs an encoder that LoRA alone has changed"),
         (scaled, "needs an encoder that LoRA alone has changed"),
         (unfrozen, "needs an encoder that LoRA alone has changed"),
-        (without_encoder, "which cannot be opened: .* holds no weights"),
+        (without_encoder, "which cannot be opened: .* has no weights"),
     ],
 )
 def test_what_an_adapter_would_not_rebuild_is_refused(make, message, folder, tmp_path) -> None:

@@ -96,7 +96,7 @@ def test_without_its_encoder_words_are_searched(texts, encoder, tmp_path, capsys
     assert ask(out, "Where is Mary?") == 0
     assert capsys.readouterr().err.startswith(
         f"keras-qa: {out} is searched by words alone: its encoder '{encoder.resolve()}' cannot be "
-        f"loaded. `{encoder.resolve()}` holds no `config.json`"
+        f"loaded. `{encoder.resolve()}` has no `config.json`"
     )
 
 

@@ -150,8 +150,8 @@ def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
     with Loading(tmp_path, hub.address, HF_TOKEN="hf_x") as load:
         assert load("mary/reader") in "Mary went to the bathroom."
     with Loading(tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1") as load:
-        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be fetched")
+        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be downloaded")
 
 
 def test_without_a_server_it_is_one_line_too(without_server) -> None:
-    assert without_server.said().startswith("ValueError: `hf://mary/reader` cannot be fetched")
+    assert without_server.said().startswith("ValueError: `hf://mary/reader` cannot be downloaded")

@@ -107,7 +107,7 @@ def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -
         ),
         (
             lambda path: span_reader(backbone=bert(vocabulary_size=9), tokenizer=TOKENIZER),
-            f"`tokenizer` has {TOKENIZER.vocabulary_size} ids, but `backbone` knows 9",
+            f"`tokenizer` has {TOKENIZER.vocabulary_size} ids, but `backbone` has 9",
         ),
         (
             lambda path: span_reader(backbone=bert(), tokenizer=path),
@@ -126,6 +126,6 @@ def test_bad_use_is_named(use, message: str, tmp_path) -> None:
 
 def test_backbone_of_an_unknown_kind_is_one_line(tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
-    with pytest.raises(ValueError, match="of the family 'telepathy', which is not known") as caught:
+    with pytest.raises(ValueError, match="of the unknown family 'telepathy'") as caught:
         span_reader(backbone=tmp_path)
     assert "\n" not in str(caught.value)

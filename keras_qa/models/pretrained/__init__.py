@@ -1,4 +1,4 @@
-"""Published encoders in Hugging Face's layout, a table a family."""
+"""Published encoders in Hugging Face's layout, with a table for each family."""
 
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.pretrained.checkpoint_writer import save_reader, transformer_of
