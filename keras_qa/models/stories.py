@@ -147,8 +147,8 @@ def memory_network(
 ) -> QAModel:
     """The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895). Compiled.
 
-    In each of `num_hops` hops, the question's vector attends to the sentence vectors, and the sum is
-    added to it. A softmax over the answers follows.
+    In each of `num_hops` hops, the question's vector attends to the sentence vectors, and the
+    result is added to it. A softmax over the answers follows.
 
     Args:
         text_vocabulary_size: Number of word ids in texts.

@@ -102,7 +102,7 @@ def test_answers_that_stand_apart_are_taken() -> None:
     for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
         assert (one == other).all()
     assert qa.score(bare, answers) == qa.score(EXAMPLES)
-    message = rf"^`y` holds 1 answers, but there are {len(EXAMPLES)} examples\."
+    message = rf"^`y` has 1 answers, but there are {len(EXAMPLES)} examples\."
     with pytest.raises(ValueError, match=message):
         qa.fit(bare, answers[:1])
 

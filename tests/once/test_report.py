@@ -152,7 +152,7 @@ def test_report_of_a_model_agrees_with_what_it_answers(fitted) -> None:
 def test_examples_without_answers_are_refused(fitted) -> None:
     with pytest.raises(ValueError, match="`examples` is empty"):
         report.evaluate(fitted, [])
-    with pytest.raises(ValueError, match="position 1 has no answer to compare with"):
+    with pytest.raises(ValueError, match="position 1 has no right answer"):
         report.evaluate(fitted, [EXAMPLES[0], Example("A.", "Q?")])
 
 

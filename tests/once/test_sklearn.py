@@ -105,7 +105,7 @@ def test_validation_data_may_be_a_pair(validation) -> None:
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        ((ROWS, ANSWERS[:1]), r"^`y` of `validation_data` holds 1 answers, but there are \d+ exam"),
+        ((ROWS, ANSWERS[:1]), r"^`y` of `validation_data` has 1 answers, but there are \d+ exam"),
         ((ROWS, None), r"has no answer"),
         ((ROWS, ANSWERS, ANSWERS), r"^`examples` must hold `Example` objects or mappings\. Receiv"),
     ],
