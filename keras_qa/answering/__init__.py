@@ -9,8 +9,8 @@ _backend.require()
 from keras_qa.answering import files
 from keras_qa.answering.answerer import QuestionAnswerer, load
 from keras_qa.answering.passage import Passage
-from keras_qa.answering.preset_files import presets
 from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.models.presets import presets
 
 __all__ = ["Passage", "QuestionAnswerer", "TextEmbedder", "files", "load", "presets"]
 

@@ -13,7 +13,6 @@ from keras_qa._arguments import check_positive_integers, to_integer, to_optional
 from keras_qa.answering import building
 from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Answers, Estimator
-from keras_qa.answering.loading import open_model
 from keras_qa.answering.passage import (
     AnswerOptions,
     AnswerResult,
@@ -30,8 +29,9 @@ from keras_qa.answering.retrieval_mixin import RetrievalMixin
 from keras_qa.answering.save_mixin import SaveMixin
 from keras_qa.example import Answer, Example, to_examples, with_answers
 from keras_qa.models import QAModel
-from keras_qa.models.compiling import Callbacks, Optimizer
+from keras_qa.models.compiling import Callbacks, Optimizer, recompile
 from keras_qa.models.evidence import with_evidence
+from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanDetails
@@ -209,7 +209,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         if lora_rank is not None:
             enable_lora(transformer_of(model), lora_rank)
         if optimizer is not None or lora_rank is not None:
-            building.recompile(model, optimizer or model.optimizer)
+            recompile(model, optimizer or model.optimizer)
         # Set before training, so that the model can be used and saved after Ctrl-C.
         model.preprocessor = preprocessor
         self._set_model(model)

@@ -14,7 +14,7 @@ from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.compiling import Optimizer
+from keras_qa.models.reader import check_length
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
@@ -183,19 +183,6 @@ def with_options(model: QAModel, preprocessor: Preprocessor, options: AskOptions
     return preprocessor
 
 
-def recompile(model: QAModel, optimizer: Optimizer) -> None:
-    """Compiles a model again with another optimizer, and resets the optimizer."""
-    optimizer = keras.optimizers.get(optimizer)
-    if optimizer.built:
-        # Its state belongs to other weights or to an earlier training.
-        optimizer = optimizer.from_config(optimizer.get_config())
-    # Keep the optimizer object: its config does not contain `exclude_from_weight_decay`.
-    compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
-    del compiled["optimizer_built"]
-    model.compile(**{**compiled, "optimizer": optimizer})
-    optimizer.build(model.trainable_variables)
-
-
 def _build_word_model(
     name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
@@ -262,20 +249,6 @@ def _windower(
     windower = Windower(tokenizer, options["length"] or longest, overlap)
     check_length(model, windower.length)
     return windower
-
-
-def check_length(model: QAModel, length: int) -> None:
-    """Raises if windows are longer than a model can read.
-
-    Raises:
-        ValueError: If `length` is above the `max_length` of a layer.
-    """
-    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
-    if limit is not None and length > limit:
-        raise ValueError(
-            f"`length` is {length}, but the backbone reads at most {limit} positions. Use a "
-            "smaller value."
-        )
 
 
 def _wrap_reader(model: keras.Model) -> QAModel:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
-from keras_qa.answering import adapters
-from keras_qa.models import QAModel
+from keras_qa.models import QAModel, adapters
 from keras_qa.models.pretrained import save_reader
 from keras_qa.preprocessing import Preprocessor
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.answering.loading import open_model
 from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
 from keras_qa.models import QAModel, span_reader
+from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import ragged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,19 @@ class QAModel(CheckedModel):
     # Caches of `split_model` and `with_evidence`.
     _split: Any = None
     _evidence: Any = None
+
+    @classmethod
+    def from_preset(
+        cls,
+        path: str | os.PathLike[str],
+        compile: bool = True,
+        backbone: str | os.PathLike[str] | None = None,
+    ) -> QAModel:
+        """Loads a model by the name of a preset, a file or a folder, see `keras_qa.load`."""
+        # Not at the top: the functions that create models import this class.
+        presets = importlib.import_module("keras_qa.models.presets")
+        model: QAModel = presets.open_model(path, compile, backbone)[0]
+        return model
 
     def fit(
         self,

@@ -44,3 +44,16 @@ def portable(config: Any) -> Any:
     if ".torch.optimizers." in str(parts.get("module")):
         parts["module"] = "keras.optimizers"
     return parts
+
+
+def recompile(model: keras.Model, optimizer: Optimizer) -> None:
+    """Compiles a model again with another optimizer, and resets the optimizer."""
+    optimizer = keras.optimizers.get(optimizer)
+    if optimizer.built:
+        # Its state belongs to other weights or to an earlier training.
+        optimizer = optimizer.from_config(optimizer.get_config())
+    # Keep the optimizer object: its config does not contain `exclude_from_weight_decay`.
+    compiled = keras.saving.deserialize_keras_object(model.get_compile_config())
+    del compiled["optimizer_built"]
+    model.compile(**{**compiled, "optimizer": optimizer})
+    optimizer.build(model.trainable_variables)

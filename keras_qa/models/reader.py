@@ -225,6 +225,20 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         encoder.enable_lora(rank)
 
 
+def check_length(model: QAModel, length: int) -> None:
+    """Raises if windows are longer than a model can read.
+
+    Raises:
+        ValueError: If `length` is above the `max_length` of a layer.
+    """
+    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
+    if limit is not None and length > limit:
+        raise ValueError(
+            f"`length` is {length}, but the backbone reads at most {limit} positions. Use a "
+            "smaller value."
+        )
+
+
 def _words(
     vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: DType
 ) -> WordEmbedding:

@@ -18,10 +18,10 @@ import keras
 import numpy as np
 
 from keras_qa import preprocessing
-from keras_qa.answering import building
 from keras_qa.files import atomic, json_files, sealed
 from keras_qa.layers.initial import weights_follow
-from keras_qa.models import QAModel, span_reader
+from keras_qa.models.base import QAModel
+from keras_qa.models.compiling import recompile
 from keras_qa.models.pretrained import (
     PACKAGES,
     PREFIX,
@@ -29,7 +29,7 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
     transformer_of,
 )
-from keras_qa.models.reader import enable_lora
+from keras_qa.models.reader import check_length, enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import SubwordTokenizer
 
@@ -296,8 +296,8 @@ def _rebuild(
                 f"this rank with the encoder `{name}`."
             )
         enable_lora(encoder, rank)
-    building.check_length(model, preprocessor.vectorizer.length)
-    building.recompile(model, model.optimizer)
+    check_length(model, preprocessor.vectorizer.length)
+    recompile(model, model.optimizer)
     model.preprocessor = preprocessor
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
     is_same = shapes == [value.shape for value in values]

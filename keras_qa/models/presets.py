@@ -1,14 +1,56 @@
-"""Models from `.keras` files, adapter files, presets and published checkpoints."""
+"""Presets of the package, and models from presets, files and published checkpoints."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 
-from keras_qa.answering import adapters, preset_files
-from keras_qa.models import QAModel, span_reader
+from keras_qa.models import adapters
+from keras_qa.models.base import QAModel
 from keras_qa.models.model_files import load_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
+from keras_qa.models.reader import span_reader
+
+FOLDER = pathlib.Path(__file__).parent / "ready"
+
+PRESETS = {
+    "babi": "answers questions about the short stories of bAbI, all twenty tasks, with the "
+    "sentences that support each answer",
+    "minilm-squad-small": "marks answers in English texts, or finds no answer: LoRA on the encoder "
+    "minilm, 8,227 questions of SQuAD",
+}
+
+
+def presets() -> dict[str, str]:
+    """Lists the presets of `keras_qa.load`.
+
+    Returns:
+        A description of each preset by its name. See docs/presets.md for their data, licences,
+        scores and limits.
+
+    Examples:
+        >>> import keras_qa
+        >>> "minilm-squad-small" in keras_qa.presets()
+        True
+    """
+    return dict(PRESETS)
+
+
+def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Returns the file of a preset by its name. The path of an existing file is returned as it is.
+
+    Raises:
+        FileNotFoundError: If there is no such file or preset.
+    """
+    name = os.fspath(path)
+    if os.path.exists(name):
+        return path
+    if name in PRESETS:
+        return FOLDER / f"{name}.keras"
+    raise FileNotFoundError(
+        f"There is no file `{name}`, and no preset of that name. Expected a `.keras` file, a "
+        f"folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
+    )
 
 
 def open_model(
@@ -23,7 +65,7 @@ def open_model(
     """
     is_published = os.fspath(path).startswith(PREFIX) or os.path.isdir(path)
     if not is_published:
-        path = preset_files.find_file(path)
+        path = find_file(path)
         if adapters.is_adapter(path):
             return adapters.load(pathlib.Path(path), backbone), True
     if backbone is not None:
