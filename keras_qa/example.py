@@ -301,18 +301,7 @@ def _short(text: str) -> str:
 
 
 def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """Converts examples like `to_examples`, and checks that each has an answer.
-
-    Args:
-        examples: As in `to_examples`.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        TypeError: As `to_examples`.
-        ValueError: As `to_examples`, and if there are no examples or one has no answer.
-    """
+    """Converts examples like `to_examples`, and checks that each has an answer."""
     data = to_examples(examples)
     if not data:
         raise ValueError("`examples` is empty. Give at least one to evaluate on.")
@@ -327,20 +316,7 @@ def with_answers(
     answers: Sequence[str | Sequence[str]] | None,
     name: str = "`y`",
 ) -> list[Example]:
-    """Returns examples with other answers.
-
-    Args:
-        examples: The examples.
-        answers: One entry for each example: a string, or a list of all right answers. `None` to
-            return the examples unchanged.
-        name: The name of the argument, for errors.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        ValueError: If the numbers of entries and examples differ.
-    """
+    """Returns examples with other answers, or unchanged if `answers` is `None`."""
     if answers is None:
         return examples
     if len(answers) != len(examples):

@@ -42,14 +42,7 @@ _KINDS: dict[PreprocessorClass, str] = {
 
 
 def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
-    """Returns the class of a model's preprocessor, or the class that fits its outputs.
-
-    Args:
-        model: Name of a factory, or a functional model.
-
-    Raises:
-        ValueError: If there is no such factory.
-    """
+    """Returns the class of a model's preprocessor, or the class that fits its outputs."""
     if isinstance(model, keras.Model):
         preprocessor = getattr(model, "preprocessor", None)
         if preprocessor is not None:
@@ -65,15 +58,7 @@ def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raises if an option is out of its range or does not apply to the model.
-
-    Args:
-        options: The options of `QuestionAnswerer`.
-
-    Raises:
-        TypeError: If `model_options` is not a mapping.
-        ValueError: If another option is wrong.
-    """
+    """Raises if an option of `QuestionAnswerer` is out of range or does not apply to the model."""
     model = options["model"]
     expected = preprocessor_class(model)
     given = f"model={model!r}"
@@ -106,16 +91,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 def build_model(
     model: str, examples: list[Example], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
-    """Builds a model for the words and answers of examples.
-
-    Args:
-        model: Name of its factory.
-        examples: The examples.
-        options: The options of `QuestionAnswerer`.
-
-    Returns:
-        A compiled model and its preprocessor.
-    """
+    """Builds a model and its preprocessor for the words and answers of examples."""
     settings = dict(options["model_options"] or {})
     is_reader = preprocessor_class(model) is SpanPreprocessor
     make = _build_reader if is_reader else _build_word_model
@@ -125,20 +101,9 @@ def build_model(
 def wrap_model(
     model: keras.Model, examples: list[Example], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
-    """Turns a user's model into a `QAModel` with a preprocessor.
+    """Turns a user's model into a `QAModel`, and returns it with its preprocessor.
 
-    Args:
-        model: A functional model. A `QAModel` is returned as it is.
-        examples: The examples. Their words are the vocabulary of a model without a preprocessor.
-        options: The options of `QuestionAnswerer`.
-
-    Returns:
-        A compiled model and its preprocessor: a new one, or the model's own one with the `length`
-        and `overlap` of the options.
-
-    Raises:
-        ValueError: If no preprocessor fits the inputs and outputs, or an option does not apply to
-            the model.
+    A model without a preprocessor gets a new one, with a vocabulary from the examples.
     """
     is_reader = preprocessor_class(model) is SpanPreprocessor
     wrapped = (_wrap_reader if is_reader else _wrap_word_model)(model)
@@ -172,11 +137,7 @@ def wrap_model(
 
 
 def with_options(model: QAModel, preprocessor: Preprocessor, options: AskOptions) -> Preprocessor:
-    """Returns a model's preprocessor with options.
-
-    Raises:
-        ValueError: If an option is out of its range or does not apply to the model.
-    """
+    """Returns a model's preprocessor with options."""
     preprocessor = preprocessor.with_options(**options)
     if isinstance(preprocessor, SpanPreprocessor):
         check_length(model, preprocessor.vectorizer.length)

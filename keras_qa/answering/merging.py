@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 
 def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
-    """Returns a function that finds the passage of a position in the joined text.
-
-    Args:
-        passages: The passages. The text joins them with line breaks.
-
-    Returns:
-        A function that takes a character offset in the text, and returns the number of the passage,
-        from 0, and the offset in it.
-    """
+    """Returns a function from an offset in joined passages to a passage's number and an offset."""
     begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
 
     def locate(position: int) -> tuple[int, int]:

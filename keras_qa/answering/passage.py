@@ -130,12 +130,7 @@ def make_examples(
     text: Text | Texts | Example | Mapping[str, Any] | Examples,
     question: str | Questions | None,
 ) -> tuple[list[Example], bool]:
-    """Returns the arguments of `QuestionAnswerer.answer` as examples, and whether they are several.
-
-    Args:
-        text: As in `QuestionAnswerer.answer`.
-        question: As in `QuestionAnswerer.answer`.
-    """
+    """Returns the arguments of `answer` as examples, and whether they are several."""
     if question is None:
         if isinstance(text, (Example, Mapping)):
             return to_examples([text]), False

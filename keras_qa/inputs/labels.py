@@ -39,12 +39,7 @@ class ModelOutput:
 def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
     """Describes the outputs of a compiled functional model.
 
-    Args:
-        model: A compiled functional `keras.Model`.
-
-    Returns:
-        A tuple of `ModelOutput`, in the order of the outputs. `loss` is the name of a
-        cross-entropy, another string for any other loss, or `None` for an output without a loss.
+    `loss` is the name of a cross-entropy, another string for any other loss, or `None` for none.
     """
     by_key = isinstance(model.output, Mapping)
     tensors = (
@@ -138,17 +133,8 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
 def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]) -> Arrays:
     """Checks sample weights: finite, not negative, and one for each example.
 
-    Args:
-        weights: `(batch,)` or `(batch, 1)` numbers, or a dict or list of these by output. If labels
-            have more axes, weights may have these axes too.
-        batch_size: Number of examples in the feed.
-        outputs: The outputs of the model.
-
-    Returns:
-        float32 arrays in the same structure.
-
-    Raises:
-        ValueError: If a shape or a weight is wrong.
+    Weights are `(batch,)` or `(batch, 1)`, or a dict or list of these by output. If labels have
+    more axes, weights may have these axes too.
     """
     by_name = {item.name: item for item in outputs}
     if isinstance(weights, Mapping):
@@ -184,19 +170,7 @@ def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]
 def to_class_weights(
     weights: Mapping[int, float], outputs: Sequence[ModelOutput]
 ) -> dict[int, float]:
-    """Checks class weights, and adds the weight 1 for missing classes.
-
-    Args:
-        weights: Finite, non-negative weights by class.
-        outputs: The outputs of the model. Must be one.
-
-    Returns:
-        The weight of each class.
-
-    Raises:
-        TypeError: If `weights` is not a dict.
-        ValueError: If a weight or a class is wrong, or the model has several outputs.
-    """
+    """Checks class weights by class, and adds the weight 1 for missing classes."""
     if not isinstance(weights, Mapping):
         expected = "a dict from the number of a class to its weight"
         raise TypeError(must_be("class_weight", expected, weights))

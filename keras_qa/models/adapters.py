@@ -48,15 +48,6 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     """Saves the weights that LoRA trained, some megabytes, and the name of their encoder.
 
     To check that the file and the encoder make the same reader, the encoder is loaded again.
-
-    Args:
-        model: The reader.
-        path: The file.
-
-    Raises:
-        ImportError: If a library that reads checkpoints is not installed.
-        ValueError: If the reader was not trained with LoRA; or its encoder was not created from a
-            checkpoint, cannot be loaded, or differs from the checkpoint.
     """
     encoder = transformer_of(model)
     checkpoint: Mapping[str, Any] = (encoder.settings["checkpoint"] if encoder else None) or {}

@@ -19,22 +19,7 @@ Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
 
 def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | PretrainedCheckpoint:
-    """Returns a backbone of KerasHub, or a checkpoint in Hugging Face's layout.
-
-    Args:
-        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset or a folder in its
-            layout; a folder in Hugging Face's layout or `hf://owner/name`, optionally with
-            `@revision`; or `minilm`.
-        dtype: Dtype policy of a KerasHub backbone. `None` for Keras' global policy.
-
-    Returns:
-        The backbone with its weights, or the checkpoint.
-
-    Raises:
-        ImportError: If a required library is not installed.
-        TypeError: If `backbone` has the wrong type.
-        ValueError: If the backbone cannot be loaded.
-    """
+    """Returns a KerasHub backbone with its weights, or a checkpoint in Hugging Face's layout."""
     if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
         return backbone
     if not isinstance(backbone, (str, os.PathLike)):
@@ -60,21 +45,7 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Pret
 def load_tokenizer(
     tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | PretrainedCheckpoint
 ) -> SubwordTokenizer | None:
-    """Returns the tokenizer of a backbone.
-
-    Args:
-        tokenizer: A `SubwordTokenizer`, a `tokenizer.json` or its folder, or `None` to look next to
-            the backbone.
-        backbone: The argument of `find_backbone`.
-        found: The result of `find_backbone`.
-
-    Returns:
-        The tokenizer, or `None` if there is none.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is not a tokenizer.
-    """
+    """Returns the tokenizer of a backbone that `find_backbone` found, or `None`."""
     if isinstance(tokenizer, SubwordTokenizer):
         return tokenizer
     if tokenizer is not None:

@@ -25,16 +25,10 @@ Scores: TypeAlias = float | list[float] | dict[str, float]
 
 
 def portable(config: Any) -> Any:
-    """Replaces the module of PyTorch's optimizers by `keras.optimizers`.
+    """Replaces the module of PyTorch's optimizers in a config by `keras.optimizers`.
 
     On PyTorch, Keras serializes optimizers as subclasses in a module of their own. Other backends
     cannot import it.
-
-    Args:
-        config: The result of `keras.Model.get_compile_config`, or a part of it.
-
-    Returns:
-        The config for any backend.
     """
     if isinstance(config, (list, tuple)):
         return [portable(part) for part in config]

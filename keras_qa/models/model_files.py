@@ -32,16 +32,7 @@ _NUMBERS_PER_BYTE = 2
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:
     """Loads a `.keras` file after checking that it is undamaged and contains no code.
 
-    Args:
-        path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
-        compile: As in `keras.saving.load_model`.
-
-    Returns:
-        The `keras.Model`.
-
-    Raises:
-        ValueError: If the file is damaged, is not a `.keras` file, contains code such as a `Lambda`
-            layer, or has an invalid config. Nothing in it is executed.
+    Otherwise it raises a `ValueError`, and nothing in the file is executed.
     """
     size = sealed.verify(pathlib.Path(path))
     try:

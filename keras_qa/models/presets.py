@@ -37,11 +37,7 @@ def presets() -> dict[str, str]:
 
 
 def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Returns the file of a preset by its name. The path of an existing file is returned as it is.
-
-    Raises:
-        FileNotFoundError: If there is no such file or preset.
-    """
+    """Returns the file of a preset by its name, and the path of an existing file unchanged."""
     name = os.fspath(path)
     if os.path.exists(name):
         return path

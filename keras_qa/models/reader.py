@@ -207,15 +207,7 @@ def span_reader(
 
 
 def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
-    """Calls `TransformerEncoder.enable_lora`, unless the encoder already has this rank.
-
-    Args:
-        encoder: The encoder of a reader, or `None`.
-        rank: Rank of the matrices.
-
-    Raises:
-        ValueError: If it is not a `TransformerEncoder`, or has LoRA of another rank.
-    """
+    """Calls `TransformerEncoder.enable_lora`, unless the encoder already has this rank."""
     if not isinstance(encoder, TransformerEncoder):
         raise ValueError(
             "`lora_rank` is for readers on a published encoder, as `keras_qa.load` returns. "
@@ -226,11 +218,7 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
 
 
 def check_length(model: QAModel, length: int) -> None:
-    """Raises if windows are longer than a model can read.
-
-    Raises:
-        ValueError: If `length` is above the `max_length` of a layer.
-    """
+    """Raises if windows are longer than the `max_length` of a layer."""
     limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
     if limit is not None and length > limit:
         raise ValueError(

@@ -81,11 +81,7 @@ class SplitModel:
 
 
 def split_model(model: Any, name: str) -> SplitModel:
-    """Returns the model's `SplitModel` for an input, with the current weights.
-
-    Raises:
-        NotImplementedError: If the model cannot be split there.
-    """
+    """Returns the model's `SplitModel` for an input, with the current weights."""
     if model._split is None or model._split.name != name or model._split.is_outdated():
         model._split = SplitModel(model, name)
     return model._split

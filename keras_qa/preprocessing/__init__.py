@@ -38,19 +38,7 @@ def serialize(preprocessor: Preprocessor) -> dict[str, Any]:
 
 
 def deserialize(config: Mapping[str, Any]) -> Preprocessor:
-    """Creates a preprocessor from its config.
-
-    Args:
-        config: The result of `serialize`.
-
-    Returns:
-        The preprocessor.
-
-    Raises:
-        TypeError: If the config has an unknown setting.
-        ValueError: If the name in the config is unknown, or a setting is missing or out of its
-            range.
-    """
+    """Creates a preprocessor from the result of `serialize`."""
     if not isinstance(config, Mapping):
         raise ValueError(must_be("preprocessor", "an object", config))
     settings = dict(config)
@@ -65,19 +53,7 @@ def deserialize(config: Mapping[str, Any]) -> Preprocessor:
 
 
 def pop_preprocessor(config: dict[str, Any]) -> Preprocessor | None:
-    """Removes the preprocessor from a model's config and creates it.
-
-    Args:
-        config: The config, of this version or an earlier one. The keys of the preprocessor are
-            removed from it.
-
-    Returns:
-        The preprocessor, or `None` if the config has none.
-
-    Raises:
-        TypeError: As `deserialize`.
-        ValueError: As `deserialize`.
-    """
+    """Removes the preprocessor from a model's config, of any version, and creates it."""
     # Earlier versions wrote `task`, and before that the vectorizer or the windower alone.
     keys = ("preprocessor", "task", "vectorizer", "windower", "decoder")
     found, task, vectorizer, windower, decoder = (config.pop(key, None) for key in keys)

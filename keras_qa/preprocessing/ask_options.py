@@ -63,12 +63,7 @@ class AskOptions(TypedDict, total=False):
 
 
 def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:
-    """Raises a `TypeError` if a name in `options` is not in `AskOptions`.
-
-    Args:
-        call: The method that takes them as `**options`. The message lists its own options too.
-        options: The options.
-    """
+    """Raises if an option is not in `AskOptions`. The message also lists the options of `call`."""
     unknown = [name for name in options if name not in AskOptions.__annotations__]
     if unknown:
         parameters = inspect.signature(call).parameters.values()

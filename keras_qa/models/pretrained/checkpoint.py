@@ -95,15 +95,7 @@ class PretrainedCheckpoint:
         return settings["hidden_dim"], settings["intermediate_dim"]
 
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
-        """Creates the encoder with weights of 0. `load` sets them.
-
-        Args:
-            dtype: Dtype policy. `None` for Keras' global one.
-            name: Name of the layer.
-
-        Raises:
-            ValueError: If a setting is not supported.
-        """
+        """Creates the encoder with weights of 0. `load` sets them."""
         settings = self._settings()
         self._check_sizes(settings)
         encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
@@ -112,11 +104,7 @@ class PretrainedCheckpoint:
         return encoder
 
     def load(self, encoder: TransformerEncoder, head: SpanHead) -> None:
-        """Loads the weights of an encoder, and of a head if the checkpoint has one.
-
-        Raises:
-            ValueError: If a tensor is missing, unexpected or of another shape.
-        """
+        """Loads the weights of an encoder, and of a head if the checkpoint has one."""
         parts = list(weights.encoder_parts(encoder, self.family))
         if self.has_head:
             parts += weights.head_parts(head, self.family)
@@ -149,12 +137,7 @@ class PretrainedCheckpoint:
             raise ValueError(weights.lacks(self.folder, [last]))
 
     def tokenizer(self) -> SubwordTokenizer | None:
-        """Returns the tokenizer in the folder, or `None`.
-
-        Raises:
-            ImportError: If a SentencePiece model needs a library that is missing.
-            ValueError: If a file is damaged.
-        """
+        """Returns the tokenizer in the folder, or `None`."""
         try:
             return SubwordTokenizer.from_file(self.folder)
         except FileNotFoundError:
@@ -189,11 +172,7 @@ def is_checkpoint(folder: str | os.PathLike[str]) -> bool:
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
-    """Reads the `config.json` of a folder.
-
-    Raises:
-        ValueError: If there is none, or it is damaged.
-    """
+    """Reads the `config.json` of a folder."""
     file = folder / CONFIG
     if not file.is_file():
         raise ValueError(

@@ -19,17 +19,7 @@ from keras_qa.text import SubwordTokenizer
 
 
 def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib.Path) -> None:
-    """Writes a reader that was created from a checkpoint, so that `transformers` can read it.
-
-    Args:
-        model: The reader.
-        tokenizer: Its tokenizer.
-        folder: The folder. Created if it does not exist.
-
-    Raises:
-        ImportError: If the `safetensors` library is missing.
-        ValueError: If the reader was not created from a checkpoint, or was quantized.
-    """
+    """Writes a reader that was created from a checkpoint, so that `transformers` can read it."""
     safetensors()
     from safetensors.numpy import save
 

@@ -49,11 +49,7 @@ ACTIVATIONS = {
 
 
 def activation(name: Any) -> str:
-    """Returns the encoder's name of an activation.
-
-    Raises:
-        ValueError: If it is not supported.
-    """
+    """Returns the encoder's name of an activation."""
     if name not in ACTIVATIONS:
         raise ValueError(
             f"the activation {name!r} is not supported: only {', '.join(ACTIVATIONS)} are"

