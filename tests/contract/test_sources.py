@@ -279,5 +279,5 @@ def test_source_that_ends_early_is_named(model) -> None:
         def __len__(self) -> int:
             return STEPS + 3
 
-    with pytest.raises(RuntimeError, match="a length of 9, but ended after 6 batches"):
+    with pytest.raises(RuntimeError, match="has length 9, but ended after 6 batches"):
         model.fit(Liar(good_batches()), verbose=0)

@@ -72,7 +72,7 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
     assert whole[0] == 1
     assert sum(rows for rows, _ in fed) > 1
     assert max(width for _, width in fed) <= 24
-    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads 64"):
+    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads at most 64"):
         qa.answer(TEXT, QUESTION, length=65)
 
 

@@ -202,7 +202,7 @@ def test_repr_shows_what_was_set() -> None:
         (lambda qa: qa.answer(["a"], ["b", "c"]), "`text` has 1 texts, but `question` has 2"),
         (lambda qa: qa.answer("a", ["b", 3]), "`question` must be a string. Received: 3"),
         (lambda qa: qa.evaluate([]), "`examples` is empty"),
-        (lambda qa: qa.evaluate([Example("a", "b")]), "position 0 has no answer to compare"),
+        (lambda qa: qa.evaluate([Example("a", "b")]), "position 0 has no right answer"),
         (lambda qa: qa.fit([]), "`examples` is empty"),
         (lambda qa: qa.fit([Example("a", "b")]), "position 0 has no answer"),
         (lambda qa: qa.save("qa.h5"), "`path` must end in `.keras`. Received: path='qa.h5'"),

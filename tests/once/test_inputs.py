@@ -166,7 +166,10 @@ BAD_FEEDS = {
         "`text` must contain numbers. Received: the string 'Mary went home.'. "
         "Use `keras_qa.QuestionAnswerer`",
     ),
-    "lists of words": ([[["Mary", "went"]], [["Where"]]], "`text` holds the string 'Mary'"),
+    "lists of words": (
+        [[["Mary", "went"]], [["Where"]]],
+        "`text` must contain numbers. Received: the string 'Mary'",
+    ),
     "objects": ([[[5, None]], [[2]]], "`text` must contain numbers. Received: the object 5."),
 }
 

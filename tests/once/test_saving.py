@@ -157,7 +157,7 @@ def test_function_of_another_module_is_never_called(saved: bytes, tmp_path) -> N
 def test_model_without_a_vocabulary_is_named(kept_models, tmp_path) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     model.save(tmp_path / "model.keras")
-    refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
+    refused(tmp_path / "model.keras", "holds a model without a preprocessor")
     feed, _ = batch(3)
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
@@ -236,7 +236,7 @@ def nested(depth: int):
         ),
     ],
 )
-def test_a_made_up_task_is_refused_in_one_line(saved: bytes, tmp_path, change, message) -> None:
+def test_a_made_up_preprocessor_raises_in_one_line(saved: bytes, tmp_path, change, message) -> None:
     def apply(config):
         home = config["config"]
         home = home if "preprocessor" in change else home["preprocessor"]["vectorizer"]
