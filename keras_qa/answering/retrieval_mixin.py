@@ -24,8 +24,7 @@ from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions, s
 from keras_qa.example import Answer, Example, to_examples, to_questions
 from keras_qa.models import QAModel
 from keras_qa.preprocessing import AskCalibration, AskOptions, Preprocessor, SpanPreprocessor
-from keras_qa.preprocessing.ask_options import Verbose, check_option_names
-from keras_qa.terminal import Bar
+from keras_qa.preprocessing.ask_options import Verbose, check_option_names, progress
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever
@@ -176,22 +175,20 @@ class RetrievalMixin:
         several = not isinstance(question, str)
         questions = to_questions(question)
         shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
-        bar = Bar(len(questions)) if shown else None
+        count = top_k or 1
         ranked: list[list[Answer]] = []
-        for start in range(0, len(questions), _QUESTIONS):
-            part = questions[start : start + _QUESTIONS]
-            found = found_by(index, part, passages)
-            examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
-            priors = [_priors(hits, weight) or [0.0] for hits in found]
-            spans = preprocessor.answer_from_passages(
-                model, examples, priors, _SPANS * (top_k or 1), batch_size
-            )
-            for answers, hits in zip(spans, found, strict=True):
-                ranked.append(_above(min_score, merge_answers(answers, hits))[: top_k or 1])
-            if bar is not None:
-                bar.show(len(ranked))
-        if bar is not None:
-            bar.end(len(ranked))
+        with progress(len(questions), shown) as show:
+            for start in range(0, len(questions), _QUESTIONS):
+                part = questions[start : start + _QUESTIONS]
+                found = found_by(index, part, passages)
+                examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
+                priors = [_priors(hits, weight) or [0.0] for hits in found]
+                spans = preprocessor.answer_from_passages(
+                    model, examples, priors, _SPANS * count, batch_size
+                )
+                for answers, hits in zip(spans, found, strict=True):
+                    ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
+                show(len(ranked))
         return select_answers(ranked, top_k, several) if questions else []
 
     def calibrate(

@@ -20,6 +20,7 @@ from keras_qa.preprocessing.ask_options import (
     SpanDetails,
     Verbose,
     check_option_names,
+    progress,
 )
 from keras_qa.preprocessing.span_answers import (
     best_limit,
@@ -33,7 +34,6 @@ from keras_qa.preprocessing.window_logits import (
     make_feed,
     read_windows,
 )
-from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.several import passage_windows
 
@@ -200,15 +200,12 @@ class SpanPreprocessor:
     ) -> Ranked:
         """Returns the best answers to each example, best first."""
         ranked: Ranked = []
-        bar = Bar(len(examples)) if verbose else None
         windows = self.vectorizer.batches(examples, WINDOWS)
         decoder = self.decoder, count
-        for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
-            ranked += rank_answers(spans, part, self.decoder, count)
-            if bar is not None:
-                bar.show(len(ranked))
-        if bar is not None:
-            bar.end(len(ranked))
+        with progress(len(examples), verbose) as show:
+            for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
+                ranked += rank_answers(spans, part, self.decoder, count)
+                show(len(ranked))
         return ranked
 
     def answer_from_passages(
@@ -273,18 +270,15 @@ class SpanPreprocessor:
             ValueError: If no passage has a right answer.
         """
         parts: list[tuple[np.ndarray, ...]] = []
-        given: list[np.ndarray] = []
-        bar = Bar(len(examples)) if verbose else None
-        for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
-            parts.append(self._read(model, some, batch_size))
-            assert some.prior is not None
-            given.append(some.prior)
-            if bar is not None:
-                bar.show(int(some.example[-1]))
-        if bar is not None:
-            bar.end(len(examples))
+        log_priors: list[np.ndarray] = []
+        with progress(len(examples), verbose) as show:
+            for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
+                parts.append(self._read(model, some, batch_size))
+                assert some.prior is not None
+                log_priors.append(some.prior)
+                show(int(some.example[-1]))
         start, end, words, example, sizes = join_windows(parts)
-        prior = np.concatenate(given)
+        prior = np.concatenate(log_priors)
         temperature, weight = decoding.fit_retrieval(
             start,
             end,
@@ -311,19 +305,15 @@ class SpanPreprocessor:
         answers, details = [], SpanDetails([], [], [], decoder.threshold)
         if not decoder.no_answer:
             details = dataclasses.replace(details, threshold=1.0)
-        bar = Bar(len(examples)) if verbose else None
         windows = self.vectorizer.batches(examples, WINDOWS)
-        for part, (spans, before) in self._spans(
-            model, examples, windows, batch_size, (decoder, 1), (cold, 1)
-        ):
-            answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
-            details.before.extend(row[0] for row in rank_answers(before, part, cold, 1))
-            details.spans.extend(best_texts(spans, part))
-            details.no_answer.extend(spans.no_answer.tolist())
-            if bar is not None:
-                bar.show(len(answers))
-        if bar is not None:
-            bar.end(len(answers))
+        found = self._spans(model, examples, windows, batch_size, (decoder, 1), (cold, 1))
+        with progress(len(examples), verbose) as show:
+            for part, (spans, before) in found:
+                answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
+                details.before.extend(row[0] for row in rank_answers(before, part, cold, 1))
+                details.spans.extend(best_texts(spans, part))
+                details.no_answer.extend(spans.no_answer.tolist())
+                show(len(answers))
         return answers, details
 
     def evaluate(
