@@ -223,7 +223,7 @@ def test_the_command_prints_what_python_gives(path, data, tmp_path, capsys) -> N
     assert main([*ask, "--min-precision=0.9"]) == 2
     assert "support at most 0, with" in capsys.readouterr().err
     assert main([*ask, "--min-precision=0.9", "--min-score=0.5"]) == 2
-    assert "`min_score` and `min_precision` both say" in capsys.readouterr().err
+    assert "`min_score` and `min_precision` exclude" in capsys.readouterr().err
 
 
 def test_options_that_do_not_go_together_are_refused_in_one_line(path, data, capsys) -> None:

@@ -95,7 +95,7 @@ class TestReading:
         changed(
             folder, lambda tensors: [tensors.pop(f"qa_outputs.{n}") for n in ("weight", "bias")]
         )
-        with pytest.warns(UserWarning, match="without a head for question answering: train it"):
+        with pytest.warns(UserWarning, match="without a head for question answering. Train it"):
             qa = keras_qa.load(folder)
         with pytest.raises(ValueError, match="is not fitted"):
             qa.answer(text=TEXT, question="Who went?")

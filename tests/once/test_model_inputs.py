@@ -107,7 +107,7 @@ def test_layers_behind_sentences_may_read_padding() -> None:
         ({"start": [[[1]], [[2]]], "end": [1, 2]}, r"shape \(2, 1, 1\)"),
         (
             {"start": [[1, -1], [-1, 2]], "end": [[1, -1], [1, 2]]},
-            r"hold -1 at \[1, 0\], but the first",
+            r"hold -1 at \[1, 0\], but positions",
         ),
     ],
 )

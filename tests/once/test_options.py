@@ -1,4 +1,4 @@
-"""Options of `QuestionAnswerer`: checked in `fit`, and refused by models of another kind."""
+"""Options of `QuestionAnswerer`, which `fit` checks."""
 
 import numpy as np
 import pandas
@@ -21,7 +21,7 @@ SPANS = {
 def test_options_of_readers_are_refused_by_models_of_words(name: str) -> None:
     qa = QuestionAnswerer("answer_classifier", **{name: SPANS[name]})
     message = (
-        rf"^`{name}` is for readers of spans \(model=\"span_reader\"\), but "
+        rf"^`{name}` is for span readers \(model=\"span_reader\"\), but "
         r"model='answer_classifier' answers with words of a vocabulary\. Leave it out\.$"
     )
     with pytest.raises(ValueError, match=message):

@@ -341,7 +341,7 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         (lambda qa: answerer(vectors="no.txt").fit(EXAMPLES), "`path` must be a file"),
         (
             lambda qa: QuestionAnswerer(vectors="glove.txt").fit(EXAMPLES),
-            '`vectors` is for readers of spans .model="span_reader"., but',
+            '`vectors` is for span readers .model="span_reader"., but',
         ),
     ],
 )
