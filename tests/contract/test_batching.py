@@ -14,7 +14,6 @@ from small_models import (
 )
 
 import keras_qa
-from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
 
 
 def test_outputs_come_in_the_order_of_the_feed(model) -> None:
@@ -123,19 +122,6 @@ def test_layers_that_read_padding_are_fed_it() -> None:
     assert_predicted_again(model.predict(text, batch_size=8, verbose=0), expected)
     few = keras_model(model).predict_on_batch([text[:3]])
     np.testing.assert_allclose(model.predict(text[:3], verbose=0), few, atol=1e-6)
-
-
-def test_hard_examples_weigh_what_the_model_answers_wrong(model) -> None:
-    feed, labels = padded_batch()
-    model.optimizer.learning_rate = 0.0
-    sampling = HardExampleSampling(0.5)
-    model.fit(feed, labels, batch_size=8, callbacks=[sampling], verbose=0)
-    chances = model.predict(feed, batch_size=8, verbose=0)[np.arange(48), labels]
-    seen = sampling.batches.order
-    assert len(seen) == 24
-    wanted = np.maximum(1.0 - chances[seen], LEAST_WEIGHT)
-    np.testing.assert_allclose(sampling.weights[seen], wanted, atol=1e-6)
-    assert (np.delete(sampling.weights, seen) == 1).all()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])

@@ -207,7 +207,7 @@ class TestRefusing:
             keras_qa.load(lacking)
         more = copy("bert", tmp_path / "more")
         changed(more, lambda tensors: tensors.update(adapter=np.zeros(2, "float32")))
-        with pytest.raises(ValueError, match="no place for: `adapter`"):
+        with pytest.raises(ValueError, match="unexpected tensor: `adapter`"):
             keras_qa.load(more)
 
     @pytest.mark.parametrize("keep", [4, 500, -9])
@@ -232,7 +232,9 @@ class TestRefusing:
     def test_a_pickle_where_there_is_no_pytorch(self, tmp_path) -> None:
         folder = copy("bert", tmp_path / "reader")
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-        with pytest.raises(ValueError, match=r"pytorch_model.bin` (is a pickle|cannot be read)"):
+        with pytest.raises(
+            ValueError, match=r"pytorch_model.bin` (is a PyTorch file|cannot be read)"
+        ):
             keras_qa.load(folder)
 
     def test_an_index_that_names_a_file_elsewhere(self, tmp_path) -> None:
