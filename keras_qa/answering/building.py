@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import keras
 
@@ -45,8 +45,9 @@ def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
     """Returns the class of a model's preprocessor, or the class that fits its outputs."""
     if isinstance(model, keras.Model):
         preprocessor = getattr(model, "preprocessor", None)
-        if preprocessor is not None:
-            return cast(PreprocessorClass, type(preprocessor))
+        # A model of KerasHub may have a preprocessor of another class.
+        if isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor)):
+            return type(preprocessor)
         is_reader = isinstance(model.output, Mapping) and sorted(model.output) == ["end", "start"]
         return SpanPreprocessor if is_reader else WordPreprocessor
     if model not in FACTORIES:
