@@ -7,7 +7,8 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.answering import files
-from keras_qa.answering.answerer import QuestionAnswerer, load
+from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.loading import load
 from keras_qa.answering.passage import Passage
 from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.models.presets import presets

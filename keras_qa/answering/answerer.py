@@ -393,48 +393,6 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         return self.model_, self.model_.preprocessor
 
 
-def load(
-    path: str | os.PathLike[str],
-    compile: bool = True,
-    backbone: str | os.PathLike[str] | None = None,
-) -> QuestionAnswerer:
-    """Loads an answerer from a file, a published reader, or a preset.
-
-    A damaged file, or one that contains code, raises an error, and nothing in it is executed.
-
-    Args:
-        path: A `.keras` file, as `save` and `save_adapter` write it; a reader in Hugging Face's
-            layout (extra `hf`), which is a folder or `hf://owner/name`, optionally with
-            `@revision`, see `models.span_reader` for the families; or the name of a preset, see
-            `keras_qa.presets`.
-        compile: Whether to restore the optimizer of a `.keras` file, as in
-            `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.
-        backbone: The encoder of a file that `save_adapter` wrote: a folder, `hf://owner/name` or
-            `"minilm"`. `None` for the one that the file names. If it names a folder, this is a
-            folder of the same name next to the file.
-
-    Returns:
-        A `QuestionAnswerer`. Its `fit` trains the loaded model further. An encoder without a head
-        for question answering gives a warning and must be trained first.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ImportError: If a library that reads checkpoints is not installed.
-        TypeError: If `backbone` is not a name or a path.
-        ValueError: If the file is damaged or holds no answerer, the checkpoint does not exist, or
-            `backbone` is given for a file that is not an adapter.
-
-    Examples:
-        >>> import os, tempfile, keras_qa
-        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-        >>> path = os.path.join(tempfile.mkdtemp(), "qa.keras")
-        >>> keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0).save(path)
-        >>> keras_qa.load(path)
-        QuestionAnswerer(model=<answer_classifier>)
-    """
-    return QuestionAnswerer.from_preset(path, compile, backbone)
-
-
 def _validation_examples(
     data: Examples | tuple[Examples, Answers] | None,
 ) -> list[Example] | None:
