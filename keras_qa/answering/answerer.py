@@ -96,6 +96,8 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         True
     """
 
+    calibration_: dict[str, float]
+
     def __init__(
         self,
         model: str | keras.Model = "answer_classifier",
@@ -381,7 +383,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         assert model.preprocessor is not None
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
-        self.calibration_: dict[str, float] = {}
+        self.calibration_ = {}
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         if not hasattr(self, "model_"):

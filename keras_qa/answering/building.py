@@ -173,7 +173,7 @@ def _build_reader(
                     "`backbone` with a vocabulary of its own. Leave one of them out."
                 )
         model = FACTORIES[name](**settings)
-        if model.preprocessor is None:
+        if not isinstance(model.preprocessor, SpanPreprocessor):
             raise ValueError(
                 "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
                 'this file: `model_options={"backbone": …, "tokenizer": …}`.'
@@ -206,7 +206,8 @@ def _train_tokenizer(
 def _windower(
     model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
 ) -> Windower:
-    longest = model.preprocessor.vectorizer.length if model.preprocessor is not None else LENGTH
+    own = model.preprocessor
+    longest = own.vectorizer.length if isinstance(own, SpanPreprocessor) else LENGTH
     overlap = OVERLAP if options["overlap"] is None else options["overlap"]
     windower = Windower(tokenizer, options["length"] or longest, overlap)
     check_length(model, windower.length)

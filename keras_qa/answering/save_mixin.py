@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from typing import Any
 
 from keras_qa.models import QAModel, adapters
 from keras_qa.models.pretrained import save_reader
@@ -41,7 +42,8 @@ class SaveMixin:
                 answerer is not fitted.
         """
         model, preprocessor = self._fitted()
-        save_reader(model, preprocessor.vectorizer.tokenizer, pathlib.Path(folder))
+        tokenizer: Any = preprocessor.vectorizer.tokenizer
+        save_reader(model, tokenizer, pathlib.Path(folder))
 
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.

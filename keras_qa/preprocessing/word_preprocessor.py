@@ -135,7 +135,7 @@ class WordPreprocessor:
         known /= np.maximum(known.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
         best = decoding.top_k(known, count)
         support: list[tuple[Support, ...]] = [()] * len(examples)
-        if self.vectorizer.sentences and "support" in named:
+        if "support" in named:
             support = [*map(_support, examples, named["support"])]
         return [
             [_locate(words[place + 1], float(known[row, place]), item, facts) for place in places]

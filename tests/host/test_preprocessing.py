@@ -175,7 +175,7 @@ def test_older_forms_are_read() -> None:
 
 
 def test_an_unknown_preprocessor_raises() -> None:
-    with pytest.raises(ValueError, match=r"is 'choices', but .* knows 'words', 'spans'\."):
+    with pytest.raises(ValueError, match=r" 'choices', but .* knows only 'words', 'spans'\."):
         preprocessing.deserialize({"name": "choices"})
 
 
