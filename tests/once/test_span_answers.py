@@ -334,7 +334,7 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
             lambda qa: QuestionAnswerer(
                 "span_reader", {"backbone": bert(), "tokenizer": TOKENIZER}, length=65
             ).fit(EXAMPLES),
-            "`length` is 65, but the backbone reads 64 positions",
+            "`length` is 65, but the backbone reads at most 64 positions",
         ),
         (lambda qa: answerer(max_answer_words=0).fit(EXAMPLES), "`max_answer_words` must be"),
         (lambda qa: answerer(no_answer_threshold=2).fit(EXAMPLES), "`no_answer_threshold` must be"),
