@@ -46,7 +46,7 @@ def main() -> None:
 
     import keras_qa
     from keras_qa import metrics, recipes
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
     from keras_qa.datasets import squad
 
     train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
@@ -74,7 +74,7 @@ def main() -> None:
     searches = [options.search] if options.search else SEARCHES
     encoder: Any = None
     if SEARCHES[1] in searches:
-        encoder = SentenceEncoder(options.encoder)
+        encoder = TextEmbedder(options.encoder)
         if options.vectors:
             encoder = Remembered(encoder, options.vectors)
     with contextlib.ExitStack() as stack:
@@ -118,7 +118,7 @@ def _asked(
     at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
     precise = {"most_precise": round(most, 4), "min_precision": at}
     yield "calibrated", {**_scores(found), **_weights(fitted), **precise}
-    reader.model_.task.asking = None
+    reader.model_.preprocessor.asking = None
     yield "default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0))
 
 

@@ -45,7 +45,7 @@ def main() -> None:
     import keras
 
     from keras_qa import recipes
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
     from keras_qa.datasets import squad
 
     parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
@@ -53,7 +53,7 @@ def main() -> None:
     paragraphs = list(dict.fromkeys(example.plain_text for example in examples))
     asked = examples[-options.questions :] if options.questions else examples
     folder = pathlib.Path(tempfile.mkdtemp())
-    encoder: Any = SentenceEncoder(options.encoder)
+    encoder: Any = TextEmbedder(options.encoder)
     if options.vectors:
         encoder = Remembered(encoder, options.vectors)
     for name, used in (("words", None), ("words and vectors", encoder)):

@@ -148,7 +148,9 @@ def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
         )
         # Spread over the file, since the paragraphs at its start are short and similar.
         examples, count = questions(), sized(160, 8)
-        windows = model.task.vectorizer(examples[:: len(examples) // count][:count], labels=True)
+        windows = model.preprocessor.vectorizer(
+            examples[:: len(examples) // count][:count], labels=True
+        )
         first = windows.spans[:, 0]
         labels = {"start": first[:, 0], "end": first[:, 1]}
         feed = {tensor.name: windows.feed[tensor.name] for tensor in model.inputs}

@@ -3,10 +3,11 @@
 import importlib
 import pathlib
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
-from keras_qa import _backend, datasets, decoding, metrics, tasks, text
-from keras_qa.example import Answer, Example, Source, Support
+from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
+from keras_qa.example import Answer, AnswerLocation, Example, Support
 
 if TYPE_CHECKING:
     from keras_qa import (
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where these are: they need a backend, which may not be there, or be chosen later; `documents`
-# needs SQLite, and no backend.
+# Imported on first use: these need a backend, which may be missing or chosen later. `documents`
+# needs SQLite only.
 _ROOMS = (
     *("answering", "documents", "inputs", "integrations", "layers", "models", "objectives"),
     *("recipes", "report"),
@@ -38,9 +39,9 @@ _NAMES = {
 
 __all__ = [
     "Answer",
+    "AnswerLocation",
     "Example",
     "QuestionAnswerer",
-    "Source",
     "Support",
     "answering",
     "datasets",
@@ -53,10 +54,10 @@ __all__ = [
     "metrics",
     "models",
     "objectives",
+    "preprocessing",
     "presets",
     "recipes",
     "report",
-    "tasks",
     "text",
 ]
 
@@ -66,15 +67,19 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"keras_qa.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"keras_qa.{_NAMES[name]}"), name)
+    if name == "Source":
+        message = "`keras_qa.Source` is now `keras_qa.AnswerLocation`."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return AnswerLocation
     raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
 
 
 _backend.choose()
 
-# The command reads its options first: its help needs no Keras.
+# The command imports Keras after parsing its options, so that its help is fast.
 _is_command = pathlib.Path(next(iter(sys.argv), "")).stem == "keras-qa"
 
 if not _is_command and _backend.problem() is None:
-    # So that `keras.saving.load_model` finds every layer, model, loss and schedule.
+    # Register all classes with Keras, so that `keras.saving.load_model` finds them.
     for _room in ("layers", "models", "objectives"):
         importlib.import_module(f"keras_qa.{_room}")

@@ -1,4 +1,4 @@
-"""The records that travel through the package: `Example` in, `Answer` out."""
+"""The data types of the package: `Example`, and `Answer` with its parts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,23 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A text, a question about it, and what is known of the answer.
+    """A text, a question about it, and its right answers if they are known.
 
-    Only `text` and `question` are needed to ask. `answers` is needed to train
-    and to evaluate.
+    `answers` is only needed for training and evaluation.
 
     Args:
-        text: The text to answer from. A string, or a list of sentences, which
-            is taken as it is. Offsets into a list count in its sentences
-            joined by line breaks, which is what `plain_text` returns.
-        question: The question, a string. May be empty.
-        answers: Every answer that counts as right. One string stands for one
-            answer.
-        answer_start: Character offset of each answer in the text, where known.
-        choices: The answers to choose from, where the question offers them.
-        supporting_facts: Positions of the sentences the answer rests on, from 0.
-        id: A name for the example, used in reports and error messages.
-        document: The name of the document of an index that the text is, or is
-            a part of.
+        text: The text: a string, or a list of sentences. Offsets in a list refer to its sentences
+            joined by line breaks, see `plain_text`.
+        question: The question. May be empty.
+        answers: All right answers. A string is one answer.
+        answer_start: Character offset of each answer in the text, if known.
+        choices: The answers to choose from, if the question has any.
+        supporting_facts: Numbers of the sentences that support the answer, from 0.
+        id: A name for reports and error messages.
+        document: The name of the document in an index that the text comes from.
 
     Raises:
-        TypeError: If a field holds something else than text where text belongs.
+        TypeError: If a field has the wrong type.
 
     Examples:
         >>> from keras_qa import Example
@@ -72,14 +68,14 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class Support:
-    """A sentence, and how much of an answer rests on it.
+    """A sentence, and how much it supports an answer.
 
     Args:
         text: The sentence.
-        weight: How much rests on it, between 0 and 1.
+        weight: How much it supports the answer, between 0 and 1.
         start: Character offset of the sentence in the text.
         end: Offset one past its last character.
-        position: Its position among the sentences of the text, from 0.
+        position: Its number among the sentences of the text, from 0.
     """
 
     text: str
@@ -90,17 +86,16 @@ class Support:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """A place in a document that says an answer.
+class AnswerLocation:
+    """A place in a document that mentions an answer.
 
     Args:
         document: The document's name.
         start: Character offset of the answer in the document's text.
         end: Offset one past its last character.
-        score: The part of the answer's probability that is from here.
-        line: The line that it begins in, from 1.
-        page: The page that it begins on, from 1, or `None` where there are no
-            pages.
+        score: This place's part of the answer's probability.
+        line: The line where it starts, from 1.
+        page: The page where it starts, from 1, or `None` if the document has no pages.
     """
 
     document: str
@@ -113,23 +108,22 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """An answer, with how sure the model is and where the text says it.
+    """An answer with its probability and its place in the text.
 
     Args:
-        text: The answer.
+        text: The answer. Empty for no answer.
         score: Its probability, between 0 and 1.
-        start: Character offset of its last mention in the text, or `None`
-            where the text does not hold it as whole words. In the document's
-            text, where there is one.
+        start: Character offset in the text, or in the document's text. For an answer from a
+            vocabulary this is its last mention, or `None` if the text does not contain it as whole
+            words.
         end: Offset one past its last character, or `None`.
-        support: The sentences of the text, those that the answer rests on
-            most first, where the model reads sentences; else empty.
-        document: The name of the document that it is from, where an index was
-            asked.
-        line: The line of the document's text that it begins in, from 1.
-        page: The page that it begins on, from 1, where there are pages.
-        sources: All places that say it, the likeliest first, which `document`
-            is that of; where an index was asked.
+        support: The sentences of the text with their weights, the highest first, if the model reads
+            sentences; otherwise empty.
+        document: For an index, the name of the document.
+        line: For an index, the line of the document's text where it starts, from 1.
+        page: For an index, the page where it starts, from 1, if the document has pages.
+        sources: For an index, all places that mention it, the most likely first, to which
+            `document` belongs.
     """
 
     text: str
@@ -140,7 +134,7 @@ class Answer:
     document: str | None = None
     line: int | None = None
     page: int | None = None
-    sources: tuple[Source, ...] = ()
+    sources: tuple[AnswerLocation, ...] = ()
 
 
 def _strings(name: str, values: object) -> tuple[str, ...]:
@@ -152,21 +146,19 @@ def _strings(name: str, values: object) -> tuple[str, ...]:
 
 
 def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """Turns mappings with the fields of `Example` as keys into examples.
+    """Converts mappings with the fields of `Example` as keys to examples.
 
     Args:
-        examples: An iterable of `Example` objects, or of mappings with the
-            keys `text` and `question` and, where known, `answers`,
-            `answer_start`, `choices`, `supporting_facts`, `id` and
-            `document`; or of rows of SQuAD as Hugging Face has them, with
-            `context` and `answers`; or a pandas or polars DataFrame with such
-            columns.
+        examples: An iterable of `Example` objects; of mappings with the keys `text` and `question`
+            and optionally `answers`, `answer_start`, `choices`, `supporting_facts`, `id` and
+            `document`; or of SQuAD rows in Hugging Face's layout, with `context` and `answers`. Or
+            a pandas or polars DataFrame with such columns.
 
     Returns:
         A list of `Example` objects, in the same order.
 
     Raises:
-        TypeError: If an entry is neither, or a field has the wrong type.
+        TypeError: If an entry or a field has the wrong type.
         ValueError: If a key is missing or unknown.
     """
     if isinstance(examples, (str, bytes, Mapping, Example)):
@@ -209,7 +201,7 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
 
 
 def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of SQuAD in the layout of Hugging Face."""
+    """Returns the fields of a SQuAD row in Hugging Face's layout."""
     entry = {key: value for key, value in row.items() if key not in ("context", "title")}
     entry["text"] = row["context"]
     answers = entry.get("answers")
@@ -220,7 +212,7 @@ def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_questions(question: str | Iterable[str]) -> list[str]:
-    """The questions that a method is given, as a list.
+    """Returns one or more questions as a list.
 
     Args:
         question: A string, or an iterable of strings, such as a list or a pandas Series.
@@ -229,7 +221,7 @@ def to_questions(question: str | Iterable[str]) -> list[str]:
         A list of strings.
 
     Raises:
-        TypeError: If it is neither.
+        TypeError: If it has another type.
 
     Examples:
         >>> from keras_qa.example import to_questions
@@ -258,7 +250,7 @@ def is_frame(value: object) -> bool:
 
 
 def frame_rows(frame: object) -> list[dict[str, Any]]:
-    """The rows of a pandas or polars DataFrame."""
+    """Returns the rows of a pandas or polars DataFrame."""
     table: Any = frame
     rows: list[dict[str, Any]]
     rows = table.to_dicts() if hasattr(table, "to_dicts") else table.to_dict("records")
@@ -266,14 +258,14 @@ def frame_rows(frame: object) -> list[dict[str, Any]]:
 
 
 def answer_problem(example: Example) -> str | None:
-    """What is wrong with the offsets of an example's answers.
+    """Checks the offsets of an example's answers.
 
     Args:
         example: The example.
 
     Returns:
-        A line that says which answer is not where `answer_start` says, and
-        where it is; or `None` where all are right or no offset is known.
+        A line about the first answer that is not at its `answer_start`, or `None` if all offsets
+        are right or unknown.
 
     Examples:
         >>> from keras_qa.example import Example, answer_problem
@@ -309,26 +301,13 @@ def _short(text: str) -> str:
 
 
 def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """As `to_examples`, for examples to evaluate on: at least one, each with an answer.
-
-    Args:
-        examples: As there.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        TypeError: As there.
-        ValueError: As there, and if there are none or one has no answer.
-    """
+    """Converts examples like `to_examples`, and checks that each has an answer."""
     data = to_examples(examples)
     if not data:
         raise ValueError("`examples` is empty. Give at least one to evaluate on.")
     odd = next((place for place, item in enumerate(data) if not item.answers), None)
     if odd is not None:
-        raise ValueError(
-            f"The example at position {odd} has no answer to compare with: set `answers`."
-        )
+        raise ValueError(f"The example at position {odd} has no right answer: set its `answers`.")
     return data
 
 
@@ -337,26 +316,13 @@ def with_answers(
     answers: Sequence[str | Sequence[str]] | None,
     name: str = "`y`",
 ) -> list[Example]:
-    """Examples with answers that stand apart from them.
-
-    Args:
-        examples: The examples.
-        answers: One entry an example: a string, or all that count as right.
-            `None` to leave the examples as they are.
-        name: What an error calls the answers.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        ValueError: If there are not as many entries as examples.
-    """
+    """Returns examples with other answers, or unchanged if `answers` is `None`."""
     if answers is None:
         return examples
     if len(answers) != len(examples):
         raise ValueError(
-            f"{name} holds {len(answers)} answers, but there are {len(examples)} examples. Give "
-            "one entry for each."
+            f"{name} has {len(answers)} answers, but there are {len(examples)} examples. Pass one "
+            "entry for each."
         )
     return [
         dataclasses.replace(item, answers=entry)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""Strings in, answers out: one question, many, a text that is asked again, files of questions."""
+"""Question answering on strings: one question or many, saved texts, files, and documents."""
+
+import warnings
 
 from keras_qa import _backend
 
@@ -8,7 +10,18 @@ from keras_qa.answering import files
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import load
 from keras_qa.answering.passage import Passage
-from keras_qa.answering.preset_files import presets
-from keras_qa.answering.sentence_encoder import SentenceEncoder
+from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.models.presets import presets
 
-__all__ = ["Passage", "QuestionAnswerer", "SentenceEncoder", "files", "load", "presets"]
+__all__ = ["Passage", "QuestionAnswerer", "TextEmbedder", "files", "load", "presets"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SentenceEncoder":
+        warnings.warn(
+            "`answering.SentenceEncoder` is now `answering.TextEmbedder`.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return TextEmbedder
+    raise AttributeError(f"module 'keras_qa.answering' has no attribute {name!r}")

@@ -1,7 +1,9 @@
-"""Strings in, answers out."""
+"""`QuestionAnswerer`: strings in, answers out."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack, overload
 
@@ -9,83 +11,81 @@ import keras
 
 from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.answering import building
-from keras_qa.answering.asking import Asking
 from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Answers, Estimator
 from keras_qa.answering.passage import (
-    Answered,
+    AnswerOptions,
+    AnswerResult,
     Examples,
     Passage,
     Questions,
     Text,
     Texts,
-    asked,
-    shaped,
+    make_examples,
+    read_text,
+    select_answers,
 )
-from keras_qa.answering.saving import Saved
+from keras_qa.answering.retrieval_mixin import RetrievalMixin
+from keras_qa.answering.save_mixin import SaveMixin
 from keras_qa.example import Answer, Example, to_examples, with_answers
 from keras_qa.models import QAModel
-from keras_qa.models.options import Callbacks, Optimizer
+from keras_qa.models.compiling import Callbacks, Optimizer, recompile
+from keras_qa.models.evidence import with_evidence
+from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
-from keras_qa.tasks import AskOptions, SpanDetails, Task
-from keras_qa.tasks.task import Verbose, check_option_names
+from keras_qa.preprocessing import AskOptions, Preprocessor, SpanDetails
+from keras_qa.preprocessing.ask_options import Verbose, check_option_names
 
-# From this many questions on, `answer` and `evaluate` show a progress bar.
+# `answer` and `evaluate` show a progress bar for at least this many questions.
 LONG_WORK = 2_000
 
 
-class QuestionAnswerer(Estimator, Saved, Asking):
-    """Learns from examples and answers questions about texts, strings in and out.
+class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
+    """Learns from examples and answers questions about texts.
 
-    It is an estimator in the sense of scikit-learn: the arguments are kept as
-    they are and checked by `fit`, and `cross_val_score`, `GridSearchCV` and
-    `clone` take it.
+    It is an estimator in the sense of scikit-learn: `fit` checks the arguments of the constructor,
+    and `cross_val_score`, `GridSearchCV` and `clone` accept it.
 
     Args:
-        model: The name of a factory in `keras_qa.models`, which `fit` builds
-            anew each time; or a functional `keras.Model` with the inputs
-            `text` and `question` and one output of probabilities, or the
-            outputs `start` and `end` of a `span_reader`, which `fit` goes on
-            training.
-        model_options: Arguments for the factory, such as `{"cell": "gru"}`,
-            or `{"backbone": "path/to/folder"}` for a `span_reader`.
-        vocabulary_size: Most words to tell apart, padding and the unknown
-            word included. `None` for all that `fit` sees. Only for models
-            without a vocabulary: a loaded model and a backbone have theirs.
-        answer_vocabulary_size: For models that answer with words of a
-            vocabulary: most answers to tell apart, one for all others
-            included. `None` for all that `fit` sees. Only for models without
-            a vocabulary.
-        seed: Seed of the weights and of the order of training. `None` for a
-            new one each time. Sets Keras' global seed when `fit` is called.
-        vectors: Word vectors for a `span_reader` from scratch: a
-            `text.WordVectors`, or a file that `text.WordVectors.load` reads.
-            The first 100,000 of their words are known beside those that `fit`
-            sees.
-        length: For readers of spans: most positions of a window of the text,
-            see `text.Windower`. `None` for what the model was trained with,
-            or 384, or what the backbone can read.
-        overlap: For readers of spans: how many a window shares with the one
-            before. `None` for what the model was trained with, or 128.
-        max_answer_words: For readers of spans: most words of an answer, see
-            `decoding.SpanDecoder` for scripts without spaces. `None` to find
-            it on validation data; without any for 15, or for what the model
-            was trained with.
-        no_answer_threshold: For readers of spans, where some texts have no
-            answer: the probability above which there is none. `None` to find
-            it on validation data, and 0.5 without any.
+        model: The name of a factory in `keras_qa.models`, which `fit` calls each time; or a
+            functional `keras.Model` that `fit` trains further. It has the inputs `text` and
+            `question` and one output of probabilities, or the outputs `start` and `end` of a
+            `span_reader`.
+        model_options: Arguments of the factory, such as `{"cell": "gru"}`, or
+            `{"backbone": "path/to/folder"}` for a `span_reader`.
+        vocabulary_size: Maximum number of words, padding and the unknown word included. `None` for
+            all words in the training data. Only for models without a vocabulary: a loaded model
+            and a backbone have one.
+        answer_vocabulary_size: For models that answer with words of a vocabulary: maximum number
+            of answers, including one that stands for all others. `None` for all answers in the
+            training data. Only for models without a vocabulary.
+        seed: Seed of the weights and of the order of training. `None` for a random one. `fit` sets
+            Keras' global seed.
+        vectors: Word vectors for a `span_reader` from scratch: a `text.WordVectors`, or a file that
+            `text.WordVectors.load` reads. The first 100,000 of their words are added to those in
+            the training data.
+        length: For span readers: maximum number of positions in a window, see `text.Windower`.
+            `None` for the value that the model was trained with, or else 384 or the maximum of the
+            backbone.
+        overlap: For span readers: number of positions that a window shares with the previous one.
+            `None` for the value that the model was trained with, or else 128.
+        max_answer_words: For span readers: maximum number of words in an answer. For scripts
+            without spaces see `decoding.SpanDecoder`. `None` to fit it on validation data; without
+            such data for the value that the model was trained with, or else 15.
+        no_answer_threshold: For span readers, if some texts have no answer: the answer is empty if
+            the probability of no answer is above this. `None` to fit it on validation data, or 0.5
+            without such data.
 
     Attributes:
-        model_: The trained `QAModel`.
-        vectorizer_: The `Vectorizer`, or for spans the `Windower`, that turns
-            strings into its inputs; a part of `model_.task`.
+        model_: The trained `QAModel`. Its `preprocessor` turns strings into inputs and outputs into
+            answers.
+        vectorizer_: The `Vectorizer`, or for span readers the `Windower`, of the preprocessor.
         history_: The `keras.callbacks.History` of the last `fit`.
-        calibration_: What was fitted on the validation data of the last `fit`,
-            for readers of spans: the `temperature` of the scores, 1.0 unless
-            another one helps in a five-fold cross-validation, and how far
-            they are from how often answers are right, `calibration_error` and
-            `calibration_error_before`; else empty.
+        calibration_: For span readers, the result of the calibration on the validation data of the
+            last `fit`: the `temperature` of the scores, which is 1.0 unless another one helps in a
+            five-fold cross-validation, and the expected calibration error with and without it,
+            `calibration_error` and `calibration_error_before`. Otherwise empty.
 
     Examples:
         >>> import keras_qa
@@ -95,6 +95,8 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         >>> 0 < answer.score < 1
         True
     """
+
+    calibration_: dict[str, float]
 
     def __init__(
         self,
@@ -120,6 +122,26 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         self.max_answer_words = max_answer_words
         self.no_answer_threshold = no_answer_threshold
 
+    @classmethod
+    def from_preset(
+        cls,
+        path: str | os.PathLike[str],
+        compile: bool = True,
+        backbone: str | os.PathLike[str] | None = None,
+    ) -> QuestionAnswerer:
+        """Loads an answerer by the name of a preset, a file or a folder, see `keras_qa.load`."""
+        model, is_trained = open_model(path, compile, backbone)
+        answerer = cls(model)
+        if is_trained:
+            answerer._set_model(model)
+        else:
+            warnings.warn(
+                f"`{os.fspath(path)}` holds an encoder without a head for question answering. "
+                "Train it with `fit` before it answers.",
+                stacklevel=3,
+            )
+        return answerer
+
     def fit(
         self,
         examples: Iterable[Example | Mapping[str, Any]],
@@ -134,45 +156,39 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         initial_epoch: int = 0,
         lora_rank: int | None = None,
     ) -> QuestionAnswerer:
-        """Builds the vocabulary and the model, and trains it.
+        """Builds the vocabulary and the model, and trains the model.
 
         Args:
-            examples: `Example` objects, mappings with the same keys, or a
-                DataFrame with such columns, each with an answer. For readers
-                of spans with its `answer_start`, or without an answer where
-                the text has none.
-            y: The answers, one entry an example, where `examples` do not hold
-                them: a string, or a list of all that count as right.
-            validation_data: Examples to measure the loss and accuracy on after
-                each epoch; or a tuple `(X, y)` of examples and their answers,
-                as the first two arguments. The weights learn nothing from them; readers of
-                spans fit on them how sure their scores are, and when there is
-                no answer.
+            examples: `Example` objects, mappings with the same keys, or a DataFrame with such
+                columns, each with an answer. For span readers with `answer_start`, or without an
+                answer if the text has none.
+            y: The answers, if `examples` do not have them: a string for each example, or a list of
+                all right answers.
+            validation_data: Examples for the loss and accuracy after each epoch; or a tuple
+                `(X, y)` of examples and their answers. The weights are not trained on them. Span
+                readers use them to fit the temperature of the scores and the threshold of no
+                answer.
             epochs: Number of passes over the examples.
-            batch_size: Number of examples a step.
+            batch_size: Number of rows in a step.
             callbacks: Keras callbacks.
-            verbose: As in `keras.Model.fit`: 0 is silent, 1 a progress bar, 2
-                a line an epoch.
-            optimizer: Optimizer to train with, as `keras.Model.compile` takes
-                it; or a function that makes one for a number of rows to train
-                on, of which a long text gives several. `None` for the model's
-                own.
-            initial_epoch: Number of the first epoch, where the ones before it
-                have been trained. What they left is not known here: a callback
-                has to set it, as `keras_qa.recipes.train` does.
-            lora_rank: For readers on a published encoder: train matrices of
-                this width beside the encoder's own, which stay as they are,
-                see `layers.TransformerEncoder.enable_lora`. `None` to train
+            verbose: As in `keras.Model.fit`: 0 is silent, 1 shows a progress bar, 2 prints a line
+                for each epoch.
+            optimizer: An optimizer, as `keras.Model.compile` takes it; or a function that takes the
+                number of training rows and returns one. A long text makes several rows. `None` for
+                the model's own.
+            initial_epoch: Number of the first epoch, to resume training. The state of the earlier
+                epochs must be restored by a callback, as `keras_qa.recipes.train` does.
+            lora_rank: For readers on a published encoder: train matrices of this rank instead of
+                the encoder's weights, see `layers.TransformerEncoder.enable_lora`. `None` to train
                 all weights.
 
         Returns:
             The answerer itself.
 
         Raises:
-            TypeError: If an example is none, or a field has the wrong type.
-            ValueError: If there are no examples, one has no answer, or an
-                argument of this method or of the constructor is out of its
-                range or for models of another kind.
+            TypeError: If an example or one of its fields has the wrong type.
+            ValueError: If there are no examples, an example has no answer, or an argument of this
+                method or of the constructor is out of its range or does not apply to the model.
         """
         building.check_options(self.get_params())
         check_positive_integers(batch_size=batch_size)
@@ -184,22 +200,21 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         seed = to_optional_integer("seed", self.seed, least=0, most=2**32 - 1)
         if seed is not None:
             keras.utils.set_random_seed(seed)
-        make = building.adopt if isinstance(self.model, keras.Model) else building.build
-        model, task = make(self.model, data, self.get_params())
-        feed, labels = task.training(model, data)
-        validation_feed = task.training(model, validation) if validation else None
-        task.expect(data, self.get_params())
+        is_model = isinstance(self.model, keras.Model)
+        make = building.wrap_model if is_model else building.build_model
+        model, preprocessor = make(self.model, data, self.get_params())
+        feed, labels = preprocessor.make_training_data(model, data)
+        validation_feed = preprocessor.make_training_data(model, validation) if validation else None
+        preprocessor.configure_decoding(data, self.get_params())
         if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
             optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
         if lora_rank is not None:
             enable_lora(transformer_of(model), lora_rank)
         if optimizer is not None or lora_rank is not None:
-            building.recompile(model, optimizer or model.optimizer)
-        # Before training, so that what Ctrl-C interrupts can be used and saved.
-        model.task = task
-        self.model_ = model
-        self.vectorizer_ = task.vectorizer
-        self.calibration_: dict[str, float] = {}
+            recompile(model, optimizer or model.optimizer)
+        # Set before training, so that the model can be used and saved after Ctrl-C.
+        model.preprocessor = preprocessor
+        self._set_model(model)
         self.history_ = model.fit(
             feed,
             labels,
@@ -211,7 +226,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
             initial_epoch=initial_epoch,
         )
         if validation:
-            self.calibration_ = task.calibrate(model, validation, batch_size)
+            self.calibration_ = preprocessor.calibrate(model, validation, batch_size)
         return self
 
     @overload
@@ -220,9 +235,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         text: Text | Example | Mapping[str, Any],
         question: str | None = None,
         top_k: None = None,
-        batch_size: int = 32,
-        verbose: Verbose = "auto",
-        **options: Unpack[AskOptions],
+        **options: Unpack[AnswerOptions],
     ) -> Answer: ...
 
     @overload
@@ -232,9 +245,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         question: str | None = None,
         *,
         top_k: int,
-        batch_size: int = 32,
-        verbose: Verbose = "auto",
-        **options: Unpack[AskOptions],
+        **options: Unpack[AnswerOptions],
     ) -> list[Answer]: ...
 
     @overload
@@ -243,9 +254,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         text: Texts | Examples,
         question: Questions | None = None,
         top_k: None = None,
-        batch_size: int = 32,
-        verbose: Verbose = "auto",
-        **options: Unpack[AskOptions],
+        **options: Unpack[AnswerOptions],
     ) -> list[Answer]: ...
 
     @overload
@@ -255,9 +264,7 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         question: Questions | None = None,
         *,
         top_k: int,
-        batch_size: int = 32,
-        verbose: Verbose = "auto",
-        **options: Unpack[AskOptions],
+        **options: Unpack[AnswerOptions],
     ) -> list[list[Answer]]: ...
 
     def answer(
@@ -268,86 +275,82 @@ class QuestionAnswerer(Estimator, Saved, Asking):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         **options: Unpack[AskOptions],
-    ) -> Answered:
-        """Answers one question, or many at once.
+    ) -> AnswerResult:
+        """Answers one or more questions.
 
         Args:
-            text: The text: a string, or a list of its sentences. With a list
-                of questions: one text for all of them as a string, or a list
-                with a text for each. Without `question`: an `Example` or a
-                mapping with `text` and `question`, or any iterable of them.
-            question: The question, or questions: a list, or any iterable of
-                strings.
-            top_k: Number of answers a question, best first. `None` for the
-                best one alone.
-            batch_size: Number of questions a step.
-            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for
-                many questions.
-            **options: For readers of spans, and this call: `max_answer_words`,
-                `no_answer`, `whole_words`, `length`, `overlap` and
-                `max_question_length`, see `tasks.AskOptions`.
+            text: The text: a string, or a list of its sentences. With several questions: one
+                string for all of them, or a list of texts. Without `question`: an `Example` or a
+                mapping with `text` and `question`, or an iterable of them.
+            question: A question, or an iterable of questions.
+            top_k: Number of answers to each question, best first. `None` for the best one only.
+            batch_size: Number of questions in a step.
+            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
+            **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
+                `whole_words`, `length`, `overlap` and `max_question_length`, see
+                `preprocessing.AskOptions`.
 
         Returns:
-            An `Answer`, or with `top_k` a list of them, best first; for several
-            questions a list of either, one entry a question.
+            An `Answer`, or with `top_k` a list of answers, best first. For several questions a list
+            with one entry for each.
 
         Raises:
-            TypeError: If a text or a question is no string, or there is no such option.
-            ValueError: If there are not as many texts as questions, an option is out of its
-                range or for models of another kind, or there has been no `fit`.
+            TypeError: If a text or a question is not a string, or an option is unknown.
+            ValueError: If the numbers of texts and questions differ, an option is out of its range
+                or does not apply to the model, or the answerer is not fitted.
         """
         check_option_names(self.answer, options)
         top_k = to_optional_integer("top_k", top_k)
         check_positive_integers(batch_size=batch_size)
-        model, task = self._fitted()
-        examples, many = asked(text, question)
-        task = building.asked_with(model, task, options)
+        model, preprocessor = self._fitted()
+        examples, several = make_examples(text, question)
+        preprocessor = building.with_options(model, preprocessor, options)
         if not examples:
             return []
-        shown = _shown(verbose, examples)
-        ranked = task.answers(model, examples, top_k or 1, batch_size, shown)
-        return shaped(ranked, top_k, many)
+        shown = _progress(verbose, examples)
+        ranked = preprocessor.answer(with_evidence(model), examples, top_k or 1, batch_size, shown)
+        return select_answers(ranked, top_k, several)
 
     def answer_in_detail(
         self, examples: list[Example], batch_size: int = 32, verbose: Verbose = "auto"
     ) -> tuple[list[Answer], SpanDetails | None]:
-        """Answers the questions of examples, and says what a report makes use of.
+        """Answers the questions of examples, with details for a report.
 
         Args:
             examples: The examples.
             batch_size: As in `answer`.
-            verbose: As there.
+            verbose: As in `answer`.
 
         Returns:
-            The best answer of each, and for readers of spans what they said
-            beside it, see `tasks.SpanDetails`.
+            The best answer to each question, and for span readers a `preprocessing.SpanDetails`.
 
         Raises:
-            ValueError: If there has been no `fit`.
+            ValueError: If the answerer is not fitted.
         """
         check_positive_integers(batch_size=batch_size)
-        model, task = self._fitted()
-        return task.details(model, examples, batch_size, _shown(verbose, examples))
+        model, preprocessor = self._fitted()
+        shown = _progress(verbose, examples)
+        return preprocessor.answer_in_detail(with_evidence(model), examples, batch_size, shown)
 
     def read(self, text: Text) -> Passage:
-        """Reads a text once, to ask many questions about it.
+        """Encodes a text once, for many questions about it.
 
-        What the model computes from the text alone is kept, and a question
-        costs only what depends on it.
+        The part of the model that depends on the text only runs once. If the model has no such
+        part, a question costs as much as in `answer`.
 
         Args:
             text: The text: a string, or a list of its sentences.
 
         Returns:
-            A `Passage`. It answers with the weights that the model has now.
+            A `Passage`. It answers with the current weights of the model.
 
         Raises:
-            TypeError: If the text is no string.
-            ValueError: If there has been no `fit`.
+            TypeError: If the text is not a string.
+            ValueError: If the answerer is not fitted.
         """
-        model, task = self._fitted()
+        model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
-        return Passage(example, task.read(model, example))
+        return Passage(example, read_text(model, preprocessor, example))
 
     def evaluate(
         self,
@@ -359,37 +362,37 @@ class QuestionAnswerer(Estimator, Saved, Asking):
 
         Args:
             examples: Examples with answers.
-            batch_size: Number of questions a step.
+            batch_size: Number of questions in a step.
             verbose: As in `answer`.
 
         Returns:
-            `exact_match` and `f1`, in percent as the SQuAD evaluation gives
-            them, and `examples`, how many there were. For readers of spans
-            these are the official scores: of version 1.1, and where some
-            examples have no answer of version 2.0, with those of its parts,
-            `HasAns_exact` and so on.
+            `exact_match` and `f1` in percent, and the number of `examples`. For span readers these
+            are SQuAD's official scores: of version 1.1, or of version 2.0 with its parts, such as
+            `HasAns_exact`, if some examples have no answer.
 
         Raises:
-            ValueError: If there are no examples, one has no answer and the
-                model must give one, or there has been no `fit`.
+            ValueError: If there are no examples, an example has no answer and the model requires
+                one, or the answerer is not fitted.
         """
         check_positive_integers(batch_size=batch_size)
-        model, task = self._fitted()
+        model, preprocessor = self._fitted()
         data = to_examples(examples)
-        return task.evaluate(model, data, batch_size, _shown(verbose, data))
+        return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
 
-    def _fitted(self) -> tuple[QAModel, Task]:
+    def _set_model(self, model: QAModel) -> None:
+        assert model.preprocessor is not None
+        self.model_ = model
+        self.vectorizer_ = model.preprocessor.vectorizer
+        self.calibration_ = {}
+
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
         if not hasattr(self, "model_"):
             raise ValueError(
-                "This answerer has learned nothing yet. Call `fit(examples)` first, or load one "
-                "with `keras_qa.load(path)`."
+                "This answerer is not fitted. Call `fit(examples)` first, or load one with "
+                "`keras_qa.load(path)`."
             )
-        return self.model_, _task_of(self.model_)
-
-
-def _task_of(model: QAModel) -> Task:
-    assert model.task is not None
-    return model.task
+        assert self.model_.preprocessor is not None
+        return self.model_, self.model_.preprocessor
 
 
 def _validation_examples(
@@ -397,7 +400,7 @@ def _validation_examples(
 ) -> list[Example] | None:
     if data is None:
         return None
-    # A tuple of two examples is a sequence of examples.
+    # A tuple of two examples is not a pair of examples and answers.
     is_pair = isinstance(data, tuple) and len(data) == 2
     if is_pair and not isinstance(data[0], (Example, Mapping)):  # type: ignore[index]
         examples, answers = data
@@ -405,5 +408,5 @@ def _validation_examples(
     return to_examples(data)  # type: ignore[arg-type]
 
 
-def _shown(verbose: Verbose, examples: Sequence[Example]) -> Verbose:
+def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:
     return int(len(examples) >= LONG_WORK) if verbose == "auto" else verbose

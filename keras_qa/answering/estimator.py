@@ -1,4 +1,4 @@
-"""scikit-learn's contract for an estimator, without scikit-learn."""
+"""The interface of a scikit-learn estimator, without importing scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import keras
 
 from keras_qa.example import Example, to_examples, with_answers
 
-# The answer of each example: a string, or all that count as right.
+# The answer to each example: a string, or a list of all right answers.
 Answers = Sequence[str | Sequence[str]]
 
 
 class Estimator:
-    """What keeps the arguments of its constructor as they are, in attributes of their names.
+    """Stores the arguments of its constructor unchanged, in attributes of the same names.
 
-    `fit` checks them, and puts what it learns into attributes that end in `_`.
+    `fit` checks them, and stores its results in attributes that end in `_`.
     """
 
     seed: int | None
@@ -32,15 +32,15 @@ class Estimator:
         raise NotImplementedError
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, as scikit-learn's estimators give them.
+        """Returns the constructor's arguments.
 
         Args:
-            deep: Makes no difference: no argument is an estimator.
+            deep: Has no effect, because no argument is an estimator.
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
-        """Sets arguments of the constructor, which the next `fit` takes.
+        """Sets arguments of the constructor for the next `fit`.
 
         Args:
             **params: The arguments by name.
@@ -49,7 +49,7 @@ class Estimator:
             The answerer itself.
 
         Raises:
-            ValueError: If there is no argument of a name.
+            ValueError: If a name is unknown.
         """
         for name in params:
             if name not in self._defaults():
@@ -62,18 +62,18 @@ class Estimator:
         return self
 
     def predict(self, examples: Iterable[Example | Mapping[str, Any]]) -> list[str]:
-        """Answers the questions of examples, as scikit-learn asks for it.
+        """Answers the questions of examples.
 
         Args:
             examples: As in `fit`. Their answers may be missing.
 
         Returns:
-            The best answer of each, as a string. It is empty where a reader
-            finds no answer.
+            The best answer to each question, as a string. It is empty if a span reader finds no
+            answer.
 
         Raises:
             TypeError: As `fit`.
-            ValueError: If there has been no `fit`.
+            ValueError: If the answerer is not fitted.
         """
         return [answer.text for answer in self.answer(to_examples(examples), verbose=0)]
 
@@ -82,15 +82,14 @@ class Estimator:
         examples: Iterable[Example | Mapping[str, Any]],
         y: Answers | None = None,
     ) -> float:
-        """Measures the share of answers that are right, as scikit-learn asks for it.
+        """Measures the share of right answers.
 
         Args:
             examples: As in `fit`.
-            y: As there.
+            y: As in `fit`.
 
         Returns:
-            The share, between 0 and 1: `exact_match` of `evaluate` as a
-            fraction.
+            `exact_match` of `evaluate` as a fraction between 0 and 1.
 
         Raises:
             ValueError: As `evaluate`.
@@ -102,7 +101,7 @@ class Estimator:
         return hasattr(self, "model_")
 
     def __sklearn_tags__(self) -> Any:
-        # Whoever asks has scikit-learn, which nothing else here needs.
+        # scikit-learn calls this method, so it is installed.
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(

@@ -1,4 +1,4 @@
-"""Questions from a file, answers to a file: in bounded memory, and broken off without loss."""
+"""Answers to a file of questions, in bounded memory. An interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.datasets import question_files
 from keras_qa.example import Answer, Example
-from keras_qa.tasks import AskOptions
+from keras_qa.preprocessing import AskOptions
 from keras_qa.terminal import Bar
 
-# So many questions, or characters of their texts, are answered before their answers are written.
+# Maximum number of questions, and of characters in their texts, between two writes.
 MOST_QUESTIONS = 128
 MOST_CHARACTERS = 2_000_000
 
-# What stands in the way of an answer is said of the record, and the answers before it are kept.
+# Attribute these errors to their record; answers written before it are kept.
 _ERRORS = (TypeError, ValueError)
 
 _Record = tuple[str, Example]
 
 
 @dataclasses.dataclass(frozen=True)
-class Answered:
-    """What `answer_file` did.
+class FileSummary:
+    """The result of `answer_file`.
 
     Args:
-        questions: How many questions it answered.
-        before: How many had been answered before.
-        seconds: How long it took.
+        questions: Number of questions that this call answered.
+        before: Number of questions that earlier calls answered.
+        seconds: Duration of this call.
     """
 
     questions: int
@@ -52,44 +52,38 @@ def answer_file(
     batch_size: int = 32,
     verbose: int = 1,
     **options: Unpack[AskOptions],
-) -> Answered:
-    """Answers the questions of a file, and writes an answer a line to another.
+) -> FileSummary:
+    """Answers the questions of a file, and writes the answers to another, one in a line.
 
-    Answers are written as they come, and memory does not grow with their
-    number. If `out` holds answers already, those of the questions that `path`
-    begins with, it goes on with the next one: the same call finishes what was
-    broken off. A last line that was half written is dropped first. A question
-    that cannot be answered stops the work, after the answers before it were
-    written: correct it in `path`, or take it out, and call again.
+    Answers are written in chunks, and memory does not grow with their number. If `out` exists, its
+    answers must belong to the first questions of `path`; the call continues after them. So the same
+    call completes an interrupted one. An incomplete last line is removed first. If a question
+    cannot be answered, the answers before it are written and an error is raised: correct or remove
+    the question in `path`, and call again.
 
     Args:
         answerer: A trained `QuestionAnswerer`.
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file with the columns
-            `text` (or `context`) and `question` and, where there is one, `id`;
-            or SQuAD's `.json`, which is read at once.
-        out: The file to write or to go on with, ending in `.jsonl`. Each line
-            is an object with `id`, `question`, `answer`, `score`, `start` and
-            `end`.
-        columns: Names of columns, as the arguments of
-            `keras_qa.datasets.tables.load`.
-        text: The text that all questions are about; the file then needs none.
-            `None` for those of the file.
-        top_k: Number of answers to write a question: a list `answers` of
-            objects with `text`, `score`, `start` and `end`, beside the best
-            one. `None` for the best one alone.
-        batch_size: Number of questions a step.
+        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file with the columns `text` (or `context`)
+            and `question`, and optionally `id`; or SQuAD's `.json`, which is read at once.
+        out: The file to write or to continue, ending in `.jsonl`. Each line is an object with
+            `id`, `question`, `answer`, `score`, `start` and `end`.
+        columns: Names of columns, as in `keras_qa.datasets.tables.load`.
+        text: One text for all questions; the file then needs no texts. `None` to read them from
+            the file.
+        top_k: Number of answers to each question. Lines then also have a list `answers` of objects
+            with `text`, `score`, `start` and `end`. `None` for the best one only.
+        batch_size: Number of questions in a step.
         verbose: 0 is silent, 1 shows a progress bar.
         **options: As in `QuestionAnswerer.answer`.
 
     Returns:
-        An `Answered`.
+        A `FileSummary`.
 
     Raises:
-        FileNotFoundError: If nothing is at `path`.
-        ValueError: If a record of `path` is malformed or cannot be answered,
-            which is named; if an option is out of its range or for models of
-            another kind; or if `out` holds something else than answers to
-            the questions that `path` begins with. Nothing of it is lost.
+        FileNotFoundError: If `path` does not exist.
+        ValueError: If a record of `path` is malformed or cannot be answered; an option is out of
+            its range or does not apply to the model; or `out` contains something else than answers
+            to the first questions of `path`. `out` is then unchanged.
 
     Examples:
         >>> import json, os, tempfile
@@ -113,22 +107,22 @@ def answer_file(
     _check(source, target)
     to_optional_integer("top_k", top_k)
     check_positive_integers(batch_size=batch_size)
-    # An option that is out of range is no fault of the first question.
+    # Check the options here, so that an error is not attributed to the first question.
     answerer.answer([], [], **options)
     records = question_files.records(source, columns, answers=False, text=text)
-    before = _resumed(target, records, source) if target.exists() else 0
+    before = _skip_answered(target, records, source) if target.exists() else 0
     done = before
     bar = Bar(question_files.count(source), before) if verbose else None
     with target.open("ab") as file:
         for chunk in _chunks(records):
-            for part in _answered(answerer, chunk, top_k, batch_size, options):
+            for part in _answer(answerer, chunk, top_k, batch_size, options):
                 _write(file, part)
                 done += len(part)
                 if bar is not None:
                     bar.show(done)
     if bar is not None:
         bar.end(done)
-    return Answered(done - before, before, time.monotonic() - began)
+    return FileSummary(done - before, before, time.monotonic() - began)
 
 
 def _check(source: Path, target: Path) -> None:
@@ -141,7 +135,7 @@ def _check(source: Path, target: Path) -> None:
         raise FileNotFoundError(f"`path` must be a file. Received: path={str(source)!r}.")
     if target.suffix.lower() != ".jsonl":
         raise ValueError(
-            f"`out` must end in .jsonl: it gets a JSON object a line. Received: "
+            "`out` must end in .jsonl, because each line is a JSON object. Received: "
             f"out={str(target)!r}."
         )
     if not target.resolve().parent.is_dir():
@@ -150,8 +144,8 @@ def _check(source: Path, target: Path) -> None:
         raise ValueError(f"`out` must be another file than `path`. Received: {str(target)!r}.")
 
 
-def _resumed(target: Path, records: Iterator[_Record], source: Path) -> int:
-    """Takes the records off that have an answer, and cuts a half-written line off the answers."""
+def _skip_answered(target: Path, records: Iterator[_Record], source: Path) -> int:
+    """Skips records with an answer, and removes an incomplete last line from the answers."""
     number, end, half = 0, 0, b""
     with target.open("rb") as file:
         for number, raw in enumerate(file, start=1):
@@ -163,26 +157,25 @@ def _resumed(target: Path, records: Iterator[_Record], source: Path) -> int:
             record = next(records, None)
             if row is None:
                 raise ValueError(
-                    f"{place} holds no answer. Name another file for answers, or delete it to "
-                    "start anew."
+                    f"{place} is not an answer. Use another `out`, or delete it to start again."
                 )
             if record is None:
                 raise ValueError(
-                    f"{place} answers a question more than `{source}` has. Name another file for "
-                    "answers, or delete it to start anew."
+                    f"{place} answers one question more than `{source}` has. Use another `out`, or "
+                    "delete it to start again."
                 )
             asked = record[1]
             if (row["id"], row["question"]) != (asked.id, asked.question):
                 raise ValueError(
                     f"{place} answers the question {_named(row['id'], row['question'])}, but "
-                    f"{record[0]} asks {_named(asked.id, asked.question)}. Name another file for "
-                    "answers, or delete it to start anew."
+                    f"{record[0]} asks {_named(asked.id, asked.question)}. Use another `out`, or "
+                    "delete it to start again."
                 )
             end += len(raw)
     if half and not half.startswith(b'{"id"'[: len(half)]):
         raise ValueError(
-            f"`{target}`, line {number + 1} holds no answer. Name another file for answers, or "
-            "delete it to start anew."
+            f"`{target}`, line {number + 1} is not an answer. Use another `out`, or delete it to "
+            "start again."
         )
     if half:
         os.truncate(target, end)
@@ -202,12 +195,12 @@ def _named(id: str | None, question: Any) -> str:
 
 
 def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
-    """Lists of records. Those before a malformed one come, then the error is raised."""
+    """Yields lists of records. The records before a malformed one come before the error."""
     chunk: list[_Record] = []
     size = 0
     try:
         for record in records:
-            # Texts of questions that follow each other are read once.
+            # Count a text once for consecutive questions about it.
             text = record[1].plain_text
             size += 0 if chunk and chunk[-1][1].plain_text == text else len(text)
             chunk.append(record)
@@ -220,14 +213,14 @@ def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
     yield chunk
 
 
-def _answered(
+def _answer(
     answerer: QuestionAnswerer,
     chunk: list[_Record],
     top_k: int | None,
     batch_size: int,
     options: AskOptions,
 ) -> Iterator[list[dict[str, Any]]]:
-    """The lines of a chunk; or, where a record cannot be answered, those of the ones before it."""
+    """Yields the lines of a chunk. If a record fails, yields the lines before it and raises."""
     if not chunk:
         return
     try:
@@ -237,7 +230,7 @@ def _answered(
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{chunk[0][0]}: {error}") from None
         for record in chunk:
-            yield from _answered(answerer, [record], top_k, batch_size, options)
+            yield from _answer(answerer, [record], top_k, batch_size, options)
         return
     yield found
 
@@ -282,7 +275,7 @@ def _write(file: IO[bytes], rows: list[dict[str, Any]]) -> None:
         try:
             raw = line.encode()
         except UnicodeEncodeError:
-            # Half a character, which only an escape can stand for.
+            # A lone surrogate can only be written as an escape.
             raw = json.dumps(row).encode()
         file.write(raw + b"\n")
     file.flush()

@@ -1,4 +1,4 @@
-"""Answers from several passages: where they stand, and which say the same."""
+"""Merges answers from several passages: their places in documents, and equal answers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_qa import metrics
-from keras_qa.example import Answer, Source
+from keras_qa.example import Answer, AnswerLocation
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit
 
 
 def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
-    """What finds a position in passages that are one text, with a break after each.
-
-    Args:
-        passages: The passages.
-
-    Returns:
-        A function that takes a position in the text, in characters, and gives the number of the
-        passage, from 0, and the position in it.
-    """
+    """Returns a function from an offset in joined passages to a passage's number and an offset."""
     begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
 
     def locate(position: int) -> tuple[int, int]:
@@ -36,20 +28,20 @@ def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
 
 @dataclasses.dataclass
 class _Place:
-    """A place that says an answer, of which several passages may hold parts of the mass."""
+    """A mention of an answer. Several passages may contribute to its score."""
 
     text: str
-    source: Source
+    location: AnswerLocation
 
     def overlaps(self, document: str, start: int, end: int) -> bool:
-        source = self.source
-        return source.document == document and source.start < end and start < source.end
+        location = self.location
+        return location.document == document and location.start < end and start < location.end
 
 
-def merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
-    """Answers with their places in documents, best first; what says the same is one.
+def merge_answers(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
+    """Returns answers with their places in documents, best first. Equal answers are merged.
 
-    That there is no answer stays the first one where it was.
+    "No answer" stays first if it was first.
     """
     locate = locator(hit.text for hit in hits)
     found: dict[str, list[_Place]] = {}
@@ -64,14 +56,14 @@ def merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
         at = (hit.document, start, start + answer.end - answer.start)
         key = metrics.normalize_answer(answer.text) or answer.text
         places = found.get(key, [])
-        # In two passages that overlap, or with an article or a mark more.
+        # The same mention in two overlapping passages, or with an article or a punctuation mark.
         same = next((one for one in places if one.overlaps(*at)), None)
         if same is not None:
-            score = same.source.score + answer.score
-            same.source = dataclasses.replace(same.source, score=score)
+            score = same.location.score + answer.score
+            same.location = dataclasses.replace(same.location, score=score)
         elif not any(one.overlaps(*at) for others in found.values() for one in others):
-            source = Source(*at, answer.score, *hit.place(start))
-            found.setdefault(key, []).append(_Place(answer.text, source))
+            location = AnswerLocation(*at, answer.score, *hit.place(start))
+            found.setdefault(key, []).append(_Place(answer.text, location))
     merged = sorted((_answer(places) for places in found.values()), key=lambda one: -one.score)
     if none:
         better = sum(answer.score >= none[0].score for answer in merged)
@@ -80,15 +72,15 @@ def merged(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
 
 
 def _answer(places: list[_Place]) -> Answer:
-    places = sorted(places, key=lambda place: -place.source.score)
-    best = places[0].source
+    places = sorted(places, key=lambda place: -place.location.score)
+    best = places[0].location
     return Answer(
         places[0].text,
-        min(sum(place.source.score for place in places), 1.0),
+        min(sum(place.location.score for place in places), 1.0),
         best.start,
         best.end,
         document=best.document,
         line=best.line,
         page=best.page,
-        sources=tuple(place.source for place in places),
+        sources=tuple(place.location for place in places),
     )

@@ -17,7 +17,7 @@ from keras_qa.cli.parsing import (
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
-    from keras_qa.tasks import AskOptions
+    from keras_qa.preprocessing import AskOptions
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\

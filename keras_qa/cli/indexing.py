@@ -114,13 +114,13 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
     `embed` names the encoder. If it is `None`, the index names it. If that is not a local one, a
     line says so, and the index is searched by words.
     """
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
     from keras_qa.documents import Index
 
     with Index.open(path) as index:
         encoder: Encoder | None = None
         if embed is not None:
-            encoder = SentenceEncoder(embed)
+            encoder = TextEmbedder(embed)
         else:
             try:
                 encoder = _named_encoder(index)
@@ -177,9 +177,9 @@ def _make_or_open(path: str, options: argparse.Namespace) -> Index:
 
     encoder: Encoder | None = None
     if options.embed is not None:
-        from keras_qa.answering import SentenceEncoder
+        from keras_qa.answering import TextEmbedder
 
-        encoder = SentenceEncoder(options.embed)
+        encoder = TextEmbedder(options.embed)
     if not os.path.exists(os.path.expanduser(path)):
         return Index.create(path, options.language, encoder)
     index = Index.open(path, encoder)
@@ -223,7 +223,7 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
 
 def _named_encoder(index: Index) -> Encoder | None:
     """The encoder that an index names, if any. Raises `ValueError` unless it is local and loads."""
-    from keras_qa.answering import SentenceEncoder
+    from keras_qa.answering import TextEmbedder
 
     name = index.encoder_name
     if name is None:
@@ -234,7 +234,7 @@ def _named_encoder(index: Index) -> Encoder | None:
             "by `--embed` to load it."
         )
     try:
-        return SentenceEncoder(name)
+        return TextEmbedder(name)
     except (ImportError, OSError, ValueError) as error:
         raise ValueError(f"its encoder {name!r} cannot be loaded. {error}") from None
 

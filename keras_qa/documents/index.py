@@ -86,7 +86,7 @@ class Index:
                 other languages by words as they are written. `None` to detect it from the first
                 texts.
             encoder: Encoder of passages and questions, to search by vectors as well as by words,
-                such as `answering.SentenceEncoder("minilm")`. `None` to search by words only.
+                such as `answering.TextEmbedder("minilm")`. `None` to search by words only.
 
         Raises:
             FileExistsError: If the file exists.

@@ -24,7 +24,7 @@ Scored = list[tuple[int, float]]
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors for an index, such as `answering.SentenceEncoder`.
+    """Turns texts into vectors for an index, such as `answering.TextEmbedder`.
 
     Any callable object with a `name` is an encoder.
 
@@ -58,7 +58,7 @@ def check_encoder(encoder: object) -> None:
     if not callable(encoder) or not isinstance(getattr(encoder, "name", None), str):
         raise TypeError(
             "`encoder` must have a `name`, a string, and return vectors when it is called with a "
-            f"list of strings, as `keras_qa.answering.SentenceEncoder`. Received: {encoder!r:.80}."
+            f"list of strings, as `keras_qa.answering.TextEmbedder`. Received: {encoder!r:.80}."
         )
 
 

@@ -1,6 +1,6 @@
-"""What models are fed: any feed, label or data source as checked arrays, in length buckets.
+"""Feeds, labels and data sources to checked arrays, and batches of rows of similar length.
 
-Every check happens here, on the host, before a backend sees the data.
+All checks are done here, on the host, before a backend gets the data.
 """
 
 from keras_qa import _backend

@@ -1,43 +1,45 @@
-"""Feeds: whatever a user holds, in; checked arrays, one for each input of a model, out.
+"""Feeds to checked arrays, one for each input of a model.
 
-Every check happens here, on the host, before a backend sees the data: an id
-that is out of range raises an IndexError on one backend, is clamped on the
-second and turns every weight to NaN on the third.
+Backends differ for an id out of range: PyTorch raises an `IndexError`, TensorFlow may clamp it, and
+on JAX training turns all weights to NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import reprlib
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 
 from keras_qa.execution.graph import ModelInput, model_inputs
-from keras_qa.inputs import quoting
 from keras_qa.inputs.feeds import Feed, Frame, Values
+
+# Limits of what a message quotes.
+_MOST_NAMES = 5
+_MOST_CHARACTERS = 40
 
 
 def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
     """Turns a feed into checked arrays, one for each input of a model.
 
     Args:
-        feed: A dict by input name, a list or tuple in the order of the inputs,
-            or a pandas DataFrame with one column an input. For a model with
-            one input also that input alone. Each input is a NumPy array of any
-            integer dtype, a tensor of any backend, or a list of lists of ids,
-            which is padded with zeros on the right.
+        feed: A dict by input name, a list or tuple in the order of the inputs, or a pandas
+            DataFrame with a column for each input. A model with one input also takes that input
+            itself. Each input is a NumPy array of any integer dtype, a tensor of any backend, or a
+            list of lists of ids, which is padded with zeros on the right.
         model: The functional `keras.Model` to feed.
 
     Returns:
-        A dict of arrays by input name, in the order of the inputs. Ids are
-        int32, with at least one column.
+        A dict of arrays by input name, in the order of the inputs. Ids are int32, with at least one
+        column.
 
     Raises:
-        TypeError: If an input holds something else than numbers, or floats
-            where ids belong.
-        ValueError: If an input is missing, unknown, empty, has the wrong rank
-            or size, holds an id out of its vocabulary, or a NaN.
+        TypeError: If an input does not contain numbers, or contains floats instead of ids.
+        ValueError: If an input is missing, unknown or empty, has the wrong rank or size, or
+            contains an id out of its vocabulary or a NaN.
 
     Examples:
         >>> import keras_qa
@@ -63,12 +65,12 @@ def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def is_frame(value: object) -> TypeGuard[Frame]:
-    """Whether `value` is a pandas DataFrame, or a table that acts like one."""
+    """Whether `value` is a pandas DataFrame or has the same interface."""
     return hasattr(value, "columns") and hasattr(value, "iloc")
 
 
 def to_numpy(value: Values) -> np.ndarray:
-    """Turns a tensor of any backend, a ragged tensor, a column or nested lists into an array.
+    """Converts a tensor of any backend, a ragged tensor, a column or nested lists to an array.
 
     Ragged lists are padded with zeros on the right.
     """
@@ -103,8 +105,8 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
         ):
             if odd:
                 raise ValueError(
-                    f"The feed {problem} {kind} {quoting.names(odd)}. Expected: "
-                    f"{quoting.names(names)}. Received: {quoting.names(received)}. Use the "
+                    f"The feed {problem} {kind} {quote_names(odd)}. Expected: "
+                    f"{quote_names(names)}. Received: {quote_names(received)}. Use the "
                     f"model's input names as {kind}s."
                 )
         return [feed[name] for name in names]
@@ -114,14 +116,14 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
         if len(feed) != len(names):
             raise ValueError(
                 f"The feed has length {len(feed)}, but the model has {len(names)} inputs: "
-                f"{quoting.names(names)}. Feed one for each, in this order, or a dict by name."
+                f"{quote_names(names)}. Feed one for each, in this order, or a dict by name."
             )
         return list(feed)
     if len(names) == 1:
         return [feed]
     raise ValueError(
         f"The feed is one {type(feed).__name__}, but the model has {len(names)} inputs: "
-        f"{quoting.names(names)}. Feed a list in this order, or a dict by name."
+        f"{quote_names(names)}. Feed a list in this order, or a dict by name."
     )
 
 
@@ -137,7 +139,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
         return array if array.size else array.astype("int32")
     parts = [to_numpy(row) for row in rows]
     rank = max(part.ndim for part in parts)
-    # An empty story holds no sentences that could tell how deep it is.
+    # The rank of an empty list is unknown. Use the rank of the other rows.
     parts = [
         part.reshape(part.shape + (0,) * (rank - part.ndim)) if part.size == 0 else part
         for part in parts
@@ -145,7 +147,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
     odd = next((place for place, part in enumerate(parts) if part.ndim != rank), None)
     if odd is not None:
         raise ValueError(
-            f"Row {odd} is {quoting.value(rows[odd])}, but other rows are sequences of rank "
+            f"Row {odd} is {_quote(rows[odd])}, but other rows are sequences of rank "
             f"{rank}. Every row must be a list of ids."
         )
     shape = [max(part.shape[axis] for part in parts) for axis in range(rank)]
@@ -157,7 +159,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
 
 
 def to_array(raw: Values, item: ModelInput) -> np.ndarray:
-    """Turns what is fed to one input into a checked array, as `to_arrays` does for all."""
+    """Converts the feed of one input to a checked array, see `to_arrays`."""
     try:
         array = to_numpy(raw)
     except ValueError as error:
@@ -169,7 +171,7 @@ def to_array(raw: Values, item: ModelInput) -> np.ndarray:
     if item.holds_ids:
         _check_ids(array, item)
     if array.ndim > 1:
-        # Rows may come shorter than the input's own size, and a recurrent layer needs one step.
+        # Pad to a fixed input size, and to one step, which recurrent layers need.
         missing = [
             max((wanted or 1) - size, 0)
             for size, wanted in zip(array.shape[1:], item.shape[1:], strict=True)
@@ -182,7 +184,7 @@ def to_array(raw: Values, item: ModelInput) -> np.ndarray:
 def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
     if array.dtype.kind in "USOT":
         raise TypeError(
-            f"`{item.name}` holds {_first_text(array)}, but numbers belong there. "
+            f"`{item.name}` must contain numbers. Received: {_first_text(array)}. "
             "Use `keras_qa.QuestionAnswerer`, or a `keras_qa.text.Vectorizer`, to feed strings."
         )
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
@@ -227,8 +229,8 @@ def _check_shape(array: np.ndarray, item: ModelInput) -> None:
             )
     if item.max_length is not None and array.shape[1] > item.max_length:
         raise ValueError(
-            f"`{item.name}` has {array.shape[1]} positions, but the model knows {item.max_length}. "
-            "Give shorter ones, or read a text in windows, as `text.Windower` cuts it."
+            f"`{item.name}` has {array.shape[1]} positions, but the model takes at most "
+            f"{item.max_length}. Feed shorter rows, or cut texts into windows with `text.Windower`."
         )
 
 
@@ -265,8 +267,8 @@ def _place(where: np.ndarray) -> tuple[int, ...]:
 def _first_text(array: np.ndarray) -> str:
     value = array.flat[0] if array.size else array.dtype
     if isinstance(value, str):
-        return f"the string {quoting.value(str(value))}"
-    return f"the object {quoting.value(value)}"
+        return f"the string {_quote(str(value))}"
+    return f"the object {_quote(value)}"
 
 
 def _axes(item: ModelInput) -> str:
@@ -277,3 +279,20 @@ def _axes(item: ModelInput) -> str:
         for axis, size in enumerate(item.shape)
     ]
     return f"({', '.join(sizes)})"
+
+
+def quote_names(names: Collection[object]) -> str:
+    """Quotes the first few names, and counts the rest."""
+    shown = [f"`{_shorten(str(name))}`" for name in itertools.islice(names, _MOST_NAMES)]
+    more = len(names) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
+
+
+def _quote(value: object) -> str:
+    shortened = reprlib.Repr()
+    shortened.maxstring = shortened.maxother = _MOST_CHARACTERS
+    return _shorten(" ".join(shortened.repr(value).split()))
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"

@@ -1,4 +1,4 @@
-"""What a user may feed, and what comes out of the checks: names for these types."""
+"""Types of feeds, labels and weights, before and after the checks."""
 
 from __future__ import annotations
 
@@ -13,34 +13,31 @@ from keras_qa.kernels.tensors import Tensor
 
 
 class Frame(Protocol):
-    """A pandas DataFrame, or a table that acts like one: a column for each input."""
+    """A pandas DataFrame or a table with the same interface: a column for each input."""
 
     @property
-    def columns(self) -> Iterable[str]:
-        """Names of the columns."""
+    def columns(self) -> Iterable[str]: ...
 
     @property
-    def iloc(self) -> object:
-        """The rows by position."""
+    def iloc(self) -> object: ...
 
-    def __getitem__(self, name: str, /) -> Values:
-        """A column."""
+    def __getitem__(self, name: str, /) -> Values: ...
 
 
-# One input, or the labels of one output: an array, a tensor, a column, lists of numbers.
+# One input, or the labels of one output: an array, a tensor, a column or lists of numbers.
 Values: TypeAlias = npt.ArrayLike | Tensor
 
-# All inputs: by name, in their order, or the only one.
+# All inputs: by name, in order, or the only one.
 Feed: TypeAlias = Values | Frame | Mapping[str, Values] | Sequence[Values]
 
-# The labels of all outputs, likewise. An output that is not trained has none.
+# The labels of all outputs, in the same forms. `None` for an output without a loss.
 Labels: TypeAlias = Values | Mapping[str, Values | None] | Sequence[Values | None]
 
-# A weight for each example, or by output.
+# A weight for each example, or such weights by output.
 Weights: TypeAlias = Values | Mapping[str, Values]
 
-# What yields batches: a generator, a `tf.data.Dataset`, a torch `DataLoader`.
+# Yields batches: a generator, a `tf.data.Dataset`, a torch `DataLoader`.
 DataSource: TypeAlias = keras.utils.PyDataset | Iterable[Any]
 
-# Checked inputs, labels, weights or outputs, in the structure that a model has.
+# Checked inputs, labels, weights or outputs, in the structure of the model.
 Arrays: TypeAlias = "np.ndarray | Mapping[str, Arrays | None] | Sequence[Arrays | None]"

@@ -1,4 +1,4 @@
-"""Training on what is still answered wrong, rather than on what has long been learned."""
+"""`HardExampleSampling`: epochs of the examples that are still answered wrong."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from keras_qa import execution
 from keras_qa.inputs.batching import SortedBatches
 from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
-# What is answered right is still seen now and then, or it is forgotten.
+# Minimum weight of a row. Rows that are never drawn again would be forgotten.
 LEAST_WEIGHT = 0.02
 
 
 class HardExampleSampling(keras.callbacks.Callback):
-    """Makes each epoch a share of the batches: rows that are answered wrong are drawn first.
+    """Trains each epoch on a share of the batches, and prefers rows that are answered wrong.
 
-    After an epoch the rows that it trained on are answered. The chance that the model leaves for
-    wrong answers, but at least 0.02, is then a row's weight in the next draw; rows that have not
-    been seen weigh 1. So most backward passes are of rows with a high loss, as Jiang et al. 2019
-    (arXiv:1910.00762) have it, though a row's score is as old as its last turn.
+    After an epoch its rows are predicted. The total probability of the wrong answers, but at least
+    0.02, is the row's weight in the next draw; rows that have not been drawn have weight 1. So most
+    backward passes are for rows with a high loss (Jiang et al. 2019, arXiv:1910.00762). Unlike in
+    the paper, a row's loss dates from the last epoch that contained the row.
 
     For `QAModel.fit` with arrays, and models whose answer is one of several classes.
 
@@ -29,8 +29,8 @@ class HardExampleSampling(keras.callbacks.Callback):
         share: Share of the batches, above 0 and at most 1.
 
     Attributes:
-        weights: Weight of each row, `(rows,)` float32, or `None` before the first training. A
-            training goes on with those that are here.
+        weights: Weight of each row, `(rows,)` float32, or `None` before the first training. `fit`
+            continues with these weights.
 
     Raises:
         ValueError: If the share is out of its range.
@@ -55,19 +55,19 @@ class HardExampleSampling(keras.callbacks.Callback):
         self.weights: Any = None
 
     def attach(self, model: keras.Model, batches: object) -> None:
-        """Takes over which rows an epoch trains on. `QAModel.fit` calls this.
+        """Starts to choose the rows of each epoch. `QAModel.fit` calls this.
 
         Args:
-            model: The compiled model that is to train.
+            model: The compiled model.
             batches: Its `SortedBatches`.
 
         Raises:
-            ValueError: If the batches are something else, the model gives no answer out of
-                several classes, or `weights` are those of other rows.
+            ValueError: If `batches` is of another type, the model does not classify answers, or
+                `weights` has another number of rows.
         """
         if not isinstance(batches, SortedBatches):
             raise ValueError(
-                "`HardExampleSampling` chooses from arrays, with `shuffle` and `length_buckets`. "
+                "`HardExampleSampling` needs arrays, `shuffle=True` and `length_buckets=True`. "
                 f"Received: {type(batches).__name__}."
             )
         outputs = model_outputs(model)
@@ -75,8 +75,8 @@ class HardExampleSampling(keras.callbacks.Callback):
         answers = [item for item in outputs if item.name in names and len(item.shape) == 2]
         if not answers or answers[0].loss not in (SPARSE, ONE_HOT):
             raise ValueError(
-                "`HardExampleSampling` is for models that give chances of answers and learn them "
-                "by a cross-entropy. Received: outputs "
+                "`HardExampleSampling` needs a model that predicts probabilities of answers with a "
+                "cross-entropy loss. Received: outputs "
                 f"{', '.join(f'`{item.name}` with loss {item.loss!r}' for item in outputs)}."
             )
         rows = len(batches.inputs[0])
@@ -84,8 +84,8 @@ class HardExampleSampling(keras.callbacks.Callback):
             self.weights = np.ones(rows, "float32")
         if self.weights.shape != (rows,):
             raise ValueError(
-                f"`weights` has shape {self.weights.shape}, but the feed holds {rows} rows. Make "
-                "a new `HardExampleSampling` for other rows."
+                f"`weights` has shape {self.weights.shape}, but the feed has {rows} rows. Create a "
+                "new `HardExampleSampling` for other rows."
             )
         self.batches = batches
         self.predict_batch = execution.BatchPredictor(model)
@@ -94,10 +94,10 @@ class HardExampleSampling(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
-            found = self.predict_batch(keras.tree.flatten(self.batches[step][0]))
-            found = keras.tree.pack_sequence_as(self.model.output, found)
-            chances, labels = answer_of(found), self.labels[rows]
+            outputs = self.predict_batch(keras.tree.flatten(self.batches[step][0]))
+            outputs = keras.tree.pack_sequence_as(self.model.output, outputs)
+            probabilities, labels = answer_of(outputs), self.labels[rows]
             if labels.ndim == 1:
-                labels = np.eye(chances.shape[1], dtype=chances.dtype)[labels]
-            wrong = 1.0 - np.sum(chances * labels, axis=1)
+                labels = np.eye(probabilities.shape[1], dtype=probabilities.dtype)[labels]
+            wrong = 1.0 - np.sum(probabilities * labels, axis=1)
             self.weights[rows] = np.maximum(wrong, LEAST_WEIGHT)

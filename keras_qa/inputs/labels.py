@@ -1,4 +1,4 @@
-"""Labels: integers or one-hot rows, checked and turned into what a model's loss takes."""
+"""Labels, sample weights and class weights: checks, and conversion for a model's loss."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa._arguments import is_number, must_be
-from keras_qa.inputs import quoting
-from keras_qa.inputs.arrays import to_numpy
+from keras_qa.inputs.arrays import quote_names, to_numpy
 from keras_qa.inputs.feeds import Arrays, Labels, Values, Weights
 from keras_qa.objectives import SpanLoss
 
@@ -24,12 +23,12 @@ SPAN = "span_loss"
 
 @dataclasses.dataclass(frozen=True)
 class ModelOutput:
-    """What a model expects of the labels of one of its outputs."""
+    """An output of a model, and what its labels must be."""
 
     name: str
     shape: tuple[int | None, ...]
     loss: str | None
-    # A label that the loss leaves out, whatever the classes are.
+    # A label that the loss ignores, in or out of the range of classes.
     ignored: int | None = None
 
     @property
@@ -38,15 +37,9 @@ class ModelOutput:
 
 
 def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
-    """Reads off a compiled functional model what it expects of each output's labels.
+    """Describes the outputs of a compiled functional model.
 
-    Args:
-        model: A compiled functional `keras.Model`.
-
-    Returns:
-        A tuple of `ModelOutput`, in the order of the outputs. Its `loss` is
-        the name of a cross-entropy, another string for any other loss, or
-        `None` where the output is not trained.
+    `loss` is the name of a cross-entropy, another string for any other loss, or `None` for none.
     """
     by_key = isinstance(model.output, Mapping)
     tensors = (
@@ -71,31 +64,28 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
 def to_labels(
     labels: Labels, model: keras.Model, batch_size: int, positions: int | None = None
 ) -> Arrays:
-    """Turns labels into checked arrays of the form that a model's loss takes.
+    """Converts labels to checked arrays for a model's loss.
 
-    Labels may be integers, `(batch,)` or `(batch, 1)`, or rows of
-    probabilities that add up to one, `(batch, classes)`, whichever
-    cross-entropy the model was compiled with. For `SpanLoss` they are
-    positions, `(batch,)` or `(batch, answers)`, the right ones first, then -1.
-    For any other loss they are only checked for being finite and as many as
-    the examples.
+    For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
+    probabilities that sum to one, `(batch, classes)`. For `SpanLoss` they are positions, `(batch,)`
+    or `(batch, answers)`: the right ones first, then -1. For any other loss only their number is
+    checked, and that they are finite.
 
     Args:
-        labels: The labels of the one output, or a dict by output name, or a
-            list in the order of the outputs.
+        labels: The labels of the only output, or a dict by output name, or a list in the order of
+            the outputs.
         model: A compiled functional `keras.Model`.
         batch_size: Number of examples in the feed.
-        positions: Number of positions that a span may start and end at in
-            this feed, where it is known.
+        positions: Number of positions at which a span may start and end in this feed, if known.
 
     Returns:
-        An array for a model with one output, else arrays in the structure of
-        the model's outputs.
+        An array for a model with one output; otherwise arrays in the structure of the model's
+        outputs.
 
     Raises:
         TypeError: If labels are not numbers.
-        ValueError: If labels are missing, out of range, not one-hot, or not
-            as many as the examples.
+        ValueError: If labels are missing, out of range or not one-hot, or their number differs from
+            that of the examples.
 
     Examples:
         >>> import keras_qa
@@ -113,8 +103,8 @@ def to_labels(
         for problem, odd in (("are missing for", missing), ("are given for", unknown)):
             if odd:
                 raise ValueError(
-                    f"Labels {problem} {quoting.names(odd)}. Expected outputs: "
-                    f"{quoting.names(trained)}. Received: {quoting.names(labels)}."
+                    f"Labels {problem} {quote_names(odd)}. Expected outputs: "
+                    f"{quote_names(trained)}. Received: {quote_names(labels)}."
                 )
         parts: list[Any] = [labels.get(name) for name in names]
     elif len(names) == 1:
@@ -123,8 +113,8 @@ def to_labels(
         parts = list(labels)
     else:
         raise ValueError(
-            f"The model has {len(names)} outputs: {quoting.names(names)}. "
-            "Give the labels as a dict by name, or as a list in this order."
+            f"The model has {len(names)} outputs: {quote_names(names)}. "
+            "Pass the labels as a dict by name, or as a list in this order."
         )
     arrays: list[Any] = [
         None if part is None else _checked(part, item, batch_size, positions)
@@ -136,32 +126,23 @@ def to_labels(
 
 
 def answer_of(parts: Part | Mapping[str, Part]) -> Part:
-    """The answer's part of outputs or labels: themselves where there is one output alone."""
+    """Returns the part of the output `answer`, or the only part."""
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
 def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]) -> Arrays:
-    """Checks sample weights: finite, not negative, one for each example.
+    """Checks sample weights: finite, not negative, and one for each example.
 
-    Args:
-        weights: `(batch,)` or `(batch, 1)` numbers, or a dict or list of such by output. An output
-            with labels of more axes takes weights with these axes, too.
-        batch_size: Number of examples in the feed.
-        outputs: The outputs of the model.
-
-    Returns:
-        float32 arrays in the same structure.
-
-    Raises:
-        ValueError: If their shape is another, or one is not a weight.
+    Weights are `(batch,)` or `(batch, 1)`, or a dict or list of these by output. If labels have
+    more axes, weights may have these axes too.
     """
     by_name = {item.name: item for item in outputs}
     if isinstance(weights, Mapping):
         unknown = [name for name in weights if name not in by_name]
         if unknown:
             raise ValueError(
-                f"`sample_weight` is given for {quoting.names(unknown)}. Expected outputs: "
-                f"{quoting.names(by_name)}."
+                f"`sample_weight` is given for {quote_names(unknown)}. Expected outputs: "
+                f"{quote_names(by_name)}."
             )
         return {
             name: to_weights(part, batch_size, [by_name[name]]) for name, part in weights.items()
@@ -189,19 +170,7 @@ def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]
 def to_class_weights(
     weights: Mapping[int, float], outputs: Sequence[ModelOutput]
 ) -> dict[int, float]:
-    """Checks class weights, and gives one to each class.
-
-    Args:
-        weights: A weight, finite and not negative, for some classes.
-        outputs: The outputs of the model, of which there must be one.
-
-    Returns:
-        The weight of each class, 1 where none was given.
-
-    Raises:
-        TypeError: If `weights` is not a dict.
-        ValueError: If a weight is none, or of no class; or if the model has several outputs.
-    """
+    """Checks class weights by class, and adds the weight 1 for missing classes."""
     if not isinstance(weights, Mapping):
         expected = "a dict from the number of a class to its weight"
         raise TypeError(must_be("class_weight", expected, weights))
@@ -214,20 +183,20 @@ def to_class_weights(
     unknown = [label for label in weights if label not in range(classes)]
     if unknown:
         raise ValueError(
-            f"`class_weight` holds {quoting.names(unknown)}, but the classes are 0 to "
-            f"{classes - 1}. Give weights by the number of a class."
+            f"`class_weight` holds {quote_names(unknown)}, but the classes are 0 to "
+            f"{classes - 1}. Pass weights by the number of a class."
         )
     for label, weight in weights.items():
         if not is_number(weight):
             raise ValueError(must_be(f"class_weight[{label}]", "a number", weight))
     with np.errstate(over="ignore"):
         _check_weights("class_weight", np.asarray(list(weights.values()), "float32"))
-    # On a tf.data.Dataset Keras fails at a class that has no weight.
+    # With a tf.data.Dataset, Keras fails on classes without a weight.
     return {label: float(weights.get(label, 1.0)) for label in range(classes)}
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    """Whether a shape is that of the first axes, `None` for any size."""
+    """Whether a shape matches the first axes of `expected`. `None` matches any size."""
     return 0 < len(shape) <= len(expected) and all(
         other in (None, size) for size, other in zip(shape, expected, strict=False)
     )
@@ -252,7 +221,7 @@ def _loss_name(loss: Any) -> str | None:
         ),
         (ONE_HOT, keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
     ):
-        # A subclass may take labels of another form.
+        # Not `isinstance`: a subclass may use other labels.
         if loss is function or type(loss) is cls:
             return name
     return SPAN if type(loss) is SpanLoss else "custom"
@@ -273,7 +242,7 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
     if array.shape[:1] != (batch_size,):
         raise ValueError(
             f"The labels of `{item.name}` have shape {array.shape}, but the inputs hold "
-            f"{batch_size} examples. Give one label for each example."
+            f"{batch_size} examples. Pass one label for each example."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         place = np.argwhere(~np.isfinite(array))[0].tolist()
@@ -325,23 +294,23 @@ def _from_positions(array: np.ndarray, item: ModelOutput, positions: int | None)
             "shape (batch,) or (batch, answers)."
         )
     _check_whole(array, item, "positions")
-    # Rows with fewer answers than others end in -1.
+    # Rows are padded with -1.
     lowest = np.full(array.shape, -1)
     lowest[(slice(None), 0) if array.ndim == 2 else slice(None)] = 0
     wrong = array < lowest
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
         raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but the first "
-            "position of a row is a right one, and positions start at 0, which stands for no "
-            "answer. Only after the right ones comes -1."
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but positions "
+            "start at 0, which stands for no answer. The first position of a row must be a right "
+            "one; -1 only pads the row."
         )
     if positions is not None and (array >= positions).any():
         place = np.argwhere(array >= positions)[0].tolist()
         raise ValueError(
             f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
-            f"{positions} positions (0 to {positions - 1}) in this feed. Cut texts and labels by "
-            "one `keras_qa.text.Windower`."
+            f"{positions} positions (0 to {positions - 1}) in this feed. Make texts and labels "
+            "with the same `keras_qa.text.Windower`."
         )
     return array.astype("int32")
 
@@ -369,7 +338,7 @@ def _from_rows(array: np.ndarray, item: ModelOutput) -> np.ndarray:
         ones = int((array[tuple(place)] == 1).sum())
         raise ValueError(
             f"The labels of `{item.name}` hold a row at {place} that adds up to "
-            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row holds exactly one 1 "
+            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row has exactly one 1 "
             "and zeros."
         )
     if item.loss == ONE_HOT:

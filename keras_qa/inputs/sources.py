@@ -1,4 +1,4 @@
-"""Data sources that yield batches: each batch is checked before a backend sees it."""
+"""Data sources, whose batches are checked one by one before a backend gets them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ Check = Callable[[Any], Batch]
 def is_source(value: object) -> bool:
     """Whether `value` yields batches, rather than being one.
 
-    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a
-    torch `DataLoader`, and whatever else can be iterated and is no array,
-    tensor, list, tuple, dict or DataFrame.
+    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a torch `DataLoader`, and
+    any other iterable that is not an array, tensor, list, tuple, dict or DataFrame.
     """
     if isinstance(value, keras.utils.PyDataset):
         return True
@@ -33,21 +32,20 @@ def is_source(value: object) -> bool:
     return hasattr(value, "__iter__") and not holds_data
 
 
-class Source:
-    """A data source, wrapped so that every batch passes a check.
+class CheckedSource:
+    """A data source whose batches are checked.
 
     Args:
-        source: A `keras.utils.PyDataset`, a generator, or anything that can be
-            iterated again and again, an epoch each time.
-        check: Called with each batch as the source yields it. Returns the
-            tuple to hand to Keras.
-        steps: Number of batches an epoch, where the user gave one.
+        source: A `keras.utils.PyDataset`, a generator, or an object that can be iterated once for
+            each epoch.
+        check: Takes a batch of the source, and returns the tuple for Keras.
+        steps: Number of batches in an epoch, if the user set it.
         shuffle: Whether to shuffle the order of the batches of a `PyDataset`.
 
     Attributes:
-        data: What to give to Keras, with `shuffle=False`.
-        error: The exception that the source or the check raised, or `None`.
-            TensorFlow hands on only its text.
+        data: The data for Keras, with `shuffle=False`.
+        error: The exception that the source or the check raised, or `None`. TensorFlow only keeps
+            its message.
     """
 
     def __init__(self, source: DataSource, check: Check, steps: int | None, shuffle: bool) -> None:
@@ -56,7 +54,7 @@ class Source:
         if isinstance(source, keras.utils.PyDataset):
             data: Any = _ByPosition(source, self._checked, shuffle)
         elif isinstance(source, Iterator):
-            # It can be read only once: an epoch goes on where the last one ended.
+            # It can be read only once: each epoch continues after the last one.
             data = self._all_checked(source)
         elif steps is not None:
             data = self._all_checked(itertools.chain.from_iterable(itertools.repeat(source)))
@@ -77,7 +75,7 @@ class Source:
             self.error = error
             raise
         except BaseException as error:
-            # TensorFlow reads in a thread of its own, which nothing but an `Exception` may leave.
+            # TensorFlow reads in its own thread, which only supports subclasses of `Exception`.
             self.error = error
             raise RuntimeError(f"The data source stopped: {error!r}") from error
 
@@ -92,9 +90,9 @@ class Source:
 
 
 class RaiseErrors(keras.callbacks.Callback):
-    """Raises what a source raised in TensorFlow's thread, before an epoch counts as done."""
+    """Raises the error of a source in TensorFlow's thread before the epoch ends."""
 
-    def __init__(self, sources: list[Source]) -> None:
+    def __init__(self, sources: list[CheckedSource]) -> None:
         super().__init__()
         self.sources = sources
 
@@ -107,7 +105,7 @@ class RaiseErrors(keras.callbacks.Callback):
 
 
 class _ByPosition(keras.utils.PyDataset):
-    """A `PyDataset` whose batches are checked, in an order of its own."""
+    """A `PyDataset` whose batches are checked and optionally shuffled."""
 
     def __init__(
         self,
@@ -139,7 +137,7 @@ class _ByPosition(keras.utils.PyDataset):
 
 
 class _InOrder(keras.utils.PyDataset):
-    """Batches that can only be read one after the other, from position 0 on."""
+    """Batches that can only be read in order, starting at 0."""
 
     def __init__(
         self,
@@ -165,7 +163,7 @@ class _InOrder(keras.utils.PyDataset):
             return next(self.batches)
         except StopIteration:
             raise RuntimeError(
-                f"The data source has a length of {self.length}, but ended after {index} batches."
+                f"The data source has length {self.length}, but ended after {index} batches."
             ) from None
 
 
@@ -173,7 +171,7 @@ def _length(source: Any) -> int:
     try:
         return len(source)
     except TypeError as error:
-        # tf.data says so of an endless dataset; others just have no length.
+        # tf.data raises this for an infinite dataset. Other sources just have no length.
         if "infinite" in str(error):
             raise ValueError(
                 "The data source never ends. Pass `steps_per_epoch` to `fit`, or `steps` to "
@@ -185,11 +183,11 @@ def _length(source: Any) -> int:
 def unpacked(
     batch: Feed | tuple[Any, ...], inputs: int
 ) -> tuple[Feed, Labels | None, Weights | None]:
-    """Tells inputs, labels and weights apart in a batch as its source yields it."""
+    """Splits a batch of a source into inputs, labels and weights."""
     if not isinstance(batch, (list, tuple)):
         return batch, None, None
     if isinstance(batch, list) and inputs > 1:
-        # A DataLoader makes a flat list of a TensorDataset's columns: inputs, then labels.
+        # A DataLoader over a TensorDataset yields a flat list: inputs, then labels.
         flat = not any(isinstance(part, (list, tuple, dict)) or is_frame(part) for part in batch)
         if flat and inputs <= len(batch) <= inputs + 2:
             rest = [*batch[inputs:], None, None]
@@ -198,7 +196,7 @@ def unpacked(
 
 
 def split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
-    """Takes the last rows of arrays for validation, as Keras does."""
+    """Splits off the last rows of arrays for validation, like Keras."""
     if is_source(parts[0]) or not (is_number(share) and 0 < share < 1):
         expected = "between 0 and 1, and needs arrays: pass `validation_data` for a source"
         raise ValueError(must_be("validation_split", expected, share))
@@ -206,7 +204,8 @@ def split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:
     first = int(rows * (1 - share))
     if first == 0 or first == rows:
         raise ValueError(
-            f"`validation_split={share}` of {rows} examples leaves no examples on one side."
+            f"`validation_split={share}` of {rows} examples leaves no examples on one side. Use "
+            "another share."
         )
 
     def cut(part: slice) -> Batch:

@@ -11,7 +11,7 @@ from keras_qa._arguments import check_flag, check_fraction, to_integer
 from keras_qa.answering import QuestionAnswerer, building, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
-from keras_qa.tasks import AskOptions, SpanTask
+from keras_qa.preprocessing import AskOptions, SpanPreprocessor
 
 try:
     from haystack import Document, ExtractedAnswer, component, default_from_dict, default_to_dict
@@ -148,11 +148,11 @@ class KerasReader:
         if self._answerer is not None:
             return
         answerer = load(self.model)
-        task = getattr(getattr(answerer, "model_", None), "task", None)
-        if not isinstance(task, SpanTask):
-            does = f"a model that {task.does}" if task else "an encoder without a head"
+        own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
+        if not isinstance(own, SpanPreprocessor):
+            found = f"a model that {own.description}" if own else "an encoder without a head"
             raise ValueError(
-                f"`model` must be a trained reader of spans. `{self.model}` holds {does}."
+                f"`model` must be a trained reader of spans. `{self.model}` holds {found}."
             )
         self._answerer = answerer
 
@@ -227,13 +227,15 @@ class KerasReader:
             overlap=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        task = building.asked_with(model, model.task, options)
-        assert isinstance(task, SpanTask)
+        preprocessor = building.with_options(model, model.preprocessor, options)
+        assert isinstance(preprocessor, SpanPreprocessor)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS
         count = each * max(len(documents), settings["top_k"])
         size = settings["max_batch_size"] or _BATCH_SIZE
-        [found] = task.answers_from(model, [example], [[0.0] * len(documents)], count, size)
+        [found] = preprocessor.answer_from_passages(
+            model, [example], [[0.0] * len(documents)], count, size
+        )
         return found
 
     def _settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models: factories that give a compiled `QAModel`."""
+"""`QAModel`, and factories of compiled models."""
 
 from keras_qa import _backend
 

@@ -1,4 +1,4 @@
-"""Pretrained backbones and their tokenizers, found by name."""
+"""Finds pretrained backbones and their tokenizers by name."""
 
 from __future__ import annotations
 
@@ -10,32 +10,17 @@ import keras
 
 from keras_qa.layers.options import DType
 from keras_qa.layers.pretrained import keras_hub
-from keras_qa.models.pretrained import Checkpoint, find_checkpoint
+from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
 from keras_qa.text.subwords import FILE, SubwordTokenizer
 
-# A backbone, or where it is; a tokenizer, or its file or folder.
-Backbone: TypeAlias = keras.Model | Checkpoint | str | os.PathLike[str]
+# A backbone or its name; a tokenizer or its file or folder.
+Backbone: TypeAlias = keras.Model | PretrainedCheckpoint | str | os.PathLike[str]
 Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
 
-def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Checkpoint:
-    """Gives a backbone of KerasHub, or a checkpoint in Hugging Face's layout.
-
-    Args:
-        backbone: A `keras_hub.models.Backbone`, the name of a KerasHub preset
-            or a folder in its layout; a folder in Hugging Face's layout, or
-            `hf://owner/name`, with `@revision` or without; or `minilm`.
-        dtype: Dtype policy to load one of KerasHub with. `None` for Keras' global policy.
-
-    Returns:
-        The backbone, with its weights where its name is given; or the checkpoint.
-
-    Raises:
-        ImportError: If a library that is needed is not installed.
-        TypeError: If `backbone` is neither.
-        ValueError: If nothing can be loaded from there.
-    """
-    if isinstance(backbone, (keras.Model, Checkpoint)):
+def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | PretrainedCheckpoint:
+    """Returns a KerasHub backbone with its weights, or a checkpoint in Hugging Face's layout."""
+    if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
         return backbone
     if not isinstance(backbone, (str, os.PathLike)):
         raise TypeError(
@@ -58,29 +43,14 @@ def find_backbone(backbone: Backbone, dtype: DType = None) -> keras.Model | Chec
 
 
 def load_tokenizer(
-    tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | Checkpoint
+    tokenizer: Tokenizer | None, backbone: Backbone, found: keras.Model | PretrainedCheckpoint
 ) -> SubwordTokenizer | None:
-    """Gives the tokenizer of a backbone.
-
-    Args:
-        tokenizer: A `SubwordTokenizer`, a `tokenizer.json` or a folder that
-            holds one, or `None` to look beside the backbone.
-        backbone: As `find_backbone` takes it.
-        found: What that gave.
-
-    Returns:
-        The tokenizer, or `None` where none is given and the backbone's name
-        does not say where it is.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file holds no tokenizer.
-    """
+    """Returns the tokenizer of a backbone that `find_backbone` found, or `None`."""
     if isinstance(tokenizer, SubwordTokenizer):
         return tokenizer
     if tokenizer is not None:
         return SubwordTokenizer.from_file(tokenizer)
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         return found.tokenizer()
     if not isinstance(backbone, (str, os.PathLike)):
         return None

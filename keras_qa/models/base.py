@@ -1,48 +1,45 @@
-"""`QAModel`: a functional Keras model that checks whatever it is fed."""
+"""`QAModel`: a functional Keras model that checks its feeds."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
 import numpy as np
 
-from keras_qa import execution, tasks
+from keras_qa import execution, preprocessing
 from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.execution.graph import ends_early
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.batching import SortedBatches, TellEpoch
+from keras_qa.inputs.batching import SetEpoch, SortedBatches
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
-from keras_qa.inputs.sources import Batch, Source, is_source, split_off
+from keras_qa.inputs.sources import Batch, CheckedSource, is_source, split_off
 from keras_qa.kernels.early import ending_early
 from keras_qa.models.checking import CheckedModel, with_hooks
-from keras_qa.models.compiling import portable
-from keras_qa.models.evidence import Evidence
-from keras_qa.models.options import Callbacks, Scores
+from keras_qa.models.compiling import Callbacks, Scores, portable
 from keras_qa.models.predicting import predict
-from keras_qa.models.splitting import SplitModel
-from keras_qa.tasks import Task
-from keras_qa.tasks.task import Verbose
+from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing.ask_options import Verbose
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class QAModel(CheckedModel):
     """A functional `keras.Model` that checks every feed before the backend sees it.
 
-    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs.
-    `fit`, `evaluate`, `predict`, `train_on_batch`, `test_on_batch` and
-    `predict_on_batch` take feeds as a list, a tuple, a dict or a DataFrame
-    (see `keras_qa.inputs.to_arrays`), labels as integers or one-hot rows, and
-    data sources that yield such batches: a `tf.data.Dataset`, a torch
-    `DataLoader`, a `keras.utils.PyDataset` or a generator. Whatever is wrong
-    with a feed raises a `TypeError` or a `ValueError` in one line and leaves
-    the weights as they were. If it is wrong in a later batch of a data source,
-    the batches before it have been trained on. After any exception the model
-    can be used, saved and trained on.
+    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs. `fit`, `evaluate`,
+    `predict`, `train_on_batch`, `test_on_batch` and `predict_on_batch` take feeds as a list, a
+    tuple, a dict or a DataFrame (see `keras_qa.inputs.to_arrays`), and labels as integers or
+    one-hot rows. They also take data sources of such batches: a `tf.data.Dataset`, a torch
+    `DataLoader`, a `keras.utils.PyDataset` or a generator. A wrong feed raises a `TypeError` or a
+    `ValueError` in one line and leaves the weights unchanged. If a later batch of a data source is
+    wrong, the batches before it have been trained on. After any exception the model can be used,
+    saved and trained.
 
     Args:
         inputs: A list of named `keras.Input`.
@@ -50,8 +47,9 @@ class QAModel(CheckedModel):
         name: Name of the model.
 
     Attributes:
-        task: How the model answers strings, saved with it: a
-            `keras_qa.tasks.WordTask` or `SpanTask`, or `None`.
+        preprocessor: Turns strings into the model's inputs, and its outputs into answers: a
+            `keras_qa.preprocessing.WordPreprocessor` or `SpanPreprocessor`, or `None`. It is saved
+            with the model.
 
     Examples:
         >>> import keras, keras_qa
@@ -62,12 +60,26 @@ class QAModel(CheckedModel):
         (2, 3)
     """
 
-    task: Task | None = None
-    # What outputs that are as wide as the first input are at padding, if that is one number.
+    preprocessor: Preprocessor | None = None
+    # The constant value of outputs at padding, if they are as wide as the first input.
     output_padding: float | None = None
     _jit_compile_given: bool | str = "auto"
+    # Caches of `split_model` and `with_evidence`.
     _split: Any = None
     _evidence: Any = None
+
+    @classmethod
+    def from_preset(
+        cls,
+        path: str | os.PathLike[str],
+        compile: bool = True,
+        backbone: str | os.PathLike[str] | None = None,
+    ) -> QAModel:
+        """Loads a model by the name of a preset, a file or a folder, see `keras_qa.load`."""
+        # Not at the top: the functions that create models import this class.
+        presets = importlib.import_module("keras_qa.models.presets")
+        model: QAModel = presets.open_model(path, compile, backbone)[0]
+        return model
 
     def fit(
         self,
@@ -91,10 +103,10 @@ class QAModel(CheckedModel):
     ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does, on checked feeds.
 
-        Rows of like length come in one batch, trimmed to their length, where the model's layers
-        ignore padding and that saves work. `length_buckets=False`, or `shuffle=False`, keeps every
-        batch as wide as the feed. The order of the rows depends on NumPy's global seed when `fit`
-        is called, and on the number of the epoch, which `initial_epoch` can set.
+        If the model's layers ignore padding, batches are made of rows of similar length and trimmed
+        to it. `length_buckets=False`, or `shuffle=False`, keeps every batch as wide as the feed.
+        The order of the rows depends on NumPy's global seed when `fit` is called, and on the number
+        of the epoch, see `initial_epoch`.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
@@ -106,7 +118,7 @@ class QAModel(CheckedModel):
             validation_freq = [to_integer("validation_freq", epoch) for epoch in validation_freq]
         else:
             validation_freq = to_integer("validation_freq", validation_freq)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with self._guard(sources, "train_function", may_end) as hooks:
             x, y, sample_weight = self._feed(
@@ -134,7 +146,7 @@ class QAModel(CheckedModel):
                     x, y, sample_weight, size, seed, sort=length_buckets
                 )
                 if isinstance(x, SortedBatches):
-                    hooks.append(TellEpoch(x))
+                    hooks.append(SetEpoch(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x if length_buckets else None)
@@ -177,9 +189,9 @@ class QAModel(CheckedModel):
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         with self._guard(sources, "test_function", may_end=steps is None) as hooks:
-            # `fit` calls with arguments of its own, for data that it has checked already.
+            # `fit` calls this with private arguments, for validation data that is already checked.
             if not kwargs:
                 x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
                 if steps is None:
@@ -209,12 +221,12 @@ class QAModel(CheckedModel):
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
 
-        `length_buckets` is as in `fit`; the outputs are in the order of the feed. Arrays go through
-        Keras' step batch by batch, unless `callbacks` or `steps` are given.
+        `length_buckets` is as in `fit`. The outputs are in the order of the feed. Arrays are passed
+        to Keras' `predict_step` batch by batch, unless `callbacks` or `steps` are given.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[Source] = []
+        sources: list[CheckedSource] = []
         is_own = type(self).make_predict_function is keras.Model.make_predict_function
         if is_own and not is_source(x) and callbacks is None and steps is None:
             inputs = list(to_arrays(cast(Feed, x), self).values())
@@ -289,48 +301,24 @@ class QAModel(CheckedModel):
         seed: int | None = None,
         sort: bool = True,
     ) -> Batch:
-        """A checked feed as batches; or what was given, where it is a source."""
+        """Returns a checked feed as batches, and a data source unchanged."""
         others = [part for part in (y, sample_weight) if part is not None]
-        # Labels of an output that is not trained are no array.
+        # The labels of an output without a loss are `None`, which batches cannot hold.
         if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         inputs = keras.tree.flatten(x)
         return SortedBatches(inputs, tuple(others), self, size, seed, sort), None, None
 
-    def split(self, name: str) -> SplitModel:
-        """Cuts the model behind what depends on one input alone, to compute that once.
-
-        Args:
-            name: Name of the input.
-
-        Returns:
-            A `SplitModel` with the weights that the model has now.
-
-        Raises:
-            NotImplementedError: If a layer serves this input and another.
-        """
-        if self._split is None or self._split.name != name or self._split.is_outdated():
-            self._split = SplitModel(self, name)
-        return self._split
-
-    def evidence(self) -> Evidence:
-        """Gives a copy of the model that also says what its answers rest on.
-
-        Returns:
-            An `Evidence` with the weights that the model has now.
-
-        Raises:
-            NotImplementedError: If no layer, or more than one, has an
-                attention to give.
-        """
-        if self._evidence is None or self._evidence.is_outdated():
-            self._evidence = Evidence(self)
-        return self._evidence
+    @property
+    def task(self) -> Preprocessor | None:
+        """The former name of `preprocessor`. Deprecated."""
+        # No warning: Keras reads every attribute when it saves a model.
+        return self.preprocessor
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if self.task is not None:
-            config["task"] = tasks.serialize(self.task)
+        if self.preprocessor is not None:
+            config["preprocessor"] = preprocessing.serialize(self.preprocessor)
         return config
 
     @classmethod
@@ -338,9 +326,9 @@ class QAModel(CheckedModel):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> QAModel:
         config = dict(config)
-        task = tasks.take(config)
+        preprocessor = preprocessing.pop_preprocessor(config)
         model = super().from_config(config, custom_objects=custom_objects)
-        model.task = task
+        model.preprocessor = preprocessor
         return model
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -357,20 +345,20 @@ class QAModel(CheckedModel):
     def get_compile_config(self) -> Any:
         config = portable(super().get_compile_config())
         if config:
-            # Keras writes down what it made of "auto", which is another thing on another backend.
+            # Keras saves the value that it chose for "auto", which differs between backends.
             config["jit_compile"] = self._jit_compile_given
             config["optimizer_built"] = bool(self.optimizer is not None and self.optimizer.built)
         return config
 
     def compile_from_config(self, config: Any) -> None:
-        # Keras' own refuses where `compile` is not its own.
+        # Keras' own method raises an error if `compile` is overridden.
         config = dict(portable(config))
         if "optimizer_built" not in config:
-            # Earlier versions saved what "auto" was on their backend. On PyTorch, `True` asks for a
-            # C++ compiler.
+            # Earlier versions saved the value for "auto" of their backend. On PyTorch, `True` would
+            # need a C++ compiler.
             config["jit_compile"] = "auto"
-        # Keras builds an optimizer that has trained nothing, and then warns that the file lacks
-        # its variables.
+        # Do not build an optimizer that was not built: Keras would warn that the file lacks its
+        # variables.
         is_built = config.pop("optimizer_built", True)
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built and is_built:

@@ -1,4 +1,4 @@
-"""Feeds are checked before a model sees them, and weights outlive what is raised meanwhile."""
+"""Checks feeds before the backend gets them, and keeps the weights after exceptions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from keras_qa import execution
 from keras_qa.execution.layer_state import LayerState
 from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.labels import model_outputs, to_labels, to_weights
-from keras_qa.inputs.sources import Batch, RaiseErrors, Source, is_source, unpacked
-from keras_qa.models.options import Callbacks
+from keras_qa.inputs.sources import Batch, CheckedSource, RaiseErrors, is_source, unpacked
+from keras_qa.models.compiling import Callbacks
 
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
 
 
 class CheckedModel(keras.Model):
-    """A functional model that can check its feeds, and keep its weights."""
+    """A functional model with methods that check feeds and keep its weights."""
 
     _layer_state: LayerState | None = None
     _predict_batch: execution.BatchPredictor | None = None
@@ -30,9 +30,9 @@ class CheckedModel(keras.Model):
 
     @contextlib.contextmanager
     def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
-        """Has a compiled function made anew if a layer has changed since it was made.
+        """Recreates a compiled function if a layer has changed since it was created.
 
-        Keras itself uses it until `compile` is called, whatever has become of the layers.
+        Keras uses a compiled function until `compile` is called, even if layers have changed.
         """
         state = self._layer_state
         is_new = state is None or not state.is_current()
@@ -51,12 +51,12 @@ class CheckedModel(keras.Model):
 
     @contextlib.contextmanager
     def _guard(
-        self, sources: list[Source], function: str, may_end: bool = False
+        self, sources: list[CheckedSource], function: str, may_end: bool = False
     ) -> Iterator[list[Any]]:
-        """Keeps the weights, and raises what a data source raised as it raised it.
+        """Keeps the weights after an exception, and raises the original error of a data source.
 
-        `function` is the name of Keras' compiled function that runs, which says whether the state
-        of the optimizer is to be kept as well. With `may_end` a generator may end at any time.
+        `function` is the name of Keras' compiled function. For `train_function` the state of the
+        optimizer is kept too. With `may_end` a generator may end early without a warning.
         """
         with warnings.catch_warnings():
             if may_end:
@@ -71,7 +71,7 @@ class CheckedModel(keras.Model):
 
     def _feed(
         self,
-        sources: list[Source],
+        sources: list[CheckedSource],
         x: Any,
         y: Any,
         sample_weight: Any,
@@ -84,22 +84,22 @@ class CheckedModel(keras.Model):
         for argument, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(
-                    f"`{argument}` must be `None` where `x` is a data source. "
-                    f"Yield it with each batch: `(inputs, labels, sample_weight)`."
+                    f"`{argument}` must be `None` if `x` is a data source. Yield it with each "
+                    "batch: `(inputs, labels, sample_weight)`."
                 )
-        source = Source(x, self._batch_check(labelled), steps, shuffle)
+        source = CheckedSource(x, self._batch_check(labelled), steps, shuffle)
         sources.append(source)
         return source.data, None, None
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
-        """The width of outputs that are as wide as an input, for these inputs; else `None`."""
+        """Returns the width of outputs that depends on these inputs, or `None`."""
         return None
 
     def _batch_check(self, labelled: bool) -> Callable[[Any], Batch]:
         def check(batch: Any) -> Batch:
             x, y, sample_weight = unpacked(batch, len(self.inputs))
             checked = self._checked(x, y, sample_weight, labelled)
-            # tf.data tells lists, which it makes tensors of, from tuples, which it keeps.
+            # tf.data converts a list to one tensor, but keeps a tuple.
             return tuple(
                 tuple(part) if isinstance(part, list) else part
                 for part in checked
@@ -129,15 +129,15 @@ class CheckedModel(keras.Model):
 
 
 def with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Callbacks:
-    """A user's callbacks among the hooks that `_guard` gives, and others."""
+    """Adds the hooks of `_guard` and others to a user's callbacks."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        # The user's own list stays as it is.
+        # Do not change the user's list.
         hooked = copy.copy(callbacks)
         hooked.callbacks = with_hooks(callbacks.callbacks, hooks)
         return hooked
     if callbacks is None:
         callbacks = []
-    # The first hook must come before any callback that takes an epoch for finished.
+    # The first hook raises the error of a source, so it must run before callbacks that save.
     return [
         *hooks[:1],
         *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]),

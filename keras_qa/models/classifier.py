@@ -8,7 +8,7 @@ from keras_qa.layers import answer_head, question_encoder, text_encoder
 from keras_qa.layers.encoders import EncoderOptions
 from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Loss, Optimizer
+from keras_qa.models.compiling import Loss, Optimizer
 
 
 def answer_classifier(
@@ -32,11 +32,10 @@ def answer_classifier(
 ) -> QAModel:
     """The two-input model that introduces the Keras functional API, compiled and ready.
 
-    The text and the question go through an embedding and a recurrent layer
-    each; the two vectors are concatenated, and a softmax over the answer
-    vocabulary follows. 1,000,052 parameters with the defaults. It is a
-    baseline: it can learn which answers go with which words, but it cannot
-    chain facts (Weston et al. 2015, arXiv:1502.05698, table 3, «LSTM»).
+    The text and the question are each encoded by an embedding and a recurrent layer. The two
+    vectors are concatenated, and a softmax over the answer vocabulary follows. The model has
+    1,000,052 parameters with the defaults. It is a baseline: it learns which answers occur with
+    which words, but it cannot chain facts (Weston et al. 2015, arXiv:1502.05698, table 3, "LSTM").
 
     Args:
         text_vocabulary_size: Number of word ids in texts.
@@ -47,17 +46,15 @@ def answer_classifier(
         question_embedding_dim: Width of the question's word vectors.
         question_units: Width of the question's recurrent state.
         cell: `"lstm"` or `"gru"`, in both branches.
-        bidirectional: Whether both branches read from both ends.
+        bidirectional: Whether both branches read in both directions.
         pooling: `"last"`, `"mean"` or `"max"`, in both branches.
         hidden_dim: Width of a ReLU layer before the softmax. `None` for none.
-        dropout: Fraction dropped in training of the word vectors, and of what
-            the head reads.
-        fused: Whether kernels read, as in `layers.LSTM`. `False` for Keras' own loop.
+        dropout: Dropout rate of the word vectors and of the head's input.
+        fused: Whether to use kernels, as in `layers.LSTM`. `False` for Keras' own loop.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with.
-        loss: Loss to compile with. Integer and one-hot labels go with either
-            cross-entropy.
+        loss: Loss to compile with. Either cross-entropy takes integer and one-hot labels.
         name: Name of the model.
 
     Returns:

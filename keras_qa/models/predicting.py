@@ -1,4 +1,4 @@
-"""Predictions of arrays: rows of like length in one batch, outputs in the order of the feed."""
+"""Prediction for arrays, in batches of rows of similar length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from keras_qa import execution
 from keras_qa.execution.layer_state import LayerState
 from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
-from keras_qa.tasks.task import Verbose
+from keras_qa.preprocessing.ask_options import Verbose
 
 
 def predict(
@@ -24,15 +24,14 @@ def predict(
     """Computes the outputs of a model for arrays.
 
     Args:
-        predict_batch: What computes the outputs of a batch. If the outputs of its model are as wide
-            as the text, or the first input, the model says by `output_padding` what they are at
-            padding.
+        predict_batch: Computes the outputs of a batch. If outputs are as wide as the input `text`,
+            or the first input, `output_padding` of its model is their value at padding.
         state: The state of the model's layers.
         inputs: Checked arrays in the order of the model's inputs.
-        batch_size: Most rows of a batch.
+        batch_size: Maximum number of rows in a batch.
         verbose: As in `keras.Model.predict`.
-        sort: Whether rows of like length come in one batch, trimmed to their length, if that
-            changes no number.
+        sort: Whether to group rows of similar length and trim batches, if this does not change the
+            outputs.
 
     Returns:
         Arrays in the structure of the model's outputs, in the order of the rows.
@@ -83,14 +82,7 @@ def predict(
 
 
 def _widened(output: np.ndarray, shape: tuple[int | None, ...], by: int, padding: float) -> Any:
-    """An output in the width of the feed.
-
-    Args:
-        output: The output of a batch that was cut.
-        shape: Its shape in the model, `None` for axes of any size.
-        by: How much wider the feed is than the batch.
-        padding: What is added.
-    """
+    """Pads the output of a trimmed batch to the width of the feed, `by` columns more."""
     if by == 0 or None not in shape[1:]:
         return output
     axis = shape.index(None, 1)

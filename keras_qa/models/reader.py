@@ -1,4 +1,4 @@
-"""Readers: where in a text the answer to a question starts and ends."""
+"""Span readers: where the answer to a question starts and ends in a text."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from keras_qa.layers import (
 from keras_qa.layers.options import DType
 from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Optimizer
-from keras_qa.models.pretrained import Checkpoint
+from keras_qa.models.compiling import Optimizer
+from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
-from keras_qa.tasks import SpanTask
+from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import Windower
 
-# Most positions of a window, where the backbone takes as many.
+# Default number of positions in a window, if the backbone takes as many.
 LENGTH = 384
 
-# Any width will do to find out how many positions come to it.
+# An arbitrary width, to find the difference between the widths of outputs and inputs.
 _PROBE = 7
 
 
@@ -43,8 +43,8 @@ class SpanReader(QAModel):
     """A `QAModel` with the outputs `start` and `end`: logits over the positions of a text.
 
     Position 0 stands for no answer. Labels are a dict of `start` and `end`, `(batch,)` or
-    `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate` tell how often the best span
-    is the right one, `exact_match`, and how far it overlaps, `f1`, by positions.
+    `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate` report `exact_match` and `f1`
+    of the best span, by positions.
 
     Args:
         inputs: A list of named `keras.Input`.
@@ -52,14 +52,13 @@ class SpanReader(QAModel):
         name: Name of the model.
 
     Attributes:
-        task: The `keras_qa.tasks.SpanTask` that turns strings into this model's inputs, and its
-            logits into answers, saved with it, or `None`.
+        preprocessor: A `keras_qa.preprocessing.SpanPreprocessor`, or `None`.
 
     Raises:
-        ValueError: If the outputs are not these two.
+        ValueError: If the outputs are not `start` and `end`.
     """
 
-    # How many positions there are beside those of the input that is read, once it is known.
+    # Number of positions in the outputs minus the width of the input. Computed on first use.
     _more_positions: Any = None
 
     def __init__(
@@ -75,7 +74,6 @@ class SpanReader(QAModel):
                 f"{sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__}."
             )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        # What a `SpanHead` gives at padding.
         self.output_padding = MASKED if isinstance(self.layers[-1], SpanHead) else None
         self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
 
@@ -122,68 +120,63 @@ def span_reader(
     optimizer: Optimizer | None = None,
     name: str = "span_reader",
 ) -> SpanReader:
-    """A reader: it marks the words of a text that answer a question. Compiled and ready.
+    """A span reader: it marks the words of a text that answer a question. Compiled.
 
-    From scratch it is recurrent: word vectors, whether a word stands in the question, and what of
-    the question is most like it (Chen et al. 2017, arXiv:1704.00051) go through a bidirectional
-    layer; attention flows in both directions between text and question, a second bidirectional
-    layer reads what comes out (Seo et al. 2017, arXiv:1611.01603), and a head gives the logits.
+    From scratch it is recurrent. A bidirectional layer reads word vectors, whether a word occurs in
+    the question, and an aligned question vector (Chen et al. 2017, arXiv:1704.00051). Attention
+    flows in both directions between text and question, and a second bidirectional layer reads the
+    result (Seo et al. 2017, arXiv:1611.01603). A head computes the logits.
 
-    With a `backbone` the question and the text are one sequence, and the head stands upon the
-    backbone's vectors (Devlin et al. 2019, arXiv:1810.04805).
+    With a `backbone` the question and the text are one sequence, and the head reads the backbone's
+    vectors (Devlin et al. 2019, arXiv:1810.04805).
 
     Args:
         text_vocabulary_size: Number of word ids in texts.
-        question_vocabulary_size: Number of word ids in questions. Both are
-            looked up in one table, which is as large as the larger of the two.
-        embedding_dim: Width of the word vectors.
-        units: Width of the recurrent state of each direction.
-        num_layers: Number of layers of each of the three recurrent parts.
+        question_vocabulary_size: Number of word ids in questions. Texts and questions share one
+            table with the larger of the two sizes.
+        embedding_dim: Size of the word vectors.
+        units: Size of the recurrent state of each direction.
+        num_layers: Number of layers in each of the three recurrent parts.
         cell: `"lstm"` or `"gru"`.
-        dropout: Fraction dropped in training of the word vectors, of what
-            each recurrent layer reads, and of what the head reads. `None` for
-            0.2, and with a backbone for 0.1 of what the head reads: the
+        dropout: Dropout rate of the word vectors and of the inputs of recurrent layers and head.
+            `None` for 0.2. With a backbone it only applies to the head, and `None` is 0.1; the
             backbone has its own.
-        word_vectors: `(vocabulary_size, embedding_dim)`: word vectors to
-            start from, a row for each id. `None` to learn them.
+        word_vectors: `(vocabulary_size, embedding_dim)`: initial word vectors, a row for each id.
+            `None` to learn them.
         trainable_vectors: Whether `word_vectors` are trained.
-        backbone: A folder in Hugging Face's layout or `hf://owner/name`, with
-            `@revision` or without: BERT, DistilBERT, RoBERTa, XLM-RoBERTa,
-            CamemBERT, ELECTRA, ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT,
-            with their head for question answering where they have one (extra
-            `hf`); or `"minilm"`, an encoder of six layers that is a package
-            of Python (extra `minilm`). Or a `keras_hub.models.Backbone`, the name of a KerasHub
-            preset or a folder in its layout (extra `hub`). The arguments above
-            this one, except `dropout`, are then left aside.
-        tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, or its
-            `tokenizer.json` or folder. `None` to look beside the backbone.
-            Without one nothing says where the text begins, and only padding is
-            masked.
-        lora_rank: Train matrices of this width beside those of a backbone in
-            Hugging Face's layout, which stay as they are, see
-            `layers.TransformerEncoder.enable_lora`. `None` to train all.
-        marginal: Whether all right answers of a window count, rather than the
-            first, see `SpanLoss`.
-        fused: Whether kernels read, as in `layers.LSTM`. `False` for Keras' own loop.
-        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
-            for Keras' global policy. A backbone that is an object has its own.
-        optimizer: Optimizer to compile with. `None` for Adam with a learning
-            rate of 0.002, and with a backbone for AdamW with 0.00005 and a
-            weight decay of 0.01.
+        backbone: A folder in Hugging Face's layout or `hf://owner/name`, optionally with
+            `@revision` (extra `hf`): BERT, DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA,
+            ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT, with their head for question answering if
+            they have one; or `"minilm"`, an encoder of six layers in a Python package (extra
+            `minilm`). Or a `keras_hub.models.Backbone`, the name of a KerasHub preset or a folder
+            in its layout (extra `hub`). All arguments above, except `dropout`, are then ignored.
+        tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, its `tokenizer.json` or
+            folder. `None` to look next to the backbone. Without a tokenizer the start of the text
+            is unknown, and only padding is masked.
+        lora_rank: Train matrices of this rank instead of the weights of a backbone in Hugging
+            Face's layout, see `layers.TransformerEncoder.enable_lora`. `None` to train all weights.
+        marginal: Whether the loss is marginalized over all right answers in a window, instead of
+            using the first one, see `SpanLoss`.
+        fused: Whether to use kernels, as in `layers.LSTM`. `False` for Keras' own loop.
+        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None` for Keras' global
+            policy. A backbone object keeps its own.
+        optimizer: Optimizer to compile with. `None` for Adam with a learning rate of 0.002; with a
+            backbone, AdamW with 0.00005 and a weight decay of 0.01.
         name: Name of the model.
 
     Returns:
         A compiled `SpanReader` with the outputs `start` and `end`, `(batch, positions)` float32
-        logits each; position 0 stands for no answer. Its inputs are `text` and `question`,
-        `(batch, words)` int32 each, and there is one position more than words; or those of the
-        backbone, `token_ids`, `segment_ids` where it has them, and `padding_mask`, `(batch, time)`
-        int32 each, and as many positions. With a tokenizer it has a `tasks.SpanTask`.
+        logits. Position 0 stands for no answer. From scratch, its inputs are `text` and `question`,
+        `(batch, words)` int32, and it has one position more than words. With a backbone, its inputs
+        are `token_ids`, `segment_ids` if the backbone uses them, and `padding_mask`,
+        `(batch, time)` int32, and it has as many positions; with a tokenizer it has a
+        `preprocessing.SpanPreprocessor`.
 
     Raises:
-        ImportError: If KerasHub, or a library that reads checkpoints, is needed and not installed.
-        TypeError: If `backbone` is neither a backbone nor a name.
-        ValueError: If a size is out of its range, `word_vectors` have another shape, or the
-            backbone cannot be loaded or is of another kind.
+        ImportError: If KerasHub, or a library that reads checkpoints, is needed but not installed.
+        TypeError: If `backbone` is not a backbone or a name.
+        ValueError: If a size is out of its range, `word_vectors` has another shape, or the backbone
+            cannot be loaded or is not supported.
 
     Examples:
         >>> import numpy as np
@@ -214,22 +207,24 @@ def span_reader(
 
 
 def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
-    """Leaves to training what `TransformerEncoder.enable_lora` says, once.
-
-    Args:
-        encoder: The encoder of a reader, if it has one.
-        rank: Width of the matrices.
-
-    Raises:
-        ValueError: If it is none in Hugging Face's layout, or has LoRA of another rank.
-    """
+    """Calls `TransformerEncoder.enable_lora`, unless the encoder already has this rank."""
     if not isinstance(encoder, TransformerEncoder):
         raise ValueError(
-            "`lora_rank` is for readers on a published encoder, as `keras_qa.load` opens them. "
+            "`lora_rank` is for readers on a published encoder, as `keras_qa.load` returns. "
             "Leave it out."
         )
     if encoder.lora_rank != rank:
         encoder.enable_lora(rank)
+
+
+def check_length(model: QAModel, length: int) -> None:
+    """Raises if windows are longer than the `max_length` of a layer."""
+    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
+    if limit is not None and length > limit:
+        raise ValueError(
+            f"`length` is {length}, but the backbone reads at most {limit} positions. Use a "
+            "smaller value."
+        )
 
 
 def _words(
@@ -241,7 +236,7 @@ def _words(
             raise ValueError(
                 "`word_vectors` must have a row for each of the "
                 f"{vocabulary_size} ids of the vocabulary. Received the shape {shape}. "
-                "`keras_qa.text.WordVectors.table` makes one for a tokenizer."
+                "`keras_qa.text.WordVectors.table` returns such an array for a tokenizer."
             )
         embedding_dim = shape[1]
     dropout = 0.2 if dropout is None else dropout
@@ -285,7 +280,7 @@ def _on_backbone(
     found = find_backbone(backbone, dtype)
     tokenizer = load_tokenizer(tokenizer, backbone, found)
     encoder: PretrainedEncoder | TransformerEncoder
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         encoder = found.encoder(dtype)
     else:
         encoder = PretrainedEncoder(found, dtype=found.dtype_policy, name="backbone")
@@ -296,19 +291,19 @@ def _on_backbone(
         known = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
         if tokenizer.vocabulary_size > known:
             raise ValueError(
-                f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` knows "
-                f"{known}. Give the tokenizer that belongs to it."
+                f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` has "
+                f"{known}. Pass the backbone's own tokenizer."
             )
         place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
         mask = place([by_name["token_ids"], mask])
     head = SpanHead("first", dropout=dropout, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
-    if isinstance(found, Checkpoint):
+    if isinstance(found, PretrainedCheckpoint):
         found.load(encoder, head)
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
         length = min(LENGTH, encoder.max_length or LENGTH)
-        reader.task = SpanTask(Windower(tokenizer, length))
+        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, length))
     return reader

@@ -1,4 +1,4 @@
-"""Cuts a model in two, so that what depends on one input alone is computed once."""
+"""Splits a model in two: the part that depends on one input only, and the rest."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from keras_qa.text.padding import resize
 
 
 class SplitModel:
-    """A copy of a model, cut behind everything that depends on one input alone.
+    """A copy of a model, split after the layers that depend on one input only.
 
-    The copy keeps the weights that the model had when it was made.
+    The copy has the weights that the model had when the copy was made.
 
     Args:
         model: A functional `keras.Model`.
         name: Name of the input.
 
     Raises:
-        NotImplementedError: If there is no such cut, since a layer serves both
-            parts or another input is needed at once.
+        NotImplementedError: If the model cannot be split, because both parts share a layer or no
+            layer depends on this input only.
 
     Examples:
         >>> import numpy as np
@@ -40,7 +40,7 @@ class SplitModel:
     def __init__(self, model: keras.Model, name: str) -> None:
         self.model = model
         self.name = name
-        # Cutting writes into the graph that is cut, so a copy is.
+        # New models on old tensors change the graph of the model, so split a copy.
         self.copy = type(model).from_config(model.get_config())
         (own,) = (tensor for tensor in self.copy.inputs if tensor.name == name)
         others = [tensor for tensor in self.copy.inputs if tensor.name != name]
@@ -51,19 +51,19 @@ class SplitModel:
         self.copy.set_weights(model.get_weights())
 
     def is_outdated(self) -> bool:
-        """Whether the model has other weights by now."""
+        """Whether the model's weights have changed since the copy was made."""
         weights = zip(self.copy.get_weights(), self.model.get_weights(), strict=True)
         return not all(np.array_equal(one, other) for one, other in weights)
 
     def encode(self, array: np.ndarray) -> list[np.ndarray]:
-        """What the model computes from its one input alone, which is checked as in a feed."""
+        """Computes the first part for the one input, which is checked like any feed."""
         ids = self._checked([array], [self.name])
         return [found[: len(array)] for found in self._encode(ids)]
 
     def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
-        """The outputs of the model for that and its other inputs, which are checked as in a feed.
+        """Computes the model's outputs from the result of `encode` and the other inputs.
 
-        What was computed for one row may serve many rows of the other inputs.
+        One encoded row can be combined with many rows of the other inputs.
         """
         others = [tensor.name for tensor in self.model.inputs if tensor.name != self.name]
         ids = self._checked(arrays, others)
@@ -80,6 +80,13 @@ class SplitModel:
         return fitted(self.model, checked) if ignores_padding(self.model) else checked
 
 
+def split_model(model: Any, name: str) -> SplitModel:
+    """Returns the model's `SplitModel` for an input, with the current weights."""
+    if model._split is None or model._split.name != name or model._split.is_outdated():
+        model._split = SplitModel(model, name)
+    return model._split
+
+
 def _with_rows(vector: np.ndarray, rows: int) -> np.ndarray:
     if len(vector) == 1:
         return np.repeat(vector, rows, axis=0)
@@ -93,9 +100,7 @@ def _cut(model: keras.Model, name: str) -> list[Any]:
     }
     for call in graph.calls:
         if sum(other.operation is call.operation for other in graph.calls) > 1:
-            raise NotImplementedError(
-                f"The layer `{call.operation.name}` serves more than one input."
-            )
+            raise NotImplementedError(f"The layer `{call.operation.name}` is used more than once.")
         needed = set().union(*(sources[id(tensor)] for tensor in call.tensors))
         sources.update((id(tensor), needed) for tensor in call.outputs)
     alone = {
@@ -113,9 +118,9 @@ def _cut(model: keras.Model, name: str) -> list[Any]:
     cut = sorted({alone[tensor].operation.name for tensor in read if tensor in alone})
     is_read_itself = any(sources[tensor] == {name} and tensor not in alone for tensor in read)
     if not cut or is_read_itself:
-        raise NotImplementedError(f"Nothing is computed from `{name}` alone.")
+        raise NotImplementedError(f"No layer depends on `{name}` only.")
     operations = {operation.name: operation for operation in model.operations}
     tensors = [tensor for layer in cut for tensor in keras.tree.flatten(operations[layer].output)]
     if any(getattr(tensor, "_keras_mask", None) is not None for tensor in tensors):
-        raise NotImplementedError(f"What is computed from `{name}` alone needs its mask.")
+        raise NotImplementedError(f"The layers after `{name}` need its mask.")
     return tensors

@@ -1,4 +1,4 @@
-"""Models that reason over stories: a text as sentences of word ids, and a question."""
+"""Models for stories: texts as sentences of word ids, with a question."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_qa.layers import (
 )
 from keras_qa.layers.options import DType
 from keras_qa.models.base import QAModel
-from keras_qa.models.options import Loss, Optimizer
+from keras_qa.models.compiling import Loss, Optimizer
 from keras_qa.objectives import SupportLoss
 
 
@@ -43,36 +43,34 @@ def universal_transformer(
     loss: Loss = "sparse_categorical_crossentropy",
     name: str = "universal_transformer",
 ) -> QAModel:
-    """A universal transformer over the sentences of a story and a question, compiled and ready.
+    """A universal transformer over the sentences of a story and a question. Compiled.
 
-    Every sentence and the question become one vector each, by one encoder; a sentence takes up what
-    it needs of the one before it; then the vectors refine each other in `num_steps` steps of one
-    and the same block. The answer is read off the question's (Dehghani et al. 2019,
+    One encoder turns every sentence and the question into a vector each. A gate adds information
+    from the previous sentence. Then one block with shared weights updates the vectors in
+    `num_steps` steps, and the answer is predicted from the question's vector (Dehghani et al. 2019,
     arXiv:1807.03819, section 3.1).
 
     Args:
         text_vocabulary_size: Number of word ids in texts.
-        question_vocabulary_size: Number of word ids in questions. Both are
-            looked up in one table, which is as large as the larger of the two.
+        question_vocabulary_size: Number of word ids in questions. Texts and questions share one
+            table with the larger of the two sizes.
         answer_vocabulary_size: Number of answers.
-        embedding_dim: Width of sentence and question vectors.
-        hidden_dim: Width inside of the block's dense layers. `None` for four
-            times `embedding_dim`.
+        embedding_dim: Size of sentence and question vectors.
+        hidden_dim: Size of the block's hidden dense layer. `None` for four times `embedding_dim`.
         num_steps: Number of steps.
-        num_heads: Number of heads of the attention.
+        num_heads: Number of attention heads.
         num_roles: Number of weighted sums of a sentence's words, see
             `SentenceEncoder`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
-        max_words: Number of places in a sentence with weights of their own.
-        max_sentences: Number of places in a story with a signal of their own,
-            counted backwards; older sentences share the last.
-        noise: Chance of an empty place before each sentence in training.
-        dropout: Fraction dropped in training of the sentence vectors, of what
-            the block adds, and of what the head reads.
-        halting: Whether each position learns after how many steps to stop.
-        ponder_cost: Weight in the loss of the mean number of steps.
-        supporting_facts: Whether to learn which sentences the answers rest
-            on, where the data says so, as a second output.
+        max_words: Number of positions in a sentence with their own weights.
+        max_sentences: Number of positions in a story with their own encoding, counted from the
+            end. Earlier sentences share the last one.
+        noise: Probability of an empty position before each sentence in training.
+        dropout: Dropout rate of the sentence vectors, the block's updates and the head's input.
+        halting: Whether each position learns its number of steps.
+        ponder_cost: Weight of the mean number of steps in the loss.
+        supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
+            second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
@@ -147,29 +145,27 @@ def memory_network(
     loss: Loss = "sparse_categorical_crossentropy",
     name: str = "memory_network",
 ) -> QAModel:
-    """The end-to-end memory network of Sukhbaatar et al. 2015, compiled and ready.
+    """The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895). Compiled.
 
-    The question's vector is compared with those of the sentences, what is found is added to it,
-    and so on for `num_hops` hops (arXiv:1503.08895); a softmax over the answers follows.
+    In each of `num_hops` hops, the question's vector attends to the sentence vectors, and the
+    result is added to it. A softmax over the answers follows.
 
     Args:
         text_vocabulary_size: Number of word ids in texts.
-        question_vocabulary_size: Number of word ids in questions. `None` if
-            questions have the words of texts; they then share the table of the
-            first encoding.
+        question_vocabulary_size: Number of word ids in questions. `None` if texts and questions
+            have one vocabulary; questions then use the table of the first encoding.
         answer_vocabulary_size: Number of answers.
-        embedding_dim: Width of word, sentence and question vectors.
+        embedding_dim: Size of word, sentence and question vectors.
         num_hops: Number of hops.
         tying: `"adjacent"` or `"layer"`, see `MemoryHops`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
-        max_words: Number of places in a sentence with weights of their own.
-        max_sentences: Number of places in a story with a vector of their own,
-            counted backwards; older sentences share the last.
-        noise: Chance of an empty place before each sentence in training.
-        dropout: Fraction dropped in training of the sentence vectors, and of
-            what the head reads.
-        supporting_facts: Whether to learn which sentences the answers rest
-            on, where the data says so, as a second output.
+        max_words: Number of positions in a sentence with their own weights.
+        max_sentences: Number of positions in a story with their own vector, counted from the end.
+            Earlier sentences share the last one.
+        noise: Probability of an empty position before each sentence in training.
+        dropout: Dropout rate of the sentence vectors and the head's input.
+        supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
+            second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning

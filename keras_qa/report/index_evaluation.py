@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
+from keras_qa.preprocessing import AskOptions
 from keras_qa.report.evaluation import Report, has_spans, judge
 from keras_qa.report.findings import Point
-from keras_qa.tasks import AskOptions
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index

@@ -110,7 +110,7 @@ BAD = {
     "strings": (
         [["Mary went home."], ["Where?"]],
         LABELS,
-        "`text` holds the string 'Mary went home.', but numbers belong there. ",
+        "`text` must contain numbers. Received: the string 'Mary went home.'. ",
     ),
     "label of the number of classes": ([TEXT, QUESTION], [0, 7], "hold 7 at [1], but there are 7"),
     "negative label": ([TEXT, QUESTION], [-1, 0], "hold -1 at [0], but there are 7 classes"),

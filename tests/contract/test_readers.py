@@ -19,9 +19,9 @@ def readers() -> dict[str, SpanReader]:
 
 
 def feed(model: SpanReader) -> tuple[dict, dict]:
-    if model.task is None:
+    if model.preprocessor is None:
         return words_to_find()
-    windows = model.task.vectorizer(MARKED, labels=True)
+    windows = model.preprocessor.vectorizer(MARKED, labels=True)
     return windows.feed, {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
 
 
@@ -54,7 +54,10 @@ def test_fitted_saved_and_loaded_reads_the_same(readers, kind: str, tmp_path) ->
     for name, logits in expected.items():
         np.testing.assert_allclose(found[name], logits, atol=1e-6)
     if kind == "backbone":
-        assert loaded.task.vectorizer.get_config() == model.task.vectorizer.get_config()
+        assert (
+            loaded.preprocessor.vectorizer.get_config()
+            == model.preprocessor.vectorizer.get_config()
+        )
         # What the vectors do not need is not trained, and stays so.
         for one in (model, loaded):
             names = [weight.path for weight in one.trainable_weights]
@@ -91,7 +94,7 @@ def test_backbone_reads_text_and_not_question(readers) -> None:
     assert [tensor.name for tensor in model.inputs] == ["token_ids", "segment_ids", "padding_mask"]
     sizes = [item.vocabulary_size for item in model_inputs(model)]
     assert sizes == [TOKENIZER.vocabulary_size, 2, 2]
-    windows = model.task.vectorizer(MARKED)
+    windows = model.preprocessor.vectorizer(MARKED)
     logits = model.predict(windows.feed, verbose=0)
     # Where there is a piece of the text there is a logit, and at position 0.
     there = windows.offsets[..., 0] >= 0
@@ -103,9 +106,9 @@ def test_backbone_reads_text_and_not_question(readers) -> None:
 
 def test_backbone_does_not_see_padding_nor_which_input_it_was_cut_from(readers) -> None:
     model = readers["backbone"]
-    windows = model.task.vectorizer(MARKED)
+    windows = model.preprocessor.vectorizer(MARKED)
     expected = model.predict(windows.feed, verbose=0)["start"]
-    alone = model.task.vectorizer(MARKED[2:])
+    alone = model.preprocessor.vectorizer(MARKED[2:])
     width = alone.feed["token_ids"].shape[1]
     single = model.predict(alone.feed, verbose=0)["start"][0, :width]
     np.testing.assert_allclose(single, expected[2, :width], atol=1e-5)

@@ -264,7 +264,7 @@ def test_bad_batch_of_validation_data_is_named(model) -> None:
 
 def test_labels_beside_a_source_are_refused(kept_models) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
-    with pytest.raises(ValueError, match="`y` must be `None` where `x` is a data source"):
+    with pytest.raises(ValueError, match="`y` must be `None` if `x` is a data source"):
         model.fit(good_batches(), LABELS)
 
 
@@ -279,5 +279,5 @@ def test_source_that_ends_early_is_named(model) -> None:
         def __len__(self) -> int:
             return STEPS + 3
 
-    with pytest.raises(RuntimeError, match="a length of 9, but ended after 6 batches"):
+    with pytest.raises(RuntimeError, match="has length 9, but ended after 6 batches"):
         model.fit(Liar(good_batches()), verbose=0)

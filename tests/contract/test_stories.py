@@ -11,6 +11,7 @@ from small_models import memory, same_weights, stories, universal, untraced
 import keras_qa
 from keras_qa import layers
 from keras_qa.execution.graph import model_inputs
+from keras_qa.models.evidence import Evidence
 from keras_qa.objectives import SupportLoss
 
 # Of each factory one model, with one output and with two. The long form has the other two.
@@ -77,7 +78,7 @@ def test_buckets_change_no_number(story_model, name: str) -> None:
 def test_evidence_is_the_models_own(story_model, name: str) -> None:
     feed, _, _ = stories(8)
     there = feed[0].any(axis=-1)
-    found = story_model.evidence().predict(feed, batch_size=8)
+    found = Evidence(story_model).predict(feed, batch_size=8)
     outputs = story_model.predict(feed, 8, verbose=0)
     if isinstance(outputs, dict):
         np.testing.assert_allclose(found["answer"], outputs["answer"], atol=1e-5)

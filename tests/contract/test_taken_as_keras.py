@@ -12,6 +12,8 @@ from as_keras import ROWS, assert_predicts_as_keras, changed_inside, keras_model
 from small_models import STORY_QUESTION, STORY_TEXT, batch, same_weights, universal
 
 import keras_qa
+from keras_qa.models.evidence import Evidence
+from keras_qa.models.splitting import split_model
 
 # Keras says which layers it does not quantize.
 quantizing = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
@@ -49,7 +51,7 @@ def test_a_changed_model_is_split() -> None:
     model = small()
     changed_inside(model)
     feed, _ = batch(ROWS)
-    parts = model.split("text")
+    parts = split_model(model, "text")
     got = parts.finish(parts.encode(feed[0]), feed[1:])
     np.testing.assert_allclose(got, keras_model(model).predict(feed, verbose=0), atol=1e-5)
 
@@ -58,7 +60,7 @@ def test_a_changed_model_says_what_its_answers_rest_on() -> None:
     model = universal()
     model.get_layer("reasoner").hidden.enable_lora(2)
     feed = [STORY_TEXT, STORY_QUESTION]
-    got = model.evidence().predict(feed)["answer"]
+    got = Evidence(model).predict(feed)["answer"]
     np.testing.assert_allclose(got, keras_model(model).predict(feed, verbose=0), atol=1e-5)
 
 

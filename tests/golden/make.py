@@ -183,7 +183,7 @@ def main() -> None:
     # The preset of 2026-11, which later versions replace.
     path = FOLDER / "minilm_squad_small.keras"
     if not path.exists():
-        preset = pathlib.Path(keras_qa.__file__).parent / "answering/ready/minilm-squad-small.keras"
+        preset = pathlib.Path(keras_qa.__file__).parent / "models/ready/minilm-squad-small.keras"
         shutil.copy(preset, path)
         _write(path.with_suffix(".json"), asked(keras_qa.load(path)))
 

@@ -22,7 +22,7 @@ ROOMS = (
     "datasets",
     "decoding",
     "documents",
-    "tasks",
+    "preprocessing",
     "kernels",
     "execution",
     "layers",

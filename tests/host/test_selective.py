@@ -16,8 +16,8 @@ from keras_qa.decoding import (
     precision_thresholds,
     risk_coverage,
 )
-from keras_qa.tasks import AskCalibration
-from keras_qa.tasks.asking import gold_mentions
+from keras_qa.preprocessing import AskCalibration
+from keras_qa.preprocessing.ask_calibration import gold_mentions
 
 # Scores from a small set, so that many are equal, or any scores.
 ANSWERS = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0]), st.booleans())) | st.lists(
@@ -140,9 +140,7 @@ def test_thresholds_are_the_lowest_with_the_precision(answers, least) -> None:
     }
     enough = [score for score, share in shares.items() if share >= least]
     if not enough:
-        with pytest.raises(
-            ValueError, match=r"^`min_precision` is .* show no more than .* Ask for"
-        ):
+        with pytest.raises(ValueError, match=r"^`min_precision` is .* support at most .* Use a"):
             fitted.threshold(least)
         return
     given = scores >= fitted.threshold(least)
@@ -169,15 +167,15 @@ def test_unreachable_precisions_raise() -> None:
     assert [fitted.threshold(share) for share in (0.1, 0.5, 0.6)] == [0.0, 0.0, 0.4]
     with pytest.raises(
         ValueError,
-        match=r"^`min_precision` is 0\.9, but the answers to the questions of `calibrate` show no "
-        r"more than 0\.6666 from any score on, with a confidence of 0\.9\. Ask for less, or "
-        r"calibrate on more questions: 0\.9 takes 22 or more answers, all of them right\.$",
+        match=r"^`min_precision` is 0\.9, but the questions of `calibrate` support at most "
+        r"0\.6666, with a confidence of 0\.9\. Use a lower value, or calibrate on more questions: "
+        r"0\.9 needs at least 22 answers, all of them right\.$",
     ):
         fitted.threshold(0.9)
     assert precision_bounds(21, 21) < 0.9 < precision_bounds(22, 22)
-    with pytest.raises(ValueError, match=r"0 from any .* Ask for less: no number of answers sh"):
+    with pytest.raises(ValueError, match=r"at most 0, .* lower value: no number of answers c"):
         AskCalibration(1.0, 4.0).threshold(1)
-    with pytest.raises(ValueError, match=r" 0 from .* 0\.05 takes 1 or more answers, all"):
+    with pytest.raises(ValueError, match=r" at most 0, .* 0\.05 needs at least 1 answers, all"):
         AskCalibration(1.0, 4.0).threshold(0.05)
     for share in (0, -1, 1.1, math.nan):
         with pytest.raises(

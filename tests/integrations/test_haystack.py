@@ -17,7 +17,7 @@ from keras_qa import Example
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Hit
 from keras_qa.integrations.haystack import KerasReader
-from keras_qa.tasks import SpanTask
+from keras_qa.preprocessing import SpanPreprocessor
 
 QUERY = "Where is Mary?"
 DOCUMENTS = [
@@ -39,7 +39,9 @@ NAMES += ["answers_per_seq", "no_answer", "overlap_threshold"]
 def path(tmp_path_factory) -> str:
     """A small reader with a probability of no answer below 1."""
     qa = keras_qa.load(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
-    qa.model_.task = SpanTask(qa.model_.task.vectorizer, SpanDecoder(4, True, 1.0, 1.5))
+    qa.model_.preprocessor = SpanPreprocessor(
+        qa.model_.preprocessor.vectorizer, SpanDecoder(4, True, 1.0, 1.5)
+    )
     path = tmp_path_factory.mktemp("reader") / "qa.keras"
     qa.save(path)
     return str(path)
@@ -54,8 +56,8 @@ def reader(path) -> KerasReader:
 def masses(path) -> dict:
     """The probability of each span of each document, and of no answer (`None`)."""
     qa = keras_qa.load(path)
-    task = qa.model_.task
-    windows = task.vectorizer([Example(document.content, QUERY) for document in DOCUMENTS])
+    preprocessor = qa.model_.preprocessor
+    windows = preprocessor.vectorizer([Example(document.content, QUERY) for document in DOCUMENTS])
     outputs = qa.model_.predict(dict(windows.feed), verbose=0)
     assert len(windows) == len(DOCUMENTS)
     found, lowest = {}, np.inf

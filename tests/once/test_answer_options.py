@@ -34,7 +34,7 @@ def test_no_answer_is_one_of_the_answers_where_asked(qa) -> None:
     assert sum(not answer.text for answer in answers) == 1
     assert sum(answer.score for answer in answers) <= 1 + 1e-6
     # That was for one call.
-    assert not qa.model_.task.decoder.no_answer
+    assert not qa.model_.preprocessor.decoder.no_answer
 
 
 def test_pieces_of_words_are_answers_where_asked(qa) -> None:
@@ -51,7 +51,7 @@ def test_a_question_is_cut_where_asked(qa) -> None:
     with pytest.raises(ValueError, match="too many for a window of 64 positions"):
         qa.answer(TEXT, long)
     cut = qa.answer(TEXT, long, max_question_length=9)
-    windower = qa.model_.task.vectorizer
+    windower = qa.model_.preprocessor.vectorizer
     ids = windower.tokenizer.encode(long)[0][:9]
     short = long[: windower.tokenizer.encode(long)[1][8, 1]]
     assert windower.tokenizer.encode(short)[0].tolist() == ids.tolist()
@@ -72,7 +72,7 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
     assert whole[0] == 1
     assert sum(rows for rows, _ in fed) > 1
     assert max(width for _, width in fed) <= 24
-    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads 64"):
+    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads at most 64"):
         qa.answer(TEXT, QUESTION, length=65)
 
 
@@ -140,7 +140,7 @@ def test_what_is_not_for_a_model_is_said() -> None:
     stories = keras_qa.datasets.babi.simulate(task=1, examples=20, seed=0)
     words = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
     before = words.model_.get_weights()
-    with pytest.raises(ValueError, match="`length` is for readers of spans, but the model answers"):
+    with pytest.raises(ValueError, match="`length` is for span readers, but the model answers"):
         words.answer("Mary went home.", "Where is Mary?", length=20)
     with pytest.raises(TypeError, match=r"^There is no option `max_words`\. The options are "):
         words.answer("Mary went home.", "Where is Mary?", max_words=None)
@@ -153,5 +153,5 @@ def test_what_is_not_for_a_model_is_said() -> None:
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
     with pytest.warns(UserWarning, match="More than 10 % of a text"):
         qa.answer("你你你 你你你 Mary", QUESTION)
-    saved = qa.model_.task.get_config()["decoder"]
-    assert saved == dataclasses.asdict(qa.model_.task.decoder)
+    saved = qa.model_.preprocessor.get_config()["decoder"]
+    assert saved == dataclasses.asdict(qa.model_.preprocessor.decoder)

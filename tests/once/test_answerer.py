@@ -161,7 +161,9 @@ def test_saved_and_loaded_answers_the_same(fitted: QuestionAnswerer, tmp_path) -
     loaded = keras_qa.load(path)
     text, question = EXAMPLES[4].text, EXAMPLES[4].question
     assert loaded.answer(text, question, top_k=3) == fitted.answer(text, question, top_k=3)
-    assert keras.saving.load_model(path).task.vectorizer.answers == fitted.vectorizer_.answers
+    assert (
+        keras.saving.load_model(path).preprocessor.vectorizer.answers == fitted.vectorizer_.answers
+    )
     before = loaded.model_.get_weights()
     loaded.fit(EXAMPLES, epochs=1, verbose=0)
     assert not same_weights(loaded.model_, before)
@@ -193,14 +195,14 @@ def test_repr_shows_what_was_set() -> None:
     ("use", "message"),
     [
         (lambda qa: qa.answer("a", "b", top_k=0), "`top_k` must be a positive integer.*top_k=0"),
-        (lambda qa: qa.answer("a", None), "`question` must be given beside a text"),
+        (lambda qa: qa.answer("a", None), "`question` is missing. Without it, `text` must be"),
         (lambda qa: qa.read(None), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, "b"), "`text` must be a string or a list of strings"),
         (lambda qa: qa.answer(None, ["b"]), "`text` must be a string or a list of strings"),
-        (lambda qa: qa.answer(["a"], ["b", "c"]), "`text` holds 1 texts, but `question` holds 2"),
+        (lambda qa: qa.answer(["a"], ["b", "c"]), "`text` has 1 texts, but `question` has 2"),
         (lambda qa: qa.answer("a", ["b", 3]), "`question` must be a string. Received: 3"),
         (lambda qa: qa.evaluate([]), "`examples` is empty"),
-        (lambda qa: qa.evaluate([Example("a", "b")]), "position 0 has no answer to compare"),
+        (lambda qa: qa.evaluate([Example("a", "b")]), "position 0 has no right answer"),
         (lambda qa: qa.fit([]), "`examples` is empty"),
         (lambda qa: qa.fit([Example("a", "b")]), "position 0 has no answer"),
         (lambda qa: qa.save("qa.h5"), "`path` must end in `.keras`. Received: path='qa.h5'"),
@@ -219,7 +221,7 @@ def test_nothing_is_answered_before_fit() -> None:
         lambda qa: qa.evaluate([EXAMPLES[0]]),
         lambda qa: qa.save("qa.keras"),
     ):
-        with pytest.raises(ValueError, match="learned nothing yet. Call `fit"):
+        with pytest.raises(ValueError, match="is not fitted. Call `fit"):
             use(QuestionAnswerer())
 
 
@@ -230,7 +232,7 @@ def test_models_that_do_not_fit_are_named() -> None:
     plain = keras.Model([ids], keras_qa.layers.SequenceEncoder(5)(ids))
     with pytest.raises(ValueError, match="inputs `text` and `question` and one output.*`ids`"):
         QuestionAnswerer(plain).fit(EXAMPLES)
-    with pytest.raises(ValueError, match="`model_options` are for a factory"):
+    with pytest.raises(ValueError, match="`model_options` is for a factory"):
         QuestionAnswerer(plain, model_options={"cell": "gru"}).fit(EXAMPLES)
 
 

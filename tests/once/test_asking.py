@@ -8,11 +8,11 @@ import pytest
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
-from keras_qa.answering import asking, merging
+from keras_qa.answering import merging, retrieval_mixin
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Hit, Index
 from keras_qa.metrics import normalize_answer
-from keras_qa.tasks import SpanTask, spans
+from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
 
 QUESTION = "Where is Mary?"
 # Of one length, so that there is one shape to compile for.
@@ -29,10 +29,12 @@ def qa() -> QuestionAnswerer:
     """Knows texts without an answer."""
     golden = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
     loaded = keras_qa.load(golden)
-    task = loaded.model_.task
-    assert task.decoder.no_answer
+    preprocessor = loaded.model_.preprocessor
+    assert preprocessor.decoder.no_answer
     # Its own says of each that there is none.
-    loaded.model_.task = SpanTask(task.vectorizer, SpanDecoder(4, True, 1.0, 1.5))
+    loaded.model_.preprocessor = SpanPreprocessor(
+        preprocessor.vectorizer, SpanDecoder(4, True, 1.0, 1.5)
+    )
     return loaded
 
 
@@ -45,9 +47,9 @@ def index(tmp_path_factory):
 
 def expected(qa: QuestionAnswerer, index: Index, question: str, weight: float) -> dict:
     """The mass of each span of each passage, and of no answer, one by one."""
-    task = qa.model_.task
+    preprocessor = qa.model_.preprocessor
     hits = index.search(question, 10)
-    windows = task.vectorizer([Example(hit.text, question) for hit in hits])
+    windows = preprocessor.vectorizer([Example(hit.text, question) for hit in hits])
     outputs = qa.model_.predict(dict(windows.feed), verbose=0)
     masses, lowest = {}, np.inf
     for row, hit in enumerate(hits):
@@ -56,15 +58,15 @@ def expected(qa: QuestionAnswerer, index: Index, question: str, weight: float) -
         prior = -weight * (1 - hit.score / hits[0].score)
         there = np.flatnonzero(words[:, 0] >= 0)
         for first in there:
-            for last in there[there >= first][: task.decoder.max_answer_words]:
+            for last in there[there >= first][: preprocessor.decoder.max_answer_words]:
                 place = (
                     hit.document,
                     int(hit.start + words[first, 0]),
                     int(hit.start + words[last, 1]),
                 )
                 logit = float(start[first] + end[last] + prior)
-                masses[place] = np.exp(logit / task.decoder.temperature)
-    none = np.exp(lowest / task.decoder.temperature)
+                masses[place] = np.exp(logit / preprocessor.decoder.temperature)
+    none = np.exp(lowest / preprocessor.decoder.temperature)
     total = sum(masses.values()) + none
     return {"": none / total, **{place: mass / total for place, mass in masses.items()}}
 
@@ -83,7 +85,7 @@ def test_scores_are_of_all_passages_and_no_answer_together(qa, index, weight, mo
     masses = expected(qa, index, QUESTION, weight)
     assert {place[0] for place in masses if place} == {"one.txt", "two.pdf", "three.txt"}
     assert sum(masses.values()) == pytest.approx(1.0)
-    monkeypatch.setattr(asking, "_SPANS", 500)
+    monkeypatch.setattr(retrieval_mixin, "_SPANS", 500)
     answers = qa.ask(index, QUESTION, top_k=99, retrieval_weight=weight)
     places = []
     for answer in answers:
@@ -138,7 +140,7 @@ def test_equal_answers_are_one_with_all_their_sources() -> None:
     found = [(0.3, 4, 7), (0.2, 13, 16), (0.15, 26, 33), (0.1, 28, 31), (0.1, 33, 36)]
     answers = [Answer(text[start:end], score, start, end) for score, start, end in found]
     assert [answer.text for answer in answers] == ["red", "Red", "A red, ", "red", "red"]
-    merged = merging.merged([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
+    merged = merging.merge_answers([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
     # Twice in one place of "a"; in "b" with an article or without one, and once more.
     assert [(answer.text, answer.score) for answer in merged] == [
         ("red", pytest.approx(0.3 + 0.2 + 0.15 + 0.1 + 0.1)),
@@ -161,7 +163,7 @@ def test_no_answer_stays_where_it_was() -> None:
         (spans, ["red", "blue"]),
         ([none], [""]),
     ):
-        assert [answer.text for answer in merging.merged(given, hits)] == expected
+        assert [answer.text for answer in merging.merge_answers(given, hits)] == expected
 
 
 def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
@@ -169,7 +171,7 @@ def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
     passages = [document.text for document in DOCUMENTS[:2]]
     # However unlikely it is: here a span is likelier than that.
     example, sure = Example(passages, QUESTION), SpanDecoder(4, True, 1.0, 0.1)
-    [found] = SpanTask(model.task.vectorizer, sure).answers_from(
+    [found] = SpanPreprocessor(model.preprocessor.vectorizer, sure).answer_from_passages(
         model, [example], [[9.0, 9.0]], 1, 32
     )
     assert [bool(answer.text) for answer in found] == [True, False]
@@ -180,8 +182,8 @@ def test_many_questions_are_read_together(qa, index, monkeypatch, capsys) -> Non
     questions = [f"Where is {name}?" for name in ("Mary", "John", "Once", "Sandra")]
     alone = [qa.ask(index, question, top_k=2) for question in questions]
     assert len({answers[-1].text for answers in alone}) > 1
-    monkeypatch.setattr(asking, "_QUESTIONS", 3)
-    monkeypatch.setattr(spans, "WINDOWS", 2)
+    monkeypatch.setattr(retrieval_mixin, "_QUESTIONS", 3)
+    monkeypatch.setattr(span_preprocessor, "WINDOWS", 2)
     together = qa.ask(index, questions, top_k=2)
     for one, other in zip(alone, together, strict=True):
         places = [[(a.text, a.document, a.start) for a in answers] for answers in (one, other)]
@@ -242,7 +244,9 @@ def test_any_retriever_stands_in_the_place_of_an_index(qa, index) -> None:
 
 def test_scores_of_hits_count_by_their_share_of_the_best() -> None:
     def priors(weight: float, *scores: float) -> list[float]:
-        return asking._priors([Hit(str(n), "", score) for n, score in enumerate(scores)], weight)
+        return retrieval_mixin._priors(
+            [Hit(str(n), "", score) for n, score in enumerate(scores)], weight
+        )
 
     # In whatever order, and below zero where the best is not.
     assert priors(4.0, 4.0, 3.0, 0, -1.0) == [0.0, -1.0, -4.0, -5.0]
@@ -251,7 +255,7 @@ def test_scores_of_hits_count_by_their_share_of_the_best() -> None:
         assert priors(4.0, *scores) == [0.0] * len(scores)
     assert priors(0.0, -1.0, -2.0, float("nan")) == [0.0] * 3
     for scores in ((-1.0, -2.0), (0.0, -1.0), (float("nan"), 1.0), (float("inf"), 1.0)):
-        with pytest.raises(ValueError, match=r"^The scores of hits count by their share of the be"):
+        with pytest.raises(ValueError, match=r"^The scores of hits must be finite and the best o"):
             priors(4.0, *scores)
 
 
@@ -274,8 +278,8 @@ def test_a_retriever_that_gives_something_else_is_said(qa) -> None:
     with pytest.raises(ValueError, match="^The scores of hits") as caught:
         qa.ask(far, QUESTION)
     assert str(caught.value) == (
-        "The scores of hits count by their share of the best one, which must be positive, and all "
-        "finite. Received: -0.5, -2. Give others, or ask with `retrieval_weight=0`."
+        "The scores of hits must be finite and the best one positive, because they are divided by "
+        "it. Received: -0.5, -2. Return other scores, or pass `retrieval_weight=0`."
     )
     assert qa.ask(far, QUESTION, top_k=9, retrieval_weight=0)[1].document in ("a", "b")
 
@@ -287,9 +291,11 @@ def test_only_so_many_passages_are_read(qa, index) -> None:
 
 
 def test_a_reader_that_knows_no_texts_without_an_answer_says_so(qa, index, monkeypatch) -> None:
-    task = qa.model_.task
-    monkeypatch.setattr(qa.model_, "task", SpanTask(task.vectorizer, SpanDecoder()))
-    with pytest.warns(UserWarning, match=r"^This reader has not learned to say that a passage has"):
+    preprocessor = qa.model_.preprocessor
+    monkeypatch.setattr(
+        qa.model_, "preprocessor", SpanPreprocessor(preprocessor.vectorizer, SpanDecoder())
+    )
+    with pytest.warns(UserWarning, match=r"^This reader was not trained on texts without an"):
         assert qa.ask(index, QUESTION).text
     # Said to be known.
     assert qa.ask(index, QUESTION, no_answer=False).text
@@ -333,7 +339,7 @@ def test_what_is_asked_is_checked(qa, index, classifier) -> None:
     for question in (3, {"a": 1}, ["a", 3]):
         with pytest.raises(TypeError, match=r"^`question` must be a string"):
             qa.ask(index, question)
-    with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
+    with pytest.raises(ValueError, match=r"^This answerer is not fitted\. Call `fit"):
         QuestionAnswerer().ask(index, QUESTION)
-    with pytest.raises(ValueError, match=r"^Only readers of spans answer from documents, but this"):
+    with pytest.raises(ValueError, match=r"^Only span readers answer from documents, but this"):
         classifier.ask(index, QUESTION)

@@ -9,14 +9,14 @@ import pytest
 from test_report import Page
 
 import keras_qa
-from keras_qa import Answer, Example, QuestionAnswerer, Source, metrics, report
+from keras_qa import Answer, AnswerLocation, Example, QuestionAnswerer, metrics, report
 from keras_qa.cli import main
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
+from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.report import index_evaluation
 from keras_qa.report.page import _tenths
-from keras_qa.tasks import SpanTask
 
 READER = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
 TEXTS = {
@@ -38,7 +38,7 @@ def qa() -> QuestionAnswerer:
     loaded = keras_qa.load(READER)
     # With the saved decoder the reader gives no answer to every question.
     decoder = SpanDecoder(4, True, 1.0, 1.5)
-    loaded.model_.task = SpanTask(loaded.model_.task.vectorizer, decoder)
+    loaded.model_.preprocessor = SpanPreprocessor(loaded.model_.preprocessor.vectorizer, decoder)
     return loaded
 
 
@@ -78,7 +78,8 @@ def test_risk_against_coverage_by_hand() -> None:
 
 
 def test_offsets_in_the_text_of_the_example() -> None:
-    answer = Answer("John", 0.5, 19, 23, document="two.txt", sources=(Source("a", 1, 5, 0.5, 1),))
+    sources = (AnswerLocation("a", 1, 5, 0.5, 1),)
+    answer = Answer("John", 0.5, 19, 23, document="two.txt", sources=sources)
     for places, expected in (
         ([Place("one.txt", 0, 50), Place("two.txt", 18, 43)], (1, 5)),
         ([Place("two.txt", 20, 43)], (None, None)),
@@ -127,7 +128,9 @@ def test_report_agrees_with_ask(qa, index) -> None:
 
 def test_page_shows_escaped_sources(qa, index) -> None:
     found = report.evaluate_asking(qa, index, EXAMPLES)
-    sources = tuple(Source(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7))
+    sources = tuple(
+        AnswerLocation(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7)
+    )
     wrong = dataclasses.replace(found.errors[0].answer, sources=(*sources, sources[0]))
     found = dataclasses.replace(
         found,
@@ -213,12 +216,12 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
         f"{fitted.retrieval_weight:.2f}."
     )
     assert printed[1] == f"Saved {out}."
-    assert keras_qa.load(out).model_.task.asking == fitted
+    assert keras_qa.load(out).model_.preprocessor.asking == fitted
     ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
     assert main([*ask, "--min-precision=0.9"]) == 2
-    assert "show no more than 0 from any score on" in capsys.readouterr().err
+    assert "support at most 0, with" in capsys.readouterr().err
     assert main([*ask, "--min-precision=0.9", "--min-score=0.5"]) == 2
-    assert "`min_score` and `min_precision` both say" in capsys.readouterr().err
+    assert "`min_score` and `min_precision` exclude" in capsys.readouterr().err
 
 
 def test_invalid_combinations_of_options(path, data, capsys) -> None:

@@ -12,7 +12,7 @@ import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, decoding, metrics
 from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Index
-from keras_qa.tasks import AskCalibration, SpanTask
+from keras_qa.preprocessing import AskCalibration, SpanPreprocessor
 
 COLOURS = {"door": "red", "box": "green", "car": "blue", "sky": "dark grey"}
 DOCUMENTS = [Document(thing, f"the {thing} is {shade}.") for thing, shade in COLOURS.items()]
@@ -49,8 +49,10 @@ def trained() -> QuestionAnswerer:
 @pytest.fixture
 def qa(trained) -> QuestionAnswerer:
     """Nothing is calibrated, and there is always an answer."""
-    task = trained.model_.task
-    trained.model_.task = SpanTask(task.vectorizer, SpanDecoder(4, True, 1.0, 2.0))
+    preprocessor = trained.model_.preprocessor
+    trained.model_.preprocessor = SpanPreprocessor(
+        preprocessor.vectorizer, SpanDecoder(4, True, 1.0, 2.0)
+    )
     return trained
 
 
@@ -71,22 +73,22 @@ def right(answers: list[Answer]) -> list[bool]:
 
 
 def test_what_was_fitted_is_asked_with(qa, index) -> None:
-    task = qa.model_.task
+    preprocessor = qa.model_.preprocessor
     fitted = qa.calibrate(index, EXAMPLES, passages=3, verbose=0)
-    assert qa.model_.task is task
-    assert task.asking is fitted
-    assert task.decoder.temperature == 2.0
+    assert qa.model_.preprocessor is preprocessor
+    assert preprocessor.asking is fitted
+    assert preprocessor.decoder.temperature == 2.0
     assert fitted.passages == 3
     answers = qa.ask(index, QUESTIONS, top_k=3)
     # The same, said one by one to a reader that nothing was fitted for.
-    decoder = dataclasses.replace(task.decoder, temperature=fitted.temperature)
-    qa.model_.task = SpanTask(task.vectorizer, decoder)
+    decoder = dataclasses.replace(preprocessor.decoder, temperature=fitted.temperature)
+    qa.model_.preprocessor = SpanPreprocessor(preprocessor.vectorizer, decoder)
     weight = fitted.retrieval_weight
     assert qa.ask(index, QUESTIONS, top_k=3, passages=3, retrieval_weight=weight) == answers
     # And it is not what is taken without it.
     defaults = qa.ask(index, QUESTIONS, top_k=3, passages=3)
     assert [row[0].score for row in defaults] != [row[0].score for row in answers]
-    qa.model_.task = task
+    qa.model_.preprocessor = preprocessor
     assert qa.ask(index, QUESTIONS, top_k=3, retrieval_weight=weight) == answers
     assert qa.ask(index, QUESTIONS, top_k=3, passages=1) != answers
 
@@ -95,7 +97,7 @@ def test_right_answers_are_likelier_than_before(qa, index) -> None:
     fitted = qa.calibrate(index, EXAMPLES, verbose=0)
 
     def loss(temperature: float, weight: float) -> float:
-        qa.model_.task.asking = AskCalibration(temperature, weight)
+        qa.model_.preprocessor.asking = AskCalibration(temperature, weight)
         ranked = qa.ask(index, QUESTIONS, top_k=99)
         losses = []
         for answers, item in zip(ranked, EXAMPLES, strict=True):
@@ -140,7 +142,7 @@ def test_it_is_saved_and_loaded(qa, index, tmp_path) -> None:
     assert fitted.options == {"no_answer": True, "max_answer_words": 3}
     qa.save(tmp_path / "a.keras")
     loaded = keras_qa.load(tmp_path / "a.keras")
-    assert loaded.model_.task.asking == fitted
+    assert loaded.model_.preprocessor.asking == fitted
     answers = qa.ask(index, QUESTIONS[:6], top_k=2)
     assert loaded.ask(index, QUESTIONS[:6], top_k=2) == answers
     # The options, too, are those of the calibration.
@@ -148,13 +150,13 @@ def test_it_is_saved_and_loaded(qa, index, tmp_path) -> None:
     assert all(len(one.text.split()) <= 3 for row in answers for one in row)
     # A text of its own is answered as before.
     before = qa.answer(DOCUMENTS[0].text, QUESTIONS[0])
-    qa.model_.task.asking = None
+    qa.model_.preprocessor.asking = None
     assert qa.answer(DOCUMENTS[0].text, QUESTIONS[0]) == before
 
 
 def test_a_reader_that_finds_an_answer_everywhere_is_calibrated(qa, index) -> None:
-    qa.model_.task.decoder = SpanDecoder(4)
-    with pytest.warns(UserWarning, match=r"^This reader has not learned to say that a passage has"):
+    qa.model_.preprocessor.decoder = SpanDecoder(4)
+    with pytest.warns(UserWarning, match=r"^This reader was not trained on texts without an"):
         qa.calibrate(index, EXAMPLES)
     fitted = qa.calibrate(index, EXAMPLES, no_answer=False)
     # Without a warning: it is known now.
@@ -171,9 +173,9 @@ def test_passages_that_all_fit_alike_leave_the_weight(qa, tmp_path) -> None:
 
 def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
     for message, options in (
-        ("`min_precision` needs to know how often answers are right: call `calibrate(", {}),
+        ("`min_precision` needs a calibration. Call `calibrate(", {}),
         (
-            "`min_score` and `min_precision` both say which answers to give. Leave one of them out",
+            "`min_score` and `min_precision` exclude each other. Leave one of them out",
             {"min_score": 0.5},
         ),
     ):
@@ -187,19 +189,19 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         ValueError, match=r"^`batch_size` must be a positive integer\. Received: ba"
     ):
         qa.calibrate(index, EXAMPLES, batch_size=-1)
-    with pytest.raises(ValueError, match=r"^Only readers of spans answer from documents, but this"):
+    with pytest.raises(ValueError, match=r"^Only span readers answer from documents, but this"):
         classifier.calibrate(index, EXAMPLES)
-    with pytest.raises(ValueError, match=r"^This answerer has learned nothing yet\. Call `fit"):
+    with pytest.raises(ValueError, match=r"^This answerer is not fitted\. Call `fit"):
         QuestionAnswerer().calibrate(index, EXAMPLES)
     with pytest.raises(ValueError, match=r"^No passage holds a right answer of at most \d+ words"):
         qa.calibrate(index, [Example("", QUESTIONS[0], "zebra")])
-    assert qa.model_.task.asking is None
+    assert qa.model_.preprocessor.asking is None
     qa.calibrate(index, EXAMPLES, max_answer_words=3)
     for name, value in (
         *(("passages", 4), ("retrieval_weight", 1.0), ("no_answer", False)),
         *(("max_answer_words", 4), ("length", 10)),
     ):
-        message = f"`min_precision` is what `calibrate` found, which was not called with {name}="
+        message = f"`min_precision` needs the options of `calibrate`, .* not called with {name}="
         with pytest.raises(ValueError, match=f"^{message}"):
             qa.ask(index, QUESTIONS[0], min_precision=0.1, **{name: value})
     assert qa.ask(index, QUESTIONS[0], min_precision=0.1, passages=10, max_answer_words=3)
@@ -211,8 +213,6 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
         ValueError, match=r"^`min_precision` must be a number .*min_precision='a'\.$"
     ):
         qa.ask(index, QUESTIONS[0], min_precision="a")
-    qa.model_.task.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
-    with pytest.raises(
-        ValueError, match=r"^`min_precision` is 0\.9, but .* more than 0\.5 from any"
-    ):
+    qa.model_.preprocessor.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
+    with pytest.raises(ValueError, match=r"^`min_precision` is 0\.9, but .* support at most 0\.5,"):
         qa.ask(index, QUESTIONS[0], min_precision=0.9)

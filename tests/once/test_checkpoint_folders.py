@@ -95,9 +95,9 @@ class TestReading:
         changed(
             folder, lambda tensors: [tensors.pop(f"qa_outputs.{n}") for n in ("weight", "bias")]
         )
-        with pytest.warns(UserWarning, match="without a head for question answering: train it"):
+        with pytest.warns(UserWarning, match="without a head for question answering. Train it"):
             qa = keras_qa.load(folder)
-        with pytest.raises(ValueError, match="has learned nothing yet"):
+        with pytest.raises(ValueError, match="is not fitted"):
             qa.answer(text=TEXT, question="Who went?")
         qa.fit([Example(TEXT, "Who went?", "Mary", 0)], epochs=1, verbose=0)
         assert qa.answer(text=TEXT, question="Who went?").text
@@ -157,7 +157,7 @@ class TestWriting:
     def test_a_reader_of_something_else_is_refused(self, tmp_path) -> None:
         qa = keras_qa.QuestionAnswerer("span_reader", model_options={"units": 4})
         qa.fit([Example(TEXT, "Who went?", "Mary", 0)], epochs=1, verbose=0)
-        with pytest.raises(ValueError, match="Only readers that were made of a checkpoint"):
+        with pytest.raises(ValueError, match="Only readers that were created from a checkpoint"):
             qa.save_pretrained(tmp_path / "again")
         assert not (tmp_path / "again").exists()
 
@@ -166,12 +166,12 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("config", "message"),
         [
-            ({"model_type": "t5"}, "family 't5', which is not known. Known are albert, bert"),
+            ({"model_type": "t5"}, "unknown family 't5'. The known families are albert, bert"),
             ({"architectures": ["BertForTokenClassification"]}, "a model for another task"),
             ({"hidden_act": "quick_gelu"}, "the activation 'quick_gelu' is not supported"),
             ({"is_decoder": True}, "`is_decoder=True` in its `config.json`"),
             ({"intermediate_size": 25}, "says"),
-            ({"num_hidden_layers": 2}, "holds a tensor that this model has no place for"),
+            ({"num_hidden_layers": 2}, "has an unexpected tensor"),
             ({"num_hidden_layers": 4}, "lacks the tensor"),
             ({"num_hidden_layers": 10**9}, "lacks the tensor"),
             ({"vocab_size": 10**12}, r"has the shape \(200, 16\), but `config.json` says"),
@@ -207,7 +207,7 @@ class TestRefusing:
             keras_qa.load(lacking)
         more = copy("bert", tmp_path / "more")
         changed(more, lambda tensors: tensors.update(adapter=np.zeros(2, "float32")))
-        with pytest.raises(ValueError, match="no place for: `adapter`"):
+        with pytest.raises(ValueError, match="unexpected tensor: `adapter`"):
             keras_qa.load(more)
 
     @pytest.mark.parametrize("keep", [4, 500, -9])
@@ -220,21 +220,21 @@ class TestRefusing:
 
     def test_a_folder_without_weights_or_tokenizer(self, tmp_path) -> None:
         bare = copy("bert", tmp_path / "bare", tokenizer=False)
-        with pytest.raises(ValueError, match="holds no tokenizer"):
+        with pytest.raises(ValueError, match="has no tokenizer"):
             keras_qa.load(bare)
         (bare / "model.safetensors").unlink()
-        with pytest.raises(ValueError, match="holds no weights"):
+        with pytest.raises(ValueError, match="has no weights"):
             keras_qa.load(bare)
         (bare / "config.json").unlink()
-        with pytest.raises(
-            ValueError, match="holds no `config.json` with a `model_type`. Expected"
-        ):
+        with pytest.raises(ValueError, match="has no `config.json` with a `model_type`. Expected"):
             keras_qa.load(bare)
 
     def test_a_pickle_where_there_is_no_pytorch(self, tmp_path) -> None:
         folder = copy("bert", tmp_path / "reader")
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-        with pytest.raises(ValueError, match=r"pytorch_model.bin` (is a pickle|cannot be read)"):
+        with pytest.raises(
+            ValueError, match=r"pytorch_model.bin` (is a PyTorch file|cannot be read)"
+        ):
             keras_qa.load(folder)
 
     def test_an_index_that_names_a_file_elsewhere(self, tmp_path) -> None:
@@ -242,5 +242,5 @@ class TestRefusing:
         (folder / "model.safetensors").unlink()
         index = {"weight_map": {"a": "../../secret.safetensors"}}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        with pytest.raises(ValueError, match="which is not beside it"):
+        with pytest.raises(ValueError, match="which is in another folder"):
             keras_qa.load(folder)

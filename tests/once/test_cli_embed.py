@@ -96,7 +96,7 @@ def test_a_missing_encoder_falls_back_to_words(texts, encoder, tmp_path, capsys)
     assert ask(out, "Where is Mary?") == 0
     assert capsys.readouterr().err.startswith(
         f"keras-qa: {out} is searched by words alone: its encoder '{encoder.resolve()}' cannot be "
-        f"loaded. `{encoder.resolve()}` holds no `config.json`"
+        f"loaded. `{encoder.resolve()}` has no `config.json`"
     )
 
 

@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 def test_train_uses_recipe_and_window_length(folder) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
     assert loaded.vectorizer_.length == 16
-    assert loaded.model_.task.decoder.no_answer
+    assert loaded.model_.preprocessor.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
     assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
     assert len(run["history"]["val_accuracy"]) == 2
@@ -90,14 +90,14 @@ def test_evaluate_prints_official_scores(folder, capsys) -> None:
 def test_details_before_calibration(folder) -> None:
     """The details are the answers of the reader with a temperature of 1."""
     loaded = keras_qa.load(folder / "reader.keras")
-    model, task, data = loaded.model_, loaded.model_.task, EXAMPLES + WITHOUT
-    task.decoder = dataclasses.replace(task.decoder, temperature=1.0)
-    # Half of the texts have no answer.
-    threshold = float(np.median(task.details(model, data, 32, 0)[1].no_answer))
-    hot = dataclasses.replace(task.decoder, temperature=1.5, no_answer_threshold=threshold)
-    task.decoder = hot
-    ranked = task.answers(model, data, 2, 32, 0)
-    answers, details = task.details(model, data, 32, 0)
+    model, preprocessor, data = loaded.model_, loaded.model_.preprocessor, EXAMPLES + WITHOUT
+    preprocessor.decoder = dataclasses.replace(preprocessor.decoder, temperature=1.0)
+    # Half of the texts have no answer then.
+    threshold = float(np.median(preprocessor.answer_in_detail(model, data, 32, 0)[1].no_answer))
+    hot = dataclasses.replace(preprocessor.decoder, temperature=1.5, no_answer_threshold=threshold)
+    preprocessor.decoder = hot
+    ranked = preprocessor.answer(model, data, 2, 32, 0)
+    answers, details = preprocessor.answer_in_detail(model, data, 32, 0)
     assert answers == [row[0] for row in ranked]
     assert details.threshold == threshold
     for row, nothing, span in zip(ranked, details.no_answer, details.spans, strict=True):
@@ -109,7 +109,7 @@ def test_details_before_calibration(folder) -> None:
     given = report.judge(data, answers).official
     assert given.items() <= found.official.items()
     assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
-    task.decoder = dataclasses.replace(hot, temperature=1.0)
+    preprocessor.decoder = dataclasses.replace(hot, temperature=1.0)
     expected = loaded.answer([e.text for e in data], [e.question for e in data])
     assert [a.text for a in details.before] == [a.text for a in expected]
     assert 0 < sum(not a.text for a in expected) < len(data)

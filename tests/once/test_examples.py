@@ -120,7 +120,7 @@ def test_the_precision_that_the_docs_ask_for_can_be_had(tmp_path, monkeypatch, c
     scores = [names["qa"].ask(names["index"], one.question).score for one in names["questions"]]
     assert min(scores) < threshold < max(scores)
     loaded = keras_qa.load("calibrated.keras")
-    assert loaded.model_.task.asking == names["fitted"]
+    assert loaded.model_.preprocessor.asking == names["fitted"]
 
 
 def test_pictures_are_small_and_their_script_draws():

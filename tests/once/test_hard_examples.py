@@ -141,7 +141,7 @@ def test_labels_of_other_forms(kind: str) -> None:
         inputs[0] = inputs[0].reshape(40, 6, 4)
         answers = {"answer": labels, "support": np.zeros((40, 6), "int32")}
     sampling = HardExampleSampling(1.0)
-    # The last batch is a smaller one, which may be filled up.
+    # The last batch is smaller.
     model.fit(inputs, answers, batch_size=12, callbacks=[sampling], verbose=0)
     chances = model.predict(inputs, verbose=0)
     chances = chances if kind == "one-hot" else chances["answer"]
@@ -166,15 +166,15 @@ def test_what_cannot_be_chosen_from() -> None:
         {"x": inputs, "y": labels, "shuffle": False},
         {"x": inputs, "y": labels, "length_buckets": False},
     ):
-        with pytest.raises(ValueError, match=r"^`HardExampleSampling` chooses from arrays, with"):
+        with pytest.raises(ValueError, match=r"^`HardExampleSampling` needs arrays, "):
             model.fit(**data, callbacks=[HardExampleSampling(0.5)], verbose=0)
     sampling = HardExampleSampling(0.5)
     sampling.weights = np.ones(39, "float32")
-    with pytest.raises(ValueError, match=r"^`weights` has shape \(39,\), but the feed holds 40"):
+    with pytest.raises(ValueError, match=r"^`weights` has shape \(39,\), but the feed has 40"):
         model.fit(inputs, labels, callbacks=[sampling], verbose=0)
     model.compile("adam", "mean_squared_error")
     with pytest.raises(
-        ValueError, match=r"Sampling` is for models .* loss 'mean_squared_error'\.$"
+        ValueError, match=r"Sampling` needs a model .* loss 'mean_squared_error'\.$"
     ):
         model.fit(inputs, np.eye(CLASSES)[labels], callbacks=[HardExampleSampling(0.5)], verbose=0)
     assert same_weights(model, before)

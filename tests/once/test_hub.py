@@ -14,7 +14,7 @@ import pytest
 from hub_server import Hub, serving
 from small_checkpoints import copy
 
-from keras_qa.answering import SentenceEncoder
+from keras_qa.answering import TextEmbedder
 from keras_qa.documents import Index
 
 # Each line names what to load.
@@ -123,7 +123,7 @@ def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> N
 
 def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
     out, name = tmp_path / "a.index", "hf://mary/reader"
-    with Index.create(out, encoder=SentenceEncoder(folder, name=name)) as index:
+    with Index.create(out, encoder=TextEmbedder(folder, name=name)) as index:
         index.add([{"name": "a.txt", "text": "Mary went to the hallway."}])
     # No word of it stands in the text.
     question = ["ask", str(out), "--reader", str(folder), "--question=Who is there?"]
@@ -150,8 +150,8 @@ def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
     with Loading(tmp_path, hub.address, HF_TOKEN="hf_x") as load:
         assert load("mary/reader") in "Mary went to the bathroom."
     with Loading(tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1") as load:
-        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be fetched")
+        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be downloaded")
 
 
 def test_without_a_server_it_is_one_line_too(without_server) -> None:
-    assert without_server.said().startswith("ValueError: `hf://mary/reader` cannot be fetched")
+    assert without_server.said().startswith("ValueError: `hf://mary/reader` cannot be downloaded")

@@ -10,6 +10,8 @@ from interpreters import BACKENDS, last_line, python
 from small_examples import EXAMPLES
 
 import keras_qa
+from keras_qa.preprocessing import WordPreprocessor
+from keras_qa.text import Vectorizer
 
 OTHERS = [name for name in BACKENDS if importlib.util.find_spec(name) is None]
 ALL_BUT_ONE = tuple(name for name in BACKENDS if name != keras.config.backend())
@@ -100,6 +102,8 @@ def test_import_has_no_side_effects(tmp_path) -> None:
 def test_a_framework_that_is_missing_is_named() -> None:
     code = """
 import keras_qa
+from keras_qa.preprocessing import WordPreprocessor
+from keras_qa.text import Vectorizer
 try:
     keras_qa.integrations.haystack
 except ImportError as error:
@@ -121,3 +125,13 @@ def test_public_names_are_there() -> None:
     for name in keras_qa.__all__:
         assert getattr(keras_qa, name) is not None
     assert re.fullmatch(r"\d+\.\d+\.\d+", keras_qa.__version__)
+
+
+def test_former_names_still_work() -> None:
+    with pytest.warns(DeprecationWarning, match="`keras_qa.Source` is now `keras_qa.AnswerLoc"):
+        assert keras_qa.Source is keras_qa.AnswerLocation
+    with pytest.warns(DeprecationWarning, match="is now `answering.TextEmbedder`"):
+        assert keras_qa.answering.SentenceEncoder is keras_qa.answering.TextEmbedder
+    model = keras_qa.models.answer_classifier(9, 9, 3)
+    model.preprocessor = WordPreprocessor(Vectorizer().adapt([keras_qa.Example("a", "b", "c")]))
+    assert model.task is model.preprocessor

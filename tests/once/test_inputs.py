@@ -163,11 +163,14 @@ BAD_FEEDS = {
     "empty lists": ([[], []], "`text` has rank 1 and shape (0,), but expected rank 2"),
     "strings": (
         [["Mary went home."], ["Where?"]],
-        "`text` holds the string 'Mary went home.', but numbers belong there. "
+        "`text` must contain numbers. Received: the string 'Mary went home.'. "
         "Use `keras_qa.QuestionAnswerer`",
     ),
-    "lists of words": ([[["Mary", "went"]], [["Where"]]], "`text` holds the string 'Mary'"),
-    "objects": ([[[5, None]], [[2]]], "`text` holds the object 5, but numbers belong there."),
+    "lists of words": (
+        [[["Mary", "went"]], [["Where"]]],
+        "`text` must contain numbers. Received: the string 'Mary'",
+    ),
+    "objects": ([[[5, None]], [[2]]], "`text` must contain numbers. Received: the object 5."),
 }
 
 

@@ -9,7 +9,7 @@ from small_checkpoints import copy
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.answering.building import recompile
+from keras_qa.models.compiling import recompile
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.objectives import LayerDecayAdamW
 from keras_qa.objectives.layer_decay import layer_factors

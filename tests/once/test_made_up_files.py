@@ -82,16 +82,19 @@ def change(root, rng: random.Random, part: str) -> None:
 
 def changed(config, rng: random.Random):
     config = copy.deepcopy(config)
-    part = rng.choice(["task", "tokenizer", "layers", "all"])
+    part = rng.choice(["preprocessor", "tokenizer", "layers", "all"])
     if part == "tokenizer":
-        home, key = config["config"]["task"]["vectorizer"], "tokenizer"
+        home, key = config["config"]["preprocessor"]["vectorizer"], "tokenizer"
         if isinstance(home[key], dict):
             home, key = home[key], "json"
         tokenizer = json.loads(home[key])
         change(tokenizer, rng, part)
         home[key] = json.dumps(tokenizer)
     else:
-        roots = {"task": config["config"]["task"], "layers": config["config"]["layers"]}
+        roots = {
+            "preprocessor": config["config"]["preprocessor"],
+            "layers": config["config"]["layers"],
+        }
         change(roots.get(part, config), rng, part)
     return config
 

@@ -1,4 +1,4 @@
-"""Options of `QuestionAnswerer`: checked in `fit`, and refused by models of another kind."""
+"""Options of `QuestionAnswerer`, which `fit` checks."""
 
 import numpy as np
 import pandas
@@ -21,7 +21,7 @@ SPANS = {
 def test_options_of_readers_are_refused_by_models_of_words(name: str) -> None:
     qa = QuestionAnswerer("answer_classifier", **{name: SPANS[name]})
     message = (
-        rf"^`{name}` is for readers of spans \(model=\"span_reader\"\), but "
+        rf"^`{name}` is for span readers \(model=\"span_reader\"\), but "
         r"model='answer_classifier' answers with words of a vocabulary\. Leave it out\.$"
     )
     with pytest.raises(ValueError, match=message):
@@ -40,7 +40,7 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"^`length` is for .*, but the model `answer_classifier`"):
         QuestionAnswerer(model, length=9).fit(EXAMPLES)
-    with pytest.raises(ValueError, match=r"^`vectors` are for a factory, but"):
+    with pytest.raises(ValueError, match=r"^`vectors` is for a factory, but"):
         QuestionAnswerer(model, vectors="glove.txt").fit(EXAMPLES)
     assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
 
@@ -102,7 +102,7 @@ def test_answers_that_stand_apart_are_taken() -> None:
     for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
         assert (one == other).all()
     assert qa.score(bare, answers) == qa.score(EXAMPLES)
-    message = rf"^`y` holds 1 answers, but there are {len(EXAMPLES)} examples\."
+    message = rf"^`y` has 1 answers, but there are {len(EXAMPLES)} examples\."
     with pytest.raises(ValueError, match=message):
         qa.fit(bare, answers[:1])
 

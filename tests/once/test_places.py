@@ -12,7 +12,7 @@ from keras_qa import models
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.initial import weights_follow
 from keras_qa.models import span_reader
-from keras_qa.models.loading import load_model
+from keras_qa.models.model_files import load_model
 from keras_qa.models.pretrained import find_checkpoint, places
 
 
@@ -46,7 +46,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(places.PACKAGES, "minilm", ("gt-minilm", "none_such", "model"))
     with pytest.raises(
-        ImportError, match=r"`gt-minilm`, which is not installed: `pip install --no-"
+        ImportError, match=r"`gt-minilm`, which is not installed. Install it: `pip install --no-"
     ):
         span_reader(backbone="minilm")
 

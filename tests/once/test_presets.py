@@ -2,11 +2,14 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
 import keras_qa
-from keras_qa.answering import preset_files
+from keras_qa import QuestionAnswerer
 from keras_qa.cli import main
+from keras_qa.models import QAModel, presets
+from keras_qa.preprocessing import WordPreprocessor
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
@@ -15,13 +18,13 @@ TEXT = (
 
 
 def test_each_preset_is_a_small_file_of_the_package() -> None:
-    assert set(keras_qa.presets()) == {path.stem for path in preset_files.FOLDER.glob("*")}
+    assert set(keras_qa.presets()) == {path.stem for path in presets.FOLDER.glob("*")}
     for name in keras_qa.presets():
-        size = (preset_files.FOLDER / f"{name}.keras").stat().st_size
+        size = (presets.FOLDER / f"{name}.keras").stat().st_size
         assert 100_000 < size < 8_000_000
 
 
-def test_a_reader_answers_at_once_and_says_where_there_is_no_answer() -> None:
+def test_a_span_preset_answers_and_finds_no_answer() -> None:
     qa = keras_qa.load("minilm-squad-small")
     answer = qa.answer(TEXT, "Where are repairs done?")
     assert answer.text == "Bergen"
@@ -31,7 +34,7 @@ def test_a_reader_answers_at_once_and_says_where_there_is_no_answer() -> None:
     assert qa.model_.get_layer("backbone").lora_rank == 8
 
 
-def test_one_model_answers_stories_of_all_kinds() -> None:
+def test_the_story_preset_answers_all_tasks() -> None:
     qa = keras_qa.load("babi")
     story = ["Mary got the milk.", "Mary went to the garden.", "Mary left the milk there."]
     answer = qa.answer([*story, "Mary moved to the kitchen."], "Where is the milk?")
@@ -49,12 +52,21 @@ def test_the_command_answers_by_a_preset(capsys) -> None:
     assert "Bergen" in capsys.readouterr().out
 
 
+def test_from_preset_returns_an_answerer_or_its_model() -> None:
+    answerer = QuestionAnswerer.from_preset("babi")
+    model = QAModel.from_preset("babi")
+    assert isinstance(answerer, QuestionAnswerer)
+    assert isinstance(model.preprocessor, WordPreprocessor)
+    for one, other in zip(answerer.model_.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_path_comes_first_then_a_preset(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert preset_files.find_file("minilm-squad-small").parent == preset_files.FOLDER
+    assert presets.find_file("minilm-squad-small").parent == presets.FOLDER
     here = pathlib.Path("minilm-squad-small")
     here.write_text("a file of mine")
-    assert preset_files.find_file(str(here)) == str(here)
+    assert presets.find_file(str(here)) == str(here)
     with pytest.raises(ValueError, match="not a `.keras` file"):
         keras_qa.load("minilm-squad-small")
 

@@ -44,7 +44,7 @@ def test_word_vectors_are_taken_and_stay() -> None:
 
 def test_backbone_learns() -> None:
     model = backbone_reader()
-    windows = model.task.vectorizer(MARKED, labels=True)
+    windows = model.preprocessor.vectorizer(MARKED, labels=True)
     labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
     history = model.fit(windows.feed, labels, epochs=25, verbose=0).history
     assert history["loss"][-1] < 0.2 * history["loss"][0]
@@ -53,7 +53,7 @@ def test_backbone_learns() -> None:
 
 def test_without_a_tokenizer_only_padding_is_masked() -> None:
     model = span_reader(backbone=bert())
-    assert model.task is None
+    assert model.preprocessor is None
     windows = Windower(TOKENIZER)(MARKED)
     logits = model.predict(windows.feed, verbose=0)
     np.testing.assert_array_equal(logits["start"] > -1e8, windows.feed["padding_mask"] == 1)
@@ -68,9 +68,9 @@ def test_backbone_is_read_from_a_folder(tmp_path) -> None:
     assert inner.dtype_policy.name == "mixed_bfloat16"
     for one, other in zip(inner.get_weights(), backbone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert model.task.vectorizer.tokenizer.to_json() == TOKENIZER.to_json()
+    assert model.preprocessor.vectorizer.tokenizer.to_json() == TOKENIZER.to_json()
     # No window is longer than the backbone can read.
-    assert model.task.vectorizer.length == 64
+    assert model.preprocessor.vectorizer.length == 64
 
 
 def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -> None:
@@ -107,7 +107,7 @@ def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -
         ),
         (
             lambda path: span_reader(backbone=bert(vocabulary_size=9), tokenizer=TOKENIZER),
-            f"`tokenizer` has {TOKENIZER.vocabulary_size} ids, but `backbone` knows 9",
+            f"`tokenizer` has {TOKENIZER.vocabulary_size} ids, but `backbone` has 9",
         ),
         (
             lambda path: span_reader(backbone=bert(), tokenizer=path),
@@ -126,6 +126,6 @@ def test_bad_use_is_named(use, message: str, tmp_path) -> None:
 
 def test_backbone_of_an_unknown_kind_is_one_line(tmp_path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
-    with pytest.raises(ValueError, match="of the family 'telepathy', which is not known") as caught:
+    with pytest.raises(ValueError, match="of the unknown family 'telepathy'") as caught:
         span_reader(backbone=tmp_path)
     assert "\n" not in str(caught.value)

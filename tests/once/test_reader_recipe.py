@@ -59,8 +59,9 @@ def test_best_epoch_of_a_reader_is_kept(tmp_path) -> None:
     assert accuracies[run.best_epoch - 1] == 1.0
     right = [loss for loss, accuracy in zip(losses, accuracies, strict=True) if accuracy == 1.0]
     assert losses[run.best_epoch - 1] == min(right)
-    assert done.answerer.model_.task.decoder.max_answer_words == 3
+    assert done.answerer.model_.preprocessor.decoder.max_answer_words == 3
     assert (
-        done.answerer.calibration_["temperature"] == done.answerer.model_.task.decoder.temperature
+        done.answerer.calibration_["temperature"]
+        == done.answerer.model_.preprocessor.decoder.temperature
     )
     assert out.exists()

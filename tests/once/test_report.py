@@ -152,7 +152,7 @@ def test_report_agrees_with_the_answerer(fitted) -> None:
 def test_examples_must_have_answers(fitted) -> None:
     with pytest.raises(ValueError, match="`examples` is empty"):
         report.evaluate(fitted, [])
-    with pytest.raises(ValueError, match="position 1 has no answer to compare with"):
+    with pytest.raises(ValueError, match="position 1 has no right answer"):
         report.evaluate(fitted, [EXAMPLES[0], Example("A.", "Q?")])
 
 

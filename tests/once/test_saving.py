@@ -11,7 +11,7 @@ from small_examples import EXAMPLES
 from small_models import batch, same_weights
 
 import keras_qa
-from keras_qa.models.loading import load_model
+from keras_qa.models.model_files import load_model
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_a_function_of_another_module_is_not_called(saved: bytes, tmp_path) -> N
 def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     model.save(tmp_path / "model.keras")
-    refused(tmp_path / "model.keras", "holds a model, but no vocabulary")
+    refused(tmp_path / "model.keras", "holds a model without a preprocessor")
     feed, _ = batch(3)
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
@@ -219,12 +219,18 @@ def nested(depth: int):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": None}, "holds a model, but no vocabulary to ask it with strings"),
-        ({"task": 3}, r"cannot be loaded: `task` must be an object\. Received: task=3\."),
-        ({"task": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
-        ({"task": {"name": ["words"]}}, r"`name` must be a string\. Received: \['words'\]\."),
-        ({"task": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
-        ({"task": {"name": "spans", "vectorizer": {}}}, "`tokenizer` must be an object"),
+        ({"preprocessor": None}, "holds a model without a preprocessor, which cannot read strings"),
+        (
+            {"preprocessor": 3},
+            r"cannot be loaded: `preprocessor` must be an object\. Received: preprocessor=3\.",
+        ),
+        ({"preprocessor": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
+        (
+            {"preprocessor": {"name": ["words"]}},
+            r"`name` must be a string\. Rec.*\['words'\]\.",
+        ),
+        ({"preprocessor": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
+        ({"preprocessor": {"name": "spans", "vectorizer": {}}}, "`tokenizer` must be an object"),
         ({"answers": [1, 2]}, "`answers` must be a list of strings. Received: 1 at position 0"),
         ({"answers": "no"}, "`answers` must be a list of strings. Received: answers='no'"),
         ({"answers": None}, "`answers` must be given with a `tokenizer`"),
@@ -239,15 +245,15 @@ def nested(depth: int):
             "The tokenizer cannot be read: recursion limit exceeded",
         ),
         (
-            {"task": nested(300)},
+            {"preprocessor": nested(300)},
             "has an invalid config: more than 200 objects and lists are nested",
         ),
     ],
 )
-def test_an_invalid_task_raises(saved: bytes, tmp_path, change, message) -> None:
+def test_an_invalid_preprocessor_raises(saved: bytes, tmp_path, change, message) -> None:
     def apply(config):
         home = config["config"]
-        home = home if "task" in change else home["task"]["vectorizer"]
+        home = home if "preprocessor" in change else home["preprocessor"]["vectorizer"]
         home |= change
         return config
 

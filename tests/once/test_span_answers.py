@@ -15,7 +15,7 @@ import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
 from keras_qa.decoding import SpanDecoder
 from keras_qa.models import span_reader
-from keras_qa.tasks import SpanTask, reading, spans
+from keras_qa.preprocessing import SpanPreprocessor, span_answers, span_preprocessor, window_logits
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 
@@ -57,7 +57,7 @@ def test_a_language_without_spaces_is_learned_to_the_letter() -> None:
         for shade in ("แดง", "เทาเข้ม", "ฟ้า")
     ]
     qa = answerer().fit(data, epochs=40, batch_size=8, verbose=0)
-    assert qa.model_.task.decoder.max_answer_words == 15
+    assert qa.model_.preprocessor.decoder.max_answer_words == 15
     assert qa.evaluate(data) == {"exact_match": 100.0, "f1": 100.0, "examples": 9}
     thai = "ประตูสีเทาเข้มจอดอยู่"
     answer = qa.answer(thai, "ประตูสีอะไร")
@@ -109,8 +109,8 @@ def test_empty_text_has_no_answer(fitted: QuestionAnswerer, text) -> None:
 
 def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None:
     reader = fitted.model_
-    whole = reader.task.vectorizer
-    reader.task.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
+    whole = reader.preprocessor.vectorizer
+    reader.preprocessor.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
     try:
         filler = "it was said. " * 8
         texts = [f"{filler}the car is {colour}. {filler}" for colour in SHADES] + [
@@ -118,11 +118,11 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
         ]
         questions = ["What colour is the car?"] * 4 + ["What colour is the box?"]
         expected = fitted.answer(texts, questions, top_k=3)
-        monkeypatch.setattr(spans, "WINDOWS", 7)
+        monkeypatch.setattr(span_preprocessor, "WINDOWS", 7)
         found = fitted.answer(texts, questions, top_k=3, batch_size=3)
         alone = [fitted.answer(*pair, top_k=3) for pair in zip(texts, questions, strict=True)]
     finally:
-        reader.task.vectorizer = whole
+        reader.preprocessor.vectorizer = whole
     for one, other, third, text in zip(expected, found, alone, texts, strict=True):
         best = [(found[0].start, found[0].end) for found in (one, other, third)]
         assert best[0] == best[1] == best[2]
@@ -134,8 +134,8 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
 
 def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> None:
     reader = fitted.model_
-    whole = reader.task.vectorizer
-    reader.task.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
+    whole = reader.preprocessor.vectorizer
+    reader.preprocessor.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
     peaks = []
     try:
         for words in (4_000, 16_000):
@@ -146,7 +146,7 @@ def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> No
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     finally:
-        reader.task.vectorizer = whole
+        reader.preprocessor.vectorizer = whole
     # Linear, and less than a kilobyte for each word.
     assert peaks[1] < 5 * peaks[0]
     assert peaks[1] < 16_000 * 1_024
@@ -158,10 +158,14 @@ def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
     assert scores["examples"] == 32
     none = doubting.answer(WITHOUT[0].text, WITHOUT[0].question)
     assert (none.text, none.start, none.end) == ("", None, None)
-    assert none.score > doubting.model_.task.decoder.threshold
+    assert none.score > doubting.model_.preprocessor.decoder.threshold
     assert doubting.evaluate(EXAMPLES)["exact_match"] == 100.0
     assert doubting.calibration_["calibration_error"] < 0.2
-    assert doubting.model_.task.decoder.temperature == doubting.calibration_["temperature"] != 1.0
+    assert (
+        doubting.model_.preprocessor.decoder.temperature
+        == doubting.calibration_["temperature"]
+        != 1.0
+    )
 
 
 def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswerer) -> None:
@@ -169,23 +173,23 @@ def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswer
     # Half of the questions without an answer get one by mistake: the threshold matters.
     mixed = [Example(item.text, EXAMPLES[place].question) for place, item in enumerate(WITHOUT[:4])]
     valid = data + mixed
-    model, task = doubting.model_, doubting.model_.task
-    before = doubting.model_.task.decoder
+    model, preprocessor = doubting.model_, doubting.model_.preprocessor
+    before = doubting.model_.preprocessor.decoder
     try:
-        doubting.model_.task.decoder = SpanDecoder(no_answer=True)
-        task.calibrate(model, valid, 32)
-        decoder = doubting.model_.task.decoder
+        doubting.model_.preprocessor.decoder = SpanDecoder(no_answer=True)
+        preprocessor.calibrate(model, valid, 32)
+        decoder = doubting.model_.preprocessor.decoder
         names = [str(place) for place in range(len(valid))]
         named = [
             Example(item.text, item.question, item.answers, id=name)
             for name, item in zip(names, valid, strict=True)
         ]
-        doubting.model_.task.decoder = SpanDecoder(
+        doubting.model_.preprocessor.decoder = SpanDecoder(
             no_answer=True, no_answer_threshold=1.0, temperature=decoder.temperature
         )
-        found = task.answers(model, named, 30, 32, 0)
+        found = preprocessor.answer(model, named, 30, 32, 0)
     finally:
-        doubting.model_.task.decoder = before
+        doubting.model_.preprocessor.decoder = before
     best = {
         name: next(a.text for a in row if a.text) for name, row in zip(names, found, strict=True)
     }
@@ -201,7 +205,7 @@ def test_threshold_of_the_user_is_kept() -> None:
     qa = answerer(no_answer_threshold=0.25, max_answer_words=2)
     data = EXAMPLES + WITHOUT
     qa.fit(data, validation_data=data, epochs=1, batch_size=16, verbose=0)
-    decoder = qa.model_.task.decoder
+    decoder = qa.model_.preprocessor.decoder
     assert (decoder.no_answer_threshold, decoder.max_answer_words) == (0.25, 2)
     assert all(len(a.text.split()) <= 2 for a in qa.answer(EXAMPLES[0].text, "What?", top_k=30))
 
@@ -210,7 +214,7 @@ def test_saved_and_loaded_answers_the_same(doubting: QuestionAnswerer, tmp_path)
     path = tmp_path / "reader.keras"
     doubting.save(path)
     loaded = keras_qa.load(path)
-    assert loaded.model_.task.decoder == doubting.model_.task.decoder
+    assert loaded.model_.preprocessor.decoder == doubting.model_.preprocessor.decoder
     assert isinstance(loaded.vectorizer_, Windower)
     for item in (EXAMPLES[3], WITHOUT[3]):
         expected = doubting.answer(item.text, item.question, top_k=3)
@@ -219,7 +223,9 @@ def test_saved_and_loaded_answers_the_same(doubting: QuestionAnswerer, tmp_path)
         ):
             assert (one.text, one.start) == (other.text, other.start)
             assert one.score == pytest.approx(other.score, abs=1e-5)
-    assert keras.saving.load_model(path).task.decoder == doubting.model_.task.decoder
+    assert (
+        keras.saving.load_model(path).preprocessor.decoder == doubting.model_.preprocessor.decoder
+    )
     loaded.fit(EXAMPLES, epochs=1, verbose=0)
     assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0
 
@@ -322,20 +328,20 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         ),
         (
             lambda qa: QuestionAnswerer("span_reader", {"backbone": bert()}).fit(EXAMPLES),
-            "The backbone's tokenizer is not known",
+            "The backbone's tokenizer is unknown",
         ),
         (
             lambda qa: QuestionAnswerer(
                 "span_reader", {"backbone": bert(), "tokenizer": TOKENIZER}, length=65
             ).fit(EXAMPLES),
-            "`length` is 65, but the backbone reads 64 positions",
+            "`length` is 65, but the backbone reads at most 64 positions",
         ),
         (lambda qa: answerer(max_answer_words=0).fit(EXAMPLES), "`max_answer_words` must be"),
         (lambda qa: answerer(no_answer_threshold=2).fit(EXAMPLES), "`no_answer_threshold` must be"),
         (lambda qa: answerer(vectors="no.txt").fit(EXAMPLES), "`path` must be a file"),
         (
             lambda qa: QuestionAnswerer(vectors="glove.txt").fit(EXAMPLES),
-            '`vectors` is for readers of spans .model="span_reader"., but',
+            '`vectors` is for span readers .model="span_reader"., but',
         ),
     ],
 )
@@ -349,11 +355,11 @@ def test_bad_use_is_named_and_changes_nothing(fitted, use, message: str) -> None
 
 
 def test_a_model_without_text_needs_a_windower() -> None:
-    with pytest.raises(ValueError, match="or a `task` that makes its inputs `padding_mask`"):
+    with pytest.raises(ValueError, match="or a `preprocessor` that makes its inputs `pad"):
         QuestionAnswerer(span_reader(backbone=bert())).fit(EXAMPLES)
     tokenizer = WordTokenizer.train([item.text for item in EXAMPLES])
     model = span_reader(tokenizer.vocabulary_size, units=2)
-    model.task = SpanTask(Windower(tokenizer, length=7, overlap=1))
+    model.preprocessor = SpanPreprocessor(Windower(tokenizer, length=7, overlap=1))
     qa = QuestionAnswerer(model).fit(EXAMPLES, epochs=1, verbose=0)
     assert qa.vectorizer_.length == 7
 
@@ -363,7 +369,7 @@ def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
     words = np.array([[[-1, -1], [0, 3]]])
     narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]), np.array([[0.0]]))
     wide = (logits, logits, words, [3], np.array([[0.0, 0.5]]))
-    start, end, places, example, sizes = reading.joined([wide, narrow])
+    start, end, places, example, sizes = window_logits.join_windows([wide, narrow])
     assert sizes.tolist() == [[0.0, 0.5], [0.0, 0.0]]
     assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
     assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
@@ -372,7 +378,7 @@ def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
 
 def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None:
     qa = answerer().fit(EXAMPLES, epochs=4, verbose=0, validation_data=EXAMPLES)
-    found = qa.model_.task.decoder.max_answer_words
+    found = qa.model_.preprocessor.decoder.max_answer_words
 
     def right(most: int) -> float:
         texts = [
@@ -382,8 +388,8 @@ def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None
         pairs = zip(texts, EXAMPLES, strict=True)
         return sum(keras_qa.metrics.exact_match(text, item.answers) for text, item in pairs)
 
-    assert right(found) == max(map(right, spans.LIMITS))
+    assert right(found) == max(map(right, span_answers.LIMITS))
     given = answerer(max_answer_words=7).fit(
         EXAMPLES, epochs=1, verbose=0, validation_data=EXAMPLES
     )
-    assert given.model_.task.decoder.max_answer_words == 7
+    assert given.model_.preprocessor.decoder.max_answer_words == 7

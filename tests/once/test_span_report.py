@@ -6,8 +6,8 @@ import pytest
 from test_report import Page
 
 from keras_qa import Answer, Example, metrics, report
+from keras_qa.preprocessing import SpanDetails
 from keras_qa.report import groups
-from keras_qa.tasks import SpanDetails
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
 

@@ -9,7 +9,7 @@ from small_models import memory, stories, universal
 
 import keras_qa
 from keras_qa import layers
-from keras_qa.models.evidence import Evidence
+from keras_qa.models.evidence import Evidence, with_evidence
 
 MODELS = {
     "universal": universal,
@@ -88,7 +88,7 @@ def test_evidence_is_the_models_own(untrained, name: str) -> None:
     model = untrained[name]
     feed, _, _ = stories(11)
     there = feed[0].any(axis=-1)
-    found = model.evidence().predict(feed, batch_size=4)
+    found = Evidence(model).predict(feed, batch_size=4)
     outputs = model.predict(feed, verbose=0)
     np.testing.assert_allclose(found["answer"], answers(model, feed), atol=1e-5)
     assert found["attention"].shape == (11, 2, 12)
@@ -104,16 +104,16 @@ def test_evidence_is_the_models_own(untrained, name: str) -> None:
 
 def test_evidence_follows_the_weights() -> None:
     model = memory()
-    before = model.evidence()
-    assert model.evidence() is before
+    before = with_evidence(model)
+    assert with_evidence(model) is before
     feed, labels, _ = stories(8)
     model.fit(feed, labels, verbose=0)
     assert before.is_outdated()
-    after = model.evidence()
+    after = with_evidence(model)
     assert not after.is_outdated()
     np.testing.assert_allclose(after.predict(feed)["answer"], answers(model, feed), atol=1e-5)
 
 
 def test_models_without_attention_have_no_evidence() -> None:
-    with pytest.raises(NotImplementedError, match="no one layer whose attention"):
+    with pytest.raises(NotImplementedError, match="must have one layer that returns its attention"):
         Evidence(keras_qa.models.answer_classifier(9, 9, 3))

@@ -252,7 +252,7 @@ def test_answers_to_other_questions_are_not_mixed(answerer, tmp_path) -> None:
     content = out.read_bytes()
     for rows, message in (
         (ROWS[1:5], "line 1 answers the question with the id 'q0', but .*line 1 asks with the "),
-        (ROWS[:3], "line 4 answers a question more than .*asked.jsonl` has"),
+        (ROWS[:3], "line 4 answers one question more than .*asked.jsonl` has"),
     ):
         write(path, rows)
         with pytest.raises(ValueError, match=message):
@@ -260,7 +260,7 @@ def test_answers_to_other_questions_are_not_mixed(answerer, tmp_path) -> None:
         assert out.read_bytes() == content
     for other in (b'{"note": 1}\n', b"half a note", b"[]\n"):
         out.write_bytes(other)
-        with pytest.raises(ValueError, match="line 1 holds no answer"):
+        with pytest.raises(ValueError, match="line 1 is not an answer"):
             files.answer_file(answerer, path, out, verbose=0)
         assert out.read_bytes() == other
 

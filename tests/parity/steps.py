@@ -22,7 +22,7 @@ FOLDER = pathlib.Path("steps")
 
 def windows(model: keras.Model) -> tuple[dict, dict]:
     # By the model's own tokenizer: the tests' is trained anew, and differs, in each process.
-    found = model.task.vectorizer(MARKED * 32, labels=True)
+    found = model.preprocessor.vectorizer(MARKED * 32, labels=True)
     return found.feed, {"start": found.spans[..., 0], "end": found.spans[..., 1]}
 
 

@@ -65,7 +65,7 @@ def save(everything: bool = False) -> None:
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     answerer = keras_qa.load(path)
-    reads = answerer.model_.task.name == "spans"
+    reads = answerer.model_.preprocessor.name == "spans"
     questions = MARKED[:20] if reads else QUESTIONS
     feed = answerer.vectorizer_(questions)
     feed = feed.feed if reads else feed

@@ -187,7 +187,7 @@ PAIRS = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, tmp_path) -> None:
     reader = span_reader(backbone=files_of(kind, tmp_path / kind, with_many_ids))
-    ours = reader.task.vectorizer.tokenizer
+    ours = reader.preprocessor.vectorizer.tokenizer
     save_reader(reader, ours, tmp_path / "saved")
     written = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())
     assert written["tokenizer_class"] == CLASSES[kind]
@@ -195,7 +195,7 @@ def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, t
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
     model = transformers.AutoModelForQuestionAnswering.from_pretrained(tmp_path / "saved").eval()
     pairs = theirs(*map(list, zip(*PAIRS, strict=True)), padding=True, return_tensors="pt")
-    windows = reader.task.vectorizer([Example(text, question) for question, text in PAIRS])
+    windows = reader.preprocessor.vectorizer([Example(text, question) for question, text in PAIRS])
     names = {
         "token_ids": "input_ids",
         "segment_ids": "token_type_ids",

@@ -1,14 +1,14 @@
-"""Published encoders in Hugging Face's layout, a table a family."""
+"""Published encoders in Hugging Face's layout, with a table for each family."""
 
-from keras_qa.models.pretrained.checkpoint import Checkpoint
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
+from keras_qa.models.pretrained.checkpoint_writer import save_reader, transformer_of
 from keras_qa.models.pretrained.hub import PREFIX
 from keras_qa.models.pretrained.places import PACKAGES, find_checkpoint
-from keras_qa.models.pretrained.saving import save_reader, transformer_of
 
 __all__ = [
     "PACKAGES",
     "PREFIX",
-    "Checkpoint",
+    "PretrainedCheckpoint",
     "find_checkpoint",
     "save_reader",
     "transformer_of",

@@ -1,4 +1,4 @@
-"""ALBERT (Lan et al. 2020, arXiv:1909.11942): narrow tables, and blocks that share weights."""
+"""ALBERT (Lan et al. 2020, arXiv:1909.11942): small embeddings, and blocks that share weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BERT, and those that name their tensors as it does: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA."""
+"""BERT, and families with the same tensor names: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras_qa.models.pretrained.family import Config, Family, activation
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """The encoder's settings, as BERT names them."""
+    """Returns the encoder's settings for a config with BERT's names."""
     return {
         "vocabulary_size": config["vocab_size"],
         "num_layers": config["num_hidden_layers"],
@@ -26,7 +26,7 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def after_padding(config: Config) -> dict[str, Any]:
-    """The same where the first position has the row after the padding's id."""
+    """Returns the settings if positions start after the padding id, as in RoBERTa."""
     offset = config["pad_token_id"] + 1
     longest = config["max_position_embeddings"] - offset
     return {**settings(config), "position_offset": offset, "max_length": longest}

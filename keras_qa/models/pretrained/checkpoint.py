@@ -1,7 +1,8 @@
-"""Folders in Hugging Face's layout: an encoder and its head for question answering."""
+"""Checkpoints in Hugging Face's layout: an encoder and its head for question answering."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -11,14 +12,33 @@ from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.initial import weights_follow
 from keras_qa.layers.options import DType
 from keras_qa.models.pretrained import weights
-from keras_qa.models.pretrained.families import FAMILIES
+from keras_qa.models.pretrained.albert import ALBERT
+from keras_qa.models.pretrained.bert import BERT, ELECTRA, ROBERTA
+from keras_qa.models.pretrained.checkpoint_tensors import Tensors
+from keras_qa.models.pretrained.deberta import DEBERTA
+from keras_qa.models.pretrained.distilbert import DISTILBERT
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import Tensors
+from keras_qa.models.pretrained.modernbert import MODERNBERT
+from keras_qa.models.pretrained.mpnet import MPNET
 from keras_qa.text import SubwordTokenizer
 
 CONFIG = "config.json"
 
-# Ends of the names of models with heads for something else.
+# The families by the `model_type` of `config.json`.
+FAMILIES: dict[str, Family] = {
+    "albert": ALBERT,
+    "bert": BERT,
+    "camembert": dataclasses.replace(ROBERTA, architecture="Camembert"),
+    "deberta-v2": DEBERTA,
+    "distilbert": DISTILBERT,
+    "electra": ELECTRA,
+    "modernbert": MODERNBERT,
+    "mpnet": MPNET,
+    "roberta": ROBERTA,
+    "xlm-roberta": dataclasses.replace(ROBERTA, architecture="XLMRoberta"),
+}
+
+# Suffixes of architectures with heads for other tasks.
 _OTHER_TASKS = (
     "ForSequenceClassification",
     "ForTokenClassification",
@@ -28,20 +48,20 @@ _OTHER_TASKS = (
 )
 
 
-class Checkpoint:
-    """A folder that holds a published encoder, with its head or without.
+class PretrainedCheckpoint:
+    """A folder with a published encoder, with or without a head for question answering.
 
     Args:
         folder: The folder.
-        name: What it was asked for by. `None` for the folder's path.
+        name: The name that the user passed. `None` for the folder's path.
 
     Attributes:
-        config: Its `config.json`.
-        has_head: Whether it holds a head for question answering.
+        config: The contents of its `config.json`.
+        has_head: Whether it has a head for question answering.
 
     Raises:
         ImportError: If the `safetensors` library is missing.
-        ValueError: If a file is missing or damaged, or the model is of an unknown family or for
+        ValueError: If a file is missing or damaged, the family is unknown, or the model is for
             another task.
     """
 
@@ -54,14 +74,14 @@ class Checkpoint:
         kind = self.config.get("model_type")
         if kind not in FAMILIES:
             raise ValueError(
-                f"`{self.folder}` holds a model of the family {kind!r:.60}, which is not known. "
-                f"Known are {', '.join(FAMILIES)}."
+                f"`{self.folder}` has a model of the unknown family {kind!r:.60}. The known "
+                f"families are {', '.join(FAMILIES)}."
             )
         for model in self.config.get("architectures") or ():
             if str(model).endswith(_OTHER_TASKS):
                 raise ValueError(
-                    f"`{self.folder}` holds a {model}: a model for another task. Name a checkpoint "
-                    "for question answering, or one of the encoder alone."
+                    f"`{self.folder}` has a {model}: a model for another task. Use a checkpoint "
+                    "for question answering, or of the encoder only."
                 )
         self.family: Family = FAMILIES[kind]
         self.tensors = Tensors(self.folder)
@@ -70,20 +90,12 @@ class Checkpoint:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Width of the encoder's vectors, and between the two dense layers of a block."""
+        """Sizes of the encoder's vectors and of the hidden dense layers of its blocks."""
         settings = self._settings()
         return settings["hidden_dim"], settings["intermediate_dim"]
 
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
-        """Makes the encoder, its weights zeros, which `load` then replaces.
-
-        Args:
-            dtype: Dtype policy. `None` for Keras' global one.
-            name: Its name.
-
-        Raises:
-            ValueError: If a setting is not supported.
-        """
+        """Creates the encoder with weights of 0. `load` sets them."""
         settings = self._settings()
         self._check_sizes(settings)
         encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
@@ -92,18 +104,14 @@ class Checkpoint:
         return encoder
 
     def load(self, encoder: TransformerEncoder, head: SpanHead) -> None:
-        """Gives an encoder the weights of the checkpoint, and a head too where it has one.
-
-        Raises:
-            ValueError: If a tensor is missing, left over or of another shape.
-        """
+        """Loads the weights of an encoder, and of a head if the checkpoint has one."""
         parts = list(weights.encoder_parts(encoder, self.family))
         if self.has_head:
             parts += weights.head_parts(head, self.family)
         weights.fill(parts, self.tensors, self.names, self.folder)
 
     def _check_sizes(self, settings: dict[str, Any]) -> None:
-        """Compares what costs memory with the tensors, before there is an encoder of that size."""
+        """Compares sizes in the config with tensors, before memory is allocated for the encoder."""
         names = self.family.names
         width = settings.get("embedding_dim") or settings["hidden_dim"]
         inner = settings["intermediate_dim"] * (2 if settings.get("modern") else 1)
@@ -129,12 +137,7 @@ class Checkpoint:
             raise ValueError(weights.lacks(self.folder, [last]))
 
     def tokenizer(self) -> SubwordTokenizer | None:
-        """The tokenizer that lies in the folder, or `None` where there is none.
-
-        Raises:
-            ImportError: If a SentencePiece model needs a library that is missing.
-            ValueError: If a file is damaged.
-        """
+        """Returns the tokenizer in the folder, or `None`."""
         try:
             return SubwordTokenizer.from_file(self.folder)
         except FileNotFoundError:
@@ -156,7 +159,7 @@ class Checkpoint:
             raise ValueError(
                 f"The `config.json` of `{self.folder}` cannot be read ({error!r:.100})."
             ) from None
-        # Only heads for question answering, and those of its first training, have this layer.
+        # Checkpoints of the encoder only lack this layer.
         if settings.get("final_dense"):
             settings["final_dense"] = f"{self.family.names['final_dense']}.weight" in self.names
         return settings
@@ -169,14 +172,10 @@ def is_checkpoint(folder: str | os.PathLike[str]) -> bool:
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
-    """Reads the `config.json` of a folder.
-
-    Raises:
-        ValueError: If there is none, or it is damaged.
-    """
+    """Reads the `config.json` of a folder."""
     file = folder / CONFIG
     if not file.is_file():
         raise ValueError(
-            f"`{folder}` holds no `{CONFIG}`. Expected a folder in Hugging Face's layout."
+            f"`{folder}` has no `{CONFIG}`. Expected a folder in Hugging Face's layout."
         )
     return read_object(file)

@@ -22,7 +22,7 @@ def _settings(config: Config) -> dict[str, Any]:
     if config["relative_attention"]:
         found["relative_positions"] = "disentangled"
         found["num_buckets"] = buckets if buckets > 0 else None
-        # A list, or names with bars between.
+        # A list, or a string of names separated by "|".
         found["relative_terms"] = [t for t in TERMS if t in (config["pos_att_type"] or ())]
         found["relative_norm"] = "layer_norm" in config["norm_rel_ebd"]
     return found

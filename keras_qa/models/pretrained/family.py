@@ -1,4 +1,4 @@
-"""What a family of published encoders is: how its files name things."""
+"""`Family`: the names of settings and tensors in the checkpoints of a family."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-# A `config.json`, with the family's defaults for what it leaves out.
+# A `config.json` with the family's defaults.
 Config: TypeAlias = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """How the checkpoints of a family name settings and tensors.
+    """The names of settings and tensors in the checkpoints of a family.
 
     Attributes:
-        architecture: What `transformers` calls its models, without what they are for.
-        prefix: What stands before the encoder's tensors where there is a head beside it.
-        names: For each layer of `layers.TransformerEncoder` what its tensors' names begin with.
-            `block` is where those of a block are, `{}` for its number; the layers in a block
-            follow it. Where `key` and `value` are left out, `query` holds all three.
-        settings: Gives the encoder's settings for a config.
-        defaults: What a config stands for that it leaves out.
-        head: Name of the question answering head.
-        unsupported: Settings that the encoder has not, by what they must be.
+        architecture: The prefix of the family's class names in `transformers`, such as `"Bert"`.
+        prefix: The prefix of the encoder's tensors in a checkpoint with a head.
+        names: The prefix of the tensors of each layer of `layers.TransformerEncoder`. `block` is
+            that of a block, with `{}` for its number, and is followed by those of the layers in the
+            block. Without `key` and `value`, `query` contains all three.
+        settings: Returns the encoder's settings for a config.
+        defaults: Values of missing config entries.
+        head: The prefix of the tensors of the head for question answering.
+        unsupported: Required values of entries for which the encoder has no other option.
     """
 
     architecture: str
@@ -49,11 +49,7 @@ ACTIVATIONS = {
 
 
 def activation(name: Any) -> str:
-    """An activation as the encoder names it.
-
-    Raises:
-        ValueError: If it is another one.
-    """
+    """Returns the encoder's name of an activation."""
     if name not in ACTIVATIONS:
         raise ValueError(
             f"the activation {name!r} is not supported: only {', '.join(ACTIVATIONS)} are"

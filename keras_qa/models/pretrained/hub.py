@@ -1,4 +1,4 @@
-"""Checkpoints from Hugging Face's Hub, fetched and kept by `huggingface_hub`."""
+"""Downloads checkpoints from the Hugging Face Hub with `huggingface_hub`."""
 
 from __future__ import annotations
 
@@ -6,62 +6,49 @@ import pathlib
 from types import ModuleType
 
 from keras_qa.models.pretrained.checkpoint import CONFIG
-from keras_qa.models.pretrained.tensors import INDEX, PICKLED, WHOLE, shards
+from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
 
 PREFIX = "hf://"
 
 
 def fetch(name: str) -> pathlib.Path:
-    """Fetches a checkpoint, or finds it where an earlier call has left it.
+    """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
 
-    Cache, token and offline mode are `huggingface_hub`'s own: `HF_HOME`, `HF_TOKEN`,
-    `HF_HUB_OFFLINE`, `HF_ENDPOINT`.
-
-    Args:
-        name: `hf://owner/name`, or with a branch, tag or commit `hf://owner/name@revision`.
-
-    Returns:
-        The folder that holds it.
-
-    Raises:
-        ImportError: If `huggingface_hub` is missing.
-        ValueError: If there is no such checkpoint, or it cannot be fetched.
+    `huggingface_hub` reads `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and `HF_ENDPOINT`.
     """
     hub = _hub()
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
     try:
         config = hub.hf_hub_download(repository, CONFIG, revision=revision or None)
-        # All files of one revision, whatever is pushed meanwhile.
+        # Use one commit for all files, even if others are pushed meanwhile.
         commit = pathlib.Path(config).parent.name
         _weights(hub, repository, commit)
         for file in FILES:
             _optional(hub, repository, file, commit)
     except hub.errors.GatedRepoError:
         raise ValueError(
-            f"`{name}` is open only to those whom its owners let in. Ask for access on its page, "
-            "and set `HF_TOKEN`."
+            f"`{name}` is a gated repository. Request access on its page, and set `HF_TOKEN`."
         ) from None
     except hub.errors.RepositoryNotFoundError:
         raise ValueError(
-            f"There is no checkpoint `{name}`, or it is private. Look at the name, or set "
-            "`HF_TOKEN`."
+            f"There is no checkpoint `{name}`, or it is private. Check the name, or set `HF_TOKEN`."
         ) from None
     except hub.errors.RevisionNotFoundError:
         raise ValueError(f"`{repository}` has no revision {revision!r}.") from None
     except hub.errors.LocalEntryNotFoundError as error:
         raise ValueError(
-            f"`{name}` cannot be fetched: the Hub cannot be reached, or `HF_HUB_OFFLINE` is set, "
-            f"and it was not fetched before ({_line(error)})."
+            f"`{name}` cannot be downloaded: the Hub cannot be reached or `HF_HUB_OFFLINE` is set, "
+            f"and it is not in the cache ({_line(error)})."
         ) from None
     except hub.errors.EntryNotFoundError:
         raise ValueError(
-            f"`{name}` holds no `{CONFIG}`, or no weights: expected `{WHOLE}`."
+            f"`{name}` has no `{CONFIG}`, or no weights: expected `{WHOLE}`."
         ) from None
     except hub.errors.HFValidationError as error:
-        raise ValueError(f"`{name}` is no name of a checkpoint: {_line(error)}") from None
+        raise ValueError(f"`{name}` is not the name of a checkpoint: {_line(error)}") from None
     except (hub.errors.HfHubHTTPError, OSError) as error:
-        raise ValueError(f"`{name}` cannot be fetched: {_line(error)}") from None
+        raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
     return pathlib.Path(config).parent
 
 
@@ -80,7 +67,7 @@ def _optional(hub: ModuleType, repository: str, file: str, commit: str) -> pathl
     try:
         return pathlib.Path(hub.hf_hub_download(repository, file, revision=commit))
     except hub.errors.LocalEntryNotFoundError:
-        # Offline it is not known whether there is such a file: what was fetched is there.
+        # Offline, a file that is not in the cache may not exist at all.
         if hub.constants.HF_HUB_OFFLINE:
             return None
         raise

@@ -1,4 +1,4 @@
-"""ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, near and far attention."""
+"""ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, local attention."""
 
 from __future__ import annotations
 

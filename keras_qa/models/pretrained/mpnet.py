@@ -1,4 +1,4 @@
-"""MPNet (Song et al. 2020, arXiv:2004.09297): distances add to attention, by bucket and head."""
+"""MPNet (Song et al. 2020, arXiv:2004.09297): attention biases by relative position."""
 
 from __future__ import annotations
 

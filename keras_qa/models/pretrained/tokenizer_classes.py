@@ -1,4 +1,4 @@
-"""The `tokenizer_config.json` of a checkpoint: the class of `transformers` for its tokenizer."""
+"""The `tokenizer_config.json` of a checkpoint, with its tokenizer class in `transformers`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from keras_qa.layers import TransformerEncoder
 from keras_qa.text import SubwordTokenizer
 
-# Reads any `tokenizer.json` as it is.
+# The class that reads any `tokenizer.json` unchanged.
 GENERIC = "PreTrainedTokenizerFast"
 
 _INPUT_NAMES = {
@@ -27,17 +27,9 @@ def tokenizer_config(
 ) -> dict[str, Any]:
     """Describes a tokenizer for `transformers` and `transformers.js`.
 
-    The class decides in `transformers.js` whether there are segment ids. In `transformers` 5 the
-    class of a family builds the tokenizer anew from its vocabulary and a few settings. It is
-    written only if that gives this tokenizer; `PreTrainedTokenizerFast` otherwise.
-
-    Args:
-        tokenizer: The tokenizer.
-        architecture: What `transformers` calls the family, such as `"Bert"`.
-        encoder: The encoder that reads the ids.
-
-    Returns:
-        The content of `tokenizer_config.json`.
+    In `transformers.js` the class decides whether segment ids are used. In `transformers` 5 the
+    class of a family builds the tokenizer from its vocabulary and a few settings. This class is
+    only written if it builds an equal tokenizer; otherwise `PreTrainedTokenizerFast` is.
     """
     found: dict[str, str | None] = {**tokenizer.special_tokens()}
     name = f"{architecture}Tokenizer"
@@ -45,7 +37,7 @@ def tokenizer_config(
     if options is None:
         name, options = GENERIC, {}
     else:
-        # Without these the class would add its defaults to the vocabulary.
+        # For a missing token the class would add its default to the vocabulary.
         found = {token: found.get(token) for token in _SPECIAL_TOKENS}
     return {
         "tokenizer_class": name,
@@ -57,7 +49,7 @@ def tokenizer_config(
 
 
 def _options(name: str, tokenizer: SubwordTokenizer, special: Settings) -> Settings | None:
-    """The arguments that a class needs to build a tokenizer anew, or `None` if it cannot."""
+    """Returns the arguments with which a class builds an equal tokenizer, or `None`."""
     if name not in _CLASSES:
         return None
     options_of, first, last, between, segments = _CLASSES[name]
@@ -124,14 +116,14 @@ def _xlm_roberta(settings: Settings) -> Settings | None:
 
 
 def _camembert(settings: Settings) -> Settings | None:
-    # The class adds these three if the vocabulary lacks them.
+    # The class would add missing ones of these tokens.
     names = {"<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"}
     is_whole = names <= {piece[0] for piece in settings["model"]["vocab"]}
     return {} if is_whole and _is_unigram(settings, [], 3) else None
 
 
 def _is_unigram(settings: Settings, expected: list[Any], unknown: int) -> bool:
-    """Whether a Unigram model has these steps before SentencePiece's own normalizer."""
+    """Whether a Unigram tokenizer has these normalizers before SentencePiece's own one."""
     model = settings["model"]
     steps = _steps(settings["normalizer"], "normalizers")
     if len(steps) > len(expected) and steps[-1]["type"] == "Precompiled":
@@ -148,7 +140,7 @@ def _is_unigram(settings: Settings, expected: list[Any], unknown: int) -> bool:
 
 
 def _steps(step: Settings | None, key: str) -> list[Any]:
-    """The steps of a normalizer or pre-tokenizer, those of sequences one by one."""
+    """Returns the steps of a normalizer or pre-tokenizer as a flat list."""
     if step is None:
         return []
     if step["type"] != "Sequence":
@@ -156,8 +148,8 @@ def _steps(step: Settings | None, key: str) -> list[Any]:
     return [inner for part in step[key] for inner in _steps(part, key)]
 
 
-# For each class what gives its arguments; the tokens before and after a text, how many of these
-# stand between two texts, and the segments of a pair's five parts.
+# For each class: a function that returns its arguments, the tokens before and after a text, the
+# number of tokens between two texts, and the segment ids of the five parts of a pair.
 _Class = tuple[Callable[[Settings], Settings | None], str, str, int, list[int]]
 _CLASSES: dict[str, _Class] = {
     **{

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint are which weights of an encoder and its head."""
+"""Maps the tensors of a checkpoint to the weights of an encoder and its head."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import Tensors
 
-# What stands in checkpoints beside an encoder and its head: heads of the training before.
+# Tensors of pretraining heads, which are ignored.
 _LEFT_OVER = re.compile(
     r"(.*\.)?(pooler|position_ids|cls|lm_head|predictions|sop_classifier|decoder|vocab_\w+"
     r"|generator_\w+|discriminator_\w+|lm_predictions|mask_predictions)(\.|$)"
 )
-# Names of normalisations' weights in the oldest ones.
+# Names of normalization weights in old checkpoints.
 _OLD = {".gamma": ".weight", ".beta": ".bias"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A weight, and the tensors that it is made of.
+    """A weight of a layer, and its tensors in a checkpoint.
 
     Attributes:
-        names: Of the tensors, which stand side by side in the weight.
+        names: Names of the tensors, which are concatenated along the last axis of the weight.
         layer: The layer.
-        weight: Name of its weight.
-        transposed: Whether the tensors are (outputs, inputs).
+        weight: Name of the weight.
+        transposed: Whether the tensors have the shape (outputs, inputs).
     """
 
     names: tuple[str, ...]
@@ -41,19 +41,19 @@ class Part:
     transposed: bool = False
 
     def joined(self, tensors: list[np.ndarray]) -> np.ndarray:
-        """The weight's value for its tensors' values."""
+        """Returns the weight for its tensors."""
         turned = [tensor.T if self.transposed else tensor for tensor in tensors]
         return turned[0] if len(turned) == 1 else np.concatenate(turned, axis=-1)
 
     def split(self) -> Iterator[tuple[str, np.ndarray]]:
-        """The tensors' names and values for the value of the weight."""
+        """Yields the names and values of the tensors."""
         value = np.asarray(keras.ops.convert_to_numpy(getattr(self.layer, self.weight)))
         for name, part in zip(self.names, np.split(value, len(self.names), axis=-1), strict=True):
             yield name, np.ascontiguousarray(part.T if self.transposed else part)
 
 
 def encoder_parts(encoder: TransformerEncoder, family: Family) -> Iterator[Part]:
-    """The weights of an encoder, and the names of their tensors without the family's prefix."""
+    """Yields the weights of an encoder, with tensor names without the family's prefix."""
     names = family.names
     ends = ("tokens", "positions", "segments", "norm", "project", "relative", "relative_norm")
     for name in (*ends, "final_norm", "final_dense", "final_dense_norm"):
@@ -72,7 +72,7 @@ def encoder_parts(encoder: TransformerEncoder, family: Family) -> Iterator[Part]
 
 
 def head_parts(head: SpanHead, family: Family) -> Iterator[Part]:
-    """The weights of a head, and the names of their tensors."""
+    """Yields the weights of a head."""
     return _parts(head.logits, family.head)
 
 
@@ -92,7 +92,7 @@ def _parts(layer: keras.layers.Layer, *names: str) -> Iterator[Part]:
 
 
 class Names:
-    """Names of a checkpoint's tensors: with the prefix of its family or without, old or new."""
+    """A checkpoint's tensor names by their current names without the family's prefix."""
 
     def __init__(self, tensors: Tensors, family: Family) -> None:
         self.found: dict[str, str] = {}
@@ -110,7 +110,7 @@ class Names:
         return self.found[name]
 
     def left_over(self, used: set[str]) -> list[str]:
-        """Names of what no weight is made of, heads of an earlier training left out."""
+        """Returns the names of unused tensors, except those of pretraining heads."""
         return sorted(
             name
             for short, name in self.found.items()
@@ -119,39 +119,29 @@ class Names:
 
 
 def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
-    """Gives weights the values of their tensors.
-
-    Args:
-        parts: Which tensors are which weights.
-        tensors: The tensors.
-        names: Their names.
-        where: What errors call the checkpoint.
-
-    Raises:
-        ValueError: If a tensor is missing, left over, or of another shape.
-    """
+    """Assigns tensors to weights. Raises if a tensor is missing, unexpected or of another shape."""
     missing = [name for part in parts for name in part.names if name not in names]
     if missing:
         raise ValueError(lacks(where, missing))
     left = names.left_over({name for part in parts for name in part.names})
     if left:
-        raise ValueError(_listed(where, "holds a tensor that this model has no place for:", left))
+        raise ValueError(_listed(where, "has an unexpected tensor:", left))
     for part in parts:
         variable: Any = getattr(part.layer, part.weight)
         value = part.joined([tensors[names[name]] for name in part.names])
         if value.shape != tuple(variable.shape):
             raise ValueError(
-                f"`{where}`: the tensor `{part.names[0]}` makes a weight of the shape "
-                f"{value.shape}, but `config.json` says {tuple(variable.shape)}."
+                f"`{where}`: the tensor `{part.names[0]}` makes a weight of shape {value.shape}, "
+                f"but `config.json` says {tuple(variable.shape)}."
             )
         execution.assign(variable, value)
 
 
 def lacks(where: Any, names: list[str]) -> str:
-    """What is said of tensors that a checkpoint has not."""
+    """Returns the message for missing tensors."""
     return _listed(where, "lacks the tensor", names)
 
 
 def _listed(where: Any, what: str, names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"`{where}` {what} `{names[0]}`{more}. Get it again, or name another checkpoint."
+    return f"`{where}` {what} `{names[0]}`{more}. Get it again, or use another checkpoint."

@@ -1,4 +1,4 @@
-"""Texts as vectors, to be compared: what an index needs to search by more than words."""
+"""`TextEmbedder`: vectors of texts, for search by meaning."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.answering.loading import load
 from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
 from keras_qa.models import QAModel, span_reader
+from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import concat_ranges
 
 
-class SentenceEncoder:
-    """Turns texts into vectors: alike where they mean the same, by the product of two.
+class TextEmbedder:
+    """Turns texts into vectors. The dot product of two vectors is the similarity of their texts.
 
-    The vectors of an encoder, one a piece, are averaged over all pieces, special tokens included,
-    and brought to length 1. With `"minilm"` these are the vectors of `all-MiniLM-L6-v2`. Others
-    are as good as what they were trained for: take one that was trained so, by the mean.
+    A vector is the mean of the encoder's outputs over all pieces of the text, special tokens
+    included, normalized to length 1. With `"minilm"` these are the vectors of `all-MiniLM-L6-v2`.
+    Use an encoder that was trained for similarity with mean pooling.
 
     Args:
         encoder: `"minilm"` (extra `minilm`); a folder in Hugging Face's layout or
-            `hf://owner/name` (extra `hf`), with `@revision` or without; or a saved reader that
-            stands on an encoder, such as a `.keras` file.
-        max_length: Most pieces of a text, special tokens included; fewer where the encoder takes
-            no more. What is beyond is cut off.
-        name: What an index calls the encoder. `None` for what `encoder` says, a path in full.
+            `hf://owner/name` (extra `hf`), optionally with `@revision`; or a reader with a
+            published encoder, such as a `.keras` file.
+        max_length: Maximum number of pieces in a text, special tokens included, at most the limit
+            of the encoder. The rest of the text is cut off.
+        name: Name of the encoder in an index. `None` for `encoder`, with the full path of a file or
+            folder.
 
     Attributes:
-        name: What an index calls the encoder.
-        max_length: Most pieces of a text.
-        dimension: Width of the vectors.
+        name: Name of the encoder in an index.
+        max_length: Maximum number of pieces in a text.
+        dimension: Size of the vectors.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ImportError: If a library that reads checkpoints, or the package of `minilm`, is missing.
-        ValueError: If it cannot be loaded, has no tokenizer, or stands on no encoder; or if
-            `max_length` leaves no room for a text.
+        ValueError: If the encoder cannot be loaded, has no tokenizer, or the model has no encoder;
+            or if `max_length` leaves no room for a text.
 
     Reference:
         Reimers and Gurevych 2019, "Sentence-BERT", arXiv:1908.10084.
 
     Examples:
-        >>> from keras_qa.answering import SentenceEncoder
-        >>> encoder = SentenceEncoder("minilm-squad-small")
+        >>> from keras_qa.answering import TextEmbedder
+        >>> encoder = TextEmbedder("minilm-squad-small")
         >>> vectors = encoder(["How long is the warranty?", "It lasts for two years.", "No."])
         >>> vectors.shape
         (3, 384)
@@ -60,7 +61,7 @@ class SentenceEncoder:
         self, encoder: str | os.PathLike[str], max_length: int = 256, name: str | None = None
     ) -> None:
         given = os.fspath(encoder)
-        layer, tokenizer = _loaded(given)
+        layer, tokenizer = _load_encoder(given)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
             raise ValueError(
@@ -70,31 +71,31 @@ class SentenceEncoder:
         self.max_length = min(max_length, getattr(layer, "max_length", None) or max_length)
         self.name = name or _name(given)
         self._tokenizer = tokenizer
-        self._model = _averaged(layer)
+        self._model = _mean_model(layer)
         self.dimension: int = self._model.output.shape[-1]
 
     def __call__(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Gives the vectors of texts.
+        """Computes the vectors of texts.
 
         Args:
             texts: The texts.
 
         Returns:
-            `(texts, dimension)` float32, each row of length 1.
+            `(texts, dimension)` float32. Each row has length 1.
 
         Raises:
-            TypeError: If `texts` is no list of strings.
+            TypeError: If `texts` is not a list of strings.
         """
         if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
         if not texts:
             return np.zeros((0, self.dimension), "float32")
         found = self._model.predict(self._feed(texts), batch_size=32, verbose=0)
-        # Where an encoder is of half precision, lengths are not.
+        # Normalize in float32: the model may compute in half precision.
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
     def _feed(self, texts: list[str] | tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Each text as one sequence, as wide as the longest."""
+        """Returns each text as a sequence, padded to the longest."""
         tokenizer = self._tokenizer
         pieces = tokenizer.pieces(texts)
         before, after = np.array(tokenizer.before), np.array(tokenizer.after)
@@ -114,31 +115,31 @@ class SentenceEncoder:
         return {tensor.name: feed[tensor.name] for tensor in self._model.inputs}
 
 
-def _loaded(name: str) -> tuple[Any, SubwordTokenizer]:
-    """An encoder and its tokenizer, by the name of a checkpoint or of a saved reader."""
+def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:
+    """Loads an encoder and its tokenizer by the name of a checkpoint or a saved reader."""
     checkpoint = find_checkpoint(name)
-    model = span_reader(backbone=checkpoint) if checkpoint is not None else load(name).model_
-    tokenizer = getattr(getattr(model.task, "vectorizer", None), "tokenizer", None)
+    model = open_model(name)[0] if checkpoint is None else span_reader(backbone=checkpoint)
+    tokenizer = getattr(getattr(model.preprocessor, "vectorizer", None), "tokenizer", None)
     kinds = (TransformerEncoder, PretrainedEncoder)
     layer = next((item for item in model.layers if isinstance(item, kinds)), None)
     if checkpoint is not None and tokenizer is None:
-        raise ValueError(f"`{name}` holds no tokenizer. Put its `tokenizer.json` into the folder.")
+        raise ValueError(f"`{name}` has no tokenizer. Put its `tokenizer.json` into the folder.")
     if layer is None or not isinstance(tokenizer, SubwordTokenizer):
         raise ValueError(
-            f"`{name}` stands on no published encoder, whose vectors could be compared. Name a "
-            "reader that does, or an encoder such as `minilm`."
+            f"`{name}` is a model without a published encoder. Pass a reader with such an encoder, "
+            "or an encoder such as `minilm`."
         )
     return layer, tokenizer
 
 
 def _name(given: str) -> str:
-    """A name by which it is found from any folder."""
-    there = not given.startswith(PREFIX) and os.path.exists(os.path.expanduser(given))
-    return str(pathlib.Path(given).expanduser().resolve()) if there else given
+    """Returns the full path of a file or folder, and any other name unchanged."""
+    is_path = not given.startswith(PREFIX) and os.path.exists(os.path.expanduser(given))
+    return str(pathlib.Path(given).expanduser().resolve()) if is_path else given
 
 
-def _averaged(layer: Any) -> QAModel:
-    """A model that gives the mean of an encoder's vectors where there is no padding."""
+def _mean_model(layer: Any) -> QAModel:
+    """Returns a model that computes the mean of an encoder's outputs without padding."""
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
     mask = dict(zip(layer.input_names, inputs, strict=True))["padding_mask"]
     return QAModel(inputs, MeanPooling()([layer(inputs), mask]), name="sentence_encoder")

@@ -1,4 +1,4 @@
-"""Readers written as checkpoints, in the layout that they were read from."""
+"""Writes readers as checkpoints in Hugging Face's layout."""
 
 from __future__ import annotations
 
@@ -11,26 +11,15 @@ import numpy as np
 from keras_qa.files import replace_atomically
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.models.pretrained import weights
-from keras_qa.models.pretrained.checkpoint import CONFIG
-from keras_qa.models.pretrained.families import FAMILIES
+from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
+from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.family import Family
-from keras_qa.models.pretrained.tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
 
 
 def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib.Path) -> None:
-    """Writes a reader that was made of a checkpoint, as `transformers` reads it.
-
-    Args:
-        model: The reader.
-        tokenizer: Its tokenizer.
-        folder: Where to. Made where it does not exist.
-
-    Raises:
-        ImportError: If the `safetensors` library is missing.
-        ValueError: If the reader was made of no checkpoint, or was quantized.
-    """
+    """Writes a reader that was created from a checkpoint, so that `transformers` can read it."""
     safetensors()
     from safetensors.numpy import save
 
@@ -38,8 +27,8 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
     config = encoder.settings["checkpoint"] if encoder is not None else None
     if encoder is None or config is None:
         raise ValueError(
-            "Only readers that were made of a checkpoint can be saved as one, and this one was "
-            "not. Save it as a `.keras` file."
+            "Only readers that were created from a checkpoint can be saved as one. Save this one "
+            "as a `.keras` file."
         )
     head = next(item for item in model.layers if isinstance(item, SpanHead))
     family = FAMILIES[config["model_type"]]
@@ -61,7 +50,7 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
 
 
 def transformer_of(model: keras.Model) -> TransformerEncoder | None:
-    """The encoder of a reader that was made of a checkpoint, if it has one."""
+    """Returns the published encoder of a reader, or `None`."""
     return next((item for item in model.layers if isinstance(item, TransformerEncoder)), None)
 
 
@@ -70,7 +59,7 @@ def _json(value: object) -> bytes:
 
 
 def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dict[str, np.ndarray]:
-    # ModernBERT's last dense layer is the head's, and stands beside the encoder.
+    # ModernBERT's final dense layer belongs to the head, so its name has no prefix.
     beside = tuple(
         f"{name}." for key, name in family.names.items() if key.startswith("final_dense")
     )

@@ -24,11 +24,11 @@ class _Tensor:
 
 
 class Tensors:
-    """The tensors that a folder's files hold, by name. Nothing in them is executed.
+    """The tensors in a folder's files by name. Nothing in the files is executed.
 
     Args:
-        folder: The folder: `model.safetensors`, alone or in parts with their
-            index; or where PyTorch is installed `pytorch_model.bin`.
+        folder: The folder with `model.safetensors`, in one file or in parts with an index; or, if
+            PyTorch is installed, with `pytorch_model.bin`.
 
     Attributes:
         names: Names of the tensors.
@@ -49,7 +49,7 @@ class Tensors:
             self._readers.update(_pickled(folder / PICKLED))
         else:
             raise ValueError(
-                f"`{folder}` holds no weights: expected `{WHOLE}`, or its parts and `{INDEX}`."
+                f"`{folder}` has no weights: expected `{WHOLE}`, or its parts and `{INDEX}`."
             )
         self.names = frozenset(self._readers)
 
@@ -57,12 +57,12 @@ class Tensors:
         return self._readers[name].read()
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, which is not read for that."""
+        """Returns the shape of a tensor without reading it."""
         return self._readers[name].shape
 
 
 def shards(index: pathlib.Path) -> list[str]:
-    """The files that an index names."""
+    """Returns the files in an index."""
     return sorted(set(_index(index).values()))
 
 
@@ -71,11 +71,11 @@ def _index(path: pathlib.Path) -> Mapping[str, str]:
         found = json.loads(path.read_text("utf-8"))["weight_map"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"`{path}` is no index of weights ({error!r:.100}). Get it again."
+            f"`{path}` is not an index of weights ({error!r:.100}). Get it again."
         ) from None
     for name in found.values():
         if pathlib.PurePath(name).name != name:
-            raise ValueError(f"`{path}` names the file {name!r}, which is not beside it.")
+            raise ValueError(f"`{path}` names the file {name!r}, which is in another folder.")
     return found
 
 
@@ -111,7 +111,7 @@ def _safetensors(path: pathlib.Path) -> dict[str, _Tensor]:
 
 
 def _bfloat16(path: pathlib.Path, name: str) -> np.ndarray:
-    """A tensor of a dtype that NumPy lacks, as float32, which has it as its upper half."""
+    """Reads a bfloat16 tensor as float32. NumPy lacks bfloat16, which is float32's upper half."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(size))[name]
@@ -126,9 +126,8 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
         import torch
     except ImportError:
         raise ValueError(
-            f"`{path}` is a pickle of PyTorch's, which is read only where PyTorch is installed. "
-            f"Install it, or convert the file to `{WHOLE}`: `save_pretrained` in `transformers` "
-            "does."
+            f"`{path}` is a PyTorch file, which needs PyTorch. Install it, or convert the file to "
+            f"`{WHOLE}` with `save_pretrained` in `transformers`."
         ) from None
     import pickle
 
@@ -136,7 +135,7 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
-        raise ValueError(f"`{path}` cannot be read as weights alone: {reason}") from None
+        raise ValueError(f"`{path}` cannot be read as weights only: {reason}") from None
     if not isinstance(loaded, Mapping):
         raise ValueError(
             f"`{path}` must hold tensors by name. It holds a {type(loaded).__name__}. Get it again."

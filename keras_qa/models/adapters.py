@@ -1,4 +1,4 @@
-"""Adapter files: what LoRA has learned, saved apart from the encoder that it was learned on."""
+"""Adapter files: the weights that LoRA trained, without the encoder."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import tasks
-from keras_qa.answering import building
+from keras_qa import preprocessing
 from keras_qa.files import json_files, replace_atomically
 from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.initial import weights_follow
-from keras_qa.models import QAModel, span_reader
+from keras_qa.models.base import QAModel
+from keras_qa.models.compiling import recompile
 from keras_qa.models.pretrained import (
     PACKAGES,
     PREFIX,
-    Checkpoint,
+    PretrainedCheckpoint,
     find_checkpoint,
     transformer_of,
 )
-from keras_qa.models.reader import enable_lora
-from keras_qa.tasks import SpanTask
+from keras_qa.models.reader import check_length, enable_lora, span_reader
+from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
@@ -39,34 +39,25 @@ VERSION = 1
 
 _DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
-# What `numpy.savez` writes before the values of an array.
+# The header that `numpy.savez` writes before the values of an array.
 _HEADER = re.compile(
     rb"\{'descr': '<f([24])', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
 )
 
 
 def save(model: QAModel, path: pathlib.Path) -> None:
-    """Saves what a reader has learned by LoRA, some megabytes, and which encoder it belongs to.
+    """Saves the weights that LoRA trained, some megabytes, and the name of their encoder.
 
-    The encoder is opened again, to make sure that it and the file give this reader.
-
-    Args:
-        model: The reader.
-        path: Where to.
-
-    Raises:
-        ImportError: If a library that reads checkpoints is not installed.
-        ValueError: If the reader was not trained by LoRA, or its encoder was made of no checkpoint,
-            cannot be opened, or differs from what was published in more than LoRA.
+    To check that the file and the encoder make the same reader, the encoder is loaded again.
     """
     encoder = transformer_of(model)
     checkpoint: Mapping[str, Any] = (encoder.settings["checkpoint"] if encoder else None) or {}
     if encoder is None or encoder.lora_rank is None or "_name_or_path" not in checkpoint:
         raise ValueError(
-            "Only readers on a published encoder that were trained by LoRA have an adapter: call "
+            "Only readers on a published encoder that were trained with LoRA have an adapter. Call "
             "`fit(…, lora_rank=16)` first, or `save` the whole reader."
         )
-    assert model.task is not None
+    assert model.preprocessor is not None
     name = checkpoint["_name_or_path"]
     config = {
         "keras_qa_adapter": VERSION,
@@ -74,7 +65,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         "fingerprint": _fingerprint(model),
         "lora_rank": encoder.lora_rank,
         "dtype": encoder.dtype_policy.name,
-        "task": tasks.serialize(model.task),
+        "preprocessor": preprocessing.serialize(model.preprocessor),
     }
     # NumPy has no bfloat16.
     values = [
@@ -83,9 +74,9 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     ]
     if not _rebuilds(model, config, values, name):
         raise ValueError(
-            "`save_adapter` needs an encoder that LoRA alone has changed, and this one is not "
-            f"`{name[-60:]}`: it was trained in full, quantized, or loaded from a `.keras` file. "
-            "Save the whole reader with `save`."
+            f"`save_adapter` needs the encoder `{name[-60:]}` without changes except LoRA, but it "
+            "was trained in full, quantized, or loaded from a `.keras` file. Save the whole "
+            "reader with `save`."
         )
     weights = io.BytesIO()
     np.savez(weights, **{str(place): value for place, value in enumerate(values)})
@@ -97,7 +88,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
 def _rebuilds(
     model: QAModel, config: Mapping[str, Any], values: Sequence[np.ndarray], name: str
 ) -> bool:
-    """Whether an adapter and the encoder of that name give the same reader."""
+    """Whether an adapter and the encoder of this name make the same reader."""
     try:
         checkpoint = find_checkpoint(name)
     except ValueError as error:
@@ -107,14 +98,14 @@ def _rebuilds(
         ) from None
     try:
         return checkpoint is not None and _structure(model) == _structure(
-            _rebuild(config, _task(config), values, checkpoint)
+            _rebuild(config, _preprocessor(config), values, checkpoint)
         )
     except ValueError:
         return False
 
 
 def is_adapter(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one that `save` wrote."""
+    """Whether a file is an adapter."""
     try:
         with zipfile.ZipFile(path) as archive:
             return WEIGHTS in archive.namelist()
@@ -123,21 +114,22 @@ def is_adapter(path: str | os.PathLike[str]) -> bool:
 
 
 def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> QAModel:
-    """Loads the encoder that an adapter belongs to, and what was learned on it.
+    """Loads an adapter and its encoder.
 
     Args:
         path: A file that `save` wrote.
         backbone: The encoder: a folder, `hf://owner/name` or a key of `PACKAGES`. `None` for the
-            one that the file names; if that is a folder, for the one of this name beside the file.
+            one that the file names. If it names a folder, this is a folder of the same name next to
+            the file.
 
     Returns:
         The reader.
 
     Raises:
         ImportError: If a library that reads checkpoints is not installed.
-        TypeError: If `backbone` is no name and no path.
-        ValueError: If the file is damaged or of a later version, or the encoder is missing or
-            another one.
+        TypeError: If `backbone` is not a name or a path.
+        ValueError: If the file is damaged or of a later version, or the encoder is missing or has
+            other weights.
     """
     if backbone is not None and not isinstance(backbone, (str, os.PathLike)):
         raise TypeError(
@@ -148,19 +140,22 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
     try:
         config, values = _read(path)
     except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _refusal(path, error) from None
+        raise _load_error(path, error) from None
     try:
         _check(config)
-        task = _task(config)
-        return _rebuild(config, task, values, _find(path, config["backbone"], backbone))
+        preprocessor = _preprocessor(config)
+        return _rebuild(config, preprocessor, values, _find(path, config["backbone"], backbone))
     except ValueError as error:
-        raise _refusal(path, error) from None
+        raise _load_error(path, error) from None
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The settings and the arrays of a file, which take no more memory than the file."""
+    """Reads the config and the arrays, in no more memory than the size of the file."""
     with zipfile.ZipFile(path) as archive:
         config = json_files.parse_object(archive.read(CONFIG), pathlib.Path(CONFIG))
+        if "preprocessor" not in config:
+            # Earlier versions wrote `task`.
+            config["preprocessor"] = config.pop("task", None)
         _check_members([archive.getinfo(WEIGHTS)], path.stat().st_size)
         content = archive.read(WEIGHTS)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -172,10 +167,10 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def _check_members(members: Sequence[zipfile.ZipInfo], size: int) -> None:
-    """Raises if members are compressed or larger than what holds them, as none of `save` is."""
+    """Raises if members are compressed, or larger than the archive: `save` writes no such file."""
     compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     if compressed or sum(member.file_size for member in members) > size:
-        raise ValueError("its weights are compressed, which `save_adapter` never does.")
+        raise ValueError("its weights are compressed, but `save_adapter` does not compress.")
 
 
 def _array(content: bytes, place: int) -> np.ndarray:
@@ -186,20 +181,21 @@ def _array(content: bytes, place: int) -> np.ndarray:
     shape = tuple(int(size) for size in header[3].replace(b",", b" ").split())
     bytes_a_value = int(header[1])
     if math.prod(shape) * bytes_a_value != len(content) - start:
-        raise ValueError(f"its array {place} says the shape {shape}, but holds other values.")
+        raise ValueError(f"its array {place} has the shape {shape}, but another number of values.")
     values = np.frombuffer(content, f"<f{bytes_a_value}", offset=start)
     return values.reshape(shape, order="F" if header[2] == b"True" else "C")
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    """Raises if settings are missing or have other types than `save` writes."""
+    """Raises if a setting is missing or has another type than `save` writes."""
     version = config.get("keras_qa_adapter")
     if type(version) is not int or version != VERSION:
         raise ValueError(
             f"it is an adapter of version {version!r:.40}, and this keras-qa reads version "
             f"{VERSION}. Install a newer keras-qa, or save the adapter again."
         )
-    for name, kind in {"backbone": str, "fingerprint": str, "lora_rank": int, "task": dict}.items():
+    kinds = {"backbone": str, "fingerprint": str, "lora_rank": int, "preprocessor": dict}
+    for name, kind in kinds.items():
         if type(config.get(name)) is not kind:
             raise ValueError(
                 f"its `{name}` must be of type {kind.__name__}. Received: "
@@ -213,7 +209,7 @@ def _check(config: Mapping[str, Any]) -> None:
 
 
 def _dtype(config: Mapping[str, Any]) -> str:
-    """The name of the dtype policy. Older files hold the policy as Keras serializes it."""
+    """Returns the name of the dtype policy. Older files contain the policy's config."""
     found = config.get("dtype")
     if isinstance(found, Mapping) and found.get("class_name") == "DTypePolicy":
         inner = found.get("config")
@@ -225,27 +221,31 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return str(found)
 
 
-def _task(config: Mapping[str, Any]) -> SpanTask:
+def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor:
     try:
-        task = tasks.deserialize(config["task"])
+        found = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"its `task` cannot be read: {_reason(error, 150)}") from None
-    if not isinstance(task, SpanTask) or not isinstance(
-        task.vectorizer.tokenizer, SubwordTokenizer
+        raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
+    if not isinstance(found, SpanPreprocessor) or not isinstance(
+        found.vectorizer.tokenizer, SubwordTokenizer
     ):
-        raise ValueError("its `task` must mark spans, with the tokenizer of a published encoder.")
-    return task
+        raise ValueError(
+            "its `preprocessor` must mark spans, with the tokenizer of a published encoder."
+        )
+    return found
 
 
-def _find(path: pathlib.Path, name: str, backbone: str | os.PathLike[str] | None) -> Checkpoint:
-    """The encoder of an adapter file."""
+def _find(
+    path: pathlib.Path, name: str, backbone: str | os.PathLike[str] | None
+) -> PretrainedCheckpoint:
+    """Finds the encoder of an adapter file."""
     if backbone is not None:
         place = os.fspath(backbone)
     elif _is_portable(name) or (os.path.isabs(name) and os.path.isdir(name)):
-        # Older files hold the whole path of a folder.
+        # Older files contain the full path of a folder.
         place = name
     else:
-        # Windows' paths take either separator.
+        # The path may have been written on Windows.
         name = pathlib.PureWindowsPath(name).name
         place = str(path.parent / name)
     try:
@@ -254,7 +254,7 @@ def _find(path: pathlib.Path, name: str, backbone: str | os.PathLike[str] | None
         raise ValueError(f"it needs the encoder `{name[-40:]}`: {_reason(error, 130)}") from None
     if checkpoint is None:
         raise ValueError(
-            f"it needs the encoder `{name[-40:]}`, which is not at `{place[-36:]}`. Name its "
+            f"it needs the encoder `{name[-40:]}`, which is not at `{place[-36:]}`. Pass its "
             'folder: `keras_qa.load(…, backbone="folder/")`.'
         )
     return checkpoint
@@ -265,11 +265,14 @@ def _is_portable(name: str) -> bool:
 
 
 def _rebuild(
-    config: Mapping[str, Any], task: SpanTask, values: Sequence[np.ndarray], checkpoint: Checkpoint
+    config: Mapping[str, Any],
+    preprocessor: SpanPreprocessor,
+    values: Sequence[np.ndarray],
+    checkpoint: PretrainedCheckpoint,
 ) -> QAModel:
-    """The reader that an encoder and an adapter give."""
+    """Builds the reader of an encoder and an adapter."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
-    tokenizer = task.vectorizer.tokenizer
+    tokenizer = preprocessor.vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
     with weights_follow():
         model = span_reader(backbone=checkpoint, tokenizer=tokenizer, dtype=_dtype(config))
@@ -279,19 +282,19 @@ def _rebuild(
         weights = sum(value.size for value in values)
         if rank * rows_and_columns > weights:
             raise ValueError(
-                f"its `lora_rank` is {str(rank)[:20]}, but it holds {weights:,} weights, too few "
-                f"for that with the encoder `{name}`."
+                f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
+                f"this rank with the encoder `{name}`."
             )
         enable_lora(encoder, rank)
-    building.check_length(model, task.vectorizer.length)
-    building.recompile(model, model.optimizer)
-    model.task = task
+    check_length(model, preprocessor.vectorizer.length)
+    recompile(model, model.optimizer)
+    model.preprocessor = preprocessor
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
     is_same = shapes == [value.shape for value in values]
     if not is_same or _fingerprint(model) != config["fingerprint"]:
         raise ValueError(
-            f"it was trained on another encoder than `{name}` is now. Name the right one by "
-            "`backbone`, or train anew."
+            f"it was trained on an encoder with other weights than `{name}`. Pass the right one as "
+            "`backbone`, or train again."
         )
     for variable, value in zip(model.trainable_variables, values, strict=True):
         variable.assign(value)
@@ -299,7 +302,7 @@ def _rebuild(
 
 
 def _structure(model: QAModel) -> list[dict[str, Any]]:
-    """The settings of all layers, without those that only training or a file knows."""
+    """Returns the configs of all layers, without entries that do not change the outputs."""
     unused = ("checkpoint", "dropout")
     return [
         {name: value for name, value in layer.get_config().items() if name not in unused}
@@ -308,7 +311,7 @@ def _structure(model: QAModel) -> list[dict[str, Any]]:
 
 
 def _fingerprint(model: QAModel) -> str:
-    """A checksum of the weights that LoRA leaves as they are."""
+    """Returns a checksum of the weights that LoRA does not train."""
     digest = hashlib.sha256()
     for value in _frozen(model):
         digest.update(np.ascontiguousarray(value).tobytes())
@@ -321,11 +324,11 @@ def _frozen(model: QAModel) -> Iterator[np.ndarray]:
             yield keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
 
 
-def _refusal(path: pathlib.Path, error: Exception) -> ValueError:
+def _load_error(path: pathlib.Path, error: Exception) -> ValueError:
     return ValueError(f"`{str(path)[-100:]}` cannot be loaded: {_reason(error, 180)}")
 
 
 def _reason(error: Exception, length: int) -> str:
-    """The first line of an error, short enough for a message of one line."""
+    """Returns the first line of an error, shortened."""
     lines = str(error).splitlines()
     return (lines[0] if lines and not isinstance(error, KeyError) else repr(error))[:length]

@@ -1,4 +1,4 @@
-"""What was fitted for asking several passages of an index, as a `.keras` file keeps it."""
+"""The calibration of `QuestionAnswerer.ask`, and the right answers that it is fitted on."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from keras_qa._arguments import check_number, check_positive_integers, entry, is
 from keras_qa.decoding import CONFIDENCE
 from keras_qa.decoding.window_words import find_firsts
 from keras_qa.example import Example
-from keras_qa.tasks.task import AskOptions
+from keras_qa.preprocessing.ask_options import AskOptions
 
 _ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class AskCalibration:
-    """What `QuestionAnswerer.calibrate` fitted, which `ask` takes where it is not told otherwise.
+    """The result of `QuestionAnswerer.calibrate`: default settings of `ask`.
 
     Args:
-        temperature: What the logits are divided by.
-        retrieval_weight: How much retrieval counts beside reading.
-        passages: Number of passages that were read for a question.
-        options: The options that were asked with, see `AskOptions`.
-        precisions: The shares of right answers that can be had, ascending, as
-            `decoding.precision_thresholds` finds them: each is right with a confidence of 0.9.
-        thresholds: For each of them the least score of an answer that is given.
+        temperature: The logits are divided by this.
+        retrieval_weight: Weight of the retrieval score in the score of an answer.
+        passages: Number of passages that were read for each question.
+        options: The options of the calibration, see `AskOptions`.
+        precisions: Precisions that can be reached, ascending, as `decoding.precision_thresholds`
+            returns them: lower bounds with a confidence of 0.9.
+        thresholds: The minimum score of an answer for each of them.
 
     Examples:
-        >>> from keras_qa.tasks import AskCalibration
+        >>> from keras_qa.preprocessing import AskCalibration
         >>> fitted = AskCalibration(1.5, 3.0, precisions=(0.6, 0.85, 1.0), thresholds=(0, 0.5, 0.9))
         >>> fitted.threshold(0.8)
         0.5
@@ -67,16 +67,16 @@ class AskCalibration:
                 check_number(name, value)
 
     def threshold(self, min_precision: float) -> float:
-        """The lowest score from which on so many answers are right, with a confidence of 0.9.
+        """Returns the minimum score for a precision, with a confidence of 0.9.
 
         Args:
-            min_precision: The share, above 0 and up to 1.
+            min_precision: The share of right answers, above 0 and at most 1.
 
         Returns:
-            The score, 0 where that many of all answers are right.
+            The score. 0 if all answers together have this precision.
 
         Raises:
-            ValueError: If no score comes to that, or the share is out of its range.
+            ValueError: If no score reaches this precision, or it is out of its range.
         """
         if not is_number(min_precision) or not 0 < min_precision <= 1:
             raise ValueError(
@@ -87,26 +87,26 @@ class AskCalibration:
                 return threshold
         best = max(self.precisions, default=0.0)
         shown = (
-            f"`min_precision` is {min_precision:g}, but the answers to the questions of "
-            f"`calibrate` show no more than {np.floor(best * 1e4) / 1e4:g} from any score on, with "
-            f"a confidence of {CONFIDENCE:g}. Ask for less"
+            f"`min_precision` is {min_precision:g}, but the questions of `calibrate` support at "
+            f"most {np.floor(best * 1e4) / 1e4:g}, with a confidence of {CONFIDENCE:g}. Use a "
+            "lower value"
         )
         if min_precision == 1:
-            raise ValueError(f"{shown}: no number of answers shows 1.")
+            raise ValueError(f"{shown}: no number of answers can support 1.")
         needed = math.ceil(math.log(1 - CONFIDENCE) / math.log(min_precision))
         raise ValueError(
-            f"{shown}, or calibrate on more questions: {min_precision:g} takes {needed} or more "
+            f"{shown}, or calibrate on more questions: {min_precision:g} needs at least {needed} "
             "answers, all of them right."
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON holds them."""
+        """Returns the constructor's arguments in types of JSON."""
         lists = {name: list(getattr(self, name)) for name in ("precisions", "thresholds")}
         return {**dataclasses.asdict(self), **lists}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
-        """Makes the calibration again that gave this config."""
+        """Creates a calibration from its config."""
         lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
         entry(config, "options", dict)
         return cls(**{**config, **lists})
@@ -115,16 +115,18 @@ class AskCalibration:
 def gold_mentions(
     words: np.ndarray, example: np.ndarray, examples: Sequence[Example]
 ) -> npt.NDArray[np.int32]:
-    """Where windows say right answers: in any case, whole words, with their article or without.
+    """Finds the mentions of right answers in windows.
+
+    A mention is a sequence of whole words, in upper or lower case, with or without its article.
 
     Args:
-        words: `(windows, positions, 2)`: where in the text of its example the word at each
-            position stands, negative where no word is.
-        example: `(windows,)`: which example each window is of.
+        words: `(windows, positions, 2)`: start and end of the word at each position in the text of
+            its example. Negative if there is no word.
+        example: `(windows,)`: the number of each window's example.
         examples: The examples, with answers.
 
     Returns:
-        `(windows, mentions, 2)`: the first and the last position of each mention, -1 for none.
+        `(windows, mentions, 2)`: the first and the last position of each mention, padded with -1.
     """
     found: list[tuple[int, int, int]] = []
     begins, ends = words[..., 0], words[..., 1]

@@ -1,4 +1,4 @@
-"""Windows to feeds, and to the logits of a reader."""
+"""Windows to model inputs, and to the logits of a span reader."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import numpy as np
 
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.tasks.task import Model
+from keras_qa.preprocessing.ask_options import Model
 from keras_qa.text import Windows
 
 
-def places(windows: Windows, decoder: SpanDecoder) -> tuple[np.ndarray, np.ndarray]:
-    """Where answers may begin and end, and what each such place counts as."""
+def answer_places(windows: Windows, decoder: SpanDecoder) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where answers may start and end, and the size of each such place in words."""
     if decoder.whole_words:
         return windows.words, windows.word_sizes
     return windows.offsets, np.ones_like(windows.word_sizes)
 
 
-def feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
-    """What a model is fed of windows."""
+def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
+    """Returns the inputs of a model for windows."""
     arrays = dict(windows.feed)
     if "padding_mask" in arrays:
-        # Padding is 0 here, whatever a tokenizer has for it: it is masked, and cut off by that.
+        # Padding is id 0 in every model, whatever id the tokenizer uses for it. The padding mask
+        # excludes it either way, and batches can be trimmed.
         arrays["token_ids"] = arrays["token_ids"] * arrays["padding_mask"]
     return {tensor.name: arrays[tensor.name] for tensor in model.inputs}
 
 
-def read(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end logits of windows, `(windows, positions)` each."""
-    outputs = model.predict(feed(model, windows), batch_size=batch_size, verbose=0)
+def read_windows(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns start and end logits of windows, `(windows, positions)` each."""
+    outputs = model.predict(make_feed(model, windows), batch_size=batch_size, verbose=0)
     logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
     for place, name in enumerate(("start", "end")):
         found = outputs[name][:, : logits.shape[2]]
@@ -36,8 +37,8 @@ def read(model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, n
     return logits[0], logits[1]
 
 
-def joined(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
-    """Windows of several batches one after the other, filled up to the widest."""
+def join_windows(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    """Concatenates the windows of several batches, padded to the widest."""
     if len(parts) == 1:
         return list(parts[0])
     width = max(part[0].shape[1] for part in parts)

@@ -11,7 +11,7 @@ import tokenizers
 from small_checkpoints import copy
 
 import keras_qa
-from keras_qa.answering import SentenceEncoder
+from keras_qa.answering import TextEmbedder
 from keras_qa.documents import Index
 from keras_qa.models import span_reader
 
@@ -26,8 +26,8 @@ KNOWN = [
 
 
 @pytest.fixture(scope="module")
-def minilm() -> SentenceEncoder:
-    return SentenceEncoder("minilm")
+def minilm() -> TextEmbedder:
+    return TextEmbedder("minilm")
 
 
 def means(folder: pathlib.Path, texts: list[str], most: int) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_minilm_gives_the_vectors_of_its_recipe(minilm) -> None:
 def test_encoders_of_other_families(kind, tmp_path) -> None:
     folder = copy(kind, tmp_path / kind)
     texts = ["Mary went home.", "", "Unbelievable! " * 30, "She slept."]
-    encoder = SentenceEncoder(folder, max_length=20)
+    encoder = TextEmbedder(folder, max_length=20)
     assert encoder.name == str(folder.resolve())
     assert (encoder.max_length, encoder([]).shape) == (20, (0, encoder.dimension))
     expected = means(folder, texts, 20)
@@ -79,11 +79,11 @@ def test_the_encoder_of_a_saved_reader(tmp_path) -> None:
     folder = copy("bert", tmp_path / "bert")
     qa = keras_qa.load(folder)
     qa.save(tmp_path / "qa.keras")
-    saved, plain = SentenceEncoder(tmp_path / "qa.keras", 40), SentenceEncoder(folder, 40)
+    saved, plain = TextEmbedder(tmp_path / "qa.keras", 40), TextEmbedder(folder, 40)
     texts = ["Mary went home.", "She slept."]
     assert saved(texts) == pytest.approx(plain(texts), abs=1e-6)
     assert saved.name == str((tmp_path / "qa.keras").resolve())
-    assert SentenceEncoder(folder, name="mine").name == "mine"
+    assert TextEmbedder(folder, name="mine").name == "mine"
 
 
 def test_an_index_takes_it(minilm, tmp_path) -> None:
@@ -102,16 +102,16 @@ def test_what_is_wrong_is_one_line(tmp_path) -> None:
     folder = copy("bert", tmp_path / "bert", tokenizer=False)
     whole = copy("bert", tmp_path / "whole")
     for name, options, message in (
-        (folder, {}, rf"^`{folder}` holds no tokenizer\. Put its `tokenizer\.json` into"),
-        (GOLDEN / "reader.keras", {}, r"^`.*reader\.keras` stands on no published encoder, whose"),
+        (folder, {}, rf"^`{folder}` has no tokenizer\. Put its `tokenizer\.json` into"),
+        (GOLDEN / "reader.keras", {}, r"^`.*reader\.keras` is a model without a published enc"),
         (whole, {"max_length": 2}, r"^`max_length` must be more than the 2 special tokens of `/.*"),
         (whole, {"max_length": True}, r"/whole`\. Received: max_length=True\.$"),
     ):
         with pytest.raises(ValueError, match=message):
-            SentenceEncoder(name, **options)
+            TextEmbedder(name, **options)
     with pytest.raises(FileNotFoundError, match=r"^There is no file `none`, and no preset of that"):
-        SentenceEncoder("none")
-    encoder = SentenceEncoder(whole)
+        TextEmbedder("none")
+    encoder = TextEmbedder(whole)
     assert encoder.max_length == 64
     for texts in ("a text", ["a", 3], {"a": 1}):
         with pytest.raises(

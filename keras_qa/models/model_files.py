@@ -1,4 +1,4 @@
-"""Loads `.keras` files that were found whole and free of code."""
+"""Loads `.keras` files after checking that they are undamaged and contain no code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.initial import weights_follow
 
-# What Keras and a backend raise if a config is not one that they wrote.
+# Errors of Keras and backends for a malformed config.
 _REFUSED = (
     ArithmeticError,
     AssertionError,
@@ -23,26 +23,16 @@ _REFUSED = (
     TypeError,
     ValueError,
 )
-# Most characters of a message.
+# Maximum length of a message.
 _MOST = 300
-# Numbers for each byte of a file's weights: quantized weights take half a byte each.
+# Maximum number of weights for each byte of a file: int4 weights take half a byte.
 _NUMBERS_PER_BYTE = 2
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:
-    """Loads a `.keras` file, once it has been found whole and free of code.
+    """Loads a `.keras` file after checking that it is undamaged and contains no code.
 
-    Args:
-        path: A file that `QuestionAnswerer.save` or `Model.save` wrote.
-        compile: As in `keras.saving.load_model`.
-
-    Returns:
-        The `keras.Model`.
-
-    Raises:
-        ValueError: If the file is damaged, is no `.keras` file, holds code such as a `Lambda`
-            layer, or has a config that no model can be made of. Nothing in it has been executed
-            then.
+    Otherwise it raises a `ValueError`, and nothing in the file is executed.
     """
     size = check_keras_file(pathlib.Path(path))
     try:
@@ -50,18 +40,18 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
             return keras.saving.load_model(path, compile=compile)
     except _REFUSED as error:
         reason = _reason(error)
-        advice = "It is damaged, or made up: save the model again."
+        advice = "The file is damaged or forged: save the model again."
         if reason.startswith("Could not locate"):
-            advice = "If it holds layers of your own, import the module that registers them first."
+            advice = "If it has custom layers, import the module that registers them first."
         left = _MOST - len(f"`{path}` cannot be loaded:  {advice}")
         shown = reason if len(reason) <= left else f"{reason[: max(left - 1, 0)]}…"
         raise ValueError(f"`{path}` cannot be loaded: {shown} {advice}") from None
 
 
 def _reason(error: BaseException) -> str:
-    """The cause that Keras puts last, behind the whole config, as one line."""
+    """Returns the cause of an error as one line. Keras puts it after the whole config."""
     text = str(error).rpartition("Exception encountered: ")[2]
-    # Keras prints the cause of an error in a layer in bold, in a line of its own.
+    # Keras prints the cause of an error in a layer in bold, on a separate line.
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[\d*m", "", text).splitlines()]
     told = [line for line in lines if line and not line.startswith("Exception encountered when")]
     reason = told[0] if told and not isinstance(error, LookupError) else repr(error)

@@ -1,0 +1,366 @@
+"""`ask` and `calibrate`: questions to an index of documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+
+import numpy as np
+
+from keras_qa import decoding, metrics
+from keras_qa._arguments import (
+    check_fraction,
+    check_positive_integers,
+    is_number,
+    must_be,
+    to_integer,
+    to_optional_integer,
+)
+from keras_qa.answering import building
+from keras_qa.answering.merging import merge_answers
+from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions, select_answers
+from keras_qa.example import Answer, Example, to_examples, to_questions
+from keras_qa.models import QAModel
+from keras_qa.preprocessing import AskCalibration, AskOptions, Preprocessor, SpanPreprocessor
+from keras_qa.preprocessing.ask_options import Verbose, check_option_names, progress
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Hit, Retriever
+
+# Defaults without a calibration. The weight is the log-odds between an answer in the best passage
+# and in a passage with a retrieval score of 0.
+RETRIEVAL_WEIGHT, PASSAGES = 4.0, 10
+
+# Number of questions that are searched and read at a time. More show a progress bar.
+_QUESTIONS = 256
+# Number of spans to decode for each requested answer, before equal answers are merged.
+_SPANS = 20
+
+
+class RetrievalOptions(AnswerOptions, total=False):
+    """Options of `QuestionAnswerer.ask`, which documents them."""
+
+    passages: int | None
+    min_score: float | None
+    retrieval_weight: float | None
+    min_precision: float | None
+
+
+class RetrievalMixin:
+    """Methods that answer questions from an index of documents."""
+
+    @overload
+    def ask(
+        self,
+        index: Retriever,
+        question: str,
+        top_k: None = None,
+        **options: Unpack[RetrievalOptions],
+    ) -> Answer: ...
+
+    @overload
+    def ask(
+        self,
+        index: Retriever,
+        question: str,
+        top_k: int,
+        **options: Unpack[RetrievalOptions],
+    ) -> list[Answer]: ...
+
+    @overload
+    def ask(
+        self,
+        index: Retriever,
+        question: Questions,
+        top_k: None = None,
+        **options: Unpack[RetrievalOptions],
+    ) -> list[Answer]: ...
+
+    @overload
+    def ask(
+        self,
+        index: Retriever,
+        question: Questions,
+        top_k: int,
+        **options: Unpack[RetrievalOptions],
+    ) -> list[list[Answer]]: ...
+
+    def ask(
+        self,
+        index: Retriever,
+        question: str | Questions,
+        top_k: int | None = None,
+        passages: int | None = None,
+        min_score: float | None = None,
+        retrieval_weight: float | None = None,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        min_precision: float | None = None,
+        **options: Unpack[AskOptions],
+    ) -> AnswerResult:
+        """Answers one or more questions from the documents of an index.
+
+        The best passages for a question are read with it. One softmax over the spans of all of
+        them, and "no answer", makes their scores comparable. The logit of a span is increased by
+        `-retrieval_weight * (1 - score / best score)`, with the retrieval score of its passage.
+        Equal answers are merged: their scores are added, and all places are kept. An answer that
+        overlaps a better one is dropped.
+
+        Args:
+            index: A `documents.Index`, or another `documents.Retriever`: an object with a method
+                `search(questions, k)`.
+            question: A question, or an iterable of questions, such as a list or a pandas Series.
+            top_k: Number of answers to each question, best first. `None` for the best one only.
+            passages: Number of passages to read for each question. `None` for the value of
+                `calibrate`, or 10 without it.
+            min_score: Minimum score of an answer. If no answer reaches it, the answer is empty.
+                `None` for no minimum.
+            retrieval_weight: Weight of the retrieval score; 0 ignores it. `None` for the value of
+                `calibrate`, or 4.0 without it.
+            batch_size: Number of windows in a step.
+            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
+            min_precision: Minimum share of right answers. It sets `min_score` by the result of
+                `calibrate`, with a confidence of 0.9.
+            **options: As in `answer`. Missing ones have the values of `calibrate`.
+
+        Returns:
+            An `Answer`, or with `top_k` a list of answers, best first. For several questions a list
+            with one entry for each. Answers have `document`, `line` and `page`, and `start` and
+            `end` in the document's text. The empty answer has none of these.
+
+        Raises:
+            TypeError: If a question is not a string, an option is unknown, or `index` is not a
+                retriever or returns other objects than hits.
+            ValueError: If an argument is out of its range, the model is not a span reader, the
+                answerer is not fitted, or the scores of hits cannot be compared. With
+                `min_precision` also if the answerer is not calibrated, or no score reaches it.
+
+        Reference:
+            Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
+            arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: shared normalization.
+        """
+        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
+        from keras_qa.documents.retriever import retrieve
+
+        check_option_names(self.ask, options)
+        top_k = to_optional_integer("top_k", top_k)
+        passages = to_optional_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
+        _check_weights(min_score, retrieval_weight)
+        model, own = self._fitted()
+        fitted = own.asking if isinstance(own, SpanPreprocessor) else None
+        if min_precision is not None:
+            min_score = _min_score(
+                fitted,
+                min_precision,
+                {
+                    "min_score": min_score,
+                    "passages": passages,
+                    "retrieval_weight": retrieval_weight,
+                    **options,
+                },
+            )
+        if fitted is None:
+            passages, weight = passages or PASSAGES, RETRIEVAL_WEIGHT
+        else:
+            passages, weight = passages or fitted.passages, fitted.retrieval_weight
+            options = {**fitted.options, **_without_none(options)}
+        weight = weight if retrieval_weight is None else retrieval_weight
+        preprocessor = _span_preprocessor(model, own, options)
+        if fitted is not None:
+            decoder = dataclasses.replace(preprocessor.decoder, temperature=fitted.temperature)
+            preprocessor = SpanPreprocessor(preprocessor.vectorizer, decoder)
+        several = not isinstance(question, str)
+        questions = to_questions(question)
+        shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
+        count = top_k or 1
+        ranked: list[list[Answer]] = []
+        with progress(len(questions), shown) as show:
+            for start in range(0, len(questions), _QUESTIONS):
+                part = questions[start : start + _QUESTIONS]
+                found = retrieve(index, part, passages)
+                examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
+                priors = [_priors(hits, weight) or [0.0] for hits in found]
+                spans = preprocessor.answer_from_passages(
+                    model, examples, priors, _SPANS * count, batch_size
+                )
+                for answers, hits in zip(spans, found, strict=True):
+                    ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
+                show(len(ranked))
+        return select_answers(ranked, top_k, several) if questions else []
+
+    def calibrate(
+        self,
+        index: Retriever,
+        examples: Iterable[Example | Mapping[str, Any]],
+        passages: int = PASSAGES,
+        batch_size: int = 32,
+        verbose: Verbose = "auto",
+        **options: Unpack[AskOptions],
+    ) -> AskCalibration:
+        """Fits the settings of `ask` on questions with known answers.
+
+        The retrieval weight and the temperature maximize the likelihood of the right answers,
+        wherever a passage mentions them. The temperature stays 1.0 unless another one helps in a
+        five-fold cross-validation. Then the minimum scores for `min_precision` of `ask` are found.
+        An answer is right if `metrics.exact_match` is 1. The precision above a score is a lower
+        bound with a confidence of 0.9, so it is below the share in the examples, and closer to it
+        with more answers. If users will ask questions that the documents do not answer, the
+        examples must contain such questions.
+
+        The result is stored in `model_.preprocessor.asking`, and saved with the model. `ask` uses
+        it, including its passages and options, until the next `fit`. The threshold of no answer
+        does not change.
+
+        Args:
+            index: As in `ask`.
+            examples: Examples, or mappings with the same keys. Only questions and answers are used.
+                Pass several hundred, and no examples of the test set.
+            passages: Number of passages to read for each question.
+            batch_size: Number of windows in a step.
+            verbose: As in `ask`.
+            **options: As in `answer`.
+
+        Returns:
+            The `preprocessing.AskCalibration`.
+
+        Raises:
+            TypeError: If an example or one of its fields has the wrong type; or as `ask`.
+            ValueError: If there are no examples, no retrieved passage has a right answer, an
+                argument is out of its range, the model is not a span reader, or the answerer is not
+                fitted.
+
+        Reference:
+            Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462.
+            Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
+            arXiv:1705.08500: the bound.
+        """
+        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
+        from keras_qa.documents.retriever import retrieve
+
+        check_option_names(self.calibrate, options)
+        passages = to_integer("passages", passages)
+        check_positive_integers(batch_size=batch_size)
+        data = to_examples(examples)
+        if not data:
+            raise ValueError("`examples` is empty. Give some to calibrate on.")
+        model, own = self._fitted()
+        preprocessor = _span_preprocessor(model, own, options)
+        shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
+        found = retrieve(index, [item.question for item in data], passages)
+        read = [
+            dataclasses.replace(_example(hits, item.question), answers=item.answers)
+            for hits, item in zip(found, data, strict=True)
+        ]
+        temperature, weight, ranked = preprocessor.fit_retrieval(
+            model, read, [_priors(hits, 1.0) or [0.0] for hits in found], _SPANS, batch_size, shown
+        )
+        best = [
+            merge_answers(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)
+        ]
+        answered = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
+        precisions, thresholds = decoding.precision_thresholds(
+            [answer.score for answer, _ in answered],
+            [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in answered],
+        )
+        assert isinstance(own, SpanPreprocessor)
+        own.asking = AskCalibration(
+            temperature,
+            RETRIEVAL_WEIGHT if weight is None else weight,
+            passages,
+            _without_none(options),
+            tuple(precisions.tolist()),
+            tuple(thresholds.tolist()),
+        )
+        return own.asking
+
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
+        raise NotImplementedError
+
+
+def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
+    if min_score is not None:
+        check_fraction("min_score", min_score)
+    if retrieval_weight is not None and not (
+        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
+    ):
+        expected = "a finite non-negative number"
+        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
+
+
+def _min_score(
+    fitted: AskCalibration | None, min_precision: float, asked: Mapping[str, object]
+) -> float:
+    """Returns the minimum score for a precision. The options must be those of the calibration."""
+    if asked["min_score"] is not None:
+        raise ValueError(
+            "`min_score` and `min_precision` exclude each other. Leave one of them out."
+        )
+    if fitted is None:
+        raise ValueError(
+            "`min_precision` needs a calibration. Call `calibrate(index, examples)` first, with "
+            "questions whose answers are known."
+        )
+    threshold = fitted.threshold(min_precision)
+    own = {"passages": fitted.passages, "retrieval_weight": fitted.retrieval_weight}
+    for name, value in asked.items():
+        if value is not None and value != {**own, **fitted.options}.get(name):
+            raise ValueError(
+                f"`min_precision` needs the options of `calibrate`, which was not called with "
+                f"{name}={value!r}. Leave `{name}` out, or calibrate with it."
+            )
+    return threshold
+
+
+def _without_none(options: AskOptions) -> AskOptions:
+    return cast(AskOptions, {name: one for name, one in options.items() if one is not None})
+
+
+def _span_preprocessor(
+    model: QAModel, preprocessor: Preprocessor, options: AskOptions
+) -> SpanPreprocessor:
+    """Returns the preprocessor with options. Warns if it finds an answer in every passage."""
+    preprocessor = building.with_options(model, preprocessor, options)
+    if not isinstance(preprocessor, SpanPreprocessor):
+        raise ValueError(
+            f"Only span readers answer from documents, but this model {preprocessor.description}."
+        )
+    if not preprocessor.decoder.no_answer and options.get("no_answer") is None:
+        warnings.warn(
+            "This reader was not trained on texts without an answer, so it finds one in every "
+            "passage. Train it with such examples, or pass `no_answer=True` if it was trained on "
+            "them elsewhere, and `no_answer=False` if not.",
+            stacklevel=3,
+        )
+    return preprocessor
+
+
+def _example(hits: Sequence[Hit], question: str) -> Example:
+    """Returns the passages of a question as one text, empty if there are no hits."""
+    return Example([hit.text for hit in hits] or [""], question)
+
+
+def _priors(hits: Sequence[Hit], weight: float) -> list[float]:
+    """Returns the log prior of an answer in each passage."""
+    scores = [hit.score for hit in hits]
+    # If the scores are equal or have no weight, they may be any numbers.
+    if not weight or len(set(scores)) < 2:
+        return [0.0] * len(hits)
+    best = max(scores)
+    if not np.isfinite(scores).all() or best <= 0:
+        raise ValueError(
+            "The scores of hits must be finite and the best one positive, because they are divided "
+            f"by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. Return other "
+            "scores, or pass `retrieval_weight=0`."
+        )
+    return [-weight * (1 - score / best) for score in scores]
+
+
+def _above(min_score: float | None, answers: list[Answer]) -> list[Answer]:
+    """Returns "no answer" and the answers that reach a score."""
+    if min_score is None:
+        return answers
+    kept = [answer for answer in answers if not answer.text or answer.score >= min_score]
+    return kept or [Answer("", 1.0 - answers[0].score)]

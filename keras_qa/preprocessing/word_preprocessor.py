@@ -1,0 +1,171 @@
+"""Answers from a vocabulary: a probability for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+
+from keras_qa import decoding, metrics
+from keras_qa._arguments import entry
+from keras_qa.example import Answer, Example, Support, answered_examples
+from keras_qa.preprocessing.ask_options import (
+    AskOptions,
+    Model,
+    Outputs,
+    Ranked,
+    SpanDetails,
+    Verbose,
+    check_option_names,
+)
+from keras_qa.text import Vectorizer, sentence_spans
+
+
+class WordPreprocessor:
+    """Answers with words of a vocabulary.
+
+    For models with the inputs `text` and `question` and one output of probabilities, or the
+    outputs `answer` and `support`.
+
+    Args:
+        vectorizer: Turns examples into the model's inputs, and answers into labels.
+
+    Attributes:
+        name: Its name in a `.keras` file.
+        description: What the model does, for messages.
+        options: The options of `QuestionAnswerer` that only such models take.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa import Example
+        >>> from keras_qa.preprocessing import WordPreprocessor
+        >>> from keras_qa.text import Vectorizer
+        >>> examples = [Example("Ann left. Bob slept.", "Who left?", "Ann")]
+        >>> preprocessor = WordPreprocessor(Vectorizer().adapt(examples))
+        >>> [[answer]] = preprocessor.decode(np.array([[0.5, 0.5]]), examples, count=1)
+        >>> answer.text, answer.score, answer.start
+        ('Ann', 1.0, 0)
+    """
+
+    name: ClassVar[str] = "words"
+    description: ClassVar[str] = "answers with words of a vocabulary"
+    options: ClassVar[tuple[str, ...]] = ("answer_vocabulary_size",)
+
+    def __init__(self, vectorizer: Vectorizer) -> None:
+        self.vectorizer = vectorizer
+
+    def configure_decoding(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        """Does nothing: the vocabulary fixes the answers."""
+
+    def with_options(self, **options: Unpack[AskOptions]) -> WordPreprocessor:
+        """Returns the preprocessor itself: it has none of these options.
+
+        Raises:
+            TypeError: If an option is unknown.
+            ValueError: If an option has a value.
+        """
+        check_option_names(self.with_options, options)
+        for name, value in options.items():
+            if value is not None:
+                raise ValueError(
+                    f"`{name}` is for span readers, but the model {self.description}. Leave it out."
+                )
+        return self
+
+    def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
+        """Returns inputs and labels for `fit`."""
+        labels = self.vectorizer.labels(examples)
+        if not isinstance(model.output, Mapping):
+            return self.vectorizer(examples), labels
+        support = self.vectorizer.support(examples)
+        return self.vectorizer(examples), {"answer": labels, "support": support}
+
+    def calibrate(
+        self, model: Model, validation: list[Example], batch_size: int
+    ) -> dict[str, float]:
+        """Fits nothing: the scores are the model's probabilities."""
+        return {}
+
+    def answer(
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
+    ) -> Ranked:
+        """Returns the best answers to each example, best first."""
+        feed = self.vectorizer(examples)
+        outputs = model.predict(feed, batch_size=batch_size, verbose=verbose)
+        return self.decode(outputs, examples, count)
+
+    def answer_in_detail(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> tuple[list[Answer], SpanDetails | None]:
+        """Returns the best answer to each example, and no details."""
+        return [row[0] for row in self.answer(model, examples, 1, batch_size, verbose)], None
+
+    def evaluate(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> dict[str, float]:
+        """Returns the scores of examples, each of which has an answer."""
+        data = answered_examples(examples)
+        found = self.answer(model, data, 1, batch_size, verbose)
+        pairs = [(row[0].text, item.answers) for row, item in zip(found, data, strict=True)]
+        scores = {
+            name: 100.0 * sum(score(text, golds) for text, golds in pairs) / len(pairs)
+            for name, score in (("exact_match", metrics.exact_match), ("f1", metrics.f1))
+        }
+        return {**scores, "examples": len(data)}
+
+    def decode(self, outputs: Outputs, examples: list[Example], count: int) -> Ranked:
+        """Turns outputs into answers.
+
+        Args:
+            outputs: Probabilities, `(examples, classes)`, where class 0 stands for all unknown
+                answers; or a dict of them as `answer`, and `support`, `(examples, sentences)`: how
+                much each sentence supports the answer.
+            examples: The examples.
+            count: Number of answers to each.
+
+        Returns:
+            The best answers to each example, best first.
+        """
+        named = outputs if isinstance(outputs, Mapping) else {"answer": outputs}
+        words = self.vectorizer.answers
+        # Without class 0 the rest is normalized again. A user's model may have more classes than
+        # there are answers.
+        known = np.array(named["answer"][:, 1 : len(words)], "float64")
+        known /= np.maximum(known.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
+        best = decoding.top_k(known, count)
+        support: list[tuple[Support, ...]] = [()] * len(examples)
+        if "support" in named:
+            support = [*map(_support, examples, named["support"])]
+        return [
+            [_locate(words[place + 1], float(known[row, place]), item, facts) for place in places]
+            for row, (places, item, facts) in enumerate(zip(best, examples, support, strict=True))
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config that `from_config` takes."""
+        return {"vectorizer": self.vectorizer.get_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> WordPreprocessor:
+        """Creates a preprocessor from its config."""
+        vectorizer = entry(config, "vectorizer", dict)
+        if vectorizer.get("tokenizer") is not None:
+            entry(vectorizer, "tokenizer", str)
+        return cls(Vectorizer.from_config(vectorizer))
+
+
+def _locate(answer: str, score: float, item: Example, support: tuple[Support, ...]) -> Answer:
+    start, end = decoding.find_mention(item.plain_text, answer) or (None, None)
+    return Answer(answer, score, start, end, support)
+
+
+def _support(item: Example, weights: np.ndarray) -> tuple[Support, ...]:
+    text = item.plain_text
+    sentences = [
+        Support(text[start:end], float(weight), start, end, position)
+        for position, ((start, end), weight) in enumerate(
+            zip(sentence_spans(item.text), weights, strict=False)
+        )
+    ]
+    return tuple(sorted(sentences, key=lambda sentence: -sentence.weight))

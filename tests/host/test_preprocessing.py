@@ -1,0 +1,196 @@
+"""Preprocessors, with models that are NumPy functions."""
+
+from __future__ import annotations
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+from keras_qa import Example, preprocessing
+from keras_qa.decoding import SpanDecoder, fit_temperature
+from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
+from keras_qa.text import Vectorizer, Windower, WordTokenizer
+
+EXAMPLES = [
+    Example("Ann left. Bob slept.", "Who left?", "Ann", 0),
+    Example("Cat ran. Bob left.", "Who left?", "Bob", 9),
+]
+TEXT = "one two three four five six seven eight nine"
+
+
+class Table:
+    """A model that gives each window logits by the ids of its words: the highest id wins."""
+
+    inputs = (types.SimpleNamespace(name="text"), types.SimpleNamespace(name="question"))
+    output = types.MappingProxyType({"start": None, "end": None})
+
+    def __init__(self) -> None:
+        self.widths: list[tuple[int, int]] = []
+
+    def predict(self, x, batch_size=None, verbose="auto", length_buckets=True):
+        self.widths.append(x["text"].shape)
+        logits = np.pad(x["text"].astype("float32"), [(0, 0), (1, 0)])
+        return {"start": logits, "end": logits}
+
+
+def word_preprocessor() -> WordPreprocessor:
+    return WordPreprocessor(Vectorizer().adapt(EXAMPLES))
+
+
+def span_preprocessor(**options) -> SpanPreprocessor:
+    tokenizer = WordTokenizer.train([TEXT])
+    return SpanPreprocessor(Windower(tokenizer, length=4, overlap=1), SpanDecoder(**options))
+
+
+def test_words_leave_out_the_class_that_nobody_named() -> None:
+    preprocessor = word_preprocessor()
+    assert preprocessor.vectorizer.answers == ["", "Ann", "Bob"]
+    probabilities = np.array([[0.5, 0.2, 0.3], [0.0, 1.0, 0.0]])
+    ranked = preprocessor.decode(probabilities, EXAMPLES, count=2)
+    assert [[answer.text for answer in row] for row in ranked] == [["Bob", "Ann"], ["Ann", "Bob"]]
+    assert [answer.score for answer in ranked[0]] == pytest.approx([0.6, 0.4])
+    # The first text says Bob from 10 on, and the second does not say Ann.
+    assert (ranked[0][0].start, ranked[0][0].end) == (10, 13)
+    assert ranked[1][0].start is None
+    weights = np.array([[0.25, 0.75], [1.0, 0.0]])
+    [[answer], _] = preprocessor.decode({"answer": probabilities, "support": weights}, EXAMPLES, 1)
+    assert [(fact.text, fact.weight) for fact in answer.support] == [
+        ("Bob slept.", 0.75),
+        ("Ann left.", 0.25),
+    ]
+
+
+def test_words_train_on_labels_and_facts() -> None:
+    preprocessor = word_preprocessor()
+    feed, labels = preprocessor.make_training_data(
+        types.SimpleNamespace(output=np.zeros(3)), EXAMPLES
+    )
+    assert sorted(feed) == ["question", "text"]
+    assert labels.tolist() == [1, 2]
+    facts = [Example(e.text, e.question, e.answers, supporting_facts=(1,)) for e in EXAMPLES]
+    _, both = preprocessor.make_training_data(
+        types.SimpleNamespace(output={"answer": 0, "support": 0}), facts
+    )
+    assert both["answer"].tolist() == [1, 2]
+    assert both["support"].tolist() == [[0, 1], [0, 1]]
+
+
+def test_spans_are_found_over_all_windows_of_a_text() -> None:
+    preprocessor, model = span_preprocessor(max_answer_words=1), Table()
+    vocabulary = preprocessor.vectorizer.tokenizer.vocabulary
+    words = TEXT.split()
+    best = sorted(words, key=vocabulary.index, reverse=True)[:3]
+    [found] = preprocessor.answer(model, [Example(TEXT, "one")], 3, 2, 0)
+    assert [answer.text for answer in found] == best
+    assert all(TEXT[answer.start : answer.end] == answer.text for answer in found)
+    # Three windows of four words, two at a time.
+    assert model.widths == [(3, 4)]
+
+
+def test_details_are_those_of_the_answers() -> None:
+    preprocessor = span_preprocessor(no_answer=True, temperature=4.0, no_answer_threshold=0.9)
+    examples = [Example(TEXT, "one"), Example("", "two"), Example("six seven", "three")]
+    answers, details = preprocessor.answer_in_detail(Table(), examples, 32, 0)
+    assert answers == [row[0] for row in preprocessor.answer(Table(), examples, 1, 32, 0)]
+    assert [answer.text for answer in answers] == details.spans
+    assert details.no_answer[1] == 1.0
+    assert details.threshold == 0.9
+    cold = span_preprocessor(no_answer=True, no_answer_threshold=0.9)
+    assert details.before == cold.answer_in_detail(Table(), examples, 32, 0)[0]
+    assert details.before[0].score > answers[0].score
+    assert span_preprocessor().answer_in_detail(Table(), examples, 32, 0)[1].threshold == 1.0
+    assert word_preprocessor().name != preprocessor.name
+
+
+def test_calibration_sets_the_decoder() -> None:
+    preprocessor = span_preprocessor()
+    golds = [Example(TEXT, "one", "nine", TEXT.index("nine")), Example(TEXT, "two", "one", 0)]
+    preprocessor.configure_decoding(golds, {"max_answer_words": None, "no_answer_threshold": None})
+    assert preprocessor.decoder == SpanDecoder()
+    found = preprocessor.calibrate(Table(), golds, 32)
+    assert preprocessor.decoder.temperature == found["temperature"] != 1.0
+    # Without an answer that can be found there is nothing to fit.
+    assert preprocessor.calibrate(Table(), [Example(TEXT, "one")], 32) == {}
+    preprocessor.configure_decoding(
+        [Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25}
+    )
+    assert preprocessor.decoder == SpanDecoder(2, True, 0.25)
+
+
+@pytest.mark.parametrize("preprocessor", [word_preprocessor(), span_preprocessor()])
+def test_unknown_options_are_listed(preprocessor: preprocessing.Preprocessor) -> None:
+    with pytest.raises(TypeError) as caught:
+        preprocessor.with_options(temperature=None)
+    assert str(caught.value) == (
+        "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
+        "`whole_words`, `length`, `overlap`, `max_question_length`."
+    )
+
+
+def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
+    # The table has `two` before `three` by a logit of 2. In three of four texts it is right.
+    words = ("two", "two", "two", "three")
+    golds = [Example(TEXT, "one", word, TEXT.index(word)) for word in words]
+    preprocessor = span_preprocessor(temperature=3.0)
+    preprocessor.configure_decoding(golds, {"max_answer_words": 1, "no_answer_threshold": None})
+    found = preprocessor.calibrate(Table(), golds, 32)
+    windows = preprocessor.vectorizer(golds, labels=True)
+    logits = np.pad(windows.feed["text"].astype("float32"), [(0, 0), (1, 0)])
+    inputs = logits, logits, windows.words, windows.example, windows.spans, 1, False
+    assert fit_temperature(*inputs) != 1.0
+    assert preprocessor.decoder.temperature == found["temperature"] == 1.0
+    assert found["calibration_error"] == found["calibration_error_before"]
+
+
+@pytest.mark.parametrize(
+    "preprocessor", [word_preprocessor(), span_preprocessor(no_answer=True, temperature=2.0)]
+)
+def test_round_trip_through_the_config(
+    preprocessor: preprocessing.Preprocessor,
+) -> None:
+    config = preprocessing.serialize(preprocessor)
+    again = preprocessing.deserialize(config)
+    assert type(again) is type(preprocessor)
+    assert preprocessing.serialize(again) == config
+
+
+def test_older_forms_are_read() -> None:
+    for preprocessor, key in (
+        (word_preprocessor(), "vectorizer"),
+        (span_preprocessor(no_answer=True), "windower"),
+    ):
+        config = {
+            "layers": [],
+            key: preprocessor.vectorizer.get_config(),
+            "decoder": {"no_answer": True},
+        }
+        again = preprocessing.pop_preprocessor(config)
+        assert config == {"layers": []}
+        older = {"task": preprocessing.serialize(preprocessor)}
+        assert type(preprocessing.pop_preprocessor(older)) is type(preprocessor)
+        assert preprocessing.serialize(again) == preprocessing.serialize(preprocessor)
+    assert preprocessing.pop_preprocessor({"layers": []}) is None
+
+
+def test_an_unknown_preprocessor_raises() -> None:
+    with pytest.raises(ValueError, match=r" 'choices', but .* knows only 'words', 'spans'\."):
+        preprocessing.deserialize({"name": "choices"})
+
+
+def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> None:
+    preprocessor = span_preprocessor(no_answer=True)
+    # A file of an earlier version says nothing of it.
+    assert "asking" not in preprocessor.get_config()
+    assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
+    preprocessor.asking = preprocessing.AskCalibration(
+        1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9)
+    )
+    config = json.loads(json.dumps(preprocessor.get_config()))
+    assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
+    assert preprocessor.with_options(no_answer=False).asking == preprocessor.asking
+    preprocessor.configure_decoding(
+        EXAMPLES, {"max_answer_words": None, "no_answer_threshold": None}
+    )
+    assert preprocessor.asking is None
