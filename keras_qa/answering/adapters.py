@@ -20,7 +20,7 @@ import numpy as np
 from keras_qa import tasks
 from keras_qa.answering import building
 from keras_qa.files import atomic, json_files, sealed
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.initial import skip_initializers
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import (
     PACKAGES,
@@ -272,7 +272,7 @@ def _rebuild(
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
     tokenizer = task.vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
-    with weights_follow():
+    with skip_initializers():
         model = span_reader(backbone=checkpoint, tokenizer=tokenizer, dtype=_dtype(config))
         encoder = transformer_of(model)
         assert encoder is not None

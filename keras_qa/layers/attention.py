@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.options import LayerOptions

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import keras
 
-from keras_qa.layers.initial import Undrawn
+from keras_qa.layers.initial import ZeroInitialized
 
 # What Keras takes from a layer's config when it builds one.
 _BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
@@ -17,7 +17,7 @@ _BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
 _CHANGED = {*_BUILT_FROM, "dtype", "trainable"}
 
 
-class Composite(Undrawn):
+class Composite(ZeroInitialized):
     """A layer that holds others, and writes down what was changed in them.
 
     Its arguments say what they are made with. Freezing, quantizing or `enable_lora` changes one of

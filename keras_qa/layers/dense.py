@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
-from keras_qa.layers.initial import Undrawn
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.initial import ZeroInitialized
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Dense(Undrawn, keras.layers.Dense):
+class Dense(ZeroInitialized, keras.layers.Dense):
     """`keras.layers.Dense` that multiplies its inputs with one LoRA matrix after the other.
 
     Keras multiplies the two matrices with each other first, and adds the product to the kernel. One
@@ -66,5 +66,5 @@ class Dense(Undrawn, keras.layers.Dense):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class LayerNormalization(Undrawn, keras.layers.LayerNormalization):
+class LayerNormalization(ZeroInitialized, keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization`, called directly in predictions on PyTorch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_qa import execution, kernels
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -6,12 +6,12 @@ import keras
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa.kernels.tensors import Tensor
-from keras_qa.layers.initial import Undrawn
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.initial import ZeroInitialized
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Embedding(Undrawn, keras.layers.Embedding):
+class Embedding(ZeroInitialized, keras.layers.Embedding):
     """`keras.layers.Embedding`, looked up by the backend's fastest way to train a table.
 
     The weights, the configuration and the numbers are those of Keras' layer; a file of weights of

@@ -18,7 +18,7 @@ _zeros: contextvars.ContextVar[Callable[..., Any] | None] = contextvars.ContextV
 
 
 @contextlib.contextmanager
-def weights_follow(most: int | None = None) -> Iterator[None]:
+def skip_initializers(most: int | None = None) -> Iterator[None]:
     """Skips drawing initial weights that those of a file replace at once.
 
     For an encoder of 22 million weights, drawing takes a second and several times their memory,
@@ -46,8 +46,8 @@ def weights_follow(most: int | None = None) -> Iterator[None]:
         _zeros.reset(token)
 
 
-class Undrawn(execution.Layer):
-    """A layer whose own weights start with zeros inside `weights_follow`."""
+class ZeroInitialized(execution.Layer):
+    """A layer whose own weights start with zeros inside `skip_initializers`."""
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
         if (zeros := _zeros.get()) is not None:
@@ -56,7 +56,7 @@ class Undrawn(execution.Layer):
 
 
 @contextlib.contextmanager
-def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
+def zero_initialized(layer: keras.layers.Layer) -> Iterator[None]:
     """Has a layer of Keras that is built inside of it start with zeros, if weights follow.
 
     Args:

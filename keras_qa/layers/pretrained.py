@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_qa import execution
 from keras_qa._arguments import is_integer
-from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.options import LayerOptions
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")

@@ -15,9 +15,9 @@ import keras
 from keras import ops
 
 from keras_qa import execution, kernels
-from keras_qa.kernels import right_padding
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.initial import undrawn
+from keras_qa.kernels import masking
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.initial import zero_initialized
 
 # The state of a GRU, or the two of an LSTM.
 States = Sequence[Tensor]
@@ -47,7 +47,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
                 ) from refusal
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
-        with undrawn(self.cell):
+        with zero_initialized(self.cell):
             super().build(sequences_shape, initial_state_shape)
 
     def _check_settings(self) -> None:
@@ -146,7 +146,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
         if mask is None:
             result = super().inner_loop(sequences, initial_state, None, training=training)
             return result[1] if self.return_sequences else None, result[2]
-        sequences, lengths = right_padding.moved(sequences, mask)
+        sequences, lengths = masking.to_right_padded(sequences, mask)
         lengths = ops.expand_dims(lengths, 1)
         read = ops.maximum(lengths, 1)
         steps = ops.shape(mask)[1]
@@ -161,7 +161,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
         # Backwards, Keras computes the padding first.
         first = steps - read if self.go_backwards else 0
         mask = ops.flip(mask, axis=1) if self.go_backwards else mask
-        return right_padding.held(outputs, mask, initial_state[0], first), states
+        return masking.from_right_padded(outputs, mask, initial_state[0], first), states
 
     def can_look_up(self, table: Tensor | None = None, training: bool = False) -> bool:
         """Whether `read` stands for the layer's call."""

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import LayerNormalization
 from keras_qa.layers.dropout import Dropout

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Shape, Tensor
+from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense
 from keras_qa.layers.dropout import Dropout

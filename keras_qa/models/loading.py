@@ -9,7 +9,7 @@ import re
 import keras
 
 from keras_qa.files import sealed
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.initial import skip_initializers
 
 # What Keras and a backend raise if a config is not one that they wrote.
 _REFUSED = (
@@ -46,7 +46,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
     """
     size = sealed.verify(pathlib.Path(path))
     try:
-        with weights_follow(_NUMBERS_PER_BYTE * size):
+        with skip_initializers(_NUMBERS_PER_BYTE * size):
             return keras.saving.load_model(path, compile=compile)
     except _REFUSED as error:
         reason = _reason(error)

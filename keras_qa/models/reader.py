@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 
 # Names that `layers.TransformerEncoder` and its blocks give their layers.
 _BLOCK = re.compile(

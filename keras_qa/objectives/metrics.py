@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.options import DType
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import MemoryHops
 
 

@@ -9,7 +9,7 @@ from keras import ops
 from test_kernels import GATES, MODES, OPTIONS, UNITS, case, weighted
 
 from keras_qa import kernels
-from keras_qa.kernels import _reference, early
+from keras_qa.kernels import masking, reference
 
 ROWS, STEPS, WORDS, WIDTH = 5, 43, 11, 3
 # More steps than a chunk holds; in most of them the last chunks hold nothing.
@@ -47,7 +47,7 @@ def arrays_of(kind, mask):
 
 @functools.cache
 def expected(kind, options, mask):
-    fn, arrays = reading(_reference, kind, OPTIONS[kind][options]), arrays_of(kind, mask)
+    fn, arrays = reading(reference, kind, OPTIONS[kind][options]), arrays_of(kind, mask)
     return run(fn, arrays), gradients(weighted(fn), arrays)
 
 
@@ -55,7 +55,7 @@ def ending_early(fn):
     """What is traced has to be told."""
 
     def told(*tensors):
-        with early.ending_early():
+        with masking.ending_early():
             return fn(*tensors)
 
     return told

@@ -10,7 +10,7 @@ import pytest
 
 from keras_qa import execution, layers
 from keras_qa.layers import Dense, Embedding
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.initial import skip_initializers
 
 MIB = 2**20
 
@@ -33,7 +33,7 @@ def test_they_are_zeros(shape, dtype: str) -> None:
 
 def test_they_train_as_others_do() -> None:
     x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0], [2.0]])
-    with weights_follow():
+    with skip_initializers():
         layer = Dense(1)
         model = keras.Sequential([keras.Input((2,)), layer])
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -53,7 +53,7 @@ def test_a_loop_has_its_own_bias_again_once_it_is_built() -> None:
 
     own, follows = layers.LSTM(1), layers.LSTM(1)
     assert bias(own) == [0.0, 1.0, 0.0, 0.0]
-    with weights_follow():
+    with skip_initializers():
         assert bias(follows) == [0.0] * 4
     assert follows.get_config() == own.get_config() | {"name": follows.name}
     assert follows.cell.unit_forget_bias
@@ -64,7 +64,7 @@ def test_they_take_no_memory_once_they_are_replaced() -> None:
     assert rows.nbytes == 64 * MIB
     layer = Embedding(*rows.shape)
     before = memory()
-    with weights_follow():
+    with skip_initializers():
         layer.build()
     layer.embeddings.assign(rows)
     del rows

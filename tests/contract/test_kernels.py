@@ -1,4 +1,4 @@
-"""Each backend's kernels against `_reference`: values and gradients, for every kind of mask."""
+"""Each backend's kernels against the reference: values and gradients, for every kind of mask."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from backend_calls import gradients, run, to_numpy
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa.kernels import _reference
+from keras_qa.kernels import reference as reference_kernels
 
 BACKEND = keras.config.backend()
 # How a caller may run a kernel: one by one, traced with unknown sizes, or compiled by XLA.
@@ -110,8 +110,8 @@ def full_beside(pairs):
 
 @functools.cache
 def reference(kind, options, mask):
-    """What `_reference` gives for a kind, the number of its options and the name of a mask."""
-    fn, arrays = call(_reference, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
+    """What the reference gives for a kind, the number of its options and the name of a mask."""
+    fn, arrays = call(reference_kernels, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
     return run(fn, arrays), gradients(weighted(fn), arrays)
 
 
@@ -165,31 +165,6 @@ def test_inference_is_the_reference_and_has_its_gradients(kind, options, mask):
     assert_is_reference(fused, kind, options, mask)
 
 
-@pytest.mark.parametrize(("options", "mask"), full_beside(EACH))
-@pytest.mark.parametrize("kind", GATES)
-def test_ids_are_one_hot_steps(kind, options, mask):
-    options, mask, (x, *arrays) = OPTIONS[kind][options], MASKS[mask], case(kind)
-    ids = np.random.default_rng(3).integers(0, x.shape[-1], x.shape[:2]).astype("int32")
-    one_hot = np.eye(x.shape[-1], dtype="float32")[ids]
-    expected = run(call(_reference, kind, mask, **options), [one_hot, *arrays])
-
-    def look_up(module):
-        fused = call(module, kind, mask, training=False, **options)
-        return lambda *tensors: fused(ops.convert_to_tensor(ids), *tensors)
-
-    for got, value in zip(run(look_up(_reference), arrays), expected, strict=True):
-        np.testing.assert_allclose(got, value, atol=1e-5)
-    if not kernels.takes_ids():
-        with pytest.raises(NotImplementedError, match="vectors, not ids"):
-            run(look_up(kernels), arrays)
-        return
-    for got, value in zip(run(look_up(kernels), arrays), expected, strict=True):
-        np.testing.assert_allclose(got, value, atol=1e-5)
-    got = gradients(weighted(look_up(kernels)), arrays)
-    for g, e in zip(got, gradients(weighted(look_up(_reference)), arrays), strict=True):
-        np.testing.assert_allclose(g, e, atol=1e-4)
-
-
 @pytest.mark.parametrize("mode", MODES[1:] or MODES)
 @pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
 @pytest.mark.parametrize("kind", GATES)
@@ -207,7 +182,7 @@ def test_smallest_sizes(kind, masked, batch, steps, device):
         (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
     )
     options = OPTIONS[kind][1]
-    fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, reference_kernels))
     for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
     got = gradients(weighted(fused), arrays)
@@ -219,7 +194,7 @@ def test_smallest_sizes(kind, masked, batch, steps, device):
 @on_devices
 def test_without_bias(kind, mask, device):
     arrays, mask = case(kind, use_bias=False), MASKS[mask]
-    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, _reference))
+    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, reference_kernels))
     np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
     got = gradients(weighted(fused), arrays)
     for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
@@ -233,7 +208,7 @@ def test_half_precision(kind, mask, dtype, device):
     mask, options = MASKS[mask], OPTIONS[kind][1]
     # Both see the same rounded numbers; the reference computes with them in float32.
     rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
-    reference = call(_reference, kind, mask, **options)
+    reference = call(reference_kernels, kind, mask, **options)
 
     def fused(*tensors):
         results = call(kernels, kind, mask, **options)(*(ops.cast(t, dtype) for t in tensors))

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.initial import skip_initializers
 from keras_qa.layers.options import DType
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.families import FAMILIES
@@ -87,7 +87,7 @@ class Checkpoint:
         settings = self._settings()
         self._check_sizes(settings)
         encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
-        with weights_follow():
+        with skip_initializers():
             encoder.build()
         return encoder
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dense import Dense, LayerNormalization
 from keras_qa.layers.dropout import Dropout

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_qa import execution, kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor, shapes
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shapes
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.dropout import Dropout
 from keras_qa.layers.embedding import Embedding
