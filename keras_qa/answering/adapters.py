@@ -20,7 +20,7 @@ import numpy as np
 from keras_qa import tasks
 from keras_qa.answering import building
 from keras_qa.files import atomic, json_files, sealed
-from keras_qa.layers.initial import skip_initializers
+from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.pretrained import (
     PACKAGES,

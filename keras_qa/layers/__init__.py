@@ -5,11 +5,9 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.memory import MemoryHops
 from keras_qa.layers.order import PreviousSentence, TemporalEncoding
 from keras_qa.layers.pretrained import MeanPooling, PretrainedEncoder

@@ -1,27 +1,42 @@
-"""What all layers have in common that hold others."""
+"""The base class of layers that contain layers, and the options that all layers take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Self, TypeAlias, TypedDict
 
 import keras
 
-from keras_qa.layers.initial import ZeroInitialized
+from keras_qa.layers.zero_initialized import ZeroInitialized
 
-# What Keras takes from a layer's config when it builds one.
+# A policy, its name, or `None` for Keras' global policy.
+DType: TypeAlias = str | keras.DTypePolicy | None
+
+# Keys of a layer's config that Keras reads before it builds the layer.
 _BUILT_FROM = ("lora_rank", "lora_alpha", "quantization_config")
 
-
-# What a file may say of a layer that another holds.
+# Keys that a file may set for an inner layer.
 _CHANGED = {*_BUILT_FROM, "dtype", "trainable"}
 
 
-class Composite(ZeroInitialized):
-    """A layer that holds others, and writes down what was changed in them.
+class UnnamedOptions(TypedDict, total=False):
+    """Options of `keras.layers.Layer` for functions with a `name` argument of their own."""
 
-    Its arguments say what they are made with. Freezing, quantizing or `enable_lora` changes one of
-    them later; the config then says so by its path, and a file gives it back.
+    dtype: DType
+    trainable: bool
+
+
+class LayerOptions(UnnamedOptions, total=False):
+    """Options of `keras.layers.Layer`."""
+
+    name: str | None
+
+
+class Composite(ZeroInitialized):
+    """A layer that contains layers and saves later changes of them.
+
+    The constructor arguments do not describe an inner layer that was frozen, quantized or adapted
+    by `enable_lora` later. The config records such changes under `held`, by the layer's path.
     """
 
     def get_config(self) -> dict[str, Any]:
@@ -53,7 +68,7 @@ class Composite(ZeroInitialized):
 
 
 def _held(layer: keras.layers.Layer, before: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """The layers that a layer holds, however deep, each by its path in it."""
+    """All layers inside a layer, at any depth, with their paths."""
     modules = vars(layer).get("_modules", {})
     for name, value in sorted({**vars(layer), **modules}.items()):
         parts = enumerate(value) if isinstance(value, (list, tuple)) else [("", value)]
@@ -69,7 +84,7 @@ def _changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
     state = {name: config[name] for name in _BUILT_FROM if config.get(name) is not None}
     if getattr(layer, "quantization_mode", None) is not None:
         state["dtype"] = config["dtype"]
-    # What holds it freezes it too.
+    # A frozen outer layer freezes its inner layers.
     if trainable and not layer.trainable:
         state["trainable"] = False
     return state

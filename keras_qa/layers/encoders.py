@@ -10,10 +10,8 @@ from keras import ops
 from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
-from keras_qa.layers.options import LayerOptions, UnnamedOptions
+from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.recurrent import GRU, LSTM
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}

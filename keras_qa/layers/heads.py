@@ -10,10 +10,8 @@ from keras import ops
 
 from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions, UnnamedOptions
+from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.keras_layers import Dense, Dropout
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -11,8 +11,7 @@ from keras import ops
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import Composite, LayerOptions
 
 TYINGS = ("adjacent", "layer")
 LINEAR_SCALE = 0.3

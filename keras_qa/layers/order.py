@@ -11,9 +11,8 @@ from keras import ops
 from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -12,7 +12,7 @@ from keras import ops
 from keras_qa import execution
 from keras_qa._arguments import is_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import LayerOptions
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 

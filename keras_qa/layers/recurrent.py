@@ -17,7 +17,7 @@ from keras import ops
 from keras_qa import execution, kernels
 from keras_qa.kernels import masking
 from keras_qa.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.initial import zero_initialized
+from keras_qa.layers.zero_initialized import zero_initialized
 
 # The state of a GRU, or the two of an LSTM.
 States = Sequence[Tensor]

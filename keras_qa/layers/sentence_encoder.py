@@ -9,12 +9,9 @@ from keras import ops
 
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
+from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 
 ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
 

@@ -14,10 +14,8 @@ from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensor_types import Shape, Tensor, shapes
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout
 
 NO_ANSWERS = ("learned", "first")
 

@@ -1,4 +1,4 @@
-"""Which settings of `TransformerEncoder` go together."""
+"""Checks of the arguments of `TransformerEncoder`, and their names in older files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RELATIVE = ("bias", "disentangled")
 
 
 def check_settings(s: dict[str, Any]) -> None:
-    """Raises a `ValueError` that names the first setting that is out of its range.
+    """Raises a `ValueError` for the first argument that is out of its range.
 
     Args:
         s: The arguments of `TransformerEncoder`.
@@ -50,3 +50,12 @@ def check_settings(s: dict[str, Any]) -> None:
                 f"`{name}` must have one entry for each of the {s['num_layers']} layers. "
                 f"Received: {name}={s[name]!r}."
             )
+
+
+def rename_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a file in which `modern` stood for `pre_norm`, `gated` and no `use_bias`."""
+    config = dict(config)
+    if "modern" in config:
+        modern = config.pop("modern")
+        config |= {"pre_norm": modern, "gated": modern, "use_bias": not modern}
+    return config

@@ -12,10 +12,8 @@ from keras import ops
 from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense, LayerNormalization
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
 
 # A position that has spent this much of its one unit of halting runs no further.

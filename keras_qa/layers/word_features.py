@@ -11,11 +11,9 @@ from keras import ops
 from keras_qa import execution, kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shapes
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
+from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.keras_layers import Dropout, Embedding
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -9,7 +9,7 @@ import re
 import keras
 
 from keras_qa.files import sealed
-from keras_qa.layers.initial import skip_initializers
+from keras_qa.layers.zero_initialized import skip_initializers
 
 # What Keras and a backend raise if a config is not one that they wrote.
 _REFUSED = (

@@ -22,7 +22,7 @@ from keras_qa.layers import (
     TransformerEncoder,
     WordEmbedding,
 )
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
 from keras_qa.models.options import Optimizer

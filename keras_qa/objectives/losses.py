@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensor_types import Tensor
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 
 
 class LossOptions(TypedDict, total=False):

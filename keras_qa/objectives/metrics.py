@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Tensor
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 
 
 class MetricOptions(TypedDict, total=False):

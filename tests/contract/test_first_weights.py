@@ -10,7 +10,7 @@ import pytest
 
 from keras_qa import execution, layers
 from keras_qa.layers import Dense, Embedding
-from keras_qa.layers.initial import skip_initializers
+from keras_qa.layers.zero_initialized import skip_initializers
 
 MIB = 2**20
 

@@ -10,7 +10,7 @@ from small_checkpoints import copy
 import keras_qa
 from keras_qa import models
 from keras_qa.layers import TransformerEncoder
-from keras_qa.layers.initial import skip_initializers
+from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import span_reader
 from keras_qa.models.loading import load_model
 from keras_qa.models.pretrained import find_checkpoint, places

@@ -8,8 +8,8 @@ from typing import Any
 
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
-from keras_qa.layers.initial import skip_initializers
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
+from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.families import FAMILIES
 from keras_qa.models.pretrained.family import Family
@@ -106,7 +106,7 @@ class Checkpoint:
         """Compares what costs memory with the tensors, before there is an encoder of that size."""
         names = self.family.names
         width = settings.get("embedding_dim") or settings["hidden_dim"]
-        inner = settings["intermediate_dim"] * (2 if settings.get("modern") else 1)
+        inner = settings["intermediate_dim"] * (2 if settings.get("gated") else 1)
         expected = {
             names["tokens"]: (settings["vocabulary_size"], width),
             f"{names['block'].format(0)}.{names['hidden']}": (inner, settings["hidden_dim"]),
