@@ -1,4 +1,4 @@
-"""Answer heads: what an encoder has read in, answers out."""
+"""Answer heads: encodings in, probabilities of answers or supporting sentences out."""
 
 from __future__ import annotations
 
@@ -95,10 +95,10 @@ class AnswerHead(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SupportHead(Composite):
-    """How likely an answer rests on each sentence, given a state that has read them.
+    """The probability that each sentence supports the answer.
 
-    A ReLU layer reads each sentence and its product with the state, entry by entry; a sigmoid
-    follows. The probabilities are float32 under every dtype policy.
+    A ReLU layer reads each sentence and its elementwise product with the state; a sigmoid follows.
+    The probabilities are float32 under every dtype policy.
 
     Args:
         hidden_dim: Width of the ReLU layer.
@@ -107,10 +107,10 @@ class SupportHead(Composite):
     Call arguments:
         inputs: A list of the state, `(batch, features)`, and the sentences,
             `(batch, sentences, features)`.
-        mask: A list of as many masks; the second, `(batch, sentences)` boolean, says which
-            sentences are there. `None` for all.
+        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
+            sentences. `None` if no sentence is padding.
 
-    Output shape: `(batch, sentences)`, zeros where no sentence is.
+    Output shape: `(batch, sentences)`, zeros for padding.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -147,7 +147,7 @@ class SupportHead(Composite):
         return chances if there is None else ops.where(there, chances, 0.0)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
-        # Keras would leave masked sentences out of the loss, and then count the others' mean.
+        # `SupportLoss` handles padding itself.
         return None
 
     def compute_output_spec(
@@ -160,7 +160,7 @@ class SupportHead(Composite):
 
 
 class HeadOptions(UnnamedOptions, total=False):
-    """What else an `AnswerHead` takes."""
+    """Further arguments of `AnswerHead`."""
 
     hidden_dim: int | None
     dropout: float

@@ -1,4 +1,4 @@
-"""A pretrained backbone of KerasHub as a layer."""
+"""Layers for pretrained encoders: a backbone of KerasHub, and pooling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INSTALL = (
 
 
 def keras_hub() -> ModuleType:
-    """Imports KerasHub, or raises an `ImportError` that says how to install it."""
+    """Imports KerasHub. Raises an `ImportError` with install instructions if it is missing."""
     try:
         import keras_hub as hub
     except ImportError as error:
@@ -35,18 +35,18 @@ def keras_hub() -> ModuleType:
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class PretrainedEncoder(keras.layers.Layer):
-    """Reads a sequence with a backbone of KerasHub: a vector for each position.
+    """A backbone of KerasHub as a layer: token ids in, a vector for each position out.
 
     Args:
-        backbone: A `keras_hub.models.Backbone` that encodes one sequence: its
-            inputs are `token_ids`, `padding_mask` and, where it has them,
-            `segment_ids`. What of it the vectors do not need, such as BERT's
-            pooled output, is not trained.
+        backbone: A `keras_hub.models.Backbone` that encodes one sequence, with
+            the inputs `token_ids`, `padding_mask` and optionally
+            `segment_ids`. Layers that the sequence output does not need, such
+            as BERT's pooler, are frozen.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Those that are
-            shorter than the first are taken to go on with zeros.
+        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Inputs that are
+            shorter than the first one are padded with zeros.
 
     Output shape: `(batch, time, features)`.
 
@@ -55,11 +55,10 @@ class PretrainedEncoder(keras.layers.Layer):
         max_length: Longest sequence, or `None`.
 
     Raises:
-        ValueError: If the backbone is of another kind.
+        ValueError: If the backbone is not an encoder of one sequence.
     """
 
     ignores_padding = True
-    # Whether to leave XLA out where it is not Keras' own choice.
     has_large_products = True
 
     def __init__(self, backbone: keras.Model, **kwargs: Unpack[LayerOptions]) -> None:
@@ -75,8 +74,8 @@ class PretrainedEncoder(keras.layers.Layer):
             )
         if reason := _cannot_read(backbone):
             raise ValueError(
-                "`backbone` must be an encoder that reads in both directions and leaves padding "
-                f"aside, such as BERT or RoBERTa. Received a {type(backbone).__name__}, {reason}."
+                "`backbone` must be a bidirectional encoder that ignores padding, such as BERT or "
+                f"RoBERTa. Received a {type(backbone).__name__}, {reason}."
             )
         output = _sequence(backbone.output)
         if len(output.shape) != 3:
@@ -131,10 +130,7 @@ class PretrainedEncoder(keras.layers.Layer):
 
 
 def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
-    """Other inputs, each as wide as the ids are.
-
-    Trailing zeros may have been cut off, more from one input than from another.
-    """
+    """Pads the other inputs to the width of the ids: each may have lost trailing zeros."""
     width = ops.shape(ids)[1]
     if all(part.shape[1] is not None and part.shape[1] == ids.shape[1] for part in others):
         return list(others)
@@ -142,9 +138,9 @@ def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _cannot_read(backbone: keras.Model) -> str | None:
-    """Why the vectors of a backbone are no reading of a text, or `None`."""
+    """Why a backbone is not supported, or `None`."""
     if type(backbone).__name__ == "XLNetBackbone":
-        return "whose vectors change with the padding behind a text"
+        return "whose vectors change with the padding after a text"
     if not type(backbone).__module__.startswith("keras_hub."):
         return None
     waiting = [keras_hub().models.CausalLM]
@@ -158,7 +154,7 @@ def _cannot_read(backbone: keras.Model) -> str | None:
 
 
 def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
-    """What a backbone gives for each position, whatever else it gives."""
+    """The sequence output of a backbone, which may have other outputs."""
     if isinstance(output, Mapping):
         return output.get("sequence_output", next(iter(output.values())))
     return output
@@ -166,19 +162,18 @@ def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class MeanPooling(execution.Layer):
-    """The mean of the vectors of a sequence, without padding (Reimers & Gurevych 2019).
+    """The mean of the vectors of a sequence, without padding.
+
+    The pooling of Sentence-BERT (Reimers & Gurevych 2019, arXiv:1908.10084).
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of vectors, `(batch, time, features)`, and of a mask of 0 and 1,
+        inputs: A list of the vectors, `(batch, time, features)`, and the mask of 0 and 1,
             `(batch, time)`.
 
     Output shape: `(batch, features)`, float32.
-
-    Reference:
-        "Sentence-BERT", arXiv:1908.10084.
 
     Examples:
         >>> import numpy as np
