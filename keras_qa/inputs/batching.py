@@ -1,9 +1,9 @@
-"""Batches of rows of like length: which rows come together, and how wide each batch is.
+"""Batches of rows of similar length: which rows share a batch, and the width of each batch.
 
-Reading padding costs a layer as much as reading words, so batches are cut to their longest row. A
-backend that compiles does so for each shape, so there widths are those of a grid, and training
-takes few of them. A compiled loop that ends with the longest row needs no cutting: one width serves
-all batches. All depends on the lengths of the rows, the batch size and the model alone.
+Padding costs as much time as words, so each batch is cut to its longest row. Compiled models need a
+program for each shape, so their widths are taken from a grid, and training uses few of them. If
+compiled loops end with the longest row, one width serves all batches. The batches depend only on
+the lengths of the rows, the batch size and the model.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from keras_qa.execution.graph import (
 from keras_qa.inputs.feeds import Arrays
 from keras_qa.text.padding import groups, resized, sizes, used
 
-# Positions that a CPU reads at a time, so that intermediate results stay in its cache.
+# Number of positions in a batch of an encoder on a CPU, so that intermediate results fit its cache.
 POSITIONS = 1536
-# A further width in training must leave out this share of all positions to pay for its compilation.
+# Training uses a further width only if it avoids at least this share of the positions.
 MIN_SAVING = 0.1
-# Shorter rows share this width, where what is compiled ends with the longest row.
+# Smallest compiled width of encoders, and of loops that end with the longest row.
 MIN_WIDTH = 32
 
 
 def grid_width(length: int) -> int:
-    """The next width of a grid that has two steps to each doubling.
+    """The next width of a grid with two widths for each power of two.
 
     Examples:
         >>> from keras_qa.inputs.batching import grid_width
@@ -48,7 +48,7 @@ def grid_width(length: int) -> int:
 
 
 def training_widths(lengths: np.ndarray) -> list[int]:
-    """Widths of the grid, each of which saves a tenth of the positions read without it.
+    """Chooses widths of the grid, each of which avoids at least a tenth of the positions.
 
     Args:
         lengths: `(rows,)`, the length of each row.
@@ -75,19 +75,20 @@ def training_widths(lengths: np.ndarray) -> list[int]:
 
 
 class _Lengths:
-    """The lengths of the rows of a feed, along each axis that may be cut.
+    """The lengths of the rows along each axis that can be cut.
 
     Attributes:
         of_rows: `(rows, axes)` integers.
-        full: `(axes,)`: the width of the arrays.
-        main: The axis along which most padding would be read.
+        full: `(axes,)` widths of the arrays.
+        main: The axis with the most padding, by which rows are sorted.
+        tied: `(axes,)` booleans, the axes that are cut to the width of the main one.
     """
 
     def __init__(self, model: keras.Model, inputs: list[np.ndarray]) -> None:
         self.axes = groups(inputs)
         self.of_rows = sizes(inputs)
         if has_large_products(model):
-            # An encoder reads its inputs side by side, in one width.
+            # All inputs of an encoder have the same width.
             self.of_rows = np.broadcast_to(
                 self.of_rows.max(axis=1, keepdims=True), self.of_rows.shape
             )
@@ -110,7 +111,7 @@ def _cut(array: np.ndarray, rows: np.ndarray, widths: Iterator[Any], axes: int) 
 
 
 def rows_at_a_time(model: keras.Model, width: int, batch_size: int) -> int:
-    """How many rows of a width to predict at a time: an encoder on a CPU reads few long ones."""
+    """The batch size for predictions of this width: smaller for an encoder on a CPU."""
     if not has_large_products(model) or execution.has_accelerator():
         return batch_size
     rows: int = 2 ** (max(1, POSITIONS // max(1, width)).bit_length() - 1)
@@ -124,14 +125,14 @@ def fitted(
     fill: bool = True,
     size: int | None = None,
 ) -> list[np.ndarray]:
-    """Cuts one batch to its longest row; if the model is compiled, to sizes that others have, too.
+    """Cuts a batch to its longest row; for a compiled model, to the next shape of a grid.
 
     Args:
-        model: The functional model that reads the batch.
+        model: The functional model.
         inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
-        sort: Whether columns of zeros may be cut off or added.
+        sort: Whether columns of zeros may be removed or added.
         fill: Whether rows of zeros may be added.
-        size: Up to how many rows. `None` for the next power of two.
+        size: Number of rows of a compiled batch. `None` for the next power of two.
     """
     compiled = bool(model.jit_compile)
     rows = len(inputs[0])
@@ -142,7 +143,7 @@ def fitted(
     shapes = [[used(array, axis) for axis in range(1, array.ndim)] for array in inputs]
     large = has_large_products(model)
     if large:
-        # An encoder reads its inputs side by side, in one width.
+        # All inputs of an encoder have the same width.
         longest = max(width for shape in shapes for width in shape)
         shapes = [[longest for _ in shape] for shape in shapes]
     if compiled:
@@ -157,20 +158,20 @@ def fitted(
 
 
 class SortedBatches(keras.utils.PyDataset):
-    """Batches to train on or to evaluate, of rows of like length, in a seeded order.
+    """Batches of rows of similar length for training or evaluation.
 
     Args:
         inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
         others: Labels and weights, a tuple of structures of arrays.
-        model: The functional model that is fed.
-        batch_size: Rows a batch. The last one may have less.
-        seed: Seed of a new order of rows and batches in each epoch. `None` keeps the order of the
-            lengths.
-        sort: Whether rows of like length come together, if the model ignores padding.
+        model: The functional model.
+        batch_size: Rows of a batch. The last batch may be smaller.
+        seed: Seed of the order of rows and batches, which is new in each epoch. `None` for the
+            order of the lengths.
+        sort: Whether rows of similar length share a batch, if the model ignores padding.
 
     Attributes:
-        epoch: Number of the epoch whose order is next. The order depends on it and on the seed
-            alone, so that a resumed training sees the batches of an unbroken one.
+        epoch: Number of the next epoch. The order depends on it and on the seed alone, so that
+            resumed training has the same batches as uninterrupted training.
         batches: For each batch its rows and the widths of its inputs' axes.
     """
 
@@ -199,7 +200,7 @@ class SortedBatches(keras.utils.PyDataset):
             sort
             and any(self.axes)
             and ignores_padding(model)
-            # A model may relate the rows of a batch, which training mixes in any case.
+            # Training shuffles rows in any case, even if the rows of a batch are not independent.
             and (seed is not None or rows_are_independent(model))
         ):
             self.lengths = _Lengths(model, inputs)
@@ -213,7 +214,7 @@ class SortedBatches(keras.utils.PyDataset):
 
     @property
     def order(self) -> np.ndarray:
-        """Position of each row that the batches give, one after the other."""
+        """Indices of the rows in the order of the batches."""
         return np.concatenate([rows for rows, _ in self.batches])
 
     def __len__(self) -> int:
@@ -225,18 +226,18 @@ class SortedBatches(keras.utils.PyDataset):
         inputs = [_cut(a, rows, left, n) for a, n in zip(self.inputs, self.axes, strict=True)]
         parts = keras.tree.map_structure(lambda array: array[rows], self.others)
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
-        # tf.data keeps tuples, and makes one tensor of a list.
+        # `tf.data` would stack a list to one tensor.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
     def choose(self, share: float, weights: np.ndarray) -> None:
-        """Makes an epoch give a share of the batches, always as many, with the rows drawn anew.
+        """Limits each epoch to a share of the batches, with a new weighted sample of rows.
 
-        Rows are drawn one after the other, without putting any back, each with a chance that is
-        proportional to its weight (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
+        Rows are sampled without replacement, with probabilities proportional to their weights
+        (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
 
         Args:
             share: The share, above 0 and at most 1.
-            weights: Weight of each row, `(rows,)`, read again at each epoch.
+            weights: Weight of each row, `(rows,)`, read again in each epoch.
         """
         self.share, self.weights = share, weights
         self._arrange()
@@ -253,7 +254,7 @@ class SortedBatches(keras.utils.PyDataset):
         if self.lengths is not None:
             length = self.lengths.of_rows[rows, self.lengths.main]
             if random is not None:
-                # Rows of one width of the grid come in a new order each time.
+                # Rows with the same width of the grid have a new order in each epoch.
                 grid = np.array([grid_width(n) for n in range(int(length.max()) + 1)])
                 length = grid[length]
             rows = rows[np.argsort(length, kind="stable")]
@@ -269,7 +270,7 @@ class SortedBatches(keras.utils.PyDataset):
         longest = lengths.of_rows[rows].max(axis=0)
         if not self.compiled:
             return longest
-        # The widths of one axis alone differ: those of several would be many in combination.
+        # Only one axis has several widths: combinations of several axes would be many programs.
         main = lengths.main
         widths = self.widest.copy()
         widths[lengths.tied] = min([*self.ends[self.ends >= longest[main]], widths[main]])
@@ -284,7 +285,7 @@ class SortedBatches(keras.utils.PyDataset):
 
 
 class TellEpoch(keras.callbacks.Callback):
-    """Sets the epoch of batches when it begins."""
+    """Sets `SortedBatches.epoch` at the start of each epoch."""
 
     def __init__(self, batches: SortedBatches) -> None:
         super().__init__()
@@ -295,14 +296,14 @@ class TellEpoch(keras.callbacks.Callback):
 
 
 class PredictionBatches:
-    """Batches to predict, of rows of like length.
+    """Batches of rows of similar length for predictions.
 
     Args:
-        model: The functional model that predicts.
+        model: The functional model.
         inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
-        batch_size: Most rows a batch.
-        sort: Whether rows of like length come together, cut to their length.
-        fill: Whether rows of zeros may be added, so that few numbers of rows are compiled.
+        batch_size: Highest number of rows of a batch.
+        sort: Whether rows of similar length share a batch, cut to their length.
+        fill: Whether rows of zeros may be added, so that fewer shapes are compiled.
     """
 
     def __init__(
@@ -325,9 +326,9 @@ class PredictionBatches:
         else:
             size = rows_at_a_time(model, inputs[0].shape[-1], batch_size) if fill else batch_size
             self.parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        # Of an encoder's batches each has a number of rows of its own.
+        # The batches of an encoder have different numbers of rows.
         self.size = None if has_large_products(model) else len(self.parts[0])
-        # A loop that ends early has one shape for all batches.
+        # One shape for all batches if loops end with the longest row.
         self.shape: list[tuple[int, ...]] | None = None
         if sort and ends_early(model):
             widths = [grid_width(length) for length in lengths.of_rows.max(axis=0).tolist()]
@@ -336,14 +337,14 @@ class PredictionBatches:
 
     @property
     def order(self) -> np.ndarray:
-        """Position of each row that the batches give, one after the other."""
+        """Indices of the rows in the order of the batches."""
         return np.concatenate(self.parts)
 
     def __len__(self) -> int:
         return len(self.parts)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The rows of a batch, and its arrays, which may have further rows of zeros."""
+        """The row indices of a batch and its arrays, which may have additional rows of zeros."""
         rows = self.parts[index]
         arrays = [array[rows] for array in self.inputs]
         if self.shape is None:
@@ -357,7 +358,7 @@ class PredictionBatches:
         self, order: np.ndarray, length: np.ndarray, batch_size: int
     ) -> Iterator[np.ndarray]:
         while len(order):
-            # The longest row of a batch says how many are read at a time.
+            # Rows are sorted by length, so the last row of a batch determines its size.
             size = rows_at_a_time(self.model, int(length[order[0]]), batch_size)
             size = rows_at_a_time(self.model, int(length[order[:size][-1]]), batch_size)
             yield order[:size]

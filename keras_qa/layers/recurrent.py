@@ -161,11 +161,11 @@ class _Fused(execution.Layer, keras.layers.RNN):
         mask = ops.flip(mask, axis=1) if self.go_backwards else mask
         return masking.from_right_padded(outputs, mask, initial_state[0], first), states
 
-    def can_look_up(self, table: Tensor | None = None, training: bool = False) -> bool:
+    def can_look_up(self, table: Tensor, training: bool) -> bool:
         """Whether `read` can compute the call."""
-        if not kernels.takes_ids() or self.fused is False or self.stateful:
+        if self.fused is False or self.stateful or (training and self.dropout):
             return False
-        return not (training and self.dropout) and self._has_kernel(None, table, *self._weights())
+        return self._has_kernel(None, table, *self._weights())
 
     def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
         """The result of the layer for the rows of `table` at `ids`."""

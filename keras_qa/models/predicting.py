@@ -1,4 +1,4 @@
-"""Predictions of arrays: rows of like length in one batch, outputs in the order of the feed."""
+"""Predictions in batches of rows of similar length, with outputs in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def predict(
     """Computes the outputs of a model for arrays.
 
     Args:
-        predict_batch: What computes the outputs of a batch. If the outputs of its model are as wide
-            as the text, or the first input, the model says by `output_padding` what they are at
-            padding.
+        predict_batch: Computes the outputs of a batch. Its model needs an attribute
+            `output_padding`, the output at padding, if outputs are as wide as the input `text` or,
+            without one, the first input.
         state: The state of the model's layers.
         inputs: Checked arrays in the order of the model's inputs.
-        batch_size: Most rows of a batch.
+        batch_size: Highest number of rows of a batch.
         verbose: As in `keras.Model.predict`.
-        sort: Whether rows of like length come in one batch, trimmed to their length, if that
-            changes no number.
+        sort: Whether rows of similar length share a batch, cut to their length, if this does not
+            change the outputs.
 
     Returns:
         Arrays in the structure of the model's outputs, in the order of the rows.
@@ -80,13 +80,13 @@ def predict(
 
 
 def _widened(output: np.ndarray, shape: tuple[int | None, ...], by: int, padding: float) -> Any:
-    """An output in the width of the feed.
+    """Pads an output of a cut batch to the width of the inputs.
 
     Args:
-        output: The output of a batch that was cut.
-        shape: Its shape in the model, `None` for axes of any size.
-        by: How much wider the feed is than the batch.
-        padding: What is added.
+        output: The output.
+        shape: Its shape in the model, `None` for axes of unknown size.
+        by: Difference of the widths of inputs and batch. Negative if the batch is wider.
+        padding: Value to pad with.
     """
     if by == 0 or None not in shape[1:]:
         return output
