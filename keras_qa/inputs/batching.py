@@ -284,7 +284,7 @@ class SortedBatches(keras.utils.PyDataset):
         return rows[np.argsort(turns[rows], kind="stable")][: steps * self.batch_size]
 
 
-class TellEpoch(keras.callbacks.Callback):
+class EpochSetter(keras.callbacks.Callback):
     """Sets `SortedBatches.epoch` at the start of each epoch."""
 
     def __init__(self, batches: SortedBatches) -> None:

@@ -23,7 +23,7 @@ from jax import lax
 from jax.interpreters import ad
 
 from keras_qa.kernels import masking
-from keras_qa.kernels.jax_loops import Chunks, over_chunks, over_steps
+from keras_qa.kernels.jax_loops import Chunks, loop_over_chunks, loop_over_steps
 from keras_qa.kernels.jax_transformer import attention as attention
 from keras_qa.kernels.jax_transformer import dropout as dropout
 from keras_qa.kernels.jax_transformer import scan as scan
@@ -223,7 +223,9 @@ def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, tabl
     def prepare(parts):
         return _projected(parts[0], kernel, bias, "ssts", table), parts[1]
 
-    (h, c), (hs, saved) = over_steps(step, prepare, (h0, c0), (x, mask), used, size, go_backwards)
+    (h, c), (hs, saved) = loop_over_steps(
+        step, prepare, (h0, c0), (x, mask), used, size, go_backwards
+    )
     return (hs, h, c), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
@@ -272,7 +274,7 @@ def _lstm_backward(settings, residuals, gradients):
         return (state, sums), dx
 
     sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
-    ((dh0, dc0), sums), dx = over_chunks(
+    ((dh0, dc0), sums), dx = loop_over_chunks(
         run, ((dh, dc), sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
     return None, None, dx, dh0, dc0, *sums
@@ -318,7 +320,7 @@ def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *,
     def prepare(parts):
         return _projected(parts[0], kernel, bias[0], "sst", table), parts[1]
 
-    h, (hs, saved) = over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
+    h, (hs, saved) = loop_over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
     return (hs, h), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
@@ -357,7 +359,7 @@ def _gru_backward(settings, residuals, gradients):
         return (dh, sums), dx
 
     sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
-    (dh0, sums), dx = over_chunks(
+    (dh0, sums), dx = loop_over_chunks(
         run, (dh, sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
     return None, None, dx, dh0, *sums

@@ -52,7 +52,7 @@ class Chunks:
         return jnp.swapaxes(hs[::-1] if go_backwards else hs, 0, 1)
 
 
-def over_steps(step, prepare, state, arrays, used, size, backwards):
+def loop_over_steps(step, prepare, state, arrays, used, size, backwards):
     """Runs `state, saved = step(state, now)` for each step of the prepared chunks.
 
     Returns the last state and `saved` of all steps, zeros for skipped ones.
@@ -81,7 +81,7 @@ def over_steps(step, prepare, state, arrays, used, size, backwards):
     return lax.fori_loop(0, used, body, (state, stores))
 
 
-def over_chunks(run, state, arrays, used, size, backwards):
+def loop_over_chunks(run, state, arrays, used, size, backwards):
     """Runs `state, saved = run(state, parts)` for each chunk of the arrays.
 
     Returns the last state and `saved` of all steps, zeros for skipped ones.

@@ -63,7 +63,7 @@ class Tensor(Protocol):
 Masks = Sequence[Tensor | None] | None
 
 
-def shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+def shape_list(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
     """A list of shapes from one shape or from several, as tuples or as lists (JSON)."""
     several = isinstance(input_shape[0], (list, tuple))
     return cast(list[Shape], list(input_shape) if several else [input_shape])

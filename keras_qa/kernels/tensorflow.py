@@ -20,7 +20,7 @@ from keras_qa.kernels.reference import gelu as gelu
 from keras_qa.kernels.reference import merge_heads as merge_heads
 from keras_qa.kernels.reference import scan as scan
 from keras_qa.kernels.reference import split_heads as split_heads
-from keras_qa.kernels.tensorflow_loops import Read, loop, previous
+from keras_qa.kernels.tensorflow_loops import StepRange, loop, previous
 
 HOLDS_INITIAL_STATE = False
 
@@ -47,7 +47,7 @@ def lstm(
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
-    read = Read(mask, go_backwards)
+    read = StepRange(mask, go_backwards)
     xs, *arguments = _widen(
         _steps_first(x, table), initial_h, initial_c, kernel, recurrent_kernel, bias
     )
@@ -90,7 +90,7 @@ def gru(
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
-    read = Read(mask, go_backwards)
+    read = StepRange(mask, go_backwards)
     xs, *arguments = _widen(_steps_first(x, table), initial_h, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
@@ -255,12 +255,12 @@ def _lstm_forward_to_train(xs, read, h0, c0, kernel, recurrent, bias):
         read,
         read.go_backwards,
     )
-    cs = read.held(cs, c, c0)
+    cs = read.hold(cs, c, c0)
     tanh_c = tf.tanh(cs)
     hs = tf.where(has_begun, _sigmoid(tanhs[..., 3 * units :]) * tanh_c, h0)
     ever_begun = has_begun[0 if read.go_backwards else -1]
     h = tf.where(ever_begun, _sigmoid(last[:, 3 * units :]) * tf.tanh(c), h0)
-    return h, c, (read.held(hs, h, h0), cs, tanhs, tanh_c)
+    return h, c, (read.hold(hs, h, h0), cs, tanhs, tanh_c)
 
 
 def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
@@ -327,7 +327,7 @@ def _gru_forward(xs, read, h0, kernel, recurrent, bias, *, saved):
 
     widths = [units, 2 * units, units, units][:saved]
     (h,), found = loop(step, [h0], read.inputs(steps), widths, read, read.go_backwards)
-    return (h,), [read.held(hs, h, h0) for hs in found[:1]] + found[1:]
+    return (h,), [read.hold(hs, h, h0) for hs in found[:1]] + found[1:]
 
 
 def _gru_backward(xs, read, h0, kernel, recurrent, saved, d_hs, dh):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_qa.kernels.masking import ends_early
 
 
-class Read:
+class StepRange:
     """Which steps a loop reads, and in which order.
 
     Attributes:
@@ -37,7 +37,7 @@ class Read:
             return array[0]
         return array[-1] if self.count is None else tf.gather(array, tf.maximum(self.count - 1, 0))
 
-    def held(self, states, last, initial):
+    def hold(self, states, last, initial):
         """The states (T, B, U) with the state held over skipped steps."""
         if self.count is None:
             return states
@@ -48,7 +48,7 @@ class Read:
     def outputs(self, hs, last, initial):
         """States (T, B, U) to outputs (B, T, U), in the order of computation."""
         # Again, so that the gradient of skipped steps reaches `last` or `initial`.
-        hs = self.held(hs, last, initial)
+        hs = self.hold(hs, last, initial)
         return tf.transpose(tf.reverse(hs, [0]) if self.go_backwards else hs, [1, 0, 2])
 
 

@@ -27,9 +27,9 @@ class AlignedQuestionEmbedding(Composite):
 
     Call arguments:
         inputs: A list of the word vectors of the text, `(batch, words, features)`, and of the
-            question, `(batch, asked, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` if no word
-            is padding.
+            question, `(batch, question_words, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
+            no word is padding.
 
     Output shape: `(batch, words, features)`: zeros for padding, and for all words if the question
     is empty.
@@ -63,11 +63,13 @@ class AlignedQuestionEmbedding(Composite):
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        there, asked = _masks(mask)
+        text_mask, question_mask = _masks(mask)
         scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
-        weights = masked_softmax(scores, None if asked is None else ops.expand_dims(asked, 1))
+        if question_mask is not None:
+            question_mask = ops.expand_dims(question_mask, 1)
+        weights = masked_softmax(scores, question_mask)
         aligned = ops.matmul(ops.cast(weights, question.dtype), question)
-        return _where(there, aligned)
+        return _where(text_mask, aligned)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
@@ -96,9 +98,9 @@ class BidirectionalAttentionFlow(Composite):
 
     Call arguments:
         inputs: A list of the text, `(batch, words, features)`, and the question,
-            `(batch, asked, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` if no word
-            is padding.
+            `(batch, question_words, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
+            no word is padding.
 
     Output shape: `(batch, words, 4 * features)`, zeros for padding.
 
@@ -119,14 +121,14 @@ class BidirectionalAttentionFlow(Composite):
         width: Any = input_shape[0][-1]
         # The three parts of the paper's `w`.
         self.of_text, self.of_question, self.of_both = (
-            self.add_weight(shape=(width,), initializer=_small, name=name)
+            self.add_weight(shape=(width,), initializer=_normal_by_width, name=name)
             for name in ("of_text", "of_question", "of_both")
         )
         self.built = True
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        there, asked = _masks(mask)
+        text_mask, question_mask = _masks(mask)
         own, other, both = (
             ops.cast(weight, self.compute_dtype)
             for weight in (self.of_text, self.of_question, self.of_both)
@@ -135,19 +137,19 @@ class BidirectionalAttentionFlow(Composite):
         scores = scores + ops.expand_dims(ops.matmul(text, own), 2)
         scores = scores + ops.expand_dims(ops.matmul(question, other), 1)
         scores = ops.cast(scores, "float32")
-        if asked is not None:
-            asked = ops.expand_dims(asked, 1)
-            scores = ops.where(asked, scores, -1e9)
-        to_question = ops.cast(masked_softmax(scores, asked), question.dtype)
+        if question_mask is not None:
+            question_mask = ops.expand_dims(question_mask, 1)
+            scores = ops.where(question_mask, scores, -1e9)
+        to_question = ops.cast(masked_softmax(scores, question_mask), question.dtype)
         found = ops.matmul(to_question, question)
         highest = ops.max(scores, axis=2)
-        if asked is not None:
+        if question_mask is not None:
             # With an empty question, all words of the text get the same weight.
-            highest = ops.where(ops.any(asked, axis=2), highest, 0.0)
-        to_text = ops.cast(masked_softmax(highest, there), text.dtype)
+            highest = ops.where(ops.any(question_mask, axis=2), highest, 0.0)
+        to_text = ops.cast(masked_softmax(highest, text_mask), text.dtype)
         important = ops.matmul(ops.expand_dims(to_text, 1), text)
         flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
-        return _where(there, flow)
+        return _where(text_mask, flow)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
@@ -159,7 +161,7 @@ class BidirectionalAttentionFlow(Composite):
         return keras.KerasTensor((*sizes, 4 * width), self.compute_dtype)
 
 
-def _small(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+def _normal_by_width(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
     return keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
 
 

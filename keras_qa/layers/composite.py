@@ -42,7 +42,9 @@ class Composite(ZeroInitialized):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         changed = {
-            path: state for path, layer in _held(self) if (state := _changes(layer, self.trainable))
+            path: state
+            for path, layer in _inner_layers(self)
+            if (state := _get_changes(layer, self.trainable))
         }
         return {**config, "held": changed} if changed else config
 
@@ -51,7 +53,7 @@ class Composite(ZeroInitialized):
         config = dict(config)
         changed = config.pop("held", {})
         layer = super().from_config(config)
-        by_path = dict(_held(layer))
+        by_path = dict(_inner_layers(layer))
         if not isinstance(changed, dict) or not changed.keys() <= by_path.keys():
             raise ValueError(
                 "`held` must be an object with the paths of layers. Received: "
@@ -63,11 +65,13 @@ class Composite(ZeroInitialized):
                     f"`held` must have {', '.join(f'`{name}`' for name in sorted(_CHANGED))} for "
                     f"`{path:.80}`. Received: {state!r:.80}."
                 )
-            _change(by_path[path], state)
+            _apply_changes(by_path[path], state)
         return layer
 
 
-def _held(layer: keras.layers.Layer, before: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
+def _inner_layers(
+    layer: keras.layers.Layer, before: str = ""
+) -> Iterator[tuple[str, keras.layers.Layer]]:
     """All layers inside a layer, at any depth, with their paths."""
     modules = vars(layer).get("_modules", {})
     for name, value in sorted({**vars(layer), **modules}.items()):
@@ -76,10 +80,10 @@ def _held(layer: keras.layers.Layer, before: str = "") -> Iterator[tuple[str, ke
             if isinstance(part, keras.layers.Layer) and not name.startswith("_"):
                 path = f"{before}{name}{place}"
                 yield path, part
-                yield from _held(part, f"{path}.")
+                yield from _inner_layers(part, f"{path}.")
 
 
-def _changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
+def _get_changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
     config = layer.get_config()
     state = {name: config[name] for name in _BUILT_FROM if config.get(name) is not None}
     if getattr(layer, "quantization_mode", None) is not None:
@@ -90,7 +94,7 @@ def _changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
     return state
 
 
-def _change(layer: keras.layers.Layer, state: dict[str, Any]) -> None:
+def _apply_changes(layer: keras.layers.Layer, state: dict[str, Any]) -> None:
     for name, value in state.items():
         if name == "dtype":
             layer.dtype_policy = keras.dtype_policies.get(value)

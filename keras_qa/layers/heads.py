@@ -143,8 +143,8 @@ class SupportHead(Composite):
         features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
         logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
         chances = ops.sigmoid(logits)
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        return chances if there is None else ops.where(there, chances, 0.0)
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        return chances if sentence_mask is None else ops.where(sentence_mask, chances, 0.0)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
         # `SupportLoss` handles padding itself.

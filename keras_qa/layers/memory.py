@@ -131,13 +131,13 @@ class MemoryHops(Composite):
 
     def _attend(self, state: Tensor, memory: Tensor, present: Tensor | None) -> Tensor:
         products = ops.cast(ops.matmul(memory, ops.expand_dims(state, -1))[..., 0], "float32")
-        there = ops.ones_like(products) if present is None else ops.cast(present, "float32")
+        presence = ops.ones_like(products) if present is None else ops.cast(present, "float32")
         weights = masked_softmax(products, present)
         # Each hop multiplies by the products. This scale equals the paper's for 9 sentences, whose
         # initial word vectors are a third as long.
-        count = ops.maximum(ops.sum(there, axis=-1, keepdims=True), 1.0)
+        count = ops.maximum(ops.sum(presence, axis=-1, keepdims=True), 1.0)
         linear = LINEAR_SCALE * products / ops.sqrt(count)
-        return self.linear * there * linear + (1.0 - self.linear) * weights
+        return self.linear * presence * linear + (1.0 - self.linear) * weights
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
         return None

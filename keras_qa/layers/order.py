@@ -67,7 +67,7 @@ class TemporalEncoding(execution.Layer):
     def build(self, input_shape: Shape) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
-            initializer=_waves,
+            initializer=_sinusoids,
             name="places",
         )
         self.built = True
@@ -168,7 +168,7 @@ class PreviousSentence(Composite):
         return input_shape
 
 
-def _waves(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
+def _sinusoids(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
     places, features = shape
     half = (features + 1) // 2
     rates = 100.0 ** -(np.arange(half) / max(half - 1, 1))

@@ -72,12 +72,12 @@ class PretrainedEncoder(keras.layers.Layer):
                 f"{type(backbone).__name__} with "
                 f"{', '.join(f'`{name}`' for name in names) or 'no inputs by name'}."
             )
-        if reason := _cannot_read(backbone):
+        if reason := _unsupported_reason(backbone):
             raise ValueError(
                 "`backbone` must be a bidirectional encoder that ignores padding, such as BERT or "
                 f"RoBERTa. Received a {type(backbone).__name__}, {reason}."
             )
-        output = _sequence(backbone.output)
+        output = _sequence_output(backbone.output)
         if len(output.shape) != 3:
             raise ValueError(
                 "`backbone` must give a vector for each position. Received a "
@@ -107,13 +107,15 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
-        feed = dict(zip(self.input_names, [ids, *as_wide_as(ids, others)], strict=True))
-        return ops.cast(_sequence(self.backbone(feed, training=training)), self.compute_dtype)
+        feed = dict(zip(self.input_names, [ids, *pad_to_width(ids, others)], strict=True))
+        return ops.cast(
+            _sequence_output(self.backbone(feed, training=training)), self.compute_dtype
+        )
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], training: bool | None = None
     ) -> keras.KerasTensor:
-        features = _sequence(self.backbone.output).shape[-1]
+        features = _sequence_output(self.backbone.output).shape[-1]
         return keras.KerasTensor((*inputs[0].shape, features), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class PretrainedEncoder(keras.layers.Layer):
         return cls(**config)
 
 
-def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+def pad_to_width(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
     """Pads the other inputs to the width of the ids: each may have lost trailing zeros."""
     width = ops.shape(ids)[1]
     if all(part.shape[1] is not None and part.shape[1] == ids.shape[1] for part in others):
@@ -137,7 +139,7 @@ def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
     return [ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others]
 
 
-def _cannot_read(backbone: keras.Model) -> str | None:
+def _unsupported_reason(backbone: keras.Model) -> str | None:
     """Why a backbone is not supported, or `None`."""
     if type(backbone).__name__ == "XLNetBackbone":
         return "whose vectors change with the padding after a text"
@@ -153,7 +155,7 @@ def _cannot_read(backbone: keras.Model) -> str | None:
     return None
 
 
-def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
+def _sequence_output(output: Tensor | Mapping[str, Tensor]) -> Tensor:
     """The sequence output of a backbone, which may have other outputs."""
     if isinstance(output, Mapping):
         return output.get("sequence_output", next(iter(output.values())))

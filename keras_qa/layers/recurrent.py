@@ -24,7 +24,7 @@ _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 
 
-class _Fused(execution.Layer, keras.layers.RNN):
+class _FusedRNN(execution.Layer, keras.layers.RNN):
     """Common parts of the two layers: the `fused` argument, the choice of a path, masks."""
 
     def __init__(self, *args: Any, fused: str | bool = "auto", **kwargs: Any) -> None:
@@ -38,11 +38,11 @@ class _Fused(execution.Layer, keras.layers.RNN):
         if fused is True:
             try:
                 self._check_settings()
-            except NotImplementedError as refusal:
+            except NotImplementedError as error:
                 raise ValueError(
-                    f"`fused=True`, but {refusal}. Use `fused='auto'` to compute such a layer with "
+                    f"`fused=True`, but {error}. Use `fused='auto'` to compute such a layer with "
                     "Keras' loop."
-                ) from refusal
+                ) from error
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         with zero_initialized(self.cell):
@@ -113,27 +113,27 @@ class _Fused(execution.Layer, keras.layers.RNN):
         mask: Tensor | list[Tensor] | tuple[Tensor, ...] | None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
-        there = mask[0] if isinstance(mask, (list, tuple)) else mask
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         weights = self._weights()
         if self.fused is True:
-            self._check_call(there, sequences, *weights)
-        elif self.fused is False or not self._has_kernel(there, sequences, *weights):
-            return super().inner_loop(sequences, initial_state, there, training=training)
+            self._check_call(mask, sequences, *weights)
+        elif self.fused is False or not self._has_kernel(mask, sequences, *weights):
+            return super().inner_loop(sequences, initial_state, mask, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
-        if there is not None:
-            there = ops.cast(there, "bool")
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
         if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, there, initial_state, training)
+            outputs, states = self._run_keras(sequences, mask, initial_state, training)
         else:
             if training and 0.0 < self.dropout < 1.0:
                 # One mask for all steps. Keras drew it before this call and resets it afterwards.
                 dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
                 sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            outputs, states = self._run_kernel(sequences, there, initial_state, weights, training)
+            outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
         last = states[0]
-        if there is not None:
-            outputs, last = self._hide_masked(outputs, last, there)
+        if mask is not None:
+            outputs, last = self._hide_masked(outputs, last, mask)
         # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
 
@@ -212,7 +212,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class LSTM(_Fused, keras.layers.LSTM):
+class LSTM(_FusedRNN, keras.layers.LSTM):
     """`keras.layers.LSTM` by a fused kernel that supports masks on every backend.
 
     Long short-term memory after Hochreiter & Schmidhuber (1997). Weights, configuration and, within
@@ -272,7 +272,7 @@ class LSTM(_Fused, keras.layers.LSTM):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class GRU(_Fused, keras.layers.GRU):
+class GRU(_FusedRNN, keras.layers.GRU):
     """`keras.layers.GRU` by a fused kernel that supports masks on every backend.
 
     Gated recurrent unit after Cho et al. (2014). Weights, configuration and, within rounding,

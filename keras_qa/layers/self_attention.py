@@ -70,7 +70,7 @@ class SelfAttention(Composite):
         self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
         # One projection for queries, keys and values.
         self.projection, self.output_projection = (
-            dense(units, name, use_bias, self.dtype_policy)
+            make_dense(units, name, use_bias, self.dtype_policy)
             for units, name in (
                 (3 * self.hidden_dim, "projection"),
                 (self.hidden_dim, "output_projection"),
@@ -135,7 +135,7 @@ class SelfAttention(Composite):
         }
 
 
-def dense(
+def make_dense(
     units: int,
     name: str,
     use_bias: bool,

@@ -13,7 +13,7 @@ from keras import ops
 from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.kernels.tensor_types import Shape, Tensor, shapes
+from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 
@@ -86,7 +86,7 @@ class SpanHead(Composite):
         self.logits = Dense(2, dtype=policy, name="logits")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
-        width: Any = sum(shape[-1] for shape in shapes(input_shape))
+        width: Any = sum(shape[-1] for shape in shape_list(input_shape))
         if self.hidden is not None:
             self.hidden.build((None, None, width))
             width = self.hidden_dim
@@ -102,16 +102,18 @@ class SpanHead(Composite):
         training: bool | None = None,
     ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
-        there = mask[0] if isinstance(mask, (list, tuple)) else mask
+        text_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         features = self.input_dropout(features, training=training)
         if self.hidden is not None:
             features = self.hidden(features)
         logits = ops.cast(self.logits(features), "float32")
-        if there is not None:
-            there = ops.cast(there, "bool")
+        if text_mask is not None:
+            text_mask = ops.cast(text_mask, "bool")
             if self.no_answer == "first":
-                there = ops.concatenate([ops.ones_like(there[:, :1]), there[:, 1:]], axis=1)
-            logits = ops.where(there[..., None], logits, MASKED)
+                text_mask = ops.concatenate(
+                    [ops.ones_like(text_mask[:, :1]), text_mask[:, 1:]], axis=1
+                )
+            logits = ops.where(text_mask[..., None], logits, MASKED)
         if self.no_answer == "learned":
             none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
             logits = ops.concatenate([none, logits], axis=1)
@@ -159,7 +161,7 @@ class TextPositions(execution.Layer):
     Output shape: `(batch, time)`, booleans.
 
     Raises:
-        ValueError: If there are no separators.
+        ValueError: If `separators` is empty.
 
     Examples:
         >>> import numpy as np

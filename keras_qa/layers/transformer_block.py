@@ -12,7 +12,7 @@ from keras_qa import kernels
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, DType, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, LayerNormalization
-from keras_qa.layers.self_attention import SelfAttention, dense
+from keras_qa.layers.self_attention import SelfAttention, make_dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -61,7 +61,7 @@ class TransformerBlock(Composite):
         self.max_wavelength = max_wavelength
         self.relative_terms = tuple(relative_terms)
         policy = self.dtype_policy
-        self.activate = activation_of(activation)
+        self.activate = get_activation(activation)
         self.attention = SelfAttention(
             num_heads,
             hidden_dim,
@@ -73,17 +73,17 @@ class TransformerBlock(Composite):
             name="attention",
         )
         self.attention_norm = (
-            norm("attention_norm", layer_norm_epsilon, use_bias, policy)
+            make_norm("attention_norm", layer_norm_epsilon, use_bias, policy)
             if normalize_attention or not pre_norm
             else None
         )
         self.hidden = (
-            dense(2 * intermediate_dim, "hidden", use_bias, policy)
+            make_dense(2 * intermediate_dim, "hidden", use_bias, policy)
             if gated
-            else dense(intermediate_dim, "hidden", use_bias, policy, self.activate)
+            else make_dense(intermediate_dim, "hidden", use_bias, policy, self.activate)
         )
-        self.output_dense = dense(hidden_dim, "output_dense", use_bias, policy)
-        self.output_norm = norm("output_norm", layer_norm_epsilon, use_bias, policy)
+        self.output_dense = make_dense(hidden_dim, "output_dense", use_bias, policy)
+        self.output_norm = make_norm("output_norm", layer_norm_epsilon, use_bias, policy)
         self.drop = Dropout(dropout, dtype=policy, name="drop")
 
     def build(self, input_shape: Shape) -> None:
@@ -139,11 +139,11 @@ class TransformerBlock(Composite):
         }
 
 
-def norm(name: str, epsilon: float, use_bias: bool, policy: DType) -> keras.layers.Layer:
+def make_norm(name: str, epsilon: float, use_bias: bool, policy: DType) -> keras.layers.Layer:
     return LayerNormalization(epsilon=epsilon, center=use_bias, dtype=policy, name=name)
 
 
-def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+def get_activation(name: str) -> Callable[[Tensor], Tensor]:
     """An activation of Keras by its name, or `gelu_tanh`."""
     return {"gelu": gelu, "gelu_tanh": gelu_tanh}.get(name) or keras.activations.get(name)
 

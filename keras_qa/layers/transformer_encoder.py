@@ -12,10 +12,10 @@ from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
-from keras_qa.layers.pretrained import as_wide_as
+from keras_qa.layers.pretrained import pad_to_width
 from keras_qa.layers.relative_positions import rows_of_pairs, table_size
-from keras_qa.layers.self_attention import STDDEV, TERMS, dense
-from keras_qa.layers.transformer_block import TransformerBlock, activation_of, norm
+from keras_qa.layers.self_attention import STDDEV, TERMS, make_dense
+from keras_qa.layers.transformer_block import TransformerBlock, get_activation, make_norm
 from keras_qa.layers.transformer_settings import check_settings, rename_settings
 
 
@@ -192,15 +192,15 @@ class TransformerEncoder(Composite):
             self.positions = table(rows, width, "positions")
         if s["num_segments"]:
             self.segments = table(s["num_segments"], width, "segments")
-        self.norm = norm("norm", epsilon, use_bias, policy)
+        self.norm = make_norm("norm", epsilon, use_bias, policy)
         if s["embedding_dim"] is not None:
-            self.project = dense(s["hidden_dim"], "project", True, policy)
+            self.project = make_dense(s["hidden_dim"], "project", True, policy)
         if s["relative_positions"] == "bias":
             self.relative = table(table_size(s), s["num_heads"], "relative")
         if s["relative_positions"] == "disentangled":
             self.relative = table(table_size(s), s["hidden_dim"], "relative")
             if s["relative_norm"]:
-                self.relative_norm = norm("relative_norm", epsilon, use_bias, policy)
+                self.relative_norm = make_norm("relative_norm", epsilon, use_bias, policy)
         self.drop = Dropout(s["dropout"], dtype=policy, name="drop")
 
     def _make_blocks(self) -> None:
@@ -232,11 +232,11 @@ class TransformerEncoder(Composite):
         self.final_dense: Any = None
         self.final_dense_norm: Any = None
         if s["pre_norm"]:
-            self.final_norm = norm("final_norm", epsilon, use_bias, policy)
+            self.final_norm = make_norm("final_norm", epsilon, use_bias, policy)
         if s["final_dense"]:
-            self.activate = activation_of(s["activation"])
-            self.final_dense = dense(s["hidden_dim"], "final_dense", use_bias, policy)
-            self.final_dense_norm = norm("final_dense_norm", epsilon, use_bias, policy)
+            self.activate = get_activation(s["activation"])
+            self.final_dense = make_dense(s["hidden_dim"], "final_dense", use_bias, policy)
+            self.final_dense_norm = make_norm("final_dense_norm", epsilon, use_bias, policy)
 
     @property
     def vocabulary_sizes(self) -> list[int | None]:
@@ -315,7 +315,7 @@ class TransformerEncoder(Composite):
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
         self._check_length(ids.shape[1])
-        others = as_wide_as(ids, others)
+        others = pad_to_width(ids, others)
         positions = ops.arange(ops.shape(ids)[1])
         state = self._embeddings(ids, positions, others, training)
         present = ops.cast(others[-1], "bool")[:, None, None, :]

@@ -145,7 +145,9 @@ class UniversalTransformerEncoder(Composite):
             )
         policy = self.dtype_policy
         # One projection for queries, keys and values.
-        self.projection = Dense(3 * dim, kernel_initializer=_alike, dtype=policy, name="projection")
+        self.projection = Dense(
+            3 * dim, kernel_initializer=_equal_queries_and_keys, dtype=policy, name="projection"
+        )
         self.mixing = Dense(dim, dtype=policy, name="mixing")
         self.output_layer = Dense(dim, dtype=policy, name="output_layer")
         for layer in (
@@ -174,12 +176,12 @@ class UniversalTransformerEncoder(Composite):
         self, inputs: Sequence[Tensor], mask: Masks = None, training: bool | None = None
     ) -> tuple[Tensor, ...]:
         query, sentences = inputs
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        if there is None:
-            there = ops.ones_like(sentences[..., 0], "bool")
-        present = ops.concatenate([ops.ones_like(there[:, :1]), there], axis=1)
-        ages = self.positions.ages(sentences, there, training)
-        times = self.positions.vectors(ages, there)
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        if sentence_mask is None:
+            sentence_mask = ops.ones_like(sentences[..., 0], "bool")
+        present = ops.concatenate([ops.ones_like(sentence_mask[:, :1]), sentence_mask], axis=1)
+        ages = self.positions.ages(sentences, sentence_mask, training)
+        times = self.positions.vectors(ages, sentence_mask)
         own = ops.cast(self.query_signal, self.compute_dtype)
         own = ops.broadcast_to(own, (ops.shape(query)[0], 1, own.shape[-1]))
         signals = ops.concatenate([own, times], axis=1)
@@ -188,7 +190,7 @@ class UniversalTransformerEncoder(Composite):
         state, maps = self._steps(state, signals, present, bias, training)
         state = self.output_norm(state)
         # Set padding to zero.
-        states = ops.where(there[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
+        states = ops.where(sentence_mask[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
         if not self.return_attention:
             return state[:, 0], states
         by_step = ops.transpose(maps[:, :, 0, 1:], (1, 0, 2))
@@ -247,25 +249,25 @@ class UniversalTransformerEncoder(Composite):
     ) -> tuple[Tensor, Tensor | None]:
         mixed, weights = self._attend(self.attention_norm(state), bias)
         state = state + (mixed if kept is None else mixed * kept[0])
-        added = self.output_layer(self.hidden(_rows(self.transition_norm(state))))
+        added = self.output_layer(self.hidden(_flatten_rows(self.transition_norm(state))))
         added = ops.reshape(added, ops.shape(state))
         return state + (added if kept is None else added * kept[1]), weights
 
     def _attend(self, state: Tensor, bias: Tensor) -> tuple[Tensor, Tensor | None]:
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
-        projected = ops.reshape(self.projection(_rows(state)), (-1, count, 3 * dim))
+        projected = ops.reshape(self.projection(_flatten_rows(state)), (-1, count, 3 * dim))
         queries, keys, values = kernels.split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(_rows(kernels.merge_heads(mixed)))
+        mixed = self.mixing(_flatten_rows(kernels.merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> list[Tensor | None]:
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        return [None, there] + ([None, None] if self.return_attention else [])
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        return [None, sentence_mask] + ([None, None] if self.return_attention else [])
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None, training: bool | None = None
@@ -295,12 +297,12 @@ class UniversalTransformerEncoder(Composite):
         }
 
 
-def _rows(state: Tensor) -> Tensor:
+def _flatten_rows(state: Tensor) -> Tensor:
     # XLA takes twice as long for the gradient of a product with several axes of rows.
     return ops.reshape(state, (-1, state.shape[-1]))
 
 
-def _alike(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
+def _equal_queries_and_keys(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
     """Equal initial projections of queries and keys: similar states attend to each other."""
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_qa import execution, kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shapes
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.keras_layers import Dropout, Embedding
@@ -148,7 +148,7 @@ class ContextEncoder(Composite):
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="input_dropout")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
-        width: Any = sum(shape[-1] for shape in shapes(input_shape))
+        width: Any = sum(shape[-1] for shape in shape_list(input_shape))
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             layer.build((None, None, width))
             other.build((None, None, width))
@@ -184,7 +184,7 @@ class ContextEncoder(Composite):
         return mask[0] if isinstance(mask, (list, tuple)) else mask
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
-        return (*shapes(input_shape)[0][:-1], 2 * self.units)
+        return (*shape_list(input_shape)[0][:-1], 2 * self.units)
 
     def get_config(self) -> dict[str, Any]:
         return {

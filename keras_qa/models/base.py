@@ -15,7 +15,7 @@ from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.execution.graph import ends_early
 from keras_qa.files import sealed
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.batching import SortedBatches, TellEpoch
+from keras_qa.inputs.batching import EpochSetter, SortedBatches
 from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
@@ -136,7 +136,7 @@ class QAModel(CheckedModel):
                     x, y, sample_weight, size, seed, sort=length_buckets
                 )
                 if isinstance(x, SortedBatches):
-                    hooks.append(TellEpoch(x))
+                    hooks.append(EpochSetter(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x if length_buckets else None)
