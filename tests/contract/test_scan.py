@@ -1,4 +1,4 @@
-"""`kernels.scan` against a loop in NumPy, in every way in which a backend may run it."""
+"""`kernels.scan` against a loop in NumPy, eager, traced and compiled."""
 
 import numpy as np
 import pytest
