@@ -110,7 +110,7 @@ def full_beside(pairs):
 
 @functools.cache
 def reference(kind, options, mask):
-    """Values and gradients of the reference for a kind, the index of options, the name of a mask."""
+    """Values and gradients of the reference for a kind, an index of options and a mask."""
     fn, arrays = call(reference_kernels, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
     return run(fn, arrays), gradients(weighted(fn), arrays)
 
