@@ -1,17 +1,17 @@
-"""A last batch that is smaller than the others trains and counts as in Keras."""
+"""`evaluate` gives the numbers of `keras.Model.evaluate`, with a smaller last batch, too."""
 
 import functools
 
 import keras
 import numpy as np
 import pytest
-from as_keras import BACKEND, ROWS, keras_model, small, twins
+from as_keras import ROWS, keras_model, small, twins
 from small_models import batch, padded_batch
 
 import keras_qa
 from keras_qa.execution.graph import rows_are_independent
 
-# Rows of which the last batch has half as many as the others.
+# The last batch is half as large as the others.
 SOME, EPOCHS = 20, 3
 WEIGHTS = np.linspace(0, 2, SOME)
 
@@ -22,7 +22,7 @@ def uncompiled() -> keras_qa.models.QAModel:
 
 
 def compiled_twins(metrics: bool):
-    """A model, and Keras' own."""
+    """A model and a `keras.Model` with the same weights."""
     models = twins(uncompiled)
     for model in models:
         compiled = {
@@ -37,35 +37,7 @@ def compiled_twins(metrics: bool):
     return models
 
 
-@pytest.mark.parametrize(
-    ("metrics", "weights"),
-    [
-        pytest.param(True, [WEIGHTS], id="metrics, weighted"),
-        pytest.param(True, [None, WEIGHTS], id="metrics", marks=pytest.mark.full),
-        pytest.param(False, [None, WEIGHTS], id="loss", marks=pytest.mark.full),
-    ],
-)
-def test_a_batch_that_is_filled_up_counts_as_it_was(metrics, weights) -> None:
-    model, other = compiled_twins(metrics)
-    feed, labels = batch(SOME, seed=3)
-    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
-    for given in weights:
-        histories = [
-            one.fit(feed, labels, sample_weight=given, **options).history for one in (model, other)
-        ]
-        assert histories[0].keys() == histories[1].keys()
-        for name, values in histories[0].items():
-            np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
-        for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_allclose(got, expected, atol=1e-6)
-    # A batch of another size, and what comes after, count as they are.
-    scores = [
-        one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
-    ]
-    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
-
-
-def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
+def test_evaluate_equals_keras() -> None:
     models = compiled_twins(metrics=True)
 
     def assert_alike(rows: int, weights=None, make=batch, **options) -> None:
@@ -88,7 +60,7 @@ def test_a_batch_that_is_filled_up_is_measured_as_it_was() -> None:
     np.testing.assert_allclose(*(m.test_on_batch(feed, labels) for m in models), rtol=1e-6)
 
 
-def test_a_batch_that_is_filled_up_validates_as_it_was() -> None:
+def test_validation_equals_keras() -> None:
     model, other = compiled_twins(metrics=True)
     feed, labels = padded_batch(SOME)
     options = {"epochs": 2, "batch_size": 2 * ROWS, "shuffle": False, "verbose": 0}
@@ -124,7 +96,7 @@ def transformer() -> keras_qa.models.QAModel:
 
 
 def some(make) -> tuple:
-    """A feed of a model, its labels, and what it is compiled with."""
+    """Inputs of a model, its labels, and arguments of `compile`."""
     (text, question), labels = batch(SOME, seed=3)
     if make is two_answers:
         losses = ["sparse_categorical_crossentropy"] * 2
@@ -148,7 +120,7 @@ def some(make) -> tuple:
 @pytest.mark.parametrize(
     "make", [two_answers, reader, pytest.param(transformer, marks=pytest.mark.full)]
 )
-def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> None:
+def test_models_with_several_outputs_equal_keras(make) -> None:
     model, other = twins(make)
     feed, labels, compiled = some(make)
     for one in (model, other):
@@ -166,7 +138,7 @@ def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> Non
     for name, value in scores[1].items():
         np.testing.assert_allclose(scores[0][name], value, rtol=2e-6, atol=1e-6, err_msg=name)
     if make is reader:
-        # Positions are measured by means over rows, which are alike in one batch.
+        # The metrics are means over rows, so the batch size does not change them.
         whole = model.evaluate(feed, labels, batch_size=SOME, verbose=0, return_dict=True)
         assert 0 < whole["f1"] < 1
         for name in ("exact_match", "f1"):
@@ -184,14 +156,14 @@ def test_batches_of_any_model_that_are_filled_up_count_as_they_were(make) -> Non
     ],
     ids=["softmax", "activation", "any"],
 )
-def test_layers_that_are_given_the_axis_of_rows_join_them(mixes) -> None:
+def test_rows_are_not_independent_if_a_layer_mixes_them(mixes) -> None:
     words = keras.Input((None,), dtype="int32")
     vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
     assert rows_are_independent(keras.Model(words, vectors))
     assert not rows_are_independent(keras.Model(words, mixes(vectors)))
 
 
-def test_what_rows_of_memories_come_to_is_of_each_alone() -> None:
+def test_rows_of_a_memory_network_are_independent() -> None:
     network = keras_qa.models.memory_network(50, None, 7, embedding_dim=8, supporting_facts=True)
     assert rows_are_independent(network)
     feed, _, _ = some(transformer)
@@ -202,7 +174,7 @@ def test_what_rows_of_memories_come_to_is_of_each_alone() -> None:
 
 
 def mixing():
-    """Rows of a batch count for each other."""
+    """A model whose rows depend on the other rows of the batch."""
     model = small()
     vector = model.get_layer("text_encoder")(model.inputs[0])
     vector = keras.layers.BatchNormalization(momentum=0.5)(vector)
@@ -211,42 +183,7 @@ def mixing():
     return mixed
 
 
-def counting():
-    """A metric that hides nothing."""
-    model = uncompiled()
-    counted = keras.metrics.SparseCategoricalCrossentropy()
-    model.compile(
-        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=[counted, Rows()]
-    )
-    return model
-
-
-class Rows(keras.metrics.Metric):
-    """How many rows it has seen."""
-
-    def __init__(self) -> None:
-        super().__init__(name="rows")
-        self.rows = self.add_variable((), "zeros", name="rows")
-
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        self.rows.assign_add(keras.ops.cast(keras.ops.shape(y_pred)[0], "float32"))
-
-    def result(self):
-        return self.rows + 0
-
-
-def test_a_loss_is_computed_by_hand_after_batches_were_filled_up() -> None:
-    model, _ = compiled_twins(False)
-    feed, labels = batch(SOME)
-    model.evaluate(feed, labels, batch_size=ROWS, verbose=0)
-    model.fit(feed, labels, batch_size=ROWS, verbose=0)
-    outputs = model(feed)
-    loss = model.compute_loss(y=labels, y_pred=outputs)
-    right = keras.ops.convert_to_numpy(outputs)[np.arange(SOME), labels]
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), -np.log(right).mean(), rtol=1e-5)
-
-
-def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
+def test_batch_normalization_equals_keras() -> None:
     model, other = twins(mixing)
     other.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     feed, labels = batch(SOME, seed=3)
@@ -260,50 +197,3 @@ def test_rows_that_count_for_each_other_are_not_joined_by_more() -> None:
         np.testing.assert_allclose(got, expected, atol=2e-5)
     scores = [one.evaluate(feed[:1], labels, **options) for one in (model, other)]
     np.testing.assert_allclose(*scores, rtol=1e-4)
-
-
-def test_metrics_that_hide_nothing_see_the_rows_alone() -> None:
-    model = counting()
-    feed, labels = batch(SOME, seed=3)
-    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
-    assert model.fit(feed, labels, **options).history["rows"] == [SOME] * EPOCHS
-    assert model.evaluate(feed, labels, ROWS, 0, return_dict=True)["rows"] == SOME
-
-
-def test_metrics_of_keras_that_hide_nothing_see_the_rows_alone() -> None:
-    models = twins(uncompiled)
-    feed, labels = batch(SOME, seed=3)
-    for model in models:
-        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
-    scores = [
-        model.evaluate(feed, np.eye(7)[labels], batch_size=ROWS, verbose=0, return_dict=True)
-        for model in models
-    ]
-    np.testing.assert_allclose(*(score["f1_score"] for score in scores), rtol=1e-6)
-
-
-class Mean(keras_qa.models.QAModel):
-    """Its `test_step` gives the mean of the first output of a batch."""
-
-    def test_step(self, *arguments):
-        x, *_ = keras.utils.unpack_x_y_sample_weight(arguments[-1])
-        if BACKEND != "jax":
-            return self.of(x)
-        with keras.StatelessScope(
-            list(zip(self.trainable_variables, arguments[0][0], strict=True))
-        ):
-            return self.of(x), arguments[0]
-
-    def of(self, x):
-        return {"mean": keras.ops.mean(self(x, training=False)[:, 0])}
-
-
-def test_a_step_of_evaluation_of_ones_own_sees_the_rows_alone() -> None:
-    base = small()
-    model = Mean(base.inputs, base.outputs[0])
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    feed, labels = batch(ROWS + 2)
-    got = model.evaluate(feed, labels, batch_size=ROWS, verbose=0, return_dict=True)["mean"]
-    # That of the last batch.
-    last = model.predict_on_batch([array[ROWS:] for array in feed])
-    np.testing.assert_allclose(got, last[:, 0].mean(), rtol=1e-5)
