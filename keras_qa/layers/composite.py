@@ -56,14 +56,14 @@ class Composite(ZeroInitialized):
         by_path = dict(_inner_layers(layer))
         if not isinstance(changed, dict) or not changed.keys() <= by_path.keys():
             raise ValueError(
-                "`held` must be an object with the paths of layers. Received: "
+                "`held` must be an object whose keys are paths of inner layers. Received: "
                 f"held={changed!r:.80}."
             )
         for path, state in changed.items():
             if not isinstance(state, dict) or not state.keys() <= _CHANGED:
                 raise ValueError(
-                    f"`held` must have {', '.join(f'`{name}`' for name in sorted(_CHANGED))} for "
-                    f"`{path:.80}`. Received: {state!r:.80}."
+                    f"`held` may only set {', '.join(sorted(_CHANGED))} of a layer. Received: "
+                    f"{path:.80}={state!r:.80}."
                 )
             _apply_changes(by_path[path], state)
         return layer

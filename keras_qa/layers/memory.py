@@ -90,7 +90,7 @@ class MemoryHops(Composite):
     def build(self, input_shape: Sequence[Shape]) -> None:
         if len(input_shape) != 1 + self.num_encodings:
             raise ValueError(
-                f"`inputs` must hold the state and {self.num_encodings} encodings of the "
+                f"`inputs` must contain the state and {self.num_encodings} encodings of the "
                 f"sentences. Received: {len(input_shape)} tensors."
             )
         if self.tying == "layer":

@@ -177,7 +177,7 @@ class TextPositions(execution.Layer):
         super().__init__(**kwargs)
         self.separators = [int(id) for id in separators]
         if not self.separators:
-            raise ValueError("`separators` must hold an id. Received: separators=[].")
+            raise ValueError("`separators` must contain at least one id. Received: separators=[].")
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         ids, mask = inputs

@@ -284,7 +284,7 @@ class TransformerEncoder(Composite):
         if self.lora_rank is not None:
             raise ValueError(
                 f"The encoder has LoRA of rank {self.lora_rank} already. Train it as it is, or "
-                "load the encoder anew."
+                "load the encoder again."
             )
         for layer in self.lora_layers:
             layer.enable_lora(rank, lora_alpha=lora_alpha)

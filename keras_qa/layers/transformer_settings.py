@@ -39,10 +39,14 @@ def check_settings(s: dict[str, Any]) -> None:
             f"relative_positions={kind!r}."
         )
     if kind == "bias" and s["num_buckets"] is None:
-        raise ValueError('`num_buckets` must be given for `relative_positions="bias"`.')
-    if unknown := set(s["relative_terms"]) - set(TERMS):
         raise ValueError(
-            f'`relative_terms` must be of "c2p" and "p2c". Received: {sorted(unknown)}.'
+            '`num_buckets` must be a positive integer for `relative_positions="bias"`. Received: '
+            "num_buckets=None."
+        )
+    if not set(s["relative_terms"]) <= set(TERMS):
+        raise ValueError(
+            '`relative_terms` must contain only "c2p" and "p2c". Received: '
+            f"relative_terms={s['relative_terms']!r}."
         )
     for name in ("wavelengths", "windows"):
         if s[name] is not None and len(s[name]) != s["num_layers"]:
