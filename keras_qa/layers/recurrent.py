@@ -113,27 +113,29 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         mask: Tensor | list[Tensor] | tuple[Tensor, ...] | None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        step_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         weights = self._weights()
         if self.fused is True:
-            self._check_call(mask, sequences, *weights)
-        elif self.fused is False or not self._has_kernel(mask, sequences, *weights):
-            return super().inner_loop(sequences, initial_state, mask, training=training)
+            self._check_call(step_mask, sequences, *weights)
+        elif self.fused is False or not self._has_kernel(step_mask, sequences, *weights):
+            return super().inner_loop(sequences, initial_state, step_mask, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
-        if mask is not None:
-            mask = ops.cast(mask, "bool")
+        if step_mask is not None:
+            step_mask = ops.cast(step_mask, "bool")
         if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, mask, initial_state, training)
+            outputs, states = self._run_keras(sequences, step_mask, initial_state, training)
         else:
             if training and 0.0 < self.dropout < 1.0:
                 # One mask for all steps. Keras drew it before this call and resets it afterwards.
                 dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
                 sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            outputs, states = self._run_kernel(sequences, mask, initial_state, weights, training)
+            outputs, states = self._run_kernel(
+                sequences, step_mask, initial_state, weights, training
+            )
         last = states[0]
-        if mask is not None:
-            outputs, last = self._hide_masked(outputs, last, mask)
+        if step_mask is not None:
+            outputs, last = self._hide_masked(outputs, last, step_mask)
         # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
 
