@@ -1,22 +1,28 @@
-"""How a model runs on each backend, where Keras alone is slower or loses something.
+"""What differs between backends when Keras trains, evaluates or predicts with a model.
 
-Keras trains, evaluates and predicts. Each backend has a file with the same names and arguments:
+One file for each backend, with the same names and arguments:
 
-- `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It may be
-  called from several threads.
+- `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It takes
+  and returns lists of arrays, in the order of the model's inputs and outputs. It is thread-safe.
 - `map_steps(model, function, steps)` calls a function for each step of a prediction, and yields the
   results in order.
-- `keep_weights(model, trains)` keeps the weights usable after an exception in its block.
-- `as_dataset(batches)` returns the form of batches that `fit` reads with any width.
-- `jit_compile(model, losses_and_metrics)` returns what `jit_compile="auto"` is to mean, `None` for
-  Keras' choice.
-- `Layer` is the base class of our layers.
+- `keep_weights(model, trains)` is a context manager that keeps the weights usable after an
+  exception. It gives the callbacks that `fit` needs for that. On JAX it restores copies; on other
+  backends it does nothing. Unless `trains`, the state of the optimizer is ignored.
+- `as_dataset(batches, in_memory)` returns batches, a `keras.utils.PyDataset` or a generator of
+  tuples of arrays, in the form that `fit` reads at any width: a `tf.data.Dataset` on TensorFlow,
+  unchanged elsewhere. `in_memory` promises that `batches` is a `PyDataset` that never raises, which
+  TensorFlow reads in a third of the time.
+- `jit_compile(model, losses_and_metrics)` returns the meaning of `jit_compile="auto"`: `True`, or
+  `None` for Keras' choice.
+- `Layer` is the base class of our layers. On PyTorch, predictions call it without Keras' checks.
 - `zeros(shape, dtype)` is an initializer for weights that are replaced at once.
-- `assign(variable, array)` sets a weight. `seed(number)` seeds the backend's own generator.
-- `has_accelerator()` is true if models run on something else than a CPU.
+- `assign(variable, array)` sets a weight, on PyTorch without Keras' additional copy.
+- `seed(number)` seeds random numbers that do not come from Keras' seed generators: PyTorch's.
+- `has_accelerator()` is true if models run on another device than a CPU.
 
-What these functions need to know of a model is in `execution.graph`, by attributes that layers
-declare.
+These functions read what they need to know about a model from attributes of its layers, see
+`execution.graph`.
 """
 
 from keras_qa import _backend
@@ -29,7 +35,6 @@ from typing import TYPE_CHECKING
 import keras
 
 if TYPE_CHECKING:
-    # Every file has the same names and arguments.
     from keras_qa.execution import torch as _backends
 else:
     _backends = importlib.import_module(f"keras_qa.execution.{keras.config.backend()}")

@@ -1,7 +1,7 @@
-"""Direct calls on PyTorch: in predictions our layers are called by their `call` alone.
+"""Direct calls on PyTorch: predictions call `Layer.call` instead of `Layer.__call__`.
 
-`keras.layers.Layer.__call__` checks, converts and casts arguments, some 0.2 ms a layer. In a
-prediction of a float32 model there is nothing to convert, and the feed was checked before.
+`keras.layers.Layer.__call__` checks, converts and casts its arguments, which takes about 0.2 ms for
+each layer. A prediction of a float32 model needs no conversion, and its inputs are checked already.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from keras_qa.execution.graph import Graph, all_layers, is_from_keras
 _is_direct = contextvars.ContextVar("is_direct", default=False)
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-# Where `torch.nn.modules.module.register_module_forward_hook` and its like register hooks.
+# Hooks for all modules, see `torch.nn.modules.module.register_module_forward_hook`.
 _GLOBAL_HOOKS = [getattr(torch.nn.modules.module, f"_global{name}") for name in _HOOKS]
 
 
@@ -34,11 +34,11 @@ class Layer(keras.layers.Layer):
 
 
 def _call(layer: Any, by_keras: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Calls a layer by its `call`, with the masks that Keras would give and set."""
+    """Calls `layer.call`, and passes and sets masks as Keras does."""
     kind: Any = type(layer)
     takes_mask = _takes(kind, "mask")
     if takes_mask and (len(arguments) > 1 or not {"mask", "training"}.issuperset(options)):
-        # Keras decides which argument the mask belongs to.
+        # Let Keras assign masks to several arguments.
         return by_keras(*arguments, **options)
     mask = options.get("mask")
     if mask is None:
@@ -54,10 +54,10 @@ def _call(layer: Any, by_keras: Callable[..., Any], *arguments: Any, **options: 
 
 
 class DirectModel:
-    """Calls the layers of a functional model in the order of its graph, ours directly.
+    """A functional model whose layers are called directly, in the order of its graph.
 
     Args:
-        model: A functional model. After a change of its layers, make another one.
+        model: A functional model. Make another instance after a change of its layers.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -77,10 +77,10 @@ class DirectModel:
         ]
 
     def is_as_keras(self) -> bool:
-        """Whether direct calls give what Keras' way gives now.
+        """Whether direct calls give the same outputs as Keras' `predict` now.
 
-        That is so if all weights and layers have dtype float32, PyTorch's autocast is off, no
-        module has a hook, and the model predicts as `keras.Model` does.
+        They do if all weights and layers have dtype float32, autocast is off, no module has a hook,
+        and the model does not override the prediction of `keras.Model`.
         """
         model: Any = self.model
         return not (
@@ -96,7 +96,7 @@ class DirectModel:
         )
 
     def __call__(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Computes the outputs, in the order of the model's, of its inputs."""
+        """Computes the outputs of the model, in order."""
         token = _is_direct.set(True)
         try:
             with torch.no_grad():
@@ -113,7 +113,7 @@ _METHODS = ("__call__", "call", "predict_step", "make_predict_function")
 
 
 def _caller(operation: Any) -> Callable[..., Any]:
-    """What calls a layer in the graph: built-in layers of Keras are called directly, too."""
+    """The function that calls an operation of the graph; direct for built-in layers, too."""
     is_built_in = (
         type(operation).__module__.startswith("keras.")
         and isinstance(operation, keras.layers.Layer)
@@ -128,7 +128,7 @@ def _training(operation: Any) -> dict[str, bool]:
 
 
 def _filled(value: Any, values: dict[int, Any]) -> Any:
-    """What a call in the graph is given, with tensors where the graph has symbolic ones."""
+    """Arguments of a call in the graph, with symbolic tensors replaced by computed ones."""
     if isinstance(value, keras.KerasTensor):
         return values[id(value)]
     if isinstance(value, dict):
@@ -139,7 +139,7 @@ def _filled(value: Any, values: dict[int, Any]) -> Any:
 
 
 def _flat(outputs: Any) -> list[Any]:
-    """`keras.tree.flatten`, which takes as long as the smallest layers do."""
+    """A faster `keras.tree.flatten`, which takes as long as a small layer."""
     if isinstance(outputs, torch.Tensor):
         return [outputs]
     if isinstance(outputs, (list, tuple)):
@@ -153,12 +153,12 @@ def _has_hooks(module: Any) -> bool:
 
 
 def _is_float32(layer: Any) -> bool:
-    # A quantized layer has a policy of another name.
+    # The policy of a quantized layer has another name.
     return not isinstance(layer, keras.layers.Layer) or layer.dtype_policy.name == "float32"
 
 
 def _is_not_cast(variable: keras.Variable) -> bool:
-    """Whether `torch.nn.Module.to` has left the dtype as it was."""
+    """Whether the dtype is float32 or integer: `torch.nn.Module.to` may have changed it."""
     value = variable.value
     return value.dtype is torch.float32 or not value.is_floating_point()
 

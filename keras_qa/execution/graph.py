@@ -1,14 +1,14 @@
-"""What a functional model says of its inputs and layers: shapes, vocabularies, padding.
+"""Properties of a functional model: shapes and vocabularies of inputs, effects of padding.
 
-A layer declares what it is by attributes or properties, and needs none of them to be right:
+They are read from optional attributes or properties of the layers:
 
-- `ignores_padding`: each row is computed by itself, and columns of zeros at its end change nothing.
-  Rows of like length then come in one batch, trimmed to their length.
+- `ignores_padding`: rows are computed independently, and columns of zeros at their end change
+  nothing. Rows of similar length can then share a batch that is cut to their length.
 - `ends_early`: a compiled loop over time ends with the longest row of the batch, so that one
   compiled width serves shorter batches, too.
-- `has_large_products`: most time goes into matrix products, which the backend spreads over cores.
+- `has_large_products`: matrix products, which use several cores, take most of the time.
 - `vocabulary_size`, or `vocabulary_sizes` with one for each input: ids must be below.
-- `max_length`: the longest sequence that the layer takes.
+- `max_length`: the longest sequence.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class ModelInput:
-    """What a model expects of one of its inputs.
+    """Properties of one input of a model.
 
     Attributes:
-        name: Its name.
-        shape: Its shape, `None` for sizes that are open.
-        dtype: Keras' name of its dtype.
-        vocabulary_size: How many ids the smallest table knows that they are looked up in.
-        max_length: The longest sequence that an encoder knows positions for.
-        readers: The layers that read it.
-        reached: The calls that its padding reaches, if no call before them ignores it.
+        name: Name.
+        shape: Shape, `None` for unknown sizes.
+        dtype: Keras' name of the dtype.
+        vocabulary_size: Number of rows of the smallest embedding of the ids, `None` if unknown.
+        max_length: Longest sequence of the encoders, `None` if unlimited.
+        readers: Layers that read the input.
+        reached: Calls whose results have an axis that may contain its padding.
     """
 
     name: str
@@ -52,32 +52,21 @@ class ModelInput:
 
     @property
     def ignores_padding(self) -> bool:
-        """Whether columns of zeros at its end may be cut off: all that they reach says so."""
+        """Whether columns of zeros at its end can be removed without changing the outputs."""
         return bool(self.reached) and all(map(_ignores_padding, self.reached))
 
     @property
     def ends_early(self) -> bool:
-        """Whether such columns are not read if they are not cut off."""
+        """Whether compiled loops skip columns of zeros at its end."""
         return all(getattr(reader, "ends_early", False) for reader in self.readers)
 
 
-# The graph of a functional model never changes, and reading it takes longer than a small batch.
+# A cache: the graph of a functional model never changes, and reading it takes longer than a batch.
 _KNOWN: weakref.WeakKeyDictionary[keras.Model, tuple[ModelInput, ...]] = weakref.WeakKeyDictionary()
 
 
 def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
-    """Reads off a functional model what it expects of each input.
-
-    The vocabulary of an input is the smallest table that its ids are looked up
-    in, wherever in the model that is: an embedding or an encoder of this
-    package, shared or not, in the model itself or in a model inside it.
-
-    Args:
-        model: A functional `keras.Model`.
-
-    Returns:
-        A tuple of `ModelInput`, in the order of the inputs.
-    """
+    """Returns the properties of each input of a functional model, in order."""
     if model not in _KNOWN:
         graph = _graph(model)
         _KNOWN[model] = tuple(
@@ -103,8 +92,7 @@ def ignores_padding(model: keras.Model) -> bool:
 
 
 def ends_early(model: keras.Model) -> bool:
-    """Whether compiled loops are to end with the longest row of a batch, so that one width serves
-    batches of every length."""
+    """Whether compiled loops should end with the longest row: one width then serves all batches."""
     return (
         bool(model.jit_compile)
         and any(getattr(layer, "ends_early", False) for layer in model.layers)
@@ -113,16 +101,15 @@ def ends_early(model: keras.Model) -> bool:
 
 
 def has_large_products(model: keras.Model) -> bool:
-    """Whether a model's time goes into few large products, as an encoder's does."""
+    """Whether large matrix products take most of the time, as in an encoder."""
     return any(getattr(layer, "has_large_products", False) for layer in model.layers)
 
 
 def rows_are_independent(model: keras.Model) -> bool:
-    """Whether each row of a batch is computed by itself, so that other rows change nothing.
+    """Whether each row of a batch is computed independently of the other rows.
 
-    That is known of layers that ignore padding and of most built-in layers of Keras, as long as
-    they are given no function of the user's. It is not known of functions such as `keras.ops.mean`
-    and of layers from elsewhere.
+    This is true if all layers declare `ignores_padding` or are built-in layers of Keras without
+    functions of the user. It is false for other layers and for functions such as `keras.ops.mean`.
     """
     operations = model.operations if model.inputs else model.layers
     return all(map(_is_row_wise, operations)) and all(map(is_from_keras, functions_of(model)))
@@ -141,14 +128,14 @@ def _is_row_wise(operation: Any) -> bool:
 
 
 def functions_of(model: keras.Model) -> Iterator[Any]:
-    """The functions that the layers of Keras and of this package hold, such as activations."""
+    """Functions in attributes of the layers of Keras and of this package, such as activations."""
     kinds = (types.FunctionType, types.MethodType, functools.partial)
     for layer in filter(is_from_keras, all_layers(model)):
         yield from (value for value in vars(layer).values() if isinstance(value, kinds))
 
 
 def is_from_keras(value: Any) -> bool:
-    """Whether a function, a class, an object or a name comes from Keras or this package."""
+    """Whether a function, a class or an object is from Keras or this package. True for names."""
     if value is None or isinstance(value, str):
         return True
     kinds = (type, types.FunctionType, types.MethodType)
@@ -174,7 +161,7 @@ def _draws(layer: Any) -> bool:
 
 
 def all_layers(model: keras.Model) -> Iterator[Any]:
-    """Every layer and operation of a model, and those that its layers hold, each once."""
+    """All layers and operations of a model, at any depth, each once."""
     seen: set[int] = set()
     waiting: list[Any] = [model]
     while waiting:
@@ -193,7 +180,7 @@ def all_layers(model: keras.Model) -> Iterator[Any]:
 
 
 def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:
-    """How many ids every input of a model knows, and at most `most`; `None` where nothing says."""
+    """The smallest vocabulary of the inputs of a model, at most `most`. `None` if unknown."""
     sizes = (*(item.vocabulary_size for item in model_inputs(model)), most)
     return min((size for size in sizes if size is not None), default=None)
 
@@ -202,11 +189,11 @@ class Call:
     """One call of a layer or an operation in a graph.
 
     Attributes:
-        operation: What is called.
-        arguments: What with, `keras.KerasTensor` for what is computed.
-        options: The same, by name.
-        tensors: The tensors among them, in order.
-        outputs: The tensors that come out.
+        operation: The layer or operation.
+        arguments: Positional arguments, with `keras.KerasTensor` for computed values.
+        options: Keyword arguments.
+        tensors: The tensors among the arguments, in order.
+        outputs: The tensors of the result.
     """
 
     def __init__(
@@ -221,17 +208,17 @@ class Call:
         self.outputs = keras.tree.flatten(stand_in(self.tensors))
 
     def specs(self) -> Any:
-        """What comes out, as Keras says of a call that it has seen before."""
+        """Shapes and dtypes of the outputs."""
         try:
             known = self.operation.output
         except (AttributeError, ValueError):
-            # There is more than one.
+            # The operation is called several times.
             known = self.operation.compute_output_spec(*self.arguments, **self.options)
         return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), known)
 
 
 class _StandIn(keras.layers.Layer):
-    """Stands for what is called in a copy of a graph."""
+    """A placeholder of an operation in a copy of a graph."""
 
     def __init__(self, specs: Callable[[], Any], name: str) -> None:
         super().__init__(name=name, dtype="float32", autocast=False)
@@ -245,10 +232,10 @@ class _StandIn(keras.layers.Layer):
 
 
 class Graph:
-    """The calls of a functional model, in their order, on tensors of their own.
+    """The calls of a functional model in their order, from a copy with tensors of its own.
 
-    Read from a copy that Keras makes: the config of a model says the same, but to write one Keras
-    imports TensorFlow wherever it is installed.
+    The config of a model has the same information, but to write it Keras imports TensorFlow if it
+    is installed.
 
     Args:
         model: A functional model.
@@ -266,7 +253,7 @@ class Graph:
             self.calls.append(Call(len(self.calls), operation, arguments, options))
             return self.calls[-1].outputs
 
-        # Keras would compile a copy as its model is.
+        # Not compiled: Keras would also compile the copy.
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         copy = keras.models.clone_model(plain, clone_function=lambda it: it, call_function=call)
         self.inputs, self.outputs = copy.inputs, copy.outputs
@@ -277,7 +264,7 @@ def _graph(model: keras.Model) -> Graph | None:
 
 
 def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
-    """For each input the layers and operations that read it, also inside of inner models."""
+    """For each input the layers and operations that read it, also in inner models."""
     if graph is None:
         # The first layer of a Sequential reads its one input.
         return [_inside(model.layers[0])[0]]
@@ -291,7 +278,7 @@ def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
 
 
 def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
-    """The calls that the padding of an input reaches."""
+    """The calls that the padding of an input can reach."""
     if any(size is not None for size in model.inputs[place].shape[1:]):
         return []
     if graph is None:
@@ -300,7 +287,7 @@ def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
     tensors = {id(graph.inputs[place])}
     calls = []
     for call in graph.calls:
-        # An axis of unknown size beside the first is one that padding may stand on.
+        # Axes of unknown size, except the first, may contain padding.
         if any(id(t) in tensors and None in t.shape[1:] for t in call.tensors):
             calls.append(call)
             tensors.update(map(id, call.outputs))
@@ -311,7 +298,7 @@ def _ignores_padding(call: Any) -> bool:
     operation = call.operation
     if isinstance(operation, keras.Model) and operation.inputs:
         return all(item.ignores_padding for item in model_inputs(operation))
-    # Keras writes down the operations that made a mask: padding is what they look for.
+    # `inputs != 0` and `any` are recorded when a layer computes a mask.
     if type(operation).__name__ == "NotEqual":
         return len(call.arguments) == 2 and call.arguments[1] == 0
     return type(operation).__name__ == "Any" or getattr(operation, "ignores_padding", False)

@@ -1,4 +1,4 @@
-"""How models run on JAX: weights that an exception must not lose, a step that predicts."""
+"""How models run on JAX: weights are kept after exceptions, predictions keep their weights."""
 
 from __future__ import annotations
 
@@ -13,63 +13,48 @@ import numpy as np
 from keras_qa.execution.programs import Program
 from keras_qa.execution.threads import map_in_threads
 
-__all__ = [
-    "BatchPredictor",
-    "Layer",
-    "as_dataset",
-    "assign",
-    "has_accelerator",
-    "jit_compile",
-    "keep_weights",
-    "map_steps",
-    "seed",
-    "zeros",
-]
-
 
 class Layer(keras.layers.Layer):
-    """The base class of our layers, which adds nothing here: see PyTorch's."""
+    """The base class of our layers. It adds nothing on JAX."""
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Returns the batches as they are: JAX compiles once for each shape."""
+    """Returns the batches unchanged."""
     return batches
 
 
 def zeros(shape: Sequence[int], dtype: Any = None) -> jax.Array:
-    """First weights that others replace: see TensorFlow's. JAX would compile a program for each."""
+    """Zeros without a compiled program for each shape, as `jax.numpy.zeros` needs."""
     return jax.device_put(np.zeros(shape, keras.backend.standardize_dtype(dtype)))
 
 
 def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Gives a weight the values of an array: see PyTorch's."""
+    """Sets a weight to the values of an array."""
     variable.assign(array)
 
 
 def has_accelerator() -> bool:
-    """Whether models run on something else than a CPU."""
+    """Whether models run on another device than a CPU."""
     return jax.default_backend() != "cpu"
 
 
 def seed(seed: int) -> None:
-    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+    """Does nothing: JAX has no global random state."""
 
 
 class keep_weights:
-    """Gives `model` its weights back when an exception leaves the block.
+    """Keeps the weights of a model usable after an exception in the block.
 
-    Keras hands the weights to a compiled step that overwrites them in place,
-    and takes the new ones back only when an epoch ends. What an exception
-    leaves is therefore the state after the last finished step, where Keras
-    still knows it. Otherwise it is the state at the start of the epoch, or of
-    the block: copies are kept for that.
+    Keras donates the weights to its compiled step, which overwrites them in place. Keras stores the
+    new ones in the model only at the end of an epoch. After an exception this context manager
+    restores the state after the last finished step, if Keras still has it. Otherwise it restores a
+    copy from the start of the epoch or of the block.
 
-    Entering gives the callbacks that `fit` needs to take a copy every epoch, and after those of
-    the user have set weights before the first one.
+    Entering the context gives a list of callbacks for `fit`, which update the copy.
 
     Args:
         model: The model that trains or predicts inside the block.
-        trains: Whether it trains. Otherwise its optimizer's state is left alone.
+        trains: Whether it trains. Otherwise the state of its optimizer is ignored.
     """
 
     def __init__(self, model: keras.Model, trains: bool = True) -> None:
@@ -88,11 +73,11 @@ class keep_weights:
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is None:
             return
-        # The state Keras knows may be older than a step that consumed it. The copies then serve.
+        # This raises if a later step has consumed the state that Keras has.
         with contextlib.suppress(RuntimeError):
             self.model.jax_state_sync()
         if any(_is_lost(variable) for variable, _ in self.copies):
-            # All of them, so that weights and optimizer are of the same moment.
+            # All of them, so that weights and optimizer belong to the same step.
             for variable, copy in self.copies:
                 variable.assign(copy)
 
@@ -108,7 +93,7 @@ class keep_weights:
 
 @jax.jit
 def _copied(arrays: list[jax.Array]) -> list[jax.Array]:
-    # One program for all of them: to ask for a copy takes longer than a small one does.
+    # One program for all: the call of a copy takes longer than copying a small array.
     return [jax.numpy.copy(array) for array in arrays]
 
 
@@ -116,13 +101,13 @@ def _is_lost(variable: Any) -> bool:
     try:
         value = variable.value
     except TypeError:
-        # Keras sets a variable aside by emptying it, and an empty one calls its initializer: none.
+        # Keras emptied the variable, and an empty variable without an initializer raises.
         return True
     return isinstance(value, jax.Array) and value.is_deleted()
 
 
 def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
-    """Leaves the choice to Keras, which compiles."""
+    """Leaves the choice to Keras."""
     return None
 
 
@@ -142,8 +127,8 @@ def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) 
 class BatchPredictor:
     """Predicts a batch by the model's `predict_step`.
 
-    Keras' `predict_on_batch` donates the weights to its compiled step, which overwrites them in
-    place: a second thread would find them deleted. This step keeps them.
+    Keras' `predict_on_batch` donates the weights to its compiled step, so a second thread would
+    find them deleted. This step does not donate them.
 
     Args:
         model: A functional model. After a change of its layers, make another predictor.
@@ -155,14 +140,7 @@ class BatchPredictor:
         self._step = Program(model, self._make)
 
     def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Computes the outputs.
-
-        Args:
-            arrays: Arrays in the order of the model's inputs.
-
-        Returns:
-            Arrays in the order of its outputs.
-        """
+        """Computes the outputs of a batch."""
         state = tuple([variable.value for variable in kind] for kind in self._variables)
         shapes = tuple(array.shape for array in arrays)
         return list(map(np.array, self._step(shapes, state, arrays)))

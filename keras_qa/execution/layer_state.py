@@ -1,7 +1,7 @@
-"""Whether the layers of a model have changed, and what follows from what they are.
+"""Detects changes of a model's layers, and caches properties of the model.
 
-Keras compiles the step of a model once and uses it until `compile` is called. A layer that was
-changed in between, such as by `enable_lora` or by another activation, would compute as before.
+Keras uses a compiled step until the next `compile`. A change of a layer in between, such as
+`enable_lora` or another activation, would have no effect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keras_qa.execution.graph import (
     rows_are_independent,
 )
 
-# Set on every call; nothing else depends on them.
+# Set on every call; compiled programs do not depend on them.
 _SET_BY_CALLS = {
     *("_called", "_losses", "_parent_path", "built", "training"),
     *("_dropout_mask", "_recurrent_dropout_mask"),
@@ -31,7 +31,7 @@ _MISSING = object()
 
 
 class LayerState:
-    """The attributes of all layers of a model at one moment.
+    """A snapshot of the attributes of all layers of a model.
 
     Args:
         model: A functional model.
@@ -42,16 +42,16 @@ class LayerState:
         self._is_settled = False
 
     def settle(self) -> None:
-        """Takes the attributes as they are now. Before, the first call sets some by tracing."""
+        """Takes the snapshot. Call it after the first trace, which sets some attributes."""
         self._is_settled = True
         self._layers = [vars(layer) for layer in all_layers(self._model)]
         self._seen = [dict(attributes) for attributes in self._layers]
 
     def is_current(self) -> bool:
-        """Whether each attribute still is the same object. Before `settle`: true."""
+        """Whether each attribute is still the same object. True before `settle`."""
         if not self._is_settled:
             return True
-        # A large model has thousands of attributes. Most often these lines are all that runs.
+        # A fast check for the usual case: a large model has thousands of attributes.
         if list(map(len, self._layers)) == list(map(len, self._seen)) and all(
             map(operator.is_, _values(self._seen), _values(self._layers))
         ):

@@ -1,4 +1,4 @@
-"""Compiled functions of a model: made anew when Keras makes its own anew, and limited in number."""
+"""A compiled function of a model, with a limited number of compiled shapes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 import keras
 
-# Each compiled shape takes memory, and mappings of memory, of which Linux allows a process 65,530.
+# Each compiled shape takes memory and memory mappings (at most 65,530 for a process on Linux).
 MAX_SHAPES = 64
 
 
 class Program:
-    """A function that the backend compiles for each shape, and that is made anew when necessary.
+    """A function that the backend compiles for each shape.
 
-    The first call of a shape holds a lock: a backend traces a function in one thread at a time.
+    It is made again when Keras makes the model's `predict_function` again, such as after `compile`,
+    or when it has `MAX_SHAPES` shapes. The first call of a shape holds a lock, because a backend
+    traces a function in one thread at a time.
 
     Args:
-        model: The model. Whenever Keras makes its `predict_function` anew, so is the program.
-        make: Makes the function.
+        model: The model.
+        make: A function that makes the compiled function.
     """
 
     def __init__(self, model: keras.Model, make: Callable[[], Callable[..., Any]]) -> None:
@@ -31,12 +33,7 @@ class Program:
         self._shapes: set[Any] = set()
 
     def __call__(self, shapes: Any, *arguments: Any) -> Any:
-        """Calls the function.
-
-        Args:
-            shapes: The shapes of the arguments.
-            *arguments: The arguments.
-        """
+        """Calls the function with arguments that have these shapes."""
         with self._lock:
             self._model.make_predict_function()
             if self._of is not self._model.predict_function or len(self._shapes) >= MAX_SHAPES:

@@ -1,4 +1,4 @@
-"""How models run on TensorFlow: data, XLA for loops over time, a step that predicts."""
+"""How models run on TensorFlow: `tf.data`, XLA for recurrent loops, a traced predict step."""
 
 from __future__ import annotations
 
@@ -22,59 +22,46 @@ from keras_qa.execution.graph import (
 from keras_qa.execution.programs import Program
 from keras_qa.execution.threads import map_in_threads
 
-__all__ = [
-    "BatchPredictor",
-    "Layer",
-    "as_dataset",
-    "assign",
-    "has_accelerator",
-    "jit_compile",
-    "keep_weights",
-    "map_steps",
-    "seed",
-    "zeros",
-]
-
 
 class Layer(keras.layers.Layer):
-    """The base class of our layers, which adds nothing here: see PyTorch's."""
+    """The base class of our layers. It adds nothing on TensorFlow."""
 
 
-# What TensorFlow asks for at most, in bytes (`EIGEN_MAX_ALIGN_BYTES`).
+# Alignment in bytes that TensorFlow requires (`EIGEN_MAX_ALIGN_BYTES`).
 ALIGNMENT = 64
 
 
 def has_accelerator() -> bool:
-    """Whether models run on something else than a CPU."""
+    """Whether models run on another device than a CPU."""
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
 def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Gives a weight the values of an array: see PyTorch's."""
+    """Sets a weight to the values of an array."""
     variable.assign(array)
 
 
 def seed(seed: int) -> None:
-    """Seeds what the backend draws from outside of Keras' seed generators: nothing here."""
+    """Does nothing: our layers draw from Keras' seed generators only."""
 
 
 def keep_weights(
     model: keras.Model, trains: bool = True
 ) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: TensorFlow's variables outlive any exception."""
+    """Does nothing: exceptions do not affect TensorFlow's variables."""
     return contextlib.nullcontext([])
 
 
 def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
-    """Chooses XLA for loops of small steps on a CPU, where Keras' "auto" leaves it out.
+    """Chooses XLA for recurrent models on a CPU, where Keras' "auto" does not use it.
 
-    An epoch of the classic model takes 0.2 of the time by XLA. It is left out under a distribution
-    strategy; for functions and classes that are not Keras', which XLA may be unable to compile; and
-    if a layer draws random numbers, since XLA draws other ones.
+    With XLA an epoch of the classic model takes 0.2 of the time. XLA is not used with a
+    distribution strategy or several devices; with functions and classes of the user, which XLA may
+    be unable to compile; or if a layer draws random numbers, because XLA draws different ones.
 
     Args:
         model: The model.
-        losses_and_metrics: What `compile` was given for them, without structure.
+        losses_and_metrics: A flat list of the losses and metrics given to `compile`.
 
     Returns:
         `True` for XLA, `None` for Keras' choice.
@@ -83,7 +70,7 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool |
     suits = (
         all(item.ignores_padding and item.ends_early for item in model_inputs(model))
         and not tf.distribute.has_strategy()
-        # XLA reads no variables of another device.
+        # XLA cannot read variables of another device.
         and len(tf.config.list_logical_devices()) == 1
         and not draws_random_numbers(model)
         and all(map(is_from_keras, held))
@@ -97,9 +84,9 @@ def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) 
 
 
 class BatchPredictor:
-    """Predicts a batch by the model's `predict_step`, traced once for batches of any width.
+    """Predicts a batch by the model's `predict_step`, traced once for all widths.
 
-    Keras' `predict_on_batch` traces it again for the second shape and the third.
+    Keras' `predict_on_batch` traces it again for the second and the third shape.
 
     Args:
         model: A functional model.
@@ -110,7 +97,7 @@ class BatchPredictor:
         self._step = Program(model, self._make)
 
     def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Computes the outputs: see JAX'."""
+        """Computes the outputs of a batch."""
         model = self.model
         if model.run_eagerly or _is_distributed(model):
             x = keras.tree.pack_sequence_as(model.input, arrays)
@@ -128,7 +115,7 @@ class BatchPredictor:
             x = keras.tree.pack_sequence_as(model.input, tensors)
             return keras.tree.flatten(model.predict_step((x,)))
 
-        # Traced here: TensorFlow warns of functions that are traced for several models.
+        # Traced here, because TensorFlow warns if one function is traced for several models.
         return step.get_concrete_function()
 
 
@@ -137,34 +124,24 @@ def _is_distributed(model: keras.Model) -> bool:
 
 
 def zeros(shape: Sequence[int], dtype: Any = None) -> Any:
-    """First weights that others replace: zeros that take no memory until they are read.
+    """Zeros in memory of NumPy, which is free once they are replaced.
 
-    TensorFlow keeps the memory of tensors that it made itself for other tensors, and Linux does not
-    get it back.
+    TensorFlow's allocator would keep the memory of its own tensors.
     """
     if keras.backend.standardize_dtype(dtype) != "float32":
         return keras.ops.zeros(shape, dtype)
-    # Where TensorFlow's operations read: they abort the process elsewhere.
+    # TensorFlow's operations abort the process if memory is not aligned.
     memory = np.zeros(4 * math.prod(shape) + ALIGNMENT, "uint8")
     array = np.ndarray(tuple(shape), "float32", memory, -memory.ctypes.data % ALIGNMENT)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Turns batches into a `tf.data.Dataset` that leaves the size of every axis open.
+    """Turns batches into a `tf.data.Dataset` with axes of unknown size.
 
-    Keras reads the sizes off the first two batches, and fails at a later batch
-    when these two happened to be equally long. An exception ends the dataset:
-    TensorFlow would print its traceback, and raise an error of its own. Whoever
-    made the batches has to keep the exception and raise it.
-
-    Args:
-        batches: A `keras.utils.PyDataset` or a generator of tuples of arrays.
-        in_memory: That `batches` is a `keras.utils.PyDataset` that is known to
-            raise nothing. Reading it then takes a third of the time.
-
-    Returns:
-        A `tf.data.Dataset` of the same batches.
+    Keras would infer the sizes from the first two batches and fail at a later batch of another
+    width. An exception in `batches` ends the dataset without an error, since TensorFlow would print
+    its traceback and raise another error. The caller must keep the exception and raise it.
     """
     if in_memory:
         return _mapped(batches)
@@ -198,7 +175,7 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     first = batches[0]
     arrays = keras.tree.flatten(first)
-    # Inputs may be of any width. Metrics want to know the other sizes.
+    # Inputs may have any width. Metrics need the other sizes.
     inputs = len(keras.tree.flatten(first[0]))
     shapes = [
         (None,) * array.ndim if place < inputs else (None, *array.shape[1:])
@@ -220,7 +197,7 @@ def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
 
 
 def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # Left to tune itself, a dataset may take a third of a second to end, at every epoch.
+    # With autotuning, the end of a dataset may take a third of a second in each epoch.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(2).with_options(options)

@@ -1,4 +1,4 @@
-"""How models run on PyTorch: arrays to tensors and back, layers called directly."""
+"""How models run on PyTorch: fast conversion of arrays, direct calls of layers."""
 
 from __future__ import annotations
 
@@ -10,67 +10,42 @@ import keras
 import numpy as np
 import torch
 
-from keras_qa.execution.direct import DirectModel, Layer
-
-__all__ = [
-    "BatchPredictor",
-    "Layer",
-    "as_dataset",
-    "assign",
-    "has_accelerator",
-    "jit_compile",
-    "keep_weights",
-    "map_steps",
-    "seed",
-    "zeros",
-]
+from keras_qa.execution.direct import DirectModel
+from keras_qa.execution.direct import Layer as Layer
 
 zeros = keras.ops.zeros
 
 
 def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Gives a weight the values of an array.
-
-    Keras would copy the array before it copies its values.
-
-    Args:
-        variable: The weight.
-        array: Its values.
-    """
+    """Sets a weight to the values of an array. Keras would copy the array twice."""
     is_plain = array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable
     variable.assign(torch.from_numpy(array) if is_plain else array)
 
 
 def has_accelerator() -> bool:
-    """Whether models run on something else than a CPU."""
+    """Whether models run on another device than a CPU."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def seed(seed: int) -> None:
-    """Seeds what the backend draws from outside of Keras' seed generators.
-
-    Here that is dropout, where a layer was given no seed.
-
-    Args:
-        seed: The seed.
-    """
+    """Seeds PyTorch's global generator, which dropout without a seed uses."""
     torch.manual_seed(seed)
 
 
 def keep_weights(
     model: keras.Model, trains: bool = True
 ) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: PyTorch's parameters outlive any exception."""
+    """Does nothing: exceptions do not affect PyTorch's parameters."""
     return contextlib.nullcontext([])
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Returns the batches as they are: PyTorch takes each with a shape of its own."""
+    """Returns the batches unchanged."""
     return batches
 
 
 def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
-    """Leaves the choice to Keras, which compiles nothing."""
+    """Leaves the choice to Keras."""
     return None
 
 
@@ -91,7 +66,7 @@ class BatchPredictor:
         self._direct = DirectModel(model)
 
     def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
-        """Computes the outputs: see JAX'."""
+        """Computes the outputs of a batch."""
         first = _to_tensor(arrays[0], keras.ops.zeros(()).device)
         tensors = [first, *(_to_tensor(array, first.device) for array in arrays[1:])]
         if self._direct.is_as_keras():
@@ -101,8 +76,8 @@ class BatchPredictor:
 
 
 def _to_tensor(array: Any, device: torch.device) -> Any:
-    """An array as a tensor. Keras' conversion takes ten times as long."""
+    """Converts an array to a tensor. Keras' conversion takes ten times as long."""
     if not isinstance(array, np.ndarray) or array.dtype not in (np.int32, np.float32):
         return keras.ops.convert_to_tensor(array)
-    # PyTorch warns about arrays that cannot be written to.
+    # PyTorch warns about read-only arrays.
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)

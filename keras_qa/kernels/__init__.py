@@ -1,62 +1,64 @@
-"""Recurrent layers as whole loops, and attention: one file a backend, chosen once.
+"""Recurrent loops, attention and a few operations: one file a backend, chosen once at import.
 
-Every file has the same functions with the same arguments; `_reference.py` says in `keras.ops`
-what they compute. A mask is a boolean per step, not a length per row: the state is held over a
-masked step wherever it stands, so that a kernel is exact for any mask and never has to look at its
-values (which a compiled program cannot).
+Every backend file has the same functions with the same arguments. `reference.py` implements them in
+`keras.ops` and is what the others are tested against.
+
+A mask is a boolean for each step, not a length for each row. A masked step keeps the state of the
+step before it. A kernel is therefore exact for any mask and does not need to read its values, which
+a compiled program cannot do.
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
 return_sequences=False, return_state=False, training=True, table=None)` returns
-`(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997); the gates are Keras' `i, f, c,
-o`.
+`(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997). The gates are in Keras' order
+`i, f, c, o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
 return_sequences=False, training=True, table=None)` returns `(outputs, last_h)`, after Cho et al.
-(2014) with the reset gate applied after the product (Keras' `reset_after=True`); the gates are
-`z, r, h`.
+(2014) with the reset gate applied after the product (Keras' `reset_after=True`). The gates are in
+Keras' order `z, r, h`.
 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
-- `x` (B, T) of integers are rows of `table` (V, F): the same as `look_up(table, x)`, but where
-  `takes_ids()` is true, rows are looked up as steps are read, and their gradients added up so.
-  Without a table they stand for one-hot steps: a step's projection is a row of `kernel`. For
-  inference; where `takes_ids()` is false, it raises or is slower.
-- `training` False says that no gradient is expected: nothing is saved for one. It is right all the
-  same, but costs more.
-- `outputs` (B, T, U) in the order of computation, a masked step repeating the state before it
-  (`initial_h` where nothing came before); None unless `return_sequences`.
-- `last_c` is None unless `return_state`: on torch it costs extra under a mask.
+- `table` (V, F): if given, `x` (B, T) holds integer ids of its rows, as in `look_up(table, x)`.
+- `training`: `False` if no gradient is needed. Gradients are correct either way, but slower to
+  compute with `False`.
+- `outputs` (B, T, U) in the order of computation, or None without `return_sequences`. A masked step
+  repeats the state before it: `initial_h` if no valid step came before.
+- `last_c` is None without `return_state`: with a mask it costs extra on PyTorch.
 
 `look_up(table, ids)` returns the rows (..., D) of a table (V, D) for integer ids (...).
 
-`dropout(inputs, rate, seed)` sets a share of the entries to zero, `rate` rounded to 16 bits, and
-divides the others by the share that is left. What it draws depends on `seed`, a
-`keras.random.SeedGenerator`, or on torch, as with Keras' own, on PyTorch's global seed.
+`dropout(inputs, rate, seed)` sets a share `rate`, rounded to 16 bits, of the entries to zero and
+divides the others by `1 - rate`. `seed` is a `keras.random.SeedGenerator`. On PyTorch the random
+numbers depend on PyTorch's global seed instead, as in Keras' own dropout.
 
-`scan(step, state, inputs, draw)` applies a step again and again, once for each part along the
-first axis of the arrays `inputs`: `state, output = step(state, parts, drawn)`. It returns the last
-state and the outputs stacked, or None if they are None. `state`, `inputs` and `parts` are tuples of
-arrays; `drawn` is an array that `draw()` gives anew for each step, or None: a step itself must draw
-no random numbers.
+`scan(step, state, inputs, draw)` calls `state, output = step(state, parts, drawn)` once for each
+entry along the first axis of the arrays `inputs`. It returns the last state and the stacked
+outputs, or None if the outputs are None. `state`, `inputs` and `parts` are tuples of arrays;
+`drawn` is the result of a call of `draw()` for this step, an array or None. A step must not draw
+random numbers itself.
 
-`split_heads(projected, num_heads)` gives queries, keys and values, (B, H, T, D) each, of what one
-product gives for all three, (B, T, 3·H·D); `merge_heads(found)` gives (B, T, H·D) of (B, H, T, D).
+`split_heads(projected, num_heads)` splits a joint projection (B, T, 3·H·D) into queries, keys and
+values, (B, H, T, D) each. `merge_heads(found)` turns (B, H, T, D) into (B, T, H·D).
 
-`attention(query, key, value, bias, scale, drop=None)` returns each position's mean of `value`,
-weighted by the softmax of `scale` times the products of `query` and `key` and of `bias` (Vaswani et
-al. 2017). All of (B, H, T, D), `bias` of (B, H, T, T), any of the first three 1. `drop`, of the
-weights (B, H, T, T), gives those to use in place of them.
+`attention(query, key, value, bias, scale, drop=None)` is
+`softmax(scale * query @ keyᵀ + bias) @ value` (Vaswani et al. 2017). `query`, `key` and `value` are
+(B, H, T, D); `bias` is (B, H, T, T), where any of the first three axes may be 1. `drop` is a
+function applied to the attention weights (B, H, T, T).
 
-`gelu(inputs)` is each number times the share of a normal distribution below it (Hendrycks & Gimpel
-2016, arXiv:1606.08415), by the error function.
+`gelu(inputs)` is the exact GELU, by the error function (Hendrycks & Gimpel 2016, arXiv:1606.08415).
 
-`takes_ids()` says whether ids are better looked up by the kernels than by an embedding.
+`takes_ids()` is true if passing ids and a `table` to `lstm` or `gru` is faster than an embedding
+before them.
 
-`keras_is_fused()` says whether Keras' own layers call cuDNN, which they do on TensorFlow where
-there is a GPU. They want masks with padding on the right: see `right_padding`.
+`keras_is_fused()` is true if Keras' own recurrent layers call cuDNN: on TensorFlow with a GPU. They
+require masks with padding on the right, see `masking.py`.
 
-`check_transforms(*arrays)` raises where a transformation of the backend's own goes through the
-arrays that these functions have no rule for: gradients in forward mode, on torch also `vmap`.
+`check_transforms(*arrays)` raises `NotImplementedError` inside transformations of the backend for
+which these functions define no rule: forward-mode gradients, on PyTorch also `torch.func`.
+
+`HOLDS_INITIAL_STATE`: Keras' backends disagree on the outputs of masked steps before the first
+valid one. True if Keras' loop on this backend gives the initial state, False if it gives zeros.
 
 All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
 a kernel does not support raises `NotImplementedError`.
@@ -72,8 +74,8 @@ from typing import TYPE_CHECKING
 import keras
 
 if TYPE_CHECKING:
-    # Every file has the signatures of the reference.
-    from keras_qa.kernels import _reference as _kernels
+    # Every backend file has the signatures of the reference.
+    from keras_qa.kernels import reference as _kernels
 else:
     _kernels = importlib.import_module(f"keras_qa.kernels.{keras.config.backend()}")
 

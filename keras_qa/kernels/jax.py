@@ -1,41 +1,39 @@
-"""LSTM and GRU on JAX: loops over chunks of steps with a hand-written gradient.
+"""Kernels on JAX: recurrent loops over chunks of steps, with a hand-written gradient.
 
-Three levers over differentiating a scan of cells. The input projection is one product a chunk, and
-so are the gradients of the weights. What the backward loop multiplies the incoming gradient with
-depends on the forward pass alone, so it is computed for all steps of a chunk at once; a step of the
-backward loop is then one small product. And under a mask the loops end with the last chunk in which
-any row has a step: what is compiled for one width reads shorter rows in less time.
+They are faster than a differentiated scan of cells for three reasons:
 
-On a GPU an LSTM is cuDNN's, with the lengths of the rows, by `jax.experimental.rnn`; JAX has no
-such call for a GRU, which takes the same path there as on a CPU. Neither has been run on a GPU yet:
-the tests put JAX' own reference in the place of that call.
+- The input projection and the gradients of the weights are one product for each chunk.
+- The factors of the backward loop depend on the forward pass alone. They are computed for all steps
+  of a chunk at once, so that a step of the backward loop is one small product.
+- With a mask, the loops end with the last chunk that has a valid step. A program compiled for one
+  width reads shorter rows in less time.
+
+On a GPU an LSTM uses cuDNN, by `jax.experimental.rnn`. JAX has no such function for a GRU. The
+tests replace this call by JAX's reference of it; it has not been run on a GPU.
 """
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.interpreters import ad
 
-from keras_qa.kernels import _reference, right_padding
-from keras_qa.kernels._reference import gelu as gelu
-from keras_qa.kernels._reference import merge_heads as merge_heads
-from keras_qa.kernels._reference import split_heads as split_heads
-from keras_qa.kernels.early import ends_early
-from keras_qa.kernels.jax_loops import Chunks, over_chunks, over_steps
-from keras_qa.kernels.jax_random import threefry
+from keras_qa.kernels import masking
+from keras_qa.kernels.jax_loops import Chunks, loop_over_chunks, loop_over_steps
+from keras_qa.kernels.jax_transformer import attention as attention
+from keras_qa.kernels.jax_transformer import dropout as dropout
+from keras_qa.kernels.jax_transformer import scan as scan
+from keras_qa.kernels.reference import gelu as gelu
+from keras_qa.kernels.reference import merge_heads as merge_heads
+from keras_qa.kernels.reference import split_heads as split_heads
 
-# What Keras' own loop gives on this backend for masked steps before the first valid one:
-# the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = True
 
-# A half-precision loop rounds its state at every step; the state and the gates stay in float32.
+# Loops run in float32: in half precision the state would be rounded at every step.
 _HALF = (jnp.float16, jnp.bfloat16)
 
 
@@ -59,9 +57,9 @@ def lstm(
     if bias is None:
         bias = jnp.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
     x, *arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias, table)
-    # cuDNN's call by JAX is for float32 alone.
+    # JAX calls cuDNN for float32 only.
     by_cudnn = _is_gpu() and x.dtype == jnp.float32
-    run = _lstm_by_cudnn if by_cudnn else partial(_lstm_by_chunks, ends_early())
+    run = _lstm_by_cudnn if by_cudnn else partial(_lstm_by_chunks, masking.ends_early())
     outputs, h, c = run(go_backwards, return_sequences, mask, x, *arguments)
     outputs = outputs.astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
@@ -85,7 +83,7 @@ def gru(
     if bias is None:
         bias = jnp.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
     x, *arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias, table)
-    settings = ends_early(), go_backwards, return_sequences
+    settings = masking.ends_early(), go_backwards, return_sequences
     outputs, h = _gru_by_chunks(*settings, mask, x, *arguments)
     return outputs.astype(dtype) if return_sequences else None, h.astype(dtype)
 
@@ -93,45 +91,6 @@ def gru(
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
     return jnp.take(table, ids, axis=0)
-
-
-def dropout(inputs, rate, seed):
-    """See `keras_qa.kernels.dropout`."""
-    if jax.default_backend() != "cpu":
-        return _reference.dropout(inputs, rate, seed)
-    # The numbers are those of `jax.random`, which on a CPU goes five times over all of them in
-    # memory, and takes as long as a quarter of the products of a universal transformer.
-    drawn = threefry(seed.next(ordered=False), inputs.size).reshape(inputs.shape)
-    # As `jax.random.bernoulli`, which compares 23 bits.
-    kept = drawn >> 9 < math.ceil(np.float32(1 - rate) * 2**23)
-    return jnp.where(kept, inputs / (1 - rate), jnp.zeros_like(inputs))
-
-
-def scan(step, state, inputs, draw):
-    """See `keras_qa.kernels.scan`."""
-    # Outside of a program, each call would compile the loop again.
-    if not isinstance(state[0], jax.core.Tracer):
-        return _reference.scan(step, state, inputs, draw)
-    draws = [draw() for _ in range(inputs[0].shape[0])]
-    drawn = None if draws[0] is None else jnp.stack(draws)
-    # Of steps written out one after the other XLA makes ever longer chains, each of which the
-    # backward pass computes several times over.
-    return lax.scan(lambda state, parts: step(state, *parts), state, (inputs, drawn))
-
-
-def attention(query, key, value, bias, scale, drop=None):
-    """See `keras_qa.kernels.attention`."""
-    if jax.default_backend() != "cpu":
-        return _reference.attention(query, key, value, bias, scale, drop)
-    # On a CPU products of XLA are several times slower where heads do not come first, and without
-    # barriers it would make these of them.
-    query, key, value = lax.optimization_barrier((query, key.swapaxes(2, 3), value))
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    scores = jnp.matmul(query * scale, key, preferred_element_type=wide)
-    weights = jax.nn.softmax(lax.optimization_barrier(scores) + bias.astype(wide))
-    weights = weights.astype(value.dtype)
-    weights = weights if drop is None else drop(weights)
-    return lax.optimization_barrier(weights @ value)
 
 
 def takes_ids():
@@ -145,7 +104,7 @@ def keras_is_fused():
 
 
 def check_transforms(*arrays):
-    """See `keras_qa.kernels.check_transforms`. What goes through a program is not seen here."""
+    """See `keras_qa.kernels.check_transforms`. Inside `jax.jit` transformations are not visible."""
     for array in arrays:
         times = 0
         while isinstance(array, jax.core.Tracer):
@@ -158,7 +117,7 @@ def check_transforms(*arrays):
 
 
 def _is_gpu():
-    config: Any = jax.config  # It gets its attributes as the program runs.
+    config: Any = jax.config  # Its attributes are dynamic.
     device = config.jax_default_device
     return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda")
 
@@ -167,14 +126,11 @@ def _widen(*arrays):
     return [a.astype(jnp.float32) if a is not None and a.dtype in _HALF else a for a in arrays]
 
 
-def _is_projected(x, table):
-    """Whether `x` are ids of words whose vectors the kernel has already met."""
-    return table is None and jnp.issubdtype(x.dtype, jnp.integer)
-
-
 def _halve(weight, gates):
-    """Halves the columns of the sigmoid gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so one `tanh`
-    over the whole row serves all gates. `gates` has "s" for a sigmoid gate, "t" for a tanh."""
+    """Halves the columns of the sigmoid gates ("s" in `gates`; "t" is a tanh gate).
+
+    One `tanh` over the whole row then computes all gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2.
+    """
     units = weight.shape[-1] // len(gates)
     scale = [0.5 if gate == "s" else 1.0 for gate in gates for _ in range(units)]
     return weight * jnp.array(scale, weight.dtype)
@@ -185,11 +141,7 @@ def _vectors(x, table):
 
 
 def _projected(x, kernel, bias, gates, table):
-    """The halved projection of every step: of vectors, of ids of a table of them, or of ids of a
-    table of projections."""
-    if _is_projected(x, table):
-        # Not inside the loop: there XLA shares a lookup out to two threads at every step.
-        return _halve(look_up(kernel, x) + bias, gates)
+    """The halved input projection of every step."""
     return _vectors(x, table) @ _halve(kernel, gates) + _halve(bias, gates)
 
 
@@ -198,13 +150,11 @@ def _sigmoid(tanh_of_half):
 
 
 def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table):
-    """Adds the gradients of the weights in a chunk to those of others, and gives its vectors'."""
+    """Adds the weight gradients of a chunk to `sums`; also returns the gradient of its vectors."""
     d_kernel, d_recurrent, d_bias_before, d_table = sums
     flat = (-1, dz.shape[-1])
     d_recurrent += previous_h.reshape(-1, previous_h.shape[-1]).T @ dz_recurrent.reshape(flat)
     d_bias += d_bias_before
-    if _is_projected(x, table):
-        return (d_kernel.at[x].add(dz), d_recurrent, d_bias, d_table), None
     vectors = _vectors(x, table)
     d_kernel += vectors.reshape(-1, vectors.shape[-1]).T @ dz.reshape(flat)
     dx = dz @ kernel.T
@@ -218,15 +168,15 @@ def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table)
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, _):
-    # Imported here: few need it, and it is experimental.
+    # Imported only when needed: it is experimental.
     from jax.experimental import rnn
 
     if mask is None:
         mask = jnp.ones(x.shape[:2], bool)
     if go_backwards:
         x, mask = jnp.flip(x, 1), jnp.flip(mask, 1)
-    lengths: Any  # Of JAX, which knows its own arrays alone.
-    x, lengths = right_padding.moved(x, mask)
+    lengths: Any
+    x, lengths = masking.to_right_padded(x, mask)
     weights = [kernel.T.ravel(), recurrent.T.ravel(), bias, jnp.zeros_like(bias)]
     outputs, h, c = rnn.lstm(
         x, h0[None], c0[None], jnp.concatenate(weights), jnp.maximum(lengths, 1),
@@ -234,10 +184,10 @@ def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recu
     )  # fmt: skip
     has_begun = lengths[:, None] > 0
     h, c = jnp.where(has_begun, h[0], h0), jnp.where(has_begun, c[0], c0)
-    return right_padding.held(outputs, mask, h0) if return_sequences else None, h, c
+    return masking.from_right_padded(outputs, mask, h0) if return_sequences else None, h, c
 
 
-# Compiled here as well: outside a compiled program JAX would compile a loop anew at every call.
+# Compiled, since JAX compiles a loop outside a compiled program again at each call.
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _lstm_by_chunks(early, go_backwards, return_sequences, mask, x, *arguments):
     chunks = Chunks(x, mask, go_backwards, return_sequences, early)
@@ -260,7 +210,7 @@ def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, tabl
         z, m = now
         gates = jnp.tanh(z + h @ halved)
         i, f, g, o = jnp.split(gates, 4, axis=-1)
-        # Without the barrier XLA computes the cell twice, in the fusions of c and of h.
+        # Without the barrier XLA computes the cell twice: in the fusion of c and in that of h.
         new_c = lax.optimization_barrier(_sigmoid(f) * c + _sigmoid(i) * g)
         new_h = _sigmoid(o) * jnp.tanh(new_c)
         if m is not None:
@@ -273,7 +223,9 @@ def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, tabl
     def prepare(parts):
         return _projected(parts[0], kernel, bias, "ssts", table), parts[1]
 
-    (h, c), (hs, saved) = over_steps(step, prepare, (h0, c0), (x, mask), used, size, go_backwards)
+    (h, c), (hs, saved) = loop_over_steps(
+        step, prepare, (h0, c0), (x, mask), used, size, go_backwards
+    )
     return (hs, h, c), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
@@ -288,7 +240,7 @@ def _lstm_backward(settings, residuals, gradients):
         i, f, g, o = jnp.split(gates, 4, axis=-1)
         i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
         tanh_c = jnp.tanh(f * previous_c + i * g)
-        # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+        # Derivatives by the pre-activations: of c for input, forget, candidate; of h for output.
         into_gates = jnp.concatenate(
             [
                 g * i * (1 - i),
@@ -322,7 +274,7 @@ def _lstm_backward(settings, residuals, gradients):
         return (state, sums), dx
 
     sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
-    ((dh0, dc0), sums), dx = over_chunks(
+    ((dh0, dc0), sums), dx = loop_over_chunks(
         run, ((dh, dc), sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
     return None, None, dx, dh0, dc0, *sums
@@ -368,7 +320,7 @@ def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *,
     def prepare(parts):
         return _projected(parts[0], kernel, bias[0], "sst", table), parts[1]
 
-    h, (hs, saved) = over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
+    h, (hs, saved) = loop_over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
     return (hs, h), (used, mask, x, kernel, recurrent, bias, table, saved)
 
 
@@ -382,8 +334,8 @@ def _gru_backward(settings, residuals, gradients):
         dh, sums = state
         x, m, (previous_h, gates, candidate, h_h), d_outputs = parts
         z, r = jnp.split(gates, 2, axis=-1)
-        # What each pre-activation passes on of dh; the candidate's recurrent part goes by the reset
-        # gate, so that the two products differ in it.
+        # Derivatives of h by the pre-activations. The reset gate scales the recurrent part of the
+        # candidate alone, so the gradients of the two products differ there.
         into_z = (previous_h - candidate) * z * (1 - z)
         into_h = (1 - z) * (1 - candidate * candidate)
         if m is not None:
@@ -407,7 +359,7 @@ def _gru_backward(settings, residuals, gradients):
         return (dh, sums), dx
 
     sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
-    (dh0, sums), dx = over_chunks(
+    (dh0, sums), dx = loop_over_chunks(
         run, (dh, sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
     return None, None, dx, dh0, *sums

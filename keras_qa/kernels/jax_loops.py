@@ -1,4 +1,4 @@
-"""How the kernels on JAX cut the steps of a call into chunks, and loop over them."""
+"""Loops of the kernels on JAX over chunks of steps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Steps that are read between two looks at whether all rows have ended: about so many, and no more
-# of them past the last than need be.
+# Preferred number of steps in a chunk. Of the sizes nearby, the one that needs the least padding is
+# chosen.
 CHUNK = 20
 _CHUNK = range(CHUNK - 5, CHUNK + 6)
 
 
 class Chunks:
-    """The steps of a call, first axis first, and how they are cut into chunks.
+    """The inputs of a call with the time axis first, padded to whole chunks.
 
     Attributes:
-        settings: What a program hangs on: `(go_backwards, return_sequences, steps a chunk)`.
-        arrays: How many chunks are read, the mask (T, B, 1) or `None`, and the steps (T, B, ...).
+        settings: Static settings: `(go_backwards, return_sequences, steps of a chunk)`.
+        arrays: The number of chunks to read, the mask (T, B, 1) or `None`, and `x` (T, B, ...).
     """
 
     def __init__(self, x, mask, go_backwards, return_sequences, early):
@@ -44,18 +44,18 @@ class Chunks:
         self.arrays = used, mask, x
 
     def outputs(self, hs, last, initial):
-        """The states (T, B, U) of all steps as (B, T, U), in the order of computation."""
+        """States (T, B, U) to outputs (B, T, U), in the order of computation."""
         go_backwards = self.settings[0]
         read = (jnp.arange(len(hs)) < self.arrays[0] * self.size)[:, None, None]
-        # Steps that are not read come last; backwards, they come first.
+        # Skipped steps are at the end: computed last, or first if backwards.
         hs = jnp.where(read, hs, initial if go_backwards else last)[: self.steps]
         return jnp.swapaxes(hs[::-1] if go_backwards else hs, 0, 1)
 
 
-def over_steps(step, prepare, state, arrays, used, size, backwards):
-    """Runs `state, saved = step(state, now)` for each step, with what `prepare` makes of a chunk.
+def loop_over_steps(step, prepare, state, arrays, used, size, backwards):
+    """Runs `state, saved = step(state, now)` for each step of the prepared chunks.
 
-    Returns the last state, and what was saved at each step: zeros where no chunk was read.
+    Returns the last state and `saved` of all steps, zeros for skipped ones.
     """
 
     def body(n, carried):
@@ -66,7 +66,7 @@ def over_steps(step, prepare, state, arrays, used, size, backwards):
             state, stores = carried
             within = size - 1 - n if backwards else n
             state, saved = step(state, jax.tree.map(lambda a: a[within], chunk))
-            # Straight to where it stays: a chunk of its own would be copied there.
+            # Stored directly: an array for each chunk would be copied.
             put = partial(lax.dynamic_update_index_in_dim, index=place + within, axis=0)
             return state, jax.tree.map(put, stores, saved)
 
@@ -81,10 +81,10 @@ def over_steps(step, prepare, state, arrays, used, size, backwards):
     return lax.fori_loop(0, used, body, (state, stores))
 
 
-def over_chunks(run, state, arrays, used, size, backwards):
+def loop_over_chunks(run, state, arrays, used, size, backwards):
     """Runs `state, saved = run(state, parts)` for each chunk of the arrays.
 
-    Returns the last state, and what was saved at each step: zeros where no chunk was read.
+    Returns the last state and `saved` of all steps, zeros for skipped ones.
     """
 
     def body(n, carried):

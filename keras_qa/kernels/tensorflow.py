@@ -1,29 +1,30 @@
-"""LSTM and GRU on TensorFlow: `tf.while_loop` with a hand-written gradient.
+"""Kernels on TensorFlow: recurrent loops by `tf.while_loop`, with a hand-written gradient.
 
-Three levers over differentiating Keras' loop of cells: the input projection is one product before
-the loop; the gradients of the weights are one product each after the backward loop; and what the
-backward loop multiplies the incoming gradient with depends on the forward pass alone, so it is
-computed for all steps at once. Outside XLA the price of a step is its number of operations, so the
-loops hold as few as possible. Everything works with unknown sizes and under `jit_compile=True`.
+They are faster than differentiating Keras' loop of cells for three reasons:
 
-On a GPU `layers` let Keras call cuDNN: see `keras_is_fused`.
+- The input projection is one product before the loop.
+- The gradients of the weights are one product each after the backward loop.
+- The factors of the backward loop depend on the forward pass alone. They are computed for all steps
+  at once.
+
+Without XLA, the time of a step depends on its number of operations, so the loops have as few as
+possible. Unknown sizes and `jit_compile=True` are supported. On a GPU the layers let Keras call
+cuDNN instead, see `keras_is_fused`.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_qa.kernels._reference import gelu as gelu
-from keras_qa.kernels._reference import merge_heads as merge_heads
-from keras_qa.kernels._reference import scan as scan
-from keras_qa.kernels._reference import split_heads as split_heads
-from keras_qa.kernels.tensorflow_loops import Read, loop, previous
+from keras_qa.kernels.reference import gelu as gelu
+from keras_qa.kernels.reference import merge_heads as merge_heads
+from keras_qa.kernels.reference import scan as scan
+from keras_qa.kernels.reference import split_heads as split_heads
+from keras_qa.kernels.tensorflow_loops import StepRange, loop, previous
 
-# What Keras' own loop gives on this backend for masked steps before the first valid one:
-# the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
-# A half-precision loop rounds its state at every step; the state and the gates stay in float32.
+# Loops run in float32: in half precision the state would be rounded at every step.
 _HALF = (tf.float16, tf.bfloat16)
 
 
@@ -46,7 +47,7 @@ def lstm(
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
-    read = Read(mask, go_backwards)
+    read = StepRange(mask, go_backwards)
     xs, *arguments = _widen(
         _steps_first(x, table), initial_h, initial_c, kernel, recurrent_kernel, bias
     )
@@ -63,7 +64,7 @@ def lstm(
 
         return (saved[0] if return_sequences else states[0], *states), gradient
 
-    if training and xs.dtype.is_floating:
+    if training:
         hs, h, c = run(xs, *arguments)
     else:
         (h, c), hs = _lstm_forward(xs, read, *arguments, save_h=return_sequences)
@@ -89,7 +90,7 @@ def gru(
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
-    read = Read(mask, go_backwards)
+    read = StepRange(mask, go_backwards)
     xs, *arguments = _widen(_steps_first(x, table), initial_h, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
@@ -103,7 +104,7 @@ def gru(
 
         return (saved[0] if return_sequences else h, h), gradient
 
-    if training and xs.dtype.is_floating:
+    if training:
         hs, h = run(xs, *arguments)
     else:
         (h,), hs = _gru_forward(xs, read, *arguments, saved=int(return_sequences))
@@ -119,8 +120,8 @@ def look_up(table, ids):
 
 def dropout(inputs, rate, seed):
     """See `keras_qa.kernels.dropout`."""
-    # The generator that TensorFlow takes where none is named costs XLA as long as all the rest of
-    # a step of a universal transformer. Two numbers of 16 bits come out of one of its words.
+    # TensorFlow's default generator takes half of a training step of a universal transformer under
+    # XLA; Philox is faster. Each word of 32 bits gives two numbers of 16 bits.
     count = tf.size(inputs)
     words = tf.random.stateless_uniform(
         [(count + 1) // 2], tf.cast(seed.next(), "int32"), None, None, "uint32", alg="philox"
@@ -132,7 +133,7 @@ def dropout(inputs, rate, seed):
 
 def attention(query, key, value, bias, scale, drop=None):
     """See `keras_qa.kernels.attention`."""
-    # Keras multiplies what comes out with the scale, which is more where a text is long.
+    # Scale the query, not the scores as Keras does: for long texts it has fewer numbers.
     scores = tf.matmul(query * scale, key, transpose_b=True)
     weights = tf.nn.softmax(tf.cast(scores, "float32") + tf.cast(bias, "float32"))
     weights = tf.cast(weights, value.dtype)
@@ -150,11 +151,11 @@ def keras_is_fused():
 
 
 def check_transforms(*tensors):
-    """See `keras_qa.kernels.check_transforms`: TensorFlow goes through `tf.custom_gradient`."""
+    """See `keras_qa.kernels.check_transforms`. `tf.custom_gradient` supports all of them."""
 
 
 def _widen(*tensors):
-    # A variable must be read before `tf.custom_gradient` sees it.
+    # `tf.custom_gradient` takes tensors, not variables.
     values = [tf.convert_to_tensor(t) for t in tensors]
     return [tf.cast(v, tf.float32) if v.dtype in _HALF else v for v in values]
 
@@ -162,14 +163,6 @@ def _widen(*tensors):
 def _steps_first(x, table):
     xs = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
     return xs if table is None else look_up(table, xs)
-
-
-def _projected(xs, kernel, scaled=tf.identity):
-    """The scaled projection of every step, of vectors or of ids of a table of projections."""
-    if xs.dtype.is_floating:
-        return _product(xs, scaled(kernel))
-    # Not inside the loop: there XLA shares a lookup out to two threads at every step.
-    return scaled(tf.gather(kernel, xs))
 
 
 def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):
@@ -186,7 +179,7 @@ def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):
 
 
 def _product(a, weight, transpose_b=False):
-    """(T, B, N) by (N, M) as one product: a batched one would be T products."""
+    """(T, B, N) by (N, M) as one product, not as T batched ones."""
     shape = tf.shape(a)
     flat = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), weight, transpose_b=transpose_b)
     return tf.reshape(flat, [shape[0], shape[1], weight.shape[0 if transpose_b else 1]])
@@ -196,8 +189,10 @@ def _product(a, weight, transpose_b=False):
 
 
 def _halve(weight):
-    """Halves what goes into the sigmoids: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2, so that one `tanh`
-    over the whole row serves all four gates."""
+    """Halves the columns of the sigmoid gates.
+
+    One `tanh` over the whole row then computes all gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2.
+    """
     units = weight.shape[-1] // 4
     return weight * tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units, weight.dtype)
 
@@ -207,9 +202,9 @@ def _sigmoid(tanh_of_half):
 
 
 def _lstm_forward(xs, read, h0, c0, kernel, recurrent, bias, *, save_h):
-    """Returns the last states, and h after every step if asked for."""
+    """Returns the last states, and h after every step if `save_h`."""
     units = recurrent.shape[0]
-    steps = _projected(xs, kernel, _halve)
+    steps = _product(xs, _halve(kernel))
     recurrent, bias = _halve(recurrent), _halve(bias)
 
     def step(states, now):
@@ -227,15 +222,14 @@ def _lstm_forward(xs, read, h0, c0, kernel, recurrent, bias, *, save_h):
 
 
 def _lstm_forward_to_train(xs, read, h0, c0, kernel, recurrent, bias):
-    """Returns the last h and c; and h, c, the gates before they are shifted, and tanh(c), each
-    after every step.
+    """Returns the last h and c; and h, c, the tanh of the gates and tanh(c) after every step.
 
-    XLA runs a loop of up to eight operations a step in one thread, and wakes up another one twice
-    a step for a longer one, which may take as long as the step. So h is not saved but computed
-    from what is: a step begins with it rather than ends, and c needs no copy of its own.
+    XLA runs a loop of at most eight operations in one thread. For a longer one it wakes a second
+    thread twice in each step, which may take as long as the step. To stay below, a step computes
+    the previous h from the saved gates and c instead of saving h.
     """
     units = recurrent.shape[0]
-    steps = _projected(xs, kernel, _halve)
+    steps = _product(xs, _halve(kernel))
     recurrent, bias = _halve(recurrent), _halve(bias)
     if read.mask is None:
         has_begun = tf.fill([tf.shape(steps)[0], 1, 1], True)
@@ -261,12 +255,12 @@ def _lstm_forward_to_train(xs, read, h0, c0, kernel, recurrent, bias):
         read,
         read.go_backwards,
     )
-    cs = read.held(cs, c, c0)
+    cs = read.hold(cs, c, c0)
     tanh_c = tf.tanh(cs)
     hs = tf.where(has_begun, _sigmoid(tanhs[..., 3 * units :]) * tanh_c, h0)
     ever_begun = has_begun[0 if read.go_backwards else -1]
     h = tf.where(ever_begun, _sigmoid(last[:, 3 * units :]) * tf.tanh(c), h0)
-    return h, c, (read.held(hs, h, h0), cs, tanhs, tanh_c)
+    return h, c, (read.hold(hs, h, h0), cs, tanhs, tanh_c)
 
 
 def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
@@ -274,7 +268,7 @@ def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
     hs, cs, tanhs, tanh_c = saved
     i, f, g, o = tf.split(tanhs, 4, axis=-1)
     i, f, o = _sigmoid(i), _sigmoid(f), _sigmoid(o)
-    # What each pre-activation passes on of dc (input, forget, candidate) or of dh (output).
+    # Derivatives by the pre-activations: of c for input, forget, candidate; of h for output.
     into_gates = [
         g * i * (1 - i),
         previous(cs, c0, go_backwards) * f * (1 - f),
@@ -286,13 +280,13 @@ def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
         keep = tf.cast(mask, xs.dtype)
         into_gates, into_c = [part * keep for part in into_gates], into_c * keep
         f = tf.where(mask, f, tf.ones_like(f))
-    # What comes back to a step from the one after it has passed the forget gate of that one.
+    # The gradient of c reaches a step through the forget gate of the next one.
     f_after = previous(f, tf.ones_like(f[0]), not go_backwards)
     inputs = read.inputs(tf.concat(into_gates, axis=-1), into_c, f_after)
     if d_hs is not None:
         inputs.append(d_hs)
 
-    # At most eight operations of XLA where no sequence was returned, as in the forward pass.
+    # At most eight XLA operations without `return_sequences`, as in the forward pass.
     def step(states, now):
         dh, dc = states
         if d_hs is not None:
@@ -314,9 +308,9 @@ def _lstm_backward(xs, read, h0, c0, kernel, recurrent, saved, d_hs, dh, dc):
 
 
 def _gru_forward(xs, read, h0, kernel, recurrent, bias, *, saved):
-    """Returns the last state, and the first `saved` of what is computed at every step."""
+    """Returns the last state, and the first `saved` of h, gates, candidate, h_h of every step."""
     units = recurrent.shape[0]
-    steps = _projected(xs, kernel) + bias[0]
+    steps = _product(xs, kernel) + bias[0]
 
     def step(states, now):
         (h,) = states
@@ -333,7 +327,7 @@ def _gru_forward(xs, read, h0, kernel, recurrent, bias, *, saved):
 
     widths = [units, 2 * units, units, units][:saved]
     (h,), found = loop(step, [h0], read.inputs(steps), widths, read, read.go_backwards)
-    return (h,), [read.held(hs, h, h0) for hs in found[:1]] + found[1:]
+    return (h,), [read.hold(hs, h, h0) for hs in found[:1]] + found[1:]
 
 
 def _gru_backward(xs, read, h0, kernel, recurrent, saved, d_hs, dh):
@@ -364,7 +358,7 @@ def _gru_backward(xs, read, h0, kernel, recurrent, saved, d_hs, dh):
     (dh0,), (dz_recurrent, dhs) = loop(
         step, [dh], inputs, [3 * units, units], read, not go_backwards
     )
-    # The two products share the gates; only the candidate's part passes the reset gate.
+    # The gradients of the two products differ only for the candidate, which the reset gate scales.
     dz = tf.concat([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
     dx, d_kernel, d_recurrent = _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent)
     d_bias = tf.stack([tf.reduce_sum(dz, [0, 1]), tf.reduce_sum(dz_recurrent, [0, 1])])

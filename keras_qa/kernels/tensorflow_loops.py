@@ -1,18 +1,18 @@
-"""How the kernels on TensorFlow loop over the steps of a call, and which steps they read."""
+"""Loops of the kernels on TensorFlow over the steps of a call."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_qa.kernels.early import ends_early
+from keras_qa.kernels.masking import ends_early
 
 
-class Read:
-    """Which steps are read, and in which order.
+class StepRange:
+    """Which steps a loop reads, and in which order.
 
     Attributes:
         mask: (T, B, 1) or `None`.
-        count: How many steps are read, from the first; `None` for all of them.
+        count: Number of steps to read, from the first; `None` for all of them.
     """
 
     def __init__(self, mask, go_backwards):
@@ -22,33 +22,33 @@ class Read:
             return
         self.mask = tf.transpose(mask)[..., None]
         if ends_early():
-            # XLA gives zeros for the steps that are left out.
+            # XLA's results are zeros for skipped steps.
             places = tf.range(1, tf.shape(self.mask)[0] + 1)
             used = tf.reduce_any(self.mask, [1, 2])
             self.count = tf.reduce_max(tf.where(used, places, tf.zeros_like(places)))
 
     def inputs(self, *arrays):
-        """What a loop reads: the arrays, and the mask if there is one."""
+        """The arrays, and the mask if given, as inputs of a loop."""
         return [*arrays] if self.mask is None else [*arrays, self.mask]
 
     def first(self, array):
-        """What stands in an array at the step that is read first."""
+        """The entry of an array at the step that is read first."""
         if not self.go_backwards:
             return array[0]
         return array[-1] if self.count is None else tf.gather(array, tf.maximum(self.count - 1, 0))
 
-    def held(self, states, last, initial):
-        """The states (T, B, U) after each step, those that are not read among them."""
+    def hold(self, states, last, initial):
+        """The states (T, B, U) with the state held over skipped steps."""
         if self.count is None:
             return states
-        # They come last; backwards, they come first.
+        # Skipped steps are at the end: computed last, or first if backwards.
         is_read = (tf.range(tf.shape(states)[0]) < self.count)[:, None, None]
         return tf.where(is_read, states, initial if self.go_backwards else last)
 
     def outputs(self, hs, last, initial):
-        """The states (T, B, U) of all steps as (B, T, U), in the order of computation."""
-        # Here again, for the gradient of those that are not read.
-        hs = self.held(hs, last, initial)
+        """States (T, B, U) to outputs (B, T, U), in the order of computation."""
+        # Again, so that the gradient of skipped steps reaches `last` or `initial`.
+        hs = self.hold(hs, last, initial)
         return tf.transpose(tf.reverse(hs, [0]) if self.go_backwards else hs, [1, 0, 2])
 
 
@@ -71,7 +71,7 @@ def loop(step, states, inputs, saved_widths, read, backwards):
         tf.TensorArray(dtype, size=length, element_shape=(None, width)) for width in saved_widths
     ]
 
-    # No sum of `count` with a counter: XLA compiles for each value of what a slice hangs on.
+    # The index must not be computed from `count`: XLA would compile again for each value.
     def body(t, states, stores):
         states, saved = step(states, [a[t] for a in inputs])
         stores = [s.write(t, value) for s, value in zip(stores, saved, strict=True)]

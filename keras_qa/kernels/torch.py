@@ -1,10 +1,9 @@
-"""LSTM and GRU on PyTorch: the framework's own fused loops under Keras' weights.
+"""Kernels on PyTorch: the functions of `torch.nn.LSTM` and `torch.nn.GRU` with Keras' weights.
 
-`torch._VF.lstm` and `torch._VF.gru` are what `torch.nn.LSTM` and `torch.nn.GRU` call (oneDNN or a
-C++ loop on a CPU, cuDNN on a GPU, the latter not measured). They know no masks, and packing costs
-more than it saves; so the valid steps of a row are moved to its front (where padding is on the
-right they are there already), the loop runs over all steps, and a state at the last valid step is
-gathered. That is exact for any mask.
+`torch._VF.lstm` and `torch._VF.gru` run oneDNN or a C++ loop on a CPU, and cuDNN on a GPU (not
+measured). They take no masks, and packed sequences cost more time than they save. Instead, the
+valid steps of each row are moved to its front (right-padded rows need no move), the loop runs over
+all steps, and the state at the last valid step is gathered. This is exact for any mask.
 """
 
 from __future__ import annotations
@@ -12,17 +11,15 @@ from __future__ import annotations
 import torch
 from torch.autograd import forward_ad
 
-from keras_qa.kernels import _reference
-from keras_qa.kernels._reference import scan as scan
+from keras_qa.kernels import reference
+from keras_qa.kernels.reference import scan as scan
 
-# What Keras' own loop gives on this backend for masked steps before the first valid one:
-# the initial state if true, else zeros.
 HOLDS_INITIAL_STATE = False
 
-# Added to a gate's pre-activation it makes the sigmoid 0 or 1 exactly, in half precision too.
+# Added to the pre-activation of a gate, it makes the sigmoid exactly 0 or 1, in half precision too.
 _SATURATED = 1e4
 
-# Rows times the square of the units up to which a step is quicker in one thread than in two.
+# Up to this value of rows times units squared, one thread computes a step faster than two.
 _SMALL_STEP = 2**13
 
 
@@ -43,11 +40,10 @@ def lstm(
 ):
     """See `keras_qa.kernels.lstm`."""
     x = x if table is None else look_up(table, x)
-    _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     if return_state and layout is not None:
         x, kernel = _hold_cell(x, kernel, layout.counts)
-    # Keras' gates i, f, c, o are torch's i, f, g, o.
+    # Keras' gates i, f, c, o are PyTorch's i, f, g, o.
     weights = _weights(kernel, recurrent_kernel, (bias, None))
     state = (initial_h[None].contiguous(), initial_c[None].contiguous())
     outputs, h, c = _run_loop(
@@ -73,7 +69,6 @@ def gru(
 ):
     """See `keras_qa.kernels.gru`."""
     x = x if table is None else look_up(table, x)
-    _check_steps(x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
@@ -85,7 +80,7 @@ def gru(
 
 
 def _run_loop(loop, x, state, *arguments):
-    """Runs a loop of torch's, in one thread where threads would only wait for each other."""
+    """Runs a loop of PyTorch, in one thread if its steps are small."""
     hidden = state if isinstance(state, torch.Tensor) else state[0]
     threads = torch.get_num_threads()
     if hidden.numel() * hidden.shape[-1] > _SMALL_STEP or threads == 1:
@@ -99,7 +94,7 @@ def _run_loop(loop, x, state, *arguments):
 
 def look_up(table, ids):
     """See `keras_qa.kernels.look_up`."""
-    # In the order of steps, in which the loops would have to bring the rows of a batch.
+    # Rows are gathered time first, the order in which the loops read them.
     ordered = ids.t() if ids.dim() == 2 else ids
     # The gradient of `torch.nn.functional.embedding` takes three times as long on a CPU.
     rows = table.index_select(0, ordered.reshape(-1)).reshape(*ordered.shape, table.shape[1])
@@ -109,9 +104,9 @@ def look_up(table, ids):
 def dropout(inputs, rate, seed):
     """See `keras_qa.kernels.dropout`."""
     if inputs.device.type != "cpu":
-        return _reference.dropout(inputs, rate, seed)
-    # Four numbers of 16 bits come out of one of 64, which takes as long to draw as PyTorch's own
-    # dropout spends on each number.
+        return reference.dropout(inputs, rate, seed)
+    # Each word of 64 bits gives four numbers of 16 bits. PyTorch's own dropout draws one for each
+    # entry, in the same time as a word.
     count = inputs.numel()
     words = torch.randint(-(2**63), 2**63 - 1, ((count + 3) // 4,), dtype=torch.int64)
     drawn = words.view(torch.int16)[:count].view(inputs.shape)
@@ -125,7 +120,7 @@ def gelu(inputs):
 
 
 def takes_ids():
-    """See `keras_qa.kernels.takes_ids`: torch's loops project their steps themselves."""
+    """See `keras_qa.kernels.takes_ids`. PyTorch's loops take vectors."""
     return False
 
 
@@ -145,11 +140,6 @@ def check_transforms(*tensors):
             raise NotImplementedError("the fused kernel has no gradients in forward mode")
 
 
-def _check_steps(x):
-    if not x.is_floating_point():
-        raise NotImplementedError("torch's loops take vectors, not ids")
-
-
 def _weights(kernel, recurrent_kernel, biases):
     weights = [kernel.t().contiguous(), recurrent_kernel.t().contiguous()]
     if biases[0] is None:
@@ -158,19 +148,19 @@ def _weights(kernel, recurrent_kernel, biases):
 
 
 def _reset_first(weight):
-    # Keras' gates z, r, h are torch's r, z, n.
+    # Keras' gates z, r, h are PyTorch's r, z, n.
     z, r, h = weight.chunk(3, dim=-1)
     return torch.cat([r, z, h], dim=-1)
 
 
 class _Layout:
-    """Where the steps of a masked batch went: how many are valid, and which are computed when."""
+    """The valid steps of a masked batch: their number and their order of computation."""
 
     def __init__(self, mask, go_backwards):
         self.mask = mask.flip(1) if go_backwards else mask
         self.counts = mask.sum(1)
-        # A look at the values: free on a CPU, one synchronisation on a GPU.
-        self.right_padded = _holds((mask[:, 1:] <= mask[:, :-1]).all())
+        # Reads values: free on a CPU, one synchronisation on a GPU.
+        self.right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
         if self.right_padded and not go_backwards:
             self.order = None
         elif self.right_padded:
@@ -182,7 +172,7 @@ class _Layout:
                 self.order = mask.shape[1] - 1 - self.order
 
 
-# Keras' operations look for symbolic tensors in what they are given, which takes longer than these.
+# Not `keras.ops`: they check for symbolic tensors, which takes longer than these operations.
 def split_heads(projected, num_heads):
     """See `keras_qa.kernels.split_heads`."""
     batch, time, _ = projected.shape
@@ -197,22 +187,22 @@ def merge_heads(found):
 def attention(query, key, value, bias, scale, drop=None):
     """See `keras_qa.kernels.attention`."""
     if query.device.type != "cpu" or drop is not None:
-        return _reference.attention(query, key, value, bias, scale, drop)
-    # Nothing is padding where a text is read alone. In training a bias of zeros may be learned.
+        return reference.attention(query, key, value, bias, scale, drop)
+    # A text without padding has a bias of zeros. With gradients, the zeros may be learned.
     adds_nothing = not torch.is_grad_enabled() and bias.shape[2] == 1 and not bias.any()
-    # Keras copies all three before it calls the same, which reads them as they lie.
+    # Keras calls the same function, but copies all three tensors before.
     return torch.nn.functional.scaled_dot_product_attention(
         query, key, value, attn_mask=None if adds_nothing else bias.to(query.dtype), scale=scale
     )
 
 
-def _holds(flag):
-    """The value of a flag. Keras infers shapes without values, which take the general way."""
+def _is_true(flag):
+    """The value of a flag, or False on the meta device, on which Keras infers shapes."""
     return flag.device.type != "meta" and bool(flag)
 
 
 def _valid_first(x, mask, go_backwards):
-    if mask is None or _holds(mask.all()):
+    if mask is None or _is_true(mask.all()):
         return (x.flip(1) if go_backwards else x), None
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:
@@ -222,8 +212,10 @@ def _valid_first(x, mask, go_backwards):
 
 
 def _hold_cell(x, kernel, counts):
-    """One more feature, 1 past the valid steps, that shuts the input gate and opens the forget
-    gate: the cell state after the last step is the one after the last valid step."""
+    """Adds a feature that is 1 after the valid steps, and keeps the cell state over these steps.
+
+    It closes the input gate and opens the forget gate.
+    """
     steps = torch.arange(x.shape[1], device=x.device)
     past = (steps >= counts[:, None]).to(x.dtype)[..., None]
     units = kernel.shape[1] // 4
@@ -232,12 +224,12 @@ def _hold_cell(x, kernel, counts):
 
 
 def _held(outputs, last_h, initial_h, layout, return_sequences):
-    """Outputs and last state with the state held over masked steps."""
+    """Outputs and last state, with the state held over masked steps."""
     if layout is None:
         return (outputs if return_sequences else None), last_h
     rows = torch.arange(outputs.shape[0], device=outputs.device)
     counts = layout.counts
-    # An empty row has no last valid step: it keeps the initial state.
+    # A row without valid steps keeps the initial state.
     last_h = torch.where((counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h)
     if not return_sequences:
         return None, last_h

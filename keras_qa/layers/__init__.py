@@ -5,20 +5,18 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.memory import MemoryHops
 from keras_qa.layers.order import PreviousSentence, TemporalEncoding
 from keras_qa.layers.pretrained import MeanPooling, PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
-from keras_qa.layers.sentences import SentenceEncoder
-from keras_qa.layers.spans import SpanHead, TextPositions
-from keras_qa.layers.transformer import UniversalTransformerEncoder
+from keras_qa.layers.sentence_encoder import SentenceEncoder
+from keras_qa.layers.span_head import SpanHead, TextPositions
 from keras_qa.layers.transformer_encoder import TransformerEncoder
-from keras_qa.layers.words import ContextEncoder, ExactMatch, WordEmbedding
+from keras_qa.layers.universal_transformer import UniversalTransformerEncoder
+from keras_qa.layers.word_features import ContextEncoder, ExactMatch, WordEmbedding
 
 __all__ = [
     "GRU",

@@ -9,30 +9,30 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.options import LayerOptions
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class AlignedQuestionEmbedding(Composite):
-    """What of the question is most like each word of a text, in word vectors.
+    """The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2).
 
-    The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2): word vectors
-    of both go through one dense ReLU layer; the softmax of the products over the question's words
-    weighs their vectors.
+    The word vectors of text and question pass through one dense ReLU layer. Each word of the text
+    gets the mean of the question's word vectors, weighted by the softmax of its products with them.
 
     Args:
-        hidden_dim: Width of the dense layer. `None` for that of the word vectors.
+        hidden_dim: Width of the dense layer. `None` for the width of the word vectors.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: A list of the word vectors of the text, `(batch, words, features)`, and of the
-            question, `(batch, asked, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` for all.
+            question, `(batch, question_words, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
+            no word is padding.
 
-    Output shape: `(batch, words, features)`, zeros where no word of the text or of the question is.
+    Output shape: `(batch, words, features)`: zeros for padding, and for all words if the question
+    is empty.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -63,11 +63,13 @@ class AlignedQuestionEmbedding(Composite):
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        there, asked = _masks(mask)
+        text_mask, question_mask = _masks(mask)
         scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
-        weights = masked_softmax(scores, None if asked is None else ops.expand_dims(asked, 1))
+        if question_mask is not None:
+            question_mask = ops.expand_dims(question_mask, 1)
+        weights = masked_softmax(scores, question_mask)
         aligned = ops.matmul(ops.cast(weights, question.dtype), question)
-        return _where(there, aligned)
+        return _where(text_mask, aligned)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
@@ -83,22 +85,24 @@ class AlignedQuestionEmbedding(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class BidirectionalAttentionFlow(Composite):
-    """Attention in both directions between a text and a question, word by word.
+    """Attention in both directions between a text and a question.
 
-    The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). How alike word `t` of
-    the text and word `j` of the question are is learned, `w · [h; u; h * u]`. For each word of the
-    text it gives `[h; ũ; h * ũ; h * h̃]`: its own vector `h`; `ũ`, the question's words that it is
-    most like; and `h̃`, the words of the text that some word of the question is most like.
+    The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). The similarity of
+    word `h` of the text and word `u` of the question is `w · [h; u; h * u]` with a learned `w`. The
+    output for each word of the text is `[h; ũ; h * ũ; h * h̃]`. Here `ũ` is the attention-weighted
+    mean of the question, and `h̃` is the mean of the text, weighted by each word's highest
+    similarity to a word of the question.
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: A list of the text, `(batch, words, features)`, and the question,
-            `(batch, asked, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, asked)` boolean. `None` for all.
+            `(batch, question_words, features)`.
+        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
+            no word is padding.
 
-    Output shape: `(batch, words, 4 * features)`, zeros where no word of the text is.
+    Output shape: `(batch, words, 4 * features)`, zeros for padding.
 
     Examples:
         >>> import numpy as np
@@ -115,16 +119,16 @@ class BidirectionalAttentionFlow(Composite):
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]
-        # One vector of the paper's `w` for each of its three parts.
+        # The three parts of the paper's `w`.
         self.of_text, self.of_question, self.of_both = (
-            self.add_weight(shape=(width,), initializer=_small, name=name)
+            self.add_weight(shape=(width,), initializer=_normal_by_width, name=name)
             for name in ("of_text", "of_question", "of_both")
         )
         self.built = True
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        there, asked = _masks(mask)
+        text_mask, question_mask = _masks(mask)
         own, other, both = (
             ops.cast(weight, self.compute_dtype)
             for weight in (self.of_text, self.of_question, self.of_both)
@@ -133,19 +137,19 @@ class BidirectionalAttentionFlow(Composite):
         scores = scores + ops.expand_dims(ops.matmul(text, own), 2)
         scores = scores + ops.expand_dims(ops.matmul(question, other), 1)
         scores = ops.cast(scores, "float32")
-        if asked is not None:
-            asked = ops.expand_dims(asked, 1)
-            scores = ops.where(asked, scores, -1e9)
-        to_question = ops.cast(masked_softmax(scores, asked), question.dtype)
+        if question_mask is not None:
+            question_mask = ops.expand_dims(question_mask, 1)
+            scores = ops.where(question_mask, scores, -1e9)
+        to_question = ops.cast(masked_softmax(scores, question_mask), question.dtype)
         found = ops.matmul(to_question, question)
         highest = ops.max(scores, axis=2)
-        if asked is not None:
-            # Without a question, all words are alike.
-            highest = ops.where(ops.any(asked, axis=2), highest, 0.0)
-        to_text = ops.cast(masked_softmax(highest, there), text.dtype)
+        if question_mask is not None:
+            # With an empty question, all words of the text get the same weight.
+            highest = ops.where(ops.any(question_mask, axis=2), highest, 0.0)
+        to_text = ops.cast(masked_softmax(highest, text_mask), text.dtype)
         important = ops.matmul(ops.expand_dims(to_text, 1), text)
         flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
-        return _where(there, flow)
+        return _where(text_mask, flow)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
         return _masks(mask)[0]
@@ -157,7 +161,7 @@ class BidirectionalAttentionFlow(Composite):
         return keras.KerasTensor((*sizes, 4 * width), self.compute_dtype)
 
 
-def _small(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+def _normal_by_width(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
     return keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
 
 
@@ -166,12 +170,12 @@ def _masks(mask: Masks) -> tuple[Tensor | None, ...]:
 
 
 def masked_softmax(scores: Tensor, present: Tensor | None) -> Tensor:
-    """Over the last axis, in float32, and all zeros where nothing is present."""
+    """Softmax over the last axis, in float32; all zeros for rows without a present entry."""
     scores = ops.cast(scores, "float32")
     if present is not None:
-        # Not minus infinity: a row in which nothing is present would become NaN.
+        # Not minus infinity: a row without a present entry would become NaN.
         scores = ops.where(present, scores, -1e9)
-    # Keras' softmax warns of a question of one word, and of a text of one sentence.
+    # `keras.ops.softmax` warns if the axis has size 1.
     weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
     return weights if present is None else ops.where(present, weights, 0.0)
 

@@ -1,4 +1,4 @@
-"""Encoders: a sequence of word ids in, one vector out."""
+"""Recurrent encoders: a sequence of word ids in, one vector out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from keras import ops
 
 from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
-from keras_qa.layers.options import LayerOptions, UnnamedOptions
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.recurrent import GRU, LSTM
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
@@ -26,20 +24,20 @@ class SequenceEncoder(Composite):
 
     An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997
     for `"lstm"`, Cho et al. 2014 for `"gru"`) and a pooling over time. Id 0 is
-    padding: it is masked and never changes the result. A row that holds
-    nothing else gives a vector of zeros.
+    padding: it is masked and never changes the result. A row of padding only
+    gives a vector of zeros.
 
     Args:
         vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
         embedding_dim: Width of a word vector.
         units: Width of the recurrent state.
         cell: `"lstm"` or `"gru"`.
-        bidirectional: Whether to read from both ends. Doubles the output width.
+        bidirectional: Whether to read in both directions. Doubles the output width.
         pooling: `"last"` takes the last state, `"mean"` and `"max"` pool the
             states of all words.
         dropout: Fraction of the word vectors' entries dropped in training.
-        fused: Whether kernels read, as in `LSTM`. `False` for Keras' own loop, through which
-            gradients of higher order and forward-mode gradients go.
+        fused: As in `LSTM`. `False` for Keras' loop, which supports gradients of higher order and
+            forward-mode gradients.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Input shape: `(batch, time)`, integers.
@@ -79,7 +77,7 @@ class SequenceEncoder(Composite):
             raise ValueError(
                 f'`pooling` must be "last", "mean" or "max". Received: pooling={pooling!r}.'
             )
-        # Keras takes no NumPy integers, and JSON holds none.
+        # Keras and JSON do not accept NumPy integers.
         self.vocabulary_size = int(vocabulary_size)
         self.embedding_dim = int(embedding_dim)
         self.units = int(units)
@@ -97,8 +95,8 @@ class SequenceEncoder(Composite):
             name="embedding",
         )
         self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
-        # Not `keras.layers.Bidirectional`: it copies a layer by its config and drops the original,
-        # and while a file is loaded Keras takes objects whose id is used again for the same one.
+        # Not `keras.layers.Bidirectional`: it copies the layer and deletes the original. Keras
+        # identifies objects by `id` while it loads a file, and a new object may get the same one.
         options: Any = {
             "return_sequences": pooling != "last",
             "fused": fused,
@@ -134,24 +132,23 @@ class SequenceEncoder(Composite):
             read = [layer(words, mask=mask, training=training) for layer in self._directions()]
         states = read[0]
         if self.backward is not None:
-            # Sequences come in the order in which they were read.
+            # The backward layer returns its sequence in reversed order.
             others = ops.flip(read[1], axis=1) if self.pooling != "last" else read[1]
             states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":
-            # The last state of an empty row is the initial state: zeros.
             return states
         present = ops.expand_dims(mask, -1)
         if self.pooling == "mean":
             count = ops.maximum(ops.sum(ops.cast(present, "float32"), axis=1), 1.0)
             total = ops.sum(ops.where(present, ops.cast(states, "float32"), 0.0), axis=1)
             return ops.cast(total / count, self.compute_dtype)
-        # The most negative number float16 holds, so that it survives every policy.
+        # The lowest number of float16.
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
     def _reads_ids(self, training: bool) -> bool:
-        """Whether the kernels may look the words up themselves."""
-        # First what says so at once: on PyTorch each question asks.
+        """Whether to pass ids and the table of the embedding to the kernels."""
+        # The cheapest check first: it is false on PyTorch, where single questions must be fast.
         if not kernels.takes_ids() or (training and self.dropout):
             return False
         held = [self.embedding, *self._directions()]
@@ -171,12 +168,12 @@ class SequenceEncoder(Composite):
 
     @property
     def ignores_padding(self) -> bool:
-        """Whether columns of padding at the end may be cut off without changing the result."""
+        """Whether columns of padding at the end can be removed without changing the result."""
         return bool(self.embedding.mask_zero)
 
     @property
     def ends_early(self) -> bool:
-        """Whether a compiled program reads a batch no further than its longest row."""
+        """Whether a compiled loop ends with the longest row of the batch."""
         fused = all(layer.fused is not False for layer in self._directions())
         return fused and not kernels.keras_is_fused()
 
@@ -184,7 +181,6 @@ class SequenceEncoder(Composite):
         return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
-        # The time axis is gone, and with it what a mask would speak of.
         return None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -205,7 +201,7 @@ class SequenceEncoder(Composite):
 
 
 class EncoderOptions(UnnamedOptions, total=False):
-    """What else a `SequenceEncoder` takes."""
+    """Further arguments of `SequenceEncoder`."""
 
     cell: str
     bidirectional: bool

@@ -1,4 +1,4 @@
-"""Answer heads: what an encoder has read in, answers out."""
+"""Answer heads: encodings in, probabilities of answers or supporting sentences out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions, UnnamedOptions
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.keras_layers import Dense, Dropout
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -97,10 +95,10 @@ class AnswerHead(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SupportHead(Composite):
-    """How likely an answer rests on each sentence, given a state that has read them.
+    """The probability that each sentence supports the answer.
 
-    A ReLU layer reads each sentence and its product with the state, entry by entry; a sigmoid
-    follows. The probabilities are float32 under every dtype policy.
+    A ReLU layer reads each sentence and its elementwise product with the state; a sigmoid follows.
+    The probabilities are float32 under every dtype policy.
 
     Args:
         hidden_dim: Width of the ReLU layer.
@@ -109,10 +107,10 @@ class SupportHead(Composite):
     Call arguments:
         inputs: A list of the state, `(batch, features)`, and the sentences,
             `(batch, sentences, features)`.
-        mask: A list of as many masks; the second, `(batch, sentences)` boolean, says which
-            sentences are there. `None` for all.
+        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
+            sentences. `None` if no sentence is padding.
 
-    Output shape: `(batch, sentences)`, zeros where no sentence is.
+    Output shape: `(batch, sentences)`, zeros for padding.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -145,11 +143,11 @@ class SupportHead(Composite):
         features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
         logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
         chances = ops.sigmoid(logits)
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        return chances if there is None else ops.where(there, chances, 0.0)
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        return chances if sentence_mask is None else ops.where(sentence_mask, chances, 0.0)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
-        # Keras would leave masked sentences out of the loss, and then count the others' mean.
+        # `SupportLoss` handles padding itself.
         return None
 
     def compute_output_spec(
@@ -162,7 +160,7 @@ class SupportHead(Composite):
 
 
 class HeadOptions(UnnamedOptions, total=False):
-    """What else an `AnswerHead` takes."""
+    """Further arguments of `AnswerHead`."""
 
     hidden_dim: int | None
     dropout: float

@@ -9,10 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.composite import Composite, LayerOptions
 
 TYINGS = ("adjacent", "layer")
 LINEAR_SCALE = 0.3
@@ -20,43 +19,43 @@ LINEAR_SCALE = 0.3
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class MemoryHops(Composite):
-    """Looks into a memory of sentences again and again, each time with what was found before.
+    """Several attention hops over a memory of sentences, each starting from the last result.
 
-    The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895): a hop compares the
-    state with every sentence in one encoding, and adds to it the mean of the sentences in another,
-    weighted by the softmax of the products.
+    The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895). A hop compares the
+    state with every sentence in one encoding. It adds to the state the mean of the sentences in
+    another encoding, weighted by the softmax of the products.
 
-    While its weight `linear` is one, each sentence counts by its product itself, times 0.3 and
-    divided by the root of the number of sentences (section 4.2 of the paper, «linear start»). So
-    chains of facts are found that a softmax hides from training, such as those of bAbI's task 16.
-    `keras_qa.recipes.train` starts with one and sets it to zero later on.
+    While the weight `linear` is 1, there is no softmax: the weight of a sentence is its product,
+    times 0.3 and divided by the square root of the number of sentences ("linear start", section 4.2
+    of the paper). This lets training find chains of facts, as in bAbI's task 16.
+    `keras_qa.recipes.train` starts with 1 and sets it to 0 later.
 
     Args:
         num_hops: Number of hops.
-        tying: Which encodings a hop reads, see below.
+        tying: Which encodings the hops share.
 
-            - `"adjacent"`: what one hop adds up, the next one compares with;
-              `num_hops + 1` encodings.
+            - `"adjacent"`: the second encoding of a hop is the first one of the
+              next hop; `num_hops + 1` encodings.
             - `"layer"`: all hops read the same two encodings, and the state
-              is multiplied by a learned matrix between them.
-        return_attention: Whether to return the attention as well.
+              is multiplied by a learned matrix after each hop.
+        return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: A list of the state, `(batch, features)`, and the encodings of the sentences,
             `(batch, sentences, features)` each.
-        mask: A list of as many masks; that of the first encoding, `(batch, sentences)` boolean,
-            says which sentences are there. `None` for all.
+        mask: A list of masks of the inputs. That of the first encoding, `(batch, sentences)`
+            boolean, is that of the sentences. `None` if no sentence is padding.
 
     Returns:
         The state after the last hop, `(batch, features)`. With `return_attention` also the weights
         of the sentences in each hop, `(batch, num_hops, sentences)`, and their mean over the hops,
-        `(batch, sentences)`; each adds up to one, or is all zeros where there is no sentence. Of
-        weights that may be negative, as `linear` ones are, it is their sizes that are shared out.
+        `(batch, sentences)`. Each row sums to 1, or is all zeros for an empty text. While `linear`
+        is 1, these are normalised absolute values.
 
     Raises:
-        ValueError: If an argument is out of its range, or the inputs are not as many as the tying
-            needs.
+        ValueError: If an argument is out of its range, or the number of inputs does not fit the
+            tying.
 
     Examples:
         >>> import numpy as np
@@ -85,13 +84,13 @@ class MemoryHops(Composite):
 
     @property
     def num_encodings(self) -> int:
-        """How many encodings of the sentences it reads."""
+        """Number of encodings of the sentences."""
         return self.num_hops + 1 if self.tying == "adjacent" else 2
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         if len(input_shape) != 1 + self.num_encodings:
             raise ValueError(
-                f"`inputs` must hold the state and {self.num_encodings} encodings of the "
+                f"`inputs` must contain the state and {self.num_encodings} encodings of the "
                 f"sentences. Received: {len(input_shape)} tensors."
             )
         if self.tying == "layer":
@@ -103,7 +102,7 @@ class MemoryHops(Composite):
             initializer="zeros",
             trainable=False,
             dtype="float32",
-            # The weights of sentences are made in float32, whatever the layer computes in.
+            # Attention weights are float32 under every dtype policy.
             autocast=False,
             name="linear",
         )
@@ -132,16 +131,15 @@ class MemoryHops(Composite):
 
     def _attend(self, state: Tensor, memory: Tensor, present: Tensor | None) -> Tensor:
         products = ops.cast(ops.matmul(memory, ops.expand_dims(state, -1))[..., 0], "float32")
-        there = ops.ones_like(products) if present is None else ops.cast(present, "float32")
+        presence = ops.ones_like(products) if present is None else ops.cast(present, "float32")
         weights = masked_softmax(products, present)
-        # Three hops make a power of three of it. So weighed, 9 sentences count as much as in the
-        # paper, whose words start out a third as long.
-        count = ops.maximum(ops.sum(there, axis=-1, keepdims=True), 1.0)
+        # Each hop multiplies by the products. This scale equals the paper's for 9 sentences, whose
+        # initial word vectors are a third as long.
+        count = ops.maximum(ops.sum(presence, axis=-1, keepdims=True), 1.0)
         linear = LINEAR_SCALE * products / ops.sqrt(count)
-        return self.linear * there * linear + (1.0 - self.linear) * weights
+        return self.linear * presence * linear + (1.0 - self.linear) * weights
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
-        # What is returned speaks of the text as a whole.
         return None
 
     def compute_output_spec(

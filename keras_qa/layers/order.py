@@ -1,4 +1,4 @@
-"""The order of sentences: when each was said, and what it takes up from the one before."""
+"""The order of sentences: their positions, and references to the previous sentence."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from keras import ops
 
 from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.options import LayerOptions
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class TemporalEncoding(execution.Layer):
-    """Adds to each sentence a learned vector that says how many sentences came after it.
+    """Adds a learned position vector to each sentence, counted from the end of the text.
 
-    The vectors start out as sines and cosines, so that neighbours are alike and earlier can be told
-    from later (Vaswani et al. 2017, arXiv:1706.03762, section 3.5). Sentences are counted backwards
-    from the last one that is no padding, so that neither padding nor a longer story changes what
-    the last ones get (Sukhbaatar et al. 2015, arXiv:1503.08895, section 4.1).
+    Positions are counted backwards from the last sentence that is not padding. Padding and the
+    length of the text then do not change the vectors of the last sentences (Sukhbaatar et al. 2015,
+    arXiv:1503.08895, section 4.1). The vectors are initialized with sines and cosines (Vaswani et
+    al. 2017, arXiv:1706.03762, section 3.5).
 
     Args:
-        max_sentences: Number of places with a vector of their own; older
+        max_sentences: Number of positions with a vector of their own; older
             sentences share the last one.
-        noise: In training, the chance of an empty place before each sentence,
-            which keeps the model from learning places by heart (section 4.2
-            of the paper takes 0.1).
+        noise: In training, the probability of an empty position before each
+            sentence, which reduces overfitting to positions (0.1 in section
+            4.1 of the paper).
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: `(batch, sentences, features)`.
-        mask: `(batch, sentences)` boolean, which sentences are there. `None`
-            for all.
+        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no
+            sentence is padding.
         training: Whether `noise` applies.
 
-    Output shape: as the input. Sentences that are not there stay as they are.
+    Output shape: as the input. Padding is unchanged.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -68,7 +67,7 @@ class TemporalEncoding(execution.Layer):
     def build(self, input_shape: Shape) -> None:
         self.places = self.add_weight(
             shape=(self.max_sentences, input_shape[-1]),
-            initializer=_waves,
+            initializer=_sinusoids,
             name="places",
         )
         self.built = True
@@ -81,7 +80,7 @@ class TemporalEncoding(execution.Layer):
     def ages(
         self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None
     ) -> Tensor:
-        """How many sentences came after each, `(batch, sentences)`, empty places included."""
+        """Number of positions after each sentence, `(batch, sentences)`, with empty ones."""
         present = (
             ops.ones_like(inputs[..., 0], "int32") if mask is None else ops.cast(mask, "int32")
         )
@@ -93,7 +92,7 @@ class TemporalEncoding(execution.Layer):
         return total - ops.cumsum(places, axis=1)
 
     def vectors(self, ages: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What is added to sentences of these ages, `(batch, sentences, features)`."""
+        """Position vectors for these ages, `(batch, sentences, features)`."""
         ages = ops.clip(ages, 0, self.max_sentences - 1)
         vectors = ops.take(ops.cast(self.places, self.compute_dtype), ages, axis=0)
         if mask is None:
@@ -113,20 +112,19 @@ class TemporalEncoding(execution.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class PreviousSentence(Composite):
-    """Adds to each sentence what it takes up from the one before, such as who «they» are.
+    """Adds a gated projection of the previous sentence to each sentence.
 
-    A learned projection of the previous sentence's vector, times a gate that the sentence itself
-    opens. It starts out almost closed: most sentences stand alone. (Without it, bAbI's tasks 11 and
-    13 were learned by heart: one run each with 9,000 questions came to 12 % and 6 % error, and no
-    further.)
+    The sentence itself computes the gate, which is initialized almost closed, since most sentences
+    do not depend on the previous one. It resolves references such as pronouns (bAbI's tasks 11 and
+    13).
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: `(batch, sentences, features)`.
-        mask: `(batch, sentences)` boolean, which sentences are there. `None`
-            for all. What is not there neither gives nor takes.
+        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no
+            sentence is padding. Padding is neither changed nor added.
 
     Output shape: as the input.
 
@@ -170,11 +168,11 @@ class PreviousSentence(Composite):
         return input_shape
 
 
-def _waves(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
+def _sinusoids(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
     places, features = shape
     half = (features + 1) // 2
     rates = 100.0 ** -(np.arange(half) / max(half - 1, 1))
     angles = np.arange(places)[:, None] * rates
-    # Sine and cosine of a rate side by side, of a size like that of the sentences' vectors.
+    # Sine and cosine of each rate are adjacent. The scale is similar to that of sentence vectors.
     waves = 0.42 * np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(places, 2 * half)
     return ops.convert_to_tensor(waves[:, :features], dtype=dtype)

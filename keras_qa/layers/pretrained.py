@@ -1,4 +1,4 @@
-"""A pretrained backbone of KerasHub as a layer."""
+"""Layers for pretrained encoders: a backbone of KerasHub, and pooling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from keras import ops
 
 from keras_qa import execution
 from keras_qa._arguments import is_integer
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.options import LayerOptions
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import LayerOptions
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
@@ -23,7 +23,7 @@ _INSTALL = (
 
 
 def keras_hub() -> ModuleType:
-    """Imports KerasHub, or raises an `ImportError` that says how to install it."""
+    """Imports KerasHub. Raises an `ImportError` with install instructions if it is missing."""
     try:
         import keras_hub as hub
     except ImportError as error:
@@ -35,18 +35,18 @@ def keras_hub() -> ModuleType:
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class PretrainedEncoder(keras.layers.Layer):
-    """Reads a sequence with a backbone of KerasHub: a vector for each position.
+    """A backbone of KerasHub as a layer: token ids in, a vector for each position out.
 
     Args:
-        backbone: A `keras_hub.models.Backbone` that encodes one sequence: its
-            inputs are `token_ids`, `padding_mask` and, where it has them,
-            `segment_ids`. What of it the vectors do not need, such as BERT's
-            pooled output, is not trained.
+        backbone: A `keras_hub.models.Backbone` that encodes one sequence, with
+            the inputs `token_ids`, `padding_mask` and optionally
+            `segment_ids`. Layers that the sequence output does not need, such
+            as BERT's pooler, are frozen.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Those that are
-            shorter than the first are taken to go on with zeros.
+        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Inputs that are
+            shorter than the first one are padded with zeros.
 
     Output shape: `(batch, time, features)`.
 
@@ -55,11 +55,10 @@ class PretrainedEncoder(keras.layers.Layer):
         max_length: Longest sequence, or `None`.
 
     Raises:
-        ValueError: If the backbone is of another kind.
+        ValueError: If the backbone is not an encoder of one sequence.
     """
 
     ignores_padding = True
-    # Whether to leave XLA out where it is not Keras' own choice.
     has_large_products = True
 
     def __init__(self, backbone: keras.Model, **kwargs: Unpack[LayerOptions]) -> None:
@@ -73,12 +72,12 @@ class PretrainedEncoder(keras.layers.Layer):
                 f"{type(backbone).__name__} with "
                 f"{', '.join(f'`{name}`' for name in names) or 'no inputs by name'}."
             )
-        if reason := _cannot_read(backbone):
+        if reason := _unsupported_reason(backbone):
             raise ValueError(
-                "`backbone` must be an encoder that reads in both directions and leaves padding "
-                f"aside, such as BERT or RoBERTa. Received a {type(backbone).__name__}, {reason}."
+                "`backbone` must be a bidirectional encoder that ignores padding, such as BERT or "
+                f"RoBERTa. Received a {type(backbone).__name__}, {reason}."
             )
-        output = _sequence(backbone.output)
+        output = _sequence_output(backbone.output)
         if len(output.shape) != 3:
             raise ValueError(
                 "`backbone` must give a vector for each position. Received a "
@@ -108,13 +107,15 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
-        feed = dict(zip(self.input_names, [ids, *as_wide_as(ids, others)], strict=True))
-        return ops.cast(_sequence(self.backbone(feed, training=training)), self.compute_dtype)
+        feed = dict(zip(self.input_names, [ids, *pad_to_width(ids, others)], strict=True))
+        return ops.cast(
+            _sequence_output(self.backbone(feed, training=training)), self.compute_dtype
+        )
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], training: bool | None = None
     ) -> keras.KerasTensor:
-        features = _sequence(self.backbone.output).shape[-1]
+        features = _sequence_output(self.backbone.output).shape[-1]
         return keras.KerasTensor((*inputs[0].shape, features), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -130,21 +131,18 @@ class PretrainedEncoder(keras.layers.Layer):
         return cls(**config)
 
 
-def as_wide_as(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
-    """Other inputs, each as wide as the ids are.
-
-    Trailing zeros may have been cut off, more from one input than from another.
-    """
+def pad_to_width(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+    """Pads the other inputs to the width of the ids: each may have lost trailing zeros."""
     width = ops.shape(ids)[1]
     if all(part.shape[1] is not None and part.shape[1] == ids.shape[1] for part in others):
         return list(others)
     return [ops.concatenate([part, ops.zeros_like(ids)], axis=1)[:, :width] for part in others]
 
 
-def _cannot_read(backbone: keras.Model) -> str | None:
-    """Why the vectors of a backbone are no reading of a text, or `None`."""
+def _unsupported_reason(backbone: keras.Model) -> str | None:
+    """Why a backbone is not supported, or `None`."""
     if type(backbone).__name__ == "XLNetBackbone":
-        return "whose vectors change with the padding behind a text"
+        return "whose vectors change with the padding after a text"
     if not type(backbone).__module__.startswith("keras_hub."):
         return None
     waiting = [keras_hub().models.CausalLM]
@@ -157,8 +155,8 @@ def _cannot_read(backbone: keras.Model) -> str | None:
     return None
 
 
-def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
-    """What a backbone gives for each position, whatever else it gives."""
+def _sequence_output(output: Tensor | Mapping[str, Tensor]) -> Tensor:
+    """The sequence output of a backbone, which may have other outputs."""
     if isinstance(output, Mapping):
         return output.get("sequence_output", next(iter(output.values())))
     return output
@@ -166,19 +164,18 @@ def _sequence(output: Tensor | Mapping[str, Tensor]) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class MeanPooling(execution.Layer):
-    """The mean of the vectors of a sequence, without padding (Reimers & Gurevych 2019).
+    """The mean of the vectors of a sequence, without padding.
+
+    The pooling of Sentence-BERT (Reimers & Gurevych 2019, arXiv:1908.10084).
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of vectors, `(batch, time, features)`, and of a mask of 0 and 1,
+        inputs: A list of the vectors, `(batch, time, features)`, and the mask of 0 and 1,
             `(batch, time)`.
 
     Output shape: `(batch, features)`, float32.
-
-    Reference:
-        "Sentence-BERT", arXiv:1908.10084.
 
     Examples:
         >>> import numpy as np

@@ -1,9 +1,7 @@
-"""`LSTM` and `GRU` that are Keras' layers with the step loop replaced by a fused kernel.
+"""`LSTM` and `GRU`: Keras' layers with a fused kernel instead of the loop over cells.
 
-Weights, names, configuration and numbers are Keras'; only `inner_loop` differs. On TensorFlow with
-a GPU that kernel is cuDNN's, which Keras' layer calls. Where Keras' own backends disagree (the
-outputs of masked steps before the first valid one, when the initial state is not zero), the numbers
-are those of Keras on the same backend.
+Weights, names, configuration and numbers are those of Keras on the same backend. On TensorFlow with
+a GPU, Keras' layer calls cuDNN.
 """
 
 from __future__ import annotations
@@ -15,43 +13,43 @@ import keras
 from keras import ops
 
 from keras_qa import execution, kernels
-from keras_qa.kernels import right_padding
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.initial import undrawn
+from keras_qa.kernels import masking
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.zero_initialized import zero_initialized
 
-# The state of a GRU, or the two of an LSTM.
+# One state for a GRU, two for an LSTM.
 States = Sequence[Tensor]
 
 _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 
 
-class _Fused(execution.Layer, keras.layers.RNN):
-    """What the two layers share: the `fused` argument, the choice of a path, Keras' masks."""
+class _FusedRNN(execution.Layer, keras.layers.RNN):
+    """Common parts of the two layers: the `fused` argument, the choice of a path, masks."""
 
     def __init__(self, *args: Any, fused: str | bool = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if fused not in ("auto", True, False):
             raise ValueError(
-                f"`fused` must be 'auto', True or False. Received: `fused={fused!r}`. "
-                "Use 'auto' to take the fused kernel wherever it supports the settings."
+                f"`fused` must be 'auto', True or False. Received: fused={fused!r}. "
+                "Use 'auto' for the fused kernel whenever it supports the settings."
             )
         self.fused = fused
         if fused is True:
             try:
                 self._check_settings()
-            except NotImplementedError as refusal:
+            except NotImplementedError as error:
                 raise ValueError(
-                    f"`fused=True`, but {refusal}. Use `fused='auto'` to compute such a layer with "
-                    "Keras' own loop."
-                ) from refusal
+                    f"`fused=True`, but {error}. Use `fused='auto'` to compute such a layer with "
+                    "Keras' loop."
+                ) from error
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
-        with undrawn(self.cell):
+        with zero_initialized(self.cell):
             super().build(sequences_shape, initial_state_shape)
 
     def _check_settings(self) -> None:
-        """Raises `NotImplementedError` where the kernels do not support the layer's settings."""
+        """Raises `NotImplementedError` if the kernels do not support the layer's settings."""
         if not any(self.activation is f for f in _TANH):
             raise NotImplementedError("the fused kernel has no `activation` but tanh")
         if not any(self.recurrent_activation is f for f in _SIGMOID):
@@ -66,7 +64,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
             )
 
     def _check_call(self, mask: Tensor | None, *tensors: Tensor | None) -> None:
-        """Raises `NotImplementedError` where Keras' own loop is to compute this call."""
+        """Raises `NotImplementedError` if the kernels do not support this call."""
         self._check_settings()
         kernels.check_transforms(*tensors)
         if mask is not None and len(mask.shape) != 2:
@@ -87,7 +85,7 @@ class _Fused(execution.Layer, keras.layers.RNN):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
-        # Keras' way to the loop takes longer than the loop itself does for few rows.
+        # For few rows, `RNN.call` of Keras takes longer than the loop.
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         states = self.get_initial_state(ops.shape(sequences)[0])
         mask = None if mask is None else ops.cast(mask, "bool")
@@ -95,13 +93,13 @@ class _Fused(execution.Layer, keras.layers.RNN):
         return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
 
     def _is_plain(self) -> bool:
-        """Whether a kernel alone, from a state of zeros, gives all that a call is to give."""
+        """Whether the call needs only the outputs of a kernel from a zero state."""
         more = self.stateful or self.return_state or self.zero_output_for_mask
         return self.fused is not False and not more and not kernels.keras_is_fused()
 
     def _has_kernel(self, mask: Tensor | None, *tensors: Tensor | None) -> bool:
-        """Whether the kernel computes such a call."""
-        # Only the check is in the `try`: an error of the kernel itself is never hidden.
+        """Whether the kernels support this call."""
+        # Only the check is in the `try`, so that errors of the kernel itself are raised.
         try:
             self._check_call(mask, *tensors)
         except NotImplementedError:
@@ -115,38 +113,40 @@ class _Fused(execution.Layer, keras.layers.RNN):
         mask: Tensor | list[Tensor] | tuple[Tensor, ...] | None,
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
-        there = mask[0] if isinstance(mask, (list, tuple)) else mask
+        step_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         weights = self._weights()
         if self.fused is True:
-            self._check_call(there, sequences, *weights)
-        elif self.fused is False or not self._has_kernel(there, sequences, *weights):
-            return super().inner_loop(sequences, initial_state, there, training=training)
+            self._check_call(step_mask, sequences, *weights)
+        elif self.fused is False or not self._has_kernel(step_mask, sequences, *weights):
+            return super().inner_loop(sequences, initial_state, step_mask, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
-        if there is not None:
-            there = ops.cast(there, "bool")
+        if step_mask is not None:
+            step_mask = ops.cast(step_mask, "bool")
         if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, there, initial_state, training)
+            outputs, states = self._run_keras(sequences, step_mask, initial_state, training)
         else:
             if training and 0.0 < self.dropout < 1.0:
-                # One mask for all steps; Keras has drawn it before this call and drops it after.
+                # One mask for all steps. Keras drew it before this call and resets it afterwards.
                 dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
                 sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            outputs, states = self._run_kernel(sequences, there, initial_state, weights, training)
+            outputs, states = self._run_kernel(
+                sequences, step_mask, initial_state, weights, training
+            )
         last = states[0]
-        if there is not None:
-            outputs, last = self._hide_masked(outputs, last, there)
-        # Keras ignores the outputs unless it returns sequences, but casts them.
+        if step_mask is not None:
+            outputs, last = self._hide_masked(outputs, last, step_mask)
+        # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
 
     def _run_keras(
         self, sequences: Tensor, mask: Tensor | None, initial_state: States, training: bool
     ) -> tuple[Tensor | None, States]:
-        """Outputs and states by Keras' own layer, which is given no mask that cuDNN refuses."""
+        """Outputs and states by Keras' layer, with a right-padded mask, as cuDNN requires."""
         if mask is None:
             result = super().inner_loop(sequences, initial_state, None, training=training)
             return result[1] if self.return_sequences else None, result[2]
-        sequences, lengths = right_padding.moved(sequences, mask)
+        sequences, lengths = masking.to_right_padded(sequences, mask)
         lengths = ops.expand_dims(lengths, 1)
         read = ops.maximum(lengths, 1)
         steps = ops.shape(mask)[1]
@@ -158,19 +158,19 @@ class _Fused(execution.Layer, keras.layers.RNN):
         ]
         if not self.return_sequences:
             return None, states
-        # Backwards, Keras computes the padding first.
+        # With `go_backwards` the padding comes first in the outputs.
         first = steps - read if self.go_backwards else 0
         mask = ops.flip(mask, axis=1) if self.go_backwards else mask
-        return right_padding.held(outputs, mask, initial_state[0], first), states
+        return masking.from_right_padded(outputs, mask, initial_state[0], first), states
 
-    def can_look_up(self, table: Tensor | None = None, training: bool = False) -> bool:
-        """Whether `read` stands for the layer's call."""
-        if not kernels.takes_ids() or self.fused is False or self.stateful:
+    def can_look_up(self, table: Tensor, training: bool) -> bool:
+        """Whether `read` can compute the call."""
+        if self.fused is False or self.stateful or (training and self.dropout):
             return False
-        return not (training and self.dropout) and self._has_kernel(None, table, *self._weights())
+        return self._has_kernel(None, table, *self._weights())
 
     def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
-        """What the layer gives for words by their ids in a table of vectors."""
+        """The result of the layer for the rows of `table` at `ids`."""
         table = ops.cast(table, self.cell.compute_dtype)
         states = self.get_initial_state(ops.shape(ids)[0])
         weights = self._weights()
@@ -187,7 +187,10 @@ class _Fused(execution.Layer, keras.layers.RNN):
     def _hide_masked(
         self, outputs: Tensor | None, last: Tensor, mask: Tensor
     ) -> tuple[Any, Tensor]:
-        """Zeros where Keras has them: see `zero_output_for_mask`, and the module's docstring."""
+        """Sets the same masked outputs to zero as Keras does on this backend.
+
+        See `zero_output_for_mask` and `kernels.HOLDS_INITIAL_STATE`.
+        """
         if self.zero_output_for_mask:
             shown = ops.flip(mask, axis=1) if self.go_backwards else mask
             last = ops.where(shown[:, -1:], last, ops.zeros_like(last))
@@ -211,34 +214,33 @@ class _Fused(execution.Layer, keras.layers.RNN):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class LSTM(_Fused, keras.layers.LSTM):
-    """`keras.layers.LSTM`, computed by a fused kernel that takes masks, on every backend.
+class LSTM(_FusedRNN, keras.layers.LSTM):
+    """`keras.layers.LSTM` by a fused kernel that supports masks on every backend.
 
-    Long short-term memory after Hochreiter & Schmidhuber (1997), with the weights, the
-    configuration and, within rounding, the outputs and gradients of Keras' layer; a file of weights
-    of one loads into the other.
+    Long short-term memory after Hochreiter & Schmidhuber (1997). Weights, configuration and, within
+    rounding, outputs and gradients are those of Keras' layer.
 
     Args:
-        units: width U of the state.
-        fused: `"auto"` takes the kernel where it supports the settings and Keras' loop elsewhere;
-            `True` raises instead of falling back; `False` is Keras' layer. Not supported:
-            activations other than tanh and sigmoid, `recurrent_dropout`, `unroll`, and dropout
-            with `implementation=1`.
-        *args: as in `keras.layers.LSTM`.
-        **kwargs: as in `keras.layers.LSTM`.
+        units: Width U of the state.
+        fused: `"auto"` uses the kernel if it supports the settings, and Keras' loop otherwise.
+            `True` raises instead of using Keras' loop. `False` always uses Keras' loop. Not
+            supported are activations other than tanh and sigmoid, `recurrent_dropout`, `unroll`,
+            and dropout with `implementation=1`.
+        *args: As in `keras.layers.LSTM`.
+        **kwargs: As in `keras.layers.LSTM`.
 
     Call arguments:
         sequences: (B, T, F).
-        initial_state: two states of shape (B, U); zeros without it.
-        mask: (B, T) boolean, any pattern; False holds the state over the step.
-        training: whether `dropout` applies.
+        initial_state: Two states (B, U). `None` for zeros.
+        mask: (B, T) boolean, any pattern. `False` keeps the state over the step.
+        training: Whether `dropout` applies.
 
     Returns:
         (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the two last states.
 
     Raises:
-        ValueError: `fused` is not one of its values, or is True with a setting not supported.
-        NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
+        ValueError: If `fused` is invalid, or `True` with an unsupported setting.
+        NotImplementedError: If `fused=True` and the mask does not have the shape (B, T).
 
     Examples:
         >>> import numpy as np
@@ -272,34 +274,33 @@ class LSTM(_Fused, keras.layers.LSTM):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class GRU(_Fused, keras.layers.GRU):
-    """`keras.layers.GRU`, computed by a fused kernel that takes masks, on every backend.
+class GRU(_FusedRNN, keras.layers.GRU):
+    """`keras.layers.GRU` by a fused kernel that supports masks on every backend.
 
-    Gated recurrent unit after Cho et al. (2014), with the weights, the configuration and, within
-    rounding, the outputs and gradients of Keras' layer; a file of weights of one loads into the
-    other.
+    Gated recurrent unit after Cho et al. (2014). Weights, configuration and, within rounding,
+    outputs and gradients are those of Keras' layer.
 
     Args:
-        units: width U of the state.
-        fused: `"auto"` takes the kernel where it supports the settings and Keras' loop elsewhere;
-            `True` raises instead of falling back; `False` is Keras' layer. Not supported:
-            activations other than tanh and sigmoid, `reset_after=False`, `recurrent_dropout`,
-            `unroll`, and dropout with `implementation=1`.
-        *args: as in `keras.layers.GRU`.
-        **kwargs: as in `keras.layers.GRU`.
+        units: Width U of the state.
+        fused: `"auto"` uses the kernel if it supports the settings, and Keras' loop otherwise.
+            `True` raises instead of using Keras' loop. `False` always uses Keras' loop. Not
+            supported are activations other than tanh and sigmoid, `reset_after=False`,
+            `recurrent_dropout`, `unroll`, and dropout with `implementation=1`.
+        *args: As in `keras.layers.GRU`.
+        **kwargs: As in `keras.layers.GRU`.
 
     Call arguments:
         sequences: (B, T, F).
-        initial_state: one state of shape (B, U); zeros without it.
-        mask: (B, T) boolean, any pattern; False holds the state over the step.
-        training: whether `dropout` applies.
+        initial_state: One state (B, U). `None` for zeros.
+        mask: (B, T) boolean, any pattern. `False` keeps the state over the step.
+        training: Whether `dropout` applies.
 
     Returns:
         (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the last state.
 
     Raises:
-        ValueError: `fused` is not one of its values, or is True with a setting not supported.
-        NotImplementedError: `fused=True` and a mask that is not of shape (B, T).
+        ValueError: If `fused` is invalid, or `True` with an unsupported setting.
+        NotImplementedError: If `fused=True` and the mask does not have the shape (B, T).
 
     Examples:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""A block of an encoder as BERT and its kin have it."""
+"""One block of an encoder such as BERT or ModernBERT."""
 
 from __future__ import annotations
 
@@ -9,33 +9,22 @@ import keras
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import LayerNormalization
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import DType, LayerOptions
-from keras_qa.layers.self_attention import SelfAttention, dense
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, DType, LayerOptions
+from keras_qa.layers.keras_layers import Dropout, LayerNormalization
+from keras_qa.layers.self_attention import SelfAttention, make_dense
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class TransformerBlock(Composite):
-    """Self-attention and two dense layers, each added to what it reads.
+    """Self-attention and two dense layers, each with a residual connection.
+
+    The arguments are those of `TransformerEncoder` and of `SelfAttention`, and one more.
 
     Args:
-        num_heads: As in `TransformerEncoder`, and so are those that follow.
-        hidden_dim: As there.
-        intermediate_dim: As there.
-        activation: As there.
-        dropout: As there.
-        attention_dropout: As there.
-        layer_norm_epsilon: As there.
-        modern: As there.
-        normalizes: Whether what the attention reads is normalised, where it is `modern`.
-        wavelength: As in `SelfAttention`.
-        terms: As there.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+        normalize_attention: Whether the input of the attention is normalised. For `pre_norm`.
 
-    Call arguments: as `SelfAttention`.
+    Call arguments: those of `SelfAttention`.
 
     Output shape: as the inputs.
     """
@@ -49,10 +38,12 @@ class TransformerBlock(Composite):
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
         layer_norm_epsilon: float = 1e-12,
-        modern: bool = False,
-        normalizes: bool = True,
-        wavelength: float | None = None,
-        terms: Sequence[str] = (),
+        pre_norm: bool = False,
+        gated: bool = False,
+        use_bias: bool = True,
+        normalize_attention: bool = True,
+        max_wavelength: float | None = None,
+        relative_terms: Sequence[str] = (),
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
@@ -63,34 +54,36 @@ class TransformerBlock(Composite):
         self.dropout = dropout
         self.attention_dropout = attention_dropout
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.modern = modern
-        self.normalizes = normalizes
-        self.wavelength = wavelength
-        self.terms = tuple(terms)
+        self.pre_norm = pre_norm
+        self.gated = gated
+        self.use_bias = use_bias
+        self.normalize_attention = normalize_attention
+        self.max_wavelength = max_wavelength
+        self.relative_terms = tuple(relative_terms)
         policy = self.dtype_policy
-        self.activate = activation_of(activation)
+        self.activate = get_activation(activation)
         self.attention = SelfAttention(
             num_heads,
             hidden_dim,
             attention_dropout,
-            not modern,
-            wavelength,
-            terms,
+            use_bias,
+            max_wavelength,
+            relative_terms,
             dtype=policy,
             name="attention",
         )
         self.attention_norm = (
-            norm("attention_norm", layer_norm_epsilon, modern, policy)
-            if normalizes or not modern
+            make_norm("attention_norm", layer_norm_epsilon, use_bias, policy)
+            if normalize_attention or not pre_norm
             else None
         )
         self.hidden = (
-            dense(2 * intermediate_dim, "hidden", False, policy)
-            if modern
-            else dense(intermediate_dim, "hidden", True, policy, self.activate)
+            make_dense(2 * intermediate_dim, "hidden", use_bias, policy)
+            if gated
+            else make_dense(intermediate_dim, "hidden", use_bias, policy, self.activate)
         )
-        self.output_dense = dense(hidden_dim, "output_dense", not modern, policy)
-        self.output_norm = norm("output_norm", layer_norm_epsilon, modern, policy)
+        self.output_dense = make_dense(hidden_dim, "output_dense", use_bias, policy)
+        self.output_norm = make_norm("output_norm", layer_norm_epsilon, use_bias, policy)
         self.drop = Dropout(dropout, dtype=policy, name="drop")
 
     def build(self, input_shape: Shape) -> None:
@@ -114,7 +107,7 @@ class TransformerBlock(Composite):
         found = self.drop(found, training=training)
         state = self._after(self.attention_norm, inputs + found)
         hidden = self.hidden(self._before(self.output_norm, state))
-        if self.modern:
+        if self.gated:
             hidden, gate = ops.split(hidden, 2, axis=-1)
             hidden = self.activate(hidden) * gate
         found = self.output_dense(hidden)
@@ -122,10 +115,10 @@ class TransformerBlock(Composite):
         return self._after(self.output_norm, state + found)
 
     def _before(self, layer: Any, state: Tensor) -> Tensor:
-        return layer(state) if self.modern and layer is not None else state
+        return layer(state) if self.pre_norm and layer is not None else state
 
     def _after(self, layer: Any, state: Tensor) -> Tensor:
-        return state if self.modern else layer(state)
+        return state if self.pre_norm else layer(state)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -137,29 +130,31 @@ class TransformerBlock(Composite):
             "dropout": self.dropout,
             "attention_dropout": self.attention_dropout,
             "layer_norm_epsilon": self.layer_norm_epsilon,
-            "modern": self.modern,
-            "normalizes": self.normalizes,
-            "wavelength": self.wavelength,
-            "terms": list(self.terms),
+            "pre_norm": self.pre_norm,
+            "gated": self.gated,
+            "use_bias": self.use_bias,
+            "normalize_attention": self.normalize_attention,
+            "max_wavelength": self.max_wavelength,
+            "relative_terms": list(self.relative_terms),
         }
 
 
-def norm(name: str, epsilon: float, modern: bool, policy: DType) -> keras.layers.Layer:
-    return LayerNormalization(epsilon=epsilon, center=not modern, dtype=policy, name=name)
+def make_norm(name: str, epsilon: float, use_bias: bool, policy: DType) -> keras.layers.Layer:
+    return LayerNormalization(epsilon=epsilon, center=use_bias, dtype=policy, name=name)
 
 
-def activation_of(name: str) -> Callable[[Tensor], Tensor]:
-    """The activation of a name: Keras', and `gelu_tanh`."""
+def get_activation(name: str) -> Callable[[Tensor], Tensor]:
+    """An activation of Keras by its name, or `gelu_tanh`."""
     return {"gelu": gelu, "gelu_tanh": gelu_tanh}.get(name) or keras.activations.get(name)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 def gelu(inputs: Tensor) -> Tensor:
-    """GELU as `keras.activations.gelu` without approximation."""
+    """`keras.activations.gelu` without approximation."""
     return kernels.gelu(inputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 def gelu_tanh(inputs: Tensor) -> Tensor:
-    """GELU by a hyperbolic tangent, see `keras.activations.gelu`."""
+    """`keras.activations.gelu` with its approximation by a tanh."""
     return keras.activations.gelu(inputs, approximate=True)

@@ -1,90 +1,89 @@
-"""Encoders as BERT and its kin have them, made by their settings."""
+"""The encoder of BERT and similar published models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
-from keras_qa.layers.options import LayerOptions
-from keras_qa.layers.pretrained import as_wide_as
-from keras_qa.layers.self_attention import STDDEV, TERMS, dense, log_buckets, t5_buckets
-from keras_qa.layers.transformer_block import TransformerBlock, activation_of, norm
-from keras_qa.layers.transformer_settings import check_settings
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
+from keras_qa.layers.pretrained import pad_to_width
+from keras_qa.layers.relative_positions import rows_of_pairs, table_size
+from keras_qa.layers.self_attention import STDDEV, TERMS, make_dense
+from keras_qa.layers.transformer_block import TransformerBlock, get_activation, make_norm
+from keras_qa.layers.transformer_settings import check_settings, rename_settings
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class TransformerEncoder(Composite):
-    """Reads a sequence as a published encoder does: a vector for each position.
+    """The encoder of a published model such as BERT: token ids in, a vector for each position out.
 
-    With the defaults it is BERT (Devlin et al. 2019, arXiv:1810.04805). Its kin differ by their
-    settings: ALBERT shares blocks, ELECTRA's table of tokens is narrower than its vectors, RoBERTa
-    counts positions from another number, MPNet and DeBERTa see distances, ModernBERT turns
-    (arXiv:1909.11942, 2003.10555, 1907.11692, 2004.09297, 2006.03654, 2412.13663).
-    `models.span_reader` makes one of a checkpoint.
+    The defaults are BERT's (Devlin et al. 2019, arXiv:1810.04805). The arguments also describe
+    ALBERT (arXiv:1909.11942), ELECTRA (2003.10555), RoBERTa (1907.11692), MPNet (2004.09297),
+    DeBERTa (2006.03654) and ModernBERT (2412.13663). `models.span_reader` makes an encoder from a
+    checkpoint.
 
     Args:
         vocabulary_size: Number of token ids.
-        num_layers: Number of blocks that a sequence goes through.
+        num_layers: Number of blocks.
         num_heads: Number of heads of the attention.
-        hidden_dim: Width of the vectors.
-        intermediate_dim: Width between the two dense layers of a block.
-        embedding_dim: Width of the tables, projected to `hidden_dim`. `None`
+        hidden_dim: Width of the output vectors.
+        intermediate_dim: Width of the hidden dense layer of a block.
+        embedding_dim: Width of the embeddings, projected to `hidden_dim`. `None`
             for `hidden_dim`, without a projection.
         max_length: Longest sequence.
-        position_offset: Row of the table of positions for the first one.
+        position_offset: Row of the position embeddings for the first position.
         num_segments: Number of segment ids. With 1 the one row is added
             everywhere; 0 for none.
-        num_groups: Number of blocks with weights of their own; the others
-            share theirs with the one before. `None` for all.
-        activation: Of the dense layers: `"gelu"`, `"gelu_tanh"`, which
-            approximates it, or a name that Keras knows.
+        num_groups: Number of blocks with weights of their own; consecutive
+            blocks share them. `None` for `num_layers`.
+        activation: Activation of the dense layers: `"gelu"`, its
+            approximation `"gelu_tanh"`, or a name known to Keras.
         layer_norm_epsilon: Added to variances.
-        dropout: Fraction dropped in training, of the embeddings and of what
-            is added in a block.
+        dropout: Fraction of the embeddings and of the outputs of attention and
+            dense layers dropped in training.
         attention_dropout: Fraction of the attention weights dropped in
             training.
-        absolute_positions: Whether positions have vectors of their own.
-        relative_positions: What distances between positions add to attention:
-            `"bias"`, a number a head and bucket; `"disentangled"`, vectors;
-            `None` for nothing.
-        num_buckets: Number of buckets of distances. `None` for one a distance,
-            where they are disentangled.
-        max_distance: Longest distance that disentangled attention tells apart.
-        relative_terms: Terms of disentangled attention, of `"c2p"` and `"p2c"`.
-        relative_norm: Whether the vectors of distances are normalised.
-        modern: Whether blocks are as ModernBERT's: normalised before
-            attention and dense layers, the last one after them too; with gated
-            units and no biases.
-        wavelengths: Longest wavelength of rotary positions, for each layer.
-            `None` for none.
-        windows: How far each layer sees in either direction, 0 for
-            everywhere. `None` for everywhere in all of them.
-        final_dense: Whether a dense layer with the activation, and a
-            normalisation, stand at the end.
-        checkpoint: The `config.json` of the checkpoint that it was made of,
-            by which it is written as one. `None` where there is none.
+        absolute_positions: Whether there are position embeddings.
+        relative_positions: What relative positions add to the attention
+            scores: `"bias"`, a number for each head and bucket (T5, MPNet);
+            `"disentangled"`, products with embeddings (DeBERTa); `None`.
+        num_buckets: Number of buckets of relative positions. `None`, for
+            `"disentangled"` only, gives each distance its own embedding.
+        max_distance: Longest distance that disentangled attention distinguishes.
+        relative_terms: Terms of disentangled attention: `"c2p"` (content to
+            position) and `"p2c"` (position to content).
+        relative_norm: Whether embeddings of relative positions are normalised.
+        pre_norm: Whether layer normalisation comes before attention and dense
+            layers, and after the last block, instead of after each of them.
+        gated: Whether the dense layers of a block are a gated linear unit.
+        use_bias: Whether dense layers and normalisations of blocks have a bias.
+        wavelengths: Longest wavelength, over 2π, of rotary position embeddings
+            in each layer (`rope_theta` in Hugging Face's configs). `None` for
+            no rotary positions.
+        windows: Farthest distance that each layer attends to, 0 for no limit.
+            `None` for no limit in any layer.
+        final_dense: Whether a dense layer with the activation and a
+            normalisation follow the last block.
+        checkpoint: The `config.json` of the checkpoint, needed to save the
+            encoder in Hugging Face's layout. `None` without a checkpoint.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Those that are
-            shorter than the first are taken to go on with zeros. Where `padding_mask` is 0 there
-            is nothing to attend to.
+        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Inputs that are
+            shorter than the first one are padded with zeros. Positions where `padding_mask` is 0
+            are not attended to.
         training: Whether dropout applies.
 
     Output shape: `(batch, time, hidden_dim)`.
 
     Attributes:
-        input_names: `token_ids`, `segment_ids` where there are several, `padding_mask`.
+        input_names: `token_ids`, `segment_ids` if `num_segments` is above 1, and `padding_mask`.
 
     Raises:
         ValueError: If an argument is out of its range, or a sequence is longer than `max_length`.
@@ -99,7 +98,6 @@ class TransformerEncoder(Composite):
     """
 
     ignores_padding = True
-    # Whether to leave XLA out where it is not Keras' own choice.
     has_large_products = True
 
     def __init__(
@@ -124,7 +122,9 @@ class TransformerEncoder(Composite):
         max_distance: int = 512,
         relative_terms: Sequence[str] = TERMS,
         relative_norm: bool = False,
-        modern: bool = False,
+        pre_norm: bool = False,
+        gated: bool = False,
+        use_bias: bool = True,
         wavelengths: Sequence[float] | None = None,
         windows: Sequence[int] | None = None,
         final_dense: bool = False,
@@ -153,7 +153,9 @@ class TransformerEncoder(Composite):
             "max_distance": max_distance,
             "relative_terms": list(relative_terms),
             "relative_norm": relative_norm,
-            "modern": modern,
+            "pre_norm": pre_norm,
+            "gated": gated,
+            "use_bias": use_bias,
             "wavelengths": None if wavelengths is None else list(wavelengths),
             "windows": None if windows is None else list(windows),
             "final_dense": final_dense,
@@ -172,6 +174,7 @@ class TransformerEncoder(Composite):
 
     def _make_embeddings(self) -> None:
         s, policy = self.settings, self.dtype_policy
+        epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
         width = s["embedding_dim"] or s["hidden_dim"]
 
         def table(size: int, units: int, name: str) -> Embedding:
@@ -189,20 +192,20 @@ class TransformerEncoder(Composite):
             self.positions = table(rows, width, "positions")
         if s["num_segments"]:
             self.segments = table(s["num_segments"], width, "segments")
-        self.norm = norm("norm", s["layer_norm_epsilon"], s["modern"], policy)
+        self.norm = make_norm("norm", epsilon, use_bias, policy)
         if s["embedding_dim"] is not None:
-            self.project = dense(s["hidden_dim"], "project", True, policy)
+            self.project = make_dense(s["hidden_dim"], "project", True, policy)
         if s["relative_positions"] == "bias":
-            self.relative = table(s["num_buckets"], s["num_heads"], "relative")
+            self.relative = table(table_size(s), s["num_heads"], "relative")
         if s["relative_positions"] == "disentangled":
-            self.relative = table(2 * self._span, s["hidden_dim"], "relative")
+            self.relative = table(table_size(s), s["hidden_dim"], "relative")
             if s["relative_norm"]:
-                epsilon = s["layer_norm_epsilon"]
-                self.relative_norm = norm("relative_norm", epsilon, s["modern"], policy)
+                self.relative_norm = make_norm("relative_norm", epsilon, use_bias, policy)
         self.drop = Dropout(s["dropout"], dtype=policy, name="drop")
 
     def _make_blocks(self) -> None:
         s, policy = self.settings, self.dtype_policy
+        epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
         terms = s["relative_terms"] if s["relative_positions"] == "disentangled" else ()
         self.blocks = [
             TransformerBlock(
@@ -212,9 +215,11 @@ class TransformerEncoder(Composite):
                 s["activation"],
                 s["dropout"],
                 s["attention_dropout"],
-                s["layer_norm_epsilon"],
-                s["modern"],
-                # ModernBERT's first one reads what is normalised already.
+                epsilon,
+                s["pre_norm"],
+                s["gated"],
+                use_bias,
+                # The embeddings that the first block reads are normalised already.
                 place > 0,
                 s["wavelengths"][place] if s["wavelengths"] else None,
                 terms,
@@ -226,19 +231,12 @@ class TransformerEncoder(Composite):
         self.final_norm: Any = None
         self.final_dense: Any = None
         self.final_dense_norm: Any = None
-        if s["modern"]:
-            self.final_norm = norm("final_norm", s["layer_norm_epsilon"], True, policy)
+        if s["pre_norm"]:
+            self.final_norm = make_norm("final_norm", epsilon, use_bias, policy)
         if s["final_dense"]:
-            self.activate = activation_of(s["activation"])
-            self.final_dense = dense(s["hidden_dim"], "final_dense", not s["modern"], policy)
-            self.final_dense_norm = norm(
-                "final_dense_norm", s["layer_norm_epsilon"], s["modern"], policy
-            )
-
-    @property
-    def _span(self) -> int:
-        """Rows of the table of distances, of each direction."""
-        return self.settings["num_buckets"] or self.settings["max_distance"]
+            self.activate = get_activation(s["activation"])
+            self.final_dense = make_dense(s["hidden_dim"], "final_dense", use_bias, policy)
+            self.final_dense_norm = make_norm("final_dense_norm", epsilon, use_bias, policy)
 
     @property
     def vocabulary_sizes(self) -> list[int | None]:
@@ -252,12 +250,12 @@ class TransformerEncoder(Composite):
 
     @property
     def lora_rank(self) -> int | None:
-        """Rank of what `enable_lora` has added, or `None`."""
+        """Rank of LoRA, or `None` before `enable_lora`."""
         return self.blocks[0].hidden.lora_rank
 
     @property
     def lora_layers(self) -> list[Dense]:
-        """The dense layers of the blocks, which `enable_lora` adapts."""
+        """The dense layers of the blocks, to which `enable_lora` applies."""
         return [
             layer
             for block in self.blocks
@@ -270,23 +268,23 @@ class TransformerEncoder(Composite):
         ]
 
     def enable_lora(self, rank: int, lora_alpha: float | None = None) -> None:
-        """Leaves to training a product of two narrow matrices beside each one, and biases.
+        """Enables LoRA (Hu et al. 2022, arXiv:2106.09685) in all dense layers of the blocks.
 
-        Low-rank adaptation (Hu et al. 2022, arXiv:2106.09685) of all dense layers of the blocks.
-        Tables and normalisations are frozen. A model that was compiled has to be compiled again.
+        Of the encoder, only the LoRA matrices and the biases of these layers are then trained.
+        Compile the model again afterwards.
 
         Args:
-            rank: Width between the two matrices.
-            lora_alpha: Scale of their product, over `rank`. `None` for `rank`.
+            rank: Rank of the LoRA matrices.
+            lora_alpha: Scale of their product, divided by `rank`. `None` for `rank`.
 
         Raises:
-            ValueError: If `rank` is no size, or there is such a product already.
+            ValueError: If `rank` is not a positive integer, or LoRA is enabled already.
         """
         check_positive_integers(rank=rank)
         if self.lora_rank is not None:
             raise ValueError(
                 f"The encoder has LoRA of rank {self.lora_rank} already. Train it as it is, or "
-                "load the encoder anew."
+                "load the encoder again."
             )
         for layer in self.lora_layers:
             layer.enable_lora(rank, lora_alpha=lora_alpha)
@@ -317,21 +315,21 @@ class TransformerEncoder(Composite):
     def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
         ids, *others = inputs
         self._check_length(ids.shape[1])
-        others = as_wide_as(ids, others)
-        places = ops.arange(ops.shape(ids)[1])
-        state = self._embeddings(ids, places, others, training)
+        others = pad_to_width(ids, others)
+        positions = ops.arange(ops.shape(ids)[1])
+        state = self._embeddings(ids, positions, others, training)
         present = ops.cast(others[-1], "bool")[:, None, None, :]
         biases: dict[int, Tensor] = {}
-        shared = self._bias_of_distances(places)
-        distances = self._distances(places)
+        shared = self._relative_bias(positions)
+        distances = self._distances(positions)
         windows = self.settings["windows"] or [0] * self.settings["num_layers"]
         each = self.settings["num_layers"] // len(self.blocks)
         for place, window in enumerate(windows):
             if window not in biases:
                 near = present
                 if window:
-                    far = ops.abs(places[None, :] - places[:, None])
-                    near = ops.logical_and(present, far <= window)
+                    distance = ops.abs(positions[None, :] - positions[:, None])
+                    near = ops.logical_and(present, distance <= window)
                 bias = ops.where(near, 0.0, _lowest(self.compute_dtype))
                 bias = bias if shared is None else bias + ops.cast(shared, bias.dtype)
                 biases[window] = ops.cast(bias, self.compute_dtype)
@@ -348,50 +346,36 @@ class TransformerEncoder(Composite):
     def _check_length(self, length: int | None) -> None:
         if length is not None and length > self.max_length:
             raise ValueError(
-                f"A sequence has {length} positions, but the encoder knows {self.max_length}. "
-                "Give shorter ones, or read a text in windows, as `text.Windower` cuts it."
+                f"A sequence has {length} positions, but the encoder has {self.max_length}. "
+                "Shorten it, or split the text into windows with `text.Windower`."
             )
 
     def _embeddings(
-        self, ids: Tensor, places: Tensor, others: Sequence[Tensor], training: bool | None
+        self, ids: Tensor, positions: Tensor, others: Sequence[Tensor], training: bool | None
     ) -> Tensor:
         state = self.tokens(ids)
         if self.positions is not None:
             offset = self.settings["position_offset"]
-            state = state + self.positions(places + offset)
+            state = state + self.positions(positions + offset)
         if self.segments is not None:
             which = others[0] if self.num_segments > 1 else ops.zeros_like(ids)
             state = state + self.segments(which)
         state = self.drop(self.norm(state), training=training)
         return state if self.project is None else self.project(state)
 
-    def _bias_of_distances(self, places: Tensor) -> Tensor | None:
+    def _relative_bias(self, positions: Tensor) -> Tensor | None:
         if self.settings["relative_positions"] != "bias":
             return None
-        rows = self._rows(places, t5_buckets(self._all, self.settings["num_buckets"]))
+        rows = rows_of_pairs(self.settings, positions)
         return ops.transpose(self.relative(rows), (2, 0, 1))[None]
 
-    def _distances(self, places: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _distances(self, positions: Tensor) -> tuple[Tensor, Tensor] | None:
         if self.settings["relative_positions"] != "disentangled":
             return None
-        buckets, span = self._all, self._span
-        if self.settings["num_buckets"]:
-            buckets = log_buckets(buckets, span, self.settings["max_distance"])
-        # Of the other direction.
-        rows = self._rows(places, np.clip(buckets[::-1] + span, 0, 2 * span - 1))
-        table = self.relative(ops.arange(2 * span))
+        table = self.relative(ops.arange(table_size(self.settings)))
         if self.relative_norm is not None:
             table = self.relative_norm(table)
-        return table, rows
-
-    @property
-    def _all(self) -> np.ndarray:
-        """Every distance that there can be."""
-        return np.arange(1 - self.max_length, self.max_length)
-
-    def _rows(self, places: Tensor, buckets: np.ndarray) -> Tensor:
-        table = ops.convert_to_tensor(buckets.astype("int32"))
-        return ops.take(table, places[None, :] - places[:, None] + (self.max_length - 1))
+        return table, rows_of_pairs(self.settings, positions)
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], training: bool | None = None
@@ -402,7 +386,11 @@ class TransformerEncoder(Composite):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return super().from_config(rename_settings(config))
+
 
 def _lowest(dtype: str) -> float:
-    # Two of them are still finite.
+    # The sum of two must be finite.
     return -3e4 if dtype == "float16" else -1e9

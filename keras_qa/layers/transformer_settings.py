@@ -1,4 +1,4 @@
-"""Which settings of `TransformerEncoder` go together."""
+"""Checks of the arguments of `TransformerEncoder`, and their names in older files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RELATIVE = ("bias", "disentangled")
 
 
 def check_settings(s: dict[str, Any]) -> None:
-    """Raises a `ValueError` that names the first setting that is out of its range.
+    """Raises a `ValueError` for the first argument that is out of its range.
 
     Args:
         s: The arguments of `TransformerEncoder`.
@@ -39,10 +39,14 @@ def check_settings(s: dict[str, Any]) -> None:
             f"relative_positions={kind!r}."
         )
     if kind == "bias" and s["num_buckets"] is None:
-        raise ValueError('`num_buckets` must be given for `relative_positions="bias"`.')
-    if unknown := set(s["relative_terms"]) - set(TERMS):
         raise ValueError(
-            f'`relative_terms` must be of "c2p" and "p2c". Received: {sorted(unknown)}.'
+            '`num_buckets` must be a positive integer for `relative_positions="bias"`. Received: '
+            "num_buckets=None."
+        )
+    if not set(s["relative_terms"]) <= set(TERMS):
+        raise ValueError(
+            '`relative_terms` must contain only "c2p" and "p2c". Received: '
+            f"relative_terms={s['relative_terms']!r}."
         )
     for name in ("wavelengths", "windows"):
         if s[name] is not None and len(s[name]) != s["num_layers"]:
@@ -50,3 +54,12 @@ def check_settings(s: dict[str, Any]) -> None:
                 f"`{name}` must have one entry for each of the {s['num_layers']} layers. "
                 f"Received: {name}={s[name]!r}."
             )
+
+
+def rename_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a file in which `modern` stood for `pre_norm`, `gated` and no `use_bias`."""
+    config = dict(config)
+    if "modern" in config:
+        modern = config.pop("modern")
+        config |= {"pre_norm": modern, "gated": modern, "use_bias": not modern}
+    return config

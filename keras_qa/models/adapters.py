@@ -20,7 +20,7 @@ import numpy as np
 from keras_qa import preprocessing
 from keras_qa.files import json_files, replace_atomically
 from keras_qa.files.keras_files import check_keras_file
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import recompile
 from keras_qa.models.pretrained import (
@@ -274,7 +274,7 @@ def _rebuild(
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
     tokenizer = preprocessor.vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
-    with weights_follow():
+    with skip_initializers():
         model = span_reader(backbone=checkpoint, tokenizer=tokenizer, dtype=_dtype(config))
         encoder = transformer_of(model)
         assert encoder is not None

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import keras
 
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 from keras_qa.layers.pretrained import keras_hub
 from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
 from keras_qa.text.subwords import FILE, SubwordTokenizer

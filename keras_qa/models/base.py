@@ -20,7 +20,7 @@ from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import model_outputs, to_class_weights
 from keras_qa.inputs.sources import Batch, CheckedSource, is_source, split_off
-from keras_qa.kernels.early import ending_early
+from keras_qa.kernels.masking import ending_early
 from keras_qa.models.checking import CheckedModel, with_hooks
 from keras_qa.models.compiling import Callbacks, Scores, portable
 from keras_qa.models.predicting import predict

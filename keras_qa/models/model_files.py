@@ -9,7 +9,7 @@ import re
 import keras
 
 from keras_qa.files.keras_files import check_keras_file
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.zero_initialized import skip_initializers
 
 # Errors of Keras and backends for a malformed config.
 _REFUSED = (
@@ -36,7 +36,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
     """
     size = check_keras_file(pathlib.Path(path))
     try:
-        with weights_follow(_NUMBERS_PER_BYTE * size):
+        with skip_initializers(_NUMBERS_PER_BYTE * size):
             return keras.saving.load_model(path, compile=compile)
     except _REFUSED as error:
         reason = _reason(error)

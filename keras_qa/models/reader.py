@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -22,7 +22,7 @@ from keras_qa.layers import (
     TransformerEncoder,
     WordEmbedding,
 )
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer

@@ -15,7 +15,7 @@ from keras_qa.layers import (
     UniversalTransformerEncoder,
     answer_head,
 )
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Loss, Optimizer
 from keras_qa.objectives import SupportLoss

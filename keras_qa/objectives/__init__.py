@@ -1,4 +1,4 @@
-"""What training aims at, and how fast: losses, metrics of training, rates, an optimizer."""
+"""Losses, training metrics, learning rate schedules, a callback and an optimizer."""
 
 from keras_qa import _backend
 

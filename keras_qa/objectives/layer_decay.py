@@ -1,4 +1,4 @@
-"""An optimizer that moves the lower layers of an encoder more slowly than the upper ones."""
+"""AdamW with a lower learning rate for lower layers of an encoder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 
-# Names that `layers.TransformerEncoder` and its blocks give their layers.
+# Names of the layers of `layers.TransformerEncoder` and its blocks.
 _BLOCK = re.compile(
     r"(?P<encoder>(?:.*/)?)block_(?P<place>\d+)/"
     r"(?:attention|attention_norm|hidden|output_dense|output_norm)/"
@@ -21,24 +21,22 @@ _EMBEDDINGS = re.compile(r"(?P<encoder>(?:.*/)?)(?:tokens|positions|segments|nor
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class LayerDecayAdamW(keras.optimizers.Adam):
-    """AdamW with layer-wise decay of the learning rate, for readers on a published encoder.
+    """AdamW with layer-wise decay of the learning rate, to fine-tune published encoders.
 
-    What is learned from a published encoder is mostly near its end: the rate of block i of n,
-    counted from 0, is multiplied by `layer_decay**(n - i)`, that of the embeddings by
-    `layer_decay**(n + 1)`. The head, and what all blocks share or stands behind them, has the
-    whole rate. Blocks are counted up to the last one that is trained. Decoupled weight decay goes
-    by the rate of each weight.
+    The learning rate of block i of n, counted from 0, is multiplied by `layer_decay**(n - i)`, that
+    of the embeddings by `layer_decay**(n + 1)`. All other weights, such as those of the head, have
+    the full rate. n is the number of blocks up to the last trained one. Weight decay is scaled by
+    the rate of each weight.
 
     Args:
-        learning_rate: Rate of the head, or a schedule of it.
-        layer_decay: Factor from each block to the one below. 1 for one rate for all.
-        decoupled_weight_decay: Weight decay, 0 for none: Adam.
-        no_weight_decay: Weights whose name holds one of these are spared from it.
-        **kwargs: As `keras.optimizers.Adam` takes them.
+        learning_rate: Learning rate of the head, or a schedule.
+        layer_decay: Factor from each block to the block below. 1 for the same rate everywhere.
+        decoupled_weight_decay: Weight decay, 0 for none.
+        no_weight_decay: Weights whose name contains one of these have no weight decay.
+        **kwargs: As in `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: If an argument is out of its range, or there is no encoder among what is to be
-            trained.
+        ValueError: If an argument is out of its range, or no block of an encoder is trained.
 
     Reference:
         Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification",
@@ -62,7 +60,7 @@ class LayerDecayAdamW(keras.optimizers.Adam):
     ) -> None:
         if kwargs.get("weight_decay") is not None:
             raise ValueError(
-                "`weight_decay` of Keras knows one rate for all weights. Give "
+                "`weight_decay` is not supported: it ignores the rate of each weight. Use "
                 f"`decoupled_weight_decay`. Received: weight_decay={kwargs['weight_decay']}."
             )
         if not 0 < layer_decay <= 1:
@@ -92,7 +90,6 @@ class LayerDecayAdamW(keras.optimizers.Adam):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        # Keras' own example of an optimizer finds its variables this way.
         place = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self.factors[place]
         if self.decoupled_weight_decay and self.decays[place]:
@@ -104,7 +101,7 @@ class LayerDecayAdamW(keras.optimizers.Adam):
         var_list: Sequence[keras.Variable] | None = None,
         var_names: Sequence[str] | None = None,
     ) -> None:
-        raise ValueError("Give `no_weight_decay` when the optimizer is made: it is saved with it.")
+        raise ValueError("Use the argument `no_weight_decay` of the constructor, which is saved.")
 
     def get_config(self) -> dict[str, Any]:
         config = {
@@ -118,17 +115,14 @@ class LayerDecayAdamW(keras.optimizers.Adam):
 
 
 def layer_factors(paths: Sequence[str], decay: float) -> list[float]:
-    """What the learning rate of each weight is multiplied by, see `LayerDecayAdamW`.
+    """The factor of each weight's learning rate, see `LayerDecayAdamW`.
 
     Args:
-        paths: The `path` of each variable that is trained.
-        decay: Factor from each block to the one below.
-
-    Returns:
-        A factor for each path.
+        paths: The `path` of each trained variable.
+        decay: Factor from each block to the block below.
 
     Raises:
-        ValueError: If none of them belongs to a block of a `layers.TransformerEncoder`.
+        ValueError: If no path belongs to a block of a `layers.TransformerEncoder`.
 
     Examples:
         >>> from keras_qa.objectives.layer_decay import layer_factors
@@ -143,8 +137,8 @@ def layer_factors(paths: Sequence[str], decay: float) -> list[float]:
         blocks[encoder] = max(blocks.get(encoder, 0), int(match["place"]) + 1)
     if not blocks:
         raise ValueError(
-            "`layer_decay` is for readers on a published encoder, as `keras_qa.load` opens them, "
-            "whose blocks are trained. Leave it out."
+            "`layer_decay` needs trained blocks of a `layers.TransformerEncoder`, such as in a "
+            "reader of `keras_qa.load`. Leave it out for other models."
         )
     factors = []
     for path, block in zip(paths, found, strict=True):

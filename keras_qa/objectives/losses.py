@@ -1,4 +1,4 @@
-"""Losses that Keras does not have."""
+"""Losses of supporting sentences and of answer spans."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, TypedDict, Unpack
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
-from keras_qa.layers.options import DType
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.composite import DType
 
 
 class LossOptions(TypedDict, total=False):
-    """What `keras.losses.Loss` takes."""
+    """Options of `keras.losses.Loss`."""
 
     reduction: str | None
     dtype: DType
@@ -20,10 +20,10 @@ class LossOptions(TypedDict, total=False):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SupportLoss(keras.losses.Loss):
-    """Binary cross-entropy of supporting facts, added up over the sentences of a text.
+    """Binary cross-entropy of supporting sentences, summed over the sentences of a text.
 
-    Labels may be wider or narrower than the text: what is missing on either side is padding, which
-    supports nothing and costs nothing.
+    Labels and predictions may have different widths. Missing columns are padding, with label and
+    loss 0.
 
     Args:
         name: Name of the loss.
@@ -40,7 +40,7 @@ class SupportLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        # Both ends are filled up and cut, since a compiled program may not know which is shorter.
+        # Always padded, then cut: a compiled program may not know which one is shorter.
         width = ops.shape(y_pred)[1]
         y_true = ops.concatenate([ops.cast(y_true, y_pred.dtype), ops.zeros_like(y_pred)], axis=1)
         y_true = y_true[:, :width]
@@ -52,20 +52,20 @@ class SupportLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SpanLoss(keras.losses.Loss):
-    """Cross-entropy of where an answer starts, or of where it ends, over the positions of a text.
+    """Cross-entropy of the start or of the end of an answer over the positions of a text.
 
-    A `span_reader` has one for its starts and one for its ends, half of each in its loss.
+    The loss of a `span_reader` is the mean of one for the start and one for the end.
 
     Args:
-        marginal: Whether all right positions count: minus the logarithm of
+        marginal: Whether all correct positions count: minus the logarithm of
             the sum of their probabilities (Clark & Gardner 2018,
-            arXiv:1710.10723, section 3.2). Otherwise the first one does.
+            arXiv:1710.10723, section 3.2). Otherwise only the first one does.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
 
     Call arguments:
-        y_true: `(batch,)` or `(batch, answers)` positions, such as `Windows.spans[..., 0]`: the
-            right ones first, then -1.
+        y_true: `(batch,)` or `(batch, answers)` correct positions, padded with -1 on the right,
+            such as `Windows.spans[..., 0]`.
         y_pred: `(batch, positions)` logits.
 
     Examples:
@@ -91,9 +91,9 @@ class SpanLoss(keras.losses.Loss):
         if not self.marginal:
             right = right[:, :1]
         places = ops.arange(ops.shape(y_pred)[1], dtype="int32")
-        # A position that is named twice counts once.
+        # A repeated position counts once.
         right = ops.any(ops.equal(ops.expand_dims(right, -1), places), axis=1)
-        # Of the rest, nothing is left in float32, and nothing becomes infinite.
+        # Subtracting 1e4 removes the other positions in float32 without infinities.
         inside = ops.logsumexp(ops.where(right, y_pred, y_pred - 1e4), axis=1)
         return ops.logsumexp(y_pred, axis=1) - inside
 

@@ -1,4 +1,4 @@
-"""Metrics of spans while a reader trains, by positions: what `metrics` says of strings."""
+"""Training metrics of spans, computed from positions instead of strings."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Tensor
-from keras_qa.layers.options import DType
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.composite import DType
 
 
 class MetricOptions(TypedDict, total=False):
-    """What `keras.metrics.Metric` takes."""
+    """Options of `keras.metrics.Metric`."""
 
     dtype: DType
 
 
 class _SpanMetric(keras.metrics.Metric):
-    """A mean over windows of what `compare` says of the best span and the right ones.
+    """The mean over windows of the best `compare` of the predicted span with a correct one.
 
-    The best span is the one with the highest sum of start and end logits.
+    The predicted span has the highest sum of start and end logits.
     """
 
     def __init__(self, max_positions: int, name: str, **kwargs: Unpack[MetricOptions]) -> None:
@@ -44,7 +44,7 @@ class _SpanMetric(keras.metrics.Metric):
         scores = ops.max(ops.where(firsts >= 0, scores, 0.0), axis=1)
         weights = ops.ones_like(scores)
         if sample_weight is not None:
-            # One weight an example, or the same for both outputs.
+            # One weight for each example, or a dict with the same weights for both outputs.
             if isinstance(sample_weight, Mapping):
                 sample_weight = sample_weight["start"]
             weights = ops.cast(ops.reshape(sample_weight, (-1,)), scores.dtype)
@@ -63,16 +63,16 @@ class _SpanMetric(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SpanExactMatch(_SpanMetric):
-    """How often the best span of a window is a right one, first and last position alike.
+    """The share of windows in which start and end of the predicted span are correct.
 
     Args:
-        max_positions: Most positions of a span.
+        max_positions: Highest number of positions of a span.
         name: Name of the metric.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
     Call arguments:
-        y_true: A dict of `start` and `end`, `(batch,)` or `(batch, answers)` positions, the right
-            ones first, then -1. Position 0 stands for no answer.
+        y_true: A dict of `start` and `end`, `(batch,)` or `(batch, answers)` correct positions,
+            padded with -1 on the right. Position 0 stands for no answer.
         y_pred: A dict of `start` and `end`, `(batch, positions)` logits.
         sample_weight: `(batch,)`, or `None`.
 
@@ -101,17 +101,14 @@ class SpanExactMatch(_SpanMetric):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SpanF1(_SpanMetric):
-    """Overlap in positions of the best span of a window with the right one closest to it.
+    """The F1 of the positions of the predicted span and of the most similar correct span.
 
     Args:
-        max_positions: Most positions of a span.
+        max_positions: Highest number of positions of a span.
         name: Name of the metric.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
-    Call arguments:
-        y_true: As in `SpanExactMatch`.
-        y_pred: As there.
-        sample_weight: As there.
+    Call arguments: as in `SpanExactMatch`.
 
     Examples:
         >>> import numpy as np
@@ -119,7 +116,7 @@ class SpanF1(_SpanMetric):
         >>> metric = SpanF1()
         >>> logits = {"start": np.eye(4)[[1]], "end": np.eye(4)[[2]]}
         >>> metric.update_state({"start": np.array([2]), "end": np.array([2])}, logits)
-        >>> round(float(metric.result()), 3)            # one of two positions, and all of one
+        >>> round(float(metric.result()), 3)            # precision 1/2, recall 1
         0.667
     """
 
@@ -135,19 +132,19 @@ class SpanF1(_SpanMetric):
 
 
 def best_span(start: Tensor, end: Tensor, max_positions: int) -> tuple[Tensor, Tensor]:
-    """First and last position of the best span of each row of logits.
+    """First and last position of the span with the highest sum of logits in each row.
 
     Args:
-        start: `(batch, positions)` logits. Position 0 is a span of its own.
+        start: `(batch, positions)` logits. Position 0, no answer, is a span of its own.
         end: `(batch, positions)` logits.
-        max_positions: Most positions of a span.
+        max_positions: Highest number of positions of a span.
 
     Returns:
         Two tensors of `(batch,)` int32.
     """
     positions = ops.shape(start)[1]
     start, end = ops.cast(start, "float32"), ops.cast(end, "float32")
-    # How far the last position is from the first one.
+    # Distances from the first to the last position.
     reach = ops.arange(max_positions, dtype="int32")
     first = ops.expand_dims(ops.arange(positions, dtype="int32"), 1)
     last = first + reach

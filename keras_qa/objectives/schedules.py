@@ -1,4 +1,4 @@
-"""What changes in the course of training: the learning rate, and how memory hops attend."""
+"""Learning rate schedules, and the linear start of memory networks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import MemoryHops
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly from 0, and falls linearly to 0, as BERT's fine-tuning has it.
+    """A learning rate that rises linearly from 0, then falls linearly to 0.
+
+    The schedule of BERT's fine-tuning (Devlin et al. 2019, arXiv:1810.04805, appendix A).
 
     Args:
-        learning_rate: The highest learning rate.
-        steps: Number of steps after which it is 0.
-        warmup_steps: Number of steps in which it rises.
+        learning_rate: Highest learning rate.
+        steps: Number of steps until the rate is 0.
+        warmup_steps: Number of steps in which the rate rises.
         name: Name of the schedule.
-
-    Reference:
-        Devlin et al. 2019, "BERT", arXiv:1810.04805, appendix A.
 
     Examples:
         >>> from keras_qa.objectives import WarmupLinearDecay
@@ -57,15 +56,14 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule whose steps are updates, for an optimizer that accumulates gradients.
+    """A schedule in updates instead of batches, for `gradient_accumulation_steps`.
 
-    Keras' optimizers ask their schedule at each batch, also where `gradient_accumulation_steps`
-    has them update the weights after several. With this one these updates have the rates of as
-    many batches that are so much larger.
+    Keras' optimizers call their schedule with the number of batches, even if they update the
+    weights only after several batches.
 
     Args:
         schedule: The learning rate at each update.
-        accumulation_steps: Number of batches an update.
+        accumulation_steps: Number of batches of an update.
 
     Examples:
         >>> from keras_qa.objectives import AccumulatedSchedule, WarmupLinearDecay
@@ -99,13 +97,12 @@ class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class LinearStart(keras.callbacks.Callback):
-    """Lets memory hops attend without a softmax in the first epochs, see `layers.MemoryHops`.
+    """Disables the softmax of `layers.MemoryHops` in the first epochs.
+
+    The "linear start" of Sukhbaatar et al. 2015 (arXiv:1503.08895, section 4.2).
 
     Args:
         epochs: Number of these epochs.
-
-    Reference:
-        Sukhbaatar et al. 2015, "End-To-End Memory Networks", arXiv:1503.08895, section 4.2.
     """
 
     def __init__(self, epochs: int) -> None:

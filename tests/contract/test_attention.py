@@ -1,4 +1,4 @@
-"""Attention against NumPy, with every shape that its bias may have, and its gradients."""
+"""Attention and its gradients against NumPy, with biases of every shape."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def expected(query, key, value, bias, scale, kept=1.0):
 )
 def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     rng = np.random.default_rng(0)
-    # Queries, keys and values are parts of one array, as they come out of one product.
+    # Queries, keys and values are parts of one array, as after a joint projection.
     joined = rng.normal(size=(BATCH, STEPS, 3, HEADS, SIZE)).astype("float32")
     bias = np.where(rng.random(shape) < 0.3, -1e9, rng.normal(size=shape)).astype("float32")
     bias[..., 0] = 0.5
@@ -39,7 +39,7 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance)
 
 
-def test_one_product_gives_the_heads_of_all_three_which_are_joined_again() -> None:
+def test_split_heads_and_merge_heads() -> None:
     rng = np.random.default_rng(3)
     joined = rng.normal(size=(BATCH, STEPS, 3 * HEADS * SIZE)).astype("float32")
     parts = kernels.split_heads(ops.convert_to_tensor(joined), HEADS)
@@ -54,7 +54,7 @@ def test_one_product_gives_the_heads_of_all_three_which_are_joined_again() -> No
     np.testing.assert_array_equal(merged, joined[..., width : 2 * width])
 
 
-def test_weights_may_be_dropped() -> None:
+def test_drop_changes_the_attention_weights() -> None:
     rng = np.random.default_rng(1)
     query, key, value = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
     bias = rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32")
@@ -70,7 +70,7 @@ def test_weights_may_be_dropped() -> None:
 
 @pytest.mark.parametrize("learns_from_zeros", [False, True])
 @pytest.mark.parametrize("drops", [False, True])
-def test_gradients_are_those_of_finite_differences(drops: bool, learns_from_zeros: bool) -> None:
+def test_gradients_equal_finite_differences(drops: bool, learns_from_zeros: bool) -> None:
     rng = np.random.default_rng(2)
     parts = [rng.normal(size=(BATCH, HEADS, STEPS, SIZE)).astype("float32") for _ in range(3)]
     bias = rng.normal(size=(1, HEADS, STEPS, STEPS)).astype("float32")
@@ -104,9 +104,7 @@ if BACKEND == "torch":
 
     @pytest.mark.parametrize("width", [1, STEPS])
     @pytest.mark.parametrize("masked", [[], [0], [1], [0, 1]])
-    def test_a_bias_is_left_out_where_it_adds_nothing_to_any_row(
-        masked: list[int], width: int
-    ) -> None:
+    def test_a_bias_of_zeros_is_left_out(masked: list[int], width: int) -> None:
         rng = np.random.default_rng(4)
         parts = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")
         bias = np.zeros((BATCH, 1, width, STEPS), "float32")

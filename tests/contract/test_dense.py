@@ -1,4 +1,4 @@
-"""`layers.Dense` is Keras' layer, with LoRA, too."""
+"""`layers.Dense` with LoRA against Keras' layer."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def model_of(dense: type[keras.layers.Dense], **options) -> keras.Model:
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_lora_gives_and_learns_what_keras_does(use_bias) -> None:
+def test_lora_predicts_and_trains_as_in_keras(use_bias) -> None:
     ours, theirs = (
         model_of(dense, use_bias=use_bias) for dense in (keras_qa.layers.Dense, keras.layers.Dense)
     )
@@ -37,7 +37,7 @@ def test_lora_gives_and_learns_what_keras_does(use_bias) -> None:
     np.testing.assert_array_equal(after.numpy(), kernel)
 
 
-def test_lora_that_was_loaded_can_be_trained(tmp_path) -> None:
+def test_loaded_lora_trains(tmp_path) -> None:
     model = model_of(keras_qa.layers.Dense)
     expected = model.predict(FEED, verbose=0)
     model.save_weights(tmp_path / "lora.weights.h5")

@@ -1,4 +1,4 @@
-"""Dropout: what the kernels draw, and the layer that calls them."""
+"""Dropout: the random numbers of the kernels, and the layer."""
 
 import keras
 import numpy as np
@@ -13,8 +13,8 @@ from keras_qa import execution, kernels, layers
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout_keeps_its_share_and_scales_it(rate, mode):
-    # Numbers may be drawn several at a time, and there may be some left over.
+def test_dropout_has_its_rate_and_scales(rate, mode):
+    # Kernels draw several numbers from one word; the last word may not be used completely.
     x = np.random.default_rng(0).uniform(1, 2, (3, 100_003)).astype("float32")
 
     def dropped(seed):
@@ -27,7 +27,7 @@ def test_dropout_keeps_its_share_and_scales_it(rate, mode):
     kept, again = first != 0, second != 0
     np.testing.assert_allclose(first[kept], x[kept] / (1 - rate), rtol=1e-6)
     row, beside = kept.ravel(), again.ravel()
-    # Five standard deviations, for places drawn together or one after the other, and both calls.
+    # Five standard deviations, for entries of one word, of neighbouring words and of two calls.
     for part in (row, *(row[place::4] for place in range(4)), *kept, again):
         assert abs(np.mean(part) - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / part.size)
     pairs = [(row[step:], row[:-step]) for step in (1, 2, 3, 4)] + [(row, beside)]
@@ -35,7 +35,7 @@ def test_dropout_keeps_its_share_and_scales_it(rate, mode):
         assert abs(np.corrcoef(pair)[0, 1]) < 5 / np.sqrt(row.size)
 
 
-def test_numbers_are_keras_own_on_jax_alone() -> None:
+def test_only_on_jax_the_numbers_are_those_of_keras() -> None:
     x = ops.convert_to_tensor(np.random.default_rng(0).uniform(1, 2, (3, 4, 1001)), "float32")
     for rate in (0.1, 0.25, 0.5, 1 / 3):
         for number in range(3):
@@ -47,7 +47,7 @@ def test_numbers_are_keras_own_on_jax_alone() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_dropped_has_no_gradient(mode):
+def test_dropped_entries_have_no_gradient(mode):
     x = np.random.default_rng(1).uniform(1, 2, (50, 41)).astype("float32")
     seed = keras.random.SeedGenerator(5)
 
@@ -67,7 +67,7 @@ def test_dropout_in_half_precision(dtype):
     assert set(np.unique(to_numpy(ops.cast(got, "float32")))) == {0.0, 2.0}
 
 
-def test_a_seed_draws_the_same_again():
+def test_equal_seeds_draw_equal_numbers():
     ones = ops.ones((64, 33))
 
     def drawn(number):
@@ -79,7 +79,7 @@ def test_a_seed_draws_the_same_again():
 
 
 @pytest.mark.parametrize("options", [{}, {"noise_shape": (None, 1, 4, 1)}])
-def test_dropout_with_a_seed_is_keras_layer(options: dict) -> None:
+def test_dropout_with_a_seed_equals_keras_layer(options: dict) -> None:
     inputs = np.random.default_rng(0).normal(size=(3, 5, 4, 7)).astype("float32")
     layer, keras_layer = (
         module.Dropout(0.25, seed=3, **options) for module in (layers, keras.layers)
@@ -93,7 +93,7 @@ def test_dropout_with_a_seed_is_keras_layer(options: dict) -> None:
 
 
 @pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0, 0), (0.25, 0.15, 0.35), (1.0, 1, 1)])
-def test_dropout_drops_its_rate(rate: float, least: float, most: float) -> None:
+def test_the_layer_drops_its_rate(rate: float, least: float, most: float) -> None:
     inputs = np.random.default_rng(0).uniform(1, 2, size=(30, 5, 7)).astype("float32")
     layer = layers.Dropout(rate)
     np.testing.assert_array_equal(flat(layer(inputs)), flat(inputs))
@@ -103,7 +103,7 @@ def test_dropout_drops_its_rate(rate: float, least: float, most: float) -> None:
     assert least <= 1 - np.mean(kept) <= most
 
 
-def test_dropout_acts_in_training_only() -> None:
+def test_dropout_of_an_encoder_acts_in_training_only() -> None:
     layer = layers.SequenceEncoder(10, 50, 3, dropout=0.5)
     np.testing.assert_array_equal(flat(layer(IDS)), flat(layer(IDS)))
     trained = flat(layer(IDS, training=True))

@@ -1,4 +1,4 @@
-"""An encoder predicts in few operations what it gives when Keras calls each of its layers."""
+"""Predictions of an encoder equal those of Keras after changes of its layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encoder(**settings) -> keras_qa.models.QAModel:
     layer = TransformerEncoder(30, 2, 2, 8, 16, num_segments=0, name="encoder", **settings)
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
     model = keras_qa.models.QAModel(inputs, layer(inputs))
-    # Large enough for each change to be seen.
+    # Large weights, so that each change is visible.
     model.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in model.get_weights()])
     return model
 
@@ -83,10 +83,10 @@ CHANGES = [
 ]  # fmt: skip
 
 
-# By the variance, as Keras warns.
+# Keras warns about `rms_scaling`.
 @pytest.mark.filterwarnings("ignore:.*rms_scaling:UserWarning")
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_changed_in_a_block_counts(change) -> None:
+def test_a_change_in_a_block_takes_effect(change) -> None:
     model = encoder()
     many, one = feed(9), feed(1)
     before = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
@@ -97,7 +97,7 @@ def test_what_is_changed_in_a_block_counts(change) -> None:
         got = model.predict(x, batch_size=4, verbose=0, length_buckets=False)
         np.testing.assert_allclose(got, expected, atol=1e-5)
     after = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
-    # Eight bits are near.
+    # int8 is close to float32.
     least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
     assert np.abs(after - before).max() > least
     assert change is not nothing or np.array_equal(after, before)

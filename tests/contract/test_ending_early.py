@@ -1,4 +1,4 @@
-"""Loops that end with the longest row, and words that a kernel looks up itself."""
+"""Loops that end with the longest row, with ids and a table as inputs."""
 
 import functools
 
@@ -9,10 +9,10 @@ from keras import ops
 from test_kernels import GATES, MODES, OPTIONS, UNITS, case, weighted
 
 from keras_qa import kernels
-from keras_qa.kernels import _reference, early
+from keras_qa.kernels import masking, reference
 
 ROWS, STEPS, WORDS, WIDTH = 5, 43, 11, 3
-# More steps than a chunk holds; in most of them the last chunks hold nothing.
+# More steps than a chunk; in most masks the last chunks have no valid step.
 LENGTHS = {
     "short": [13, 3, 1, 0, 5],
     "longer": [13, 30, 22, 0, 1],
@@ -24,7 +24,7 @@ MASKS["scattered"] = (np.random.default_rng(1).random((ROWS, STEPS)) < 0.5) & MA
 
 
 def reading(module, kind, options, training=True):
-    """`fn(mask, table, *weights)` for words by their ids, from initial states of its own."""
+    """`fn(mask, table, *weights)` with fixed ids and initial states."""
     rng = np.random.default_rng(5)
     ids = rng.integers(0, WORDS, (ROWS, STEPS)).astype("int32")
     states = [rng.normal(size=(ROWS, UNITS)).astype("float32") for _ in range(GATES[kind] - 2)]
@@ -47,23 +47,23 @@ def arrays_of(kind, mask):
 
 @functools.cache
 def expected(kind, options, mask):
-    fn, arrays = reading(_reference, kind, OPTIONS[kind][options]), arrays_of(kind, mask)
+    fn, arrays = reading(reference, kind, OPTIONS[kind][options]), arrays_of(kind, mask)
     return run(fn, arrays), gradients(weighted(fn), arrays)
 
 
 def ending_early(fn):
-    """What is traced has to be told."""
+    """Traces `fn` inside `masking.ending_early`."""
 
-    def told(*tensors):
-        with early.ending_early():
+    def traced(*tensors):
+        with masking.ending_early():
             return fn(*tensors)
 
-    return told
+    return traced
 
 
 @functools.cache
 def compiled(kind, options):
-    """Functions of a mask and weights that give values and gradients, for masks of any length."""
+    """Compiled values and gradients as functions of a mask and weights."""
     fn = ending_early(reading(kernels, kind, OPTIONS[kind][options]))
     arrays, mode = arrays_of(kind, "full"), MODES[-1]
     return prepared(fn, arrays, mode), prepared(gradient(weighted(fn), arrays), arrays, mode)
@@ -72,7 +72,7 @@ def compiled(kind, options):
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("options", [0, 1, 3])
 @pytest.mark.parametrize("kind", GATES)
-def test_what_is_left_out_changes_nothing(kind, options, mask):
+def test_skipped_steps_change_nothing(kind, options, mask):
     for fn, values, atol in zip(
         compiled(kind, options), expected(kind, options, mask), (1e-5, 1e-4), strict=True
     ):
@@ -82,7 +82,7 @@ def test_what_is_left_out_changes_nothing(kind, options, mask):
 
 @pytest.mark.parametrize("mask", ["short", "none"])
 @pytest.mark.parametrize("kind", GATES)
-def test_words_are_looked_up_outside_of_programs_too(kind, mask):
+def test_ids_and_a_table_without_compilation(kind, mask):
     values, slopes = expected(kind, 1, mask)
     arrays = arrays_of(kind, mask)
     for training in (True, False):

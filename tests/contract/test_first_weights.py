@@ -1,4 +1,4 @@
-"""Weights that start with zeros because others replace them: their values, their memory."""
+"""`skip_initializers`: weights start with zeros, whose memory is free once they are replaced."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from keras_qa import execution, layers
 from keras_qa.layers import Dense, Embedding
-from keras_qa.layers.initial import weights_follow
+from keras_qa.layers.zero_initialized import skip_initializers
 
 MIB = 2**20
 
 
 def memory() -> int:
-    """Bytes that this process holds and no file has."""
+    """Bytes of anonymous memory of this process."""
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
@@ -24,16 +24,16 @@ def memory() -> int:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32"])
 @pytest.mark.parametrize("shape", [(3, 5), (7,), (), (0, 4)])
-def test_they_are_zeros(shape, dtype: str) -> None:
+def test_execution_zeros(shape, dtype: str) -> None:
     found = execution.zeros(shape, dtype)
     assert keras.backend.standardize_dtype(found.dtype) == dtype
     assert tuple(found.shape) == shape
     assert not keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")).any()
 
 
-def test_they_train_as_others_do() -> None:
+def test_weights_that_start_with_zeros_train() -> None:
     x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0], [2.0]])
-    with weights_follow():
+    with skip_initializers():
         layer = Dense(1)
         model = keras.Sequential([keras.Input((2,)), layer])
     model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -46,28 +46,27 @@ def test_they_train_as_others_do() -> None:
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.bias), bias, rtol=1e-5)
 
 
-def test_a_loop_has_its_own_bias_again_once_it_is_built() -> None:
+def test_a_recurrent_layer_restores_its_initializers() -> None:
     def bias(layer) -> list[float]:
         layer.build((None, None, 2))
         return keras.ops.convert_to_numpy(layer.cell.bias).tolist()
 
     own, follows = layers.LSTM(1), layers.LSTM(1)
     assert bias(own) == [0.0, 1.0, 0.0, 0.0]
-    with weights_follow():
+    with skip_initializers():
         assert bias(follows) == [0.0] * 4
     assert follows.get_config() == own.get_config() | {"name": follows.name}
     assert follows.cell.unit_forget_bias
 
 
-def test_they_take_no_memory_once_they_are_replaced() -> None:
+def test_replaced_zeros_take_no_memory() -> None:
     rows = np.ones((2**19, 32), "float32")
     assert rows.nbytes == 64 * MIB
     layer = Embedding(*rows.shape)
     before = memory()
-    with weights_follow():
+    with skip_initializers():
         layer.build()
     layer.embeddings.assign(rows)
     del rows
-    # What the array held is free by then.
     assert memory() - before < 24 * MIB
     assert keras.ops.convert_to_numpy(layer.embeddings[-1]).tolist() == [1.0] * 32

@@ -1,6 +1,6 @@
-"""Our layers where Keras' own are to call cuDNN, as on TensorFlow with a GPU.
+"""Our recurrent layers if `keras_is_fused()`: they let Keras' layer compute, with valid masks.
 
-Without a GPU Keras' layer computes the same by its loop.
+Without a GPU, Keras' layer computes the same numbers by its loop instead of cuDNN.
 """
 
 import keras
@@ -29,12 +29,10 @@ from keras_qa import kernels
     ("settings", "with_state"),
     [("plain", True), ("both", False), ("backwards_both", True), ("zeros", False)],
 )
-# Where Keras never fuses, one mask says that it would be right if it did.
+# On other backends `keras_is_fused()` is never true, so one mask is enough.
 @pytest.mark.parametrize("mask", MASKS if keras.config.backend() == "tensorflow" else ["scattered"])
 @pytest.mark.parametrize("kind", OURS)
-def test_what_keras_is_to_fuse_is_padded_on_the_right(
-    kind, settings, with_state, mask, monkeypatch
-):
+def test_masks_for_keras_are_padded_on_the_right(kind, settings, with_state, mask, monkeypatch):
     ours, theirs = pair(kind, fused=True, **SETTINGS[settings])
     masks, inner_loop = [], KERAS[kind].inner_loop
 
@@ -58,7 +56,7 @@ def test_what_keras_is_to_fuse_is_padded_on_the_right(
         layer_gradients(layer, x, options["mask"], options["initial_state"])
         for layer, x in ((ours, unread), (theirs, inputs()))
     )
-    # Keras' loops disagree about a masked step before the first valid one.
+    # Keras' loops differ in masked steps before the first valid one.
     if mask in ("dense", "right_padded") or not with_state:
         assert_same(got, wanted, atol=1e-4)
     for given in masks[:1]:
@@ -70,7 +68,7 @@ def test_what_keras_is_to_fuse_is_padded_on_the_right(
 @pytest.mark.parametrize(
     ("cell", "pooling"), [pytest.param("lstm", "last", marks=pytest.mark.full), ("gru", "mean")]
 )
-def test_a_model_trains_alike_where_keras_is_to_fuse(cell, pooling, monkeypatch):
+def test_a_model_trains_alike_by_keras_layers(cell, pooling, monkeypatch):
     model = keras_qa.models.answer_classifier(
         50, 40, 7, 4, 3, question_units=2, cell=cell, bidirectional=True, pooling=pooling
     )

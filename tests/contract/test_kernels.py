@@ -1,4 +1,4 @@
-"""Each backend's kernels against `_reference`: values and gradients, for every kind of mask."""
+"""Each backend's kernels against the reference: values and gradients, for every kind of mask."""
 
 import functools
 import os
@@ -10,16 +10,16 @@ from backend_calls import gradients, run, to_numpy
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa.kernels import _reference
+from keras_qa.kernels import reference as reference_kernels
 
 BACKEND = keras.config.backend()
-# How a caller may run a kernel: one by one, traced with unknown sizes, or compiled by XLA.
+# Ways to run a kernel: eager, traced with unknown sizes, compiled by XLA.
 MODES = {"tensorflow": ["eager", "graph", "xla"], "torch": ["eager"], "jax": ["eager", "xla"]}[
     BACKEND
 ]
 BATCH, STEPS, FEATURES, UNITS = 5, 7, 3, 4
 GATES = {"lstm": 4, "gru": 3}
-# On a GPU JAX calls cuDNN for an LSTM. Here its own reference of that call takes its place.
+# On a GPU JAX calls cuDNN for an LSTM. The tests replace this call by JAX's reference of it.
 KINDS = [("lstm", "here"), ("gru", "here"), *([("lstm", "gpu")] if BACKEND == "jax" else [])]
 on_devices = pytest.mark.parametrize(("kind", "device"), KINDS, indirect=["device"])
 LENGTHS = np.array([7, 3, 1, 0, 5])
@@ -56,7 +56,7 @@ def call(module, kind, mask, use_bias=True, **options):
 
 
 def weighted(fn, seed=9):
-    """A scalar in which every entry of every result of `fn` has a weight of its own."""
+    """A scalar loss that depends on every entry of every result of `fn`."""
 
     def loss(*tensors):
         total = 0.0
@@ -86,7 +86,7 @@ OPTIONS = {
         {"go_backwards": True, "return_sequences": True},
     ],
 }
-# What a mask does hangs on the direction and on whether all states are returned.
+# The effect of a mask depends on the direction and on `return_sequences`.
 MASKED = [
     *((options, mask) for options in (1, 3) for mask in MASKS),
     *((options, mask) for options in (0, 2) for mask in ("right_padded", "scattered")),
@@ -102,7 +102,7 @@ EACH = [
 
 
 def full_beside(pairs):
-    """The pairs, and in the long form all others of settings and masks."""
+    """The pairs, and all other pairs of settings and masks marked `full`."""
     everything = [(options, mask) for options in range(4) for mask in MASKS]
     rest = [pair for pair in everything if pair not in pairs]
     return [*pairs, *(pytest.param(*pair, marks=pytest.mark.full) for pair in rest)]
@@ -110,8 +110,8 @@ def full_beside(pairs):
 
 @functools.cache
 def reference(kind, options, mask):
-    """What `_reference` gives for a kind, the number of its options and the name of a mask."""
-    fn, arrays = call(_reference, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
+    """Values and gradients of the reference for a kind, an index of options and a mask."""
+    fn, arrays = call(reference_kernels, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
     return run(fn, arrays), gradients(weighted(fn), arrays)
 
 
@@ -139,7 +139,7 @@ def device(request, monkeypatch):
         calls.append(1)
         sizes, dropout, both = settings[:3], *settings[3:]
         matrices = rnn.unpack_lstm_weights(weights, *sizes, both)
-        # cuDNN takes no row of no step.
+        # cuDNN does not support rows without steps.
         x = x + jnp.where((lengths > 0).all(), 0.0, jnp.nan)
         return rnn.lstm_ref(x, h, c, *matrices, lengths, *sizes, dropout, both)
 
@@ -153,47 +153,22 @@ def device(request, monkeypatch):
 
 @pytest.mark.parametrize(("options", "mask"), full_beside(MASKED))
 @on_devices
-def test_values_and_gradients_are_the_references(kind, options, mask, device):
+def test_values_and_gradients_equal_the_reference(kind, options, mask, device):
     fused = call(kernels, kind, MASKS[mask], **OPTIONS[kind][options])
     assert_is_reference(fused, kind, options, mask)
 
 
 @pytest.mark.parametrize(("options", "mask"), full_beside(EACH))
 @pytest.mark.parametrize("kind", GATES)
-def test_inference_is_the_reference_and_has_its_gradients(kind, options, mask):
+def test_inference_equals_the_reference_with_its_gradients(kind, options, mask):
     fused = call(kernels, kind, MASKS[mask], training=False, **OPTIONS[kind][options])
     assert_is_reference(fused, kind, options, mask)
-
-
-@pytest.mark.parametrize(("options", "mask"), full_beside(EACH))
-@pytest.mark.parametrize("kind", GATES)
-def test_ids_are_one_hot_steps(kind, options, mask):
-    options, mask, (x, *arrays) = OPTIONS[kind][options], MASKS[mask], case(kind)
-    ids = np.random.default_rng(3).integers(0, x.shape[-1], x.shape[:2]).astype("int32")
-    one_hot = np.eye(x.shape[-1], dtype="float32")[ids]
-    expected = run(call(_reference, kind, mask, **options), [one_hot, *arrays])
-
-    def look_up(module):
-        fused = call(module, kind, mask, training=False, **options)
-        return lambda *tensors: fused(ops.convert_to_tensor(ids), *tensors)
-
-    for got, value in zip(run(look_up(_reference), arrays), expected, strict=True):
-        np.testing.assert_allclose(got, value, atol=1e-5)
-    if not kernels.takes_ids():
-        with pytest.raises(NotImplementedError, match="vectors, not ids"):
-            run(look_up(kernels), arrays)
-        return
-    for got, value in zip(run(look_up(kernels), arrays), expected, strict=True):
-        np.testing.assert_allclose(got, value, atol=1e-5)
-    got = gradients(weighted(look_up(kernels)), arrays)
-    for g, e in zip(got, gradients(weighted(look_up(_reference)), arrays), strict=True):
-        np.testing.assert_allclose(g, e, atol=1e-4)
 
 
 @pytest.mark.parametrize("mode", MODES[1:] or MODES)
 @pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
 @pytest.mark.parametrize("kind", GATES)
-def test_every_mode_gives_the_same(kind, mask, mode):
+def test_every_mode_equals_the_reference(kind, mask, mode):
     assert_is_reference(call(kernels, kind, MASKS[mask], **OPTIONS[kind][3]), kind, 3, mask, mode)
 
 
@@ -207,7 +182,7 @@ def test_smallest_sizes(kind, masked, batch, steps, device):
         (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
     )
     options = OPTIONS[kind][1]
-    fused, reference = (call(m, kind, mask, **options) for m in (kernels, _reference))
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, reference_kernels))
     for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
     got = gradients(weighted(fused), arrays)
@@ -219,7 +194,7 @@ def test_smallest_sizes(kind, masked, batch, steps, device):
 @on_devices
 def test_without_bias(kind, mask, device):
     arrays, mask = case(kind, use_bias=False), MASKS[mask]
-    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, _reference))
+    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, reference_kernels))
     np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
     got = gradients(weighted(fused), arrays)
     for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
@@ -231,9 +206,9 @@ def test_without_bias(kind, mask, device):
 @on_devices
 def test_half_precision(kind, mask, dtype, device):
     mask, options = MASKS[mask], OPTIONS[kind][1]
-    # Both see the same rounded numbers; the reference computes with them in float32.
+    # Both get the same rounded numbers. The reference computes in float32.
     rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
-    reference = call(_reference, kind, mask, **options)
+    reference = call(reference_kernels, kind, mask, **options)
 
     def fused(*tensors):
         results = call(kernels, kind, mask, **options)(*(ops.cast(t, dtype) for t in tensors))
@@ -254,7 +229,7 @@ def test_half_precision(kind, mask, dtype, device):
 
 
 def threads():
-    """How many threads the backend has at hand."""
+    """Number of threads of the backend."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -267,7 +242,7 @@ def threads():
 
 
 @pytest.mark.parametrize("kind", GATES)
-def test_a_short_step_leaves_the_threads_as_they_are(kind):
+def test_a_small_step_restores_the_number_of_threads(kind):
     before = threads()
     arrays = case(kind)
     run(call(kernels, kind, None), arrays)
@@ -280,7 +255,7 @@ def test_a_short_step_leaves_the_threads_as_they_are(kind):
 
 @on_devices
 def test_masked_input_is_never_read(kind, device):
-    """What stands in a masked step changes neither a value nor a gradient, and gets none."""
+    """The inputs of masked steps change no value and no gradient, and have no gradient."""
     mask, options, arrays = MASKS["scattered"], OPTIONS[kind][1], case(kind)
     fused = call(kernels, kind, mask, **options)
     other = [a.copy() for a in arrays]
@@ -305,7 +280,7 @@ def test_an_empty_row_keeps_its_initial_state(kind, device):
         np.testing.assert_allclose(result[empty], state[empty], atol=1e-6)
 
 
-def test_what_is_not_asked_for_is_none():
+def test_results_not_requested_are_none():
     lstm, gru = case("lstm"), case("gru")
     outputs, _, c = kernels.lstm(
         ops.convert_to_tensor(lstm[0]), None, *map(ops.convert_to_tensor, lstm[1:])
@@ -318,14 +293,14 @@ def test_what_is_not_asked_for_is_none():
     assert gru_outputs is None
 
 
-def test_the_module_is_the_backends():
+def test_the_kernels_of_the_backend_are_chosen():
     assert kernels.lstm.__module__ == f"keras_qa.kernels.{BACKEND}"
     assert kernels.gru.__module__ == f"keras_qa.kernels.{BACKEND}"
     assert BACKEND == "tensorflow" or not kernels.keras_is_fused()
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_words_are_looked_up_and_their_gradients_added_up(mode) -> None:
+def test_look_up_sums_the_gradients_of_repeated_ids(mode) -> None:
     rng = np.random.default_rng(0)
     ids = np.array([[3, 1, 3, 0], [4, 3, 1, 1], [0, 0, 2, 4]])
     table = rng.normal(size=(6, UNITS)).astype("float32")
@@ -337,7 +312,7 @@ def test_words_are_looked_up_and_their_gradients_added_up(mode) -> None:
     def loss(ids, *rest):
         return ops.sum(kernels.look_up(rest[-1], ids) * rest[-2])
 
-    # The last three are what a compiled program knows the shapes of.
+    # Compiled programs know the shapes of the last three.
     arrays = [ids, table, weight, table]
     np.testing.assert_array_equal(run(rows, arrays, mode)[0], table[ids])
     expected = np.zeros_like(table)

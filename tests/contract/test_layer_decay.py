@@ -1,4 +1,4 @@
-"""Lower layers of an encoder move more slowly, as NumPy computes it."""
+"""`LayerDecayAdamW` against NumPy, and in a training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras_qa
 from keras_qa.objectives import LayerDecayAdamW
 from keras_qa.recipes import Recipe
 
-# An update takes two batches. Twelve batches are six updates, of which the test sees two.
+# Two batches are one update. Of six updates of the schedule the test computes two.
 RECIPE = Recipe(
     epochs=6,
     batch_size=2,
@@ -46,7 +46,7 @@ def values(variables) -> list[np.ndarray]:
 
 
 def by_numpy(weights, names, batches) -> list[np.ndarray]:
-    """AdamW (Loshchilov & Hutter 2017) with a rate for each weight, of averaged gradients."""
+    """AdamW (Loshchilov & Hutter 2017) of averaged gradients, with a rate for each weight."""
     weights = [np.array(weight, "float64") for weight in weights]
     first, second = ([np.zeros_like(weight) for weight in weights] for _ in range(2))
     for update in range(len(batches) // 2):
@@ -82,7 +82,7 @@ def test_weights_are_those_of_numpy(model) -> None:
         assert np.abs(wanted - start).max() > 5e-4
 
 
-def test_a_model_is_fitted_by_it() -> None:
+def test_a_model_trains_with_it() -> None:
     keras.utils.set_random_seed(0)
     ids = keras.Input((None,), dtype="int32", name="token_ids")
     encoder = keras_qa.layers.TransformerEncoder(
@@ -96,7 +96,7 @@ def test_a_model_is_fitted_by_it() -> None:
     feed = np.arange(2, 18).reshape(4, 4)
     model.fit(feed, np.ones((4, 3)), epochs=1, verbose=0)
     factors = {"tokens": 0.25, "positions": 0.25, "norm": 0.25, "block_0": 0.5, "kernel": 1.0}
-    # The first step of Adam moves each weight by its whole rate.
+    # The first step of Adam changes each weight by its learning rate.
     for variable, start in zip(model.trainable_variables, before, strict=True):
         moved = np.abs(keras.ops.convert_to_numpy(variable.value) - start).max()
         factor = factors[variable.path.split("/")[1]] if variable.path != "head/bias" else 1.0

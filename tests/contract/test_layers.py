@@ -12,7 +12,7 @@ from keras_qa import layers
 
 
 def cases(*chosen: Case):
-    """A test for each case."""
+    """Parametrizes a test with cases."""
     return pytest.mark.parametrize("case", chosen, ids=lambda case: case.name)
 
 
@@ -32,7 +32,7 @@ def built(case: Case) -> keras.layers.Layer:
 
 
 def flat(outputs) -> np.ndarray:
-    """All outputs side by side, a row an example."""
+    """All outputs as one array with a row for each example."""
     parts = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
@@ -44,7 +44,7 @@ def value(layer: keras.layers.Layer, case: Case, inputs=None) -> np.ndarray:
 
 
 def symbolic(case: Case):
-    """Inputs of a model, and what to call the layer on: sentences of zeros are masked."""
+    """Inputs of a model, and the tensors for the layer, with a mask for sentences of zeros."""
     parts = case.inputs if isinstance(case.inputs, list) else [case.inputs]
     inputs, tensors = [], []
     for place, part in enumerate(parts):
@@ -57,7 +57,7 @@ def symbolic(case: Case):
 
 
 class Wrapped:
-    """A case's layer, what it gives symbolically, and a model of it with one output."""
+    """The layer of a case, its symbolic outputs, and a model of it with one output."""
 
     made: ClassVar[dict[str, "Wrapped"]] = {}
 
@@ -76,7 +76,7 @@ class Wrapped:
 
 
 def wrapped(case: Case) -> Wrapped:
-    """It is made once for all tests, and has the same weights in each."""
+    """Makes the layer once for all tests, and resets its weights."""
     if case.name not in Wrapped.made:
         Wrapped.made[case.name] = Wrapped(case)
     made = Wrapped.made[case.name]
@@ -85,11 +85,11 @@ def wrapped(case: Case) -> Wrapped:
 
 
 @every_case
-def test_value_is_what_numpy_gives(case: Case) -> None:
+def test_value_equals_numpy(case: Case) -> None:
     made = wrapped(case)
     expected = flat(case.expected(case.inputs, made.layer.get_weights()))
     np.testing.assert_allclose(value(made.layer, case), expected, atol=1e-5)
-    # In a model the masks come by themselves.
+    # In a model, Keras computes the masks.
     np.testing.assert_allclose(made.model.predict(case.inputs, verbose=0), expected, atol=1e-5)
 
 
@@ -97,7 +97,7 @@ WITHOUT_WEIGHTS = ("hops-adjacent", "exact-match")
 
 
 @cases(*(case for case in CASES if case.name not in WITHOUT_WEIGHTS))
-def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
+def test_gradient_equals_finite_differences(case: Case) -> None:
     model = wrapped(case).model
     rng = np.random.default_rng(2)
     start = model.get_weights()
@@ -141,7 +141,7 @@ def test_padding_never_counts(case: Case) -> None:
         and (case.inputs[-1].ndim == 3 or case.name.startswith(("temporal", "context")))
     )
 )
-def test_padded_sentences_never_count(case: Case) -> None:
+def test_padding_of_sentences_never_counts(case: Case) -> None:
     layer = wrapped(case).layer
     parts = keras.tree.flatten(case.inputs)
     more = [np.pad(part, [(0, 0), (0, 3), (0, 0)]) if part.ndim == 3 else part for part in parts]
@@ -175,7 +175,7 @@ def test_saved_and_loaded_gives_the_same(case: Case, tmp_path) -> None:
 
 
 @every_case
-def test_symbolic_shape_and_dtype_are_the_real_ones(case: Case) -> None:
+def test_symbolic_shape_and_dtype_are_correct(case: Case) -> None:
     made = wrapped(case)
     for symbol, output in zip(
         made.symbols, keras.tree.flatten(made.layer(case.inputs)), strict=True
@@ -188,12 +188,12 @@ def test_symbolic_shape_and_dtype_are_the_real_ones(case: Case) -> None:
 
 @every_case
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_stays_near(case: Case, policy: str) -> None:
+def test_half_precision_is_close(case: Case, policy: str) -> None:
     layer = wrapped(case).layer
     half = type(layer).from_config({**layer.get_config(), "dtype": policy})
     half(case.inputs)
     half.set_weights(layer.get_weights())
-    # bfloat16 keeps 8 bits of a number, and six steps add up their errors.
+    # bfloat16 has 8 significant bits, and the errors of six steps add up.
     result = np.asarray(value(half, case), "float32")
     np.testing.assert_allclose(result, value(layer, case), atol=0.05)
     if isinstance(layer, (layers.AnswerHead, layers.SupportHead, layers.SpanHead)):
@@ -215,9 +215,8 @@ def test_embedding_is_keras_layer(ids: np.ndarray) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_encoder_is_built_without_copies_by_config(cell: str, monkeypatch) -> None:
-    # While a file is loaded, Keras takes two serialised objects whose `id` is the same for one.
-    # A copy's original is dropped, its ids are used again, and the second encoder got parts of
-    # the first: files failed to load, about one in a hundred.
+    # Keras identifies serialised objects by `id` while it loads a file. If a layer is copied and
+    # the original deleted, its `id` may be used again: one in about a hundred files failed to load.
     def refuse(self):
         raise AssertionError("a layer was serialised")
 

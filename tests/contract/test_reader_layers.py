@@ -1,4 +1,4 @@
-"""What the layers of a reader do beyond the table of layers, and the loss and metrics of spans."""
+"""Layers of readers beyond the table of layer cases, and the loss and metrics of spans."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def to_numpy(value) -> np.ndarray:
     return keras.ops.convert_to_numpy(value)
 
 
-def test_vectors_are_looked_up_and_padding_is_masked() -> None:
+def test_word_embedding_looks_up_and_masks() -> None:
     layer = layers.WordEmbedding(5, 3)
     ids = np.array([[4, 2, 0]])
     np.testing.assert_array_equal(to_numpy(layer(ids))[0], layer.get_weights()[0][[4, 2, 0]])
@@ -26,7 +26,7 @@ def test_vectors_are_looked_up_and_padding_is_masked() -> None:
     assert 0.3 < (dropped == 0).mean() < 0.7
 
 
-def test_vectors_that_are_not_trained_stay_not_trained_in_a_config() -> None:
+def test_a_frozen_word_embedding_stays_frozen_in_its_config() -> None:
     layer = layers.WordEmbedding(5, 3, trainable=False)
     layer.build((None, None))
     twin = layers.WordEmbedding.from_config(layer.get_config())
@@ -36,7 +36,7 @@ def test_vectors_that_are_not_trained_stay_not_trained_in_a_config() -> None:
 
 
 @pytest.mark.parametrize("no_answer", ["learned", "first"])
-def test_masked_positions_never_hold_an_answer(no_answer: str) -> None:
+def test_masked_positions_have_the_lowest_logit(no_answer: str) -> None:
     head = layers.SpanHead(no_answer)
     free = [to_numpy(part) for part in head(POSITIONS)]
     mask = np.array([[0, 1, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0]], bool)
@@ -48,7 +48,7 @@ def test_masked_positions_never_hold_an_answer(no_answer: str) -> None:
         np.testing.assert_array_equal(to_numpy(logits), wanted)
 
 
-def test_text_is_what_stands_after_the_separators() -> None:
+def test_text_positions_follow_the_separators() -> None:
     roberta = layers.TextPositions([2, 2])
     ids = np.array([[0, 9, 2, 2, 7, 8, 2, 1], [0, 9, 9, 2, 2, 2, 1, 1]])
     mask = np.array([[1] * 7 + [0], [1] * 6 + [0, 0]])
@@ -62,22 +62,22 @@ def test_text_is_what_stands_after_the_separators() -> None:
         [0, 0, 0, 0, 1, 1, 0, 0],
         [0, 0, 0, 0, 0, 0, 0, 0],
     ]
-    with pytest.raises(ValueError, match="`separators` must hold an id"):
+    with pytest.raises(ValueError, match="`separators` must contain at least one id"):
         layers.TextPositions([])
 
 
-def test_attention_in_a_model_masks_what_is_padding() -> None:
+def test_attention_ignores_padding() -> None:
     text, question = STORIES[0], STORIES[1][:, :3]
     layer = layers.BidirectionalAttentionFlow()
     masks = [span_reference.there(text), span_reference.there(question)]
     alone = to_numpy(layer([text, question], mask=masks))
-    # The second text has two words, its question two.
+    # The second text and its question have two words each.
     cut = to_numpy(layer([text[1:2, :2], question[1:2, :2]]))
     np.testing.assert_allclose(alone[1:2, :2], cut, atol=1e-6)
 
 
-def test_nothing_is_found_in_a_question_of_padding() -> None:
-    # The vector of padding is not zero.
+def test_attention_to_an_empty_question() -> None:
+    # The vectors of padding are not zero.
     text, question = np.ones((1, 2, 3), "float32"), np.full((1, 2, 3), 5.0, "float32")
     masks = [np.ones((1, 2), bool), np.zeros((1, 2), bool)]
     aligned = layers.AlignedQuestionEmbedding()([text, question], mask=masks)
@@ -98,7 +98,7 @@ LOGITS = np.log(np.array([[1, 2, 5, 2], [4, 1, 1, 2]], "float32"))
         ([[2, 2], [1, 3]], True, [5 / 10, 3 / 8]),
     ],
 )
-def test_loss_is_what_is_left_of_the_right_positions(labels, marginal, expected) -> None:
+def test_span_loss_is_the_log_of_the_correct_probability(labels, marginal, expected) -> None:
     loss = SpanLoss(marginal, reduction="none")
     found = to_numpy(loss(np.array(labels), LOGITS))
     np.testing.assert_allclose(found, -np.log(expected), atol=1e-5)
@@ -118,7 +118,7 @@ golds = spans.map(lambda span: span if span[0] else (0, 0))
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_metrics_are_those_of_all_spans_tried_one_by_one(data) -> None:
+def test_span_metrics_equal_a_search_over_all_spans(data) -> None:
     right = data.draw(st.lists(st.lists(golds, min_size=1, max_size=3), min_size=4, max_size=4))
     rng = np.random.default_rng(data.draw(st.integers(0, 10_000)))
     start, end = rng.normal(size=(2, 4, 8)).astype("float32")

@@ -9,8 +9,8 @@ from test_kernels import MASKS, gradients, to_numpy
 from keras_qa import kernels
 from keras_qa.layers.recurrent import GRU, LSTM
 
-# The values of `jit_compile` with which people train on each backend. XLA takes long to compile
-# Keras' loop with its gradient, so one layer does there.
+# Usual values of `jit_compile` on each backend. XLA takes long to compile Keras' loop with its
+# gradient, so only one layer is trained with it on TensorFlow.
 TRAINED = {
     "tensorflow": [
         ("lstm", False),
@@ -23,7 +23,7 @@ TRAINED = {
 BATCH, STEPS, FEATURES = 5, 7, 3
 OURS = {"lstm": LSTM, "gru": GRU}
 KERAS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
-# Not right-padded masks too: a layer gives Keras' numbers for any mask.
+# Any mask, not only right-padded ones.
 MASK_NAMES = ["dense", "right_padded", "scattered"]
 SETTINGS = {
     "plain": {},
@@ -33,7 +33,7 @@ SETTINGS = {
     "zeros_last": {"zero_output_for_mask": True},
     "no_bias": {"use_bias": False, "return_sequences": True},
 }
-# Computed by Keras' own loop under "auto".
+# Computed by Keras' loop with `fused="auto"`.
 REFUSED = {
     "relu": {"activation": "relu"},
     "linear": {"activation": None},
@@ -80,7 +80,7 @@ def assert_same(ours, theirs, atol=1e-5):
 
 
 def loss_of(layer, mask=None, initial_state=None):
-    """`loss(x, *weights)`, with a weight of its own for every number that `layer` returns."""
+    """`loss(x, *weights)`, which depends on every number that `layer` returns."""
     options = {} if mask is None else {"mask": ops.convert_to_tensor(mask)}
     if initial_state is not None:
         options["initial_state"] = [ops.convert_to_tensor(s) for s in initial_state]
@@ -105,8 +105,8 @@ def layer_gradients(layer, x, mask=None, initial_state=None):
 
 
 def count_kernel_calls(monkeypatch, kind):
-    """How often the layers call the kernel `kind`: a list that grows by one a call."""
-    # On TensorFlow with a GPU they would call none.
+    """A list with one entry for each call of the kernel `kind` by a layer."""
+    # On TensorFlow with a GPU the layers would call no kernel.
     monkeypatch.setattr(kernels, "keras_is_fused", lambda: False)
     calls, kernel = [], getattr(kernels, kind)
     monkeypatch.setattr(kernels, kind, lambda *a, **k: calls.append(1) or kernel(*a, **k))
@@ -128,7 +128,7 @@ def test_outputs_are_keras(kind, settings, mask, monkeypatch):
 @pytest.mark.parametrize("settings", ["plain", "backwards_both", "zeros_last"])
 @pytest.mark.parametrize("kind", OURS)
 def test_outputs_from_an_initial_state_are_keras(kind, settings, mask):
-    # Keras' backends disagree about a masked step before the first valid one.
+    # Keras' backends differ in masked steps before the first valid one.
     ours, theirs = pair(kind, fused=True, **SETTINGS[settings])
     options = {"mask": MASKS[mask], "initial_state": states(kind)}
     assert_same(arrays(ours(inputs(), **options)), arrays(theirs(inputs(), **options)))
@@ -180,9 +180,9 @@ def test_dropout_draws_keras_masks(kind):
     assert np.abs(trained[0] - arrays(ours(x))[0]).max() > 0.05
 
 
-# Half precision: Keras rounds at each of the 7 steps in the compute dtype, our kernels at some or
-# at the end. States are below 4: half a unit in the last place is 2**-10 in float16 and 2**-7 in
-# bfloat16; four roundings on either side bound the difference (see test_kernels).
+# Half precision: Keras rounds at each of the 7 steps, our kernels at some or at the end. States are
+# below 4: half a unit in the last place is 2**-10 in float16 and 2**-7 in bfloat16. Four roundings
+# on each side bound the difference (see test_kernels).
 HALF = {"mixed_float16": 2.0**-7, "mixed_bfloat16": 2.0**-4, "float16": 2.0**-7}
 HALF["bfloat16"] = HALF["mixed_bfloat16"]
 
@@ -191,7 +191,7 @@ HALF["bfloat16"] = HALF["mixed_bfloat16"]
 @pytest.mark.parametrize("mask", ["dense", "right_padded"])
 @pytest.mark.parametrize("kind", OURS)
 def test_half_precision_policies(kind, mask, policy):
-    # Keras' default initializer, an orthogonal matrix, does not exist in half precision.
+    # Keras' default, an orthogonal matrix, is not available in half precision.
     settings = {"recurrent_initializer": "glorot_uniform", **SETTINGS["both"]}
     ours, theirs = pair(kind, fused=True, dtype=policy, **settings)
     mask = MASKS[mask]
@@ -343,7 +343,7 @@ def test_the_loss_curve_is_that_of_keras_loop(kind, jit_compile, monkeypatch):
 
 
 def forward_mode(call, x, tangent):
-    """What transformations that the kernel has no rule for make of `call`, each beside its name."""
+    """The results of unsupported transformations of `call`, with their names."""
     if keras.config.backend() == "jax":
         import jax
 
@@ -366,7 +366,7 @@ def forward_mode(call, x, tangent):
         yield "forward", accumulator.jvp(output)
 
 
-# PyTorch scripts its own rules of gradients in forward mode, in a way that it has deprecated.
+# PyTorch uses its deprecated `torch.jit.script` for forward-mode gradients.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("kind", OURS)
 def test_what_the_kernel_has_no_rule_for_goes_through_keras_loop(kind):
@@ -382,7 +382,7 @@ def test_what_the_kernel_has_no_rule_for_goes_through_keras_loop(kind):
     ours.fused = True
     assert gradients(lambda x: ops.sum(ours(x)), [inputs()])[0].shape == inputs().shape
     if keras.config.backend() == "tensorflow":
-        # Its gradients in forward mode go through the kernel.
+        # The kernel supports forward-mode gradients on TensorFlow.
         np.testing.assert_allclose(
             to_numpy(dict(forward_mode(ours, x, tangent))["forward"]), expected, atol=1e-5
         )

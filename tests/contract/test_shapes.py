@@ -1,4 +1,4 @@
-"""Feeds of many lengths: right numbers, and few compiled shapes."""
+"""Inputs of many lengths: correct numbers, and few compiled shapes."""
 
 import pathlib
 
@@ -17,7 +17,7 @@ def rows_of_any_length(rows: int, seed: int = 0):
     return [text.astype("int32"), question.astype("int32")], rng.integers(0, 7, rows)
 
 
-def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
+def test_rows_of_any_length_are_predicted_as_by_keras() -> None:
     model = small()
     feed, _ = rows_of_any_length(40)
     sizes = np.count_nonzero(feed[0], axis=1)
@@ -30,7 +30,7 @@ def test_rows_of_any_length_are_predicted_as_one_by_one() -> None:
         np.testing.assert_allclose(model.predict(one, verbose=0)[0], expected[row], atol=1e-5)
 
 
-def test_no_more_compiled_shapes_are_kept_than_there_is_room_for(monkeypatch) -> None:
+def test_the_number_of_compiled_shapes_is_limited(monkeypatch) -> None:
     monkeypatch.setattr(programs, "MAX_SHAPES", 3)
     model = small(pooling="mean")
     plain = keras.Model(model.inputs, model.outputs)
@@ -47,11 +47,11 @@ def test_no_more_compiled_shapes_are_kept_than_there_is_room_for(monkeypatch) ->
 
 
 def mappings() -> int:
-    """Mappings of memory of this process: each program that XLA compiles takes some."""
+    """Number of memory mappings of this process: each program of XLA adds some."""
     return pathlib.Path("/proc/self/maps").read_bytes().count(b"\n")
 
 
-def test_batches_of_other_lengths_are_trained_by_the_same_program() -> None:
+def test_batches_of_other_lengths_train_with_the_same_program() -> None:
     model = small()
     before = 0
     for seed in range(4):

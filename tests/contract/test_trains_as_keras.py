@@ -1,4 +1,4 @@
-"""A model trains as `keras.Model` does, for few steps and for many."""
+"""`fit` gives the numbers of `keras.Model.fit`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from as_keras import (
     BACKEND,
     ROWS,
     STEPS,
+    assert_alike,
     assert_trains_as_keras,
     fitted,
-    keras_model,
     small,
     trained,
     twins,
@@ -40,13 +40,50 @@ def test_each_optimizer_trains_as_in_keras(name: str) -> None:
     assert_trains_as_keras(model, plain)
 
 
-def test_a_model_of_which_all_is_frozen_is_fitted() -> None:
+def test_sample_weights_and_a_scaled_optimizer_count_as_in_keras() -> None:
+    model, plain = twins(small)
+    # Each word occurs once: Keras on TensorFlow squares a word's gradients before it sums them.
+    random = np.random.default_rng(0)
+    feed = [random.permutation(size)[1:].reshape(6, -1) for size in (49, 37)]
+    labels, weights = random.integers(0, 7, 6), np.linspace(0, 2, 6, dtype="float32")
+    for one in (model, plain):
+        rate = keras.optimizers.schedules.ExponentialDecay(1e-3, 2, 0.5)
+        adam = keras.optimizers.Adam(rate, global_clipnorm=0.1)
+        one.compile(
+            keras.optimizers.LossScaleOptimizer(adam),
+            "sparse_categorical_crossentropy",
+            weighted_metrics=["accuracy"],
+        )
+    assert_alike(*(trained(one, feed, labels, weights) for one in (model, plain)))
+
+
+def test_the_loss_that_a_layer_adds_counts_as_in_keras() -> None:
+    def make() -> keras_qa.models.QAModel:
+        keras.utils.set_random_seed(1)
+        return keras_qa.models.universal_transformer(
+            30, answer_vocabulary_size=4, embedding_dim=8, num_roles=1, encoding="matrix",
+            num_heads=2, halting=True, ponder_cost=0.5, dropout=0.0, noise=0.0,
+        )  # fmt: skip
+
+    model, plain = twins(make)
+    for one in (model, plain):
+        one.compile(
+            keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+    random = np.random.default_rng(0)
+    feed, labels = [random.integers(1, 30, (6, *size)) for size in ((3, 4), (4,))], np.arange(6) % 4
+    logs, expected = (trained(one, feed, labels) for one in (model, plain))
+    assert logs[0]["loss"][-1] > 0.5
+    assert_alike(logs, expected)
+
+
+def test_a_frozen_model_keeps_its_weights() -> None:
     model = small()
     model.trainable = False
     model.compile("sgd", "sparse_categorical_crossentropy")
     before = model.get_weights()
     with warnings.catch_warnings():
-        # PyTorch alone says that there is nothing to train.
+        # Only on PyTorch does Keras warn.
         warnings.filterwarnings("ignore", message="The model does not have any trainable weights")
         fitted(model, STEPS + 2)
     for got, expected in zip(model.get_weights(), before, strict=True):
@@ -54,13 +91,13 @@ def test_a_model_of_which_all_is_frozen_is_fitted() -> None:
 
 
 class Doubled(keras_qa.models.QAModel):
-    """Its `compute_loss` knows nothing of `training`."""
+    """A `compute_loss` without the argument `training`."""
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
         return 2 * super().compute_loss(x, y, y_pred, sample_weight)
 
 
-def test_a_loss_of_ones_own_is_computed() -> None:
+def test_an_overridden_compute_loss() -> None:
     models = []
     for kind in (Doubled, keras_qa.models.QAModel):
         base = small()
@@ -73,24 +110,8 @@ def test_a_loss_of_ones_own_is_computed() -> None:
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
-def test_a_rate_that_is_changed_between_two_trainings_counts() -> None:
-    model = small(dropout=0.5)
-    fitted(model)
-    for branch in ("text_encoder", "question_encoder"):
-        model.get_layer(branch).word_dropout.rate = 0.0
-    model.get_layer("answer").input_dropout.rate = 0.0
-    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    plain = keras_model(small())
-    weights = {variable.path: variable.numpy() for variable in model.trainable_variables}
-    for variable in plain.trainable_variables:
-        variable.assign(weights[variable.path])
-    plain.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
-    logs = [trained(one, *batch(ROWS))[0] for one in (model, plain)]
-    np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], rtol=1e-4)
-
-
 def masked_outputs() -> keras_qa.models.QAModel:
-    """A label for each word, as padding is masked."""
+    """A model with a label for each word, and masked padding."""
     keras.utils.set_random_seed(2)
     ids = keras.Input((None,), dtype="int32", name="text")
     words = keras.layers.Embedding(50, 4, mask_zero=True)(ids)
@@ -99,7 +120,7 @@ def masked_outputs() -> keras_qa.models.QAModel:
     return model
 
 
-def test_outputs_keep_their_mask_in_loss_and_metrics() -> None:
+def test_loss_and_metrics_use_the_mask_of_outputs() -> None:
     model, plain = twins(masked_outputs)
     ids = np.array([[3, 4, 5, 0], [6, 7, 0, 0]] * 4, "int32")
     labels = np.array([[1, 2, 3, 0], [4, 5, 0, 0]] * 4, "int32")
@@ -113,7 +134,7 @@ def test_outputs_keep_their_mask_in_loss_and_metrics() -> None:
     assert_trains_as_keras(model, plain, [ids], labels)
 
 
-def test_seeded_dropout_of_keras_draws_as_in_keras() -> None:
+def test_seeded_dropout_draws_as_in_keras() -> None:
     def make() -> keras_qa.models.QAModel:
         keras.utils.set_random_seed(3)
         ids = keras.Input((None,), dtype="int32", name="text")
@@ -128,7 +149,7 @@ def test_seeded_dropout_of_keras_draws_as_in_keras() -> None:
     assert_trains_as_keras(model, plain, feed[:1], labels)
 
 
-def test_a_loss_that_calls_what_cannot_be_compiled_is_computed() -> None:
+def test_a_loss_that_xla_cannot_compile() -> None:
     calls = []
 
     def loss(y_true, y_pred):
@@ -146,7 +167,7 @@ def test_a_loss_that_calls_what_cannot_be_compiled_is_computed() -> None:
 
 if BACKEND == "tensorflow":
 
-    def test_without_xla_as_it_is_asked_for() -> None:
+    def test_jit_compile_false_is_respected() -> None:
         model = small()
         model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
         fitted(model, STEPS + 2)

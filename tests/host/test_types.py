@@ -16,9 +16,9 @@ PROJECT = pathlib.Path(__file__).parents[2] / "pyproject.toml"
 
 # Rooms whose public functions say what they take and give.
 SAID = (*HOST, "kernels", "layers", "objectives", "inputs", "recipes", "report", "integrations")
-# Written in the terms of their backends: `kernels/_reference.py` has their types.
+# Written in the terms of their backends: `kernels/reference.py` has their types.
 BACKENDS = (
-    *("kernels/jax.py", "kernels/jax_loops.py", "kernels/jax_random.py"),
+    *("kernels/jax.py", "kernels/jax_loops.py", "kernels/jax_transformer.py"),
     *("kernels/tensorflow.py", "kernels/tensorflow_loops.py", "kernels/torch.py"),
 )
 

@@ -1,4 +1,4 @@
-"""What layers and models say about arguments that they cannot take."""
+"""Arguments of layers: messages for invalid ones, and the names in older files."""
 
 import numpy as np
 import pytest
@@ -18,16 +18,6 @@ from keras_qa.objectives import SpanF1
         (lambda: layers.SequenceEncoder(5, pooling="sum"), '"mean" or "max".*pooling=\'sum\''),
         (lambda: layers.AnswerHead(2.5), "`vocabulary_size` must be.*vocabulary_size=2.5"),
         (lambda: layers.AnswerHead(5, hidden_dim=0), "`hidden_dim` must be.*hidden_dim=0"),
-    ],
-)
-def test_bad_arguments_of_layers(make, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
         (lambda: layers.WordEmbedding(0), "`vocabulary_size` must be a positive integer.*=0"),
         (lambda: layers.ContextEncoder(num_layers=0), "`num_layers` must be.*num_layers=0"),
         (lambda: layers.ContextEncoder(cell="rnn"), '"lstm" or "gru".*cell=\'rnn\''),
@@ -35,16 +25,6 @@ def test_bad_arguments_of_layers(make, message: str) -> None:
         (lambda: layers.SpanHead(hidden_dim=-1), "`hidden_dim` must be.*hidden_dim=-1"),
         (lambda: layers.AlignedQuestionEmbedding(0), "`hidden_dim` must be.*hidden_dim=0"),
         (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
-    ],
-)
-def test_bad_arguments_of_reader_layers(make, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
         (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
         (lambda: layers.SentenceEncoder(5, cell="rnn"), '"lstm" or "gru".*cell='),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
@@ -66,17 +46,35 @@ def test_bad_arguments_of_reader_layers(make, message: str) -> None:
         ),
     ],
 )
-def test_bad_arguments_of_stories(make, message: str) -> None:
+def test_invalid_arguments_raise(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_numpy_sizes_are_sizes_and_true_is_none() -> None:
+def test_sizes_may_be_numpy_integers_but_not_booleans() -> None:
     assert layers.SequenceEncoder(np.int64(5), np.int32(2)).vocabulary_size == 5
     with pytest.raises(ValueError, match="Received: units=True"):
         layers.SequenceEncoder(5, units=True)
 
 
-def test_a_wrong_fused_raises():
-    with pytest.raises(ValueError, match=r"`fused=1.5`"):
+def test_an_invalid_fused_raises() -> None:
+    with pytest.raises(ValueError, match=r"`fused` must be .* Received: fused=1\.5\."):
         LSTM(4, fused=1.5)
+
+
+@pytest.mark.parametrize(
+    ("modern", "settings"),
+    [(False, {}), (True, {"pre_norm": True, "gated": True, "use_bias": False})],
+)
+def test_an_older_config_with_modern_makes_the_same_encoder(modern: bool, settings) -> None:
+    encoder = layers.TransformerEncoder(30, 2, 2, 8, 16, num_segments=0, **settings)
+    config = encoder.get_config()
+    names = ("pre_norm", "gated", "use_bias")
+    older = {name: value for name, value in config.items() if name not in names}
+    again = layers.TransformerEncoder.from_config({**older, "modern": modern})
+    assert again.get_config() == config
+    again.build()
+    biases = [weight.path for weight in again.weights if weight.name in ("bias", "beta")]
+    assert bool(biases) is not modern
+    assert again.blocks[0].hidden.units == (32 if modern else 16)
+    assert (again.final_norm is not None) is modern

@@ -1,4 +1,4 @@
-"""Readers whose lower layers move more slowly: which layer is which, files, recipes."""
+"""Readers with `LayerDecayAdamW`: the factors of layers, files, recipes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keras_qa.recipes import Recipe, train
 TEXT = "Mary went to the bathroom, then she slept at home."
 EXAMPLES = [Example(TEXT, "Who went?", "Mary", 0), Example(TEXT, "Where?", "home", 45)]
 
-# Of two, three and four blocks.
+# Encoders with two, three and four blocks.
 EXPECTED = {
     "albert": {"tokens": 2**-3, "project": 2**-3, "block_0": 2**-2, "block_1": 2**-1, "logits": 1},
     "deberta-v2": {"norm": 2**-4, "relative": 1, "relative_norm": 1, "block_2": 2**-1},
@@ -27,7 +27,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
-def test_each_layer_has_its_factor(kind: str, tmp_path) -> None:
+def test_factors_of_each_layer(kind: str, tmp_path) -> None:
     model = keras_qa.load(copy(kind, tmp_path / "reader")).model_
     paths = [variable.path for variable in model.trainable_variables]
     layers = [path.split("/")[1] for path in paths]
@@ -35,14 +35,14 @@ def test_each_layer_has_its_factor(kind: str, tmp_path) -> None:
     assert {name: factors[name] for name in EXPECTED[kind]} == EXPECTED[kind]
 
 
-def test_layers_elsewhere_are_no_layers_of_the_encoder() -> None:
+def test_similar_names_outside_the_encoder_have_the_full_rate() -> None:
     paths = ["a/block_1/hidden/bias", "norm/gamma", "b/norm/gamma", "a/b/norm/gamma"]
     assert layer_factors([*paths, "a/norm/gamma", "block_3/kernel"], 0.1) == pytest.approx(
         [0.1, 1, 1, 1, 0.001, 1]
     )
 
 
-def test_a_recipe_trains_a_reader_which_goes_on_from_its_file(tmp_path) -> None:
+def test_a_recipe_trains_a_reader_and_its_saved_file(tmp_path) -> None:
     options = {"backbone": str(copy("bert", tmp_path / "reader"))}
     given = {"epochs": 1, "batch_size": 1, "gradient_accumulation_steps": 2, "layer_decay": 0.5}
     out = tmp_path / "qa.keras"
@@ -57,7 +57,7 @@ def test_a_recipe_trains_a_reader_which_goes_on_from_its_file(tmp_path) -> None:
     assert (loaded.factors, loaded.decays) == (trained.factors, trained.decays)
     for one, other in zip(loaded.variables, trained.variables, strict=True):
         np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one.value, other.value)))
-    # What is trained may be other weights then.
+    # With LoRA, other weights are trained.
     transformer_of(model).enable_lora(2)
     recompile(model, loaded)
     kinds = [variable.path.split("/")[1] for variable in model.trainable_variables]
@@ -65,8 +65,8 @@ def test_a_recipe_trains_a_reader_which_goes_on_from_its_file(tmp_path) -> None:
     assert set(zip(kinds, model.optimizer.factors, strict=True)) == set(expected.items())
 
 
-def test_a_recipe_for_another_model_is_refused() -> None:
-    message = r"^`layer_decay` is for readers on a published encoder, .* Leave it out\.$"
+def test_a_recipe_for_another_model_raises() -> None:
+    message = r"^`layer_decay` needs trained blocks of .* Leave it out for other models\.$"
     recipe = Recipe(epochs=1, batch_size=2, layer_decay=0.5)
     with pytest.raises(ValueError, match=message):
         train(EXAMPLES, model="span_reader", recipe=recipe, verbose=0)
@@ -77,7 +77,7 @@ def test_a_recipe_for_another_model_is_refused() -> None:
     [
         ({"layer_decay": 0.0}, "`layer_decay` must be above 0 and at most 1"),
         ({"decoupled_weight_decay": -0.1}, "`decoupled_weight_decay` must not be negative"),
-        ({"weight_decay": 0.1}, "`weight_decay` of Keras knows one rate .* weight_decay=0.1"),
+        ({"weight_decay": 0.1}, "`weight_decay` is not supported.* weight_decay=0.1"),
     ],
 )
 def test_optimizer_out_of_range(arguments, message: str) -> None:
@@ -85,6 +85,6 @@ def test_optimizer_out_of_range(arguments, message: str) -> None:
         LayerDecayAdamW(0.1, **arguments)
 
 
-def test_what_is_spared_is_said_at_once() -> None:
-    with pytest.raises(ValueError, match="Give `no_weight_decay` when the optimizer is made"):
+def test_exclude_from_weight_decay_raises() -> None:
+    with pytest.raises(ValueError, match="Use the argument `no_weight_decay`"):
         LayerDecayAdamW(0.1).exclude_from_weight_decay(var_names=["bias"])

@@ -1,4 +1,4 @@
-"""Which rows are predicted together, and how wide and how many they are filled up to."""
+"""`PredictionBatches`: the rows and the shape of each batch."""
 
 import keras
 import numpy as np
@@ -51,7 +51,7 @@ def uncompiled(encoder, classifier):
 
 
 def found(batches: PredictionBatches) -> list[tuple[list[int], list[tuple[int, ...]]]]:
-    """The rows of each batch, and the shapes of its arrays, which hold all that is not padding."""
+    """The rows of each batch and the shapes of its arrays, after a check of their values."""
     seen = []
     for step in range(len(batches)):
         rows, arrays = batches[step]
@@ -67,7 +67,7 @@ def windows(lengths: list[int]) -> list[np.ndarray]:
     return [rows_of(lengths, 64), rows_of([n // 2 for n in lengths], 64), rows_of(lengths, 64)]
 
 
-def test_an_encoder_reads_exact_widths_if_nothing_is_compiled(encoder, uncompiled) -> None:
+def test_an_encoder_has_exact_widths_without_compilation(encoder, uncompiled) -> None:
     batches = PredictionBatches(encoder, windows([40, 7, 40, 64, 9, 33]), 2)
     assert found(batches) == [
         ([1, 4], [(2, 9)] * 3),
@@ -77,7 +77,7 @@ def test_an_encoder_reads_exact_widths_if_nothing_is_compiled(encoder, uncompile
     assert batches.order.tolist() == [1, 4, 5, 0, 2, 3]
 
 
-def test_an_encoder_reads_widths_of_the_grid_if_it_is_compiled(encoder, compiled) -> None:
+def test_a_compiled_encoder_has_widths_of_the_grid(encoder, compiled) -> None:
     batches = PredictionBatches(encoder, windows([40, 7, 40, 50, 9]), 2)
     assert found(batches) == [
         ([1, 4], [(2, 32)] * 3),
@@ -86,7 +86,7 @@ def test_an_encoder_reads_widths_of_the_grid_if_it_is_compiled(encoder, compiled
     ]
 
 
-def test_no_width_is_more_than_the_encoder_takes() -> None:
+def test_widths_do_not_exceed_max_length() -> None:
     names = ("token_ids", "padding_mask")
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in names]
     sizes = {"num_heads": 1, "hidden_dim": 4, "intermediate_dim": 4, "num_segments": 0}
@@ -101,13 +101,13 @@ def test_no_width_is_more_than_the_encoder_takes() -> None:
 @pytest.mark.parametrize(
     ("width", "rows"), [(1, 1024), (96, 16), (97, 8), (192, 8), (193, 4), (1536, 1), (4000, 1)]
 )
-def test_an_encoder_on_a_cpu_reads_few_long_rows_at_a_time(encoder, width: int, rows: int) -> None:
+def test_batches_of_an_encoder_on_a_cpu_have_few_long_rows(encoder, width: int, rows: int) -> None:
     ids = np.ones((rows + 1, width), "int32")
     batches = PredictionBatches(encoder, [ids] * 3, 5_000)
     assert [len(part) for part in batches.parts] == [rows, 1]
 
 
-def test_all_batches_of_a_loop_that_ends_early_have_one_shape(classifier, compiled) -> None:
+def test_loops_that_end_early_have_one_shape(classifier, compiled) -> None:
     feed = [rows_of([9, 3, 40, 20, 5], 60), rows_of([2, 1, 3, 4, 2], 12)]
     shapes = [(2, 48), (2, 8)]
     assert found(PredictionBatches(classifier, feed, 2)) == [
@@ -115,23 +115,23 @@ def test_all_batches_of_a_loop_that_ends_early_have_one_shape(classifier, compil
         ([0, 3], shapes),
         ([2], shapes),
     ]
-    # A single batch shares its shape with single batches of other lengths.
+    # Single batches of different lengths have the same shape.
     one = fitted(classifier, [array[:3] for array in feed])
     assert [array.shape for array in one] == [(4, 48), (4, 32)]
 
 
-def test_rows_that_may_be_related_stay_as_they_are(classifier, compiled) -> None:
+def test_dependent_rows_are_not_sorted(classifier, compiled) -> None:
     feed = [rows_of([9, 3, 40], 60), rows_of([2, 1, 3], 12)]
     batches = PredictionBatches(classifier, feed, 2, sort=False, fill=False)
     assert found(batches) == [([0, 1], [(2, 60), (2, 12)]), ([2], [(1, 60), (1, 12)])]
 
 
-def test_ids_of_one_text_are_fitted(classifier, compiled) -> None:
+def test_one_compiled_batch_has_a_shape_of_the_grid(classifier, compiled) -> None:
     (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
     assert ids.shape == (4, 32)
     assert ids.sum() == 17
 
 
-def test_ids_of_one_text_are_cut(classifier, uncompiled) -> None:
+def test_one_batch_is_cut_without_compilation(classifier, uncompiled) -> None:
     (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
     assert ids.shape == (3, 9)

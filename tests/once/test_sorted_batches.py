@@ -1,4 +1,4 @@
-"""Batches for training and evaluation: every row once, few widths, as narrow as they can be."""
+"""`SortedBatches`: every row once, few widths, as narrow as possible."""
 
 import keras
 import numpy as np
@@ -27,9 +27,9 @@ def test_stories_have_two_lengths() -> None:
     assert count_axes([text, text[0]]) == (2, 1)
 
 
-def test_a_further_width_saves_a_tenth_of_the_positions() -> None:
+def test_each_width_avoids_a_tenth_of_the_positions() -> None:
     assert training_widths(np.array([100] * 10)) == [128]
-    # With 8 and 128: 1,360 positions of 1,408; two rows fewer to read would not be a tenth.
+    # With widths 8 and 128 there are 1,288 positions instead of 1,408: less than a tenth.
     assert training_widths(np.array([100] * 10 + [8])) == [128]
     assert training_widths(np.array([100] * 10 + [8] * 2)) == [8, 128]
 
@@ -40,7 +40,7 @@ def positions(rows: np.ndarray, widths: list[int]) -> int:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=80))
-def test_widths_of_training_are_worth_their_compilation(rows: list[int]) -> None:
+def test_training_widths(rows: list[int]) -> None:
     widths = training_widths(np.array(rows))
     assert widths[-1] == grid_width(max(rows))
     for width in widths[:-1]:
@@ -54,7 +54,7 @@ def test_widths_of_training_are_worth_their_compilation(rows: list[int]) -> None
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
-    """A model without loops that end early, so that each width is compiled."""
+    """A model without loops that end early: each width is compiled."""
     ids = keras.Input((None,), dtype="int32", name="text")
     vector = keras_qa.layers.SequenceEncoder(20, 4, 3, fused=False)(ids)
     return keras_qa.models.QAModel([ids], keras.layers.Dense(2)(vector))
@@ -62,7 +62,7 @@ def model() -> keras.Model:
 
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("seed", [None, 3])
-def test_batches_hold_every_row_with_its_label(model, seed, jit_compile) -> None:
+def test_batches_contain_every_row_with_its_label(model, seed, jit_compile) -> None:
     rng = np.random.default_rng(0)
     size = rng.integers(1, 30, 101)
     text = np.arange(30) < size[:, None]
@@ -85,7 +85,7 @@ def test_batches_hold_every_row_with_its_label(model, seed, jit_compile) -> None
                 assert ids.shape[1] == size[rows].max()
         if jit_compile:
             assert {ids.shape[1] for (ids,), _ in seen} == {16, 24, 30}
-        # The last batch is not filled up.
+        # The last batch is smaller.
         assert sorted(len(rows) for _, rows in seen) == [5, *[8] * 12]
     assert np.array_equal(orders[0], orders[1]) == (seed is None)
     again = SortedBatches([text], (labels,), model, 8, seed)
@@ -94,7 +94,7 @@ def test_batches_hold_every_row_with_its_label(model, seed, jit_compile) -> None
 
 
 def stories(rows: int = 60, seed: int = 0) -> list[np.ndarray]:
-    """Texts of few to many sentences of few to many words, and questions."""
+    """Texts with different numbers of sentences and words, and questions."""
     rng = np.random.default_rng(seed)
     sentences = np.arange(12) < rng.integers(0, 13, rows)[:, None]
     words = np.arange(9) < rng.integers(1, 10, (rows, 12))[..., None]
@@ -104,7 +104,7 @@ def stories(rows: int = 60, seed: int = 0) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", [None, 3])
-def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
+def test_batches_of_stories_are_cut_on_both_axes(seed) -> None:
     text, question = stories()
     network = keras_qa.models.memory_network(30, None, 5, embedding_dim=4)
     network.jit_compile = False
@@ -120,7 +120,7 @@ def test_batches_of_stories_are_trimmed_on_both_axes(seed) -> None:
     assert sum(ids.size for (ids, _), _ in seen) < 0.9 * text.size
 
 
-def test_rows_that_may_be_related_are_evaluated_in_the_order_of_the_feed() -> None:
+def test_dependent_rows_are_evaluated_in_their_order() -> None:
     ids = keras.Input((None,), dtype="int32", name="text")
     vector = keras_qa.layers.SequenceEncoder(20, 4, 3)(ids)
     related = keras_qa.models.QAModel([ids], vector - keras.ops.mean(vector, axis=0))

@@ -9,8 +9,8 @@ from typing import Any
 
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
-from keras_qa.layers.initial import weights_follow
-from keras_qa.layers.options import DType
+from keras_qa.layers.composite import DType
+from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.albert import ALBERT
 from keras_qa.models.pretrained.bert import BERT, ELECTRA, ROBERTA
@@ -99,7 +99,7 @@ class PretrainedCheckpoint:
         settings = self._settings()
         self._check_sizes(settings)
         encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
-        with weights_follow():
+        with skip_initializers():
             encoder.build()
         return encoder
 
@@ -114,7 +114,7 @@ class PretrainedCheckpoint:
         """Compares sizes in the config with tensors, before memory is allocated for the encoder."""
         names = self.family.names
         width = settings.get("embedding_dim") or settings["hidden_dim"]
-        inner = settings["intermediate_dim"] * (2 if settings.get("modern") else 1)
+        inner = settings["intermediate_dim"] * (2 if settings.get("gated") else 1)
         expected = {
             names["tokens"]: (settings["vocabulary_size"], width),
             f"{names['block'].format(0)}.{names['hidden']}": (inner, settings["hidden_dim"]),

@@ -1,4 +1,4 @@
-"""Layers whose first weights are not drawn where weights from a file follow."""
+"""Layers that start with zeros while `skip_initializers` is active."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import keras
 from keras_qa import execution
 
 _zeros: contextvars.ContextVar[Callable[..., Any] | None] = contextvars.ContextVar(
-    "zeros of weights that follow", default=None
+    "skip_initializers", default=None
 )
 
 
 @contextlib.contextmanager
-def weights_follow(most: int | None = None) -> Iterator[None]:
-    """Skips drawing initial weights that those of a file replace at once.
+def skip_initializers(most: int | None = None) -> Iterator[None]:
+    """Starts weights with zeros inside it: for models whose weights come from a file.
 
-    For an encoder of 22 million weights, drawing takes a second and several times their memory,
-    and on JAX a program for each shape.
+    Drawing the 22 million initial weights of a small encoder takes a second and several times their
+    memory, and on JAX a compiled program for each shape.
 
     Args:
-        most: How many numbers all layers may have together. A layer that needs more raises a
-            `ValueError` before any memory is allocated for it. `None` for any number.
+        most: Highest total number of weights. A layer that exceeds it raises a `ValueError` before
+            memory is allocated. `None` for no limit.
     """
     left = math.inf if most is None else most
 
@@ -46,8 +46,8 @@ def weights_follow(most: int | None = None) -> Iterator[None]:
         _zeros.reset(token)
 
 
-class Undrawn(execution.Layer):
-    """A layer whose own weights start with zeros inside `weights_follow`."""
+class ZeroInitialized(execution.Layer):
+    """A layer that respects `skip_initializers`."""
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
         if (zeros := _zeros.get()) is not None:
@@ -56,11 +56,11 @@ class Undrawn(execution.Layer):
 
 
 @contextlib.contextmanager
-def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
-    """Has a layer of Keras that is built inside of it start with zeros, if weights follow.
+def zero_initialized(layer: keras.layers.Layer) -> Iterator[None]:
+    """Makes a layer of Keras respect `skip_initializers` while it is built inside.
 
     Args:
-        layer: The layer. Its initializers are its own again afterwards.
+        layer: The layer. Its initializers are restored afterwards.
     """
     zeros = _zeros.get()
     own = {
@@ -71,7 +71,7 @@ def undrawn(layer: keras.layers.Layer) -> Iterator[None]:
     for name in own:
         setattr(layer, name, zeros)
     if own and hasattr(layer, "unit_forget_bias"):
-        # Keras puts the ones of an LSTM's forget gate between what its initializer gives.
+        # With it, Keras calls the initializer for parts of the bias and concatenates them.
         own["unit_forget_bias"] = layer.unit_forget_bias
         layer.unit_forget_bias = False
     try:

@@ -1,7 +1,7 @@
-"""The kernels written out step by step in `keras.ops`: what the fused ones are tested against.
+"""The reference kernels in `keras.ops`: what the kernels of the backends are tested against.
 
-It is slow, differentiable by whatever differentiates `keras.ops`, and wants a known number of
-steps.
+They are slow, need a known number of steps, and support every transformation that `keras.ops`
+support.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 
 State = tuple[Tensor, ...]
 
@@ -37,7 +37,7 @@ def lstm(
     x = x if table is None else look_up(table, x)
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
-        z = _projected(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
+        z = ops.matmul(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
         if bias is not None:
             z = z + bias
         i, f, g, o = ops.split(z, 4, axis=-1)
@@ -66,7 +66,7 @@ def gru(
     x = x if table is None else look_up(table, x)
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
-        inputs = _projected(x[:, t], kernel)
+        inputs = ops.matmul(x[:, t], kernel)
         states = ops.matmul(h, recurrent_kernel)
         if bias is not None:
             inputs, states = inputs + bias[0], states + bias[1]
@@ -137,7 +137,7 @@ def attention(
 
 def gelu(inputs: Tensor) -> Tensor:
     """See `keras_qa.kernels.gelu`."""
-    # Keras takes the complement of the error function, which takes twice as long.
+    # Keras uses `erfc`, which takes twice as long.
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     x = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
     return ops.cast(0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)), dtype)
@@ -154,12 +154,7 @@ def keras_is_fused() -> bool:
 
 
 def check_transforms(*arrays: Tensor | None) -> None:
-    """See `keras_qa.kernels.check_transforms`: `keras.ops` go through any."""
-
-
-def _projected(x: Tensor, kernel: Tensor) -> Tensor:
-    one_hot = not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
-    return ops.take(kernel, x, axis=0) if one_hot else ops.matmul(x, kernel)
+    """See `keras_qa.kernels.check_transforms`. `keras.ops` support every transformation."""
 
 
 def _steps(x: Tensor, go_backwards: bool) -> Iterable[int]:

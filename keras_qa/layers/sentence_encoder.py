@@ -1,4 +1,4 @@
-"""Sentences: the words of each in, one vector for each out."""
+"""`SentenceEncoder`: the word ids of each sentence in, one vector for each sentence out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 
 ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
 
@@ -23,37 +20,37 @@ ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "at
 class SentenceEncoder(Composite):
     """Encodes each sentence of a text into one vector.
 
-    All sentences are read at once. Id 0 is padding: padded words never count, and a sentence that
-    holds nothing else gives a vector of zeros, which the layers behind mask out.
+    Id 0 is padding. Padding never changes the result, and a sentence of padding only gives a vector
+    of zeros, which is masked.
 
     Args:
         vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
-        embedding_dim: Width of a word vector, and of a sentence's.
-        encoding: How the order of words counts.
+        embedding_dim: Width of word vectors and sentence vectors.
+        encoding: How the order of words is encoded.
 
-            - `"roles"`: `num_roles` weighted sums of the words, each times a
-              learned matrix of its own, added up. How much a word counts in
-              each is learned for its place, counted from the first word and
-              counted from the last. So who does something and to whom are
-              told apart, and all places share what is learned of words (after
-              Schlag & Schmidhuber 2018, arXiv:1811.12143).
+            - `"roles"`: the sum of `num_roles` weighted sums of the word
+              vectors, each times a learned matrix. The weights of a word are
+              learned for its position, counted from the first word and from
+              the last one. It separates roles such as subject and object,
+              while all positions share the matrices (after Schlag &
+              Schmidhuber 2018, arXiv:1811.12143).
             - `"matrix"`: the sum of word vectors, each times a learned matrix
-              of its place. It tells any order from any other.
+              for its position. It distinguishes all orders.
             - `"multiplicative"`: the sum of word vectors, each times a learned
-              vector of its place, entry by entry (Henaff et al. 2017,
+              vector for its position, elementwise (Henaff et al. 2017,
               arXiv:1612.03969, equation 1).
             - `"positional"`: the same with fixed weights (Sukhbaatar et al.
               2015, arXiv:1503.08895, section 4.1).
             - `"recurrent"`: the last state of a recurrent layer.
-            - `"attention"`: words with a learned vector of their place, summed
-              with weights that each head learns to give (Lin et al. 2017,
+            - `"attention"`: a weighted sum of words with learned position
+              vectors, whose weights each head learns (Lin et al. 2017,
               arXiv:1703.03130).
-        max_words: Number of places with weights of their own; words beyond
+        max_words: Number of positions with weights of their own; later words
             share the last one. For `"roles"`, `"matrix"`, `"multiplicative"`
             and `"attention"`.
         cell: `"lstm"` or `"gru"`. For `"recurrent"`.
-        bidirectional: Whether to read from both ends, with half of the width
-            each. For `"recurrent"`.
+        bidirectional: Whether to read in both directions, with half of the
+            width each. For `"recurrent"`.
         num_heads: Number of heads. For `"attention"`.
         num_roles: Number of weighted sums. For `"roles"`.
         dropout: Fraction of the sentence vectors' entries dropped in training.
@@ -61,8 +58,8 @@ class SentenceEncoder(Composite):
 
     Input shape: `(batch, sentences, words)` or `(batch, words)`, integers.
 
-    Output shape: `(batch, sentences, embedding_dim)`, with a mask that says which sentences hold a
-    word, or `(batch, embedding_dim)`.
+    Output shape: `(batch, sentences, embedding_dim)`, with a mask of the sentences that are not
+    padding, or `(batch, embedding_dim)`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -75,7 +72,6 @@ class SentenceEncoder(Composite):
         (1, 2, 8)
     """
 
-    # Columns of padding at the end may be cut off without changing the result.
     ignores_padding = True
 
     def __init__(
@@ -115,7 +111,7 @@ class SentenceEncoder(Composite):
                 f"`embedding_dim` must be a multiple of {parts}, the number of {kind}. "
                 f"Received: embedding_dim={embedding_dim}."
             )
-        # Keras takes no NumPy integers, and JSON holds none.
+        # Keras and JSON do not accept NumPy integers.
         self.vocabulary_size = int(vocabulary_size)
         self.embedding_dim = int(embedding_dim)
         self.encoding = encoding
@@ -129,7 +125,7 @@ class SentenceEncoder(Composite):
         self.embedding = Embedding(
             self.vocabulary_size,
             self.embedding_dim,
-            # Small, so that the first updates tell words apart: a story has few of them.
+            # Small, so that the first updates already distinguish words.
             embeddings_initializer=keras.initializers.RandomNormal(stddev=0.3),
             dtype=policy,
             name="embedding",
@@ -202,17 +198,17 @@ class SentenceEncoder(Composite):
         place = ops.arange(ops.shape(words)[1])
         length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
         end = self.max_words - 1
-        # Beyond the last word there are none to weigh.
+        # Positions after the last word are clipped; their weights are set to zero below.
         last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
         weights = self._place_weights(from_first, words) + ops.matmul(last, from_last)
-        # There are fewer weights than entries of words to set to zero where there is no word.
+        # Masks the weights, not the words: they have fewer entries.
         weights = ops.where(ops.expand_dims(present, -1), weights, ops.zeros_like(weights))
         sums = ops.matmul(ops.transpose(weights, (0, 2, 1)), words)
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
 
     def _matrix(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
-        # All places side by side, so that one product does the sum over words too.
+        # One product over all words and entries also computes the sum over words.
         width = ops.shape(words)[1] * self.embedding_dim
         matrices = ops.reshape(self._place_weights(self.places, words), (width, self.embedding_dim))
         return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
@@ -221,7 +217,7 @@ class SentenceEncoder(Composite):
         return ops.sum(words * self._place_weights(self.places, words), axis=1)
 
     def _positional(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
-        # (1 - j/J) - (k/d)(1 - 2j/J) for word j of J and entry k of d.
+        # The weight of entry k of d of word j of J is (1 - j/J) - (k/d)(1 - 2j/J).
         present = ops.cast(present, "float32")
         place = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
         length = ops.max(present * place, axis=1, keepdims=True)
@@ -240,7 +236,7 @@ class SentenceEncoder(Composite):
     def _attention(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
         words = words + self._place_weights(self.places, words)
         scores = ops.cast(self.scores(self.hidden(words)), "float32")
-        # Not minus infinity: a sentence of padding alone would become NaN.
+        # Not minus infinity: a sentence of padding only would become NaN.
         scores = ops.where(ops.expand_dims(present, -1), scores, -1e9)
         weights = ops.softmax(scores, axis=1)
         weights = ops.where(ops.expand_dims(present, -1), weights, 0.0)
@@ -271,13 +267,13 @@ class SentenceEncoder(Composite):
 
 
 def _near_identity(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
-    # A word starts out as much the same wherever it stands, so that a question's is found again.
+    # Initially a word has nearly the same vector at each position, in the text and in the question.
     noise = keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
     return noise + ops.eye(*shape[-2:], dtype=dtype)
 
 
 def _random_roles(shape: tuple[int, int, int], dtype: str | None = None) -> Tensor:
-    # The first role adds all words up; to the others a place counts more or less, at random.
+    # The first role is a plain sum of the words; the weights of the others are random.
     one = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
     others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype)
     return ops.concatenate([one, others], axis=2)

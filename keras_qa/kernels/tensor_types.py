@@ -1,27 +1,27 @@
-"""What a tensor is: what kernels, layers and losses use of one, whichever backend has made it."""
+"""Types of tensors, shapes and masks, for any backend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-# The size of each axis, `None` where only the data says it.
+# The size of each axis, `None` if unknown before the data.
 Shape = tuple[int | None, ...]
 
 
 class Tensor(Protocol):
     """A tensor of the backend, a NumPy array, or a `keras.KerasTensor` that stands for one.
 
-    What is not named here is computed by `keras.ops`: not all of them have it, or mean the same.
+    Only the operators that all of them have with the same meaning. `keras.ops` does the rest.
     """
 
     @property
     def shape(self) -> Sequence[Any]:
-        """The size of each axis, `None` where only the data says it."""
+        """The size of each axis, `None` if unknown before the data."""
 
     @property
     def dtype(self) -> object:
-        """The backend's own, or Keras' name of it."""
+        """The backend's dtype object, or Keras' name of it."""
 
     def __getitem__(self, key: Any, /) -> Tensor: ...
 
@@ -49,7 +49,7 @@ class Tensor(Protocol):
 
     def __ge__(self, other: Any, /) -> Tensor: ...
 
-    # Of booleans.
+    # For boolean tensors.
     def __and__(self, other: Any, /) -> Tensor: ...
 
     def __invert__(self) -> Tensor: ...
@@ -59,11 +59,11 @@ class Tensor(Protocol):
     def __ne__(self, other: Any, /) -> Tensor: ...  # type: ignore[override]
 
 
-# The mask of each input: `(batch, time)` boolean, or `None` where all is there.
+# The mask of each input: `(batch, time)` boolean, or `None` if no step is masked.
 Masks = Sequence[Tensor | None] | None
 
 
-def shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
-    """The shape of each input, of one or of several, as tuples or as a file has them."""
+def shape_list(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+    """A list of shapes from one shape or from several, as tuples or as lists (JSON)."""
     several = isinstance(input_shape[0], (list, tuple))
     return cast(list[Shape], list(input_shape) if several else [input_shape])

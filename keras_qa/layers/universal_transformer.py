@@ -1,4 +1,4 @@
-"""Universal transformers: one block, applied again and again."""
+"""Universal transformers: one transformer block applied several times."""
 
 from __future__ import annotations
 
@@ -11,70 +11,66 @@ from keras import ops
 
 from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense, LayerNormalization
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
 
-# A position that has spent this much of its one unit of halting runs no further.
+# A position stops once its accumulated halting probability reaches this value.
 HALTED = 0.99
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class UniversalTransformerEncoder(Composite):
-    """Refines a query and the sentences of a text together, by one block applied again and again.
+    """Encodes a query and the sentences of a text together, by one block applied several times.
 
-    The encoder of Dehghani et al. 2019 (arXiv:1807.03819): each step adds the signals of position
-    and step, lets every position attend to every other by self-attention with several heads, and
-    passes each through two dense layers; each of the two reads a normalised state and adds to the
-    state itself, which is normalised after the last step. (The paper normalises the sum instead: of
-    bAbI's task 19, 25 epochs with 10,000 questions taught one run 62 % that way, and one run 100 %
-    this way.) The weights are the same in every step. Positions are counted backwards from the last
-    one, see `TemporalEncoding`; the query has a signal of its own. Attention between sentences has
-    a bias as well, a learned function of how many others lie between them (Chi et al. 2022,
-    arXiv:2205.09921): a logarithm and a constant for earlier ones and for later ones, by head, all
-    zeros at the start. (With it and positions that start out as waves, bAbI's task 2 came to 91 %
-    after 9 epochs, one run; without both, 88 % after 12.)
+    The encoder of Dehghani et al. 2019 (arXiv:1807.03819). Each step adds the embeddings of
+    position and step, then applies multi-head self-attention and two dense layers with residual
+    connections. The weights are the same in every step. Differences from the paper:
+
+    - Layer normalisation comes before attention and dense layers, and after the last step.
+    - Positions are counted backwards from the last sentence, see `TemporalEncoding`. The query has
+      an embedding of its own.
+    - The attention between sentences has a learned bias for each head: a logarithm of the distance
+      and a constant, for earlier and for later sentences (Chi et al. 2022, arXiv:2205.09921).
+
     Padding is never attended to.
 
     Args:
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
-        hidden_dim: Width of the layer between the two dense layers.
-        dropout: Fraction of what attention and dense layers add that is
-            dropped in training.
-        max_positions: Number of positions with a signal of their own; older
-            ones share the last.
-        noise: Chance of an empty position before each in training, see
-            `TemporalEncoding`.
-        halting: Whether each position learns after how many steps to stop
-            (Graves 2016, arXiv:1603.08983). Its result is then the mean of
-            its states, weighted by the chance of stopping there.
-        ponder_cost: Weight in the loss of the mean number of steps. For
+        hidden_dim: Width of the hidden dense layer.
+        dropout: Fraction of the outputs of attention and dense layers dropped
+            in training.
+        max_positions: Number of positions with an embedding of their own;
+            older ones share the last one.
+        noise: Probability of an empty position before each sentence in
+            training, see `TemporalEncoding`.
+        halting: Whether each position learns when to stop (adaptive
+            computation time, Graves 2016, arXiv:1603.08983). Its result is
+            the mean of its states, weighted by the probability of stopping.
+        ponder_cost: Weight of the mean number of steps in the loss. For
             `halting`.
-        return_attention: Whether to return the attention as well.
+        return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: A list of the query, `(batch, features)`, and the sentences,
             `(batch, sentences, features)`.
-        mask: A list of as many masks; the second, `(batch, sentences)` boolean, says which
-            sentences are there. `None` for all.
+        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
+            sentences. `None` if no sentence is padding.
         training: Whether `dropout` and `noise` apply.
 
     Returns:
         The state of the query, `(batch, features)`, and those of the sentences,
-        `(batch, sentences, features)`. With `return_attention` also the weights that the query
-        gives the sentences in each step, a mean over the heads,
-        `(batch, num_steps, sentences)`, and what share of the query's last state has come from each
-        sentence, `(batch, sentences)`, which adds up to one, or is all zeros where there is no
-        sentence: the attention rollout of Abnar & Zuidema 2020 (arXiv:2005.00928).
+        `(batch, sentences, features)`. With `return_attention` also the attention weights of the
+        query in each step, `(batch, num_steps, sentences)`, averaged over the heads, and the
+        attention rollout of the query (Abnar & Zuidema 2020, arXiv:2005.00928),
+        `(batch, sentences)`, which sums to 1, or is all zeros for an empty text.
 
     Raises:
-        ValueError: If an argument is out of its range, or the features cannot be shared among the
-            heads.
+        ValueError: If an argument is out of its range, or `num_heads` does not divide the number of
+            features.
 
     Examples:
         >>> import numpy as np
@@ -148,8 +144,10 @@ class UniversalTransformerEncoder(Composite):
                 f"Received: num_heads={self.num_heads}."
             )
         policy = self.dtype_policy
-        # One product for queries, keys and values.
-        self.projection = Dense(3 * dim, kernel_initializer=_alike, dtype=policy, name="projection")
+        # One projection for queries, keys and values.
+        self.projection = Dense(
+            3 * dim, kernel_initializer=_equal_queries_and_keys, dtype=policy, name="projection"
+        )
         self.mixing = Dense(dim, dtype=policy, name="mixing")
         self.output_layer = Dense(dim, dtype=policy, name="output_layer")
         for layer in (
@@ -178,12 +176,12 @@ class UniversalTransformerEncoder(Composite):
         self, inputs: Sequence[Tensor], mask: Masks = None, training: bool | None = None
     ) -> tuple[Tensor, ...]:
         query, sentences = inputs
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        if there is None:
-            there = ops.ones_like(sentences[..., 0], "bool")
-        present = ops.concatenate([ops.ones_like(there[:, :1]), there], axis=1)
-        ages = self.positions.ages(sentences, there, training)
-        times = self.positions.vectors(ages, there)
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        if sentence_mask is None:
+            sentence_mask = ops.ones_like(sentences[..., 0], "bool")
+        present = ops.concatenate([ops.ones_like(sentence_mask[:, :1]), sentence_mask], axis=1)
+        ages = self.positions.ages(sentences, sentence_mask, training)
+        times = self.positions.vectors(ages, sentence_mask)
         own = ops.cast(self.query_signal, self.compute_dtype)
         own = ops.broadcast_to(own, (ops.shape(query)[0], 1, own.shape[-1]))
         signals = ops.concatenate([own, times], axis=1)
@@ -191,8 +189,8 @@ class UniversalTransformerEncoder(Composite):
         bias = self._bias(ages, present)
         state, maps = self._steps(state, signals, present, bias, training)
         state = self.output_norm(state)
-        # What padding computed is no result.
-        states = ops.where(there[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
+        # Set padding to zero.
+        states = ops.where(sentence_mask[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
         if not self.return_attention:
             return state[:, 0], states
         by_step = ops.transpose(maps[:, :, 0, 1:], (1, 0, 2))
@@ -200,7 +198,7 @@ class UniversalTransformerEncoder(Composite):
 
     def _bias(self, ages: Tensor, present: Tensor) -> Tensor:
         ages = ops.cast(ages, "float32")
-        # Above zero for what was said earlier than the sentence that attends.
+        # Positive if the key is earlier than the query.
         earlier = ages[:, None, :] - ages[:, :, None]
         past, future = ops.maximum(earlier, 0.0), ops.maximum(-earlier, 0.0)
         features = ops.stack(
@@ -208,7 +206,7 @@ class UniversalTransformerEncoder(Composite):
         )
         bias = ops.matmul(features, ops.cast(self.distances, "float32"))
         bias = ops.pad(ops.transpose(bias, (0, 3, 1, 2)), ((0, 0), (0, 0), (1, 0), (1, 0)))
-        # Not minus infinity, which half precision turns into NaN.
+        # Not minus infinity, which could become NaN.
         return bias + ops.where(present, 0.0, -1e9)[:, None, None, :]
 
     def _steps(
@@ -251,25 +249,25 @@ class UniversalTransformerEncoder(Composite):
     ) -> tuple[Tensor, Tensor | None]:
         mixed, weights = self._attend(self.attention_norm(state), bias)
         state = state + (mixed if kept is None else mixed * kept[0])
-        added = self.output_layer(self.hidden(_rows(self.transition_norm(state))))
+        added = self.output_layer(self.hidden(_flatten_rows(self.transition_norm(state))))
         added = ops.reshape(added, ops.shape(state))
         return state + (added if kept is None else added * kept[1]), weights
 
     def _attend(self, state: Tensor, bias: Tensor) -> tuple[Tensor, Tensor | None]:
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
-        projected = ops.reshape(self.projection(_rows(state)), (-1, count, 3 * dim))
+        projected = ops.reshape(self.projection(_flatten_rows(state)), (-1, count, 3 * dim))
         queries, keys, values = kernels.split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(_rows(kernels.merge_heads(mixed)))
+        mixed = self.mixing(_flatten_rows(kernels.merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> list[Tensor | None]:
-        there = mask[1] if isinstance(mask, (list, tuple)) else None
-        return [None, there] + ([None, None] if self.return_attention else [])
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        return [None, sentence_mask] + ([None, None] if self.return_attention else [])
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None, training: bool | None = None
@@ -299,13 +297,13 @@ class UniversalTransformerEncoder(Composite):
         }
 
 
-def _rows(state: Tensor) -> Tensor:
-    # The gradient of a product with more than one axis of rows takes XLA twice as long.
+def _flatten_rows(state: Tensor) -> Tensor:
+    # XLA takes twice as long for the gradient of a product with several axes of rows.
     return ops.reshape(state, (-1, state.shape[-1]))
 
 
-def _alike(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
-    """Queries that start out as keys do, so that like attends to like from the first step on."""
+def _equal_queries_and_keys(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
+    """Equal initial projections of queries and keys: similar states attend to each other."""
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]
     return ops.concatenate([keys, keys, values], axis=1)
@@ -320,20 +318,20 @@ def _halt(
     spent: Tensor,
     cost: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Halts: the state, its weighted mean, what is spent of its one unit, and what it cost."""
+    """A step of adaptive computation time: new state, result, halting probability and cost."""
     chance = ops.cast(chance, "float32")
     running = ops.cast(spent < HALTED, "float32")
     rest = 1.0 - spent
     stops = ops.logical_or(spent + chance >= HALTED, is_last)
     weight = running * ops.where(stops, rest, chance)
-    # One for the step, and what is left once for the last one.
+    # 1 for each step, plus the remainder in the last one.
     cost = cost + running * (1.0 + ops.where(stops, rest, 0.0))
     result = result + ops.cast(weight, new.dtype) * new
     return ops.where(running > 0, new, old), result, spent + weight, cost
 
 
 def _rollout(maps: Tensor, present: Tensor) -> Tensor:
-    """What share of the first position's last state came from each other one."""
+    """Attention rollout of the first position over the others."""
     share = ops.cast(ops.arange(ops.shape(present)[1]) == 0, "float32")
     share = ops.zeros_like(maps[0, :, :1]) + share
     for step in reversed(range(maps.shape[0])):

@@ -1,4 +1,4 @@
-"""Where an answer starts and ends."""
+"""Layers for extractive answers: logits of start and end, and the positions of the text."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ from keras import ops
 from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.decoding.window_words import MASKED
-from keras_qa.kernels.tensors import Shape, Tensor, shapes
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dense import Dense
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.options import LayerOptions
+from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dense, Dropout
 
 NO_ANSWERS = ("learned", "first")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SpanHead(Composite):
-    """Logits of where an answer starts and where it ends. Position 0 stands for no answer.
+    """Logits of the start and of the end of an answer. Position 0 stands for no answer.
 
-    The logits are float32 under every dtype policy. Positions that are masked get -1e9.
+    The logits are float32 under every dtype policy. Masked positions get -1e9.
 
     Args:
-        no_answer: What position 0 is, see below.
+        no_answer: What position 0 is.
 
-            - `"learned"`: one more position than the inputs have, before
-              them, with a learned logit (Levy et al. 2017, arXiv:1706.04115).
+            - `"learned"`: an additional position before the inputs, with a
+              learned logit (Levy et al. 2017, arXiv:1706.04115).
             - `"first"`: the first position of the inputs, such as BERT's
-              [CLS], whatever the mask says (Devlin et al. 2019,
+              [CLS], even if it is masked (Devlin et al. 2019,
               arXiv:1810.04805).
         hidden_dim: Width of a ReLU layer before the logits. `None` for none.
         dropout: Fraction of the inputs' entries dropped in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `(batch, time, features)`, or a list of such, which are read side by side.
-        mask: `(batch, time)` boolean: where an answer may start and end. With a list, a list of
-            as many; the first one counts. `None` for everywhere.
+        inputs: `(batch, time, features)`, or a list of these, which are concatenated.
+        mask: `(batch, time)` boolean: where an answer may start and end. For a list of inputs, a
+            list of masks, of which the first is used. `None` for everywhere.
 
     Returns:
         Two tensors, the logits of the start and of the end, `(batch, positions)` float32 each.
@@ -88,7 +86,7 @@ class SpanHead(Composite):
         self.logits = Dense(2, dtype=policy, name="logits")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
-        width: Any = sum(shape[-1] for shape in shapes(input_shape))
+        width: Any = sum(shape[-1] for shape in shape_list(input_shape))
         if self.hidden is not None:
             self.hidden.build((None, None, width))
             width = self.hidden_dim
@@ -104,16 +102,18 @@ class SpanHead(Composite):
         training: bool | None = None,
     ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
-        there = mask[0] if isinstance(mask, (list, tuple)) else mask
+        text_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         features = self.input_dropout(features, training=training)
         if self.hidden is not None:
             features = self.hidden(features)
         logits = ops.cast(self.logits(features), "float32")
-        if there is not None:
-            there = ops.cast(there, "bool")
+        if text_mask is not None:
+            text_mask = ops.cast(text_mask, "bool")
             if self.no_answer == "first":
-                there = ops.concatenate([ops.ones_like(there[:, :1]), there[:, 1:]], axis=1)
-            logits = ops.where(there[..., None], logits, MASKED)
+                text_mask = ops.concatenate(
+                    [ops.ones_like(text_mask[:, :1]), text_mask[:, 1:]], axis=1
+                )
+            logits = ops.where(text_mask[..., None], logits, MASKED)
         if self.no_answer == "learned":
             none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
             logits = ops.concatenate([none, logits], axis=1)
@@ -122,7 +122,7 @@ class SpanHead(Composite):
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
     ) -> None:
-        # Keras would leave masked positions out of a loss that needs them all.
+        # The loss needs all positions.
         return None
 
     def compute_output_spec(
@@ -147,12 +147,11 @@ class SpanHead(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class TextPositions(execution.Layer):
-    """Which positions of a sequence for a backbone are its text, by the special tokens around it.
+    """A mask of the text in a sequence of question and text with special tokens around them.
 
     Args:
-        separators: Ids of the special tokens between a question and its text
-            and after it, as `SubwordTokenizer.between` and `after` have them. They stand
-            nowhere in a question or a text.
+        separators: Ids of the special tokens between question and text and after the text, as in
+            `SubwordTokenizer.between` and `after`. They never occur inside a question or a text.
         **kwargs: `name`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -162,7 +161,7 @@ class TextPositions(execution.Layer):
     Output shape: `(batch, time)`, booleans.
 
     Raises:
-        ValueError: If there are no separators.
+        ValueError: If `separators` is empty.
 
     Examples:
         >>> import numpy as np
@@ -178,11 +177,11 @@ class TextPositions(execution.Layer):
         super().__init__(**kwargs)
         self.separators = [int(id) for id in separators]
         if not self.separators:
-            raise ValueError("`separators` must hold an id. Received: separators=[].")
+            raise ValueError("`separators` must contain at least one id. Received: separators=[].")
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         ids, mask = inputs
-        # Operators: Keras' operations look for symbolic tensors first, which takes longer.
+        # Not `keras.ops`: they check for symbolic tensors, which takes longer than the operation.
         special = functools.reduce(operator.or_, [ids == id for id in set(self.separators)])
         after = ops.cumsum(ops.cast(special, "int32"), axis=1) > 0
         return after & ~special & ops.cast(mask, "bool")

@@ -1,4 +1,4 @@
-"""What a reader knows of each word: a vector, the words around it, and the question."""
+"""Features of words for readers: embeddings, context, exact match with the question."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from keras import ops
 
 from keras_qa import execution, kernels
 from keras_qa._arguments import check_positive_integers
-from keras_qa.kernels.tensors import Masks, Shape, Tensor, shapes
-from keras_qa.layers.composite import Composite
-from keras_qa.layers.dropout import Dropout
-from keras_qa.layers.embedding import Embedding
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
+from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
-from keras_qa.layers.options import LayerOptions
+from keras_qa.layers.keras_layers import Dropout, Embedding
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class WordEmbedding(Composite):
-    """Looks up the vector of each word. Id 0 is padding, and masked.
+    """An embedding of words with dropout. Id 0 is padding, and masked.
 
     Args:
         vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
@@ -60,7 +58,7 @@ class WordEmbedding(Composite):
         self.embedding = Embedding(
             self.vocabulary_size, self.embedding_dim, mask_zero=True, dtype=policy, name="embedding"
         )
-        # A layer that is made anew from its config would otherwise have a table that trains.
+        # `trainable=False` in the config must also freeze the table.
         self.embedding.trainable = self.trainable
         self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
 
@@ -88,22 +86,22 @@ class WordEmbedding(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ContextEncoder(Composite):
-    """Reads a sequence from both ends: a vector for each word that knows its context.
+    """Stacked bidirectional recurrent layers: a vector in context for each word.
 
-    Recurrent layers in both directions, one upon the other (Graves & Schmidhuber 2005). Masked
-    steps come out as zeros.
+    After Graves & Schmidhuber (2005). Outputs of masked steps are zeros.
 
     Args:
         units: Width of the recurrent state of each direction.
         num_layers: Number of layers.
         cell: `"lstm"` or `"gru"`.
-        dropout: Fraction of what each layer reads that is dropped in training.
-        fused: Whether kernels read, as in `LSTM`. `False` for Keras' own loop.
+        dropout: Fraction of the inputs of each layer dropped in training.
+        fused: As in `LSTM`. `False` for Keras' loop.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `(batch, time, features)`, or a list of such, which are read side by side.
-        mask: `(batch, time)` boolean, or a list of as many; the first one counts. `None` for all.
+        inputs: `(batch, time, features)`, or a list of these, which are concatenated.
+        mask: `(batch, time)` boolean, or a list of masks, of which the first is used. `None` if no
+            step is masked.
 
     Output shape: `(batch, time, 2 * units)`.
 
@@ -150,7 +148,7 @@ class ContextEncoder(Composite):
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="input_dropout")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
-        width: Any = sum(shape[-1] for shape in shapes(input_shape))
+        width: Any = sum(shape[-1] for shape in shape_list(input_shape))
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             layer.build((None, None, width))
             other.build((None, None, width))
@@ -168,7 +166,7 @@ class ContextEncoder(Composite):
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             states = self.input_dropout(states, training=training)
             before = layer(states, mask=mask, training=training)
-            # What was read backwards comes in the order in which it was read.
+            # The backward layer returns its sequence in reversed order.
             after = ops.flip(other(states, mask=mask, training=training), axis=1)
             states = ops.concatenate([before, after], axis=-1)
         if mask is not None:
@@ -177,7 +175,7 @@ class ContextEncoder(Composite):
 
     @property
     def ends_early(self) -> bool:
-        """Whether a compiled program reads a batch no further than its longest row."""
+        """Whether a compiled loop ends with the longest row of the batch."""
         return self.fused is not False and not kernels.keras_is_fused()
 
     def compute_mask(
@@ -186,7 +184,7 @@ class ContextEncoder(Composite):
         return mask[0] if isinstance(mask, (list, tuple)) else mask
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
-        return (*shapes(input_shape)[0][:-1], 2 * self.units)
+        return (*shape_list(input_shape)[0][:-1], 2 * self.units)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -201,11 +199,10 @@ class ContextEncoder(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ExactMatch(execution.Layer):
-    """Whether each word of a text stands in the question, from ids of one vocabulary.
+    """Whether each word of a text occurs in the question, from ids of one vocabulary.
 
-    The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Whether case counts
-    is up to the tokenizer that made the ids. Padding (id 0) and the unknown word (id 1) match
-    nothing.
+    The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Padding (id 0) and
+    the unknown word (id 1) never match.
 
     Args:
         **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.

@@ -1,0 +1,130 @@
+"""Layers of Keras with the same weights, configuration and numbers, computed in less time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+from keras import ops
+
+from keras_qa import execution, kernels
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.zero_initialized import ZeroInitialized
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class Dense(ZeroInitialized, keras.layers.Dense):
+    """`keras.layers.Dense` that multiplies its inputs by one LoRA matrix after the other.
+
+    Keras multiplies the two matrices (Hu et al. 2022, arXiv:2106.09685) and adds the product to the
+    kernel, so that training computes a gradient of the size of the kernel. One after the other, the
+    two products cost little.
+
+    Unlike Keras' layer, a loaded layer can continue to train its LoRA matrices.
+
+    Args:
+        *args: As in `keras.layers.Dense`.
+        **kwargs: As in `keras.layers.Dense`.
+
+    Input shape: `(..., features)`.
+
+    Output shape: `(..., units)`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Dense
+        >>> layer = Dense(4)
+        >>> layer.build((None, 3))
+        >>> layer.enable_lora(2)
+        >>> tuple(layer(np.ones((1, 3))).shape)
+        (1, 4)
+    """
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
+        """Quantizes the kernel, as `keras.layers.Dense` does."""
+        # With `type_check=True` Keras rejects subclasses.
+        super().quantize(mode, type_check=False, **options)
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        if not self.lora_enabled:
+            return super().call(inputs, training=training)
+        # `self.kernel` is the kernel plus the product of the LoRA matrices.
+        (kernel,) = (variable for variable in self.weights if variable.name == "kernel")
+        narrow = ops.matmul(inputs, self.lora_kernel_a) * (self.lora_alpha / self.lora_rank)
+        found = ops.add(ops.matmul(inputs, kernel), ops.matmul(narrow, self.lora_kernel_b))
+        if self.bias is not None:
+            found = ops.add(found, self.bias)
+        return found if self.activation is None else self.activation(found)
+
+    def load_own_variables(self, store: Mapping[str, Tensor]) -> None:
+        super().load_own_variables(store)
+        if self.lora_enabled:
+            # Files hold the kernel with LoRA added, and Keras sets both matrices to 0. Then both
+            # gradients would be 0. Draw the first matrix again, as `enable_lora` does.
+            draw = keras.initializers.HeUniform()
+            self.lora_kernel_a.assign(draw(self.lora_kernel_a.shape, self.lora_kernel_a.dtype))
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class LayerNormalization(ZeroInitialized, keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization`, called directly in predictions on PyTorch."""
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class Embedding(ZeroInitialized, keras.layers.Embedding):
+    """`keras.layers.Embedding` with a faster gradient.
+
+    Args:
+        *args: As in `keras.layers.Embedding`.
+        **kwargs: As in `keras.layers.Embedding`.
+
+    Input shape: `(batch, ...)`, integers.
+
+    Output shape: `(batch, ..., output_dim)`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Embedding
+        >>> tuple(Embedding(10, 4)(np.array([[1, 2, 3]])).shape)
+        (1, 3, 4)
+    """
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
+        """Quantizes the table, as `keras.layers.Embedding` does."""
+        # With `type_check=True` Keras rejects subclasses.
+        super().quantize(mode, type_check=False, **options)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
+            # PyTorch looks up no other dtypes.
+            inputs = ops.cast(inputs, "int32")
+        rows = kernels.look_up(ops.convert_to_tensor(self.embeddings), inputs)
+        return ops.cast(rows, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class Dropout(execution.Layer, keras.layers.Dropout):
+    """`keras.layers.Dropout` with faster random numbers from a kernel of the backend.
+
+    With a `seed` or a `noise_shape` it is exactly Keras' layer.
+
+    Args:
+        *args: As in `keras.layers.Dropout`.
+        **kwargs: As in `keras.layers.Dropout`.
+
+    Output shape: as the input.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import Dropout
+        >>> tuple(Dropout(0.5)(np.ones((2, 3, 8)), training=True).shape)
+        (2, 3, 8)
+    """
+
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        if not training:
+            return inputs
+        is_keras = self.seed is not None or self.noise_shape is not None
+        if is_keras or not 0 < self.rate < 1:
+            return super().call(inputs, training=training)
+        return kernels.dropout(inputs, self.rate, self.seed_generator)
