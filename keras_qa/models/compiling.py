@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import keras
 
-from keras_qa.kernels.tensors import Tensor
+from keras_qa.kernels.tensor_types import Tensor
 
 Optimizer: TypeAlias = str | keras.optimizers.Optimizer
 
