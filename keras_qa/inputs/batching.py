@@ -62,7 +62,7 @@ def training_widths(lengths: np.ndarray) -> list[int]:
         >>> import numpy as np
         >>> from keras_qa.inputs.batching import training_widths
         >>> training_widths(np.array([5, 6, 7, 8, 90, 100]))
-        [8, 128]
+        [8, 96, 128]
     """
     counts = np.bincount([grid_width(int(length)) for length in lengths])
     chosen = [len(counts) - 1]
