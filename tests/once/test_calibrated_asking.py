@@ -214,7 +214,5 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
     ):
         qa.ask(index, QUESTIONS[0], min_precision="a")
     qa.model_.preprocessor.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
-    with pytest.raises(
-        ValueError, match=r"^`min_precision` is 0\.9, but .* support at most 0\.5,"
-    ):
+    with pytest.raises(ValueError, match=r"^`min_precision` is 0\.9, but .* support at most 0\.5,"):
         qa.ask(index, QUESTIONS[0], min_precision=0.9)
