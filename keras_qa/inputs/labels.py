@@ -338,7 +338,7 @@ def _from_rows(array: np.ndarray, item: ModelOutput) -> np.ndarray:
         ones = int((array[tuple(place)] == 1).sum())
         raise ValueError(
             f"The labels of `{item.name}` hold a row at {place} that adds up to "
-            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row has exactly one 1 "
+            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row holds exactly one 1 "
             "and zeros."
         )
     if item.loss == ONE_HOT:

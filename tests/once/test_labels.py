@@ -76,7 +76,7 @@ BAD_LABELS = {
     "all zero": (np.zeros((2, 7)), "hold a row at [0] that adds up to 0 and has 0 ones"),
     "two ones": (
         np.eye(7)[[0, 1]] + np.eye(7)[[0, 2]] - np.eye(7)[[0, 0]] * [[1], [0]],
-        "hold a row at [1] that adds up to 2 and has 2 ones, but a one-hot row has exactly one 1",
+        "hold a row at [1] that adds up to 2 and has 2 ones, but a one-hot row holds exactly one 1",
     ),
     "negative row": (np.eye(7)[[0, 1]] * 2 - np.eye(7)[[1, 2]], "hold a row at [0] that adds up"),
     "too narrow": (np.eye(6)[[0, 1]], "have rows 6 wide, but the output has 7 classes."),
