@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -80,7 +81,8 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool |
 
 def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
     """Calls a function for each step of a prediction, in threads: see `threads`."""
-    return map_in_threads(model, function, steps, lambda: [tf.zeros(()).device])
+    # Equal strings are one object after `intern`.
+    return map_in_threads(model, function, steps, lambda: [sys.intern(tf.zeros(()).device)])
 
 
 class BatchPredictor:

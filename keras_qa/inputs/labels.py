@@ -164,7 +164,8 @@ def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]
     with np.errstate(over="ignore"):
         array = array.astype("float32")
     _check_weights("sample_weight", array)
-    return array
+    # TensorFlow traces a step for one rank. It fails at weights of another rank in a later call.
+    return array.reshape(shape)
 
 
 def to_class_weights(
