@@ -9,6 +9,7 @@ import re
 import keras_qa
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
+ROOT = pathlib.Path(__file__).parents[2]
 
 # A room imports only rooms above it.
 ROOMS = (
@@ -159,7 +160,7 @@ def private_uses(source: str) -> set[str]:
 
 def documented_private_names() -> dict[str, set[str]]:
     """Private names of other libraries by the file that uses them, as docs/keras.md lists them."""
-    page = (PACKAGE.parent / "docs" / "keras.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
     table = page.split("## Private names of libraries\n")[1]
     found: dict[str, set[str]] = {}
     for row in table.split("\n## ")[0].splitlines():
@@ -258,9 +259,9 @@ def test_no_room_touches_private_names_of_another() -> None:
 
 
 def test_documented_private_names_are_those_of_the_files_with_tests_that_need_them() -> None:
-    tests = PACKAGE.parent / "tests"
+    tests = ROOT / "tests"
     code = "".join(path.read_text(encoding="utf-8") for path in sorted(tests.rglob("test_*.py")))
-    page = (PACKAGE.parent / "docs" / "keras.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
     table = page.split("## Private names of libraries\n")[1]
     for name in re.findall(r"`(test_\w+)`", table):
         assert f"def {name}(" in code, name
@@ -286,6 +287,6 @@ class _Own:
 
 
 def test_contributing_shows_the_rooms_in_their_order() -> None:
-    page = (pathlib.Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| `(\w+?)(?:\.py|/)` ", page, re.MULTILINE)
     assert shown == list(ROOMS)
