@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import sklearn.base
 import sklearn.utils
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from small_backbones import TOKENIZER, bert
 from small_examples import EXAMPLES, SPANS
@@ -40,14 +40,17 @@ def test_cross_validation_scores_each_part_on_the_others() -> None:
     params = {"epochs": 2, "verbose": 0}
     scores = cross_val_score(qa, ROWS, ANSWERS, params=params, cv=2)
     half = -(-len(ROWS) // 2)
-    expected = []
+    expected, answers = [], []
     for part in range(2):
         test = range(part * half, min((part + 1) * half, len(ROWS)))
         train = [place for place in range(len(ROWS)) if place not in test]
         alone = QuestionAnswerer(model_options=SMALL, seed=0)
         alone.fit([ROWS[i] for i in train], [ANSWERS[i] for i in train], **params)
+        answers += alone.predict([ROWS[i] for i in test])
         expected.append(alone.score([ROWS[i] for i in test], [ANSWERS[i] for i in test]))
     np.testing.assert_allclose(scores, expected)
+    predicted = cross_val_predict(qa, ROWS, ANSWERS, params=params, cv=2)
+    assert predicted.tolist() == answers
 
 
 def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
