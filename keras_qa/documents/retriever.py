@@ -12,7 +12,7 @@ class Retriever(Protocol):
     """Finds the most relevant passages for questions.
 
     `Index` is a retriever, and so is any object with a method `search(questions, k)`.
-    `QuestionAnswerer.ask` accepts it in place of an index.
+    `QuestionAnswerer.ask` accepts it instead of an index.
 
     Examples:
         >>> from keras_qa.documents import Hit

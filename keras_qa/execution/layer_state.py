@@ -14,12 +14,7 @@ from typing import Any
 
 import keras
 
-from keras_qa.execution.graph import (
-    all_layers,
-    has_large_products,
-    ignores_padding,
-    rows_are_independent,
-)
+from keras_qa.execution.graph import all_layers, ignores_padding, rows_are_independent
 
 # Set on every call; compiled programs do not depend on them.
 _SET_BY_CALLS = {
@@ -72,11 +67,6 @@ class LayerState:
     def ignores_padding(self) -> bool:
         """See `graph.ignores_padding`."""
         return ignores_padding(self._model)
-
-    @functools.cached_property
-    def has_large_products(self) -> bool:
-        """See `graph.has_large_products`."""
-        return has_large_products(self._model)
 
 
 def _values(layers: list[dict[str, Any]]) -> Iterator[Any]:

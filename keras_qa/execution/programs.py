@@ -16,8 +16,8 @@ class Program:
     """A function that the backend compiles for each shape.
 
     It is made again when Keras makes the model's `predict_function` again, such as after `compile`,
-    or when it has `MAX_SHAPES` shapes. The first call of a shape holds a lock, because a backend
-    traces a function in one thread at a time.
+    or at a new shape when it has `MAX_SHAPES`. The first call of a shape holds a lock, because a
+    backend traces a function in one thread at a time.
 
     Args:
         model: The model.
@@ -36,7 +36,8 @@ class Program:
         """Calls the function with arguments that have these shapes."""
         with self._lock:
             self._model.make_predict_function()
-            if self._of is not self._model.predict_function or len(self._shapes) >= MAX_SHAPES:
+            is_full = shapes not in self._shapes and len(self._shapes) >= MAX_SHAPES
+            if self._of is not self._model.predict_function or is_full:
                 self._of, self._function = self._model.predict_function, self._make()
                 self._shapes = set()
             function = self._function

@@ -52,7 +52,7 @@ def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict
         >>> list(nested_objects([{"a": [{"b": 1}]}]))
         [{'a': [{'b': 1}]}, {'b': 1}]
     """
-    # A stack in place of recursion, which a deep file would end by a `RecursionError`.
+    # A stack instead of recursion, which a deep file would end by a `RecursionError`.
     waiting = [(value, 1)]
     while waiting:
         found, depth = waiting.pop()

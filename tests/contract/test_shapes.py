@@ -62,3 +62,15 @@ def test_batches_of_other_lengths_train_with_the_same_program() -> None:
         if seed == 1:
             before = mappings()
     assert mappings() - before < 20
+
+
+if BACKEND != "torch":
+
+    def test_known_shapes_are_not_compiled_again_at_the_limit(monkeypatch) -> None:
+        monkeypatch.setattr(programs, "MAX_SHAPES", 2)
+        made = []
+        program = programs.Program(small(), lambda: made.append(True) or (lambda x: x))
+        assert [program(shape, shape) for shape in (1, 2, 1, 2, 1)] == [1, 2, 1, 2, 1]
+        assert len(made) == 1
+        assert program(3, 3) == 3
+        assert len(made) == 2
