@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from keras_qa.execution.programs import Program
-from keras_qa.execution.threads import map_in_threads
 
 
 class Layer(keras.layers.Layer):
@@ -112,16 +111,8 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool |
 
 
 def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """Calls a function for each step of a prediction, in threads: see `threads`."""
-
-    def surroundings() -> list[Any]:
-        # A setting by a context manager of JAX, a distribution and a `keras.StatelessScope` hold in
-        # the thread that entered them.
-        settings = [getattr(jax.config, name, None) for name in jax.config.values]
-        values = [variable.value for variable in model.variables]
-        return [*settings, keras.distribution.distribution(), *values]
-
-    return map_in_threads(model, function, steps, surroundings)
+    """Calls a function for each step of a prediction. A second thread would gain nothing."""
+    return map(function, steps)
 
 
 class BatchPredictor:
