@@ -29,8 +29,10 @@ from keras_qa.text.padding import axis_lengths, count_axes, resize, used_length
 
 # Maximum number of positions in a batch on a CPU, so that intermediate results stay in its cache.
 POSITIONS = 1536
-# An additional width in training must save this share of all positions: it costs a compilation.
+# An additional width in training costs a compilation. It must save this share of all positions, and
+# this many in each epoch.
 MIN_SAVING = 0.1
+MIN_POSITIONS = 20_000
 # Minimum width if compiled loops end with the longest row.
 MIN_WIDTH = 32
 
@@ -53,7 +55,7 @@ def multiple_of_32(length: int) -> int:
 
 
 def training_widths(lengths: np.ndarray) -> list[int]:
-    """Chooses widths of the grid, each of which saves at least a tenth of the positions.
+    """Chooses widths of the grid, each of which saves enough positions for its compilation.
 
     Args:
         lengths: `(rows,)`, the length of each row.
@@ -61,7 +63,9 @@ def training_widths(lengths: np.ndarray) -> list[int]:
     Examples:
         >>> import numpy as np
         >>> from keras_qa.inputs.batching import training_widths
-        >>> training_widths(np.array([5, 6, 7, 8, 90, 100]))
+        >>> training_widths(np.array([8, 90, 100]))
+        [128]
+        >>> training_widths(np.repeat([8, 90, 100], 1_000))
         [8, 96, 128]
     """
     counts = np.bincount([grid_width(int(length)) for length in lengths])
@@ -74,7 +78,9 @@ def training_widths(lengths: np.ndarray) -> list[int]:
     while True:
         others = [int(width) for width in np.flatnonzero(counts) if width not in chosen]
         best = min(others, key=lambda width: positions([*chosen, width]), default=None)
-        if best is None or positions([*chosen, best]) > (1 - MIN_SAVING) * positions(chosen):
+        before = positions(chosen)
+        least = max(MIN_SAVING * before, MIN_POSITIONS)
+        if best is None or before - positions([*chosen, best]) < least:
             return sorted(chosen)
         chosen.append(best)
 
