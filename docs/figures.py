@@ -71,13 +71,20 @@ RATIOS = (
     ("predict padded rows", "PyTorch, packed", "predict, masked", _TORCH),
     ("predict padded rows", "plain Keras", "predict, masked", _KERAS),
     ("one question on 100 words", "PyTorch", "one question", _TORCH),
-    ("one question on 100 words", "plain Keras", "one question", _KERAS),
+    (
+        "one question on 100 words",
+        "Keras' `predict_on_batch`",
+        "one question",
+        _ratio("keras-qa", "Keras' predict_on_batch"),
+    ),
     ("a new process, full rows", "plain Keras", "cold, dense", _KERAS),
     ("a new process, padded rows", "plain Keras", "cold, padded", _KERAS),
     ("train on full stories", "PyTorch", "stories, full", _TORCH),
     ("train on stories of any length", "PyTorch", "stories, simulated", _TORCH),
     ("texts to windows", "`transformers`", "windows", _ratio("Windower", "transformers")),
     ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
+    ("300 questions to MiniLM", "`transformers`", "answering", _TRANSFORMERS),
+    ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
     ("fine-tune MiniLM in bfloat16", "`transformers`", "fine-tuning, bfloat16", _TRANSFORMERS),
 )
 DETAILS = (
