@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from backend_calls import gradients, run, to_numpy
 from keras import ops
-from layer_cases import IDS
-from test_kernels import MODES, gradients, run, to_numpy
-from test_layers import flat
+from kernel_cases import MODES
+from layer_cases import IDS, flat
 
 from keras_qa import execution, kernels, layers
 

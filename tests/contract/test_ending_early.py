@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from backend_calls import gradient, gradients, prepared, run
 from keras import ops
-from test_kernels import GATES, MODES, OPTIONS, UNITS, case, weighted
+from kernel_cases import GATES, MODES, OPTIONS, UNITS, case, weighted
 
 from keras_qa import kernels
 from keras_qa.kernels import masking, reference

@@ -7,8 +7,8 @@ import threading
 import keras
 import numpy as np
 import pytest
+from data_sources import Batches, Loader, good_batches
 from small_models import assert_predicted_again, batch, same_weights, state, trained_model
-from test_sources import Batches, Loader, good_batches
 
 
 class Stop(Exception):

@@ -6,9 +6,9 @@ Without a GPU, Keras' layer computes the same numbers by its loop instead of cuD
 import keras
 import numpy as np
 import pytest
-from small_models import padded_batch
-from test_kernels import MASKS, to_numpy
-from test_recurrent import (
+from backend_calls import to_numpy
+from kernel_cases import MASKS
+from recurrent_cases import (
     KERAS,
     OURS,
     SETTINGS,
@@ -20,6 +20,7 @@ from test_recurrent import (
     pair,
     states,
 )
+from small_models import padded_batch
 
 import keras_qa
 from keras_qa import kernels

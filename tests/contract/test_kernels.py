@@ -8,39 +8,15 @@ import numpy as np
 import pytest
 from backend_calls import gradients, run, to_numpy
 from keras import ops
+from kernel_cases import GATES, LENGTHS, MASKS, MODES, OPTIONS, STEPS, UNITS, case, weighted
 
 from keras_qa import kernels
 from keras_qa.kernels import reference as reference_kernels
 
 BACKEND = keras.config.backend()
-# Ways to run a kernel: eager, traced with unknown sizes, compiled by XLA.
-MODES = {"tensorflow": ["eager", "graph", "xla"], "torch": ["eager"], "jax": ["eager", "xla"]}[
-    BACKEND
-]
-BATCH, STEPS, FEATURES, UNITS = 5, 7, 3, 4
-GATES = {"lstm": 4, "gru": 3}
 # On a GPU JAX calls cuDNN for an LSTM. The tests replace this call by JAX's reference of it.
 KINDS = [("lstm", "here"), ("gru", "here"), *([("lstm", "gpu")] if BACKEND == "jax" else [])]
 on_devices = pytest.mark.parametrize(("kind", "device"), KINDS, indirect=["device"])
-LENGTHS = np.array([7, 3, 1, 0, 5])
-MASKS = {
-    "dense": None,
-    "right_padded": np.arange(STEPS) < LENGTHS[:, None],
-    "left_padded": np.arange(STEPS) >= STEPS - LENGTHS[:, None],
-    "scattered": np.random.default_rng(1).random((BATCH, STEPS)) < 0.5,
-    "all_masked": np.zeros((BATCH, STEPS), "bool"),
-}
-
-
-def case(kind, *, batch=BATCH, steps=STEPS, use_bias=True, dtype="float32", seed=0):
-    """The arrays of a call, in the order of the kernel's arguments without the mask."""
-    rng = np.random.default_rng(seed)
-    width = GATES[kind] * UNITS
-    shapes = [(batch, steps, FEATURES), (batch, UNITS)]
-    shapes += [(batch, UNITS)] if kind == "lstm" else []
-    shapes += [(FEATURES, width), (UNITS, width)]
-    shapes += [((width,) if kind == "lstm" else (2, width))] if use_bias else []
-    return [rng.normal(size=s).astype(dtype) for s in shapes]
 
 
 def call(module, kind, mask, use_bias=True, **options):
@@ -55,37 +31,6 @@ def call(module, kind, mask, use_bias=True, **options):
     return fn
 
 
-def weighted(fn, seed=9):
-    """A scalar loss that depends on every entry of every result of `fn`."""
-
-    def loss(*tensors):
-        total = 0.0
-        for i, result in enumerate(fn(*tensors)):
-            shape = [d or 1 for d in result.shape]
-            weight = ops.cos(ops.arange(1, UNITS + 1, dtype="float32") * (seed + i))
-            if len(shape) == 3:
-                steps = ops.arange(ops.shape(result)[1], dtype="float32")
-                weight = weight * ops.expand_dims(ops.cos(steps), 1)
-            total = total + ops.sum(ops.multiply(ops.cast(result, "float32"), weight))
-        return total
-
-    return loss
-
-
-OPTIONS = {
-    "lstm": [
-        {},
-        {"return_sequences": True, "return_state": True},
-        {"go_backwards": True},
-        {"go_backwards": True, "return_sequences": True, "return_state": True},
-    ],
-    "gru": [
-        {},
-        {"return_sequences": True},
-        {"go_backwards": True},
-        {"go_backwards": True, "return_sequences": True},
-    ],
-}
 # The effect of a mask depends on the direction and on `return_sequences`.
 MASKED = [
     *((options, mask) for options in (1, 3) for mask in MASKS),

@@ -5,7 +5,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
-from layer_cases import CASES, IDS, Case
+from layer_cases import CASES, IDS, Case, flat
 from small_models import untraced
 
 from keras_qa import layers
@@ -29,12 +29,6 @@ def built(case: Case) -> keras.layers.Layer:
     layer(case.inputs)
     layer.set_weights(weights(layer))
     return layer
-
-
-def flat(outputs) -> np.ndarray:
-    """All outputs as one array with a row for each example."""
-    parts = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
-    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def value(layer: keras.layers.Layer, case: Case, inputs=None) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from backend_calls import gradients, run
 from keras import ops
-from test_kernels import MODES, UNITS, gradients, run, weighted
+from kernel_cases import MODES, UNITS, weighted
 
 from keras_qa import kernels
 from keras_qa.kernels import reference

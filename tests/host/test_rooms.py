@@ -6,41 +6,16 @@ import ast
 import pathlib
 import re
 
+from rooms import HOST, ROOMS
+
 import keras_qa
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
 ROOT = pathlib.Path(__file__).parents[2]
 
-# A room imports only rooms above it.
-ROOMS = (
-    "_backend",
-    "_arguments",
-    "example",
-    "terminal",
-    "files",
-    "metrics",
-    "text",
-    "datasets",
-    "decoding",
-    "documents",
-    "preprocessing",
-    "kernels",
-    "execution",
-    "layers",
-    "objectives",
-    "inputs",
-    "models",
-    "answering",
-    "recipes",
-    "report",
-    "integrations",
-    "cli",
-)
 # What these rooms compute depends on the inputs and the model alone.
 WITHOUT_CLOCK = ("decoding", "kernels", "execution", "layers", "inputs", "models")
 CLOCKS = {"time", "timeit", "datetime", "perf_counter", "monotonic", "process_time"}
-# They need no backend, and no Keras.
-HOST = ROOMS[: ROOMS.index("kernels")]
 
 
 def modules() -> dict[str, pathlib.Path]:

@@ -7,7 +7,7 @@ import pathlib
 import tomllib
 
 import pytest
-from host.test_rooms import HOST, ROOMS
+from rooms import HOST, ROOMS
 
 import keras_qa
 

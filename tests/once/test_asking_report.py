@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from test_report import Page
+from report_cases import Page
 
 import keras_qa
 from keras_qa import Answer, AnswerLocation, Example, QuestionAnswerer, metrics, report

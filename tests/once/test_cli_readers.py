@@ -5,11 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from report_cases import Page
 from small_backbones import TOKENIZER, bert
 from small_examples import SPANS as EXAMPLES
 from small_examples import WITHOUT
-from test_report import Page
-from test_streaming import lines
 
 import keras_qa
 from keras_qa import Example, metrics, report
@@ -17,6 +16,10 @@ from keras_qa.cli import main
 from keras_qa.cli.output import mark_answer
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
+
+
+def lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def squad_file(path, examples: list[Example]) -> str:

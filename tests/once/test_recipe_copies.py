@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from test_recipes import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, small
+from recipe_cases import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, small
 
 import keras_qa
 from keras_qa import Example, recipes

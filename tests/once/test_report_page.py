@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from test_report import ITEMS, TEXT, Page
+from report_cases import ITEMS, TEXT, Page
 
 from keras_qa import Answer, Example, Support, report
 from keras_qa.report import page as pages

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from test_report import Page
+from report_cases import Page
 
 from keras_qa import Answer, Example, metrics, report
 from keras_qa.preprocessing import SpanDetails
