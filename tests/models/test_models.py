@@ -88,7 +88,7 @@ def test_list_and_dict_train_alike(twins) -> None:
 
 LABELS = np.array([0, 1])
 # What a backend answers with an error of its own, another number, or nothing but NaN from then on.
-# `tests/once` has all that a feed can be wrong in.
+# `tests/inputs/test_arrays.py` has all that a feed can be wrong in.
 BAD = {
     "id of the vocabulary's size": (
         [change((1, 2), 50), QUESTION],

@@ -1,4 +1,4 @@
-"""Fixtures with models. A folder's `conftest.py` imports those that it uses."""
+"""Fixtures of tests that need a backend. `conftest.py` loads them before the first such file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ import random
 import keras
 import numpy as np
 import pytest
+from small_examples import EXAMPLES
 from small_models import state, trained_model
 
 import keras_qa
-from keras_qa import execution
+from keras_qa import QuestionAnswerer, execution
+
+if keras.config.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # Graphs run once or twice here, and optimising them takes a fifth of the time. They are
+    # optimised in tests/parity, as where a user runs them.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def seeded_once() -> None:
     keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def seeded(seeded_once) -> None:
     # `keras.utils.set_random_seed` would make TensorFlow trace all its functions again. Keras draws
     # the seeds of layers from `random`.
@@ -55,3 +63,18 @@ def kept_models() -> dict[str, keras_qa.models.QAModel]:
     """A trained model for each cross-entropy. Tests must not change the weights."""
     losses = ("sparse_categorical_crossentropy", "categorical_crossentropy")
     return {loss: trained_model(loss) for loss in losses}
+
+
+@pytest.fixture(scope="session")
+def classifier() -> QuestionAnswerer:
+    """Knows `EXAMPLES` by heart. Tests must not train it."""
+    options = {"optimizer": keras.optimizers.Adam(0.03)}
+    answerer = QuestionAnswerer(model_options=options, seed=1)
+    return answerer.fit(EXAMPLES, epochs=30, batch_size=9, verbose=0)
+
+
+@pytest.fixture(scope="session")
+def classifier_file(classifier, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("classifier") / "qa.keras"
+    classifier.save(path)
+    return str(path)
