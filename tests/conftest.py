@@ -1,16 +1,154 @@
-"""Settings of every test process."""
+"""Settings of every test process, and the table of environments."""
 
 from __future__ import annotations
 
 import faulthandler
 import gc
+import pathlib
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+TESTS = pathlib.Path(__file__).parent
+
+# Where the tests of a folder or file run:
+# - `host`: without a backend, which these tests must not import.
+# - `backend`: on each backend, because their results can differ between backends.
+# - `once`: on one backend, PyTorch, because their results are the same on each.
+# - `named`: only if the command names their folder.
+# The longest entry applies to a file.
+ENVIRONMENTS = {
+    "answering": "once",
+    "cli": "once",
+    "cli/test_cli_endings.py": "host",
+    "cli/test_cli_index.py": "host",
+    "cli/test_cli_options.py": "host",
+    "cli/test_cli_texts.py": "host",
+    "datasets": "host",
+    "decoding": "host",
+    "documents": "host",
+    "execution": "backend",
+    "files": "host",
+    "files/test_keras_files.py": "once",
+    "inputs": "once",
+    "inputs/test_bad_feeds.py": "backend",
+    "inputs/test_batching.py": "backend",
+    "inputs/test_sources.py": "backend",
+    "integrations": "named",
+    "kernels": "backend",
+    "layers": "backend",
+    "layers/test_layer_arguments.py": "once",
+    "metrics": "host",
+    "models": "backend",
+    "models/pretrained": "once",
+    "models/pretrained/test_checkpoints.py": "backend",
+    "models/test_adapters.py": "once",
+    "models/test_classifier.py": "once",
+    "models/test_model_files.py": "once",
+    "models/test_presets.py": "once",
+    "models/test_reader_models.py": "once",
+    "models/test_story_accuracy.py": "once",
+    "models/test_story_models.py": "once",
+    "objectives": "backend",
+    "objectives/test_layer_decay_readers.py": "once",
+    "parity": "named",
+    "preprocessing": "host",
+    "recipes": "once",
+    "recipes/test_measured_precision.py": "backend",
+    "recipes/test_resumed.py": "backend",
+    "report": "once",
+    "repository": "host",
+    "repository/test_examples.py": "once",
+    "repository/test_layer_recipe.py": "backend",
+    "repository/test_notebooks.py": "once",
+    "rivals": "named",
+    "test_arguments.py": "host",
+    "test_backend.py": "host",
+    "test_example.py": "host",
+    "test_import.py": "once",
+    "test_lazy_import.py": "host",
+    "test_terminal.py": "host",
+    "text": "host",
+    "text/test_tokenizer_files.py": "once",
+}
+# The most telling tests, for less than a minute on one backend: `--environment quick`.
+QUICK = (
+    "decoding",
+    "kernels/test_kernels.py",
+)
+
 # Tracing makes millions of objects, of which few are garbage.
 gc.set_threshold(50_000, 20, 50)
+
+
+def longest_entry(path: pathlib.Path, entries: object) -> str | None:
+    """Returns the entry for a file or folder: itself or the nearest folder around it."""
+    name = path.relative_to(TESTS)
+    around = [part.as_posix() for part in (name, *name.parents)]
+    return next((part for part in around if part in entries), None)
+
+
+def is_selected(path: pathlib.Path, environment: str | None) -> bool:
+    """Whether a test file belongs to the environment of the command; without one, to any."""
+    if environment == "quick":
+        return longest_entry(path, QUICK) is not None
+    entry = longest_entry(path, ENVIRONMENTS)
+    return entry is None or environment in (None, ENVIRONMENTS[entry])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--environment",
+        choices=("host", "backend", "once", "quick"),
+        help="run the tests of this environment, by the table in tests/conftest.py",
+    )
+
+
+def pytest_configure() -> None:
+    missing = [name for name in (*ENVIRONMENTS, *QUICK) if not (TESTS / name).exists()]
+    if missing:
+        raise pytest.UsageError(f"tests/conftest.py lists {missing[0]}, which does not exist.")
+
+
+def pytest_ignore_collect(collection_path: pathlib.Path, config: pytest.Config) -> bool | None:
+    # pytest does not ask about files and folders that the command names.
+    if collection_path.is_dir():
+        return ENVIRONMENTS.get(collection_path.relative_to(TESTS).as_posix()) == "named" or None
+    return not is_selected(collection_path, config.getoption("environment")) or None
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    if not isinstance(collector, pytest.Module):
+        return
+    name, environment = collector.path.relative_to(TESTS), collector.config.getoption("environment")
+    entry = longest_entry(collector.path, ENVIRONMENTS)
+    if entry is None:
+        raise pytest.UsageError(
+            f"tests/{name} has no environment: add it or its folder to `ENVIRONMENTS` in "
+            "tests/conftest.py."
+        )
+    if not is_selected(collector.path, environment):
+        raise pytest.UsageError(
+            f"tests/{name} is not in the environment `{environment}`, but in "
+            f"`{ENVIRONMENTS[entry]}`. Run it without `--environment`."
+        )
+    if ENVIRONMENTS[entry] in ("backend", "once"):
+        # Import Keras only here, since host tests must run without it.
+        from keras_qa import _backend
+
+        problem = _backend.problem()
+        if problem:
+            raise pytest.UsageError(f"tests/{name} needs a backend. {problem}")
+        collector.config.pluginmanager.import_plugin("backend_fixtures")
+        collector.add_marker(pytest.mark.usefixtures("seeded_once", "seeded"))
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str:
+    environment = config.getoption("environment")
+    if environment and not items:
+        return f"No test of the environment `{environment}` in {', '.join(config.args)}."
+    return ""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import reference
 import span_reference
@@ -191,3 +192,9 @@ CASES = [
     _span("learned", None, POSITIONS),
     _span("first", 5, [POSITIONS, POSITIONS[..., :2]]),
 ]
+
+
+def flat(outputs) -> np.ndarray:
+    """All outputs as one array with a row for each example."""
+    parts = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
+    return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)

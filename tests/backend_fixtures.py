@@ -1,0 +1,80 @@
+"""Fixtures of tests that need a backend. `conftest.py` loads them before the first such file."""
+
+from __future__ import annotations
+
+import random
+
+import keras
+import numpy as np
+import pytest
+from small_examples import EXAMPLES
+from small_models import state, trained_model
+
+import keras_qa
+from keras_qa import QuestionAnswerer, execution
+
+if keras.config.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # Graphs run once or twice here, and optimising them takes a fifth of the time. They are
+    # optimised in tests/parity, as where a user runs them.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(scope="session")
+def seeded_once() -> None:
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def seeded(seeded_once) -> None:
+    # `keras.utils.set_random_seed` would make TensorFlow trace all its functions again. Keras draws
+    # the seeds of layers from `random`.
+    random.seed(0)
+    np.random.seed(0)
+    execution.seed(0)
+
+
+@pytest.fixture(scope="session")
+def trained_twins() -> tuple[list[keras_qa.models.QAModel], list[np.ndarray]]:
+    # Make the models once and restore them before each test, because compiling is slow.
+    models = [trained_model(), trained_model()]
+    return models, [keras.ops.convert_to_numpy(value) for value in state(models[0])]
+
+
+@pytest.fixture
+def twins(trained_twins) -> list[keras_qa.models.QAModel]:
+    """Two trained models with equal weights and optimizer state. Tests may change them."""
+    models, start = trained_twins
+    for model in models:
+        for variable, value in zip(state(model), start, strict=True):
+            variable.assign(value)
+    return models
+
+
+@pytest.fixture
+def model(twins) -> keras_qa.models.QAModel:
+    """A trained model. Tests may change it."""
+    return twins[0]
+
+
+@pytest.fixture(scope="session")
+def kept_models() -> dict[str, keras_qa.models.QAModel]:
+    """A trained model for each cross-entropy. Tests must not change the weights."""
+    losses = ("sparse_categorical_crossentropy", "categorical_crossentropy")
+    return {loss: trained_model(loss) for loss in losses}
+
+
+@pytest.fixture(scope="session")
+def classifier() -> QuestionAnswerer:
+    """Knows `EXAMPLES` by heart. Tests must not train it."""
+    options = {"optimizer": keras.optimizers.Adam(0.03)}
+    answerer = QuestionAnswerer(model_options=options, seed=1)
+    return answerer.fit(EXAMPLES, epochs=30, batch_size=9, verbose=0)
+
+
+@pytest.fixture(scope="session")
+def classifier_file(classifier, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("classifier") / "qa.keras"
+    classifier.save(path)
+    return str(path)

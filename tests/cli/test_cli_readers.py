@@ -1,0 +1,278 @@
+"""Readers of spans on the command line: training, official scores, options of answers."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from report_cases import Page
+from small_backbones import TOKENIZER, bert
+from small_examples import SPANS as EXAMPLES
+from small_examples import WITHOUT
+
+import keras_qa
+from keras_qa import Example, metrics, report
+from keras_qa.cli import main
+from keras_qa.cli.output import mark_answer
+
+SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
+
+
+def lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def squad_file(path, examples: list[Example]) -> str:
+    paragraphs = [
+        {
+            "context": item.text,
+            "qas": [
+                {
+                    "id": f"q{place}",
+                    "question": item.question,
+                    "answers": [
+                        {"text": text, "answer_start": start}
+                        for text, start in zip(item.answers, item.answer_start, strict=True)
+                    ],
+                }
+            ],
+        }
+        for place, item in enumerate(examples)
+    ]
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A reader that can give no answer, and its files."""
+    folder = tmp_path_factory.mktemp("readers")
+    data = squad_file(folder / "both.json", EXAMPLES + WITHOUT)
+    squad_file(folder / "answered.json", EXAMPLES)
+    arguments = [f"--data={data}", f"--validation-data={data}", f"--out={folder / 'reader.keras'}"]
+    arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
+    arguments += ["--length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
+    assert main(["train", *arguments]) == 0
+    return folder
+
+
+def test_train_uses_recipe_and_window_length(folder) -> None:
+    loaded = keras_qa.load(folder / "reader.keras")
+    assert loaded.vectorizer_.length == 16
+    assert loaded.model_.preprocessor.decoder.no_answer
+    (run,) = json.loads((folder / "results.json").read_text())
+    assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
+    assert len(run["history"]["val_accuracy"]) == 2
+    scores = loaded.evaluate(EXAMPLES + WITHOUT)
+    assert run["validation_error"] == pytest.approx(100 - scores["exact_match"], abs=1e-3)
+
+
+def test_evaluate_prints_official_scores(folder, capsys) -> None:
+    path = folder / "report.html"
+    arguments = ["evaluate", str(folder / "reader.keras"), f"--data={folder / 'both.json'}"]
+    assert main([*arguments, f"--report={path}"]) == 0
+    printed = capsys.readouterr().out
+    official = json.loads(printed.split("Official scores of SQuAD 2.0: ")[1].splitlines()[0])
+    data = keras_qa.datasets.squad.load(folder / "both.json")
+    loaded = keras_qa.load(folder / "reader.keras")
+    answers = loaded.answer([e.text for e in data], [e.question for e in data])
+    predictions = {e.id: answer.text for e, answer in zip(data, answers, strict=True)}
+    for name, value in metrics.squad(predictions, data, "2.0").items():
+        assert official[name] == value
+    assert {"best_exact", "best_f1_thresh"} <= official.keys()
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.tables["official"][0] == ["score", "SQuAD 2.0"]
+    assert [row[0] for row in page.tables["lengths"][1:]] == ["no answer", "1 word", "2 words"]
+    assert page.tables["words"][1][:2] == ["what", "32"]
+    assert main([*arguments[:2], f"--data={folder / 'answered.json'}", "--version=1.1"]) == 0
+    official = json.loads(capsys.readouterr().out.split("Official scores of SQuAD 1.1: ")[1])
+    kept = {e.id: predictions[e.id] for e in data if e.answers}
+    assert official == metrics.squad(kept, [e for e in data if e.answers], "1.1")
+
+
+def test_details_before_calibration(folder) -> None:
+    """The details are the answers of the reader with a temperature of 1."""
+    loaded = keras_qa.load(folder / "reader.keras")
+    model, preprocessor, data = loaded.model_, loaded.model_.preprocessor, EXAMPLES + WITHOUT
+    preprocessor.decoder = dataclasses.replace(preprocessor.decoder, temperature=1.0)
+    # Half of the texts have no answer then.
+    threshold = float(np.median(preprocessor.answer_in_detail(model, data, 32, 0)[1].no_answer))
+    hot = dataclasses.replace(preprocessor.decoder, temperature=1.5, no_answer_threshold=threshold)
+    preprocessor.decoder = hot
+    ranked = preprocessor.answer(model, data, 2, 32, 0)
+    answers, details = preprocessor.answer_in_detail(model, data, 32, 0)
+    assert answers == [row[0] for row in ranked]
+    assert details.threshold == threshold
+    for row, nothing, span in zip(ranked, details.no_answer, details.spans, strict=True):
+        chances = {answer.text: answer.score for answer in row}
+        assert "" not in chances or chances[""] == pytest.approx(nothing, rel=1e-5)
+        assert span in chances
+    found = report.evaluate(loaded, data)
+    before = report.judge(data, details.before)
+    given = report.judge(data, answers).official
+    assert given.items() <= found.official.items()
+    assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
+    preprocessor.decoder = dataclasses.replace(hot, temperature=1.0)
+    expected = loaded.answer([e.text for e in data], [e.question for e in data])
+    assert [a.text for a in details.before] == [a.text for a in expected]
+    assert 0 < sum(not a.text for a in expected) < len(data)
+    np.testing.assert_allclose(
+        [a.score for a in details.before], [a.score for a in expected], rtol=1e-5
+    )
+
+
+def test_answers_of_a_file_and_of_a_text(folder, tmp_path, capsys) -> None:
+    loaded = keras_qa.load(folder / "reader.keras")
+    out = tmp_path / "answers.jsonl"
+    arguments = ["answer", str(folder / "reader.keras")]
+    assert main([*arguments, f"--input={folder / 'both.json'}", f"--output={out}"]) == 0
+    capsys.readouterr()
+    for line, item in zip(lines(out), EXAMPLES + WITHOUT, strict=True):
+        answer = loaded.answer(item.text, item.question)
+        assert (line["answer"], line["start"], line["end"]) == (
+            answer.text,
+            answer.start,
+            answer.end,
+        )
+        if line["start"] is not None:
+            assert item.text[line["start"] : line["end"]] == line["answer"]
+    text = f"It rains. {EXAMPLES[3].text} Nobody knows why."
+    (tmp_path / "text.txt").write_text(text)
+    arguments += [f"--text={tmp_path / 'text.txt'}", f"--question={EXAMPLES[3].question}"]
+    assert main([*arguments, "--top-k=3"]) == 0
+    expected = []
+    for answer in loaded.answer(text, EXAMPLES[3].question, top_k=3):
+        expected.append(f"  {answer.score:6.1%}  {answer.text or '(no answer)'}")
+        if answer.text:
+            expected.append(f"          {mark_answer(text, answer.start, answer.end)}")
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
+    words = ["door", "box", "car", "colour"]
+    array = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    np.save(tmp_path / "vectors.npy", array)
+    (tmp_path / "words.txt").write_text("\n".join(words))
+    data = squad_file(tmp_path / "data.json", EXAMPLES[:8])
+    arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
+    arguments += [f"--vectors={tmp_path / 'vectors.npy'}", '--model-options={"units": 4}']
+    arguments += [f"--vectors-words={tmp_path / 'words.txt'}", "--epochs=1"]
+    assert main(["train", *arguments]) == 0
+    assert "Read the vectors of 4 words, 5 numbers each." in capsys.readouterr().out
+    loaded = keras_qa.load(tmp_path / "a.keras")
+    ids = [loaded.vectorizer_.tokenizer.vocabulary.index(word) for word in words]
+    (table,) = loaded.model_.get_layer("words").get_weights()
+    np.testing.assert_array_equal(table[ids], array)
+    loaded.fit(EXAMPLES[:8], epochs=1, verbose=0)
+    np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
+
+
+# The small tokenizer knows few words.
+@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
+def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
+    bert().save_to_preset(str(tmp_path / "bert"))
+    (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
+    data = squad_file(tmp_path / "data.json", EXAMPLES[:4])
+    arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
+    arguments += [f"--backbone={tmp_path / 'bert'}", "--epochs=1", "--batch-size=4"]
+    assert main(["train", *arguments]) == 0
+    loaded = keras_qa.load(tmp_path / "a.keras")
+    assert loaded.vectorizer_.tokenizer.to_json() == TOKENIZER.to_json()
+    answer = loaded.answer(EXAMPLES[0].text, EXAMPLES[0].question)
+    assert EXAMPLES[0].text[answer.start : answer.end] == answer.text
+
+
+def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
+    wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, "red", 3)
+    data = squad_file(tmp_path / "data.json", [EXAMPLES[0], wrong])
+    arguments = ["evaluate", str(folder / "reader.keras"), f"--data={data}"]
+    assert main(arguments) == 2
+    assert "(id 'q1'): the answer 'red' is not at 3" in capsys.readouterr().err
+    assert main([*arguments, "--lenient"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Skipped 1 of 2 questions")
+    assert " 1 examples" in printed
+
+
+ASKED = {
+    "max_answer_words": 1,
+    "no_answer": False,
+    "whole_words": False,
+    "length": 9,
+    "overlap": 3,
+    "max_question_length": 4,
+}
+
+
+def flags(options) -> list[str]:
+    words = {True: "yes", False: "no"}
+    return [
+        f"--{name.replace('_', '-')}={words[value] if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    ]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
+    path = folder / "reader.keras"
+    loaded = keras_qa.load(path)
+    # More than one window of 16 words. The accent joins the mark and the next word.
+    text = " ".join(item.text for item in EXAMPLES[2:8:2]) + " o'\u0301clock"
+    question = "What colour is the car?"
+    expected = loaded.answer(text, question, top_k=50, **{name: ASKED[name]})
+    assert expected != loaded.answer(text, question, top_k=50)
+    one = ["answer", str(path), *flags({name: ASKED[name]}), "--top-k=50"]
+    assert main([*one, f"--text={text}", f"--question={question}"]) == 0
+    shown = [line.split("%  ") for line in capsys.readouterr().out.splitlines() if "%" in line]
+    got = [(float(score), answer) for score, answer in shown]
+    assert got == [
+        (float(f"{100 * answer.score:.1f}"), answer.text or "(no answer)") for answer in expected
+    ]
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"
+    asked.write_text(json.dumps({"text": text, "question": question}) + "\n")
+    assert main([*one, f"--input={asked}", f"--output={out}"]) == 0
+    (row,) = lines(out)
+    assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--max-answer-words=0", "--max-answer-words: must be a positive integer. Received: '0'"),
+        ("--no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
+        ("--overlap=-1", "error: `overlap` must be a non-negative integer. Received: overlap=-1."),
+    ],
+)
+def test_options_out_of_range_raise_before_answering(
+    folder, tmp_path, capsys, option, message
+) -> None:
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"
+    asked.write_text(json.dumps({"text": "a", "question": "b"}) + "\n")
+    arguments = ["answer", str(folder / "reader.keras"), option, f"--input={asked}"]
+    try:
+        code = main([*arguments, f"--output={out}"])
+    except SystemExit as exit:
+        code = exit.code
+    assert code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backbone=x", "--model=memory_network"], "`--backbone` is for --model span_reader"),
+        (["--vectors-words=x"], "`--vectors-words` is for --model span_reader"),
+        (["--model-options=[]"], "`--model-options` must be a JSON object"),
+        (["--model=span_reader", "--vectors=none.txt"], "`path` must be a file"),
+    ],
+)
+def test_errors_are_one_line(folder, tmp_path, capsys, arguments, message) -> None:
+    fixed = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
+    assert main([*fixed, *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,267 @@
+"""Each backend's kernels against the reference: values and gradients, for every kind of mask."""
+
+import functools
+import os
+
+import keras
+import numpy as np
+import pytest
+from backend_calls import gradients, run, to_numpy
+from keras import ops
+from kernel_cases import GATES, LENGTHS, MASKS, MODES, OPTIONS, STEPS, UNITS, case, weighted
+
+from keras_qa import kernels
+from keras_qa.kernels import reference as reference_kernels
+
+BACKEND = keras.config.backend()
+# On a GPU JAX calls cuDNN for an LSTM. The tests replace this call by JAX's reference of it.
+KINDS = [("lstm", "here"), ("gru", "here"), *([("lstm", "gpu")] if BACKEND == "jax" else [])]
+on_devices = pytest.mark.parametrize(("kind", "device"), KINDS, indirect=["device"])
+
+
+def call(module, kind, mask, use_bias=True, **options):
+    """`fn(*arrays)` for the kernel `kind` of `module`, without its None results."""
+
+    def fn(*tensors):
+        arguments = list(tensors) if use_bias else [*tensors, None]
+        m = None if mask is None else ops.convert_to_tensor(mask)
+        return [r for r in getattr(module, kind)(arguments[0], m, *arguments[1:], **options)
+                if r is not None]  # fmt: skip
+
+    return fn
+
+
+# The effect of a mask depends on the direction and on `return_sequences`.
+MASKED = [
+    *((options, mask) for options in (1, 3) for mask in MASKS),
+    *((options, mask) for options in (0, 2) for mask in ("right_padded", "scattered")),
+]
+# Each setting, and each mask, once.
+EACH = [
+    (0, "right_padded"),
+    (1, "dense"),
+    (1, "all_masked"),
+    (2, "left_padded"),
+    (3, "scattered"),
+]
+
+
+def full_beside(pairs):
+    """The pairs, and all other pairs of settings and masks marked `full`."""
+    everything = [(options, mask) for options in range(4) for mask in MASKS]
+    rest = [pair for pair in everything if pair not in pairs]
+    return [*pairs, *(pytest.param(*pair, marks=pytest.mark.full) for pair in rest)]
+
+
+@functools.cache
+def reference(kind, options, mask):
+    """Values and gradients of the reference for a kind, an index of options and a mask."""
+    fn, arrays = call(reference_kernels, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
+    return run(fn, arrays), gradients(weighted(fn), arrays)
+
+
+def assert_is_reference(fn, kind, options, mask, mode="eager"):
+    values, slopes = reference(kind, options, mask)
+    for got, expected in zip(run(fn, case(kind), mode), values, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    for got, expected in zip(gradients(weighted(fn), case(kind), mode), slopes, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.fixture
+def device(request, monkeypatch):
+    if request.param == "here":
+        yield
+        return
+    import jax.numpy as jnp
+    from jax.experimental import rnn
+
+    from keras_qa.kernels import jax as _jax
+
+    calls = []
+
+    def reference(x, h, c, weights, lengths, *settings):
+        calls.append(1)
+        sizes, dropout, both = settings[:3], *settings[3:]
+        matrices = rnn.unpack_lstm_weights(weights, *sizes, both)
+        # cuDNN does not support rows without steps.
+        x = x + jnp.where((lengths > 0).all(), 0.0, jnp.nan)
+        return rnn.lstm_ref(x, h, c, *matrices, lengths, *sizes, dropout, both)
+
+    monkeypatch.setattr(rnn, "lstm", reference)
+    monkeypatch.setattr(_jax, "_is_gpu", lambda: True)
+    _jax._lstm_by_cudnn.clear_cache()
+    yield
+    _jax._lstm_by_cudnn.clear_cache()
+    assert calls
+
+
+@pytest.mark.parametrize(("options", "mask"), full_beside(MASKED))
+@on_devices
+def test_values_and_gradients_equal_the_reference(kind, options, mask, device):
+    fused = call(kernels, kind, MASKS[mask], **OPTIONS[kind][options])
+    assert_is_reference(fused, kind, options, mask)
+
+
+@pytest.mark.parametrize(("options", "mask"), full_beside(EACH))
+@pytest.mark.parametrize("kind", GATES)
+def test_inference_equals_the_reference_with_its_gradients(kind, options, mask):
+    fused = call(kernels, kind, MASKS[mask], training=False, **OPTIONS[kind][options])
+    assert_is_reference(fused, kind, options, mask)
+
+
+@pytest.mark.parametrize("mode", MODES[1:] or MODES)
+@pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
+@pytest.mark.parametrize("kind", GATES)
+def test_every_mode_equals_the_reference(kind, mask, mode):
+    assert_is_reference(call(kernels, kind, MASKS[mask], **OPTIONS[kind][3]), kind, 3, mask, mode)
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 7), (5, 1), (1, 1)])
+@pytest.mark.parametrize("masked", [False, True])
+@on_devices
+def test_smallest_sizes(kind, masked, batch, steps, device):
+    arrays = case(kind, batch=batch, steps=steps)
+    # With one step every other row is empty; with more, the rows end early.
+    mask = (
+        (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
+    )
+    options = OPTIONS[kind][1]
+    fused, reference = (call(m, kind, mask, **options) for m in (kernels, reference_kernels))
+    for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["dense", "right_padded"])
+@on_devices
+def test_without_bias(kind, mask, device):
+    arrays, mask = case(kind, use_bias=False), MASKS[mask]
+    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, reference_kernels))
+    np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
+    got = gradients(weighted(fused), arrays)
+    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
+        np.testing.assert_allclose(g, e, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
+@on_devices
+def test_half_precision(kind, mask, dtype, device):
+    mask, options = MASKS[mask], OPTIONS[kind][1]
+    # Both get the same rounded numbers. The reference computes in float32.
+    rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
+    reference = call(reference_kernels, kind, mask, **options)
+
+    def fused(*tensors):
+        results = call(kernels, kind, mask, **options)(*(ops.cast(t, dtype) for t in tensors))
+        for result in results:
+            assert keras.backend.standardize_dtype(result.dtype) == dtype
+        return [ops.cast(r, "float32") for r in results]
+
+    # The state is below about 4 in size, and half a unit in the last place there is 2**-10 in
+    # float16 (11 bits) and 2**-7 in bfloat16 (8 bits). A kernel may round the state at each of
+    # the 7 steps; the gates damp what is carried over, so four roundings bound the sum.
+    atol = 4 * {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    for got, expected in zip(run(fused, rounded), run(reference, rounded), strict=True):
+        np.testing.assert_allclose(got, expected, atol=atol)
+    # A gradient sums 35 rounded products: the error is relative to the largest of them.
+    got = gradients(weighted(fused), rounded)
+    for g, e in zip(got, gradients(weighted(reference), rounded), strict=True):
+        np.testing.assert_allclose(g, e, atol=2 * atol * max(1.0, np.abs(e).max()))
+
+
+def threads():
+    """Number of threads of the backend."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads()
+    if BACKEND == "torch":
+        import torch
+
+        return torch.get_num_threads()
+    return len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_a_small_step_restores_the_number_of_threads(kind):
+    before = threads()
+    arrays = case(kind)
+    run(call(kernels, kind, None), arrays)
+    assert threads() == before
+    arrays[-1] = arrays[-1][..., :-1]
+    with pytest.raises(Exception, match=r"size|shape|[Dd]imension"):
+        run(call(kernels, kind, None), arrays)
+    assert threads() == before
+
+
+@on_devices
+def test_masked_input_is_never_read(kind, device):
+    """The inputs of masked steps change no value and no gradient, and have no gradient."""
+    mask, options, arrays = MASKS["scattered"], OPTIONS[kind][1], case(kind)
+    fused = call(kernels, kind, mask, **options)
+    other = [a.copy() for a in arrays]
+    other[0][~mask] = 100.0
+    for a, b in zip(run(fused, arrays), run(fused, other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    first, second = (gradients(weighted(fused), a) for a in (arrays, other))
+    assert np.abs(first[0][mask]).min() > 0
+    np.testing.assert_array_equal(first[0][~mask], 0)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@on_devices
+def test_an_empty_row_keeps_its_initial_state(kind, device):
+    arrays, mask = case(kind), MASKS["right_padded"]
+    results = run(call(kernels, kind, mask, **OPTIONS[kind][1]), arrays)
+    empty = 3
+    assert LENGTHS[empty] == 0
+    np.testing.assert_allclose(results[0][empty], np.tile(arrays[1][empty], (STEPS, 1)), atol=1e-6)
+    for result, state in zip(results[1:], arrays[1:], strict=False):
+        np.testing.assert_allclose(result[empty], state[empty], atol=1e-6)
+
+
+def test_results_not_requested_are_none():
+    lstm, gru = case("lstm"), case("gru")
+    outputs, _, c = kernels.lstm(
+        ops.convert_to_tensor(lstm[0]), None, *map(ops.convert_to_tensor, lstm[1:])
+    )
+    assert outputs is None
+    assert c is None
+    gru_outputs, _ = kernels.gru(
+        ops.convert_to_tensor(gru[0]), None, *map(ops.convert_to_tensor, gru[1:])
+    )
+    assert gru_outputs is None
+
+
+def test_the_kernels_of_the_backend_are_chosen():
+    assert kernels.lstm.__module__ == f"keras_qa.kernels.{BACKEND}"
+    assert kernels.gru.__module__ == f"keras_qa.kernels.{BACKEND}"
+    assert BACKEND == "tensorflow" or not kernels.keras_is_fused()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_look_up_sums_the_gradients_of_repeated_ids(mode) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.array([[3, 1, 3, 0], [4, 3, 1, 1], [0, 0, 2, 4]])
+    table = rng.normal(size=(6, UNITS)).astype("float32")
+    weight = rng.normal(size=(*ids.shape, UNITS)).astype("float32")
+
+    def rows(ids, *rest):
+        return [kernels.look_up(rest[-1], ids)]
+
+    def loss(ids, *rest):
+        return ops.sum(kernels.look_up(rest[-1], ids) * rest[-2])
+
+    # Compiled programs know the shapes of the last three.
+    arrays = [ids, table, weight, table]
+    np.testing.assert_array_equal(run(rows, arrays, mode)[0], table[ids])
+    expected = np.zeros_like(table)
+    np.add.at(expected, ids, weight)
+    got = gradients(loss, [ids, ids, weight, table], mode)
+    np.testing.assert_allclose(got[-1], expected, atol=1e-6)
+    np.testing.assert_allclose(got[0], table[ids], atol=1e-6)

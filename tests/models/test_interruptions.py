@@ -1,0 +1,241 @@
+"""No weight is ever lost: whatever is raised, wherever, the model goes on."""
+
+import _thread
+import signal
+import threading
+
+import keras
+import numpy as np
+import pytest
+from data_sources import Batches, Loader, good_batches
+from small_models import assert_predicted_again, batch, same_weights, state, trained_model
+
+
+class Stop(Exception):
+    """What a callback or a data source of a user's might raise."""
+
+
+class RaiseAt(keras.callbacks.Callback):
+    """Raises at the fifth batch of whatever runs."""
+
+    def __init__(self, error: BaseException, moment: str = "batch_end") -> None:
+        super().__init__()
+        self.error = error
+        for phase in ("train", "test", "predict"):
+            setattr(self, f"on_{phase}_{moment}", self.stop)
+
+    def stop(self, step: int, logs=None) -> None:
+        if step == 4:
+            raise self.error
+
+
+def raising_batches(error: BaseException):
+    for step, item in enumerate(good_batches()):
+        if step == 4:
+            raise error
+        yield item
+
+
+class RaisingBatches(Batches):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(good_batches())
+        self.error = error
+
+    def __getitem__(self, index: int):
+        if index == 4:
+            raise self.error
+        return super().__getitem__(index)
+
+
+class RaisingLoader(Loader):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(good_batches())
+        self.error = error
+
+    def __iter__(self):
+        return raising_batches(self.error)
+
+
+def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
+    feed, labels = batch(48)
+    if method == "fit in validation":
+        source = source if source is not None else (feed, labels)
+        model.fit(
+            feed,
+            labels,
+            batch_size=8,
+            callbacks=callbacks,
+            validation_data=source,
+            verbose=0,
+        )
+    elif source is not None:
+        getattr(model, method)(source, callbacks=callbacks, verbose=0)
+    elif method == "predict":
+        model.predict(feed, batch_size=8, callbacks=callbacks, verbose=0)
+    else:
+        getattr(model, method)(feed, labels, batch_size=8, callbacks=callbacks, verbose=0)
+
+
+def goes_on(model: keras.Model, batches: int = 2) -> None:
+    """Whether weights and optimizer are there, and the model predicts and trains.
+
+    TensorFlow traces a step anew where batches of arrays come after others, or one after many.
+    """
+    feed, labels = batch(8 * batches)
+    values = [keras.ops.convert_to_numpy(variable) for variable in state(model)]
+    assert all(np.isfinite(value).all() for value in values)
+    before = model.predict(feed, verbose=0)
+    assert np.isfinite(before).all()
+    weights = model.get_weights()
+    history = model.fit(feed, labels, batch_size=8, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert not same_weights(model, weights)
+
+
+def is_saved(model: keras.Model, tmp_path) -> None:
+    feed, _ = batch(8)
+    model.save(tmp_path / "kept.keras")
+    loaded = keras.saving.load_model(tmp_path / "kept.keras")
+    assert same_weights(loaded, model.get_weights())
+    assert_predicted_again(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
+
+
+METHODS = ["fit", "evaluate", "predict"]
+ERRORS = [Stop("enough"), KeyboardInterrupt()]
+every_error = pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C"])
+
+
+@every_error
+@pytest.mark.parametrize(
+    "moment", [pytest.param("batch_begin", marks=pytest.mark.full), "batch_end"]
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_callback_that_raises(model, method: str, moment: str, error) -> None:
+    before = model.get_weights()
+    with pytest.raises(type(error)):
+        run(model, method, callbacks=[RaiseAt(error, moment)])
+    if method == "fit":
+        assert not same_weights(model, before)
+    else:
+        assert same_weights(model, before)
+    goes_on(model)
+
+
+@every_error
+@pytest.mark.parametrize("make", [raising_batches, RaisingBatches, RaisingLoader])
+@pytest.mark.parametrize("method", METHODS)
+def test_data_source_that_raises(model, method: str, make, error) -> None:
+    check_source_that_raises(model, method, make, error)
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [(raising_batches, ERRORS[1]), (RaisingBatches, ERRORS[0]), (RaisingLoader, ERRORS[1])],
+)
+def test_validation_source_that_raises(model, make, error) -> None:
+    check_source_that_raises(model, "fit in validation", make, error)
+
+
+def check_source_that_raises(model, method: str, make, error) -> None:
+    before = model.get_weights()
+    with pytest.raises(type(error)) as caught:
+        run(model, method, source=make(error))
+    assert caught.value is error
+    if not method.startswith("fit"):
+        assert same_weights(model, before)
+    goes_on(model, batches=2 if method == "fit in validation" else 1)
+
+
+def test_what_is_left_after_an_exception_is_saved(model, tmp_path) -> None:
+    with pytest.raises(Stop):
+        run(model, "fit", callbacks=[RaiseAt(Stop())])
+    is_saved(model, tmp_path)
+
+
+def test_exception_keeps_what_was_learned_before_it(twins) -> None:
+    one, other = twins
+    with pytest.raises(Stop):
+        one.fit(raising_batches(Stop()), verbose=0)
+    for step, (feed, labels) in enumerate(good_batches()):
+        if step < 4:
+            other.train_on_batch(feed, labels)
+    for kept, expected in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(kept, expected, atol=1e-6)
+
+
+def test_epochs_before_the_exception_count(model) -> None:
+    feed, labels = batch(48)
+    seen = []
+
+    class StopInThirdEpoch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs=None) -> None:
+            seen.append(self.model.get_weights())
+
+        def on_train_batch_begin(self, step: int, logs=None) -> None:
+            if len(seen) == 2:
+                raise Stop
+
+    with pytest.raises(Stop):
+        model.fit(feed, labels, epochs=5, batch_size=8, callbacks=[StopInThirdEpoch()], verbose=0)
+    assert same_weights(model, seen[1])
+
+
+# While TensorFlow traces, whatever catches exceptions there takes an interrupt for one of its own
+# and raises another: which one hangs on the moment.
+INTERRUPTED: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
+if keras.config.backend() == "tensorflow":
+    INTERRUPTED = (KeyboardInterrupt, Exception)
+
+
+def interrupt(delay: float, fit) -> None:
+    """Calls `fit`, and presses Ctrl-C after some seconds."""
+    stopped = threading.Event()
+
+    def press() -> None:
+        # Python drops an interrupt that comes inside of a finaliser: a user presses again.
+        wait = delay
+        while not stopped.wait(wait):
+            _thread.interrupt_main()
+            wait = 5.0
+
+    presser = threading.Thread(target=press)
+    # A shell has its background jobs ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    presser.start()
+    try:
+        with pytest.raises(INTERRUPTED):
+            fit()
+    finally:
+        stopped.set()
+        presser.join()
+        signal.signal(signal.SIGINT, before)
+
+
+# An interrupt inside of a finaliser is reported, and dropped, by Python itself; one while Keras
+# compares the structure of inputs, by Keras, which takes it for a difference.
+dropped = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:The structure of `inputs`"
+)
+
+
+@dropped
+def test_ctrl_c_while_a_model_trains(model, tmp_path) -> None:
+    def endless():
+        while True:
+            yield from good_batches()
+
+    for delay in (0.05, 0.1, 0.2, 0.3):
+        interrupt(delay, lambda: model.fit(endless(), steps_per_epoch=10**6, verbose=0))
+    goes_on(model, batches=1)
+    is_saved(model, tmp_path)
+
+
+@dropped
+def test_ctrl_c_while_programs_are_compiled() -> None:
+    feed, labels = batch(48)
+    # Another than the tests share, for which TensorFlow compiles each shape from now on.
+    model = trained_model()
+    for delay in (0.05, 0.2):
+        interrupt(delay, lambda: model.fit(feed, labels, epochs=10_000, batch_size=8, verbose=0))
+    values = [keras.ops.convert_to_numpy(variable) for variable in state(model)]
+    assert all(np.isfinite(value).all() for value in values)

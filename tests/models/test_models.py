@@ -1,0 +1,249 @@
+"""The classic model and `QAModel`: feeds, what is refused in each method, two outputs."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from small_models import assert_predicted_again, batch, same_weights
+
+import keras_qa
+
+TEXT = np.array([[5, 6, 7], [8, 0, 0]], "int32")
+QUESTION = np.array([[2, 3], [4, 0]], "int32")
+METHODS = ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch"]
+
+
+def change(place: tuple[int, int], value: int) -> np.ndarray:
+    array = TEXT.copy()
+    array[place] = value
+    return array
+
+
+def call(model: keras.Model, method: str, feed, labels=None):
+    if method.startswith("predict"):
+        return getattr(model, method)(feed)
+    return getattr(model, method)(feed, labels)
+
+
+def test_every_size_is_an_argument() -> None:
+    model = keras_qa.models.answer_classifier(
+        text_vocabulary_size=11,
+        question_vocabulary_size=12,
+        answer_vocabulary_size=5,
+        text_embedding_dim=3,
+        text_units=4,
+        question_embedding_dim=6,
+        question_units=2,
+        cell="gru",
+        bidirectional=True,
+        pooling="max",
+        hidden_dim=9,
+        dropout=0.25,
+        dtype="mixed_bfloat16",
+        optimizer="adam",
+        loss="categorical_crossentropy",
+        name="mine",
+    )
+    gru = [2 * (3 * (dim + units + 2) * units) for dim, units in ((3, 4), (6, 2))]
+    head = (2 * 4 + 2 * 2 + 1) * 9 + (9 + 1) * 5
+    assert model.count_params() == 11 * 3 + gru[0] + 12 * 6 + gru[1] + head
+    assert model.name == "mine"
+    assert {layer.dtype_policy.name for layer in model.layers[2:]} == {"mixed_bfloat16"}
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    result = model.predict([TEXT % 11, QUESTION], verbose=0)
+    assert result.dtype == "float32"
+    np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_list_tuple_and_dict_give_the_same_predictions(model) -> None:
+    (text, question), _ = batch(8, seed=5)
+    expected = model.predict([text, question], verbose=0)
+    for feed in (
+        (text, question),
+        {"text": text, "question": question},
+        {"question": question, "text": text},
+        [text.tolist(), question.astype("uint8")],
+        [keras.ops.convert_to_tensor(text), question],
+    ):
+        assert_predicted_again(model.predict(feed, verbose=0), expected)
+    np.testing.assert_allclose(model.predict_on_batch((text, question)), expected, atol=1e-6)
+
+
+def test_list_and_dict_train_alike(twins) -> None:
+    (text, question), labels = batch(16)
+    feeds = ([text, question], {"question": question, "text": text})
+    results = []
+    for model, feed in zip(twins, feeds, strict=True):
+        np.random.seed(0)
+        history = model.fit(
+            feed, labels, epochs=2, verbose=0, batch_size=8, validation_data=(feed, labels)
+        )
+        scores = model.evaluate(feed, labels, 8, verbose=0)
+        results.append([*history.history.values(), scores, *model.get_weights()])
+    # Where an array lies in memory may change the last bit of a product on TensorFlow.
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+LABELS = np.array([0, 1])
+# What a backend answers with an error of its own, another number, or nothing but NaN from then on.
+# `tests/inputs/test_arrays.py` has all that a feed can be wrong in.
+BAD = {
+    "id of the vocabulary's size": (
+        [change((1, 2), 50), QUESTION],
+        LABELS,
+        "`text` holds id 50 at [1, 2], but its vocabulary has 50 entries (ids 0 to 49).",
+    ),
+    "negative id": ([change((0, 1), -1), QUESTION], LABELS, "`text` holds id -1 at [0, 1]"),
+    "float ids": ([TEXT * 1.0, QUESTION], LABELS, "`text` has dtype float64, but ids must be"),
+    "misnamed key": (
+        {"text": TEXT, "qestion": QUESTION},
+        LABELS,
+        "The feed has no key `question`. Expected: `text`, `question`. Received: `text`, `qestion`",
+    ),
+    "sizes": (
+        {"text": TEXT, "question": QUESTION[:1]},
+        LABELS,
+        "`text` holds 2 examples, but `question` holds 1.",
+    ),
+    "strings": (
+        [["Mary went home."], ["Where?"]],
+        LABELS,
+        "`text` must contain numbers. Received: the string 'Mary went home.'. ",
+    ),
+    "label of the number of classes": ([TEXT, QUESTION], [0, 7], "hold 7 at [1], but there are 7"),
+    "negative label": ([TEXT, QUESTION], [-1, 0], "hold -1 at [0], but there are 7 classes"),
+    "row of zeros": ([TEXT, QUESTION], np.zeros((2, 7)), "a row at [0] that adds up to 0"),
+    "no labels": ([TEXT, QUESTION], None, "`y` is missing"),
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        (method, kind)
+        for method in METHODS
+        for kind in BAD
+        if ("label" not in kind and "row" not in kind) or not method.startswith("predict")
+    ],
+)
+def test_bad_feed_moves_no_weight(kept_models, method: str, kind: str) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    before = model.get_weights()
+    feed, labels, message = BAD[kind]
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
+        call(model, method, feed, labels)
+    assert "\n" not in str(caught.value)
+    assert same_weights(model, before)
+    assert np.isfinite(model.predict([TEXT, QUESTION], verbose=0)).all()
+
+
+def test_bad_weights_move_no_weight(kept_models) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    before = model.get_weights()
+    for method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
+        with pytest.raises(ValueError, match="must hold finite numbers"):
+            getattr(model, method)([TEXT, QUESTION], LABELS, sample_weight=[1.0, np.nan])
+    assert same_weights(model, before)
+
+
+@pytest.mark.parametrize("form", ["integers", "rows", "tensor"])
+def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
+    feed, labels = batch(8)
+    forms = {
+        "integers": labels,
+        "rows": np.eye(7)[labels],
+        "tensor": keras.ops.convert_to_tensor(labels),
+    }
+    for model in kept_models.values():
+        chances = model.predict(feed, verbose=0)[np.arange(8), labels]
+        loss = model.test_on_batch(feed, forms[form])[0]
+        model.reset_metrics()
+        assert loss == pytest.approx(-np.log(chances).mean(), rel=1e-4)
+
+
+def test_weights_of_examples_count(kept_models) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    feed, labels = batch(8)
+    weights = np.linspace(0, 2, 8)
+    chances = model.predict(feed, verbose=0)[np.arange(8), labels]
+    loss = model.test_on_batch(feed, labels, sample_weight=weights)[0]
+    model.reset_metrics()
+    assert loss == pytest.approx((-np.log(chances) * weights).mean(), rel=1e-4)
+
+
+def test_bad_validation_data_is_found_before_training(kept_models) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="`text` holds id 103"):
+        model.fit([TEXT, QUESTION], [0, 1], validation_data=([TEXT + 98, QUESTION], [0, 1]))
+    with pytest.raises(ValueError, match="hold 7 at"):
+        model.fit([TEXT, QUESTION], [0, 1], validation_data=([TEXT, QUESTION], [0, 7]))
+    assert same_weights(model, before)
+
+
+def test_empty_text_and_question_give_a_finite_answer(model) -> None:
+    empty, full = np.zeros((1, 3), "int32"), np.ones((1, 3), "int32")
+    for feed in ([empty, full], [full, empty], [empty, empty], [[[]], [[]]]):
+        result = model.predict(feed, verbose=0)
+        np.testing.assert_allclose(result.sum(), 1.0, atol=1e-6)
+    loss = model.train_on_batch([empty, empty], [3])[0]
+    assert np.isfinite(loss)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_model_with_a_second_output_trains_and_is_saved(tmp_path) -> None:
+    text = keras.Input((None,), dtype="int32", name="text")
+    vector = keras_qa.layers.SequenceEncoder(50, 4, 3)(text)
+    outputs = {
+        "answer": keras_qa.layers.answer_head(7, name="answer")(vector),
+        "found": keras.layers.Dense(1, activation="sigmoid", name="found")(vector),
+    }
+    model = keras_qa.models.QAModel([text], outputs)
+    losses = {"answer": "sparse_categorical_crossentropy", "found": "binary_crossentropy"}
+    model.compile("adam", losses)
+    (feed, _), labels = batch(8)
+    targets = {"found": labels[:, None] > 3, "answer": labels}
+    before = model.get_weights()
+    model.fit({"text": feed}, targets, verbose=0)
+    assert not same_weights(model, before)
+    result = model.predict(feed, verbose=0)
+    assert {name: value.shape for name, value in result.items()} == {
+        "answer": (8, 7),
+        "found": (8, 1),
+    }
+    model.save(tmp_path / "two.keras")
+    again = keras.saving.load_model(tmp_path / "two.keras").predict([feed], verbose=0)
+    for name, value in result.items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+def test_fitted_saved_and_loaded_trains_on(model, tmp_path) -> None:
+    feed, labels = batch(8)
+    model.fit(feed, labels, verbose=0)
+    model.save(tmp_path / "classic.keras")
+    loaded = keras.saving.load_model(tmp_path / "classic.keras")
+    assert_predicted_again(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
+    # The optimizer has the state that it had.
+    for one in (model, loaded):
+        one.train_on_batch(feed, labels)
+    for got, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_a_file_names_its_optimizer_as_keras_does() -> None:
+    model = keras_qa.models.answer_classifier(10, 10, 4)
+    for optimizer in (
+        keras.optimizers.Adam(0.5),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.5)),
+    ):
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        found = model.get_compile_config()["optimizer"]
+        assert found["module"] == "keras.optimizers"
+        twin = type(model).from_config(model.get_config())
+        twin.compile_from_config(model.get_compile_config())
+        assert type(twin.optimizer) is type(optimizer)
+        inner = found["config"].get("inner_optimizer", found)
+        assert (inner["module"], inner["class_name"]) == ("keras.optimizers", "Adam")
+        assert inner["config"]["learning_rate"] == 0.5

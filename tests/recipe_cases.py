@@ -1,0 +1,64 @@
+"""A recipe for a small model over stories, and callbacks that end its training early."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+
+import keras
+import numpy as np
+from small_models import same_weights
+
+import keras_qa
+from keras_qa.recipes import Recipe, train
+
+# All stories have the same length, to compile once.
+STORIES = [
+    story
+    for story in keras_qa.datasets.babi.simulate(task=1, examples=250, seed=0)
+    if story.text.count("\n") == 1
+][:48]
+SMALL = {"embedding_dim": 8, "num_hops": 1, "dropout": 0.2, "noise": 0.1}
+RECIPE = Recipe(epochs=4, batch_size=16, learning_rate=0.01)
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAt(keras.callbacks.Callback):
+    """Raises an exception or kills the process in the middle of an epoch."""
+
+    def __init__(self, epoch: int, kill: bool = False) -> None:
+        super().__init__()
+        self.epoch, self.kill = epoch, kill
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self.now = epoch
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        if self.now == self.epoch and step == 1:
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Stop
+
+
+def small(**arguments):
+    settings = {"model": "memory_network", "model_options": SMALL, "recipe": RECIPE}
+    settings = {**settings, "verbose": 0, "seed": 3, **arguments}
+    return train(STORIES[: settings.pop("questions", 32)], STORIES[32:], **settings)
+
+
+def optimizer_state(answerer) -> list[np.ndarray]:
+    variables = answerer.model_.optimizer.variables
+    return [keras.ops.convert_to_numpy(variable.value) for variable in variables]
+
+
+def assert_same_run(done, expected) -> None:
+    # Resumed training is bitwise equal to uninterrupted training on every backend.
+    assert same_weights(done.answerer.model_, expected.answerer.model_.get_weights())
+    for one, other in zip(*map(optimizer_state, (done.answerer, expected.answerer)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for run, other in zip(done.runs, expected.runs, strict=True):
+        assert dataclasses.replace(run, seconds=other.seconds) == other

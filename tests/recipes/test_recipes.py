@@ -1,0 +1,362 @@
+"""Training by recipes: the best epoch, seed and model; checkpoints and resumed runs; schedules."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import recipe_cases
+from recipe_cases import RECIPE, STORIES, Stop, StopAt, assert_same_run, small
+from small_examples import EXAMPLES
+from small_models import same_weights
+
+import keras_qa
+from keras_qa import recipes
+from keras_qa.recipes import Recipe, train
+from keras_qa.recipes.checkpoints import TrainingCheckpoint
+from keras_qa.recipes.training import checkpoint_path
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return small()
+
+
+def test_resume_after_an_exception_in_the_first_epoch(unbroken, tmp_path) -> None:
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(out=out, callbacks=[StopAt(0)])
+    assert not list(tmp_path.iterdir())
+    assert_same_run(small(out=out, resume=True), unbroken)
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    assert same_weights(keras_qa.load(out).model_, unbroken.answerer.model_.get_weights())
+
+
+def test_resume_after_a_kill(unbroken, tmp_path) -> None:
+    out = tmp_path / "qa.keras"
+    tests = os.path.dirname(recipe_cases.__file__)
+    code = (
+        f"import sys; sys.path[:0] = [{tests!r}]\n"
+        "from recipe_cases import StopAt, small\n"
+        "small(out=sys.argv[1], callbacks=[StopAt(2, kill=True)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(out)])
+    assert done.returncode == -signal.SIGKILL
+    assert TrainingCheckpoint.load(checkpoint_path(out, "memory_network", 3)).epochs == 2
+    assert_same_run(small(out=out, resume=True), unbroken)
+
+
+def test_resume_skips_complete_seeds(unbroken, tmp_path) -> None:
+    class StopSecond(StopAt):
+        runs = 0
+
+        def on_train_begin(self, logs=None) -> None:
+            self.runs += 1
+            self.epoch = 1 if self.runs == 2 else -1
+
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(out=out, seeds=2, callbacks=[StopSecond(0)])
+    seconds = TrainingCheckpoint.load(checkpoint_path(out, "memory_network", 3)).notes["seconds"]
+    done = small(out=out, seeds=2, resume=True)
+    assert done.runs[0].seconds == round(seconds, 2)
+    assert dataclasses.replace(done.runs[0], seconds=0) == dataclasses.replace(
+        unbroken.runs[0], seconds=0
+    )
+    alone = small(seed=4)
+    assert dataclasses.replace(done.runs[1], seconds=0) == dataclasses.replace(
+        alone.runs[0], seconds=0
+    )
+    errors = [run.validation_error for run in (unbroken.runs[0], alone.runs[0])]
+    assert done.mean_error == sum(errors) / 2
+    scores = [
+        (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1]) for run in done.runs
+    ]
+    assert done.best == scores.index(max(scores))
+    best = [unbroken, alone][done.best]
+    assert same_weights(done.answerer.model_, best.answerer.model_.get_weights())
+
+
+def test_best_epoch_is_kept(unbroken) -> None:
+    run = unbroken.runs[0]
+    scores = list(zip(run.history["val_accuracy"], -np.array(run.history["val_loss"]), strict=True))
+    assert run.best_epoch == 1 + scores.index(max(scores))
+    assert run.validation_error == pytest.approx(100 * (1 - scores[run.best_epoch - 1][0]))
+    assert run.errors == {"1": run.validation_error}
+    assert (run.questions, run.validation_questions, run.seed) == (32, 16, 3)
+
+
+class Linear(keras.callbacks.Callback):
+    """Records in each epoch whether the hops of a memory network attend without a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+
+    def on_train_batch_end(self, step: int, logs=None) -> None:
+        if step == 0:
+            self.seen.append(float(self.model.get_layer("reasoner").linear))
+
+
+def test_memory_hops_start_without_a_softmax(tmp_path) -> None:
+    recipe = Recipe(epochs=5, batch_size=16, learning_rate=0.01, linear_start=0.5)
+    noted = Linear()
+    done = small(recipe=recipe, callbacks=[noted])
+    assert noted.seen == [1.0, 1.0, 0.0, 0.0, 0.0]
+    # The best epoch keeps its kind of attention.
+    kept = float(done.answerer.model_.get_layer("reasoner").linear)
+    assert kept == float(done.runs[0].best_epoch <= 2)
+    # Resume a run in its linear epochs.
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(1)])
+    assert_same_run(small(recipe=recipe, out=out, resume=True), done)
+
+
+def test_resume_with_hard_example_sampling(tmp_path) -> None:
+    recipe = dataclasses.replace(RECIPE, batch_size=8, hard_example_share=0.5)
+    assert recipe.steps(32) == 2
+    done = small(recipe=recipe)
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(2)])
+    state = TrainingCheckpoint.load(checkpoint_path(out, "memory_network", 3)).state
+    # The row weights are last. Each epoch trained on half of the rows.
+    assert state[-1].shape == (32,)
+    assert 16 <= (state[-1] < 1).sum() <= 32
+    assert_same_run(small(recipe=recipe, out=out, resume=True), done)
+
+
+def test_mapping_replaces_fields_of_the_default_recipe() -> None:
+    class Seen(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None) -> None:
+            optimizer = self.model.optimizer
+            self.found = optimizer.weight_decay, optimizer.global_clipnorm
+
+    seen = Seen()
+    changed = {"epochs": 2, "batch_size": 32, "clip_norm": 0.5, "weight_decay": 0.25}
+    changed["augment_to"] = ()
+    done = small(recipe=changed, callbacks=[seen])
+    assert done.runs[0].epochs == 2
+    assert seen.found == (0.25, 0.5)
+    with pytest.raises(TypeError, match="epoch_count"):
+        small(recipe={"epoch_count": 3})
+
+
+MODELS = ["answer_classifier", "memory_network"]
+
+
+def test_best_of_several_models_is_kept(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("keras_qa.terminal.FILE_INTERVAL", 0.0)
+    out = tmp_path / "qa.keras"
+    arguments = {"recipe": RECIPE, "seed": 3, "seeds": 2, "verbose": 0}
+    done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 1})
+    assert [(run.model, run.seed) for run in done.runs] == [
+        *(("answer_classifier", seed) for seed in (3, 4)),
+        *(("memory_network", seed) for seed in (3, 4)),
+    ]
+    errors = [run.validation_error for run in done.runs]
+    assert done.runs[done.best].validation_error == min(errors)
+    of_the_best = errors[:2] if done.best < 2 else errors[2:]
+    assert done.mean_error == sum(of_the_best) / 2
+    scores = done.answerer.evaluate(STORIES[32:])
+    assert 100 - scores["exact_match"] == pytest.approx(min(errors), abs=1e-3)
+    assert done.answerer.model_.name == done.runs[done.best].model
+    # The second model does not depend on the first.
+    alone = train(STORIES[:32], STORIES[32:], MODELS[1], **arguments)
+    for one, other in zip(done.runs[2:], alone.runs, strict=True):
+        assert dataclasses.replace(one, seconds=0) == dataclasses.replace(other, seconds=0)
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    assert capsys.readouterr().out.startswith("answer_classifier  seed 3  epoch 1/4")
+    assert recipes.summary(done).splitlines()[0] == (
+        f"best error by model: answer_classifier {min(errors[:2]):.2f} %, "
+        f"memory_network {min(errors[2:]):.2f} %"
+    )
+
+
+def test_no_more_models_after_zero_errors() -> None:
+    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
+    done = train(EXAMPLES, EXAMPLES, MODELS, recipe=recipe, verbose=0)
+    assert [(run.model, run.validation_error) for run in done.runs] == [("answer_classifier", 0.0)]
+
+
+def test_several_models_need_validation_data() -> None:
+    with pytest.raises(
+        ValueError, match=r"`validation_data`, which the best one is chosen by. Received: model=\["
+    ):
+        train(EXAMPLES, model=MODELS, verbose=0)
+
+
+def test_cosine_schedule() -> None:
+    recipe = Recipe(epochs=5, batch_size=10, learning_rate=0.2, warmup=0.25)
+    # 5 epochs of 4 steps: the rate rises for 5 steps and falls for 15.
+    rates = [float(recipe.schedule(examples=35)(step)) for step in range(21)]
+    up = np.linspace(0, 0.2, 6)
+    down = 0.1 * (1 + np.cos(np.pi * np.arange(1, 16) / 15))
+    np.testing.assert_allclose(rates, [*up, *down], atol=1e-7)
+    flat = Recipe(epochs=1, batch_size=1, learning_rate=0.2, warmup=0).schedule(examples=4)
+    np.testing.assert_allclose([float(flat(step)) for step in (0, 2, 4)], [0.2, 0.1, 0], atol=1e-7)
+
+
+def test_schedule_with_gradient_accumulation() -> None:
+    # 5 epochs of 4 batches with 3 batches per update: 6 updates, and two batches are dropped.
+    recipe = Recipe(
+        epochs=5,
+        batch_size=10,
+        learning_rate=0.5,
+        warmup=0.2,
+        decay="linear",
+        gradient_accumulation_steps=3,
+    )
+    schedule = recipe.schedule(examples=35)
+    rates = [float(schedule(step)) for step in range(20)]
+    expected = np.repeat([0.0, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0], 3)[:20]
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
+    optimizer = recipe.optimizer(35)
+    assert optimizer.gradient_accumulation_steps == 3
+    twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert twin.get_config() == optimizer.get_config()
+    cosine = dataclasses.replace(recipe, decay="cosine").schedule(examples=35)
+    one_by_one = dataclasses.replace(recipe, decay="cosine", gradient_accumulation_steps=1)
+    # The rate is that of as many batches of three times the size.
+    large = dataclasses.replace(one_by_one, epochs=6, batch_size=35).schedule(examples=35)
+    np.testing.assert_allclose(
+        [float(cosine(3 * step)) for step in range(7)], [float(large(step)) for step in range(7)]
+    )
+
+
+def test_too_few_batches_for_an_update() -> None:
+    recipe = Recipe(epochs=2, batch_size=16, gradient_accumulation_steps=5)
+    with pytest.raises(
+        ValueError,
+        match=r"^`gradient_accumulation_steps` is 5, but all epochs together have 4 batches, .*$",
+    ):
+        recipe.optimizer(32)
+    assert dataclasses.replace(recipe, epochs=3).optimizer(32).gradient_accumulation_steps == 5
+
+
+def test_resume_between_two_batches_of_an_update(tmp_path) -> None:
+    # With two batches per epoch, the first update uses a batch of the second epoch.
+    recipe = dataclasses.replace(RECIPE, gradient_accumulation_steps=3)
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        small(recipe=recipe, out=out, callbacks=[StopAt(2)])
+    done = small(recipe=recipe, out=out, resume=True)
+    assert int(done.answerer.model_.optimizer.iterations) == 2
+    assert_same_run(done, small(recipe=recipe))
+
+
+def test_weights_without_weight_decay() -> None:
+    # One step sets decayed weights to zero, and Adam changes the others very little.
+    recipe = Recipe(epochs=1, batch_size=32, learning_rate=1e-9, weight_decay=1e9, warmup=0.0)
+    options = {"embedding_dim": 8, "num_heads": 2, "num_steps": 1}
+    done = small(model="universal_transformer", model_options=options, recipe=recipe)
+    weights = {w.path: keras.ops.convert_to_numpy(w) for w in done.answerer.model_.weights}
+    kept = {path.split("/")[-1] for path, weight in weights.items() if np.abs(weight).max() > 1e-6}
+    # The bias is the one of a gate, whose initial value is not zero.
+    assert kept == {"gamma", "places", "query_signal", "step_signals", "bias"}
+
+
+def test_weight_decay_selects_adamw() -> None:
+    optimizer = Recipe(weight_decay=0.01, clip_norm=2.0).optimizer(100)
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert (optimizer.weight_decay, optimizer.global_clipnorm) == (0.01, 2.0)
+    plain = Recipe().optimizer(100)
+    assert isinstance(plain, keras.optimizers.Adam)
+    assert (plain.weight_decay, plain.global_clipnorm) == (None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("batch_size", -1), ("patience", 1.5), ("learning_rate", 0.0)]
+    + [
+        ("warmup", 1.0),
+        ("linear_start", 1.0),
+        ("hard_example_share", 0.0),
+        ("hard_example_share", 1.5),
+        ("weight_decay", -1.0),
+        ("clip_norm", float("nan")),
+        ("augment_to", -1),
+        ("augment_to", (9, -1)),
+        ("gradient_accumulation_steps", 0),
+        ("gradient_accumulation_steps", 2.5),
+        ("layer_decay", 0.0),
+        ("layer_decay", 1.1),
+    ],
+)
+def test_recipe_out_of_range(name: str, value: float) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^`{name}` must .* Received: {name}={re.escape(str(value))}"
+    ):
+        Recipe(**{name: value})
+
+
+def test_checkpoint_of_another_run(unbroken, tmp_path) -> None:
+    out = tmp_path / "qa.keras"
+    path = checkpoint_path(out, "memory_network", 3)
+    with pytest.raises(Stop):
+        small(out=out, callbacks=[StopAt(1)])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"is the checkpoint of an unfinished run.*--resume"):
+        small(out=out)
+    with pytest.raises(ValueError, match="its `learning_rate` is 0.01, but 0.02 here"):
+        small(out=out, resume=True, recipe=dataclasses.replace(RECIPE, learning_rate=0.02))
+    with pytest.raises(ValueError, match="its `data` is"):
+        small(out=out, resume=True, questions=31)
+    assert path.read_bytes() == before
+    for damaged in (before[: len(before) // 2], b"", b"PK", before[:-400] + b"x" * 400):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"is not a checkpoint, or it is damaged. Delete it"):
+            small(out=out, resume=True)
+    path.write_bytes(before)
+    assert_same_run(small(out=out, resume=True), unbroken)
+    assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+
+
+def test_checkpoint_is_replaced_atomically(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "run.npz"
+    kept = TrainingCheckpoint({"seed": 1}, 2, [np.arange(3)], [], {"waited": 0})
+    kept.save(path)
+
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        TrainingCheckpoint({"seed": 1}, 3, [np.arange(4), Broken()], [], {}).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+    found = TrainingCheckpoint.load(path)
+    assert (found.run, found.epochs, found.notes) == (kept.run, 2, {"waited": 0})
+    np.testing.assert_array_equal(found.state[0], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": 0}, "`seeds` must be a positive integer. Received: seeds=0."),
+        ({"resume": True}, "`resume` needs `out`"),
+        ({"out": "qa.h5"}, "`out` must end in `.keras`"),
+        ({"out": "/none/qa.keras"}, "`out` is in a folder that does not exist: '/none'"),
+        ({"model": "none"}, "`model` must be"),
+    ],
+)
+def test_bad_arguments(arguments, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        small(**arguments)
+    assert message in str(caught.value)
+
+
+def test_results_are_added_to_a_file(tmp_path) -> None:
+    path = tmp_path / "results.json"
+    recipes.add_results(path, [{"seed": 0}])
+    recipes.add_results(path, [{"seed": 1}, {"seed": 2}])
+    assert json.loads(path.read_text()) == [{"seed": 0}, {"seed": 1}, {"seed": 2}]
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="has no JSON list"):
+        recipes.add_results(path, [])

@@ -1,0 +1,242 @@
+"""Reports on answers from an index: recall, risk against coverage, sources."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from report_cases import Page
+
+import keras_qa
+from keras_qa import Answer, AnswerLocation, Example, QuestionAnswerer, metrics, report
+from keras_qa.cli import main
+from keras_qa.decoding import SpanDecoder
+from keras_qa.documents import Document, Index
+from keras_qa.documents.gold import Place
+from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.report import index_evaluation
+from keras_qa.report.page import _tenths
+
+READER = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
+TEXTS = {
+    "one.txt": "Mary went to the bathroom.",
+    "two.txt": "\n\nMary went home. John went to the hallway.",
+    "<b> & three.txt": "Mary Mary went to the garden with John.",
+}
+EXAMPLES = [
+    Example(TEXTS["two.txt"], "Where is John?", "hallway", 35, id="by its text"),
+    Example(TEXTS["one.txt"], "Where is Mary?", "bathroom", 17),
+    Example("John went to the hallway.", "Is John in it?", "hallway", 17, document="two.txt"),
+    Example("Unknown John.", "Where is John?", "John", 8),
+    Example(TEXTS["two.txt"], "Where is Sandra?"),
+]
+
+
+@pytest.fixture(scope="module")
+def qa() -> QuestionAnswerer:
+    loaded = keras_qa.load(READER)
+    # With the saved decoder the reader gives no answer to every question.
+    decoder = SpanDecoder(4, True, 1.0, 1.5)
+    loaded.model_.preprocessor = SpanPreprocessor(loaded.model_.preprocessor.vectorizer, decoder)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> pathlib.Path:
+    found = tmp_path_factory.mktemp("asked") / "a.index"
+    with Index.create(found, language="en") as made:
+        made.add([Document(name, text) for name, text in TEXTS.items()])
+    return found
+
+
+@pytest.fixture
+def index(path):
+    with Index.open(path) as opened:
+        yield opened
+
+
+def test_recall_by_hand() -> None:
+    ranks = [1, 2, 5, 6, 20, None, 1, 3]
+    assert index_evaluation.recall(ranks) == {1: 25.0, 5: 62.5, 20: 87.5}
+    assert index_evaluation.recall([]) == {}
+
+
+def test_risk_against_coverage_by_hand() -> None:
+    examples = [Example("", "", gold) for gold in ("a", "b", ("c", "d"), (), "e")]
+    answers = [Answer("the A", 0.9), Answer("x", 0.5), Answer("d", 0.5), Answer("y", 0.7)]
+    points = index_evaluation._points(examples, [*answers, Answer("", 0.99)])
+    assert points == [
+        report.Point(0.9, 1, 0.2, 0.0),
+        report.Point(0.7, 2, 0.4, 0.5),
+        report.Point(0.5, 4, 0.8, 0.5),
+    ]
+    assert index_evaluation._points(examples, [Answer("", 0.5)] * 5) == []
+    # Tenths above the highest coverage have no row.
+    assert _tenths(points) == points
+    assert _tenths(points[:1]) == points[:1]
+
+
+def test_offsets_in_the_text_of_the_example() -> None:
+    sources = (AnswerLocation("a", 1, 5, 0.5, 1),)
+    answer = Answer("John", 0.5, 19, 23, document="two.txt", sources=sources)
+    for places, expected in (
+        ([Place("one.txt", 0, 50), Place("two.txt", 18, 43)], (1, 5)),
+        ([Place("two.txt", 20, 43)], (None, None)),
+        ([Place("two.txt", 0, 22)], (None, None)),
+        ([Place("one.txt", 0, 50)], (None, None)),
+        ([], (None, None)),
+    ):
+        here = index_evaluation._in_text(answer, places)
+        assert here == dataclasses.replace(answer, start=expected[0], end=expected[1])
+    assert index_evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
+
+
+def test_report_agrees_with_ask(qa, index) -> None:
+    found = report.evaluate_asking(qa, index, EXAMPLES, passages=2)
+    questions = [item.question for item in EXAMPLES]
+    answers = qa.ask(index, questions, passages=2)
+    golds = [item.answers or [""] for item in EXAMPLES]
+    pairs = list(zip(answers, golds, strict=True))
+    assert found.questions == 5
+    assert found.exact_match == pytest.approx(
+        100 * np.mean([metrics.exact_match(a.text, g) for a, g in pairs])
+    )
+    assert found.f1 == pytest.approx(100 * np.mean([metrics.f1(a.text, g) for a, g in pairs]))
+    assert found.version == "2.0"
+    # Recall ignores the unknown text and the question without an answer.
+    assert found.located == 3
+    ranks = []
+    for item, name in zip(EXAMPLES[:3], ("two.txt", "one.txt", "two.txt"), strict=True):
+        names = [hit.document for hit in index.search(item.question)]
+        ranks.append(names.index(name) + 1)
+    assert found.recall == {
+        most: pytest.approx(100 * np.mean([rank <= most for rank in ranks])) for most in (1, 5, 20)
+    }
+    assert 0 < found.recall[1] < found.recall[5] == 100
+    given = [answer.score for answer in answers if answer.text]
+    assert [point.threshold for point in found.points] == sorted(set(given), reverse=True)
+    assert found.points[-1].answers == len(given)
+    # Answers have offsets in the text of their example if they are in it.
+    for item in found.errors:
+        text, answer = item.example.plain_text, item.answer
+        if answer.start is not None:
+            assert text[answer.start : answer.end] == answer.text
+        for source in answer.sources:
+            assert index.text(source.document, source.start, source.end)
+
+
+def test_page_shows_escaped_sources(qa, index) -> None:
+    found = report.evaluate_asking(qa, index, EXAMPLES)
+    sources = tuple(
+        AnswerLocation(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7)
+    )
+    wrong = dataclasses.replace(found.errors[0].answer, sources=(*sources, sources[0]))
+    found = dataclasses.replace(
+        found,
+        errors=[dataclasses.replace(found.errors[0], answer=wrong), *found.errors[1:]],
+        recall={1: 25.0, 5: 50.0, 20: 75.0},
+        points=[report.Point(0.9, 1, 0.2, 0.0), report.Point(0.5, 4, 0.8, 0.25)],
+    )
+    html = found.html("<Asked>")
+    page = Page(html)
+    assert "<i>" not in html
+    assert page.found("dd", **{"class": "from"})[0] == (
+        "<i>0.txt:1, <i>1.txt, page 1, <i>2.txt, page 2, <i>3.txt, page 3, <i>4.txt, page 4"
+        " and 2 more"
+    )
+    assert "<b> & three.txt:1" in "".join(page.found("dd", **{"class": "from"}))
+    assert page.tables["recall"] == [
+        *(["passages", "recall"], ["1", "25.0 %"], ["5", "50.0 %"], ["20", "75.0 %"])
+    ]
+    assert page.tables["risks"] == [
+        ["threshold", "answers", "answered", "wrong"],
+        ["0.900", "1", "20.0 %", "0.0 %"],
+        ["0.500", "4", "80.0 %", "25.0 %"],
+    ]
+    assert "For 3 of the 5 questions the passage with the answer is known" in html
+    plain = Page(report.judge(EXAMPLES[:1], [Answer("x", 0.5)]).html())
+    assert "recall" not in plain.tables
+    assert plain.found("dd", **{"class": "from"}) == []
+    nothing = dataclasses.replace(found, points=[]).html()
+    assert "No question got an answer." in nothing
+
+
+def test_invalid_examples(qa, index) -> None:
+    with pytest.raises(ValueError, match=r"^`examples` is empty\. Give at least one to evaluate"):
+        report.evaluate_asking(qa, index, [])
+    with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
+        report.evaluate_asking(qa, index, [Example("a", "b", "a", document="x")])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    found = tmp_path_factory.mktemp("data") / "questions.jsonl"
+    rows = [
+        {
+            "text": item.plain_text,
+            "question": item.question,
+            "answers": list(item.answers),
+            "answer_start": list(item.answer_start),
+            "document": item.document,
+        }
+        for item in EXAMPLES
+    ]
+    found.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return str(found)
+
+
+def test_evaluate_command(path, data, tmp_path, capsys) -> None:
+    arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-answer=no"]
+    page, out = tmp_path / "report.html", tmp_path / "calibrated.keras"
+    assert main([*arguments, "--passages=3", f"--report={page}"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    reader = keras_qa.load(READER)
+    with Index.open(path) as index:
+        options = {"passages": 3, "no_answer": False}
+        found = report.evaluate_asking(reader, index, EXAMPLES, **options)
+        fitted = reader.calibrate(index, EXAMPLES, **options)
+    assert printed[0] == (
+        f"exact match {found.exact_match:.1f} %, F1 {found.f1:.1f} %, {len(EXAMPLES)} examples"
+    )
+    assert printed[1] == (
+        f"recall of the passage {found.recall[1]:.1f} % at 1, {found.recall[5]:.1f} % at 5, "
+        f"{found.recall[20]:.1f} % at 20, 3 examples with a known passage"
+    )
+    assert [line.split("scores from ")[1] for line in printed[2:-1]] == [
+        f"{point.threshold:.3f}" for point in found.points
+    ]
+    assert printed[-1] == f"Wrote {page}."
+    assert "recall" in Page(page.read_text("utf-8")).tables
+
+    assert main([*arguments, "--passages=3", "--fit", f"--out={out}"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == (
+        f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval weight "
+        f"{fitted.retrieval_weight:.2f}."
+    )
+    assert printed[1] == f"Saved {out}."
+    assert keras_qa.load(out).model_.preprocessor.asking == fitted
+    ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
+    assert main([*ask, "--min-precision=0.9"]) == 2
+    assert "support at most 0, with" in capsys.readouterr().err
+    assert main([*ask, "--min-precision=0.9", "--min-score=0.5"]) == 2
+    assert "`min_score` and `min_precision` exclude" in capsys.readouterr().err
+
+
+def test_invalid_combinations_of_options(path, data, capsys) -> None:
+    index = ["--index", str(path)]
+    for arguments, message in (
+        (["--fit"], "`--fit` is for asking documents: name them by `--index`."),
+        (["--no-answer=no"], "`--no-answer` is for asking documents: name them by `--index`."),
+        (["--passages=2"], "`--passages` is for asking documents: name them by `--index`."),
+        (["--embed=minilm"], "`--embed` is for asking documents: name them by `--index`."),
+        (["--out=a.keras"], "`--out` is for asking documents: name them by `--index`."),
+        ([*index, "--out=a.keras"], "`--out` saves what `--fit` calibrates: give both, or neither"),
+        ([*index, "--fit", "--out=a.h5"], "`out` must end in `.keras`"),
+        (["--index=none.index"], "There is no index at "),
+    ):
+        assert main(["evaluate", str(READER), "--data", data, *arguments]) == 2
+        errors = capsys.readouterr().err
+        assert message in errors
+        assert errors.count("\n") == 1
