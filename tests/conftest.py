@@ -77,18 +77,15 @@ QUICK = (
     "answering/test_asking.py",
     "answering/test_span_answers.py",
     "cli/test_cli_endings.py",
-    "cli/test_cli_options.py",
     "datasets/test_babi.py",
     "datasets/test_squad.py",
     "datasets/test_tables.py",
     "decoding/test_mentions.py",
-    "decoding/test_span_search.py",
     "documents/test_golden_indexes.py",
     "documents/test_index_checksums.py",
     "files/test_keras_files.py",
     "inputs/test_arrays.py",
     "inputs/test_bad_feeds.py",
-    "inputs/test_labels.py",
     "kernels",
     "layers/test_layers.py",
     "metrics/test_answers.py",
@@ -108,7 +105,6 @@ QUICK = (
     "text/test_characters.py",
     "text/test_subwords.py",
     "text/test_vectorizer.py",
-    "text/test_windows.py",
 )
 
 # Tracing makes millions of objects, of which few are garbage.
