@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,37 +13,53 @@ import numpy as np
 from keras_qa.example import Example, to_examples
 from keras_qa.files.sqlite import sqlite3
 from keras_qa.metrics import normalize_answer
+from keras_qa.text import sentence_spans
+
+KINDS = ("found", "removed", "changed")
 
 _WORD = re.compile(r"\w+")
+# Numbers, and names: words in capitals that follow each other.
+_NUMBER = re.compile(r"\b\d[\d,.]*\b")
+_NAME = re.compile(r"\b[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
 
 # Number of search results among which a text without the answer is looked for.
 SEARCH_RESULTS = 20
 
 
 def add_unanswerable(
-    examples: Iterable[Example | Mapping[str, Any]], share: float = 0.5, seed: int = 0
+    examples: Iterable[Example | Mapping[str, Any]],
+    share: float = 0.5,
+    seed: int = 0,
+    kinds: Sequence[str] = KINDS,
 ) -> list[Example]:
     """Adds questions with texts that are similar to their own but do not contain the answer.
 
     A reader trained only on texts with answers always gives one. In documents, however, most
-    retrieved passages are relevant but do not contain the answer. The texts are found by BM25 over
-    word stems (FTS5 of SQLite); texts that contain one of the answers are skipped.
+    retrieved passages are relevant but do not contain the answer. New examples are of three kinds:
+
+    - `"found"`: another text of the examples, the most similar one that contains no answer of the
+      question. It is found by BM25 over word stems (FTS5 of SQLite).
+    - `"removed"`: the text without the sentences that contain an answer.
+    - `"changed"`: the same text, and another name or number from it in the question.
 
     Args:
         examples: Examples with answers.
         share: Share of the answered questions to add, drawn at random, between 0 and 1.
         seed: Seed of the draw.
+        kinds: The kinds to draw from. If a question does not allow the drawn kind, the next one
+            replaces it.
 
     Returns:
-        The examples, followed by the new examples without an answer. Questions without a suitable
-        text are skipped.
+        The examples, followed by the new examples without an answer. Questions that allow no kind
+        are skipped.
 
     Raises:
-        ValueError: If `share` is not between 0 and 1.
+        ValueError: If `share` is not between 0 and 1, or a kind is unknown.
 
     Reference:
         Clark and Gardner 2018, "Simple and Effective Multi-Paragraph Reading Comprehension",
-        arXiv:1710.10723.
+        arXiv:1710.10723. Rajpurkar et al. 2018, "Know What You Don't Know", arXiv:1806.03822, for
+        the rule-based kinds.
 
     Examples:
         >>> from keras_qa import Example
@@ -51,31 +67,59 @@ def add_unanswerable(
         >>> texts = "Ada wrote notes.", "The notes of the choir are lost.", "It rains."
         >>> example = Example(texts[0], "Who wrote the notes?", "Ada", 0)
         >>> others = [Example(text, "What?", text, 0) for text in texts[1:]]
-        >>> added = add_unanswerable([example, *others], share=1.0)[3]
+        >>> added = add_unanswerable([example, *others], 1.0, kinds=["found"])[3]
         >>> added.question, added.text, added.answers
         ('Who wrote the notes?', 'The notes of the choir are lost.', ())
     """
     if not 0 <= share <= 1:
         raise ValueError(f"`share` must be between 0 and 1. Received: share={share!r}.")
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
+        raise ValueError(f"`kinds` must be some of {list(KINDS)}. Received: kinds={kinds!r}.")
     data = to_examples(examples)
     answered = [place for place, item in enumerate(data) if item.answers]
-    drawn = np.random.default_rng(seed).permutation(answered)[: round(share * len(answered))]
-    texts = list(dict.fromkeys(item.plain_text for item in data))
-    known = [f" {normalize_answer(text)} " for text in texts]
+    random = np.random.default_rng(seed)
+    drawn = random.permutation(answered)[: round(share * len(answered))]
     added = []
-    with contextlib.closing(sqlite3.connect(":memory:")) as index:
-        index.execute("CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='porter unicode61')")
-        index.executemany("INSERT INTO texts VALUES (?)", ((text,) for text in texts))
+    with _Similar(data) as similar:
+        makers = {
+            "found": similar.find,
+            "removed": _without_sentences,
+            "changed": lambda item: _with_changed_question(item, random),
+        }
         for place in sorted(drawn):
-            item = data[place]
-            answers = [f" {normalize_answer(answer)} " for answer in item.answers]
-            for found in _search(index, item.question):
-                if texts[found] == item.plain_text:
-                    continue
-                if not any(answer in known[found] for answer in answers):
-                    added.append(_without_answer(item, texts[found]))
+            first = int(random.integers(len(kinds)))
+            for kind in [*kinds[first:], *kinds[:first]]:
+                new = makers[kind](data[place])
+                if new is not None:
+                    added.append(new)
                     break
     return data + added
+
+
+class _Similar(contextlib.AbstractContextManager["_Similar"]):
+    """An index of the texts of examples."""
+
+    def __init__(self, data: Sequence[Example]) -> None:
+        self.texts = list(dict.fromkeys(item.plain_text for item in data))
+        self.known = [f" {normalize_answer(text)} " for text in self.texts]
+        self.index = sqlite3.connect(":memory:")
+        self.index.execute(
+            "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='porter unicode61')"
+        )
+        self.index.executemany("INSERT INTO texts VALUES (?)", ((text,) for text in self.texts))
+
+    def __exit__(self, *_: object) -> None:
+        self.index.close()
+
+    def find(self, item: Example) -> Example | None:
+        """Pairs a question with the most similar text that contains none of its answers."""
+        answers = [f" {normalize_answer(answer)} " for answer in item.answers]
+        for found in _search(self.index, item.question):
+            if self.texts[found] != item.plain_text and not any(
+                answer in self.known[found] for answer in answers
+            ):
+                return _unanswerable(item, text=self.texts[found])
+        return None
 
 
 def _search(index: sqlite3.Connection, question: str) -> list[int]:
@@ -87,14 +131,52 @@ def _search(index: sqlite3.Connection, question: str) -> list[int]:
     return [row - 1 for (row,) in index.execute(command, (words, SEARCH_RESULTS))]
 
 
-def _without_answer(item: Example, text: str) -> Example:
-    name = None if item.id is None else f"{item.id}-unanswerable"
+def _without_sentences(item: Example) -> Example | None:
+    """Removes the sentences that contain an answer."""
+    text = item.plain_text
+    answers = [answer.lower() for answer in item.answers]
+    kept = [
+        text[start:end]
+        for start, end in sentence_spans(text)
+        if not any(answer in text[start:end].lower() for answer in answers)
+    ]
+    rest = " ".join(kept)
+    # An answer may be longer than a sentence, or stand across two.
+    if len(kept) < 2 or any(normalize_answer(a) in normalize_answer(rest) for a in answers):
+        return None
+    if len(kept) == len(sentence_spans(text)):
+        return None
+    return _unanswerable(item, text=rest)
+
+
+def _with_changed_question(item: Example, random: np.random.Generator) -> Example | None:
+    """Replaces a name or number in the question by another one of the text."""
+    text, question = item.plain_text, item.question
+    answers = " ".join(item.answers).lower()
+    starts = {start for start, _ in sentence_spans(text)}
+    for pattern in (_NAME, _NUMBER):
+        # The first word of a sentence may be in capitals without being a name.
+        mentions = [
+            m[0] for m in pattern.finditer(text) if m.start() not in starts or pattern is _NUMBER
+        ]
+        given = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
+        others = sorted({m for m in mentions if m not in question and m.lower() not in answers})
+        others = [m for m in others if not any(part.lower() in answers for part in m.split())]
+        if given and others:
+            old = given[int(random.integers(len(given)))]
+            new = others[int(random.integers(len(others)))]
+            changed = question[: old.start()] + new + question[old.end() :]
+            return _unanswerable(item, question=changed)
+    return None
+
+
+def _unanswerable(item: Example, **changes: str) -> Example:
     return dataclasses.replace(
         item,
-        text=text,
+        **changes,
         answers=(),
         answer_start=(),
         supporting_facts=(),
-        id=name,
+        id=None if item.id is None else f"{item.id}-unanswerable",
         document=None,
     )
