@@ -8,18 +8,17 @@ step before it. A kernel is therefore exact for any mask and does not need to re
 a compiled program cannot do.
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, return_state=False, training=True, table=None)` returns
+return_sequences=False, return_state=False, training=True)` returns
 `(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997). The gates are in Keras' order
 `i, f, c, o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, training=True, table=None)` returns `(outputs, last_h)`, after Cho et al.
+return_sequences=False, training=True)` returns `(outputs, last_h)`, after Cho et al.
 (2014) with the reset gate applied after the product (Keras' `reset_after=True`). The gates are in
 Keras' order `z, r, h`.
 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
-- `table` (V, F): if given, `x` (B, T) holds integer ids of its rows, as in `look_up(table, x)`.
 - `training`: `False` if no gradient is needed. Gradients are correct either way, but slower to
   compute with `False`.
 - `outputs` (B, T, U) in the order of computation, or None without `return_sequences`. A masked step
@@ -47,15 +46,6 @@ values, (B, H, T, D) each. `merge_heads(found)` turns (B, H, T, D) into (B, T, H
 function applied to the attention weights (B, H, T, T).
 
 `gelu(inputs)` is the exact GELU, by the error function (Hendrycks & Gimpel 2016, arXiv:1606.08415).
-
-`takes_ids()` is true if passing ids and a `table` to `lstm` or `gru` is faster than an embedding
-before them.
-
-`keras_is_fused()` is true if Keras' own recurrent layers call cuDNN: on TensorFlow with a GPU. They
-require masks with padding on the right, see `masking.py`.
-
-`check_transforms(*arrays)` raises `NotImplementedError` inside transformations of the backend for
-which these functions define no rule: forward-mode gradients, on PyTorch also `torch.func`.
 
 `HOLDS_INITIAL_STATE`: Keras' backends disagree on the outputs of masked steps before the first
 valid one. True if Keras' loop on this backend gives the initial state, False if it gives zeros.
@@ -88,7 +78,4 @@ split_heads = _kernels.split_heads
 merge_heads = _kernels.merge_heads
 attention = _kernels.attention
 gelu = _kernels.gelu
-takes_ids = _kernels.takes_ids
-keras_is_fused = _kernels.keras_is_fused
-check_transforms = _kernels.check_transforms
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

@@ -31,10 +31,8 @@ def lstm(
     return_sequences: bool = False,
     return_state: bool = False,
     training: bool = True,
-    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """See `keras_qa.kernels.lstm`."""
-    x = x if table is None else look_up(table, x)
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
         z = ops.matmul(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
@@ -60,10 +58,8 @@ def gru(
     go_backwards: bool = False,
     return_sequences: bool = False,
     training: bool = True,
-    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor]:
     """See `keras_qa.kernels.gru`."""
-    x = x if table is None else look_up(table, x)
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
         inputs = ops.matmul(x[:, t], kernel)
@@ -141,20 +137,6 @@ def gelu(inputs: Tensor) -> Tensor:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     x = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
     return ops.cast(0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)), dtype)
-
-
-def takes_ids() -> bool:
-    """See `keras_qa.kernels.takes_ids`."""
-    return False
-
-
-def keras_is_fused() -> bool:
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return False
-
-
-def check_transforms(*arrays: Tensor | None) -> None:
-    """See `keras_qa.kernels.check_transforms`. `keras.ops` support every transformation."""
 
 
 def _steps(x: Tensor, go_backwards: bool) -> Iterable[int]:

@@ -9,7 +9,6 @@ all steps, and the state at the last valid step is gathered. This is exact for a
 from __future__ import annotations
 
 import torch
-from torch.autograd import forward_ad
 
 from keras_qa.kernels import reference
 from keras_qa.kernels.reference import scan as scan
@@ -36,10 +35,8 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
-    x = x if table is None else look_up(table, x)
     x, layout = _valid_first(x, mask, go_backwards)
     if return_state and layout is not None:
         x, kernel = _hold_cell(x, kernel, layout.counts)
@@ -65,10 +62,8 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
-    x = x if table is None else look_up(table, x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
@@ -117,27 +112,6 @@ def dropout(inputs, rate, seed):
 def gelu(inputs):
     """See `keras_qa.kernels.gelu`."""
     return torch.nn.functional.gelu(inputs)
-
-
-def takes_ids():
-    """See `keras_qa.kernels.takes_ids`. PyTorch's loops take vectors."""
-    return False
-
-
-def keras_is_fused():
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return False
-
-
-def check_transforms(*tensors):
-    """See `keras_qa.kernels.check_transforms`."""
-    for tensor in tensors:
-        if not isinstance(tensor, torch.Tensor):
-            continue
-        if torch.func.debug_unwrap(tensor, recurse=False) is not tensor:
-            raise NotImplementedError("the fused kernel has no rule for `torch.func`")
-        if forward_ad.unpack_dual(tensor).tangent is not None:
-            raise NotImplementedError("the fused kernel has no gradients in forward mode")
 
 
 def _weights(kernel, recurrent_kernel, biases):

@@ -7,7 +7,6 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import kernels
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
@@ -120,16 +119,10 @@ class SequenceEncoder(Composite):
         mask = self.embedding.compute_mask(inputs)
         if mask is None:
             mask = ops.ones_like(inputs, "bool")
-        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
-            inputs = ops.cast(inputs, "int32")
-        if self._reads_ids(bool(training)):
-            table = self.embedding.embeddings
-            read = [layer.read(table, inputs, mask, bool(training)) for layer in self._directions()]
-        else:
-            words = self.embedding(inputs)
-            if self.dropout:
-                words = self.word_dropout(words, training=training)
-            read = [layer(words, mask=mask, training=training) for layer in self._directions()]
+        words = self.embedding(inputs)
+        if self.dropout:
+            words = self.word_dropout(words, training=training)
+        read = [layer(words, mask=mask, training=training) for layer in self._directions()]
         states = read[0]
         if self.backward is not None:
             # The backward layer returns its sequence in reversed order.
@@ -146,26 +139,6 @@ class SequenceEncoder(Composite):
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
-    def _reads_ids(self, training: bool) -> bool:
-        """Whether to pass ids and the table of the embedding to the kernels."""
-        # The cheapest check first: it is false on PyTorch, where single questions must be fast.
-        if not kernels.takes_ids() or (training and self.dropout):
-            return False
-        held = [self.embedding, *self._directions()]
-        return (
-            self.embedding.quantization_mode is None
-            and all(
-                layer.compute_dtype == "float32"
-                and layer.activity_regularizer is None
-                and type(layer) in (Embedding, *CELLS.values())
-                for layer in held
-            )
-            and all(
-                layer.can_look_up(self.embedding.embeddings, training)
-                for layer in self._directions()
-            )
-        )
-
     @property
     def ignores_padding(self) -> bool:
         """Whether columns of padding at the end can be removed without changing the result."""
@@ -174,8 +147,7 @@ class SequenceEncoder(Composite):
     @property
     def ends_early(self) -> bool:
         """Whether a compiled loop ends with the longest row of the batch."""
-        fused = all(layer.fused is not False for layer in self._directions())
-        return fused and not kernels.keras_is_fused()
+        return self.recurrent.fused is not False
 
     def _directions(self) -> list[LSTM | GRU]:
         return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]

@@ -1,7 +1,6 @@
 """`LSTM` and `GRU`: Keras' layers with a fused kernel instead of the loop over cells.
 
-Weights, names, configuration and numbers are those of Keras on the same backend. On TensorFlow with
-a GPU, Keras' layer calls cuDNN.
+Weights, names, configuration and numbers are those of Keras on the same backend.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import keras
 from keras import ops
 
 from keras_qa import execution, kernels
-from keras_qa.kernels import masking
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.zero_initialized import zero_initialized
 
@@ -63,10 +61,9 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
                 "the fused kernel has no dropout per gate (`implementation=1`)"
             )
 
-    def _check_call(self, mask: Tensor | None, *tensors: Tensor | None) -> None:
+    def _check_call(self, mask: Tensor | None) -> None:
         """Raises `NotImplementedError` if the kernels do not support this call."""
         self._check_settings()
-        kernels.check_transforms(*tensors)
         if mask is not None and len(mask.shape) != 2:
             raise NotImplementedError(
                 f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
@@ -80,8 +77,7 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         training: bool = False,
     ) -> Any:
         plain = not training and initial_state is None and self._is_plain()
-        weights = self._weights() if plain else []
-        if not plain or not self._has_kernel(mask, sequences, *weights):
+        if not plain or not self._has_kernel(mask):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
@@ -89,19 +85,19 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         states = self.get_initial_state(ops.shape(sequences)[0])
         mask = None if mask is None else ops.cast(mask, "bool")
-        outputs, states = self._run_kernel(sequences, mask, states, weights, False)
+        outputs, states = self._run_kernel(sequences, mask, states, False)
         return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
 
     def _is_plain(self) -> bool:
         """Whether the call needs only the outputs of a kernel from a zero state."""
         more = self.stateful or self.return_state or self.zero_output_for_mask
-        return self.fused is not False and not more and not kernels.keras_is_fused()
+        return self.fused is not False and not more
 
-    def _has_kernel(self, mask: Tensor | None, *tensors: Tensor | None) -> bool:
+    def _has_kernel(self, mask: Tensor | None) -> bool:
         """Whether the kernels support this call."""
         # Only the check is in the `try`, so that errors of the kernel itself are raised.
         try:
-            self._check_call(mask, *tensors)
+            self._check_call(mask)
         except NotImplementedError:
             return False
         return True
@@ -114,69 +110,24 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
         step_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        weights = self._weights()
         if self.fused is True:
-            self._check_call(step_mask, sequences, *weights)
-        elif self.fused is False or not self._has_kernel(step_mask, sequences, *weights):
+            self._check_call(step_mask)
+        elif self.fused is False or not self._has_kernel(step_mask):
             return super().inner_loop(sequences, initial_state, step_mask, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         if step_mask is not None:
             step_mask = ops.cast(step_mask, "bool")
-        if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, step_mask, initial_state, training)
-        else:
-            if training and 0.0 < self.dropout < 1.0:
-                # One mask for all steps. Keras drew it before this call and resets it afterwards.
-                dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
-                sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            outputs, states = self._run_kernel(
-                sequences, step_mask, initial_state, weights, training
-            )
+        if training and 0.0 < self.dropout < 1.0:
+            # One mask for all steps. Keras drew it before this call and resets it afterwards.
+            dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
+            sequences = sequences * ops.expand_dims(dropout_mask, 1)
+        outputs, states = self._run_kernel(sequences, step_mask, initial_state, training)
         last = states[0]
         if step_mask is not None:
             outputs, last = self._hide_masked(outputs, last, step_mask)
         # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
-
-    def _run_keras(
-        self, sequences: Tensor, mask: Tensor | None, initial_state: States, training: bool
-    ) -> tuple[Tensor | None, States]:
-        """Outputs and states by Keras' layer, with a right-padded mask, as cuDNN requires."""
-        if mask is None:
-            result = super().inner_loop(sequences, initial_state, None, training=training)
-            return result[1] if self.return_sequences else None, result[2]
-        sequences, lengths = masking.to_right_padded(sequences, mask)
-        lengths = ops.expand_dims(lengths, 1)
-        read = ops.maximum(lengths, 1)
-        steps = ops.shape(mask)[1]
-        shown = ops.expand_dims(ops.arange(steps, dtype="int32"), 0) < read
-        _, outputs, states = super().inner_loop(sequences, initial_state, shown, training=training)
-        states = [
-            ops.where(lengths > 0, state, initial)
-            for state, initial in zip(states, initial_state, strict=True)
-        ]
-        if not self.return_sequences:
-            return None, states
-        # With `go_backwards` the padding comes first in the outputs.
-        first = steps - read if self.go_backwards else 0
-        mask = ops.flip(mask, axis=1) if self.go_backwards else mask
-        return masking.from_right_padded(outputs, mask, initial_state[0], first), states
-
-    def can_look_up(self, table: Tensor, training: bool) -> bool:
-        """Whether `read` can compute the call."""
-        if self.fused is False or self.stateful or (training and self.dropout):
-            return False
-        return self._has_kernel(None, table, *self._weights())
-
-    def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
-        """The result of the layer for the rows of `table` at `ids`."""
-        table = ops.cast(table, self.cell.compute_dtype)
-        states = self.get_initial_state(ops.shape(ids)[0])
-        weights = self._weights()
-        outputs, states = self._run_kernel(ids, mask, states, weights, training, table=table)
-        outputs, last = self._hide_masked(outputs, states[0], mask)
-        return outputs if self.return_sequences else last
 
     def _weights(self) -> list[Any]:
         return [
@@ -255,20 +206,17 @@ class LSTM(_FusedRNN, keras.layers.LSTM):
         sequences: Tensor,
         mask: Tensor | None,
         initial_state: States,
-        weights: Sequence[Tensor | None],
         training: bool,
-        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h, c = kernels.lstm(
             sequences,
             mask,
             *initial_state,
-            *weights,
+            *self._weights(),
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             return_state=self.return_state or self.stateful,
             training=training,
-            table=table,
         )
         return outputs, [h] if c is None else [h, c]
 
@@ -319,18 +267,15 @@ class GRU(_FusedRNN, keras.layers.GRU):
         sequences: Tensor,
         mask: Tensor | None,
         initial_state: States,
-        weights: Sequence[Tensor | None],
         training: bool,
-        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h = kernels.gru(
             sequences,
             mask,
             *initial_state,
-            *weights,
+            *self._weights(),
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             training=training,
-            table=table,
         )
         return outputs, [h]

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
+from keras_qa import execution
 from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
@@ -176,7 +176,7 @@ class ContextEncoder(Composite):
     @property
     def ends_early(self) -> bool:
         """Whether a compiled loop ends with the longest row of the batch."""
-        return self.fused is not False and not kernels.keras_is_fused()
+        return self.fused is not False
 
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None

@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backend_calls import gradients, to_numpy
-from keras import ops
+from backend_calls import to_numpy
 from kernel_cases import MASKS
 from recurrent_cases import (
     BATCH,
@@ -277,52 +276,3 @@ def test_the_loss_curve_is_that_of_keras_loop(kind, jit_compile, monkeypatch):
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
     assert curves[0][-1] < curves[0][0] - 0.01
     assert len(calls) >= 2
-
-
-def forward_mode(call, x, tangent):
-    """The results of unsupported transformations of `call`, with their names."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        yield "jvp", jax.jvp(call, (x,), (tangent,))[1]
-        yield "jacfwd", jax.jacfwd(call)(x)
-        yield "hessian", jax.hessian(lambda x: call(x).sum())(x)
-    elif keras.config.backend() == "torch":
-        import torch
-
-        yield "jvp", torch.func.jvp(call, (x,), (tangent,))[1]
-        yield "vmap", torch.func.vmap(call)(torch.stack([x, tangent]))
-        with torch.autograd.forward_ad.dual_level():
-            output = call(torch.autograd.forward_ad.make_dual(x, tangent))
-            yield "dual", torch.autograd.forward_ad.unpack_dual(output).tangent
-    else:
-        import tensorflow as tf
-
-        with tf.autodiff.ForwardAccumulator(x, tangent) as accumulator:
-            output = call(x)
-        yield "forward", accumulator.jvp(output)
-
-
-# PyTorch uses its deprecated `torch.jit.script` for forward-mode gradients.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize("kind", OURS)
-def test_what_the_kernel_has_no_rule_for_goes_through_keras_loop(kind):
-    ours, theirs = pair(kind)
-    x, tangent = (ops.convert_to_tensor(inputs(seed)) for seed in (0, 1))
-    results = [dict(forward_mode(layer, x, tangent)) for layer in (ours, theirs)]
-    assert results[0].keys() == results[1].keys()
-    assert results[0]
-    for name, expected in results[1].items():
-        expected = to_numpy(expected)
-        assert np.abs(expected).max() > 0.01
-        np.testing.assert_allclose(to_numpy(results[0][name]), expected, atol=1e-5, err_msg=name)
-    ours.fused = True
-    assert gradients(lambda x: ops.sum(ours(x)), [inputs()])[0].shape == inputs().shape
-    if keras.config.backend() == "tensorflow":
-        # The kernel supports forward-mode gradients on TensorFlow.
-        np.testing.assert_allclose(
-            to_numpy(dict(forward_mode(ours, x, tangent))["forward"]), expected, atol=1e-5
-        )
-        return
-    with pytest.raises(NotImplementedError, match="the fused kernel has no"):
-        dict(forward_mode(ours, x, tangent))
