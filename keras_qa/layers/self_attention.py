@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -10,7 +10,6 @@ import numpy as np
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, DType, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
@@ -22,58 +21,47 @@ TERMS = ("c2p", "p2c")
 STDDEV = 0.02
 
 
-@keras.saving.register_keras_serializable(package="keras_qa")
 class SelfAttention(Composite):
     """Attention of every position to every other (Vaswani et al. 2017, arXiv:1706.03762).
 
+    With `wavelengths` it rotates queries and keys (Su et al. 2021, arXiv:2104.09864). For
+    disentangled attention it adds products with embeddings of relative positions to the scores (He
+    et al. 2021, arXiv:2006.03654): of the query with the position of the key (`"c2p"`), and of the
+    key with the position of the query (`"p2c"`). These embeddings share the projection of the
+    inputs.
+
     Args:
-        num_heads: Number of heads.
-        hidden_dim: Width of the inputs, divided among the heads.
-        dropout: Fraction of the attention weights dropped in training.
-        use_bias: Whether projections have a bias.
-        max_wavelength: Longest wavelength, over 2π, of rotary position embeddings (Su et al. 2021,
-            arXiv:2104.09864; `rope_theta` in Hugging Face's configs). `None` for none.
-        relative_terms: Terms that disentangled attention adds to the scores (He et al. 2021,
-            arXiv:2006.03654): `"c2p"`, the query with the relative position of the key, and
-            `"p2c"`, the key with that of the query. The embeddings of relative positions share
-            the projection of the inputs.
+        settings: The arguments of `TransformerEncoder`.
+        place: Index of the layer.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: `(batch, time, features)`.
         bias: Added to the scores: `(batch, heads, time, time)`, any of the first three 1.
-        distances: For `relative_terms`: the embeddings of relative positions,
+        distances: For disentangled attention: the embeddings of relative positions,
             `(distances, features)`, and the row for each pair of query and key, `(time, time)`.
-        training: Whether `dropout` applies.
+        training: Whether dropout applies.
 
     Output shape: as `inputs`.
     """
 
     def __init__(
-        self,
-        num_heads: int,
-        hidden_dim: int,
-        dropout: float = 0.0,
-        use_bias: bool = True,
-        max_wavelength: float | None = None,
-        relative_terms: Sequence[str] = (),
-        **kwargs: Unpack[LayerOptions],
+        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(num_heads=num_heads, hidden_dim=hidden_dim)
-        self.num_heads = int(num_heads)
-        self.hidden_dim = int(hidden_dim)
-        self.dropout = dropout
-        self.use_bias = use_bias
-        self.max_wavelength = max_wavelength
-        self.relative_terms = tuple(relative_terms)
-        self.drop = Dropout(dropout, dtype=self.dtype_policy, name="drop")
+        self.num_heads = int(settings["num_heads"])
+        self.dropout = settings["attention_dropout"]
+        self.max_wavelength = settings["wavelengths"][place] if settings["wavelengths"] else None
+        is_disentangled = settings["relative_positions"] == "disentangled"
+        self.relative_terms = tuple(settings["relative_terms"]) if is_disentangled else ()
+        self.drop = Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
+        width = int(settings["hidden_dim"])
         # One projection for queries, keys and values.
         self.projection, self.output_projection = (
-            make_dense(units, name, use_bias, self.dtype_policy)
+            make_dense(units, name, settings["use_bias"], self.dtype_policy)
             for units, name in (
-                (3 * self.hidden_dim, "projection"),
-                (self.hidden_dim, "output_projection"),
+                (3 * width, "projection"),
+                (width, "output_projection"),
             )
         )
 
@@ -122,17 +110,6 @@ class SelfAttention(Composite):
             scores = ops.take_along_axis(scores, turned, axis=-1)
             found = found + ops.swapaxes(scores, 2, 3)
         return found
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "dropout": self.dropout,
-            "use_bias": self.use_bias,
-            "max_wavelength": self.max_wavelength,
-            "relative_terms": list(self.relative_terms),
-        }
 
 
 def make_dense(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 import keras
@@ -15,14 +15,13 @@ from keras_qa.layers.keras_layers import Dropout, LayerNormalization
 from keras_qa.layers.self_attention import SelfAttention, make_dense
 
 
-@keras.saving.register_keras_serializable(package="keras_qa")
 class TransformerBlock(Composite):
     """Self-attention and two dense layers, each with a residual connection.
 
-    The arguments are those of `TransformerEncoder` and of `SelfAttention`, and one more.
-
     Args:
-        normalize_attention: Whether the input of the attention is normalised. For `pre_norm`.
+        settings: The arguments of `TransformerEncoder`.
+        place: Index of the block.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments: those of `SelfAttention`.
 
@@ -30,61 +29,30 @@ class TransformerBlock(Composite):
     """
 
     def __init__(
-        self,
-        num_heads: int,
-        hidden_dim: int,
-        intermediate_dim: int,
-        activation: str = "gelu",
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
-        layer_norm_epsilon: float = 1e-12,
-        pre_norm: bool = False,
-        gated: bool = False,
-        use_bias: bool = True,
-        normalize_attention: bool = True,
-        max_wavelength: float | None = None,
-        relative_terms: Sequence[str] = (),
-        **kwargs: Unpack[LayerOptions],
+        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.hidden_dim = hidden_dim
-        self.intermediate_dim = intermediate_dim
-        self.activation = activation
-        self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.layer_norm_epsilon = layer_norm_epsilon
-        self.pre_norm = pre_norm
-        self.gated = gated
-        self.use_bias = use_bias
-        self.normalize_attention = normalize_attention
-        self.max_wavelength = max_wavelength
-        self.relative_terms = tuple(relative_terms)
+        epsilon, use_bias = settings["layer_norm_epsilon"], settings["use_bias"]
+        self.intermediate_dim = settings["intermediate_dim"]
+        self.pre_norm = settings["pre_norm"]
+        self.gated = settings["gated"]
         policy = self.dtype_policy
-        self.activate = get_activation(activation)
-        self.attention = SelfAttention(
-            num_heads,
-            hidden_dim,
-            attention_dropout,
-            use_bias,
-            max_wavelength,
-            relative_terms,
-            dtype=policy,
-            name="attention",
-        )
+        self.activate = get_activation(settings["activation"])
+        self.attention = SelfAttention(settings, place, dtype=policy, name="attention")
+        # The embeddings that the first block reads are normalised already.
         self.attention_norm = (
-            make_norm("attention_norm", layer_norm_epsilon, use_bias, policy)
-            if normalize_attention or not pre_norm
+            make_norm("attention_norm", epsilon, use_bias, policy)
+            if place or not self.pre_norm
             else None
         )
         self.hidden = (
-            make_dense(2 * intermediate_dim, "hidden", use_bias, policy)
-            if gated
-            else make_dense(intermediate_dim, "hidden", use_bias, policy, self.activate)
+            make_dense(2 * self.intermediate_dim, "hidden", use_bias, policy)
+            if self.gated
+            else make_dense(self.intermediate_dim, "hidden", use_bias, policy, self.activate)
         )
-        self.output_dense = make_dense(hidden_dim, "output_dense", use_bias, policy)
-        self.output_norm = make_norm("output_norm", layer_norm_epsilon, use_bias, policy)
-        self.drop = Dropout(dropout, dtype=policy, name="drop")
+        self.output_dense = make_dense(settings["hidden_dim"], "output_dense", use_bias, policy)
+        self.output_norm = make_norm("output_norm", epsilon, use_bias, policy)
+        self.drop = Dropout(settings["dropout"], dtype=policy, name="drop")
 
     def build(self, input_shape: Shape) -> None:
         self.attention.build(input_shape)
@@ -119,24 +87,6 @@ class TransformerBlock(Composite):
 
     def _after(self, layer: Any, state: Tensor) -> Tensor:
         return state if self.pre_norm else layer(state)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "intermediate_dim": self.intermediate_dim,
-            "activation": self.activation,
-            "dropout": self.dropout,
-            "attention_dropout": self.attention_dropout,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-            "pre_norm": self.pre_norm,
-            "gated": self.gated,
-            "use_bias": self.use_bias,
-            "normalize_attention": self.normalize_attention,
-            "max_wavelength": self.max_wavelength,
-            "relative_terms": list(self.relative_terms),
-        }
 
 
 def make_norm(name: str, epsilon: float, use_bias: bool, policy: DType) -> keras.layers.Layer:

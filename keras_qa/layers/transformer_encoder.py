@@ -206,26 +206,8 @@ class TransformerEncoder(Composite):
     def _make_blocks(self) -> None:
         s, policy = self.settings, self.dtype_policy
         epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
-        terms = s["relative_terms"] if s["relative_positions"] == "disentangled" else ()
         self.blocks = [
-            TransformerBlock(
-                s["num_heads"],
-                s["hidden_dim"],
-                s["intermediate_dim"],
-                s["activation"],
-                s["dropout"],
-                s["attention_dropout"],
-                epsilon,
-                s["pre_norm"],
-                s["gated"],
-                use_bias,
-                # The embeddings that the first block reads are normalised already.
-                place > 0,
-                s["wavelengths"][place] if s["wavelengths"] else None,
-                terms,
-                dtype=policy,
-                name=f"block_{place}",
-            )
+            TransformerBlock(s, place, dtype=policy, name=f"block_{place}")
             for place in range(s["num_groups"] or s["num_layers"])
         ]
         self.final_norm: Any = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_qa import kernels
@@ -15,9 +14,6 @@ from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
-
-# A position stops once its accumulated halting probability reaches this value.
-HALTED = 0.99
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -46,11 +42,6 @@ class UniversalTransformerEncoder(Composite):
             older ones share the last one.
         noise: Probability of an empty position before each sentence in
             training, see `TemporalEncoding`.
-        halting: Whether each position learns when to stop (adaptive
-            computation time, Graves 2016, arXiv:1603.08983). Its result is
-            the mean of its states, weighted by the probability of stopping.
-        ponder_cost: Weight of the mean number of steps in the loss. For
-            `halting`.
         return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -82,6 +73,7 @@ class UniversalTransformerEncoder(Composite):
     """
 
     ignores_padding = True
+    removed_arguments: ClassVar = {"halting": False, "ponder_cost": ...}
 
     def __init__(
         self,
@@ -91,8 +83,6 @@ class UniversalTransformerEncoder(Composite):
         dropout: float = 0.0,
         max_positions: int = 64,
         noise: float = 0.0,
-        halting: bool = False,
-        ponder_cost: float = 0.001,
         return_attention: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
@@ -103,18 +93,12 @@ class UniversalTransformerEncoder(Composite):
             hidden_dim=hidden_dim,
             max_positions=max_positions,
         )
-        if ponder_cost < 0:
-            raise ValueError(
-                f"`ponder_cost` must not be negative. Received: ponder_cost={ponder_cost!r}."
-            )
         self.num_steps = int(num_steps)
         self.num_heads = int(num_heads)
         self.hidden_dim = int(hidden_dim)
         self.dropout = dropout
         self.max_positions = int(max_positions)
         self.noise = noise
-        self.halting = halting
-        self.ponder_cost = ponder_cost
         self.return_attention = return_attention
         policy = self.dtype_policy
         self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
@@ -124,17 +108,6 @@ class UniversalTransformerEncoder(Composite):
         )
         self.drop = Dropout(dropout, dtype=policy, name="drop")
         self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
-        self.halt: Any = (
-            Dense(
-                1,
-                activation="sigmoid",
-                bias_initializer=keras.initializers.Constant(-1.0),
-                dtype=policy,
-                name="halt",
-            )
-            if halting
-            else None
-        )
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         dim: Any = input_shape[0][-1]
@@ -158,7 +131,6 @@ class UniversalTransformerEncoder(Composite):
             self.transition_norm,
             self.output_norm,
             self.hidden,
-            *([self.halt] if self.halt is not None else []),
         ):
             layer.build((None, None, dim))
         self.output_layer.build((None, None, self.hidden_dim))
@@ -187,7 +159,7 @@ class UniversalTransformerEncoder(Composite):
         signals = ops.concatenate([own, times], axis=1)
         state = ops.concatenate([query[:, None], sentences], axis=1)
         bias = self._bias(ages, present)
-        state, maps = self._steps(state, signals, present, bias, training)
+        state, maps = self._steps(state, signals, bias, training)
         state = self.output_norm(state)
         # Set padding to zero.
         states = ops.where(sentence_mask[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
@@ -210,11 +182,8 @@ class UniversalTransformerEncoder(Composite):
         return bias + ops.where(present, 0.0, -1e9)[:, None, None, :]
 
     def _steps(
-        self, state: Tensor, signals: Tensor, present: Tensor, bias: Tensor, training: bool | None
+        self, state: Tensor, signals: Tensor, bias: Tensor, training: bool | None
     ) -> tuple[Tensor, Any]:
-        is_last = np.arange(self.num_steps) == self.num_steps - 1
-        steps = (ops.cast(self.step_signals, self.compute_dtype), is_last)
-
         def draw() -> Tensor | None:
             if not training or not self.dropout:
                 return None
@@ -223,26 +192,13 @@ class UniversalTransformerEncoder(Composite):
         def step(
             states: tuple[Tensor, ...], parts: tuple[Tensor, ...], kept: Tensor | None
         ) -> tuple[tuple[Tensor, ...], Tensor | None]:
-            (old, *halting), (signal, is_last) = states, parts
-            read = old + signals + signal
-            new, weights = self._block(read, bias, kept)
-            if halting:
-                chance = self.halt(self.attention_norm(read))
-                new, *halting = _halt(chance, old, new, is_last, *halting)
-            return (new, *halting), weights
+            (old,), (signal,) = states, parts
+            new, weights = self._block(old + signals + signal, bias, kept)
+            return (new,), weights
 
-        states: tuple[Tensor, ...] = (state,)
-        if self.halt is not None:
-            spent = ops.zeros_like(state[..., :1], "float32")
-            states = (state, ops.zeros_like(state), spent, spent)
-        (state, *halting), maps = kernels.scan(step, states, steps, draw)
-        if not halting:
-            return state, maps
-        result, _, cost = halting
-        if training and self.ponder_cost:
-            counted = ops.cast(present, "float32")
-            self.add_loss(self.ponder_cost * ops.sum(cost[..., 0] * counted) / ops.sum(counted))
-        return result, maps
+        steps = (ops.cast(self.step_signals, self.compute_dtype),)
+        (state,), maps = kernels.scan(step, (state,), steps, draw)
+        return state, maps
 
     def _block(
         self, state: Tensor, bias: Tensor, kept: Tensor | None
@@ -291,8 +247,6 @@ class UniversalTransformerEncoder(Composite):
             "dropout": self.dropout,
             "max_positions": self.max_positions,
             "noise": self.noise,
-            "halting": self.halting,
-            "ponder_cost": self.ponder_cost,
             "return_attention": self.return_attention,
         }
 
@@ -307,27 +261,6 @@ def _equal_queries_and_keys(shape: tuple[int, int], dtype: str | None = None) ->
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]
     return ops.concatenate([keys, keys, values], axis=1)
-
-
-def _halt(
-    chance: Tensor,
-    old: Tensor,
-    new: Tensor,
-    is_last: Tensor,
-    result: Tensor,
-    spent: Tensor,
-    cost: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A step of adaptive computation time: new state, result, halting probability and cost."""
-    chance = ops.cast(chance, "float32")
-    running = ops.cast(spent < HALTED, "float32")
-    rest = 1.0 - spent
-    stops = ops.logical_or(spent + chance >= HALTED, is_last)
-    weight = running * ops.where(stops, rest, chance)
-    # 1 for each step, plus the remainder in the last one.
-    cost = cost + running * (1.0 + ops.where(stops, rest, 0.0))
-    result = result + ops.cast(weight, new.dtype) * new
-    return ops.where(running > 0, new, old), result, spent + weight, cost
 
 
 def _rollout(maps: Tensor, present: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def test_value_equals_numpy(case: Case) -> None:
     np.testing.assert_allclose(made.model.predict(case.inputs, verbose=0), expected, atol=1e-5)
 
 
-WITHOUT_WEIGHTS = ("hops-adjacent", "exact-match")
+WITHOUT_WEIGHTS = ("hops", "hops-attention", "exact-match")
 
 
 @cases(*(case for case in CASES if case.name not in WITHOUT_WEIGHTS))
