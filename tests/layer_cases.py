@@ -13,6 +13,8 @@ import span_reference
 import story_reference
 
 from keras_qa import layers
+from keras_qa.layers.order import PreviousSentence
+from keras_qa.layers.word_features import ExactMatch
 
 IDS = np.array([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0], [7, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
 FEATURES = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
@@ -155,7 +157,7 @@ CASES = [
     _sentences("matrix", STORY_IDS[:, 0]),
     _sentences("positional", STORY_IDS[:, 0]),
     Case("temporal", lambda: layers.TemporalEncoding(3), STORIES[0], story_reference.temporal),
-    Case("previous", layers.PreviousSentence, STORIES[0], story_reference.previous),
+    Case("previous", PreviousSentence, STORIES[0], story_reference.previous),
     _hops(False),
     _hops(True),
     _universal(False),
@@ -172,7 +174,7 @@ CASES = [
     Case("flow", layers.BidirectionalAttentionFlow, TEXT_AND_QUESTION, span_reference.flow),
     Case(
         "exact-match",
-        layers.ExactMatch,
+        ExactMatch,
         [TEXT_IDS, ASKED_IDS],
         lambda ids, weights: np.array(
             [[[1], [0], [0], [0], [1]], [[1], [1], [0], [0], [0]], [[0]] * 5]

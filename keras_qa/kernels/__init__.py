@@ -37,9 +37,6 @@ outputs, or None if the outputs are None. `state`, `inputs` and `parts` are tupl
 `drawn` is the result of a call of `draw()` for this step, an array or None. A step must not draw
 random numbers itself.
 
-`split_heads(projected, num_heads)` splits a joint projection (B, T, 3·H·D) into queries, keys and
-values, (B, H, T, D) each. `merge_heads(found)` turns (B, H, T, D) into (B, T, H·D).
-
 `attention(query, key, value, bias, scale, drop=None)` is
 `softmax(scale * query @ keyᵀ + bias) @ value` (Vaswani et al. 2017). `query`, `key` and `value` are
 (B, H, T, D); `bias` is (B, H, T, T), where any of the first three axes may be 1. `drop` is a
@@ -74,8 +71,6 @@ gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
-split_heads = _kernels.split_heads
-merge_heads = _kernels.merge_heads
 attention = _kernels.attention
 gelu = _kernels.gelu
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

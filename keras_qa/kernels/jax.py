@@ -25,8 +25,6 @@ from keras_qa.kernels.jax_transformer import attention as attention
 from keras_qa.kernels.jax_transformer import dropout as dropout
 from keras_qa.kernels.jax_transformer import scan as scan
 from keras_qa.kernels.reference import gelu as gelu
-from keras_qa.kernels.reference import merge_heads as merge_heads
-from keras_qa.kernels.reference import split_heads as split_heads
 
 HOLDS_INITIAL_STATE = True
 

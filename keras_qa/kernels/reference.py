@@ -6,7 +6,7 @@ support.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import keras
 from keras import ops
@@ -97,20 +97,6 @@ def scan(
         state, output = step(state, tuple(x[n] for x in inputs), draw())
         outputs.append(output)
     return state, None if outputs[0] is None else ops.stack(outputs)
-
-
-def split_heads(projected: Tensor, num_heads: int) -> Sequence[Tensor]:
-    """See `keras_qa.kernels.split_heads`."""
-    batch, time, width = ops.shape(projected)
-    size = width // (3 * num_heads)
-    joined = ops.reshape(projected, (batch, time, 3, num_heads, size))
-    return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
-
-
-def merge_heads(found: Tensor) -> Tensor:
-    """See `keras_qa.kernels.merge_heads`."""
-    batch, heads, time, size = ops.shape(found)
-    return ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, time, heads * size))
 
 
 def attention(

@@ -16,9 +16,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_qa.kernels.reference import gelu as gelu
-from keras_qa.kernels.reference import merge_heads as merge_heads
 from keras_qa.kernels.reference import scan as scan
-from keras_qa.kernels.reference import split_heads as split_heads
 from keras_qa.kernels.tensorflow_loops import StepRange, loop, previous
 
 HOLDS_INITIAL_STATE = False

@@ -146,18 +146,6 @@ class _Layout:
                 self.order = mask.shape[1] - 1 - self.order
 
 
-# Not `keras.ops`: they check for symbolic tensors, which takes longer than these operations.
-def split_heads(projected, num_heads):
-    """See `keras_qa.kernels.split_heads`."""
-    batch, time, _ = projected.shape
-    return projected.reshape(batch, time, 3, num_heads, -1).permute(2, 0, 3, 1, 4).unbind()
-
-
-def merge_heads(found):
-    """See `keras_qa.kernels.merge_heads`."""
-    return found.transpose(1, 2).flatten(2)
-
-
 def attention(query, key, value, bias, scale, drop=None):
     """See `keras_qa.kernels.attention`."""
     if query.device.type != "cpu" or drop is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.keras_layers import Dense
 
 
@@ -41,10 +41,6 @@ class AlignedQuestionEmbedding(Composite):
 
     ignores_padding = True
     removed_arguments: ClassVar = {"hidden_dim": None}
-
-    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]
@@ -100,10 +96,6 @@ class BidirectionalAttentionFlow(Composite):
     """
 
     ignores_padding = True
-
-    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]

@@ -130,7 +130,7 @@ class PreviousSentence(Composite):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import PreviousSentence
+        >>> from keras_qa.layers.order import PreviousSentence
         >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
         (2, 5, 8)
     """

@@ -77,7 +77,7 @@ class SelfAttention(Composite):
         distances: tuple[Tensor, Tensor] | None = None,
         training: bool | None = None,
     ) -> Tensor:
-        query, key, value = self._heads(inputs)
+        query, key, value = split_heads(self.projection(inputs), self.num_heads)
         if self.max_wavelength is not None:
             query, key = rotate(query, self.max_wavelength), rotate(key, self.max_wavelength)
         scale = (query.shape[-1] * (1 + len(self.relative_terms))) ** -0.5
@@ -87,17 +87,14 @@ class SelfAttention(Composite):
             bias = bias + ops.cast(scale * relative, bias.dtype)
         drop = self._dropped if training and self.dropout else None
         found = kernels.attention(query, key, value, bias, scale, drop)
-        return self.output_projection(kernels.merge_heads(found))
+        return self.output_projection(merge_heads(found))
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return self.drop(weights, training=True)
 
-    def _heads(self, inputs: Tensor) -> Sequence[Tensor]:
-        """Queries, keys and values, `(batch, heads, time, features of a head)` each."""
-        return kernels.split_heads(self.projection(inputs), self.num_heads)
-
     def _relative_scores(self, query: Tensor, key: Tensor, table: Tensor, rows: Tensor) -> Tensor:
-        query_of, key_of, _ = self._heads(ops.expand_dims(table, 0))
+        projected = self.projection(ops.expand_dims(table, 0))
+        query_of, key_of, _ = split_heads(projected, self.num_heads)
         batch, _, time, _ = ops.shape(query)
         shape = (batch, self.num_heads, time, time)
         found: Any = 0.0
@@ -127,6 +124,20 @@ def make_dense(
         dtype=policy,
         name=name,
     )
+
+
+def split_heads(projected: Tensor, num_heads: int) -> Sequence[Tensor]:
+    """Splits a joint projection (B, T, 3·H·D) into queries, keys and values, (B, H, T, D) each."""
+    batch, time, width = ops.shape(projected)
+    size = width // (3 * num_heads)
+    joined = ops.reshape(projected, (batch, time, 3, num_heads, size))
+    return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
+
+
+def merge_heads(found: Tensor) -> Tensor:
+    """Turns (B, H, T, D) into (B, T, H·D)."""
+    batch, heads, time, size = ops.shape(found)
+    return ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, time, heads * size))
 
 
 def rotate(inputs: Tensor, max_wavelength: float) -> Tensor:

@@ -149,7 +149,7 @@ class TextPositions(execution.Layer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import TextPositions
+        >>> from keras_qa.layers.span_head import TextPositions
         >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
         >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
         (0, 0, 0, 1, 1, 0, 0)

@@ -14,6 +14,7 @@ from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
+from keras_qa.layers.self_attention import merge_heads, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -40,8 +41,6 @@ class UniversalTransformerEncoder(Composite):
             in training.
         max_positions: Number of positions with an embedding of their own;
             older ones share the last one.
-        noise: Probability of an empty position before each sentence in
-            training, see `TemporalEncoding`.
         return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -50,7 +49,7 @@ class UniversalTransformerEncoder(Composite):
             `(batch, sentences, features)`.
         mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
             sentences. `None` if no sentence is padding.
-        training: Whether `dropout` and `noise` apply.
+        training: Whether `dropout` applies.
 
     Returns:
         The state of the query, `(batch, features)`, and those of the sentences,
@@ -73,7 +72,7 @@ class UniversalTransformerEncoder(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"halting": False, "ponder_cost": ...}
+    removed_arguments: ClassVar = {"halting": False, "ponder_cost": ..., "noise": ...}
 
     def __init__(
         self,
@@ -82,7 +81,6 @@ class UniversalTransformerEncoder(Composite):
         hidden_dim: int = 256,
         dropout: float = 0.0,
         max_positions: int = 64,
-        noise: float = 0.0,
         return_attention: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
@@ -98,10 +96,9 @@ class UniversalTransformerEncoder(Composite):
         self.hidden_dim = int(hidden_dim)
         self.dropout = dropout
         self.max_positions = int(max_positions)
-        self.noise = noise
         self.return_attention = return_attention
         policy = self.dtype_policy
-        self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
+        self.positions = TemporalEncoding(self.max_positions, dtype=policy, name="positions")
         self.attention_norm, self.transition_norm, self.output_norm = (
             LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
             for name in ("attention_norm", "transition_norm", "output_norm")
@@ -152,7 +149,7 @@ class UniversalTransformerEncoder(Composite):
         if sentence_mask is None:
             sentence_mask = ops.ones_like(sentences[..., 0], "bool")
         present = ops.concatenate([ops.ones_like(sentence_mask[:, :1]), sentence_mask], axis=1)
-        ages = self.positions.ages(sentences, sentence_mask, training)
+        ages = self.positions.ages(sentences, sentence_mask)
         times = self.positions.vectors(ages, sentence_mask)
         own = ops.cast(self.query_signal, self.compute_dtype)
         own = ops.broadcast_to(own, (ops.shape(query)[0], 1, own.shape[-1]))
@@ -213,11 +210,11 @@ class UniversalTransformerEncoder(Composite):
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
         projected = ops.reshape(self.projection(_flatten_rows(state)), (-1, count, 3 * dim))
-        queries, keys, values = kernels.split_heads(projected, self.num_heads)
+        queries, keys, values = split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(_flatten_rows(kernels.merge_heads(mixed)))
+        mixed = self.mixing(_flatten_rows(merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
@@ -246,7 +243,6 @@ class UniversalTransformerEncoder(Composite):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
             "max_positions": self.max_positions,
-            "noise": self.noise,
             "return_attention": self.return_attention,
         }
 

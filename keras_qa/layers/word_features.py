@@ -135,7 +135,6 @@ class ContextEncoder(Composite):
         self.cell = cell
         self.dropout = dropout
         self.fused = fused
-        self.supports_masking = True
         options: Any = {"return_sequences": True, "fused": fused, "dtype": self.dtype_policy}
         self.forwards = [
             CELLS[cell](self.units, name=f"forward_{place}", **options)
@@ -214,7 +213,7 @@ class ExactMatch(execution.Layer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import ExactMatch
+        >>> from keras_qa.layers.word_features import ExactMatch
         >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
         >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
         (0, 1, 0, 0)

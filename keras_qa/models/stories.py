@@ -8,7 +8,6 @@ import keras
 
 from keras_qa.layers import (
     MemoryHops,
-    PreviousSentence,
     SentenceEncoder,
     SupportHead,
     TemporalEncoding,
@@ -16,6 +15,7 @@ from keras_qa.layers import (
     answer_head,
 )
 from keras_qa.layers.composite import DType
+from keras_qa.layers.order import PreviousSentence
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Loss, Optimizer
 from keras_qa.objectives import SupportLoss
@@ -33,7 +33,6 @@ def universal_transformer(
     encoding: str = "roles",
     max_words: int = 12,
     max_sentences: int = 128,
-    noise: float = 0.0,
     dropout: float = 0.1,
     supporting_facts: bool = False,
     dtype: DType = None,
@@ -63,7 +62,6 @@ def universal_transformer(
         max_words: Number of positions in a sentence with their own weights.
         max_sentences: Number of positions in a story with their own encoding, counted from the
             end. Earlier sentences share the last one.
-        noise: Probability of an empty position before each sentence in training.
         dropout: Dropout rate of the sentence vectors, the block's updates and the head's input.
         supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
             second output.
@@ -107,7 +105,6 @@ def universal_transformer(
         4 * embedding_dim if hidden_dim is None else hidden_dim,
         dropout,
         max_sentences,
-        noise,
         dtype=dtype,
         name="reasoner",
     )

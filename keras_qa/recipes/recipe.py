@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from keras_qa._arguments import is_integer, to_integer
-from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
+from keras_qa.objectives import LayerDecayAdamW, WarmupLinearDecay
+from keras_qa.objectives.schedules import AccumulatedSchedule
 
 # Weights without weight decay: biases, gains and position tables.
 UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]
