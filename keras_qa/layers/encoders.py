@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
@@ -67,19 +67,11 @@ class SequenceEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            vocabulary_size=vocabulary_size, embedding_dim=embedding_dim, units=units
-        )
-        if cell not in CELLS:
-            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        if pooling not in POOLINGS:
-            raise ValueError(
-                f'`pooling` must be "last", "mean" or "max". Received: pooling={pooling!r}.'
-            )
-        # Keras and JSON do not accept NumPy integers.
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
-        self.units = int(units)
+        check_choice("cell", cell, CELLS)
+        check_choice("pooling", pooling, POOLINGS)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
+        self.units = to_integer("units", units)
         self.cell = cell
         self.bidirectional = bidirectional
         self.pooling = pooling

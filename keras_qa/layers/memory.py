@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.composite import Composite, LayerOptions
@@ -68,8 +68,7 @@ class MemoryHops(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(num_hops=num_hops)
-        self.num_hops = int(num_hops)
+        self.num_hops = to_integer("num_hops", num_hops)
         self.return_attention = return_attention
 
     def build(self, input_shape: Sequence[Shape]) -> None:

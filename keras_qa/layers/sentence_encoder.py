@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
@@ -76,23 +76,12 @@ class SentenceEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            vocabulary_size=vocabulary_size,
-            embedding_dim=embedding_dim,
-            max_words=max_words,
-            num_roles=num_roles,
-        )
-        if encoding not in ENCODINGS:
-            raise ValueError(
-                f"`encoding` must be one of {', '.join(map(repr, ENCODINGS))}. "
-                f"Received: encoding={encoding!r}."
-            )
-        # Keras and JSON do not accept NumPy integers.
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
+        check_choice("encoding", encoding, ENCODINGS)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
         self.encoding = encoding
-        self.max_words = int(max_words)
-        self.num_roles = int(num_roles)
+        self.max_words = to_integer("max_words", max_words)
+        self.num_roles = to_integer("num_roles", num_roles)
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = Embedding(

@@ -11,12 +11,11 @@ import keras
 from keras import ops
 
 from keras_qa import execution
+from keras_qa._arguments import check_choice
 from keras_qa.decoding.window_words import MASKED
 from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
-
-NO_ANSWERS = ("learned", "first")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -65,10 +64,7 @@ class SpanHead(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        if no_answer not in NO_ANSWERS:
-            raise ValueError(
-                f'`no_answer` must be "learned" or "first". Received: no_answer={no_answer!r}.'
-            )
+        check_choice("no_answer", no_answer, ("learned", "first"))
         self.no_answer = no_answer
         self.dropout = dropout
         policy = self.dtype_policy

@@ -14,8 +14,14 @@ from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.pretrained import pad_to_width
 from keras_qa.layers.relative_positions import rows_of_pairs, table_size
-from keras_qa.layers.self_attention import STDDEV, TERMS, make_dense
-from keras_qa.layers.transformer_block import TransformerBlock, get_activation, make_norm
+from keras_qa.layers.transformer_block import (
+    STDDEV,
+    TERMS,
+    TransformerBlock,
+    get_activation,
+    make_dense,
+    make_norm,
+)
 from keras_qa.layers.transformer_settings import check_settings, rename_settings
 
 

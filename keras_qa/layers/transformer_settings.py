@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.layers.self_attention import TERMS
+from keras_qa._arguments import check_choice, check_positive_integers, to_integer
+from keras_qa.layers.transformer_block import TERMS
 
 RELATIVE = ("bias", "disentangled")
 
@@ -32,22 +32,12 @@ def check_settings(s: dict[str, Any]) -> None:
         )
     for name in ("position_offset", "num_segments"):
         to_integer(name, s[name], least=0)
-    kind = s["relative_positions"]
-    if kind is not None and kind not in RELATIVE:
-        raise ValueError(
-            '`relative_positions` must be `None`, "bias" or "disentangled". Received: '
-            f"relative_positions={kind!r}."
-        )
-    if kind == "bias" and s["num_buckets"] is None:
-        raise ValueError(
-            '`num_buckets` must be a positive integer for `relative_positions="bias"`. Received: '
-            "num_buckets=None."
-        )
-    if not set(s["relative_terms"]) <= set(TERMS):
-        raise ValueError(
-            '`relative_terms` must contain only "c2p" and "p2c". Received: '
-            f"relative_terms={s['relative_terms']!r}."
-        )
+    if s["relative_positions"] is not None:
+        check_choice("relative_positions", s["relative_positions"], RELATIVE)
+    if s["relative_positions"] == "bias":
+        check_positive_integers(num_buckets=s["num_buckets"])
+    for term in s["relative_terms"]:
+        check_choice("relative_terms", term, TERMS)
     for name in ("wavelengths", "windows"):
         if s[name] is not None and len(s[name]) != s["num_layers"]:
             raise ValueError(

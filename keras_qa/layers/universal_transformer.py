@@ -9,12 +9,12 @@ import keras
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
-from keras_qa.layers.self_attention import merge_heads, split_heads
+from keras_qa.layers.transformer_block import merge_heads, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -85,17 +85,11 @@ class UniversalTransformerEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            num_steps=num_steps,
-            num_heads=num_heads,
-            hidden_dim=hidden_dim,
-            max_positions=max_positions,
-        )
-        self.num_steps = int(num_steps)
-        self.num_heads = int(num_heads)
-        self.hidden_dim = int(hidden_dim)
+        self.num_steps = to_integer("num_steps", num_steps)
+        self.num_heads = to_integer("num_heads", num_heads)
+        self.hidden_dim = to_integer("hidden_dim", hidden_dim)
         self.dropout = dropout
-        self.max_positions = int(max_positions)
+        self.max_positions = to_integer("max_positions", max_positions)
         self.return_attention = return_attention
         policy = self.dtype_policy
         self.positions = TemporalEncoding(self.max_positions, dtype=policy, name="positions")

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa import execution
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
@@ -50,9 +50,8 @@ class WordEmbedding(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = Embedding(
@@ -127,11 +126,9 @@ class ContextEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(units=units, num_layers=num_layers)
-        if cell not in CELLS:
-            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        self.units = int(units)
-        self.num_layers = int(num_layers)
+        check_choice("cell", cell, CELLS)
+        self.units = to_integer("units", units)
+        self.num_layers = to_integer("num_layers", num_layers)
         self.cell = cell
         self.dropout = dropout
         self.fused = fused

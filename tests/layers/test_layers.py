@@ -150,16 +150,6 @@ def test_padding_of_sentences_never_counts(case: Case) -> None:
 
 
 @every_case
-def test_config_makes_the_same_layer(case: Case) -> None:
-    layer = wrapped(case).layer
-    twin = type(layer).from_config(layer.get_config())
-    twin(case.inputs)
-    twin.set_weights(layer.get_weights())
-    assert twin.get_config() == layer.get_config()
-    np.testing.assert_array_equal(value(twin, case), value(layer, case))
-
-
-@every_case
 def test_saved_and_loaded_gives_the_same(case: Case, tmp_path) -> None:
     model = wrapped(case).model
     model.save(tmp_path / "layer.keras")
