@@ -47,8 +47,7 @@ function applied to the attention weights (B, H, T, T).
 `HOLDS_INITIAL_STATE`: Keras' backends disagree on the outputs of masked steps before the first
 valid one. True if Keras' loop on this backend gives the initial state, False if it gives zeros.
 
-All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
-a kernel does not support raises `NotImplementedError`.
+All arrays have one floating dtype; a kernel may compute half precision in float32.
 """
 
 from keras_qa import _backend

@@ -230,17 +230,6 @@ def test_fused_false_is_keras_loop(kind, monkeypatch):
     assert calls == []
 
 
-@pytest.mark.parametrize("fused", ["auto", True])
-def test_an_error_of_the_kernel_is_not_hidden(fused, monkeypatch):
-    def broken(*arguments, **options):
-        raise NotImplementedError("the kernel is broken")
-
-    ours, _ = pair("lstm", fused=fused)
-    monkeypatch.setattr(kernels, "lstm", broken)
-    with pytest.raises(NotImplementedError, match="the kernel is broken"):
-        ours(inputs())
-
-
 @pytest.mark.parametrize("kind", OURS)
 def test_config_and_weights_are_keras_and_fused(kind):
     ours, theirs = pair(kind, **SETTINGS["both"], dropout=0.25)
