@@ -25,7 +25,8 @@ class LayerDecayAdamW(keras.optimizers.AdamW):
 
     The learning rate of block i of n, counted from 0, is multiplied by `layer_decay**(n - i)`, that
     of the embeddings by `layer_decay**(n + 1)`. All other weights, such as those of the head, have
-    the full rate, and so has the weight decay. n is the number of blocks up to the last trained one.
+    the full rate. n is the number of blocks up to the last trained one. The weight decay is that of
+    `keras.optimizers.AdamW`, with the full rate for all weights.
 
     Args:
         learning_rate: Learning rate of the head, or a schedule.
