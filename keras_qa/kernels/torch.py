@@ -134,16 +134,12 @@ class _Layout:
         self.mask = mask.flip(1) if go_backwards else mask
         self.counts = mask.sum(1)
         # Reads values: free on a CPU, one synchronisation on a GPU.
-        self.right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
-        if self.right_padded and not go_backwards:
-            self.order = None
-        elif self.right_padded:
-            steps = torch.arange(mask.shape[1], device=mask.device)
-            self.order = (self.counts[:, None] - 1 - steps) % mask.shape[1]
-        else:
+        is_right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
+        self.order = None
+        if go_backwards or not is_right_padded:
             self.order = torch.argsort((~self.mask).to(torch.uint8), dim=1, stable=True)
-            if go_backwards:
-                self.order = mask.shape[1] - 1 - self.order
+        if go_backwards:
+            self.order = mask.shape[1] - 1 - self.order
 
 
 def attention(query, key, value, bias, scale, drop=None):
@@ -195,7 +191,7 @@ def _held(outputs, last_h, initial_h, layout, return_sequences):
     last_h = torch.where((counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h)
     if not return_sequences:
         return None, last_h
-    if layout.right_padded and layout.order is None:
+    if layout.order is None:
         return torch.where(layout.mask[..., None], outputs, last_h[:, None]), last_h
     position = layout.mask.cumsum(1)
     outputs = torch.cat([initial_h[:, None], outputs], dim=1)
