@@ -31,11 +31,10 @@ Keras' order `z, r, h`.
 divides the others by `1 - rate`. `seed` is a `keras.random.SeedGenerator`. On PyTorch the random
 numbers depend on PyTorch's global seed instead, as in Keras' own dropout.
 
-`scan(step, state, inputs, draw)` calls `state, output = step(state, parts, drawn)` once for each
-entry along the first axis of the arrays `inputs`. It returns the last state and the stacked
-outputs, or None if the outputs are None. `state`, `inputs` and `parts` are tuples of arrays;
-`drawn` is the result of a call of `draw()` for this step, an array or None. A step must not draw
-random numbers itself.
+`scan(step, state, inputs, draw)` calls `state, output = step(state, part, drawn)` once for each
+entry `part` along the first axis of `inputs`. It returns the last state and the stacked outputs, or
+None if the outputs are None. `drawn` is the result of a call of `draw()` for this step, an array or
+None. A step must not draw random numbers itself.
 
 `attention(query, key, value, bias, scale, drop=None)` is
 `softmax(scale * query @ keyᵀ + bias) @ value` (Vaswani et al. 2017). `query`, `key` and `value` are

@@ -13,8 +13,6 @@ from keras import ops
 
 from keras_qa.kernels.tensor_types import Tensor
 
-State = tuple[Tensor, ...]
-
 HOLDS_INITIAL_STATE = True
 
 
@@ -86,15 +84,15 @@ def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Te
 
 
 def scan(
-    step: Callable[[State, State, Tensor | None], tuple[State, Tensor | None]],
-    state: State,
-    inputs: State,
+    step: Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor | None]],
+    state: Tensor,
+    inputs: Tensor,
     draw: Callable[[], Tensor | None],
-) -> tuple[State, Tensor | None]:
+) -> tuple[Tensor, Tensor | None]:
     """See `keras_qa.kernels.scan`."""
     outputs = []
-    for n in range(inputs[0].shape[0]):
-        state, output = step(state, tuple(x[n] for x in inputs), draw())
+    for n in range(inputs.shape[0]):
+        state, output = step(state, inputs[n], draw())
         outputs.append(output)
     return state, None if outputs[0] is None else ops.stack(outputs)
 

@@ -180,16 +180,10 @@ class UniversalTransformerEncoder(Composite):
                 return None
             return self.drop(ops.ones((2, *ops.shape(state)), state.dtype), training=True)
 
-        def step(
-            states: tuple[Tensor, ...], parts: tuple[Tensor, ...], kept: Tensor | None
-        ) -> tuple[tuple[Tensor, ...], Tensor | None]:
-            (old,), (signal,) = states, parts
-            new, weights = self._block(old + signals + signal, bias, kept)
-            return (new,), weights
+        def step(old: Tensor, signal: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            return self._block(old + signals + signal, bias, kept)
 
-        steps = (ops.cast(self.step_signals, self.compute_dtype),)
-        (state,), maps = kernels.scan(step, (state,), steps, draw)
-        return state, maps
+        return kernels.scan(step, state, ops.cast(self.step_signals, self.compute_dtype), draw)
 
     def _block(
         self, state: Tensor, bias: Tensor, kept: Tensor | None
