@@ -13,7 +13,6 @@ from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.pretrained import pad_to_width
-from keras_qa.layers.relative_positions import rows_of_pairs, table_size
 from keras_qa.layers.transformer_block import (
     STDDEV,
     TERMS,
@@ -22,7 +21,12 @@ from keras_qa.layers.transformer_block import (
     make_dense,
     make_norm,
 )
-from keras_qa.layers.transformer_settings import check_settings, rename_settings
+from keras_qa.layers.transformer_settings import (
+    check_settings,
+    rename_settings,
+    rows_of_pairs,
+    table_size,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

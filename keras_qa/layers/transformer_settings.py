@@ -1,10 +1,14 @@
-"""Checks of the arguments of `TransformerEncoder`, and their names in older files."""
+"""The settings of `TransformerEncoder`: checks, names in older files, relative positions."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from keras import ops
+
 from keras_qa._arguments import check_choice, check_positive_integers, to_integer
+from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.transformer_block import TERMS
 
 RELATIVE = ("bias", "disentangled")
@@ -53,3 +57,74 @@ def rename_settings(config: dict[str, Any]) -> dict[str, Any]:
         modern = config.pop("modern")
         config |= {"pre_norm": modern, "gated": modern, "use_bias": not modern}
     return config
+
+
+def table_size(settings: dict[str, Any]) -> int:
+    """Number of rows of the table, 0 without relative positions.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+    """
+    kind = settings["relative_positions"]
+    if kind is None:
+        return 0
+    buckets: int = settings["num_buckets"] or settings["max_distance"]
+    return buckets if kind == "bias" else 2 * buckets
+
+
+def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
+    """The row of the table for each pair of query and key, `(time, time)` int32.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+        positions: `(time,)`, integers from 0.
+    """
+    longest = settings["max_length"]
+    distances = np.arange(1 - longest, longest)
+    if settings["relative_positions"] == "bias":
+        rows = t5_buckets(distances, settings["num_buckets"])
+    else:
+        if settings["num_buckets"]:
+            distances = log_buckets(distances, settings["num_buckets"], settings["max_distance"])
+        size = table_size(settings)
+        # DeBERTa subtracts the position of the key from that of the query.
+        rows = np.clip(distances[::-1] + size // 2, 0, size - 1)
+    table = ops.convert_to_tensor(rows.astype("int32"))
+    return ops.take(table, positions[None, :] - positions[:, None] + (longest - 1))
+
+
+def t5_buckets(distances: np.ndarray, num_buckets: int, max_distance: int = 128) -> np.ndarray:
+    """Buckets of Raffel et al. 2020 (arXiv:1910.10683): half of them for each direction.
+
+    Args:
+        distances: Integers, position of the key minus position of the query.
+        num_buckets: Number of buckets.
+        max_distance: All distances from this one on share the last bucket.
+
+    Returns:
+        int32, of the shape of `distances`.
+    """
+    half = num_buckets // 2
+    exact = half // 2
+    size = np.abs(distances)
+    steps = np.log(np.maximum(size, 1) / exact) / np.log(max_distance / exact) * (half - exact)
+    far = np.minimum(exact + steps.astype("int32"), half - 1)
+    return np.where(distances > 0, half, 0) + np.where(size < exact, size, far).astype("int32")
+
+
+def log_buckets(distances: np.ndarray, num_buckets: int, max_distance: int) -> np.ndarray:
+    """Signed buckets of He et al. 2021: one for each near distance, logarithmic for far ones.
+
+    Args:
+        distances: Integers.
+        num_buckets: Number of buckets of each direction.
+        max_distance: The longest distance.
+
+    Returns:
+        int32, of the shape of `distances`.
+    """
+    middle = num_buckets // 2
+    far = np.where(np.abs(distances) < middle, middle - 1, np.abs(distances))
+    steps = np.log(far / middle) / np.log((max_distance - 1) / middle) * (middle - 1)
+    shared = (np.ceil(steps) + middle) * np.sign(distances)
+    return np.where(far <= middle, distances, shared).astype("int32")
