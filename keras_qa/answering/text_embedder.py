@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
+from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+from keras_qa.layers.pretrained import MeanPooling
 from keras_qa.models import QAModel, span_reader
 from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import PREFIX, find_checkpoint

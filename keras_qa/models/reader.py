@@ -15,14 +15,14 @@ from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
     ContextEncoder,
-    ExactMatch,
     PretrainedEncoder,
     SpanHead,
-    TextPositions,
     TransformerEncoder,
     WordEmbedding,
 )
 from keras_qa.layers.composite import DType
+from keras_qa.layers.span_head import TextPositions
+from keras_qa.layers.word_features import ExactMatch
 from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer

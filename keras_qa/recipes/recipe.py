@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from keras_qa._arguments import is_integer, to_integer
-from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
+from keras_qa.objectives import LayerDecayAdamW, WarmupLinearDecay
+from keras_qa.objectives.schedules import AccumulatedSchedule
 
 # Weights without weight decay: biases, gains and position tables.
 UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]
@@ -169,11 +170,14 @@ class Recipe:
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
             options["gradient_accumulation_steps"] = self.gradient_accumulation_steps
-        if self.layer_decay < 1:
-            return LayerDecayAdamW(rate, self.layer_decay, self.weight_decay, UNDECAYED, **options)
-        if not self.weight_decay:
+        if self.layer_decay == 1 and not self.weight_decay:
             return keras.optimizers.Adam(rate, **options)
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **options)
+        options["weight_decay"] = self.weight_decay
+        optimizer = (
+            keras.optimizers.AdamW(rate, **options)
+            if self.layer_decay == 1
+            else LayerDecayAdamW(rate, self.layer_decay, **options)
+        )
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
         return optimizer
 

@@ -20,7 +20,7 @@ from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files import replace_atomically
 from keras_qa.inputs import HardExampleSampling
-from keras_qa.objectives import LinearStart
+from keras_qa.layers import MemoryHops
 from keras_qa.recipes.checkpoints import TrainingState
 from keras_qa.recipes.progress import Progress
 from keras_qa.recipes.recipe import Recipe, recipe_for
@@ -218,7 +218,7 @@ class _Training:
             epochs=state.last_epoch,
             batch_size=recipe.batch_size,
             callbacks=[
-                LinearStart(recipe.linear_epochs),
+                _LinearStart(recipe.linear_epochs),
                 *callbacks,
                 *(shown if verbose else []),
                 *([sampling] if sampling else []),
@@ -229,6 +229,19 @@ class _Training:
             initial_epoch=state.epochs,
         )
         return answerer, _summary(answerer, state, plan, self.data, self.valid)
+
+
+class _LinearStart(keras.callbacks.Callback):
+    """Disables the softmax of `layers.MemoryHops` in the first epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for layer in self.model.layers:
+            if isinstance(layer, MemoryHops):
+                layer.linear.assign(float(epoch < self.epochs))
 
 
 def _recipe(

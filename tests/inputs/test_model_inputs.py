@@ -25,8 +25,6 @@ def test_sizes_are_those_of_the_arguments() -> None:
     assert universal().get_layer("reasoner").hidden_dim == 64
     # One more tells whether hops are linear.
     assert memory(max_sentences=6).count_params() == 3 * (12 * 8 + 6 * 8) + 8 * 4 + 4 + 1
-    tied = memory(tying="layer", max_sentences=6)
-    assert tied.count_params() == 2 * (12 * 8 + 6 * 8) + 8 * 8 + 8 * 4 + 4 + 1
     assert [tensor.shape for tensor in model.inputs] == [(None, None, None), (None, None)]
     assert model.output.shape == (None, 4)
     assert float(model.optimizer.learning_rate) == pytest.approx(1.5e-3)

@@ -9,6 +9,7 @@ from small_checkpoints import FOLDER
 
 import keras_qa
 from keras_qa.inputs.batching import PredictionBatches, fitted, grid_width
+from keras_qa.layers.pretrained import MeanPooling
 from keras_qa.models import span_reader
 
 
@@ -91,7 +92,7 @@ def test_widths_do_not_exceed_max_length() -> None:
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in names]
     sizes = {"num_heads": 1, "hidden_dim": 4, "intermediate_dim": 4, "num_segments": 0}
     read = keras_qa.layers.TransformerEncoder(20, num_layers=1, max_length=60, **sizes)(inputs)
-    model = keras_qa.models.QAModel(inputs, keras_qa.layers.MeanPooling()([read, inputs[1]]))
+    model = keras_qa.models.QAModel(inputs, MeanPooling()([read, inputs[1]]))
     model.jit_compile = True
     batches = PredictionBatches(model, [rows_of([55], 55)] * 2, 2)
     assert grid_width(55) == 64

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from layer_cases import STATE, STORIES
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
 from small_models import memory, same_weights, stories, universal, untraced
@@ -19,7 +18,7 @@ MODELS = {
     "memory": memory,
     "universal with facts": lambda: universal(supporting_facts=True),
     "universal": universal,
-    "memory with facts": lambda: memory(supporting_facts=True, tying="layer"),
+    "memory with facts": lambda: memory(supporting_facts=True),
 }
 every_model = pytest.mark.parametrize(
     "name",
@@ -114,24 +113,6 @@ def test_support_loss_adds_up_over_sentences() -> None:
         assert float(SupportLoss()(labels, chances)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_halting_costs_the_steps_it_takes() -> None:
-    layer = layers.UniversalTransformerEncoder(3, 2, 8, halting=True, ponder_cost=0.5)
-    inputs, mask = [STATE, STORIES[0]], [None, (STORIES[0] != 0).any(axis=-1)]
-    layer(inputs)
-    weights = layer.get_weights()
-    names = [weight.path for weight in layer.weights]
-    (bias,) = (place for place, name in enumerate(names) if name.endswith("halt/bias"))
-    (kernel,) = (place for place, name in enumerate(names) if name.endswith("halt/kernel"))
-    weights[kernel][:] = 0.0
-    # Chances of 0.4: the third of three steps is the last, with 0.2 left. Of 0.999: the first is.
-    for chance, cost in ((0.4, 3 + 0.2), (0.999, 1 + 1.0)):
-        weights[bias][:] = np.log(chance / (1 - chance))
-        layer.set_weights(weights)
-        layer(inputs, mask=mask, training=True)
-        loss = float(keras.ops.convert_to_numpy(layer.losses[-1]))
-        assert loss == pytest.approx(0.5 * cost, rel=1e-5)
-
-
 def test_noise_moves_all_sentences_but_the_last() -> None:
     layer = layers.TemporalEncoding(40, noise=0.5)
     sentences = np.ones((200, 10, 1), "float32")
@@ -161,7 +142,7 @@ def test_half_precision_gives_probabilities() -> None:
 
 
 def test_nothing_but_padding_trains_to_finite_weights() -> None:
-    model = universal(halting=True, supporting_facts=True)
+    model = universal(supporting_facts=True)
     empty = [np.zeros((2, 3, 4), "int32"), np.zeros((2, 2), "int32")]
     targets = {"answer": [1, 2], "support": np.zeros((2, 3))}
     with untraced(model):

@@ -15,7 +15,7 @@ MODELS = {
     "universal": universal,
     "memory": memory,
     "universal with facts": lambda: universal(supporting_facts=True),
-    "memory with facts": lambda: memory(supporting_facts=True, tying="layer"),
+    "memory with facts": lambda: memory(supporting_facts=True),
 }
 
 

@@ -34,10 +34,7 @@ def told(model: keras.Model) -> tuple[list, dict]:
 KINDS = {
     "classifier": (small_model, lambda model: padded_batch(96)),
     "memory-network": (functools.partial(memory, noise=0.0), lambda model: stories(96)[:2]),
-    "universal-transformer": (
-        functools.partial(universal, supporting_facts=True, halting=True, noise=0.0),
-        told,
-    ),
+    "universal-transformer": (functools.partial(universal, supporting_facts=True), told),
     "reader": (functools.partial(reader, dropout=0.0), lambda model: words_to_find(96)),
     "backbone": (functools.partial(backbone_reader, dropout=0.0), windows),
 }
