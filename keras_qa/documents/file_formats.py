@@ -120,11 +120,9 @@ def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    with path.open("rb") as file:
-        found = _find_encoding(file.read(), encoding)
-    yield from _rows(
-        csv_rows(path, "," if path.suffix.lower() == ".csv" else "\t", {}, found), name
-    )
+    found = _find_encoding(path.read_bytes(), encoding)
+    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
+    yield from _rows(csv_rows(path, delimiter, {}, found), name)
 
 
 def _jsonl(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:

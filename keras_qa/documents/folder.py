@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import dataclasses
 import hashlib
@@ -51,8 +50,12 @@ def update_index(
     verbose: int | str,
 ) -> Changes:
     """Implements `Index.update`."""
-    if encoding is not None:
-        _check_encoding(encoding)
+    try:
+        "".encode(encoding or "utf-8")
+    except LookupError:
+        raise ValueError(
+            f"`encoding` must be the name of an encoding, such as 'cp1252'. Received: {encoding!r}."
+        ) from None
     folder = folder.expanduser()
     if not folder.exists():
         raise FileNotFoundError(
@@ -101,15 +104,6 @@ class _ReadError(Exception):
     """An error in reading a file, as distinct from one in writing to the index."""
 
 
-def _check_encoding(encoding: str) -> None:
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ValueError(
-            f"`encoding` must be the name of an encoding, such as 'cp1252'. Received: {encoding!r}."
-        ) from None
-
-
 def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[str, str], int]:
     """Returns the paths of files of supported types, sorted by name, and the number of others."""
     if not folder.is_dir():
@@ -128,10 +122,10 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            path = os.path.join(parent, name)
-            relative = os.path.relpath(path, folder).replace(os.sep, "/")
             if name.startswith("."):
                 continue
+            path = os.path.join(parent, name)
+            relative = os.path.relpath(path, folder).replace(os.sep, "/")
             if os.path.splitext(name)[1].lower() not in SUFFIXES:
                 others += 1
             elif os.path.isfile(path):
@@ -168,7 +162,7 @@ def _digest(path: str, encoding: str | None) -> bytes:
 def _read_errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, LookupError, ImportError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise _ReadError(_reason(error)) from None
 
 

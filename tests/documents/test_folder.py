@@ -129,10 +129,11 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path) -> None:
         reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`"
         assert changes.unreadable["a.txt"] == reason
         assert not {"a.txt", "latin.txt"} & set(index.names)
-        with pytest.raises(
-            ValueError, match=r"^`encoding` must be the name of an encoding, such as"
-        ):
-            index.update(folder, encoding="klingon")
+        for encoding in ("klingon", "rot13"):
+            with pytest.raises(
+                ValueError, match=r"^`encoding` must be the name of an encoding, such as"
+            ):
+                index.update(folder, encoding=encoding)
         with pytest.raises(
             FileNotFoundError, match=r"^`folder` must be a folder or a file\. There"
         ):

@@ -163,13 +163,3 @@ def test_damage_to_an_index_of_the_first_version_is_named(path, statement, messa
         pytest.raises(ValueError, match=f"^`{path}` is damaged: {message}"),
     ):
         answers(path, Letters())
-
-
-def test_an_error_in_the_iterable_is_passed_on(path) -> None:
-    def documents():
-        yield Document("new", b"\xff".decode())
-
-    with Index.open(path, Letters()) as index:
-        with pytest.raises(UnicodeDecodeError):
-            index.add(documents())
-        assert "new" not in index.names
