@@ -142,7 +142,7 @@ class RetrievalMixin:
             arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: shared normalization.
         """
         # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.retriever import retrieve
+        from keras_qa.documents.document import retrieve
 
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
@@ -238,7 +238,7 @@ class RetrievalMixin:
             arXiv:1705.08500: the bound.
         """
         # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.retriever import retrieve
+        from keras_qa.documents.document import retrieve
 
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)

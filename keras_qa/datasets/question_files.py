@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,22 +102,21 @@ def count(path: str | Path) -> int:
     if suffix == ".jsonl":
         with path.open("rb") as file:
             return sum(1 for line in file if line.strip())
-    if suffix == ".parquet":
-        return table_files.parquet_size(path)
     return sum(1 for _ in _rows(path))
 
 
 def _rows(path: Path) -> Iterator[table_files.Row]:
-    if path.suffix.lower() == ".jsonl":
+    suffix = path.suffix.lower()
+    if suffix == ".jsonl":
         return table_files.jsonl_rows(path)
-    return table_files.csv_rows(path, "\t" if path.suffix.lower() == ".tsv" else ",", {})
+    if suffix == ".parquet":
+        return table_files.parquet_rows(path, {})
+    return table_files.csv_rows(path, "\t" if suffix == ".tsv" else ",", {})
 
 
 def _first(path: Path) -> dict[str, Any]:
     """The first row, or `{}`."""
-    if path.suffix.lower() == ".parquet":
-        return table_files.parquet_first(path)
-    return next((row for _, row in itertools.islice(_rows(path), 1)), {})
+    return next((row for _, row in _rows(path)), {})
 
 
 def _layout(row: Mapping[str, Any]) -> dict[str, str]:

@@ -268,7 +268,7 @@ def test_a_retriever_that_gives_something_else_is_said(qa) -> None:
         ("handbook.index", "`index` must be a `documents.Index`, or have a method `search(questi"),
         (
             Texts(),
-            "`search` of the Texts must return a list of `Hit` objects for each question. Rec",
+            "`search` of the Texts must return a list of at most 10 `Hit` objects for each quest",
         ),
     ):
         with pytest.raises(TypeError) as caught:

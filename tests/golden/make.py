@@ -122,8 +122,6 @@ def make_index(path: pathlib.Path, encoder: Letters | None) -> None:
     documents = [{"name": name, "text": text} for name, text in DOCUMENTS.items()]
     with keras_qa.documents.Index.create(path, language="en", encoder=encoder) as index:
         index.add(documents)
-        # Fold the write-ahead log into the file.
-        index._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def searched(index: keras_qa.documents.Index) -> dict[str, object]:

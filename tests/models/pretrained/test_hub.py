@@ -135,8 +135,8 @@ def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_pa
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0
-        assert ("is searched by words alone" in done.stderr) == (not told)
+        assert done.returncode == (0 if told else 2)
+        assert ("Pass it by `--embed` to load it." in done.stderr) == (not told)
         assert bool(hub.asked) == ("a.txt:1" in done.stdout) == bool(told)
 
 
