@@ -69,6 +69,21 @@ def test_options_of_train_are_fields_of_its_recipe() -> None:
     assert found == {"gradient_accumulation_steps": 4, "layer_decay": 0.8, "epochs": 3}
 
 
+@pytest.mark.parametrize(
+    ("validated", "arguments", "models"),
+    [
+        (False, [], ["universal_transformer"]),
+        (True, [], ["universal_transformer", "memory_network"]),
+        # Options are for one factory only.
+        (True, ['--model-options={"num_heads": 2}'], ["universal_transformer"]),
+        (True, ["--model", "b", "a"], ["b", "a"]),
+    ],
+)
+def test_default_models(validated: bool, arguments: list[str], models: list[str]) -> None:
+    options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *arguments])
+    assert list(train._models(options, validated)) == models
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_examples_in_help_are_commands(command: str, capsys) -> None:
     shown = helped(capsys, command).split("\nexample")[1].replace("\\\n", " ")
@@ -78,21 +93,6 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
         words = shlex.split(line)
         options = parser().parse_args(words[words.index("keras-qa") + 1 :])
         assert options.run is COMMANDS[command].run
-
-
-def test_help_shows_defaults(capsys) -> None:
-    shown = " ".join(helped(capsys, "train").split())
-    for option, default in (
-        ("--seed SEED", "0"),
-        ("--seeds N", "1"),
-        ("--task TASK", "1"),
-        ("--variant FOLDER", "en-valid-10k"),
-        ("--examples N", "1000"),
-    ):
-        assert re.search(rf"{option} [^()]*\(default: {default}\)", shown), option
-    assert "(default: 32)" in helped(capsys, "answer")
-    shown = " ".join(helped(capsys, "evaluate").split())
-    assert "train, valid, test (default: valid)" in shown
 
 
 @pytest.mark.parametrize(
