@@ -28,9 +28,6 @@ examples:
       --fit --out calibrated.keras
 """
 
-# Shares of answered questions for which the risk is printed.
-COVERAGES = (0.2, 0.4, 0.6, 0.8)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -148,18 +145,14 @@ def _evaluate_index(
 
 
 def _print_retrieval(found: Report) -> None:
-    """Prints the recall of retrieval, and risk against coverage."""
+    """Prints the recall of retrieval, and the risk for each fifth of the questions."""
+    from keras_qa.report.findings import steps
+
     if found.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
         say(f"recall of the passage {shares}, {found.located:,} examples with a known passage")
-    # The highest score for each share of answered questions, and the lowest score of all.
-    reached = (
-        next((point for point in found.points if point.coverage >= coverage), None)
-        for coverage in COVERAGES
-    )
-    for point in dict.fromkeys([*reached, *found.points[-1:]]):
-        if point is not None:
-            say(
-                f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
-                f"scores from {point.threshold:.3f}"
-            )
+    for point in steps(found.points, 5):
+        say(
+            f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
+            f"scores from {point.threshold:.3f}"
+        )

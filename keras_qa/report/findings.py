@@ -102,6 +102,16 @@ class Point:
     risk: float
 
 
+def steps(points: Sequence[Point], parts: int) -> list[Point]:
+    """The first points that cover 1, 2, … of `parts` equal parts of the questions, and the last."""
+    found = []
+    for part in range(1, parts + 1) if points else ():
+        # Allow for rounding errors of the coverage.
+        reached = (point for point in points if point.coverage * parts >= part - 1e-9)
+        found.append(next(reached, points[-1]))
+    return list(dict.fromkeys(found))
+
+
 def question_word(question: str) -> str:
     """Returns the question word of an English question.
 

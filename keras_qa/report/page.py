@@ -13,7 +13,7 @@ from keras_qa.files import replace_atomically
 from keras_qa.recipes.results import FAILED_TASK_ERROR
 from keras_qa.report.diagram import calibration_diagram
 from keras_qa.report.errors import errors_section
-from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point
+from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point, steps
 
 MAX_ANSWERS = 100
 # A page with more sections has a table of contents.
@@ -223,19 +223,9 @@ def _risk(points: Sequence[Point]) -> str:
             _share(100 * point.coverage),
             _share(100 * point.risk),
         ]
-        for point in _tenths(points)
+        for point in steps(points, 10)
     ]
     return text + _table("risks", ["threshold", "answers", "answered", "wrong"], rows)
-
-
-def _tenths(points: Sequence[Point]) -> list[Point]:
-    """The first points that cover each tenth of the questions, and the last point."""
-    found = []
-    for tenth in range(1, 11):
-        # Allow for rounding errors of the coverage.
-        reached = (point for point in points if point.coverage * 10 >= tenth - 1e-9)
-        found.append(next(reached, points[-1]))
-    return list(dict.fromkeys(found))
 
 
 def _calibration(bins: Sequence[Bin]) -> str:

@@ -130,8 +130,6 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
         (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
-        (["train", "--data=d.csv", "--columns=text", "--out=x.keras"], "`--columns` must look"),
-        (["answer", "QA", "--text=none.txt", "--question=?"], "There is no text file 'none.txt'"),
         (["answer", "QA", "--text=-", "--question=?", "--top-k=0"], "`top_k` must be a positive"),
     ],
 )

@@ -11,7 +11,7 @@ from interpreters import BACKENDS, last_line, python
 
 import keras_qa
 from keras_qa import cli
-from keras_qa.cli import COMMANDS, main, parser, train
+from keras_qa.cli import COMMANDS, data, main, parser, train
 from keras_qa.cli.parsing import given_once
 
 # Pretend that a backend is installed, so that the package would import Keras.
@@ -147,26 +147,15 @@ def test_positional_arguments(arguments, expected) -> None:
     assert tuple(given_once(options, name) for name in ("text", "question")) == expected
 
 
-def test_an_option_is_given_once() -> None:
-    options = parser().parse_args(["answer", "qa.keras", "a.txt", "Who?", "--text=b.txt"])
-    with pytest.raises(ValueError, match=r"^The text must be given once\. Received: 'a.txt', and"):
-        given_once(options, "text")
-
-
-@pytest.mark.parametrize("columns", ["text", "text=a,b", "texts=a"])
-def test_invalid_columns(columns: str) -> None:
-    from keras_qa.cli import data
-
-    options = parser().parse_args(["train", "--data=d.csv", "--out=o", f"--columns={columns}"])
-    with pytest.raises(ValueError, match=rf"`--columns` must look like .*Received: '{columns}'"):
-        data.columns(options)
-
-
 def test_columns() -> None:
-    from keras_qa.cli import data
+    def columns(given: str) -> dict[str, str]:
+        arguments = ["train", "--data=d", "--out=o", f"--columns={given}"]
+        return data.columns(parser().parse_args(arguments))
 
-    options = parser().parse_args(["train", "--data=d", "--out=o", "--columns=text=a b,id=n=o"])
-    assert data.columns(options) == {"text": "a b", "id": "n=o"}
+    assert columns("text=a b,id=n=o") == {"text": "a b", "id": "n=o"}
+    for given in ("text", "text=a,b", "texts=a"):
+        with pytest.raises(ValueError, match=rf"`--columns` must look like .*Received: '{given}'"):
+            columns(given)
 
 
 def test_only_two_files_print() -> None:

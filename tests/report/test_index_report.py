@@ -16,8 +16,7 @@ from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.report import evaluation
-from keras_qa.report.findings import Point
-from keras_qa.report.page import _tenths
+from keras_qa.report.findings import Point, steps
 
 READER = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
 TEXTS = {
@@ -66,9 +65,9 @@ def test_risk_against_coverage_by_hand() -> None:
         Point(0.7, 2, 0.4, 0.5),
         Point(0.5, 4, 0.8, 0.5),
     ]
-    # Tenths above the highest coverage have no row.
-    assert _tenths(points) == points
-    assert _tenths(points[:1]) == points[:1]
+    # Parts above the highest coverage have no row.
+    assert steps(points, 10) == steps(points, 5) == points
+    assert steps(points[:1], 10) == points[:1]
 
 
 def test_offsets_in_the_text_of_the_example() -> None:

