@@ -113,14 +113,14 @@ def _asked(
     from keras_qa import report
 
     fitted = reader.calibrate(index, fitted_on, verbose=0)
-    found = report.evaluate_asking(reader, index, held_out, verbose=0)
+    found = report.evaluate(reader, held_out, index, verbose=0)
     # The highest precision, and the results at those of `PRECISIONS` that are reached.
     most = max(fitted.precisions)
     at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
     precise = {"most_precise": round(most, 4), "min_precision": at}
     yield "calibrated", {**_scores(found), **_weights(fitted), **precise}
     reader.model_.preprocessor.asking = None
-    yield "default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0))
+    yield "default", _scores(report.evaluate(reader, held_out, index, verbose=0))
 
 
 def _at(threshold: float, found: Any) -> dict[str, float]:

@@ -139,9 +139,7 @@ def _evaluate_index(
             if options.out is not None:
                 answerer.save(options.out)
                 say(f"Saved {options.out}.")
-        return report.evaluate_asking(
-            answerer, index, examples, version=options.version, **settings
-        )
+        return report.evaluate(answerer, examples, index, version=options.version, **settings)
 
 
 def _print_retrieval(found: Report) -> None:

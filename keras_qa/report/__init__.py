@@ -5,7 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.report import plots
-from keras_qa.report.evaluation import evaluate, evaluate_asking, judge
+from keras_qa.report.evaluation import evaluate, judge
 from keras_qa.report.page import Report
 
-__all__ = ["Report", "evaluate", "evaluate_asking", "judge", "plots"]
+__all__ = ["Report", "evaluate", "judge", "plots"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.preprocessing import AskOptions, SpanDetails
+from keras_qa.preprocessing import SpanDetails
 from keras_qa.report import findings
 from keras_qa.report.findings import Bin, JudgedAnswer, Point
 from keras_qa.report.page import Report
@@ -28,27 +28,42 @@ RECALL_AT = (1, 5, 20)
 def evaluate(
     answerer: QuestionAnswerer,
     examples: Iterable[Example | Mapping[str, Any]],
+    index: Index | None = None,
     errors: int = 20,
     batch_size: int = 32,
     verbose: int | str = "auto",
     version: str | None = None,
+    **options: Any,
 ) -> Report:
     """Answers the questions of examples and reports on the answers.
 
+    With an `index`, the questions are asked of its documents, not of the texts of the examples, and
+    the report also has the recall of retrieval, and the risk against the coverage of the answers.
+    Retrieval has found the answer of an example if a passage contains a right answer at its offset:
+    in the document that the example names by `document`, or, if it names none, in a document with
+    the text of the example.
+
     Args:
         answerer: A trained `QuestionAnswerer`.
-        examples: Examples with answers.
+        examples: Examples with answers. For readers of spans, one without an
+            answer is unanswerable.
+        index: A `documents.Index`, or `None`.
         errors: Number of errors to keep.
-        batch_size: Number of questions per step.
+        batch_size: Number of questions per step; with an index, of windows.
         verbose: As in `QuestionAnswerer.answer`.
         version: As in `judge`.
+        **options: With an index, options of `QuestionAnswerer.ask`, such as
+            `passages`.
 
     Returns:
-        A `Report`.
+        A `Report`. With an index, it has `located`, `recall` and `points`, the
+        answers of its `errors` have `start` and `end` in the text of the
+        example, or `None`, and their `sources` are in the documents.
 
     Raises:
-        ValueError: If there are no examples, or an example has no answer and
-            none has `answer_start`.
+        ValueError: If there are no examples, an example has no answer and none
+            has `answer_start`, or an example names a document that is not in
+            the index. Also as `QuestionAnswerer.ask`.
 
     Examples:
         >>> import keras_qa
@@ -61,64 +76,24 @@ def evaluate(
         >>> found.html().startswith("<!DOCTYPE html>")
         True
     """
-    data = _answered(examples)
-    answers, details = answerer.answer_in_detail(data, batch_size, verbose)
-    return judge(data, answers, errors, version, details)
+    data = to_examples(examples)
+    if not data or not has_spans(data):
+        data = answered_examples(data)
+    if index is None:
+        if options:
+            raise ValueError(
+                f"`{next(iter(options))}` is an option of answers from an index. Pass the `index`, "
+                "or omit the option."
+            )
+        answers, details = answerer.answer_in_detail(data, batch_size, verbose)
+        return judge(data, answers, errors, version, details)
 
-
-def evaluate_asking(
-    answerer: QuestionAnswerer,
-    index: Index,
-    examples: Iterable[Example | Mapping[str, Any]],
-    errors: int = 20,
-    batch_size: int = 32,
-    verbose: int | str = "auto",
-    version: str | None = None,
-    passages: int | None = None,
-    **options: Unpack[AskOptions],
-) -> Report:
-    """Answers the questions of examples from an index and reports on the answers.
-
-    In addition to what `evaluate` reports, it reports the recall of retrieval, and the risk against
-    the coverage of the answers. Retrieval has found the answer of an example if a passage contains
-    a right answer at its offset: in the document that the example names by `document`, or, if it
-    names none, in a document with the text of the example.
-
-    Args:
-        answerer: A trained `QuestionAnswerer`.
-        index: A `documents.Index`.
-        examples: Examples with answers. One without an answer is unanswerable.
-        errors: As in `evaluate`.
-        batch_size: Number of windows per step.
-        verbose: As in `QuestionAnswerer.ask`.
-        version: As in `judge`.
-        passages: As in `QuestionAnswerer.ask`.
-        **options: As in `QuestionAnswerer.ask`.
-
-    Returns:
-        A `Report` with `located`, `recall` and `points`. The answers of its `errors` have `start`
-        and `end` in the text of the example, or `None`; their `sources` are in the documents.
-
-    Raises:
-        ValueError: If there are no examples, an example has no answer and none has `answer_start`,
-            or an example names a document that is not in the index. Also as
-            `QuestionAnswerer.ask`.
-
-    Examples:
-        ```python
-        found = report.evaluate_asking(qa, index, keras_qa.datasets.squad.load("questions.json"))
-        found.recall, found.scores["exact_match"]
-        ```
-    """
     # `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents import gold
 
-    data = _answered(examples)
     texts = gold.texts_in(index, data)
     questions = [item.question for item in data]
-    answers = answerer.ask(
-        index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
-    )
+    answers = answerer.ask(index, questions, batch_size=batch_size, verbose=verbose, **options)
     found = index.search(questions, max(RECALL_AT))
     golds = [gold.answers_in(item, places) for item, places in zip(data, texts, strict=True)]
     ranks = [gold.rank(hits, places) for hits, places in zip(found, golds, strict=True) if places]
@@ -209,12 +184,6 @@ def judge(
 def has_spans(examples: Sequence[Example]) -> bool:
     """Whether an example has `answer_start`, so that SQuAD's official scores are meaningful."""
     return any(item.answer_start for item in examples)
-
-
-def _answered(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """Examples that have answers; spans may have none."""
-    data = to_examples(examples)
-    return data if data and has_spans(data) else answered_examples(data)
 
 
 def _official(

@@ -62,8 +62,8 @@ def risk_coverage(points: Sequence[Point] | Mapping[str, Sequence[Point]]) -> Fi
     """Draws the share of wrong answers against the share of answered questions.
 
     Args:
-        points: The `points` of a report of `evaluate_asking`, or a dict of the points of several
-            reports by name, for the legend.
+        points: The `points` of a report of answers from an index, or a dict of the points of
+            several reports by name, for the legend.
 
     Returns:
         A `matplotlib.figure.Figure` with a curve per report. Each dot is a threshold of the score.
@@ -85,7 +85,9 @@ def risk_coverage(points: Sequence[Point] | Mapping[str, Sequence[Point]]) -> Fi
     """
     curves = points if isinstance(points, Mapping) else {"": points}
     if not any(curves.values()):
-        raise ValueError("`points` hold no answers. Give those of a report of `evaluate_asking`.")
+        raise ValueError(
+            "`points` hold no answers. Give those of a report of answers from an index."
+        )
     figure = _figure(4.5, 4)
     axes = figure.add_subplot()
     for name, found in curves.items():

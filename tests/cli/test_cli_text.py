@@ -58,19 +58,6 @@ def test_control_characters_of_a_text_are_replaced(printed) -> None:
         assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
 
 
-def test_control_characters_of_a_file_name_are_replaced(classifier_file, tmp_path, capsys) -> None:
-    path = tmp_path / "asked\x1b[31m.jsonl"
-    arguments = ["answer", str(classifier_file), f"--input={path}"]
-    arguments += [f"--output={tmp_path / 'a.jsonl'}"]
-    path.write_text('{"text": "A.", "question": "?"}\n')
-    assert main(arguments) == 0
-    path.write_text('{"text": "A.", "question": "?"}\n{"te\x1b')
-    assert main(arguments) == 2
-    printed = capsys.readouterr().err
-    assert "asked�[31m.jsonl`, line 2: expected one JSON object a line" in printed
-    assert "\x1b" not in printed
-
-
 def test_keras_progress_bars_only_on_terminals(
     classifier_file, tmp_path, capsys, monkeypatch
 ) -> None:
@@ -92,11 +79,9 @@ def test_keras_progress_bars_only_on_terminals(
 
 def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
     arguments = ["train", "--data=simulated", "--examples=10", f"--out={tmp_path / 'qa.keras'}"]
-    assert main([*arguments, f"--results={tmp_path}"]) == 2
-    printed = capsys.readouterr()
-    assert re.search(r"Is a directory|Permission denied", printed.err)
-    assert printed.out == "10 questions to train on, 200 to validate on.\n"
     (tmp_path / "r.json").write_text("{}")
     assert main([*arguments, f"--results={tmp_path / 'r.json'}"]) == 2
-    assert "has no JSON list" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "has no JSON list to append results to. Delete it, or name another" in printed.err
+    assert printed.out == "10 questions to train on, 200 to validate on.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

@@ -86,7 +86,7 @@ def test_offsets_in_the_text_of_the_example() -> None:
 
 
 def test_report_agrees_with_ask(qa, index) -> None:
-    found = report.evaluate_asking(qa, index, EXAMPLES, passages=2)
+    found = report.evaluate(qa, EXAMPLES, index, passages=2)
     questions = [item.question for item in EXAMPLES]
     answers = qa.ask(index, questions, passages=2)
     golds = [item.answers or [""] for item in EXAMPLES]
@@ -121,14 +121,14 @@ def test_report_agrees_with_ask(qa, index) -> None:
 
 def test_a_passage_that_is_not_found(qa, index) -> None:
     lost = dataclasses.replace(EXAMPLES[1], question="zebra?")
-    found = report.evaluate_asking(qa, index, [EXAMPLES[1], lost])
+    found = report.evaluate(qa, [EXAMPLES[1], lost], index)
     assert (found.located, found.recall[20]) == (2, 50.0)
-    found = report.evaluate_asking(qa, index, [lost])
+    found = report.evaluate(qa, [lost], index)
     assert (found.recall, found.points) == ({1: 0.0, 5: 0.0, 20: 0.0}, [])
 
 
 def test_page_shows_escaped_sources(qa, index) -> None:
-    found = report.evaluate_asking(qa, index, EXAMPLES)
+    found = report.evaluate(qa, EXAMPLES, index)
     sources = tuple(
         AnswerLocation(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7)
     )
@@ -165,9 +165,11 @@ def test_page_shows_escaped_sources(qa, index) -> None:
 
 def test_invalid_examples(qa, index) -> None:
     with pytest.raises(ValueError, match=r"^`examples` is empty\. Give at least one to evaluate"):
-        report.evaluate_asking(qa, index, [])
+        report.evaluate(qa, [], index)
     with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
-        report.evaluate_asking(qa, index, [Example("a", "b", "a", document="x")])
+        report.evaluate(qa, [Example("a", "b", "a", document="x")], index)
+    with pytest.raises(ValueError, match=r"^`passages` is an option of answers from an index\. "):
+        report.evaluate(qa, EXAMPLES, passages=3)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,7 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     reader = keras_qa.load(READER)
     with Index.open(path) as index:
         options = {"passages": 3, "no_answer": False}
-        found = report.evaluate_asking(reader, index, EXAMPLES, **options)
+        found = report.evaluate(reader, EXAMPLES, index, **options)
         fitted = reader.calibrate(index, EXAMPLES, **options)
     assert printed[0] == (
         f"exact match {found.exact_match:.1f} %, F1 {found.f1:.1f} %, {len(EXAMPLES)} examples"
