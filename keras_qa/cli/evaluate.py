@@ -13,6 +13,7 @@ from keras_qa.cli.output import print_scores, say
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
+    from keras_qa.documents import Index
     from keras_qa.example import Example
     from keras_qa.report import Report
 
@@ -85,18 +86,23 @@ def run(options: argparse.Namespace) -> None:
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {options.data}"
     if options.index:
-        found = _evaluate_index(answerer, examples, options)
+        given = {"passages": options.passages, "no_answer": options.no_answer}
+        settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
         title += f", asked of {options.index}"
+        with open_index(options.index, options.embed) as index:
+            if options.fit:
+                _fit(answerer, index, examples, options.out, settings)
+            found = report.evaluate(answerer, examples, index, version=options.version, **settings)
+        print_scores(found.scores)
+        _print_retrieval(found)
     elif options.report or options.version or has_spans(examples):
         found = report.evaluate(answerer, examples, version=options.version)
+        print_scores(found.scores)
+        if found.official:
+            say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
     else:
         print_scores(answerer.evaluate(examples))
         return
-    print_scores(found.scores)
-    if options.index:
-        _print_retrieval(found)
-    elif found.official:
-        say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
     if options.report:
         found.save(options.report, title)
         say(f"Wrote {options.report}.")
@@ -121,25 +127,21 @@ def _check(options: argparse.Namespace) -> None:
         check_keras_path(options.out)
 
 
-def _evaluate_index(
-    answerer: QuestionAnswerer, examples: list[Example], options: argparse.Namespace
-) -> Report:
-    """Evaluates answers from an index, after calibration if `--fit` is given."""
-    from keras_qa import report
-
-    given = {"passages": options.passages, "no_answer": options.no_answer}
-    settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
-    with open_index(options.index, options.embed) as index:
-        if options.fit:
-            fitted = answerer.calibrate(index, examples, **settings)
-            say(
-                f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
-                f"weight {fitted.retrieval_weight:.2f}."
-            )
-            if options.out is not None:
-                answerer.save(options.out)
-                say(f"Saved {options.out}.")
-        return report.evaluate(answerer, examples, index, version=options.version, **settings)
+def _fit(
+    answerer: QuestionAnswerer,
+    index: Index,
+    examples: list[Example],
+    out: str | None,
+    settings: dict[str, Any],
+) -> None:
+    fitted = answerer.calibrate(index, examples, **settings)
+    say(
+        f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
+        f"weight {fitted.retrieval_weight:.2f}."
+    )
+    if out is not None:
+        answerer.save(out)
+        say(f"Saved {out}.")
 
 
 def _print_retrieval(found: Report) -> None:
