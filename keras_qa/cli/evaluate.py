@@ -146,12 +146,12 @@ def _fit(
 
 def _print_retrieval(found: Report) -> None:
     """Prints the recall of retrieval, and the risk for each fifth of the questions."""
-    from keras_qa.report.findings import steps
+    from keras_qa.report.findings import coverage_steps
 
     if found.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
         say(f"recall of the passage {shares}, {found.located:,} examples with a known passage")
-    for point in steps(found.points, 5):
+    for point in coverage_steps(found.points, 5):
         say(
             f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
             f"scores from {point.threshold:.3f}"

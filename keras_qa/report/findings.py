@@ -102,7 +102,7 @@ class Point:
     risk: float
 
 
-def steps(points: Sequence[Point], parts: int) -> list[Point]:
+def coverage_steps(points: Sequence[Point], parts: int) -> list[Point]:
     """The first points that cover 1, 2, … of `parts` equal parts of the questions, and the last."""
     found = []
     for part in range(1, parts + 1) if points else ():

@@ -13,7 +13,7 @@ from keras_qa.files import replace_atomically
 from keras_qa.recipes.results import FAILED_TASK_ERROR
 from keras_qa.report.diagram import calibration_diagram
 from keras_qa.report.errors import errors_section
-from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point, steps
+from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point, coverage_steps
 
 MAX_ANSWERS = 100
 # A page with more sections has a table of contents.
@@ -223,7 +223,7 @@ def _risk(points: Sequence[Point]) -> str:
             _share(100 * point.coverage),
             _share(100 * point.risk),
         ]
-        for point in steps(points, 10)
+        for point in coverage_steps(points, 10)
     ]
     return text + _table("risks", ["threshold", "answers", "answered", "wrong"], rows)
 

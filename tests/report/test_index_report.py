@@ -16,7 +16,7 @@ from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.report import evaluation
-from keras_qa.report.findings import Point, steps
+from keras_qa.report.findings import Point, coverage_steps
 
 READER = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
 TEXTS = {
@@ -66,8 +66,8 @@ def test_risk_against_coverage_by_hand() -> None:
         Point(0.5, 4, 0.8, 0.5),
     ]
     # Parts above the highest coverage have no row.
-    assert steps(points, 10) == steps(points, 5) == points
-    assert steps(points[:1], 10) == points[:1]
+    assert coverage_steps(points, 10) == coverage_steps(points, 5) == points
+    assert coverage_steps(points[:1], 10) == points[:1]
 
 
 def test_offsets_in_the_text_of_the_example() -> None:
