@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.preprocessing import SpanDetails
+from keras_qa.preprocessing import AskOptions, SpanDetails
 from keras_qa.report import findings
 from keras_qa.report.findings import Bin, JudgedAnswer, Point
 from keras_qa.report.page import Report
@@ -33,7 +33,8 @@ def evaluate(
     batch_size: int = 32,
     verbose: int | str = "auto",
     version: str | None = None,
-    **options: Any,
+    passages: int | None = None,
+    **options: Unpack[AskOptions],
 ) -> Report:
     """Answers the questions of examples and reports on the answers.
 
@@ -52,8 +53,8 @@ def evaluate(
         batch_size: Number of questions per step; with an index, of windows.
         verbose: As in `QuestionAnswerer.answer`.
         version: As in `judge`.
-        **options: With an index, options of `QuestionAnswerer.ask`, such as
-            `passages`.
+        passages: With an index, as in `QuestionAnswerer.ask`.
+        **options: With an index, as in `QuestionAnswerer.ask`.
 
     Returns:
         A `Report`. With an index, it has `located`, `recall` and `points`, the
@@ -80,10 +81,11 @@ def evaluate(
     if not data or not has_spans(data):
         data = answered_examples(data)
     if index is None:
-        if options:
+        given = [*(["passages"] if passages is not None else []), *options]
+        if given:
             raise ValueError(
-                f"`{next(iter(options))}` is an option of answers from an index. Pass the `index`, "
-                "or omit the option."
+                f"`{given[0]}` is an option of answers from an index. Pass the `index`, or omit "
+                "the option."
             )
         answers, details = answerer.answer_in_detail(data, batch_size, verbose)
         return judge(data, answers, errors, version, details)
@@ -93,7 +95,9 @@ def evaluate(
 
     texts = gold.texts_in(index, data)
     questions = [item.question for item in data]
-    answers = answerer.ask(index, questions, batch_size=batch_size, verbose=verbose, **options)
+    answers = answerer.ask(
+        index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
+    )
     found = index.search(questions, max(RECALL_AT))
     golds = [gold.answers_in(item, places) for item, places in zip(data, texts, strict=True)]
     ranks = [gold.rank(hits, places) for hits, places in zip(found, golds, strict=True) if places]
