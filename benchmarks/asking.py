@@ -45,9 +45,10 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics, recipes
+    from keras_qa import metrics
     from keras_qa.answering import TextEmbedder
     from keras_qa.datasets import squad
+    from keras_qa.recipes.results import add_results
 
     train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
     texts = list(dict.fromkeys(item.plain_text for item in [*train, *valid]))
@@ -68,7 +69,7 @@ def main() -> None:
 
     def add(what: str, record: dict[str, Any]) -> None:
         print(f"{what}: {record}", flush=True)
-        recipes.add_results(options.out, [{"what": what, **record, **about}])
+        add_results(options.out, [{"what": what, **record, **about}])
 
     folder = pathlib.Path(tempfile.mkdtemp())
     searches = [options.search] if options.search else SEARCHES
@@ -112,14 +113,14 @@ def _asked(
     from keras_qa import report
 
     fitted = reader.calibrate(index, fitted_on, verbose=0)
-    found = report.evaluate_asking(reader, index, held_out, verbose=0)
+    found = report.evaluate(reader, held_out, index, verbose=0)
     # The highest precision, and the results at those of `PRECISIONS` that are reached.
     most = max(fitted.precisions)
     at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
     precise = {"most_precise": round(most, 4), "min_precision": at}
     yield "calibrated", {**_scores(found), **_weights(fitted), **precise}
     reader.model_.preprocessor.asking = None
-    yield "default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0))
+    yield "default", _scores(report.evaluate(reader, held_out, index, verbose=0))
 
 
 def _at(threshold: float, found: Any) -> dict[str, float]:

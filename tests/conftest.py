@@ -55,7 +55,6 @@ ENVIRONMENTS = {
     "parity": "named",
     "preprocessing": "host",
     "recipes": "once",
-    "recipes/test_measured_precision.py": "backend",
     "recipes/test_resumed.py": "backend",
     "report": "once",
     "repository": "host",

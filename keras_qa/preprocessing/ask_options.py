@@ -31,13 +31,11 @@ class SpanDetails:
     """What a span reader computes in addition to its answers.
 
     Args:
-        before: The best answer to each question at a temperature of 1.
         spans: The text of the best span for each question, even if the answer is "no answer".
         no_answer: The probability of no answer for each question.
         threshold: The answer is empty if the probability of no answer is above this.
     """
 
-    before: list[Answer]
     spans: list[str]
     no_answer: list[float]
     threshold: float

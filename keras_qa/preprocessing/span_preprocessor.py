@@ -301,16 +301,14 @@ class SpanPreprocessor:
     ) -> tuple[list[Answer], SpanDetails | None]:
         """Returns the best answer to each example, and the details of a report."""
         decoder = self.decoder
-        cold = dataclasses.replace(decoder, temperature=1.0)
-        answers, details = [], SpanDetails([], [], [], decoder.threshold)
+        answers, details = [], SpanDetails([], [], decoder.threshold)
         if not decoder.no_answer:
             details = dataclasses.replace(details, threshold=1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, (decoder, 1), (cold, 1))
+        found = self._spans(model, examples, windows, batch_size, (decoder, 1))
         with progress(len(examples), verbose) as show:
-            for part, (spans, before) in found:
+            for part, (spans,) in found:
                 answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
-                details.before.extend(row[0] for row in rank_answers(before, part, cold, 1))
                 details.spans.extend(best_texts(spans, part))
                 details.no_answer.extend(spans.no_answer.tolist())
                 show(len(answers))

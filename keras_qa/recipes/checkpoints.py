@@ -71,16 +71,13 @@ class TrainingCheckpoint:
                 for name, found in parts.items():
                     while f"{name}_{len(found)}" in arrays:
                         found.append(arrays[f"{name}_{len(found)}"])
-            known = header["format"] == FORMAT
+            if header["format"] != FORMAT:
+                raise ValueError
             rest: Any = {name: header[name] for name in ("run", "epochs", "notes")}
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, AttributeError):
             raise ValueError(
                 f"`{path}` is not a checkpoint, or it is damaged. Delete it to start again."
             ) from None
-        if not known:
-            raise ValueError(
-                f"`{path}` was written by another version of keras-qa. Delete it to start again."
-            )
         return cls(**rest, state=parts["state"], best=parts["best"])
 
     def check(self, run: dict[str, Any], path: str | os.PathLike[str]) -> None:

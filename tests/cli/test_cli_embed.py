@@ -1,6 +1,5 @@
 """`keras-qa index --embed`, and `ask` with an index that has vectors."""
 
-import json
 import pathlib
 import shutil
 
@@ -66,20 +65,6 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
     assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
 
 
-def test_evaluate_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
-    out, data = tmp_path / "a.index", tmp_path / "questions.jsonl"
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
-    example = {"text": "John slept.", "question": "Who?", "answers": ["John"], "answer_start": [0]}
-    data.write_text(json.dumps(example))
-    capsys.readouterr()
-    arguments = [f"--index={out}", f"--data={data}", "--no-answer=no"]
-    assert main(["evaluate", READER, *arguments]) == 0
-    printed, errors = capsys.readouterr()
-    assert errors == ""
-    # A search by words alone would not find it.
-    assert "100.0 % at 20, 1 examples" in printed
-
-
 def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
@@ -143,6 +128,9 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
         errors = capsys.readouterr().err
         assert message in errors
         assert errors.count("\n") == 1
+    assert main(["index", texts, f"--out={tmp_path / 'c.index'}", "--embed=none"]) == 2
+    assert "There is no file `none`, and no preset" in capsys.readouterr().err
+    assert not (tmp_path / "c.index").exists()
 
 
 def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> None:
@@ -157,21 +145,3 @@ def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> No
     assert "3 documents, 3 passages with vectors. 1 new" in errors
     with Index.open(f"{texts}.index") as index:
         assert index._connection.execute("SELECT count(*) FROM vectors").fetchone() == (3,)
-
-
-def test_errors_of_index_are_one_line(texts, encoder, tmp_path, capsys) -> None:
-    plain, other = tmp_path / "plain.index", tmp_path / "other.index"
-    Index.create(plain).close()
-    assert main(["index", texts, f"--out={other}", f"--embed={encoder}"]) == 0
-    second = copy("roberta", tmp_path / "second")
-    capsys.readouterr()
-    for arguments, message in (
-        ([f"--out={plain}", f"--embed={encoder}"], "was made without an encoder, and has no vec"),
-        ([f"--out={other}", f"--embed={second}"], f"and none of '{second.resolve()}'. Open it wi"),
-        ([f"--out={tmp_path / 'c.index'}", "--embed=none"], "There is no file `none`, and no pre"),
-    ):
-        assert main(["index", texts, *arguments]) == 2
-        errors = capsys.readouterr().err
-        assert message in errors
-        assert errors.count("\n") == 1
-    assert not (tmp_path / "c.index").exists()
