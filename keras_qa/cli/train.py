@@ -52,6 +52,7 @@ READER = (
     "unanswerable",
     "vectors",
     "vectors_words",
+    "max_length",
     "length",
 )
 
@@ -156,11 +157,12 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
-        "--length",
+        "--max-length",
         type=int,
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
+    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -250,9 +252,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         model_options["dtype"] = _fastest(given)
     elif options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {}
-    if "length" in given:
-        answerer_options["length"] = given["length"]
+    answerer_options = {name: given[name] for name in ("max_length", "length") if name in given}
     if "vectors" in given:
         found = WordVectors.load(given["vectors"], given.get("vectors_words"))
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")

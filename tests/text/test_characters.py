@@ -116,7 +116,7 @@ def best(windower: Windower, example: Example, decoder: SpanDecoder | None = Non
 )
 def test_answers_are_found(kind, text, answer) -> None:
     example = Example(text, "?", answer, text.index(answer))
-    found = best(Windower(TOKENIZERS[kind](), length=120, overlap=60), example)
+    found = best(Windower(TOKENIZERS[kind](), max_length=120, stride=60), example)
     if kind == "unigram":
         # Its pieces may reach beyond an answer, by a few letters.
         assert answer in found
@@ -130,7 +130,7 @@ def test_answers_are_found(kind, text, answer) -> None:
     ("letters", "most"), [("漢", 30), ("カ", 30), ("ก", 60), ("ที่", 60), ("ລ", 60), ("a ", 15)]
 )
 def test_number_of_letters_in_fifteen_words(kind, letters, most) -> None:
-    windower = Windower(TOKENIZERS[kind](), length=900, overlap=300)
+    windower = Windower(TOKENIZERS[kind](), max_length=900, stride=300)
     text = letters * (most + 9)
     for count in (most, most + 1):
         answer = (letters * count).rstrip()
@@ -155,6 +155,6 @@ def test_any_answer_up_to_the_maximum_length_is_found(text, data, kind, most) ->
     start, end = words[first][0], words[last][1]
     answer = text[start:end]
     size = sum(sizes[word] for word in words[first : last + 1])
-    windower = Windower(tokenizer, length=300, overlap=100)
+    windower = Windower(tokenizer, max_length=300, stride=100)
     got = best(windower, Example(text, "?", answer, start), SpanDecoder(most))
     assert (got == answer) == (size <= most)
