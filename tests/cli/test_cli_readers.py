@@ -151,12 +151,13 @@ def test_answers_of_a_file_and_of_a_text(folder, tmp_path, capsys) -> None:
 def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     words = ["door", "box", "car", "colour"]
     array = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.save(tmp_path / "vectors.npy", array)
-    (tmp_path / "words.txt").write_text("\n".join(words))
+    with (tmp_path / "vectors.txt").open("w") as file:
+        for word, row in zip(words, array.tolist(), strict=True):
+            print(word, *row, file=file)
     data = squad_file(tmp_path / "data.json", EXAMPLES[:8])
     arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
-    arguments += [f"--vectors={tmp_path / 'vectors.npy'}", '--model-options={"units": 4}']
-    arguments += [f"--vectors-words={tmp_path / 'words.txt'}", "--epochs=1"]
+    arguments += [f"--vectors={tmp_path / 'vectors.txt'}", '--model-options={"units": 4}']
+    arguments += ["--epochs=1"]
     assert main(["train", *arguments]) == 0
     assert "Read the vectors of 4 words, 5 numbers each." in capsys.readouterr().out
     loaded = keras_qa.load(tmp_path / "a.keras")
@@ -275,7 +276,7 @@ def test_options_out_of_range_raise_before_answering(
     ("arguments", "message"),
     [
         (["--backbone=x", "--model=memory_network"], "`--backbone` is for --model span_reader"),
-        (["--vectors-words=x"], "`--vectors-words` is for --model span_reader"),
+        (["--vectors=x"], "`--vectors` is for --model span_reader"),
         (["--model-options=[]"], "`--model-options` must be a JSON object"),
         (["--model=span_reader", "--vectors=none.txt"], "`path` must be a file"),
     ],
