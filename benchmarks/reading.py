@@ -49,7 +49,7 @@ def _work(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     answers = CONTENDERS[contender](train, options, seed)
     minutes = (time.perf_counter() - started) / 60
-    scores = metrics.squad_in_order(answers(valid), valid)
+    scores = metrics.squad(answers(valid), valid)
     record = {
         "contender": contender,
         "seed": seed,

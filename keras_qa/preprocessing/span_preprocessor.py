@@ -325,8 +325,8 @@ class SpanPreprocessor:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
-            return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
-        scores = metrics.squad_in_order(found, examples, "2.0")
+            return {**metrics.squad(found, examples), "examples": len(examples)}
+        scores = metrics.squad(found, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
