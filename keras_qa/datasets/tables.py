@@ -96,7 +96,8 @@ def records(
     if not file.is_file():
         raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
     given = columns if answers else {**columns, "answers": None, "answer_start": None}
-    names = _columns(_first_row(file), given)
+    first = next((row for _, row in _rows(file, {})), {})
+    names = _columns(first, given)
     if text is not None:
         names["text"] = names["question"]
     for place, row in _rows(file, names):
@@ -113,8 +114,6 @@ def count(path: str | Path) -> int:
     if suffix == ".jsonl":
         with file.open("rb") as lines:
             return sum(1 for line in lines if line.strip())
-    if suffix == ".parquet":
-        return table_files.parquet_size(file)
     return sum(1 for _ in _rows(file, {}))
 
 
@@ -125,13 +124,6 @@ def _rows(file: Path, columns: table_files.Columns) -> Iterator[table_files.Row]
     if suffix == ".parquet":
         return table_files.parquet_rows(file, columns)
     return table_files.csv_rows(file, "\t" if suffix == ".tsv" else ",", columns)
-
-
-def _first_row(file: Path) -> dict[str, Any]:
-    """The first row, or `{}`."""
-    if file.suffix.lower() == ".parquet":
-        return table_files.parquet_first(file)
-    return next((row for _, row in _rows(file, {})), {})
 
 
 def _columns(
