@@ -15,7 +15,7 @@ from keras_qa.datasets.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 from keras_qa.files import download
 
-__all__ = ["SIMULATED_TASKS", "AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
+__all__ = ["SIMULATED_TASKS", "load", "simulate"]
 
 SPLITS = ("train", "valid", "test")
 VARIANTS = (

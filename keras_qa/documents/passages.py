@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from keras_qa._arguments import is_integer, short_repr
 from keras_qa.documents.full_text import UNSPACED
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 # Maximum number of words of a passage, and of words shared with the passage before.
 LENGTH, OVERLAP = 120, 24

@@ -16,7 +16,7 @@ from keras_qa.example import Answer
 from keras_qa.recipes import Run
 from keras_qa.recipes.results import FAILED_TASK_ERROR
 from keras_qa.report.findings import Point
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -47,7 +47,9 @@ class Windows:
         words: `(windows, positions, 2)` int32: offsets of the word that
             contains the piece. All pieces of a word have the same.
         word_sizes: `(windows, positions)` float32: the size of that word when
-            words are counted, see `Pieces`; 0 at positions without a word.
+            words are counted: 1, or in scripts without spaces half a word per
+            letter of Chinese or Japanese and a quarter of Thai, at most 1. 0 at
+            positions without a word.
         spans: `(windows, answers, 2)` int32: first and last position of each
             distinct answer that the window contains, padded with `(-1, -1)`.
             `(0, 0)` first if it contains none. `None` without labels.
