@@ -125,40 +125,6 @@ def test_answers_are_labelled_in_windows_of_words() -> None:
             assert labelled == bool(item.answers)
 
 
-def test_answers_are_labelled_in_windows_of_pieces() -> None:
-    rng = random.Random(2)
-    tokenizer = SubwordTokenizer(wordpiece())
-    for _ in range(20):
-        examples = random_examples(rng)
-        length = rng.randint(90, 130)
-        found = Windower(tokenizer, length, stride=30)(examples, labels=True)
-        for place, item in enumerate(examples):
-            pieces = tokenizer.pieces([item.text])
-            ranges = []
-            for answer, begin in zip(item.answers, item.answer_start, strict=True):
-                held = np.flatnonzero(
-                    (pieces.offsets[:, 1] > begin) & (pieces.offsets[:, 0] < begin + len(answer))
-                )
-                ranges.append((held[0], held[-1]))
-            before = 2 + len(tokenizer.encode(item.question)[0])
-            room = length - before - 1
-            begins = [0, *range(room - 30, max(len(pieces.ids) - 30, 0), room - 30)]
-            rows = np.flatnonzero(found.example == place)
-            assert len(rows) == len(begins)
-            for row, begin in zip(rows, begins, strict=True):
-                end = min(begin + room, len(pieces.ids))
-                ids = found.feed["token_ids"][row, before : before + end - begin]
-                assert ids.tolist() == pieces.ids[begin:end].tolist()
-                expected = [
-                    (first + before - begin, last + before - begin)
-                    for first, last in dict.fromkeys(ranges)
-                    if begin <= first and last < end
-                ] or [(0, 0)]
-                spans = [tuple(span) for span in found.spans[row].tolist() if span[0] >= 0]
-                assert spans == expected
-            assert bool(item.answers) == found.spans[rows, 0].any()
-
-
 def test_answers_are_labelled_once_and_the_first_ones_first() -> None:
     text = "one two three four five six"
     answers, starts = ("six", "two", "two", "two three"), (24, 4, 4, 4)
