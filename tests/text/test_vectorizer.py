@@ -114,24 +114,18 @@ def test_tokenizer_is_the_same_after_json(texts: list[str]) -> None:
 def test_feed_is_padded_on_the_right() -> None:
     vectorizer = Vectorizer().adapt(STORIES)
     words = {word: position for position, word in enumerate(vectorizer.tokenizer.vocabulary)}
-    feed = vectorizer([STORIES[1], Example("Mary slept", "")])
+    feed = vectorizer([STORIES[1], Example("Mary slept", ""), Example("Zoe", "qui?")])
     expected = ["john", "went", "to", "the", "garden", "."]
     assert feed["text"].tolist() == [
         [words[word] for word in expected],
         [words["mary"], words["slept"], 0, 0, 0, 0],
+        # A new word is unknown.
+        [1, 0, 0, 0, 0, 0],
     ]
     assert feed["question"][1].tolist() == [0, 0, 0, 0]
     assert {array.dtype.name for array in feed.values()} == {"int32"}
-
-
-def test_new_words_are_unknown() -> None:
-    vectorizer = Vectorizer().adapt(STORIES)
-    assert vectorizer([Example("Zoe", "qui?")])["text"].tolist() == [[1]]
-
-
-def test_empty_feed_has_a_column_of_padding() -> None:
-    feed = Vectorizer().adapt(STORIES)([Example("", "")])
-    assert feed["text"].tolist() == feed["question"].tolist() == [[0]]
+    empty = vectorizer([Example("", "")])
+    assert empty["text"].tolist() == empty["question"].tolist() == [[0]]
 
 
 def test_labels_are_answers_by_frequency() -> None:
