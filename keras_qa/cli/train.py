@@ -250,7 +250,9 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         model_options["dtype"] = _fastest(given)
     elif options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options = {name: given[name] for name in ("max_length", "length") if name in given}
+    answerer_options: dict[str, Any] = {
+        name: given[name] for name in ("max_length", "length") if name in given
+    }
     if "vectors" in given:
         found = WordVectors.load(given["vectors"])
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")

@@ -221,7 +221,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
 
 def _offsets(place: str, value: object) -> tuple[int, ...]:
     offsets = []
-    for entry in value if isinstance(value, list) else [value]:
+    for entry in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(entry, str) and entry.strip().isdecimal():
             entry = int(entry)
         if not isinstance(entry, int) or isinstance(entry, bool) or entry < 0:

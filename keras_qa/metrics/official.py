@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from keras_qa._arguments import check_choice
 from keras_qa.example import Example, to_examples
@@ -87,7 +87,7 @@ def squad(
     normalize = functools.partial(normalize_answer, language=language)
     normalize("")
     if isinstance(predictions, (list, tuple)):
-        examples = to_examples(references)
+        examples = to_examples(cast("Iterable[Example]", references))
         predictions = _by_position("predictions", predictions, examples)
         if no_answer_probabilities is not None:
             no_answer_probabilities = _by_position(
