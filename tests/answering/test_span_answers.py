@@ -241,15 +241,16 @@ def test_vectors_stand_at_the_words_they_are_of(tmp_path) -> None:
     words = ["door", "grey", "violet"]
     vectors = WordVectors(words, rng.normal(size=(3, 6)))
     file = tmp_path / "vectors.txt"
-    lines = (f"{word} {' '.join(map(repr, map(float, vectors[word])))}" for word in words)
-    file.write_text("\n".join(lines) + "\n")
+    with file.open("w") as lines:
+        for word, row in zip(words, vectors.array.tolist(), strict=True):
+            print(word, *row, file=lines)
     for given_vectors in (vectors, file):
         qa = answerer(vectors=given_vectors).fit(EXAMPLES[:4], epochs=1, verbose=0)
         table = qa.model_.get_layer("words").get_weights()[0]
         vocabulary = qa.vectorizer_.tokenizer.vocabulary
-        for word in words:
+        for word, vector in zip(words, vectors.array, strict=True):
             # Words that no example has are known by their vector alone.
-            np.testing.assert_allclose(table[vocabulary.index(word)], vectors[word], atol=1e-6)
+            np.testing.assert_allclose(table[vocabulary.index(word)], vector, atol=1e-6)
 
 
 # The small tokenizer knows few words.

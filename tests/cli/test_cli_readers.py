@@ -237,7 +237,7 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
 
 
 def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
-    asked = ["answer", str(folder / "reader.keras"), "--text=a", "--question=b"]
+    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
     train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
     for command in (asked, [*train, "--model=span_reader"]):
         with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
