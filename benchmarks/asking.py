@@ -97,7 +97,7 @@ def main() -> None:
             for name, no_answer in (("always", False), ("as it decides", None)):
                 answers = reader.answer(held_out, verbose=0, no_answer=no_answer)
                 texts = [answer.text for answer in answers]
-                alone[name] = _rounded(metrics.squad_in_order(texts, held_out))
+                alone[name] = _rounded(metrics.squad(texts, held_out))
             add("own paragraph", alone)
         for search, index in indexes.items():
             for what, record in _asked(reader, index, fitted_on, held_out):

@@ -36,7 +36,7 @@ def main() -> None:
     for name in options.presets:
         reader = keras_qa.load(name)
         always = [answer.text for answer in reader.answer(valid, verbose=0, no_answer=False)]
-        scores = metrics.squad_in_order(always, valid)
+        scores = metrics.squad(always, valid)
         with_unanswerable = reader.evaluate(both, verbose=0)
         record = {
             "preset": name,

@@ -50,7 +50,7 @@ def _work(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     answers = CONTENDERS[contender](train, options, seed)
     minutes = (time.perf_counter() - started) / 60
-    scores = metrics.squad_in_order(answers(valid), valid)
+    scores = metrics.squad(answers(valid), valid)
     record = {
         "contender": contender,
         "seed": seed,
@@ -98,8 +98,8 @@ def _vectors(options: argparse.Namespace) -> Any:
     from keras_qa.text import WordVectors
 
     if options.vectors is None:
-        raise SystemExit("Name a file of word vectors: --vectors, and --vectors-words for a .npy.")
-    return WordVectors.load(options.vectors, options.vectors_words)
+        raise SystemExit("Name a file of word vectors: --vectors.")
+    return WordVectors.load(options.vectors)
 
 
 def _transformers(
@@ -157,7 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int, help="default: those of the recipe")
     parser.add_argument("--questions", type=int, help="train on so many; default: all")
     parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
-    parser.add_argument("--vectors-words", help="the words of a .npy file")
     parser.add_argument("--out", default=RESULTS / "reading.json", help="file of results")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     return parser

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.measure import AbsentError, Apart, Contenders, sized
 
-LENGTH, OVERLAP = 384, 128
+MAX_LENGTH, STRIDE = 384, 128
 # Environment variables: a SQuAD file, and the folder of an encoder with `tokenizer.json`.
 SQUAD, BACKBONE = "KERAS_QA_SQUAD", "KERAS_QA_BACKBONE"
 
@@ -95,13 +95,13 @@ def windows(device: str) -> tuple[Contenders, int]:
     examples = questions()
     folder = tokenizer_folder([item.plain_text for item in examples])
     tokenizer = keras_qa.text.SubwordTokenizer.from_file(folder)
-    windower = keras_qa.text.Windower(tokenizer, LENGTH, OVERLAP)
+    windower = keras_qa.text.Windower(tokenizer, MAX_LENGTH, STRIDE)
     contenders: Contenders = {"Windower": lambda: windower(examples)}
     try:
         from benchmarks.rivals.auto_tokenizer import windows as rival
 
         asked, texts = ([getattr(e, name) for e in examples] for name in ("question", "text"))
-        contenders["transformers"] = rival(folder, asked, texts, LENGTH, OVERLAP)
+        contenders["transformers"] = rival(folder, asked, texts, MAX_LENGTH, STRIDE)
     except ImportError:
         _tell_missing("windows", "transformers")
     return contenders, len(examples)
@@ -113,15 +113,15 @@ def decoding(device: str) -> tuple[Contenders, int]:
 
     count = sized(10_000, 20)
     rng = np.random.default_rng(0)
-    start, end = rng.normal(size=(2, count, LENGTH)).astype("float32")
+    start, end = rng.normal(size=(2, count, MAX_LENGTH)).astype("float32")
     # Windows begin with 12 positions of the question. Words have one piece, sometimes two.
-    step = LENGTH - 12 - OVERLAP
-    word = np.cumsum(rng.random(3 * step + LENGTH) < 0.75)
+    step = MAX_LENGTH - 12 - STRIDE
+    word = np.cumsum(rng.random(3 * step + MAX_LENGTH) < 0.75)
     text = np.stack([6 * word, 6 * word + 5], axis=-1)
 
     def best(each: int) -> Callable[[], object]:
         shifts = step * (np.arange(count) % each)
-        offsets = text[shifts[:, None] + np.arange(LENGTH)]
+        offsets = text[shifts[:, None] + np.arange(MAX_LENGTH)]
         offsets[:, :12] = -1
         example = np.arange(count) // each
         return lambda: keras_qa.decoding.top_spans(start, end, offsets, example, k=20)
@@ -201,11 +201,11 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
         try:
             from benchmarks.rivals.onnx_loop import OnnxLoop
 
-            exported = Apart(OnnxLoop, folder, texts, asked, LENGTH, OVERLAP)
+            exported = Apart(OnnxLoop, folder, texts, asked, MAX_LENGTH, STRIDE)
             contenders["onnxruntime"] = lambda: exported(method)
         except ImportError:
             _tell_missing("answering", "onnxruntime onnxscript")
-        rival = Apart(Loop, folder, texts, asked, LENGTH, OVERLAP)
+        rival = Apart(Loop, folder, texts, asked, MAX_LENGTH, STRIDE)
         contenders["transformers"] = lambda: rival(method)
         return contenders, len(examples)
 

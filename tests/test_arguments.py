@@ -58,7 +58,7 @@ def test_configs_contain_python_integers() -> None:
     decoder = SpanDecoder(np.int64(3))
     assert type(decoder.get_config()["max_answer_words"]) is int
     windower = Windower(WordTokenizer.train(["a b"]), np.int32(9), np.int64(0), np.int8(5))
-    sizes = windower.length, windower.overlap, windower.max_question_length
+    sizes = windower.max_length, windower.stride, windower.max_question_length
     assert sizes == (9, 0, 5)
     assert {type(size) for size in sizes} == {int}
 

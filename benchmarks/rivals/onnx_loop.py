@@ -24,7 +24,7 @@ class OnnxLoop(Loop):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         example = dict(self.tokenizer(["a"] * 2, ["b c"] * 2, return_tensors="pt"))
-        sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("positions", max=self.length)}
+        sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("positions", max=self.max_length)}
         with tempfile.TemporaryDirectory() as place:
             file = os.path.join(place, "reader.onnx")
             torch.onnx.export(

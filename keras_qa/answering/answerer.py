@@ -9,7 +9,12 @@ from typing import Any, Unpack, overload
 
 import keras
 
-from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
+from keras_qa._arguments import (
+    accept_old_names,
+    check_positive_integers,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.answering import building
 from keras_qa.answering.building import Vectors
 from keras_qa.answering.estimator import Answers, Estimator
@@ -65,10 +70,10 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         vectors: Word vectors for a `span_reader` from scratch: a `text.WordVectors`, or a file that
             `text.WordVectors.load` reads. The first 100,000 of their words are added to those in
             the training data.
-        length: For span readers: maximum number of positions in a window, see `text.Windower`.
+        max_length: For span readers: maximum number of positions in a window, see `text.Windower`.
             `None` for the value that the model was trained with, or else 384 or the maximum of the
             backbone.
-        overlap: For span readers: number of positions that a window shares with the previous one.
+        stride: For span readers: number of positions that a window shares with the previous one.
             `None` for the value that the model was trained with, or else 128.
         max_answer_words: For span readers: maximum number of words in an answer. For scripts
             without spaces see `decoding.SpanDecoder`. `None` to fit it on validation data; without
@@ -98,6 +103,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
 
     calibration_: dict[str, float]
 
+    @accept_old_names
     def __init__(
         self,
         model: str | keras.Model = "answer_classifier",
@@ -106,8 +112,8 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         answer_vocabulary_size: int | None = None,
         seed: int | None = None,
         vectors: Vectors | None = None,
-        length: int | None = None,
-        overlap: int | None = None,
+        max_length: int | None = None,
+        stride: int | None = None,
         max_answer_words: int | None = None,
         no_answer_threshold: float | None = None,
     ) -> None:
@@ -117,8 +123,8 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         self.answer_vocabulary_size = answer_vocabulary_size
         self.seed = seed
         self.vectors = vectors
-        self.length = length
-        self.overlap = overlap
+        self.max_length = max_length
+        self.stride = stride
         self.max_answer_words = max_answer_words
         self.no_answer_threshold = no_answer_threshold
 
@@ -267,6 +273,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         **options: Unpack[AnswerOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def answer(
         self,
         text: Text | Texts | Example | Mapping[str, Any] | Examples,
@@ -287,7 +294,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             batch_size: Number of questions in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
-                `whole_words`, `length`, `overlap` and `max_question_length`, see
+                `whole_words`, `max_length`, `stride` and `max_question_length`, see
                 `preprocessing.AskOptions`.
 
         Returns:

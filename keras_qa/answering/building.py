@@ -14,7 +14,7 @@ from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.reader import check_length
+from keras_qa.models.reader import check_windows
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
@@ -28,7 +28,6 @@ FACTORIES: dict[str, Callable[..., QAModel]] = {
 
 # Number of words of pretrained vectors that are added to the vocabulary.
 VECTOR_WORDS = 100_000
-LENGTH, OVERLAP = 384, 128
 
 PreprocessorClass = type[SpanPreprocessor] | type[WordPreprocessor]
 
@@ -77,9 +76,9 @@ def check_options(options: Mapping[str, Any]) -> None:
                 raise ValueError(
                     f"`{name}` is for {kind}, but {given} {expected.description}. Leave it out."
                 )
-    for name in ("vocabulary_size", "answer_vocabulary_size", "length", "max_answer_words"):
+    for name in ("vocabulary_size", "answer_vocabulary_size", "max_length", "max_answer_words"):
         to_optional_integer(name, options[name])
-    to_optional_integer("overlap", options["overlap"], least=0)
+    to_optional_integer("stride", options["stride"], least=0)
     if options["no_answer_threshold"] is not None:
         check_fraction("no_answer_threshold", options["no_answer_threshold"])
     if not isinstance(options["model_options"], (Mapping, type(None))):
@@ -116,7 +115,7 @@ def wrap_model(
                     f"`{wrapped.name}` has one. Leave it out, or pass the name of a factory as "
                     "`model`."
                 )
-        windows = AskOptions(length=options["length"], overlap=options["overlap"])
+        windows = AskOptions(max_length=options["max_length"], stride=options["stride"])
         return wrapped, with_options(wrapped, wrapped.preprocessor, windows)
     names = sorted(tensor.name for tensor in wrapped.inputs)
     if names != ["question", "text"]:
@@ -141,7 +140,7 @@ def with_options(model: QAModel, preprocessor: Preprocessor, options: AskOptions
     """Returns a model's preprocessor with options."""
     preprocessor = preprocessor.with_options(**options)
     if isinstance(preprocessor, SpanPreprocessor):
-        check_length(model, preprocessor.vectorizer.length)
+        check_windows(model, preprocessor.vectorizer)
     return preprocessor
 
 
@@ -206,11 +205,13 @@ def _train_tokenizer(
 def _windower(
     model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
 ) -> Windower:
-    own = model.preprocessor
-    longest = own.vectorizer.length if isinstance(own, SpanPreprocessor) else LENGTH
-    overlap = OVERLAP if options["overlap"] is None else options["overlap"]
-    windower = Windower(tokenizer, options["length"] or longest, overlap)
-    check_length(model, windower.length)
+    settings = {
+        name: options[name] for name in ("max_length", "stride") if options[name] is not None
+    }
+    if isinstance(model.preprocessor, SpanPreprocessor):
+        settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
+    windower = Windower(tokenizer, **settings)
+    check_windows(model, windower)
     return windower
 
 

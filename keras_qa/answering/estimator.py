@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import keras
 
+from keras_qa._arguments import accept_old_names
 from keras_qa.example import Example, to_examples, with_answers
 
 # The answer to each example: a string, or a list of all right answers.
@@ -39,6 +40,7 @@ class Estimator:
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
+    @accept_old_names
     def set_params(self, **params: Any) -> Self:
         """Sets arguments of the constructor for the next `fit`.
 

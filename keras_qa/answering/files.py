@@ -12,7 +12,7 @@ from typing import IO, Any, Unpack
 
 from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.datasets import question_files
+from keras_qa.datasets import tables
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions
 from keras_qa.terminal import Bar
@@ -109,10 +109,10 @@ def answer_file(
     check_positive_integers(batch_size=batch_size)
     # Check the options here, so that an error is not attributed to the first question.
     answerer.answer([], [], **options)
-    records = question_files.records(source, columns, answers=False, text=text)
+    records = tables.records(source, columns or {}, answers=False, text=text)
     before = _skip_answered(target, records, source) if target.exists() else 0
     done = before
-    bar = Bar(question_files.count(source), before) if verbose else None
+    bar = Bar(tables.count(source), before) if verbose else None
     with target.open("ab") as file:
         for chunk in _chunks(records):
             for part in _answer(answerer, chunk, top_k, batch_size, options):
@@ -126,10 +126,9 @@ def answer_file(
 
 
 def _check(source: Path, target: Path) -> None:
-    if source.suffix.lower() not in question_files.SUFFIXES:
+    if source.suffix.lower() not in tables.SUFFIXES:
         raise ValueError(
-            f"`path` must end in {', '.join(question_files.SUFFIXES)}. Received: "
-            f"path={str(source)!r}."
+            f"`path` must end in {', '.join(tables.SUFFIXES)}. Received: path={str(source)!r}."
         )
     if not source.is_file():
         raise FileNotFoundError(f"`path` must be a file. Received: path={str(source)!r}.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa._arguments import (
+    accept_old_names,
     check_fraction,
     check_positive_integers,
     is_number,
@@ -87,6 +88,7 @@ class RetrievalMixin:
         **options: Unpack[RetrievalOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def ask(
         self,
         index: Retriever,
@@ -191,6 +193,7 @@ class RetrievalMixin:
                 show(len(ranked))
         return select_answers(ranked, top_k, several) if questions else []
 
+    @accept_old_names
     def calibrate(
         self,
         index: Retriever,
@@ -332,7 +335,7 @@ def _span_preprocessor(
             "This reader was not trained on texts without an answer, so it finds one in every "
             "passage. Train it with such examples, or pass `no_answer=True` if it was trained on "
             "them elsewhere, and `no_answer=False` if not.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return preprocessor
 

@@ -55,7 +55,7 @@ READER = (
     "adapter",
     "unanswerable",
     "vectors",
-    "vectors_words",
+    "max_length",
     "length",
 )
 
@@ -157,14 +157,14 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="share of the questions to repeat with a similar text that does not answer them, so "
         "that the reader learns to give no answer; also in the validation data",
     )
-    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
-    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors, as GloVe's text")
     reader.add_argument(
-        "--length",
+        "--max-length",
         type=int,
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
+    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -258,11 +258,11 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         model_options["dtype"] = _fastest_dtype()
     elif options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {}
-    if "length" in given:
-        answerer_options["length"] = given["length"]
+    answerer_options: dict[str, Any] = {
+        name: given[name] for name in ("max_length", "length") if name in given
+    }
     if "vectors" in given:
-        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
+        found = WordVectors.load(given["vectors"])
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from keras_qa.documents.full_text import UNSPACED
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 # Maximum number of words of a passage, and of words shared with the passage before.
 LENGTH, OVERLAP = 120, 24

@@ -42,10 +42,9 @@ class KerasReader:
             a published reader, or the name of a preset. `warm_up` loads it.
         top_k: Maximum number of answers, not counting "no answer".
         score_threshold: Minimum score of an answer. `None` to return all.
-        max_seq_length: Maximum length of a window in tokens, including the query (`length` in
+        max_seq_length: Maximum length of a window in tokens, including the query (`max_length` in
             other parts of this package). `None` for the reader's own.
-        stride: Number of tokens that two windows share (`overlap` in other parts of this package).
-            `None` for the reader's own.
+        stride: Number of tokens that two windows share. `None` for the reader's own.
         max_batch_size: Number of windows in a batch. `None` for 32.
         answers_per_seq: Number of candidate spans for each document, or for each answer if `top_k`
             is larger. `None` for 20.
@@ -200,8 +199,8 @@ class KerasReader:
         model = self._answerer.model_
         options = AskOptions(
             no_answer=settings["no_answer"],
-            length=settings["max_seq_length"],
-            overlap=settings["stride"],
+            max_length=settings["max_seq_length"],
+            stride=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
         preprocessor = building.with_options(model, model.preprocessor, options)

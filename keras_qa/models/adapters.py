@@ -30,7 +30,7 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
     transformer_of,
 )
-from keras_qa.models.reader import check_length, enable_lora, span_reader
+from keras_qa.models.reader import check_windows, enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import SubwordTokenizer
 
@@ -286,7 +286,7 @@ def _rebuild(
                 f"this rank with the encoder `{name}`."
             )
         enable_lora(encoder, rank)
-    check_length(model, preprocessor.vectorizer.length)
+    check_windows(model, preprocessor.vectorizer)
     recompile(model, model.optimizer)
     model.preprocessor = preprocessor
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]

@@ -32,7 +32,7 @@ from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import Windower
 
 # Default number of positions in a window, if the backbone takes as many.
-LENGTH = 384
+MAX_LENGTH = 384
 
 # An arbitrary width, to find the difference between the widths of outputs and inputs.
 _PROBE = 7
@@ -217,13 +217,13 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         encoder.enable_lora(rank)
 
 
-def check_length(model: QAModel, length: int) -> None:
+def check_windows(model: QAModel, windower: Windower) -> None:
     """Raises if windows are longer than the `max_length` of a layer."""
     limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
-    if limit is not None and length > limit:
+    if limit is not None and windower.max_length > limit:
         raise ValueError(
-            f"`length` is {length}, but the backbone reads at most {limit} positions. Use a "
-            "smaller value."
+            f"`max_length` is {windower.max_length}, but the backbone reads at most {limit} "
+            "positions. Use a smaller value."
         )
 
 
@@ -304,6 +304,6 @@ def _on_backbone(
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
-        length = min(LENGTH, encoder.max_length or LENGTH)
-        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, length))
+        longest = min(MAX_LENGTH, encoder.max_length or MAX_LENGTH)
+        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, longest))
     return reader

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_number, check_positive_integers, entry, is_number, must_be
+from keras_qa._arguments import (
+    check_number,
+    check_positive_integers,
+    entry,
+    is_number,
+    must_be,
+    with_new_names,
+)
 from keras_qa.decoding import CONFIDENCE
 from keras_qa.decoding.window_words import find_firsts
 from keras_qa.example import Example
@@ -108,8 +115,8 @@ class AskCalibration:
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Creates a calibration from its config."""
         lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
-        entry(config, "options", dict)
-        return cls(**{**config, **lists})
+        options = with_new_names(entry(config, "options", dict))
+        return cls(**{**config, **lists, "options": options})
 
 
 def gold_mentions(

@@ -49,16 +49,16 @@ class AskOptions(TypedDict, total=False):
             scripts without spaces see `decoding.SpanDecoder`.
         no_answer: Whether a text may have no answer.
         whole_words: Whether answers start and end at word boundaries, rather than inside words.
-        length: Maximum number of positions in a window, see `text.Windower`.
-        overlap: Number of positions that a window shares with the previous one.
+        max_length: Maximum number of positions in a window, see `text.Windower`.
+        stride: Number of positions that a window shares with the previous one.
         max_question_length: Maximum number of pieces in a question. The rest is cut off.
     """
 
     max_answer_words: int | None
     no_answer: bool | None
     whole_words: bool | None
-    length: int | None
-    overlap: int | None
+    max_length: int | None
+    stride: int | None
     max_question_length: int | None
 
 

@@ -72,5 +72,5 @@ def best_limit(
 def find_threshold(best: decoding.Spans, examples: list[Example]) -> float:
     """Returns the threshold with the highest F1, by the official script of SQuAD 2.0."""
     answers = best_texts(best, examples)
-    scores = metrics.squad_in_order(answers, examples, "2.0", best.no_answer.tolist())
+    scores = metrics.squad(answers, examples, "2.0", best.no_answer.tolist())
     return min(scores["best_f1_thresh"], 1.0)

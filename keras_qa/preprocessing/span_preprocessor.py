@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from keras_qa import decoding, metrics
-from keras_qa._arguments import entry
+from keras_qa._arguments import accept_old_names, entry
 from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskCalibration, gold_mentions
@@ -37,7 +37,7 @@ from keras_qa.preprocessing.window_logits import (
 from keras_qa.text import Windower, Windows
 from keras_qa.text.passage_windows import passage_windows
 
-_WINDOWER_OPTIONS = ("length", "overlap", "max_question_length")
+_WINDOWER_OPTIONS = ("max_length", "stride", "max_question_length")
 _DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")
 
 # Number of folds in the cross-validation of the temperature.
@@ -77,8 +77,8 @@ class SpanPreprocessor:
     description: ClassVar[str] = "marks spans of the text"
     options: ClassVar[tuple[str, ...]] = (
         "vectors",
-        "length",
-        "overlap",
+        "max_length",
+        "stride",
         "max_answer_words",
         "no_answer_threshold",
     )
@@ -110,6 +110,7 @@ class SpanPreprocessor:
         # It was fitted to the outputs before this training.
         self.asking = None
 
+    @accept_old_names
     def with_options(self, **options: Unpack[AskOptions]) -> SpanPreprocessor:
         """Returns a preprocessor with other options.
 
@@ -322,8 +323,8 @@ class SpanPreprocessor:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
-            return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
-        scores = metrics.squad_in_order(found, examples, "2.0")
+            return {**metrics.squad(found, examples), "examples": len(examples)}
+        scores = metrics.squad(found, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 

@@ -19,7 +19,8 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
-from keras_qa.text import Vectorizer, sentence_spans
+from keras_qa.text import Vectorizer
+from keras_qa.text.sentence_splitting import sentence_spans
 
 
 class WordPreprocessor:

@@ -198,10 +198,8 @@ def _official(
 ) -> dict[str, float]:
     """The official scores of SQuAD, with the best thresholds of version 2.0 if `details` allow."""
     if details is not None and version == "2.0" and any(details.no_answer):
-        return metrics.squad_in_order(
-            details.spans, examples, version, details.no_answer, details.threshold
-        )
-    return metrics.squad_in_order([answer.text for answer in answers], examples, version)
+        return metrics.squad(details.spans, examples, version, details.no_answer, details.threshold)
+    return metrics.squad([answer.text for answer in answers], examples, version)
 
 
 def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from keras_qa.example import Answer
 from keras_qa.report.findings import Point
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -81,12 +81,7 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
         The `Pieces` of the texts, in order.
     """
     chunks = [_encode_chunk(tokenizer, chunk) for chunk in _split_into_chunks(texts)]
-    if len(chunks) == 1:
-        return chunks[0]
     begins = np.zeros(len(texts) + 1, "int64")
-    if not chunks:
-        empty = np.zeros((0, 2), "int32")
-        return Pieces(empty[:, 0], empty, empty, np.zeros(0, "float32"), begins)
     np.cumsum(np.concatenate([np.diff(chunk.begins) for chunk in chunks]), out=begins[1:])
     ids, offsets, words, word_sizes = (
         np.concatenate([getattr(chunk, name) for chunk in chunks])
@@ -119,8 +114,7 @@ def _split_into_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
             chunk, size = [], 0
         chunk.append(replace_surrogates(text))
         size += len(text)
-    if chunk:
-        yield chunk
+    yield chunk
 
 
 def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:

@@ -327,7 +327,7 @@ def test_what_is_asked_is_checked(qa, index, classifier) -> None:
             -1,
             "`retrieval_weight` must be a finite non-negative number. Received",
         ),
-        ("length", 0, "`length` must be a positive integer. Received: length=0."),
+        ("max_length", 0, "`max_length` must be a positive integer. Received: max_length=0."),
         ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
         ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
         ("min_score", "a", "`min_score` must be between 0 and 1. Received: min_score='a'."),

@@ -199,7 +199,7 @@ def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
     qa.calibrate(index, EXAMPLES, max_answer_words=3)
     for name, value in (
         *(("passages", 4), ("retrieval_weight", 1.0), ("no_answer", False)),
-        *(("max_answer_words", 4), ("length", 10)),
+        *(("max_answer_words", 4), ("max_length", 10)),
     ):
         message = f"`min_precision` needs the options of `calibrate`, .* not called with {name}="
         with pytest.raises(ValueError, match=f"^{message}"):

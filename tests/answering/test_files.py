@@ -17,7 +17,7 @@ from keras_qa import QuestionAnswerer
 from keras_qa.answering import files
 from keras_qa.cli import main
 from keras_qa.cli.output import mark_answer
-from keras_qa.datasets import question_files
+from keras_qa.datasets import tables
 from keras_qa.terminal import Bar
 
 ROWS = [
@@ -78,7 +78,7 @@ def test_answers_keep_ids_and_order(suffix, answerer, expected, tmp_path) -> Non
         path.write_text(json.dumps(squad(ROWS)))
     else:
         write(path, ROWS)
-    assert question_files.count(path) == len(ROWS)
+    assert tables.count(path) == len(ROWS)
     done = files.answer_file(answerer, path, tmp_path / "answers.jsonl", verbose=0)
     assert (done.questions, done.before) == (len(ROWS), 0)
     assert lines(tmp_path / "answers.jsonl") == expected

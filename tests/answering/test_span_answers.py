@@ -110,7 +110,7 @@ def test_empty_text_has_no_answer(fitted: QuestionAnswerer, text) -> None:
 def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None:
     reader = fitted.model_
     whole = reader.preprocessor.vectorizer
-    reader.preprocessor.vectorizer = Windower(whole.tokenizer, length=12, overlap=6)
+    reader.preprocessor.vectorizer = Windower(whole.tokenizer, max_length=12, stride=6)
     try:
         filler = "it was said. " * 8
         texts = [f"{filler}the car is {colour}. {filler}" for colour in SHADES] + [
@@ -135,7 +135,7 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
 def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> None:
     reader = fitted.model_
     whole = reader.preprocessor.vectorizer
-    reader.preprocessor.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
+    reader.preprocessor.vectorizer = Windower(whole.tokenizer, max_length=64, stride=16)
     peaks = []
     try:
         for words in (4_000, 16_000):
@@ -241,26 +241,27 @@ def test_vectors_stand_at_the_words_they_are_of(tmp_path) -> None:
     words = ["door", "grey", "violet"]
     vectors = WordVectors(words, rng.normal(size=(3, 6)))
     file = tmp_path / "vectors.txt"
-    lines = (f"{word} {' '.join(map(repr, map(float, vectors[word])))}" for word in words)
-    file.write_text("\n".join(lines) + "\n")
+    with file.open("w") as lines:
+        for word, row in zip(words, vectors.array.tolist(), strict=True):
+            print(word, *row, file=lines)
     for given_vectors in (vectors, file):
         qa = answerer(vectors=given_vectors).fit(EXAMPLES[:4], epochs=1, verbose=0)
         table = qa.model_.get_layer("words").get_weights()[0]
         vocabulary = qa.vectorizer_.tokenizer.vocabulary
-        for word in words:
+        for word, vector in zip(words, vectors.array, strict=True):
             # Words that no example has are known by their vector alone.
-            np.testing.assert_allclose(table[vocabulary.index(word)], vectors[word], atol=1e-6)
+            np.testing.assert_allclose(table[vocabulary.index(word)], vector, atol=1e-6)
 
 
 # The small tokenizer knows few words.
 @pytest.mark.filterwarnings("ignore:More than 10 % of a text")
 def test_reader_on_a_backbone_learns_is_saved_and_loaded(tmp_path) -> None:
     options = {"backbone": bert(), "tokenizer": TOKENIZER, "dropout": 0.0}
-    qa = QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
+    qa = QuestionAnswerer("span_reader", options, seed=0, max_length=40, stride=8)
     optimizer = keras.optimizers.Adam(0.01)
     qa.fit(EXAMPLES, epochs=40, batch_size=16, verbose=0, optimizer=optimizer)
     assert qa.evaluate(EXAMPLES)["exact_match"] == 100.0
-    assert (qa.vectorizer_.length, qa.vectorizer_.overlap) == (40, 8)
+    assert (qa.vectorizer_.max_length, qa.vectorizer_.stride) == (40, 8)
     qa.save(tmp_path / "reader.keras")
     loaded = keras_qa.load(tmp_path / "reader.keras")
     expected = qa.answer(EXAMPLES[3].text, EXAMPLES[3].question)
@@ -291,7 +292,7 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         return keras.optimizers.SGD(0.125)
 
     long = Example("the door is red. " * 10, "What colour?", "red", 12)
-    qa = answerer(length=20, overlap=10).fit(
+    qa = answerer(max_length=20, stride=10).fit(
         [long, EXAMPLES[0]], epochs=1, verbose=0, optimizer=optimizer
     )
     assert seen == [len(qa.vectorizer_([long, EXAMPLES[0]]))] == [5]
@@ -332,9 +333,9 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         ),
         (
             lambda qa: QuestionAnswerer(
-                "span_reader", {"backbone": bert(), "tokenizer": TOKENIZER}, length=65
+                "span_reader", {"backbone": bert(), "tokenizer": TOKENIZER}, max_length=65
             ).fit(EXAMPLES),
-            "`length` is 65, but the backbone reads at most 64 positions",
+            "`max_length` is 65, but the backbone reads at most 64 positions",
         ),
         (lambda qa: answerer(max_answer_words=0).fit(EXAMPLES), "`max_answer_words` must be"),
         (lambda qa: answerer(no_answer_threshold=2).fit(EXAMPLES), "`no_answer_threshold` must be"),
@@ -359,9 +360,9 @@ def test_a_model_without_text_needs_a_windower() -> None:
         QuestionAnswerer(span_reader(backbone=bert())).fit(EXAMPLES)
     tokenizer = WordTokenizer.train([item.text for item in EXAMPLES])
     model = span_reader(tokenizer.vocabulary_size, units=2)
-    model.preprocessor = SpanPreprocessor(Windower(tokenizer, length=7, overlap=1))
+    model.preprocessor = SpanPreprocessor(Windower(tokenizer, max_length=7, stride=1))
     qa = QuestionAnswerer(model).fit(EXAMPLES, epochs=1, verbose=0)
-    assert qa.vectorizer_.length == 7
+    assert qa.vectorizer_.max_length == 7
 
 
 def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:

@@ -133,7 +133,7 @@ def test_errors_of_options_are_one_line(arguments: list[str], line: str, capsys)
     ("arguments", "expected"),
     [
         (["qa.keras", "a.txt", "Who?"], ("a.txt", "Who?")),
-        (["qa.keras", "--top-k=2", "a.txt", "--length", "9", "Who?"], ("a.txt", "Who?")),
+        (["qa.keras", "--top-k=2", "a.txt", "--max-length", "9", "Who?"], ("a.txt", "Who?")),
         (["qa.keras", "--text=a.txt", "--question=Who?"], ("a.txt", "Who?")),
         (["qa.keras", "-", "--question", "Who?"], ("-", "Who?")),
         (["qa.keras", "--", "-a-", "-?"], ("-a-", "-?")),

@@ -51,14 +51,14 @@ def folder(tmp_path_factory):
     squad_file(folder / "answered.json", EXAMPLES)
     arguments = [f"--data={data}", f"--validation-data={data}", f"--out={folder / 'reader.keras'}"]
     arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
-    arguments += ["--length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
+    arguments += ["--max-length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
     assert main(["train", *arguments]) == 0
     return folder
 
 
 def test_train_uses_recipe_and_window_length(folder) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
-    assert loaded.vectorizer_.length == 16
+    assert loaded.vectorizer_.max_length == 16
     assert loaded.model_.preprocessor.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
     assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
@@ -93,12 +93,13 @@ def test_evaluate_prints_official_scores(folder, capsys) -> None:
 def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     words = ["door", "box", "car", "colour"]
     array = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.save(tmp_path / "vectors.npy", array)
-    (tmp_path / "words.txt").write_text("\n".join(words))
+    with (tmp_path / "vectors.txt").open("w") as file:
+        for word, row in zip(words, array.tolist(), strict=True):
+            print(word, *row, file=file)
     data = squad_file(tmp_path / "data.json", EXAMPLES[:8])
     arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
-    arguments += [f"--vectors={tmp_path / 'vectors.npy'}", '--model-options={"units": 4}']
-    arguments += [f"--vectors-words={tmp_path / 'words.txt'}", "--epochs=1"]
+    arguments += [f"--vectors={tmp_path / 'vectors.txt'}", '--model-options={"units": 4}']
+    arguments += ["--epochs=1"]
     assert main(["train", *arguments]) == 0
     assert "Read the vectors of 4 words, 5 numbers each." in capsys.readouterr().out
     loaded = keras_qa.load(tmp_path / "a.keras")
@@ -155,8 +156,8 @@ ASKED = {
     "max_answer_words": 1,
     "no_answer": False,
     "whole_words": False,
-    "length": 9,
-    "overlap": 3,
+    "max_length": 9,
+    "stride": 3,
     "max_question_length": 4,
 }
 
@@ -192,12 +193,23 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
     assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
 
 
+def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
+    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
+    train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
+    for command in (asked, [*train, "--model=span_reader"]):
+        with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
+            assert main([*command, "--length=0"]) == 2
+        assert "`max_length` must be a positive integer. Received" in capsys.readouterr().err
+        assert main([*command, "--length=9", "--max-length=9"]) == 2
+        assert "only. Received: length=9, max_length=9." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ("--max-answer-words=0", "--max-answer-words: must be a positive integer. Received: '0'"),
         ("--no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
-        ("--overlap=-1", "error: `overlap` must be a non-negative integer. Received: overlap=-1."),
+        ("--stride=-1", "error: `stride` must be a non-negative integer. Received: stride=-1."),
     ],
 )
 def test_options_out_of_range_raise_before_answering(
@@ -221,7 +233,7 @@ def test_options_out_of_range_raise_before_answering(
     ("arguments", "message"),
     [
         (["--backbone=x", "--model=memory_network"], "`--backbone` is for --model span_reader"),
-        (["--vectors-words=x"], "`--vectors-words` is for --model span_reader"),
+        (["--vectors=x"], "`--vectors` is for --model span_reader"),
         (["--model-options=[]"], "`--model-options` must be a JSON object"),
         (["--model=span_reader", "--dtype=auto"], "`--dtype auto` needs `--backbone`: it meas"),
         (["--model=span_reader", "--vectors=none.txt"], "`path` must be a file"),

@@ -211,7 +211,7 @@ def test_spans_of_windows_are_offsets_in_the_text() -> None:
     text = "Mary went home.\r\nJohn slept, cafe\u0301 in 東京 😀 today."
     answer = "cafe\u0301"
     example = Example(text, "What?", answer, text.index(answer))
-    windows = Windower(WordTokenizer.train([text]), length=6, overlap=3)([example], labels=True)
+    windows = Windower(WordTokenizer.train([text]), max_length=6, stride=3)([example], labels=True)
     start = np.zeros(windows.words.shape[:2])
     end = start.copy()
     rows = np.arange(len(windows))

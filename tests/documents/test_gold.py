@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_qa import Example
-from keras_qa.datasets import question_files, squad, tables, unanswerable
+from keras_qa.datasets import squad, tables, unanswerable
 from keras_qa.documents import Document, Hit, Index, gold
 from keras_qa.documents.gold import Place
 from keras_qa.example import to_examples
@@ -81,11 +81,11 @@ def test_data_may_name_documents(tmp_path) -> None:
     assert to_examples([row]) == [wanted]
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({**row, "document": 7}), "utf-8")
-    assert [item.document for item in question_files.load(path)] == ["7"]
+    assert [item.document for item in tables.load(path)] == ["7"]
     path = tmp_path / "a.csv"
     path.write_text("text,question,answers,from\nAnn left.,Who?,Ann,a.txt\n", "utf-8")
     assert tables.load(path, document="from") == [wanted]
-    assert [item.document for item in question_files.load(path)] == [None]
+    assert [item.document for item in tables.load(path)] == [None]
     asked = {"id": "1", "question": "Who?", "answers": [{"text": "Ann", "answer_start": 0}]}
     paragraphs = [
         {"context": "Ann left.", "qas": [asked], "document": "a.txt"},

@@ -151,7 +151,7 @@ def test_scores_agree_with_ask(path, reader) -> None:
             hits = [Hit(str(n), each.content, 1.0) for n, each in enumerate(DOCUMENTS)]
             return [hits for _ in questions]
 
-    options = {"length": 6, "overlap": 2, "max_question_length": 3}
+    options = {"max_length": 6, "stride": 2, "max_question_length": 3}
     asked = keras_qa.load(path).ask(All(), QUERY, 99, batch_size=2, retrieval_weight=0, **options)
     found = reader.run(
         QUERY,

@@ -302,9 +302,9 @@ def test_odd_settings_are_named_in_one_line(settings, message: str, damaged) -> 
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
-    vectorizer = {**adapter[1]["preprocessor"]["vectorizer"], "length": 10**9}
+    vectorizer = {**adapter[1]["preprocessor"]["vectorizer"], "max_length": 10**9}
     rewrite(damaged, {"preprocessor": {**adapter[1]["preprocessor"], "vectorizer": vectorizer}})
-    with pytest.raises(ValueError, match="`length` is 1000000000, but .* reads at most 64"):
+    with pytest.raises(ValueError, match="`max_length` is 1000000000, but .* reads at most 64"):
         keras_qa.load(damaged)
 
 

@@ -70,7 +70,7 @@ def test_backbone_is_read_from_a_folder(tmp_path) -> None:
         np.testing.assert_array_equal(one, other)
     assert model.preprocessor.vectorizer.tokenizer.to_json() == TOKENIZER.to_json()
     # No window is longer than the backbone can read.
-    assert model.preprocessor.vectorizer.length == 64
+    assert model.preprocessor.vectorizer.max_length == 64
 
 
 def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -> None:

