@@ -132,6 +132,3 @@ def test_former_names_still_work() -> None:
         assert keras_qa.Source is keras_qa.AnswerLocation
     with pytest.warns(DeprecationWarning, match="is now `answering.TextEmbedder`"):
         assert keras_qa.answering.SentenceEncoder is keras_qa.answering.TextEmbedder
-    model = keras_qa.models.answer_classifier(9, 9, 3)
-    model.preprocessor = WordPreprocessor(Vectorizer().adapt([keras_qa.Example("a", "b", "c")]))
-    assert model.task is model.preprocessor

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.files import replace_atomically
-from keras_qa.inputs import HardExampleSampling
+from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1

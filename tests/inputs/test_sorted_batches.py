@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_qa.text.padding import axis_lengths, count_axes, row_lengths
 
 import keras_qa
 from keras_qa.inputs.batching import (
@@ -14,7 +15,6 @@ from keras_qa.inputs.batching import (
     grid_width,
     training_widths,
 )
-from keras_qa.text.padding import axis_lengths, count_axes, row_lengths
 
 
 def test_lengths_end_at_the_last_id() -> None:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras_qa.models.evidence import Evidence
 from layer_cases import STATE, STORIES
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
@@ -11,7 +12,6 @@ from small_models import memory, same_weights, stories, universal, untraced
 import keras_qa
 from keras_qa import layers
 from keras_qa.execution.graph import model_inputs
-from keras_qa.models.evidence import Evidence
 from keras_qa.objectives import SupportLoss
 
 # Of each factory one model, with one output and with two. The long form has the other two.

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from keras_qa.models.evidence import Evidence, with_evidence
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
 from small_models import memory, stories, universal
 
 import keras_qa
 from keras_qa import layers
-from keras_qa.models.evidence import Evidence, with_evidence
 
 MODELS = {
     "universal": universal,

@@ -9,11 +9,11 @@ import keras_hub
 import numpy as np
 import pytest
 from as_keras import ROWS, assert_predicts_as_keras, changed_inside, keras_model, small, twins
+from keras_qa.models.evidence import Evidence
+from keras_qa.models.splitting import split_model
 from small_models import STORY_QUESTION, STORY_TEXT, batch, same_weights, universal
 
 import keras_qa
-from keras_qa.models.evidence import Evidence
-from keras_qa.models.splitting import split_model
 
 # Keras says which layers it does not quantize.
 quantizing = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")

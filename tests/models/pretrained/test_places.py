@@ -12,7 +12,7 @@ from keras_qa import models
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import span_reader
-from keras_qa.models.model_files import load_model
+from keras_qa.models.presets import load_model
 from keras_qa.models.pretrained import find_checkpoint, places
 
 
