@@ -10,8 +10,6 @@ from interpreters import BACKENDS, last_line, python
 from small_examples import EXAMPLES
 
 import keras_qa
-from keras_qa.preprocessing import WordPreprocessor
-from keras_qa.text import Vectorizer
 
 OTHERS = [name for name in BACKENDS if importlib.util.find_spec(name) is None]
 ALL_BUT_ONE = tuple(name for name in BACKENDS if name != keras.config.backend())

@@ -36,11 +36,6 @@ def has_accelerator() -> bool:
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
-def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Sets a weight to the values of an array."""
-    variable.assign(array)
-
-
 def seed(seed: int) -> None:
     """Does nothing: our layers draw from Keras' seed generators only."""
 

@@ -22,12 +22,6 @@ from keras_qa.execution.graph import Graph, all_layers, is_from_keras
 zeros = keras.ops.zeros
 
 
-def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Sets a weight to the values of an array. Keras would copy the array twice."""
-    is_plain = array.dtype == np.float32 and array.flags.c_contiguous and array.flags.writeable
-    variable.assign(torch.from_numpy(array) if is_plain else array)
-
-
 def has_accelerator() -> bool:
     """Whether models run on another device than a CPU."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()

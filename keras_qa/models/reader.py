@@ -118,7 +118,6 @@ def span_reader(
     backbone: Backbone | None = None,
     tokenizer: Tokenizer | None = None,
     lora_rank: int | None = None,
-    marginal: bool = False,
     fused: str | bool = "auto",
     dtype: DType = None,
     optimizer: Optimizer | None = None,
@@ -159,8 +158,6 @@ def span_reader(
             the text is unknown, and only padding is masked.
         lora_rank: Train matrices of this rank instead of the weights of a backbone in Hugging
             Face's layout, see `layers.TransformerEncoder.enable_lora`. `None` to train all weights.
-        marginal: Whether the loss is marginalized over all right answers in a window, instead of
-            using the first one, see `SpanLoss`.
         fused: Whether to use kernels, as in `layers.LSTM`. `False` for Keras' own loop.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None` for Keras' global
             policy. A backbone object keeps its own.
@@ -204,7 +201,7 @@ def span_reader(
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
     model.compile(
         optimizer,
-        {"start": SpanLoss(marginal), "end": SpanLoss(marginal)},
+        {"start": SpanLoss(), "end": SpanLoss()},
         loss_weights={"start": 0.5, "end": 0.5},
     )
     return model

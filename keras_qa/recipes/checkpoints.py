@@ -107,7 +107,7 @@ def _capture(model: keras.Model) -> list[np.ndarray]:
 def _restore(model: keras.Model, state: list[np.ndarray]) -> None:
     """Sets the values of `_capture`, in a new model of the same architecture."""
     for variable, value in zip(_variables(model), state, strict=True):
-        execution.assign(variable, value)
+        variable.assign(value)
 
 
 def _variables(model: keras.Model) -> list[Any]:
