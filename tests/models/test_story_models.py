@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from keras_qa.models.evidence import Evidence, with_evidence
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
 from small_models import memory, stories, universal
 
 import keras_qa
 from keras_qa import layers
+from keras_qa.models.copies import evidence_model, with_evidence
 
 MODELS = {
     "universal": universal,
@@ -40,15 +40,6 @@ def test_order_of_words_and_of_sentences_counts(untrained, name: str) -> None:
     sentences = answers(untrained[name], [TEXT[:, ::-1], QUESTION])[0]
     assert np.abs(words - base).max() > 1e-5
     assert np.abs(sentences - base).max() > 1e-5
-
-
-@every_model
-def test_lists_and_dicts_are_fed_alike(untrained, name: str) -> None:
-    model = untrained[name]
-    expected = answers(model, [TEXT, QUESTION])
-    ragged = [[[5, 6, 7], [8]], [[9, 3]]]
-    for feed in ((TEXT, QUESTION), {"question": QUESTION, "text": TEXT}, [ragged, QUESTION]):
-        np.testing.assert_allclose(answers(model, feed), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("roles", [1, 4])
@@ -83,37 +74,17 @@ def test_places_start_out_as_waves() -> None:
         np.testing.assert_allclose(places[39], 0.42 * np.array(waves[:width]), atol=1e-6)
 
 
-@every_model
-def test_evidence_is_the_models_own(untrained, name: str) -> None:
-    model = untrained[name]
-    feed, _, _ = stories(11)
-    there = feed[0].any(axis=-1)
-    found = Evidence(model).predict(feed, batch_size=4)
-    outputs = model.predict(feed, verbose=0)
-    np.testing.assert_allclose(found["answer"], answers(model, feed), atol=1e-5)
-    assert found["attention"].shape == (11, 2, 12)
-    assert not found["attention"][~np.stack([there] * 2, axis=1)].any()
-    assert not found["support"][~there].any()
-    if "facts" in name:
-        np.testing.assert_allclose(found["support"], outputs["support"], atol=1e-5)
-    else:
-        np.testing.assert_allclose(found["support"].sum(axis=1), 1.0, atol=1e-5)
-    if "memory" in name:
-        np.testing.assert_allclose(found["attention"].sum(axis=2), 1.0, atol=1e-5)
-
-
 def test_evidence_follows_the_weights() -> None:
     model = memory()
     before = with_evidence(model)
     assert with_evidence(model) is before
     feed, labels, _ = stories(8)
     model.fit(feed, labels, verbose=0)
-    assert before.is_outdated()
     after = with_evidence(model)
-    assert not after.is_outdated()
-    np.testing.assert_allclose(after.predict(feed)["answer"], answers(model, feed), atol=1e-5)
+    assert after is not before
+    np.testing.assert_allclose(answers(after, feed), answers(model, feed), atol=1e-5)
 
 
 def test_models_without_attention_have_no_evidence() -> None:
     with pytest.raises(NotImplementedError, match="must have one layer that returns its attention"):
-        Evidence(keras_qa.models.answer_classifier(9, 9, 3))
+        evidence_model(keras_qa.models.answer_classifier(9, 9, 3))
