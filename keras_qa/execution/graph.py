@@ -46,7 +46,7 @@ class ModelInput:
     vocabulary_size: int | None
     max_length: int | None
     readers: list[Any] = dataclasses.field(repr=False)
-    reached: list[Any] = dataclasses.field(repr=False)
+    reached: list[Call] = dataclasses.field(repr=False)
 
     @functools.cached_property
     def holds_ids(self) -> bool:
@@ -70,7 +70,7 @@ _KNOWN: weakref.WeakKeyDictionary[keras.Model, tuple[ModelInput, ...]] = weakref
 def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     """Returns the properties of each input of a functional model, in order."""
     if model not in _KNOWN:
-        graph = _graph(model)
+        graph = Graph(model)
         _KNOWN[model] = tuple(
             ModelInput(
                 tensor.name,
@@ -79,10 +79,10 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 min((size for size in map(_vocabulary_size, readers) if size), default=None),
                 min((size for size in map(_max_length, readers) if size), default=None),
                 readers,
-                _reached(model, graph, place),
+                _reached(graph, start),
             )
-            for place, (tensor, readers) in enumerate(
-                zip(model.inputs, _readers(model, graph), strict=True)
+            for tensor, start, readers in zip(
+                model.inputs, graph.inputs, _readers(graph), strict=True
             )
         )
     return _KNOWN[model]
@@ -248,15 +248,8 @@ class Graph:
         self.inputs, self.outputs = copy.inputs, copy.outputs
 
 
-def _graph(model: keras.Model) -> Graph | None:
-    return None if isinstance(model, keras.Sequential) else Graph(model)
-
-
-def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
+def _readers(graph: Graph) -> list[list[Any]]:
     """For each input the layers and operations that read it, also in inner models."""
-    if graph is None:
-        # The first layer of a Sequential reads its one input.
-        return [_inside(model.layers[0])[0]]
     readers: dict[int, list[Any]] = {id(tensor): [] for tensor in graph.inputs}
     for call in graph.calls:
         inside = _inside(call.operation)
@@ -266,14 +259,11 @@ def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
     return [readers[id(tensor)] for tensor in graph.inputs]
 
 
-def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
+def _reached(graph: Graph, start: Any) -> list[Call]:
     """The calls that the padding of an input can reach."""
-    if any(size is not None for size in model.inputs[place].shape[1:]):
+    if any(size is not None for size in start.shape[1:]):
         return []
-    if graph is None:
-        alone = [types.SimpleNamespace(operation=layer, arguments=()) for layer in model.layers]
-        return alone if len(alone) == 1 else []
-    tensors = {id(graph.inputs[place])}
+    tensors = {id(start)}
     calls = []
     for call in graph.calls:
         # Axes of unknown size, except the first, may contain padding.
@@ -283,7 +273,7 @@ def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
     return calls
 
 
-def _ignores_padding(call: Any) -> bool:
+def _ignores_padding(call: Call) -> bool:
     operation = call.operation
     if isinstance(operation, keras.Model) and operation.inputs:
         return all(item.ignores_padding for item in model_inputs(operation))
@@ -295,7 +285,7 @@ def _ignores_padding(call: Any) -> bool:
 
 def _inside(operation: Any) -> list[list[Any]]:
     if isinstance(operation, keras.Model) and operation.inputs:
-        return _readers(operation, _graph(operation))
+        return _readers(Graph(operation))
     sizes = getattr(operation, "vocabulary_sizes", None)
     if sizes is not None:
         longest = _max_length(operation)
