@@ -9,7 +9,7 @@ import pytest
 from small_models import same_weights
 
 import keras_qa
-from keras_qa.inputs.labels import ModelOutput, to_class_weights, to_labels, to_weights
+from keras_qa.inputs.labels import ModelOutput, to_class_weights, to_labels
 
 ONE_HOT = np.eye(4, dtype="float32")
 OUTPUTS = (ModelOutput("answer", (None, 4), "sparse_categorical_crossentropy"),)
@@ -149,19 +149,3 @@ def test_output_without_a_loss_needs_no_labels() -> None:
 
 def test_missing_class_weights_are_1() -> None:
     assert to_class_weights({0: 2}, OUTPUTS) == {0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0}
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ([1.0], "has shape (1,)"),
-        ([1.0, np.nan], "must hold finite numbers"),
-        ([1.0, -1.0], "must hold finite numbers that are not negative"),
-        (["a", "b"], "expected 2 numbers"),
-        ({"answers": [1, 1]}, "is given for `answers`. Expected outputs: `answer`."),
-    ],
-)
-def test_bad_weights_are_named(weights, message: str) -> None:
-    assert to_weights([1, 2], 2, OUTPUTS).dtype == "float32"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        to_weights(weights, 2, OUTPUTS)
