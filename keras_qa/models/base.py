@@ -90,9 +90,9 @@ class QAModel(PortableModel):
         """Trains the model, as `keras.Model.fit` does, on checked feeds.
 
         If the model's layers ignore padding, batches are made of rows of similar length and trimmed
-        to it. `shuffle=False` keeps every batch as wide as the feed.
-        The order of the rows depends on NumPy's global seed when `fit` is called, and on the number
-        of the epoch, see `initial_epoch`.
+        to it. `shuffle=False` keeps the rows in order, and every batch as wide as the feed.
+        Otherwise the order of the rows depends on NumPy's global seed when `fit` is called, and on
+        the number of the epoch, see `initial_epoch`.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
