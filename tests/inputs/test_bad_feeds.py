@@ -109,7 +109,10 @@ BAD_FEEDS = {
         "`text` has dtype datetime64[D], but expected int32.",
     ),
     "records": ([np.zeros(2, [("a", "int32")]), QUESTION], "`text` has dtype [('a', '<i4')], but"),
-    "bytes": ([[b"Mary"] * 2, QUESTION], "`text` must contain numbers. Received: the object b'Ma"),
+    "bytes": (
+        [[b"Mary"] * 2, QUESTION],
+        "`text` must contain numbers. Received: the object np.bytes_",
+    ),
     "an object": ([object(), QUESTION], "`text` must contain numbers. Received: the object <obj"),
     "huge numbers": ([[[10**30, 1]] * 2, QUESTION], "`text` must contain numbers. Received: the "),
     "long string": (["word " * 500, QUESTION], "`text` must contain numbers. Received: the string"),

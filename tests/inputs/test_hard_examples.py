@@ -121,7 +121,7 @@ def test_what_cannot_be_chosen_from() -> None:
         {"x": (batch for batch in [(names, labels)])},
         {"x": inputs, "y": labels, "shuffle": False},
     ):
-        with pytest.raises(ValueError, match=r"^`HardExampleSampling` needs arrays, "):
+        with pytest.raises(ValueError, match=r"^`HardExampleSampling` needs arrays and "):
             model.fit(**data, callbacks=[HardExampleSampling(0.5)], verbose=0)
     sampling = HardExampleSampling(0.5)
     sampling.weights = np.ones(39, "float32")
