@@ -143,7 +143,7 @@ def _spread(examples: list[Any], options: argparse.Namespace) -> list[Any]:
 
 def _remember(model: Any) -> None:
     """Caches the outputs of a model by question and passage."""
-    from keras_qa.text.padding import axis_lengths
+    from keras_qa.inputs.batching import axis_lengths
 
     predict, known = model.predict, {}
 

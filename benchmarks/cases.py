@@ -84,7 +84,7 @@ def levers(device: str) -> tuple[Contenders, int]:
         model = keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
         for encoder in model.layers[2:4]:
             encoder.recurrent.fused = fused
-        options = {"epochs": EPOCHS, "batch_size": BATCH, "verbose": 0, "length_buckets": buckets}
+        options = {"epochs": EPOCHS, "batch_size": BATCH, "verbose": 0, "shuffle": buckets}
         return lambda: model.fit(feed, labels, **options)
 
     return {

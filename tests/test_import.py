@@ -10,8 +10,6 @@ from interpreters import BACKENDS, last_line, python
 from small_examples import EXAMPLES
 
 import keras_qa
-from keras_qa.preprocessing import WordPreprocessor
-from keras_qa.text import Vectorizer
 
 OTHERS = [name for name in BACKENDS if importlib.util.find_spec(name) is None]
 ALL_BUT_ONE = tuple(name for name in BACKENDS if name != keras.config.backend())
@@ -132,6 +130,3 @@ def test_former_names_still_work() -> None:
         assert keras_qa.Source is keras_qa.AnswerLocation
     with pytest.warns(DeprecationWarning, match="is now `answering.TextEmbedder`"):
         assert keras_qa.answering.SentenceEncoder is keras_qa.answering.TextEmbedder
-    model = keras_qa.models.answer_classifier(9, 9, 3)
-    model.preprocessor = WordPreprocessor(Vectorizer().adapt([keras_qa.Example("a", "b", "c")]))
-    assert model.task is model.preprocessor

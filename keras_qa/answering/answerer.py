@@ -35,7 +35,7 @@ from keras_qa.answering.save_mixin import SaveMixin
 from keras_qa.example import Answer, Example, to_examples, with_answers
 from keras_qa.models import QAModel
 from keras_qa.models.compiling import Callbacks, Optimizer, recompile
-from keras_qa.models.evidence import with_evidence
+from keras_qa.models.copies import with_evidence
 from keras_qa.models.presets import open_model
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora

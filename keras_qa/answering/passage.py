@@ -8,8 +8,7 @@ from typing import Any, cast, overload
 from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, to_examples, to_questions
 from keras_qa.models import QAModel
-from keras_qa.models.evidence import with_evidence
-from keras_qa.models.splitting import split_model
+from keras_qa.models.copies import split_model, with_evidence
 from keras_qa.preprocessing import AskOptions, Preprocessor, Ranked, WordPreprocessor
 from keras_qa.preprocessing.ask_options import Verbose
 

@@ -131,8 +131,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--backbone",
         metavar="DIR",
-        help="a pretrained encoder: folder in Hugging Face's or KerasHub's layout, hf://..., "
-        "minilm, or a preset of KerasHub (default: none, the reader is trained from scratch)",
+        help="a pretrained encoder: folder in Hugging Face's layout, hf://... or minilm "
+        "(default: none, the reader is trained from scratch)",
     )
     reader.add_argument(
         "--tokenizer",

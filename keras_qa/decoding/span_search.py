@@ -10,7 +10,6 @@ import numpy.typing as npt
 from keras_qa._arguments import check_positive_integers, is_number, must_be
 from keras_qa.decoding import window_words
 from keras_qa.decoding.window_words import WindowWords
-from keras_qa.text.padding import resize
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,7 +133,7 @@ def _fill_rows(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> No
     windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
-    padded = resize(words.end, (len(words.end), words.end.shape[1] + length))
+    padded = np.pad(words.end, ((0, 0), (0, length)))
     masses = padded[windows[:, None], columns[:, None] + np.arange(length)]
     masses *= words.start[windows, columns][:, None]
     masses[np.arange(length) >= lengths[:, None]] = 0.0

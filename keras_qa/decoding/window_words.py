@@ -8,8 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.text.padding import resize
-
 # Positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
 
@@ -225,7 +223,7 @@ def combine_ahead(values: np.ndarray, lengths: np.ndarray, combine: np.ufunc) ->
     size = values.shape[1]
     longest = min(int(lengths.max(initial=0)), size)
     lengths = np.minimum(lengths, longest)
-    power = resize(values, (len(values), size + longest))
+    power = np.pad(values, ((0, 0), (0, longest)))
     result = np.zeros_like(values)
     # Slices are faster than `take_along_axis`, and most often all lengths are equal.
     same = bool((lengths == longest).all())

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.files import replace_atomically
-from keras_qa.inputs import HardExampleSampling
+from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1
@@ -104,7 +104,7 @@ def _capture(model: keras.Model) -> list[np.ndarray]:
 def _restore(model: keras.Model, state: list[np.ndarray]) -> None:
     """Sets the values of `_capture`, in a new model of the same architecture."""
     for variable, value in zip(_variables(model), state, strict=True):
-        execution.assign(variable, value)
+        variable.assign(value)
 
 
 def _variables(model: keras.Model) -> list[Any]:

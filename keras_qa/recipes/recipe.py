@@ -36,8 +36,8 @@ class Recipe:
             training stops. Once all validation answers are right, three epochs
             without a lower validation loss are enough.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
-        hard_example_share: Share of the batches that an epoch trains on, see
-            `inputs.HardExampleSampling`. 1 for all.
+        hard_example_share: Share of the batches that an epoch trains on. Rows
+            that are answered wrong are more likely to be drawn. 1 for all.
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.

@@ -20,7 +20,7 @@ from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files import replace_atomically
-from keras_qa.inputs import HardExampleSampling
+from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.layers import MemoryHops
 from keras_qa.recipes.checkpoints import TrainingState
 from keras_qa.recipes.progress import Progress

@@ -8,7 +8,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.models.splitting import split_model
+from keras_qa.models.copies import split_model
 
 COLOURS = ("red", "green", "blue")
 THINGS = ("door", "box", "car")

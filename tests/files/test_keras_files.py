@@ -11,7 +11,7 @@ from small_examples import EXAMPLES
 from small_models import batch, same_weights
 
 import keras_qa
-from keras_qa.models.model_files import load_model
+from keras_qa.models.presets import load_model
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
-from small_models import memory, reader, universal, words_to_find
+from small_models import memory, reader, same_weights, universal, words_to_find
 
 import keras_qa
 from keras_qa import layers
@@ -112,5 +112,8 @@ def test_layers_behind_sentences_may_read_padding() -> None:
 def test_bad_spans_are_named(labels, message: str) -> None:
     # Ten words, and a position for no answer.
     feed, _ = words_to_find(2)
+    model = reader()
+    before = model.get_weights()
     with pytest.raises((TypeError, ValueError), match=message):
-        reader().fit(feed, {name: np.array(value) for name, value in labels.items()}, verbose=0)
+        model.fit(feed, {name: np.array(value) for name, value in labels.items()}, verbose=0)
+    assert same_weights(model, before)

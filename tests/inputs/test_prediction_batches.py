@@ -127,12 +127,6 @@ def test_dependent_rows_are_not_sorted(classifier, compiled) -> None:
     assert found(batches) == [([0, 1], [(2, 60), (2, 12)]), ([2], [(1, 60), (1, 12)])]
 
 
-def test_one_compiled_batch_has_a_shape_of_the_grid(classifier, compiled) -> None:
-    (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
-    assert ids.shape == (4, 32)
-    assert ids.sum() == 17
-
-
 def test_one_batch_is_cut_without_compilation(classifier, uncompiled) -> None:
     (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
     assert ids.shape == (3, 9)

@@ -6,7 +6,6 @@ import warnings
 
 import keras
 import numpy as np
-import pytest
 from as_keras import (
     BACKEND,
     ROWS,
@@ -22,21 +21,12 @@ from small_models import batch
 
 import keras_qa
 
-OPTIMIZERS = {
-    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
-    "adam": lambda: keras.optimizers.Adam(0.01, global_clipnorm=1.0),
-    "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
-    "lion": lambda: keras.optimizers.Lion(0.001),
-}
 
-
-@pytest.mark.parametrize(
-    "name", ["adam", *(pytest.param(n, marks=pytest.mark.full) for n in ("sgd", "rmsprop", "lion"))]
-)
-def test_each_optimizer_trains_as_in_keras(name: str) -> None:
+def test_a_model_trains_as_in_keras() -> None:
     model, plain = twins(small)
     for one in (model, plain):
-        one.compile(OPTIMIZERS[name](), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        optimizer = keras.optimizers.Adam(0.01, global_clipnorm=1.0)
+        one.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     assert_trains_as_keras(model, plain)
 
 

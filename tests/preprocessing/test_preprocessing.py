@@ -29,7 +29,7 @@ class Table:
     def __init__(self) -> None:
         self.widths: list[tuple[int, int]] = []
 
-    def predict(self, x, batch_size=None, verbose="auto", length_buckets=True):
+    def predict(self, x, batch_size=None, verbose="auto"):
         self.widths.append(x["text"].shape)
         logits = np.pad(x["text"].astype("float32"), [(0, 0), (1, 0)])
         return {"start": logits, "end": logits}

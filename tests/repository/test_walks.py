@@ -1,0 +1,63 @@
+"""How many files of the package a call enters before Keras or a layer takes over."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+
+import keras
+import numpy as np
+
+import keras_qa
+
+PACKAGE = pathlib.Path(keras_qa.__file__).parent
+
+
+def files_entered(call: Callable[[], object], ends: Callable[[CodeType], bool]) -> list[str]:
+    """Returns the files whose functions `call` enters, in order, until `ends` is true."""
+    files: list[str] = []
+    ended = False
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal ended
+        if event != "call" or ended:
+            return
+        ended = ends(frame.f_code)
+        path = pathlib.Path(frame.f_code.co_filename)
+        if not ended and path.is_relative_to(PACKAGE):
+            name = path.relative_to(PACKAGE).as_posix()
+            files.extend([name] if name not in files else [])
+
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    assert ended
+    return files
+
+
+def is_layer(code: CodeType) -> bool:
+    return pathlib.Path(code.co_filename).is_relative_to(PACKAGE / "layers")
+
+
+def test_fit_of_a_model_enters_few_files_before_keras() -> None:
+    model = keras_qa.models.answer_classifier(20, 20, 5, 4, 3)
+    text, labels = np.ones((8, 5), int), np.zeros(8, int)
+    fit = inspect.unwrap(keras.Model.fit).__code__
+    for _ in range(2):
+        files = files_entered(
+            lambda: model.fit([text, text], labels, verbose=0), lambda code: code is fit
+        )
+        assert len(files) <= 8, files
+
+
+def test_predict_of_a_model_enters_few_files_before_the_layers() -> None:
+    model = keras_qa.models.answer_classifier(20, 20, 5, 4, 3)
+    text = np.ones((8, 5), int)
+    for _ in range(2):
+        files = files_entered(lambda: model.predict([text, text], verbose=0), is_layer)
+        assert len(files) <= 7, files
