@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa._arguments import check_flag, check_fraction, to_integer
-from keras_qa.answering import QuestionAnswerer, building, load
+from keras_qa.answering import QuestionAnswerer, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -227,7 +227,7 @@ class KerasReader:
             overlap=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        preprocessor = building.with_options(model, model.preprocessor, options)
+        preprocessor = model.preprocessor.with_options(model, **options)
         assert isinstance(preprocessor, SpanPreprocessor)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS

@@ -9,8 +9,9 @@ import pytest
 from small_examples import SPANS, WITHOUT
 
 import keras_qa
-from keras_qa import Answer, Example, QuestionAnswerer, decoding, metrics
+from keras_qa import Answer, Example, QuestionAnswerer, metrics
 from keras_qa.decoding import SpanDecoder
+from keras_qa.decoding.selective import precision_bounds, precision_thresholds
 from keras_qa.documents import Document, Index
 from keras_qa.preprocessing import AskCalibration, SpanPreprocessor
 
@@ -121,7 +122,7 @@ def test_a_precision_is_kept_on_the_examples_with_most_answers(qa, index) -> Non
     scores = np.array([answer.score for answer in answers])
     correct = np.array(right(answers))
     assert len(correct) == len(scores) == len(QUESTIONS)
-    found = decoding.precision_thresholds(scores, correct)
+    found = precision_thresholds(scores, correct)
     assert fitted.precisions == pytest.approx(found[0].tolist())
     assert fitted.thresholds == pytest.approx(found[1].tolist(), abs=1e-5)
     assert len(fitted.precisions) > 1
@@ -130,8 +131,7 @@ def test_a_precision_is_kept_on_the_examples_with_most_answers(qa, index) -> Non
         most = max(
             (scores >= one).sum()
             for one in scores
-            if decoding.precision_bounds(correct[scores >= one].sum(), (scores >= one).sum())
-            >= least
+            if precision_bounds(correct[scores >= one].sum(), (scores >= one).sum()) >= least
         )
         assert len(given) == most
         assert np.mean(given) > least

@@ -68,15 +68,11 @@ def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
 @pytest.mark.parametrize(
     "validation",
     [
-        lambda rows, answers: (rows, answers),
         lambda rows, answers: (pd.DataFrame(rows), pd.Series(answers, index=[5] * len(answers))),
         lambda rows, answers: (tuple(rows), [[answer] for answer in answers]),
         # Two examples in a tuple are examples.
         lambda rows, answers: tuple(
             Example(**row, answers=answer) for row, answer in zip(rows, answers, strict=True)
-        ),
-        lambda rows, answers: tuple(
-            {**row, "answers": answer} for row, answer in zip(rows, answers, strict=True)
         ),
     ],
 )
@@ -107,18 +103,6 @@ def test_a_pair_that_is_wrong_trains_nothing(classifier, tmp_path, validation, m
         loaded.fit(EXAMPLES, validation_data=validation, epochs=1, verbose=0)
     for old, new in zip(before, loaded.model_.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-
-
-def test_a_grid_search_takes_model_options() -> None:
-    grid = {"model_options": [SMALL, {**SMALL, "text_units": 2}]}
-    search = GridSearchCV(QuestionAnswerer(seed=0), grid, cv=2)
-    search.fit(ROWS, ANSWERS, epochs=1, verbose=0)
-    assert [found["model_options"] for found in search.cv_results_["params"]] == [
-        *grid["model_options"]
-    ]
-    best = search.best_estimator_
-    assert best.model_options == search.best_params_["model_options"]
-    assert best.score(ROWS, ANSWERS) == search.score(ROWS, ANSWERS)
 
 
 # Two sentences each: in a window of six words one of them is cut.
