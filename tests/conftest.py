@@ -62,6 +62,7 @@ ENVIRONMENTS = {
     "repository/test_examples.py": "once",
     "repository/test_layer_recipe.py": "backend",
     "repository/test_notebooks.py": "once",
+    "repository/test_walks.py": "once",
     "rivals": "named",
     "test_arguments.py": "host",
     "test_backend.py": "host",

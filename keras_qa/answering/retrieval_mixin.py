@@ -296,7 +296,7 @@ def _check_weights(min_score: float | None, retrieval_weight: float | None) -> N
 def _min_score(
     fitted: AskCalibration | None, min_precision: float, asked: Mapping[str, object]
 ) -> float:
-    """Returns the minimum score for a precision. The options must be those of the calibration."""
+    """Returns the minimum score for a precision, which depends on the settings of `calibrate`."""
     if asked["min_score"] is not None:
         raise ValueError(
             "`min_score` and `min_precision` exclude each other. Leave one of them out."
@@ -306,15 +306,13 @@ def _min_score(
             "`min_precision` needs a calibration. Call `calibrate(index, examples)` first, with "
             "questions whose answers are known."
         )
-    threshold = fitted.threshold(min_precision)
-    own = {"passages": fitted.passages, "retrieval_weight": fitted.retrieval_weight}
     for name, value in asked.items():
-        if value is not None and value != {**own, **fitted.options}.get(name):
+        if value is not None:
             raise ValueError(
-                f"`min_precision` needs the options of `calibrate`, which was not called with "
-                f"{name}={value!r}. Leave `{name}` out, or calibrate with it."
+                f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, or "
+                "calibrate with it."
             )
-    return threshold
+    return fitted.threshold(min_precision)
 
 
 def _without_none(options: AskOptions) -> AskOptions:

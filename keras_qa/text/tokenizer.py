@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.text import pieces
-from keras_qa.text.characters import UNSPACED_LETTER
 from keras_qa.text.parsing import parse_tokenizer
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class WordTokenizer(Tokenizer):
         # Split before BertPreTokenizer: the regular expression is 5 times slower on single words.
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Split(Regex(UNSPACED_LETTER), "isolated"),
+                pre_tokenizers.Split(Regex(pieces.UNSPACED_LETTER), "isolated"),
                 pre_tokenizers.BertPreTokenizer(),
             ]
         )
