@@ -133,26 +133,6 @@ def test_an_answer_says_where_it_stands(qa, index) -> None:
     assert {("one.txt", 4), ("two.pdf", 3)} <= seen
 
 
-def test_equal_answers_are_one_with_all_their_sources() -> None:
-    hits = [Hit("a", "The red car.", 2.0, 100, 112), Hit("a", "Red car, he.", 1.0, 104, 116)]
-    hits.append(Hit("b", "A red, red car", 1.0, 0, 14))
-    text = "\n".join(hit.text for hit in hits)
-    found = [(0.3, 4, 7), (0.2, 13, 16), (0.15, 26, 33), (0.1, 28, 31), (0.1, 33, 36)]
-    answers = [Answer(text[start:end], score, start, end) for score, start, end in found]
-    assert [answer.text for answer in answers] == ["red", "Red", "A red, ", "red", "red"]
-    merged = merging.merge_answers([*answers[:2], Answer("", 0.12), *answers[2:]], hits)
-    # Twice in one place of "a"; in "b" with an article or without one, and once more.
-    assert [(answer.text, answer.score) for answer in merged] == [
-        ("red", pytest.approx(0.3 + 0.2 + 0.15 + 0.1 + 0.1)),
-        ("", 0.12),
-    ]
-    assert [(s.document, s.start, s.end, s.score) for s in merged[0].sources] == [
-        ("a", 104, 107, pytest.approx(0.5)),
-        ("b", 0, 7, pytest.approx(0.25)),
-        ("b", 7, 10, 0.1),
-    ]
-
-
 def test_no_answer_stays_where_it_was() -> None:
     hits = [Hit("a", "red blue", 1.0, 0, 8)]
     spans = [Answer("red", 0.3, 0, 3), Answer("blue", 0.2, 4, 8)]

@@ -94,28 +94,6 @@ def test_what_was_fitted_is_asked_with(qa, index) -> None:
     assert qa.ask(index, QUESTIONS, top_k=3, passages=1) != answers
 
 
-def test_right_answers_are_likelier_than_before(qa, index) -> None:
-    fitted = qa.calibrate(index, EXAMPLES, verbose=0)
-
-    def loss(temperature: float, weight: float) -> float:
-        qa.model_.preprocessor.asking = AskCalibration(temperature, weight)
-        ranked = qa.ask(index, QUESTIONS, top_k=99)
-        losses = []
-        for answers, item in zip(ranked, EXAMPLES, strict=True):
-            golds = item.answers or ("",)
-            said = any(gold in answer.text for gold in item.answers for answer in answers)
-            golds = golds if said else ("",)
-            masses = [one.score for one in answers if metrics.exact_match(one.text, golds)]
-            losses.append(-np.log(sum(masses)))
-        return float(sum(losses))
-
-    best = loss(fitted.temperature, fitted.retrieval_weight)
-    # Spans that overlap a better one are not among the answers: so it is not quite the least.
-    for temperature in (fitted.temperature / 2, fitted.temperature * 2):
-        assert loss(temperature, fitted.retrieval_weight) > best
-    assert loss(2.0, 4.0) > best - 0.02
-
-
 def test_a_precision_is_kept_on_the_examples_with_most_answers(qa, index) -> None:
     fitted = qa.calibrate(index, EXAMPLES, verbose=0)
     answers = qa.ask(index, QUESTIONS)

@@ -1,7 +1,5 @@
 """`QuestionAnswerer` with readers of spans: strings in, spans of the text out."""
 
-import tracemalloc
-
 import keras
 import numpy as np
 import pytest
@@ -12,11 +10,10 @@ from small_examples import SHADES, WITHOUT
 from small_examples import SPANS as EXAMPLES
 
 import keras_qa
-from keras_qa import Answer, Example, QuestionAnswerer, metrics
-from keras_qa.decoding import SpanDecoder
+from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.models import span_reader
 from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
-from keras_qa.preprocessing.span_calibration import LIMITS, fit_decoder
+from keras_qa.preprocessing.span_calibration import LIMITS
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 
@@ -133,26 +130,6 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
             assert text[a.start : a.end] == a.text
 
 
-def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> None:
-    reader = fitted.model_
-    whole = reader.preprocessor.vectorizer
-    reader.preprocessor.vectorizer = Windower(whole.tokenizer, length=64, overlap=16)
-    peaks = []
-    try:
-        for words in (4_000, 16_000):
-            text = "the car is red. " * (words // 5)
-            fitted.answer(text, "What colour is the car?", batch_size=64)
-            tracemalloc.start()
-            fitted.answer(text, "What colour is the car?", batch_size=64)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-    finally:
-        reader.preprocessor.vectorizer = whole
-    # Linear, and less than a kilobyte for each word.
-    assert peaks[1] < 5 * peaks[0]
-    assert peaks[1] < 16_000 * 1_024
-
-
 def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
     scores = doubting.evaluate(EXAMPLES + WITHOUT)
     assert scores["exact_match"] == scores["HasAns_exact"] == scores["NoAns_exact"] == 100.0
@@ -167,39 +144,6 @@ def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
         == doubting.calibration_["temperature"]
         != 1.0
     )
-
-
-def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswerer) -> None:
-    data = EXAMPLES + WITHOUT
-    # Half of the questions without an answer get one by mistake: the threshold matters.
-    mixed = [Example(item.text, EXAMPLES[place].question) for place, item in enumerate(WITHOUT[:4])]
-    valid = data + mixed
-    model, preprocessor = doubting.model_, doubting.model_.preprocessor
-    before = doubting.model_.preprocessor.decoder
-    try:
-        doubting.model_.preprocessor.decoder = SpanDecoder(no_answer=True)
-        fit_decoder(preprocessor, model, valid, 32)
-        decoder = doubting.model_.preprocessor.decoder
-        names = [str(place) for place in range(len(valid))]
-        named = [
-            Example(item.text, item.question, item.answers, id=name)
-            for name, item in zip(names, valid, strict=True)
-        ]
-        doubting.model_.preprocessor.decoder = SpanDecoder(
-            no_answer=True, no_answer_threshold=1.0, temperature=decoder.temperature
-        )
-        found = preprocessor.answer(model, named, 30, 32, 0)
-    finally:
-        doubting.model_.preprocessor.decoder = before
-    best = {
-        name: next(a.text for a in row if a.text) for name, row in zip(names, found, strict=True)
-    }
-    none = {
-        name: next(a.score for a in row if not a.text)
-        for name, row in zip(names, found, strict=True)
-    }
-    expected = metrics.squad(best, named, "2.0", none)["best_f1_thresh"]
-    assert decoder.no_answer_threshold == pytest.approx(expected, abs=1e-6)
 
 
 def test_threshold_of_the_user_is_kept() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 
 import numpy as np
 import pytest
 
-from keras_qa import Example, preprocessing
+from keras_qa import Example, metrics, preprocessing
 from keras_qa.decoding import SpanDecoder, fit_temperature
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions
@@ -25,6 +26,7 @@ class Table:
     """A model that gives each window logits by the ids of its words: the highest id wins."""
 
     inputs = (types.SimpleNamespace(name="text"), types.SimpleNamespace(name="question"))
+    layers = ()
     output = types.MappingProxyType({"start": None, "end": None})
 
     def __init__(self) -> None:
@@ -101,7 +103,9 @@ def test_words_train_on_labels_and_facts() -> None:
     assert both["support"].tolist() == [[0, 1], [0, 1]]
 
 
-def test_spans_are_found_over_all_windows_of_a_text() -> None:
+@pytest.mark.parametrize("most", [2, 256])
+def test_spans_are_found_over_all_windows_of_a_text(most: int, monkeypatch) -> None:
+    monkeypatch.setattr(preprocessing.span_preprocessor, "WINDOWS", most)
     preprocessor, model = span_preprocessor(max_answer_words=1), Table()
     vocabulary = preprocessor.vectorizer.tokenizer.vocabulary
     words = TEXT.split()
@@ -109,8 +113,8 @@ def test_spans_are_found_over_all_windows_of_a_text() -> None:
     [found] = preprocessor.answer(model, [Example(TEXT, "one")], 3, 2, 0)
     assert [answer.text for answer in found] == best
     assert all(TEXT[answer.start : answer.end] == answer.text for answer in found)
-    # Three windows of four words, two at a time.
-    assert model.widths == [(3, 4)]
+    # Three windows of four words.
+    assert model.widths == ([(2, 4), (1, 3)] if most == 2 else [(3, 4)])
 
 
 def test_details_are_those_of_the_answers() -> None:
@@ -140,6 +144,26 @@ def test_calibration_sets_the_decoder() -> None:
         [Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25}
     )
     assert preprocessor.decoder == SpanDecoder(2, True, 0.25)
+
+
+def test_the_threshold_is_the_one_that_the_official_script_finds() -> None:
+    preprocessor = span_preprocessor(no_answer=True, max_answer_words=1)
+    golds = [
+        Example(TEXT, "one", "nine", TEXT.index("nine"), id="a"),
+        Example("five six", "two", "six", 5, id="b"),
+        Example("seven", "two", id="c"),
+        Example("one two", "two", id="d"),
+    ]
+    fit_decoder(preprocessor, Table(), golds, 32)
+    decoder = preprocessor.decoder
+    free = SpanPreprocessor(
+        preprocessor.vectorizer, dataclasses.replace(decoder, no_answer_threshold=1.0)
+    )
+    found = free.answer(Table(), golds, 30, 32, 0)
+    texts = [next(answer.text for answer in row if answer.text) for row in found]
+    none = [next(answer.score for answer in row if not answer.text) for row in found]
+    best = metrics.squad_in_order(texts, golds, "2.0", none)["best_f1_thresh"]
+    assert decoder.no_answer_threshold == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("preprocessor", [word_preprocessor(), span_preprocessor()])
