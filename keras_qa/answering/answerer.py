@@ -26,15 +26,14 @@ from keras_qa.example import (
     to_examples,
     with_answers,
 )
-from keras_qa.preprocessing import (
-    AskOptions,
-    Preprocessor,
+from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_options import (
+    Model,
     Ranked,
     SpanDetails,
-    SpanPreprocessor,
-    WordPreprocessor,
+    Verbose,
+    check_option_names,
 )
-from keras_qa.preprocessing.ask_options import Model, Verbose, check_option_names
 from keras_qa.preprocessing.span_calibration import fit_decoder
 
 if TYPE_CHECKING:
@@ -102,8 +101,6 @@ class QuestionAnswerer(RetrievalMixin):
         >>> 0 < answer.score < 1
         True
     """
-
-    calibration_: dict[str, float]
 
     def __init__(
         self,
@@ -307,7 +304,7 @@ class QuestionAnswerer(RetrievalMixin):
             verbose: As in `answer`.
 
         Returns:
-            The best answer to each question, and for span readers a `preprocessing.SpanDetails`.
+            The best answer to each question, and for span readers the details.
 
         Raises:
             ValueError: If the answerer is not fitted.
@@ -367,12 +364,6 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         data = to_examples(examples)
         return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
-
-    def _set_model(self, model: QAModel) -> None:
-        assert model.preprocessor is not None
-        self.model_ = model
-        self.vectorizer_ = model.preprocessor.vectorizer
-        self.calibration_ = {}
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         if not hasattr(self, "model_"):

@@ -31,6 +31,7 @@ class Estimator:
 
     seed: int | None
     model_: QAModel
+    calibration_: dict[str, float]
 
     def answer(self, *args: Any, **options: Any) -> Any:
         """Answers questions, see `QuestionAnswerer.answer`."""
@@ -212,7 +213,10 @@ class Estimator:
         return {name: parameter.default for name, parameter in parameters.items()}
 
     def _set_model(self, model: QAModel) -> None:
-        raise NotImplementedError
+        assert model.preprocessor is not None
+        self.model_ = model
+        self.vectorizer_ = model.preprocessor.vectorizer
+        self.calibration_ = {}
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         raise NotImplementedError

@@ -7,8 +7,8 @@ from typing import overload
 
 from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, select_answers, to_questions
-from keras_qa.preprocessing import AskOptions, Preprocessor, Ranked, WordPreprocessor
-from keras_qa.preprocessing.ask_options import Model, Verbose
+from keras_qa.preprocessing import AskOptions, Preprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_options import Model, Ranked, Verbose
 
 # A string, or a list of sentences.
 Text = str | Sequence[str]

@@ -23,7 +23,8 @@ from keras_qa.answering.merging import merge_answers
 from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions
 from keras_qa.decoding.selective import precision_thresholds
 from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
-from keras_qa.preprocessing import AskCalibration, AskOptions, Preprocessor, SpanPreprocessor
+from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.ask_options import Model, Verbose, check_option_names
 from keras_qa.preprocessing.span_calibration import fit_retrieval
 from keras_qa.terminal import Bar
@@ -229,7 +230,8 @@ class RetrievalMixin(Estimator):
             **options: As in `answer`.
 
         Returns:
-            The `preprocessing.AskCalibration`.
+            The settings: `temperature`, `retrieval_weight`, `passages`, `options`, and with
+            `threshold(min_precision)` the minimum score for a precision.
 
         Raises:
             TypeError: If an example or one of its fields has the wrong type; or as `ask`.

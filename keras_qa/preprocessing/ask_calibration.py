@@ -27,7 +27,7 @@ class AskCalibration:
         thresholds: The minimum score of an answer for each of them.
 
     Examples:
-        >>> from keras_qa.preprocessing import AskCalibration
+        >>> from keras_qa.preprocessing.ask_calibration import AskCalibration
         >>> fitted = AskCalibration(1.5, 3.0, precisions=(0.6, 0.85, 1.0), thresholds=(0, 0.5, 0.9))
         >>> fitted.threshold(0.8)
         0.5

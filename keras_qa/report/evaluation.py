@@ -13,7 +13,7 @@ from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.files import replace_atomically
-from keras_qa.preprocessing import SpanDetails
+from keras_qa.preprocessing.ask_options import SpanDetails
 from keras_qa.report import groups, page
 from keras_qa.report.findings import Bin, Findings, JudgedAnswer
 

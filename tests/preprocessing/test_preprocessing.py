@@ -12,6 +12,7 @@ import pytest
 from keras_qa import Example, metrics, preprocessing
 from keras_qa.decoding import SpanDecoder, fit_temperature
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions
 from keras_qa.text import Vectorizer, Windower, WordTokenizer
 
@@ -213,9 +214,7 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     # A file of an earlier version says nothing of it.
     assert "asking" not in preprocessor.get_config()
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
-    preprocessor.asking = preprocessing.AskCalibration(
-        1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9)
-    )
+    preprocessor.asking = AskCalibration(1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9))
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking
