@@ -364,3 +364,10 @@ def test_bad_arguments_raise() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             expected_calibration_error(*arguments)
+
+
+def test_a_decoder_is_made_again_of_its_config() -> None:
+    made = SpanDecoder(7, True, 0.25, 1.5, whole_words=False)
+    assert SpanDecoder.from_config(made.get_config()) == made
+    # A file of an earlier version has fewer settings.
+    assert SpanDecoder.from_config({"no_answer": True}) == SpanDecoder(no_answer=True)
