@@ -1,5 +1,6 @@
 """The table of environments in `tests/conftest.py`: what is collected, and errors."""
 
+import os
 import pathlib
 import runpy
 import shutil
@@ -30,7 +31,13 @@ def tests(tmp_path_factory) -> pathlib.Path:
 
 def collected(tests: pathlib.Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run([*command, *arguments], cwd=tests.parent, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=tests.parent,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+    )
     return done.stdout + done.stderr
 
 
