@@ -146,20 +146,10 @@ def _strings(name: str, values: object) -> tuple[str, ...]:
 
 
 def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """Converts mappings with the fields of `Example` as keys to examples.
+    """Returns examples, and mappings with the fields of `Example` as keys, as examples.
 
-    Args:
-        examples: An iterable of `Example` objects; of mappings with the keys `text` and `question`
-            and optionally `answers`, `answer_start`, `choices`, `supporting_facts`, `id` and
-            `document`; or of SQuAD rows in Hugging Face's layout, with `context` and `answers`. Or
-            a pandas or polars DataFrame with such columns.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        TypeError: If an entry or a field has the wrong type.
-        ValueError: If a key is missing or unknown.
+    It also takes SQuAD rows in Hugging Face's layout, with `context` and `answers`, and a pandas or
+    polars DataFrame with such columns.
     """
     if isinstance(examples, (str, bytes, Mapping, Example)):
         raise TypeError(

@@ -43,27 +43,10 @@ def answer_file(
     call completes an interrupted one. An incomplete last line is removed first. If a question
     cannot be answered, the answers before it are written and an error is raised.
 
-    Args:
-        answerer: A trained `QuestionAnswerer`.
-        path: A file as `question_files.records` reads it.
-        out: The file to write or to continue, ending in `.jsonl`. Each line is an object with
-            `id`, `question`, `answer`, `score`, `start` and `end`, and with `top_k` a list
-            `answers` of objects with `text`, `score`, `start` and `end`.
-        columns: Names of columns, as in `keras_qa.datasets.tables.load`.
-        text: One text for all questions. `None` to read them from the file.
-        top_k: Number of answers to each question. `None` for the best one only.
-        batch_size: Number of questions in a step.
-        verbose: 0 is silent, 1 shows a progress bar.
-        **options: As in `QuestionAnswerer.answer`.
-
-    Returns:
-        The number of questions that this call answered, and that earlier calls answered.
-
-    Raises:
-        FileNotFoundError: If `path` does not exist.
-        ValueError: If a record of `path` is malformed or cannot be answered; an option is out of
-            its range or does not apply to the model; or `out` contains something else than answers
-            to the first questions of `path`. `out` is then unchanged.
+    Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
+    with `top_k` also a list `answers` of objects with `text`, `score`, `start` and `end`. `columns`
+    are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions. Returns the
+    numbers of questions that this call and earlier calls answered.
     """
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)

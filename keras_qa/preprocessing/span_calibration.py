@@ -44,19 +44,9 @@ def fit_decoder(
     """Fits `max_answer_words`, the temperature and the threshold of a preprocessor's decoder.
 
     `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
-    increases the likelihood of right answers in a five-fold cross-validation.
-
-    Args:
-        preprocessor: The preprocessor, whose decoder is replaced.
-        model: The reader.
-        examples: Validation data.
-        batch_size: Number of windows in a step.
-        max_answer_words: The user's, or `None`.
-
-    Returns:
-        The `temperature`, and the expected calibration error with and without it:
-        `calibration_error` and `calibration_error_before`. An empty dict if no window contains a
-        right answer.
+    increases the likelihood of right answers in a five-fold cross-validation. Returns the
+    `temperature`, and the expected calibration error with and without it, `calibration_error` and
+    `calibration_error_before`; or an empty dict if no window contains a right answer.
     """
     windows = preprocessor.vectorizer(examples, labels=True)
     spans = windows.spans
@@ -129,25 +119,10 @@ def fit_retrieval(
 ) -> tuple[float, float | None, Ranked]:
     """Fits the temperature and the retrieval weight, and answers with them.
 
-    The temperature is 1.0 unless another one increases the likelihood of right answers in a
-    five-fold cross-validation. All logits are in memory at once.
-
-    Args:
-        preprocessor: The preprocessor.
-        model: The reader.
-        examples: As in `SpanPreprocessor.answer_from_passages`, with answers. Every mention of an
-            answer in a passage counts as right.
-        priors: As in `decoding.calibration.fit_retrieval`, for each passage.
-        count: Number of answers to each example.
-        batch_size: Number of windows in a step.
-        verbose: Whether to show a progress bar.
-
-    Returns:
-        The temperature, the weight or `None`, and the answers as
-        `SpanPreprocessor.answer_from_passages` returns them.
-
-    Raises:
-        ValueError: If no passage has a right answer.
+    `examples`, `priors` and the answers are as in `SpanPreprocessor.answer_from_passages`; every
+    mention of an answer in a passage counts as right. The temperature is 1.0 unless another one
+    increases the likelihood of right answers in a five-fold cross-validation. All logits are in
+    memory at once.
     """
     parts: list[tuple[np.ndarray, ...]] = []
     log_priors: list[np.ndarray] = []
