@@ -44,5 +44,5 @@ def test_answering_a_question_runs_through_few_files(reader, classifier) -> None
     text, question = EXAMPLES[0].text, EXAMPLES[0].question
     qa.answer(text, question)
     names = files_entered(lambda: qa.answer(text, question))
-    assert names[0] == "answering/answerer.py"
+    assert "answering/answerer.py" in names
     assert len(names) <= MOST_FILES_OF_ANSWER, names
