@@ -227,8 +227,8 @@ class KerasReader:
             overlap=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
+        assert isinstance(model.preprocessor, SpanPreprocessor)
         preprocessor = model.preprocessor.with_options(model, **options)
-        assert isinstance(preprocessor, SpanPreprocessor)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS
         count = each * max(len(documents), settings["top_k"])

@@ -52,14 +52,14 @@ def fit_decoder(
     spans = windows.spans
     if spans is None or not (spans[..., 0] > 0).any():
         return {}
-    *found, sizes = preprocessor.read_windows(model, windows, batch_size)
+    start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
+    found = start, end, words, example
     given = preprocessor.decoder
     if max_answer_words is None:
         most = _best_limit(given, found, sizes, examples)
         given = dataclasses.replace(given, max_answer_words=most)
-    temperature = fit_temperature(
-        *found, spans, given.max_answer_words, given.no_answer, sizes, FOLDS
-    )
+    limits = given.max_answer_words, given.no_answer
+    temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS)
     decoder, errors = given, []
     for heat in (1.0, temperature):
         decoder = dataclasses.replace(decoder, temperature=heat)
@@ -83,14 +83,16 @@ def fit_decoder(
 
 
 def _best_limit(
-    decoder: SpanDecoder, found: Sequence[np.ndarray], sizes: np.ndarray, examples: list[Example]
+    decoder: SpanDecoder,
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    sizes: np.ndarray,
+    examples: list[Example],
 ) -> int:
     """Returns the `max_answer_words` with the most right answers."""
 
     def right(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        start, end, words, example = found
-        texts = best_texts(free(start, end, words, example, 1, sizes), examples)
+        texts = best_texts(free(*found, 1, sizes), examples)
         return sum(
             metrics.exact_match(text, item.answers)
             for text, item in zip(texts, examples, strict=True)

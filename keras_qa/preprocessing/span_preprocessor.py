@@ -272,8 +272,8 @@ class SpanPreprocessor:
 
 
 def _decode(parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]) -> list[Spans]:
-    *found, sizes = parts
-    return [decode(*found, count, sizes) for decode, count in decoders]
+    start, end, words, example, sizes = parts
+    return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
 
 
 def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
