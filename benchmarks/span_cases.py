@@ -124,7 +124,8 @@ def decoding(device: str) -> tuple[Contenders, int]:
         offsets = text[shifts[:, None] + np.arange(MAX_LENGTH)]
         offsets[:, :12] = -1
         example = np.arange(count) // each
-        return lambda: keras_qa.decoding.top_spans(start, end, offsets, example, k=20)
+        decoder = keras_qa.decoding.SpanDecoder(30, no_answer=True)
+        return lambda: decoder(start, end, offsets, example, k=20)
 
     return {"four windows a text": best(4), "a window a text": best(1)}, count
 

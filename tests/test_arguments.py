@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_qa._arguments import check_flag, check_fraction, must_be, to_integer, to_optional_integer
 from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing import AskCalibration
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.text import Windower, WordTokenizer
 
 

@@ -128,5 +128,3 @@ def test_public_names_are_there() -> None:
 def test_former_names_still_work() -> None:
     with pytest.warns(DeprecationWarning, match="`keras_qa.Source` is now `keras_qa.AnswerLoc"):
         assert keras_qa.Source is keras_qa.AnswerLocation
-    with pytest.warns(DeprecationWarning, match="is now `answering.TextEmbedder`"):
-        assert keras_qa.answering.SentenceEncoder is keras_qa.answering.TextEmbedder

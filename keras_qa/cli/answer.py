@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING, cast
 
 from keras_qa._arguments import RENAMED
@@ -174,13 +175,15 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 
 def _answer_file(options: argparse.Namespace) -> None:
-    from keras_qa.answering import files, load
+    from keras_qa.answering import load
+    from keras_qa.answering.answer_file import answer_file
 
     columns = data.columns(options)
     text = None if options.text is None else data.read_text(options.text)
     answerer = load(options.file, compile=False)
+    began = time.monotonic()
     try:
-        done = files.answer_file(
+        done, earlier = answer_file(
             answerer,
             options.input,
             options.output,
@@ -194,8 +197,6 @@ def _answer_file(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(
             "The same command continues after the last answer written."
         ) from None
-    before = f", {done.before:,} were answered before" if done.before else ""
-    say(
-        f"Answered {done.questions:,} questions in {clock(done.seconds)}{before}. "
-        f"Wrote {options.output}."
-    )
+    before = f", {earlier:,} were answered before" if earlier else ""
+    took = clock(time.monotonic() - began)
+    say(f"Answered {done:,} questions in {took}{before}. Wrote {options.output}.")

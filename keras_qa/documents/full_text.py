@@ -7,10 +7,10 @@ import re
 import unicodedata
 
 from keras_qa.files.sqlite import sqlite3
-from keras_qa.text import characters
+from keras_qa.text import pieces
 
 # Scripts without spaces between words, as a part of a regular expression's character class.
-UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in characters.UNSPACED)
+UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in pieces.UNSPACED)
 
 # Letters, digits and combining marks (Mn, Mc), such as the vowel signs of Devanagari.
 _TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"

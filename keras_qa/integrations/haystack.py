@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa._arguments import check_flag, check_fraction, to_integer
-from keras_qa.answering import QuestionAnswerer, building, load
+from keras_qa.answering import QuestionAnswerer, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -203,8 +203,8 @@ class KerasReader:
             stride=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        preprocessor = building.with_options(model, model.preprocessor, options)
-        assert isinstance(preprocessor, SpanPreprocessor)
+        assert isinstance(model.preprocessor, SpanPreprocessor)
+        preprocessor = model.preprocessor.with_options(model, **options)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS
         count = each * max(len(documents), settings["top_k"])

@@ -30,8 +30,9 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
     transformer_of,
 )
-from keras_qa.models.reader import check_windows, enable_lora, span_reader
+from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"

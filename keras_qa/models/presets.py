@@ -42,21 +42,6 @@ _MOST = 300
 _NUMBERS_PER_BYTE = 2
 
 
-def presets() -> dict[str, str]:
-    """Lists the presets of `keras_qa.load`.
-
-    Returns:
-        A description of each preset by its name. See docs/presets.md for their data, licences,
-        scores and limits.
-
-    Examples:
-        >>> import keras_qa
-        >>> "minilm-squad-small" in keras_qa.presets()
-        True
-    """
-    return dict(PRESETS)
-
-
 def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """Returns the file of a preset by its name, and the path of an existing file unchanged."""
     name = os.fspath(path)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.window_words import MASKED
+from keras_qa.decoding.decoder import MASKED
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
@@ -216,16 +216,6 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         )
     if encoder.lora_rank != rank:
         encoder.enable_lora(rank)
-
-
-def check_windows(model: QAModel, windower: Windower) -> None:
-    """Raises if windows are longer than the `max_length` of a layer."""
-    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
-    if limit is not None and windower.max_length > limit:
-        raise ValueError(
-            f"`max_length` is {windower.max_length}, but the backbone reads at most {limit} "
-            "positions. Use a smaller value."
-        )
 
 
 def _words(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
 from keras_qa.example import Answer
-from keras_qa.terminal import Bar
 
 # The answers to each question, best first.
 Ranked = list[list[Answer]]
@@ -60,15 +58,6 @@ class AskOptions(TypedDict, total=False):
     max_length: int | None
     stride: int | None
     max_question_length: int | None
-
-
-@contextlib.contextmanager
-def progress(total: int, verbose: Verbose | bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that shows how many of `total` are done, if `verbose` is not 0."""
-    bar = Bar(total) if verbose else None
-    yield bar.show if bar is not None else lambda done: None
-    if bar is not None:
-        bar.end(total)
 
 
 def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import numpy as np
@@ -136,15 +135,6 @@ def test_unknown_options_are_listed(qa) -> None:
         qa.ask(None, QUESTION, min_precision=0.9, nonsense=1)
 
 
-def test_integers_of_numpy_are_taken(qa) -> None:
-    expected = qa.answer(TEXT, QUESTION, top_k=3, max_answer_words=2, batch_size=2)
-    found = qa.answer(
-        TEXT, QUESTION, top_k=np.int64(3), max_answer_words=np.int64(2), batch_size=np.int64(2)
-    )
-    assert found == expected
-    assert qa.read(TEXT).ask(QUESTION, np.int64(3)) == qa.answer(TEXT, QUESTION, top_k=3)
-
-
 def test_mappings_examples_and_generators_are_asked(qa) -> None:
     one = qa.answer(TEXT, QUESTION)
     assert qa.answer({"text": TEXT, "question": QUESTION}) == one
@@ -175,5 +165,3 @@ def test_what_is_not_for_a_model_is_said() -> None:
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
     with pytest.warns(UserWarning, match="More than 10 % of a text"):
         qa.answer("你你你 你你你 Mary", QUESTION)
-    saved = qa.model_.preprocessor.get_config()["decoder"]
-    assert saved == dataclasses.asdict(qa.model_.preprocessor.decoder)

@@ -1,7 +1,5 @@
 """`QuestionAnswerer` with readers of spans: strings in, spans of the text out."""
 
-import tracemalloc
-
 import keras
 import numpy as np
 import pytest
@@ -12,10 +10,10 @@ from small_examples import SHADES, WITHOUT
 from small_examples import SPANS as EXAMPLES
 
 import keras_qa
-from keras_qa import Answer, Example, QuestionAnswerer, metrics
-from keras_qa.decoding import SpanDecoder
+from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.models import span_reader
-from keras_qa.preprocessing import SpanPreprocessor, span_answers, span_preprocessor, window_logits
+from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
+from keras_qa.preprocessing.span_calibration import LIMITS
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 
@@ -132,26 +130,6 @@ def test_long_texts_are_read_in_windows_and_batches(fitted, monkeypatch) -> None
             assert text[a.start : a.end] == a.text
 
 
-def test_memory_does_not_grow_with_what_was_read(fitted: QuestionAnswerer) -> None:
-    reader = fitted.model_
-    whole = reader.preprocessor.vectorizer
-    reader.preprocessor.vectorizer = Windower(whole.tokenizer, max_length=64, stride=16)
-    peaks = []
-    try:
-        for words in (4_000, 16_000):
-            text = "the car is red. " * (words // 5)
-            fitted.answer(text, "What colour is the car?", batch_size=64)
-            tracemalloc.start()
-            fitted.answer(text, "What colour is the car?", batch_size=64)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-    finally:
-        reader.preprocessor.vectorizer = whole
-    # Linear, and less than a kilobyte for each word.
-    assert peaks[1] < 5 * peaks[0]
-    assert peaks[1] < 16_000 * 1_024
-
-
 def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
     scores = doubting.evaluate(EXAMPLES + WITHOUT)
     assert scores["exact_match"] == scores["HasAns_exact"] == scores["NoAns_exact"] == 100.0
@@ -166,39 +144,6 @@ def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:
         == doubting.calibration_["temperature"]
         != 1.0
     )
-
-
-def test_threshold_is_the_one_the_official_script_finds(doubting: QuestionAnswerer) -> None:
-    data = EXAMPLES + WITHOUT
-    # Half of the questions without an answer get one by mistake: the threshold matters.
-    mixed = [Example(item.text, EXAMPLES[place].question) for place, item in enumerate(WITHOUT[:4])]
-    valid = data + mixed
-    model, preprocessor = doubting.model_, doubting.model_.preprocessor
-    before = doubting.model_.preprocessor.decoder
-    try:
-        doubting.model_.preprocessor.decoder = SpanDecoder(no_answer=True)
-        preprocessor.calibrate(model, valid, 32)
-        decoder = doubting.model_.preprocessor.decoder
-        names = [str(place) for place in range(len(valid))]
-        named = [
-            Example(item.text, item.question, item.answers, id=name)
-            for name, item in zip(names, valid, strict=True)
-        ]
-        doubting.model_.preprocessor.decoder = SpanDecoder(
-            no_answer=True, no_answer_threshold=1.0, temperature=decoder.temperature
-        )
-        found = preprocessor.answer(model, named, 30, 32, 0)
-    finally:
-        doubting.model_.preprocessor.decoder = before
-    best = {
-        name: next(a.text for a in row if a.text) for name, row in zip(names, found, strict=True)
-    }
-    none = {
-        name: next(a.score for a in row if not a.text)
-        for name, row in zip(names, found, strict=True)
-    }
-    expected = metrics.squad(best, named, "2.0", none)["best_f1_thresh"]
-    assert decoder.no_answer_threshold == pytest.approx(expected, abs=1e-6)
 
 
 def test_threshold_of_the_user_is_kept() -> None:
@@ -308,7 +253,6 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         ),
         (lambda qa: qa.evaluate([]), "`examples` is empty"),
         (lambda qa: qa.fit([]), "`examples` is empty. Give at least one to train on"),
-        (lambda qa: answerer().fit([]), "`examples` is empty"),
         (
             lambda qa: qa.fit([Example("He went.", "Who?", "He", 1, id="q7")]),
             r"position 0 \(id 'q7'\): the answer 'He' is not at 1, .* It is at 0. Correct",
@@ -340,10 +284,6 @@ def test_optimizer_may_depend_on_the_number_of_windows() -> None:
         (lambda qa: answerer(max_answer_words=0).fit(EXAMPLES), "`max_answer_words` must be"),
         (lambda qa: answerer(no_answer_threshold=2).fit(EXAMPLES), "`no_answer_threshold` must be"),
         (lambda qa: answerer(vectors="no.txt").fit(EXAMPLES), "`path` must be a file"),
-        (
-            lambda qa: QuestionAnswerer(vectors="glove.txt").fit(EXAMPLES),
-            '`vectors` is for span readers .model="span_reader"., but',
-        ),
     ],
 )
 def test_bad_use_is_named_and_changes_nothing(fitted, use, message: str) -> None:
@@ -365,18 +305,6 @@ def test_a_model_without_text_needs_a_windower() -> None:
     assert qa.vectorizer_.max_length == 7
 
 
-def test_windows_of_several_batches_are_filled_up_with_nothing() -> None:
-    logits = np.array([[1.0, 2.0]])
-    words = np.array([[[-1, -1], [0, 3]]])
-    narrow = (logits[:, :1], logits[:, :1], words[:, :1], np.array([4]), np.array([[0.0]]))
-    wide = (logits, logits, words, [3], np.array([[0.0, 0.5]]))
-    start, end, places, example, sizes = window_logits.join_windows([wide, narrow])
-    assert sizes.tolist() == [[0.0, 0.5], [0.0, 0.0]]
-    assert start.tolist() == end.tolist() == [[1.0, 2.0], [1.0, -1e9]]
-    assert places.tolist() == [[[-1, -1], [0, 3]], [[-1, -1], [-1, -1]]]
-    assert example.tolist() == [3, 4]
-
-
 def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None:
     qa = answerer().fit(EXAMPLES, epochs=4, verbose=0, validation_data=EXAMPLES)
     found = qa.model_.preprocessor.decoder.max_answer_words
@@ -389,7 +317,7 @@ def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None
         pairs = zip(texts, EXAMPLES, strict=True)
         return sum(keras_qa.metrics.exact_match(text, item.answers) for text, item in pairs)
 
-    assert right(found) == max(map(right, span_answers.LIMITS))
+    assert right(found) == max(map(right, LIMITS))
     given = answerer(max_answer_words=7).fit(
         EXAMPLES, epochs=1, verbose=0, validation_data=EXAMPLES
     )

@@ -107,7 +107,7 @@ def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
     names = {}
     for block in blocks(f"docs/{page}"):
         exec(block, names)
-    assert "keras_qa" in names or "keras" in names or "top_spans" in names
+    assert "keras_qa" in names or "keras" in names or "SpanDecoder" in names
 
 
 def test_the_precision_that_the_docs_ask_for_can_be_had(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""How many files of the package a call enters before Keras or a layer takes over."""
+"""How many files of the package a call enters, see "The way of ..." in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from types import CodeType, FrameType
 
 import keras
 import numpy as np
+import pytest
+from small_examples import EXAMPLES
 
 import keras_qa
+from keras_qa import QuestionAnswerer
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
+GOLDEN = PACKAGE.parent / "tests" / "golden"
 
 
-def files_entered(call: Callable[[], object], ends: Callable[[CodeType], bool]) -> list[str]:
+def files_entered(
+    call: Callable[[], object], ends: Callable[[CodeType], bool] = lambda code: False
+) -> list[str]:
     """Returns the files whose functions `call` enters, in order, until `ends` is true."""
-    files: list[str] = []
+    files: dict[str, None] = {}
     ended = False
 
     def profile(frame: FrameType, event: str, _: object) -> None:
@@ -28,16 +34,14 @@ def files_entered(call: Callable[[], object], ends: Callable[[CodeType], bool]) 
         ended = ends(frame.f_code)
         path = pathlib.Path(frame.f_code.co_filename)
         if not ended and path.is_relative_to(PACKAGE):
-            name = path.relative_to(PACKAGE).as_posix()
-            files.extend([name] if name not in files else [])
+            files[path.relative_to(PACKAGE).as_posix()] = None
 
     sys.setprofile(profile)
     try:
         call()
     finally:
         sys.setprofile(None)
-    assert ended
-    return files
+    return list(files)
 
 
 def is_layer(code: CodeType) -> bool:
@@ -52,6 +56,7 @@ def test_fit_of_a_model_enters_few_files_before_keras() -> None:
         files = files_entered(
             lambda: model.fit([text, text], labels, verbose=0), lambda code: code is fit
         )
+        assert files[0] == "models/base.py"
         assert len(files) <= 8, files
 
 
@@ -60,4 +65,20 @@ def test_predict_of_a_model_enters_few_files_before_the_layers() -> None:
     text = np.ones((8, 5), int)
     for _ in range(2):
         files = files_entered(lambda: model.predict([text, text], verbose=0), is_layer)
+        assert files[0] == "models/base.py"
         assert len(files) <= 7, files
+
+
+@pytest.mark.parametrize("reader", [False, True])
+def test_answering_a_question_enters_few_files(reader, classifier) -> None:
+    qa: QuestionAnswerer = keras_qa.load(GOLDEN / "reader.keras") if reader else classifier
+    text, question = EXAMPLES[0].text, EXAMPLES[0].question
+    qa.answer(text, question)
+    # Without those of the model itself.
+    files = [
+        name
+        for name in files_entered(lambda: qa.answer(text, question))
+        if not name.startswith(("kernels", "layers"))
+    ]
+    assert files[0] == "answering/answerer.py"
+    assert len(files) <= 14, files
