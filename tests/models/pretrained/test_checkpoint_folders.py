@@ -25,13 +25,6 @@ def changed(folder, change) -> None:
 
 
 class TestReading:
-    def test_a_folder_answers_without_training(self, tmp_path) -> None:
-        qa = keras_qa.load(copy("bert", tmp_path / "reader"))
-        answers = qa.answer(text=TEXT, question="Who went?", top_k=3)
-        assert len(answers) == 3
-        for answer in answers:
-            assert TEXT[answer.start : answer.end] == answer.text
-
     def test_the_command_takes_a_folder(self, tmp_path, capsys) -> None:
         from keras_qa.cli import main
 
