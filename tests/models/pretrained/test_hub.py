@@ -132,7 +132,7 @@ def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
         assert load("mary/reader@v9") == "ValueError: `mary/reader` has no revision 'v9'."
         hub.private.add("mary/reader")
         said = load("mary/reader")
-        assert "There is no checkpoint `hf://mary/reader`, or it is private or gated." in said
+        assert "There is no checkpoint `hf://mary/reader`, or it is private." in said
     with Loading(tmp_path, hub.address, HF_TOKEN="hf_x") as load:
         assert load("mary/reader") in "Mary went to the bathroom."
     with Loading(tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1") as load:

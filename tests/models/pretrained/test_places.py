@@ -13,7 +13,7 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import span_reader
 from keras_qa.models.model_files import load_model
-from keras_qa.models.pretrained import PACKAGES, find_checkpoint
+from keras_qa.models.pretrained import find_checkpoint, hub
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def package(tmp_path, monkeypatch):
     folder = copy("bert", tmp_path / "small_package" / "model")
     (folder.parent / "__init__.py").write_text("raise RuntimeError('executed')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(PACKAGES, "small", ("small-package", "small_package", "model"))
+    monkeypatch.setitem(hub.PACKAGES, "small", ("small-package", "small_package", "model"))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -44,7 +44,7 @@ def test_a_folder_of_that_name_comes_first(package) -> None:
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(PACKAGES, "minilm", ("gt-minilm", "none_such", "model"))
+    monkeypatch.setitem(hub.PACKAGES, "minilm", ("gt-minilm", "none_such", "model"))
     with pytest.raises(
         ImportError, match=r"`gt-minilm`, which is not installed. Install it: `pip install --no-"
     ):

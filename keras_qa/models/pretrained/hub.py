@@ -1,4 +1,4 @@
-"""Finds checkpoints in folders, in Python packages, and on the Hugging Face Hub."""
+"""Finds checkpoints in folders, in Python packages and on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -30,17 +30,6 @@ def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
 
 
-def _in_package(name: str) -> pathlib.Path:
-    package, module, folder = PACKAGES[name]
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ImportError(
-            f"`{name}` is in the package `{package}`, which is not installed. Install it: `pip "
-            f"install --no-deps {package} safetensors`."
-        )
-    return pathlib.Path(spec.origin).parent / folder
-
-
 def _fetch(name: str) -> pathlib.Path:
     """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
 
@@ -55,10 +44,13 @@ def _fetch(name: str) -> pathlib.Path:
         _weights(hub, repository, commit)
         for file in FILES:
             _optional(hub, repository, file, commit)
+    except hub.errors.GatedRepoError:
+        raise ValueError(
+            f"`{name}` is a gated repository. Request access on its page, and set `HF_TOKEN`."
+        ) from None
     except hub.errors.RepositoryNotFoundError:
         raise ValueError(
-            f"There is no checkpoint `{name}`, or it is private or gated. Check the name, or set "
-            "`HF_TOKEN`."
+            f"There is no checkpoint `{name}`, or it is private. Check the name, or set `HF_TOKEN`."
         ) from None
     except hub.errors.RevisionNotFoundError:
         raise ValueError(f"`{repository}` has no revision {revision!r}.") from None
@@ -76,6 +68,17 @@ def _fetch(name: str) -> pathlib.Path:
     except (hub.errors.HfHubHTTPError, OSError) as error:
         raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
     return pathlib.Path(config).parent
+
+
+def _in_package(name: str) -> pathlib.Path:
+    package, module, folder = PACKAGES[name]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ImportError(
+            f"`{name}` is in the package `{package}`, which is not installed. Install it: `pip "
+            f"install --no-deps {package} safetensors`."
+        )
+    return pathlib.Path(spec.origin).parent / folder
 
 
 def _weights(hub: ModuleType, repository: str, commit: str) -> None:
