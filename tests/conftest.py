@@ -68,6 +68,7 @@ ENVIRONMENTS = {
     "test_backend.py": "host",
     "test_example.py": "host",
     "test_import.py": "once",
+    "test_lazy_import.py": "host",
     "test_terminal.py": "host",
     "text": "host",
     "text/test_tokenizer_files.py": "once",

@@ -1,4 +1,4 @@
-"""The backend that `import keras_qa` chooses, and what works without one."""
+"""The backend that `import keras_qa` chooses."""
 
 import importlib.util
 import json
@@ -7,7 +7,7 @@ import re
 import sys
 
 import pytest
-from interpreters import BACKENDS, last_line, python
+from interpreters import BACKENDS
 
 from keras_qa import _backend
 
@@ -88,46 +88,3 @@ def test_nothing_is_set_if_keras_is_imported(environment, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "keras", object())
     _backend.choose()
     assert "KERAS_BACKEND" not in os.environ
-
-
-NUMPY = """
-import sys, keras_qa
-from keras_qa.text import Vectorizer
-example = keras_qa.datasets.babi.simulate(task=1, examples=1, seed=0)[0]
-assert isinstance(example, keras_qa.Example)
-feed = Vectorizer().adapt([example])([example])
-print(feed["text"].shape[0], keras_qa.decoding.find_mention("Home, home.", "home"),
-    keras_qa.metrics.exact_match("The home", ["home"]), keras_qa.Answer("home", 0.5).text,
-    "keras" in sys.modules)
-"""
-
-
-@pytest.mark.parametrize("chosen", ["", "theano"])
-def test_rooms_without_a_backend_work_without_keras(chosen: str, tmp_path) -> None:
-    done = python(NUMPY, hidden=BACKENDS, KERAS_BACKEND=chosen, KERAS_HOME=str(tmp_path))
-    assert done.stdout.split("\n")[0] == "1 (6, 10) 1.0 home False", done.stderr
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import keras_qa; keras_qa.layers",
-        "from keras_qa import QuestionAnswerer",
-        "import keras_qa.integrations.haystack",
-        "from keras_qa.report import plots",
-    ],
-)
-def test_names_that_need_a_backend_raise(code: str, tmp_path) -> None:
-    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
-    assert last_line(done) == f"ImportError: {NONE}"
-
-
-def test_an_unknown_name_is_an_attribute_error(tmp_path) -> None:
-    done = python("import keras_qa; keras_qa.nothing", hidden=BACKENDS, KERAS_HOME=str(tmp_path))
-    assert last_line(done) == "AttributeError: module 'keras_qa' has no attribute 'nothing'"
-
-
-def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
-    code = "import sys; from keras_qa.cli import main; sys.exit(main(['quickstart']))"
-    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
-    assert NONE in last_line(done)

@@ -1,0 +1,54 @@
+"""Without a backend what is NumPy works, and a name that needs one says what to install."""
+
+import pytest
+from interpreters import BACKENDS, last_line, python
+
+NEEDED = (
+    "ImportError: keras-qa needs a backend and none is installed. Install one: "
+    'pip install "keras-qa[tensorflow]", pip install "keras-qa[torch]", '
+    'pip install "keras-qa[jax]".'
+)
+NUMPY = """
+import sys, keras_qa
+from keras_qa.text import Vectorizer
+example = keras_qa.datasets.babi.simulate(task=1, examples=1, seed=0)[0]
+assert isinstance(example, keras_qa.Example)
+feed = Vectorizer().adapt([example])([example])
+print(feed["text"].shape[0], keras_qa.decoding.find_mention("Home, home.", "home"),
+    keras_qa.metrics.exact_match("The home", ["home"]), keras_qa.Answer("home", 0.5).text,
+    "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("chosen", ["", "jax", "theano"])
+def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
+    done = python(NUMPY, hidden=BACKENDS, KERAS_BACKEND=chosen, KERAS_HOME=str(tmp_path))
+    assert done.stdout.split("\n")[0] == "1 (6, 10) 1.0 home False", done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras_qa; keras_qa.layers",
+        "import keras_qa; keras_qa.load",
+        "from keras_qa import QuestionAnswerer",
+        "from keras_qa.layers import LSTM",
+        "import keras_qa.models",
+        "import keras_qa.integrations.haystack",
+        "from keras_qa.report import plots",
+    ],
+)
+def test_what_needs_a_backend_names_the_extras(code: str, tmp_path) -> None:
+    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    assert last_line(done) == NEEDED
+
+
+def test_a_name_that_is_not_there_is_no_question_of_backends(tmp_path) -> None:
+    done = python("import keras_qa; keras_qa.nothing", hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    assert last_line(done) == "AttributeError: module 'keras_qa' has no attribute 'nothing'"
+
+
+def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
+    code = "import sys; from keras_qa.cli import main; sys.exit(main(['quickstart']))"
+    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    assert NEEDED.removeprefix("ImportError: ") in last_line(done)
