@@ -64,7 +64,6 @@ def one_question(device: str) -> tuple[Contenders, int]:
 
     return {
         "keras-qa": each(lambda single: ours.predict(single, verbose=0)),
-        "plain Keras": each(lambda single: plain.predict(single, verbose=0)),
         "Keras' predict_on_batch": each(lambda single: plain.predict_on_batch(single)),
         "native PyTorch": lambda: rival("ask_each", len(singles)),
     }, 100

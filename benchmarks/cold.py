@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -36,12 +35,14 @@ def seconds(contender: str, padded: bool) -> float:
     """Seconds of training, a first `predict` and a first question, in this process."""
     inputs, labels = feed(padded)
     one = [array[:1] for array in inputs]
-    if contender == "native PyTorch":
-        from benchmarks.rivals.native_torch import Rival
+    if contender == "plain Keras":
+        from benchmarks.rivals.plain_keras import classic
 
-        rival = Rival(inputs, labels, VOCABULARY, ANSWERS, BATCH, padded, "cpu")
-        return timed(lambda: (rival.train(EPOCHS), rival.predict(), rival.ask(one)))
-    model = _model(contender, padded)
+        model = classic(VOCABULARY, ANSWERS, padded)
+    else:
+        import keras_qa
+
+        model = keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
 
     def run() -> None:
         model.fit(inputs, labels, epochs=EPOCHS, batch_size=BATCH, verbose=0)
@@ -49,16 +50,6 @@ def seconds(contender: str, padded: bool) -> float:
         model.predict(one, verbose=0)
 
     return timed(run)
-
-
-def _model(contender: str, padded: bool) -> Any:
-    if contender == "plain Keras":
-        from benchmarks.rivals.plain_keras import classic
-
-        return classic(VOCABULARY, ANSWERS, padded)
-    import keras_qa
-
-    return keras_qa.models.answer_classifier(VOCABULARY, VOCABULARY, ANSWERS)
 
 
 def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
@@ -71,7 +62,7 @@ def case(padded: bool) -> Callable[[str], tuple[Contenders, int]]:
             done = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True)
             return Seconds(done.stdout.splitlines()[-1])
 
-        names = ("keras-qa", "plain Keras", "native PyTorch")
+        names = ("keras-qa", "plain Keras")
         return {name: lambda name=name: run(name) for name in names}, rows_of_data() * EPOCHS
 
     return make
