@@ -31,9 +31,10 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics, recipes
+    from keras_qa import metrics
     from keras_qa.answering import TextEmbedder
     from keras_qa.datasets import squad
+    from keras_qa.recipes.results import add_results
 
     train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
     texts = list(dict.fromkeys(item.plain_text for item in [*train, *valid]))
@@ -53,7 +54,7 @@ def main() -> None:
 
     def add(what: str, record: dict[str, Any]) -> None:
         print(f"{what}: {record}", flush=True)
-        recipes.add_results(options.out, [{"what": what, **record, **about}])
+        add_results(options.out, [{"what": what, **record, **about}])
 
     alone = {}
     for name, no_answer in (("always", False), ("as it decides", None)):

@@ -26,9 +26,10 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics, recipes
+    from keras_qa import metrics
     from keras_qa.datasets import squad
     from keras_qa.datasets.unanswerable import add_unanswerable
+    from keras_qa.recipes.results import add_results
 
     valid = squad.load(options.folder / "valid.json")
     both = add_unanswerable(valid, UNANSWERABLE)
@@ -46,7 +47,7 @@ def main() -> None:
             "with_unanswerable": {key: round(value, 3) for key, value in with_unanswerable.items()},
             **circumstances(),
         }
-        recipes.add_results(options.out, [record])
+        add_results(options.out, [record])
         print(f"{name}: {scores}; with unanswerable questions: {with_unanswerable}")
 
 

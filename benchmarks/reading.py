@@ -39,7 +39,8 @@ def main() -> None:
 def _work(options: argparse.Namespace) -> None:
     import keras
 
-    from keras_qa import datasets, metrics, recipes
+    from keras_qa import datasets, metrics
+    from keras_qa.recipes.results import add_results
 
     contender, seed = options.worker[0], int(options.worker[1])
     train, valid = (
@@ -61,7 +62,7 @@ def _work(options: argparse.Namespace) -> None:
         **{name: round(value, 2) for name, value in scores.items()},
         **circumstances(),
     }
-    recipes.add_results(options.out, [record])
+    add_results(options.out, [record])
     print(f"{contender}, seed {seed}: {scores} after {minutes:.1f} minutes")
 
 

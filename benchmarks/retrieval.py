@@ -32,9 +32,9 @@ def main() -> None:
 
     import keras
 
-    from keras_qa import recipes
     from keras_qa.answering import TextEmbedder
     from keras_qa.datasets import squad
+    from keras_qa.recipes.results import add_results
 
     parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
     examples = [example for part in parts for example in part]
@@ -51,7 +51,7 @@ def main() -> None:
             **measured(folder / f"{name}.index", used, paragraphs, examples),
             **circumstances(),
         }
-        recipes.add_results(options.out, [record])
+        add_results(options.out, [record])
         print(record)
 
 
