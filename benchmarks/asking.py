@@ -83,9 +83,10 @@ def _asked(
     most = max(fitted.precisions)
     at = {str(one): _at(fitted.threshold(one), found) for one in PRECISIONS if one <= most}
     precise = {"most_precise": round(most, 4), "min_precision": at}
-    yield "calibrated", {**_scores(found), **_weights(fitted), **precise}
+    yield "calibrated", {**_rounded(found.scores), **precise}
     reader.model_.preprocessor.asking = None
-    yield "default", _scores(report.evaluate_asking(reader, index, held_out, verbose=0))
+    found = report.evaluate_asking(reader, index, held_out, verbose=0)
+    yield "default", _rounded(found.scores)
 
 
 def _at(threshold: float, found: Any) -> dict[str, float]:
@@ -98,23 +99,6 @@ def _at(threshold: float, found: Any) -> dict[str, float]:
         "answers": given[-1].answers,
         "coverage": round(given[-1].coverage, 4),
         "right": round(1 - given[-1].risk, 4),
-    }
-
-
-def _scores(found: Any) -> dict[str, Any]:
-    return {
-        **_rounded(found.scores),
-        "unanswered": found.questions - (found.points[-1].answers if found.points else 0),
-        "calibration_error": round(found.calibration_error, 4),
-        "located": found.located,
-        "recall": {str(most): round(share, 2) for most, share in found.recall.items()},
-    }
-
-
-def _weights(fitted: Any) -> dict[str, float]:
-    return {
-        "temperature": round(fitted.temperature, 4),
-        "retrieval_weight": round(fitted.retrieval_weight, 4),
     }
 
 
