@@ -389,7 +389,7 @@ def _with_support(model: Model, preprocessor: Preprocessor) -> Model:
     if not isinstance(preprocessor, WordPreprocessor) or not preprocessor.vectorizer.sentences:
         return model
     # Not at the top: it needs Keras.
-    from keras_qa.models.evidence import with_evidence
+    from keras_qa.models.copies import with_evidence
 
     return with_evidence(model)
 

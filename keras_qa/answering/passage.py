@@ -100,7 +100,7 @@ def split_at_text(model: Model, preprocessor: Preprocessor, example: Example) ->
     if not isinstance(preprocessor, WordPreprocessor):
         return None
     # Not at the top: it needs Keras.
-    from keras_qa.models.splitting import split_model
+    from keras_qa.models.copies import split_model
 
     try:
         parts = split_model(model, "text")

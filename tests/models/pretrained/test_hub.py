@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,19 +105,6 @@ def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, tmp_path) -
     with Loading(tmp_path, hub.address, HF_HUB_OFFLINE="1") as load:
         assert load("mary/reader") == said
     assert len(hub.asked) == before
-
-
-def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> None:
-    with Loading(tmp_path / "home", hub.address) as load:
-        said = load("mary/reader")
-        shutil.rmtree(tmp_path / "home")
-        hub.moved = True
-        assert load("mary/reader") == said
-        shutil.rmtree(tmp_path / "home")
-        hub.moved, hub.breaks_after = False, 20_000
-        assert load("mary/reader") == said
-    assert hub.breaks_after is None
-    assert len(weights_asked(hub)) > 3
 
 
 def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
