@@ -50,15 +50,6 @@ def test_answers_are_located_by_their_texts(index) -> None:
     assert [len(at) for at in texts[4:]] == [0, 0, 1, 2]
 
 
-def test_a_missing_document_raises(index) -> None:
-    examples = [Example("a", "b"), Example("a", "b", document="none.txt")]
-    with pytest.raises(
-        ValueError,
-        match=r"^The example at position 1 is about the document 'none\.txt', which the index does",
-    ):
-        gold.texts_in(index, examples)
-
-
 def test_the_rank_is_that_of_the_first_passage_with_a_whole_answer(index) -> None:
     hits = [Hit("a", "", 3.0, 0, 10), Hit("b", "", 2.0, 5, 20), Hit("b", "", 1.0, 15, 30)]
     for places, expected in (
