@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from keras_qa.files.json_files import nested_objects
 from keras_qa.text import pieces
-from keras_qa.text.characters import UNSPACED_LETTER
 
 if TYPE_CHECKING:
     import tokenizers
@@ -140,7 +139,7 @@ class WordTokenizer(Tokenizer):
         # Split before BertPreTokenizer: the regular expression is 5 times slower on single words.
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Split(Regex(UNSPACED_LETTER), "isolated"),
+                pre_tokenizers.Split(Regex(pieces.UNSPACED_LETTER), "isolated"),
                 pre_tokenizers.BertPreTokenizer(),
             ]
         )
