@@ -104,7 +104,8 @@ def add_folder_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--encoding",
         metavar="NAME",
-        help="encoding of texts that are not UTF-8, such as cp1252 (default: these are skipped)",
+        help="encoding of texts that are not Unicode and declare none, such as cp1252 (default: "
+        "these are skipped)",
     )
 
 

@@ -5,6 +5,7 @@ PDF and DOCX are read by libraries of the extra `documents`.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import itertools
 import logging
@@ -18,6 +19,16 @@ from html.parser import HTMLParser
 
 from keras_qa.documents.document import Document
 from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    # Before UTF-16: the mark of UTF-32-LE begins like that of UTF-16-LE.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
 
 # Elements of HTML whose text is not visible, and those that are blocks of text.
 _HIDDEN = {"script", "style", "template", "noscript", "svg", "head", "iframe", "object"}
@@ -67,7 +78,9 @@ def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
 
 
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield Document(name, html_to_text(_decode(path.read_bytes(), encoding)))
+    raw = path.read_bytes()
+    declared = _CHARSET.search(raw[:4096])
+    yield Document(name, html_to_text(_decode(raw, encoding, declared and declared[1].decode())))
 
 
 def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -145,20 +158,23 @@ def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
         yield Document(name, "\n".join(lines))
 
 
-def _decode(raw: bytes, encoding: str | None) -> str:
-    text = raw.decode(_find_encoding(raw, encoding))
+def _decode(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
+    text = raw.decode(_find_encoding(raw, encoding, declared))
     if "\0" in text:
         raise ValueError("it contains zero bytes, so it is not text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _find_encoding(raw: bytes, encoding: str | None) -> str:
-    """Returns UTF-8, or the given encoding for a file that is not UTF-8."""
+def _find_encoding(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
+    """Returns the first encoding that works: byte order mark or UTF-8, declared, given."""
+    found = [code for mark, code in _MARKS if raw.startswith(mark)][:1] or ["utf-8"]
     problem = ""
-    for code in ("utf-8-sig", encoding or "utf-8-sig"):
+    for code in [*found, *(code for code in (declared, encoding) if code)]:
         try:
             raw.decode(code)
             return code
+        except LookupError:
+            continue
         except UnicodeDecodeError as error:
             problem = problem or f"byte {error.start}"
     raise ValueError(f"it is not UTF-8 at {problem}. Name its encoding with `encoding`")

@@ -196,7 +196,8 @@ class Index:
 
         Args:
             folder: A folder, including subfolders that are not hidden, or a single file.
-            encoding: Encoding of text files that are not UTF-8. `None` to skip them.
+            encoding: Encoding of text files that are neither UTF-8, UTF-16 nor UTF-32 and declare
+                none. `None` to skip them.
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
 
         Returns:

@@ -144,15 +144,22 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path) -> None:
             index.update(tmp_path / "a.index")
 
 
-def test_texts_are_utf_8_or_have_the_given_encoding(tmp_path) -> None:
+def test_encodings_are_detected(tmp_path) -> None:
     path = tmp_path / "a.txt"
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "shift_jis"):
-        path.write_bytes("猫\r\n猫\r".encode(encoding))
-        given = encoding if encoding in ("utf-16", "shift_jis") else "latin-1"
-        assert read(path, given) == [("a.txt", "猫\n猫\n")]
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        path.write_bytes("é\r\n猫\r".encode(encoding))
+        assert read(path) == [("a.txt", "é\n猫\n")]
+    path.write_bytes("猫".encode("shift_jis"))
+    assert read(path, "shift_jis") == [("a.txt", "猫")]
+    page = tmp_path / "a.html"
+    page.write_bytes('<meta charset="iso-8859-1"><p>é</p>'.encode("latin-1"))
+    assert read(page) == [("a.html", "é")]
+    page.write_bytes('<meta charset="rot13"><p>é</p>'.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"^it is not UTF-8 at byte 25\. Name its encoding"):
+        read(page)
     table = tmp_path / "a.csv"
-    table.write_bytes("name,text\nx,é".encode("latin-1"))
-    assert read(table, "latin-1") == [("a.csv#x", "é")]
+    table.write_bytes("name,text\nx,é".encode("utf-16"))
+    assert read(table) == [("a.csv#x", "é")]
 
 
 def test_rows_of_tables_are_documents_or_lines(tmp_path) -> None:
