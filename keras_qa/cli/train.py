@@ -55,6 +55,7 @@ READER = (
     "adapter",
     "unanswerable",
     "vectors",
+    "vectors_words",
     "max_length",
     "length",
 )
@@ -157,7 +158,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="share of the questions to repeat with a similar text that does not answer them, so "
         "that the reader learns to give no answer; also in the validation data",
     )
-    reader.add_argument("--vectors", metavar="FILE", help="word vectors, as GloVe's text")
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
+    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
         "--max-length",
         type=int,
@@ -262,7 +264,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         name: given[name] for name in ("max_length", "length") if name in given
     }
     if "vectors" in given:
-        found = WordVectors.load(given["vectors"])
+        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options
