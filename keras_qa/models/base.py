@@ -280,7 +280,7 @@ class QAModel(PortableModel):
             self._layer_state = state = LayerState(self)
             self._predict_batch = None
         if function in self._outdated:
-            self._outdated -= {function}
+            self._outdated = self._outdated - {function}
             setattr(self, function, None)
         try:
             yield state
