@@ -103,8 +103,3 @@ def test_public_names_are_there() -> None:
     for name in keras_qa.__all__:
         assert getattr(keras_qa, name) is not None
     assert re.fullmatch(r"\d+\.\d+\.\d+", keras_qa.__version__)
-
-
-def test_former_names_still_work() -> None:
-    with pytest.warns(DeprecationWarning, match="`keras_qa.Source` is now `keras_qa.AnswerLoc"):
-        assert keras_qa.Source is keras_qa.AnswerLocation

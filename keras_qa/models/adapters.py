@@ -242,10 +242,11 @@ def _find(
     """Finds the encoder of an adapter file."""
     if backbone is not None:
         place = os.fspath(backbone)
-    elif _is_portable(name):
+    elif _is_portable(name) or (os.path.isabs(name) and os.path.isdir(name)):
+        # Older files contain the full path of a folder.
         place = name
     else:
-        # Older files contain the full path of a folder, which may have been written on Windows.
+        # The path may have been written on Windows.
         name = pathlib.PureWindowsPath(name).name
         place = str(path.parent / name)
     try:

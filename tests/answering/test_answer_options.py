@@ -86,7 +86,7 @@ def test_old_names_of_options_warn(qa) -> None:
     assert caught[0].filename == __file__
     preprocessor = qa.model_.preprocessor
     with warns_of_length:
-        assert preprocessor.with_options(length=24).vectorizer.max_length == 24
+        assert preprocessor.with_options(qa.model_, length=24).vectorizer.max_length == 24
     with warns_of_length:
         assert qa.ask(None, [], length=24, no_answer=False) == []
     with warns_of_length, pytest.raises(ValueError, match="`examples` is empty"):

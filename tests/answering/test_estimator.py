@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import sklearn.base
 import sklearn.utils
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.utils.validation import check_is_fitted
 from small_backbones import TOKENIZER, bert
 from small_examples import EXAMPLES, SPANS
@@ -126,6 +126,30 @@ def reader_file(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("reader") / "qa.keras"
     qa.fit(SPANS, epochs=30, batch_size=8, verbose=0).save(path)
     return str(path)
+
+
+def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file) -> None:
+    loaded = keras_qa.load(reader_file)
+    before = loaded.model_.get_weights()
+    grid = {"max_length": np.array([6, 64]), "stride": [0, 1]}
+    search = GridSearchCV(loaded, grid, cv=2).fit(PAIRS, epochs=0, verbose=0)
+    scores = dict(
+        zip(map(str, grid["max_length"]), search.cv_results_["mean_test_score"][::2], strict=True)
+    )
+    # Nothing is trained: the windows alone make the difference.
+    for length in grid["max_length"]:
+        alone = keras_qa.load(reader_file).set_params(max_length=length, stride=0)
+        assert alone.fit(PAIRS, epochs=0, verbose=0).score(PAIRS) == scores[str(length)]
+    assert scores["6"] < scores["64"] == 1.0
+    best = search.best_estimator_
+    assert (best.vectorizer_.max_length, best.vectorizer_.stride) == (64, 0)
+    assert best.model_.preprocessor.vectorizer is best.vectorizer_
+    # What was loaded is as it was.
+    windower = loaded.model_.preprocessor.vectorizer
+    assert (windower.max_length, windower.stride) == (384, 128)
+    assert all(
+        (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
+    )
 
 
 def test_a_loaded_reader_keeps_its_windows_and_takes_one_setting_alone(

@@ -7,7 +7,6 @@ import types
 import numpy as np
 import pytest
 from report_cases import Page
-from small_backbones import TOKENIZER, bert
 from small_examples import SPANS as EXAMPLES
 from small_examples import WITHOUT
 
@@ -126,20 +125,6 @@ def test_the_faster_dtype_is_measured(bfloat16: float, dtype: str, monkeypatch, 
 
 
 # The small tokenizer knows few words.
-@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
-def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
-    bert().save_to_preset(str(tmp_path / "bert"))
-    (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
-    data = squad_file(tmp_path / "data.json", EXAMPLES[:4])
-    arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
-    arguments += [f"--backbone={tmp_path / 'bert'}", "--epochs=1", "--batch-size=4"]
-    assert main(["train", *arguments]) == 0
-    loaded = keras_qa.load(tmp_path / "a.keras")
-    assert loaded.vectorizer_.tokenizer.to_json() == TOKENIZER.to_json()
-    answer = loaded.answer(EXAMPLES[0].text, EXAMPLES[0].question)
-    assert EXAMPLES[0].text[answer.start : answer.end] == answer.text
-
-
 def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
     wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, "red", 3)
     data = squad_file(tmp_path / "data.json", [EXAMPLES[0], wrong])

@@ -119,6 +119,11 @@ def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> 
     for backbone in (moved, str(moved)):
         loaded = keras_qa.load(path, backbone=backbone)
         np.testing.assert_allclose(scores(loaded), expected, rtol=1e-5)
+    # A reader that was loaded with an encoder from elsewhere is saved as before.
+    loaded.save_adapter(tmp_path / "again.keras")
+    moved.rename(tmp_path / "moved again")
+    again = keras_qa.load(tmp_path / "again.keras", backbone=tmp_path / "moved again")
+    np.testing.assert_allclose(scores(again), expected, rtol=1e-5)
 
 
 def test_a_file_of_an_older_version_with_a_path_is_loaded(folder, tmp_path) -> None:
@@ -127,6 +132,8 @@ def test_a_file_of_an_older_version_with_a_path_is_loaded(folder, tmp_path) -> N
     path = tmp_path / "files" / "adapter.keras"
     qa.save_adapter(path)
     dtype = keras.dtype_policies.serialize(encoder_of(qa).dtype_policy)
+    rewrite(path, {"backbone": str(folder), "dtype": dtype})
+    np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
     folder.rename(tmp_path / "files" / "reader")
     for backbone in (str(folder), "C:\\models\\reader"):
         rewrite(path, {"backbone": backbone, "dtype": dtype})

@@ -2,12 +2,13 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
 import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.cli import main
-from keras_qa.models import presets
+from keras_qa.models import QAModel, presets
 from keras_qa.preprocessing import WordPreprocessor
 
 TEXT = (
@@ -51,8 +52,11 @@ def test_the_command_answers_by_a_preset(capsys) -> None:
     assert "Bergen" in capsys.readouterr().out
 
 
-def test_from_preset_returns_an_answerer() -> None:
+def test_from_preset_returns_an_answerer_or_its_model() -> None:
     answerer = QuestionAnswerer.from_preset("babi")
+    model = QAModel.from_preset("babi")
+    for one, other in zip(answerer.model_.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert isinstance(answerer.model_.preprocessor, WordPreprocessor)
 
 

@@ -56,7 +56,7 @@ def test_fit_of_a_model_enters_few_files_before_keras() -> None:
         files = files_entered(
             lambda: model.fit([text, text], labels, verbose=0), lambda code: code is fit
         )
-        assert files[0] == "models/base.py"
+        assert "models/base.py" in files
         assert len(files) <= 8, files
 
 
@@ -65,7 +65,7 @@ def test_predict_of_a_model_enters_few_files_before_the_layers() -> None:
     text = np.ones((8, 5), int)
     for _ in range(2):
         files = files_entered(lambda: model.predict([text, text], verbose=0), is_layer)
-        assert files[0] == "models/base.py"
+        assert "models/base.py" in files
         assert len(files) <= 7, files
 
 
@@ -80,5 +80,5 @@ def test_answering_a_question_enters_few_files(reader, classifier) -> None:
         for name in files_entered(lambda: qa.answer(text, question))
         if not name.startswith(("kernels", "layers"))
     ]
-    assert files[0] == "answering/answerer.py"
+    assert "answering/answerer.py" in files
     assert len(files) <= 14, files

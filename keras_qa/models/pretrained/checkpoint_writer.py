@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,13 +14,8 @@ from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
 from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
-
-_INPUT_NAMES = {
-    "token_ids": "input_ids",
-    "segment_ids": "token_type_ids",
-    "padding_mask": "attention_mask",
-}
 
 
 def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib.Path) -> None:
@@ -47,7 +41,7 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
         WHOLE: save(_tensors(encoder, head, family), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(_tokenizer_config(tokenizer, encoder)),
+        "tokenizer_config.json": _json(tokenizer_config(tokenizer, family.architecture, encoder)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
@@ -58,16 +52,6 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
 def transformer_of(model: keras.Model) -> TransformerEncoder | None:
     """Returns the published encoder of a reader, or `None`."""
     return next((item for item in model.layers if isinstance(item, TransformerEncoder)), None)
-
-
-def _tokenizer_config(tokenizer: SubwordTokenizer, encoder: TransformerEncoder) -> dict[str, Any]:
-    return {
-        # The class of `transformers` that reads any `tokenizer.json` unchanged.
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": encoder.max_length,
-        "model_input_names": [_INPUT_NAMES[name] for name in encoder.input_names],
-        **tokenizer.special_tokens(),
-    }
 
 
 def _json(value: object) -> bytes:

@@ -124,7 +124,8 @@ class TestWriting:
         np.testing.assert_allclose([a.score for a in again], [a.score for a in said], rtol=1e-5)
         written = json.loads((tmp_path / "again" / "tokenizer_config.json").read_text())
         assert (written["cls_token"], written["sep_token"]) == ("[CLS]", "[SEP]")
-        assert written["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert written["tokenizer_class"] == "BertTokenizer"
+        assert written["do_lower_case"] is True
         assert written["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"]
 
     @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
