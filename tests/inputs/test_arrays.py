@@ -1,12 +1,14 @@
 """The adapter on its own: every kind of feed, every kind of bad feed."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import QUESTION_VOCABULARY, TEXT_VOCABULARY
+from small_models import QUESTION_VOCABULARY, TEXT_VOCABULARY, same_weights, small_model
 
 import keras_qa
 from keras_qa.execution.graph import model_inputs
@@ -51,6 +53,22 @@ GOOD_FEEDS = {
     },
     "Fortran order": [np.asfortranarray(TEXT), QUESTION[:, ::-1][:, ::-1]],
 }
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"text": [[5], None]}, "`text`: Row 1 is None, but other rows are sequences of rank 1."),
+        ({"text": [[5], [6]], "answer": [1, 2]}, "The feed has an unknown column `answer`."),
+    ],
+)
+def test_bad_tables_raise(columns, message: str) -> None:
+    model = small_model()
+    before = model.get_weights()
+    table = pd.DataFrame({"question": [[2], [3]], **columns})
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        model.fit(table, [0, 1], verbose=0)
+    assert same_weights(model, before)
 
 
 @pytest.mark.parametrize("kind", GOOD_FEEDS)

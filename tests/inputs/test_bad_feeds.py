@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from small_models import ANSWERS, batch, same_weights
 
@@ -54,10 +53,6 @@ BAD_FEEDS = {
     ),
     "rank 3": ([TEXT[..., None], QUESTION], "`text` has rank 3 and shape (2, 3, 1), but expected"),
     "rows of different rank": ([[[5], 6], QUESTION], "`text`: Row 1 is 6, but other rows are"),
-    "missing row": (
-        pd.DataFrame({"text": [[5], None], "question": [[2], [3]]}),
-        "`text`: Row 1 is None, but other rows are sequences of rank 1.",
-    ),
     "different batch sizes": (
         {"text": TEXT, "question": QUESTION[:1]},
         "`text` holds 2 examples, but `question` holds 1.",
@@ -83,10 +78,6 @@ BAD_FEEDS = {
     "extra key": (
         {"text": TEXT, "question": QUESTION, "answer": QUESTION},
         "The feed has an unknown key `answer`. Expected: `text`, `question`.",
-    ),
-    "extra column": (
-        pd.DataFrame({"text": [[5]], "question": [[2]], "answer": [1]}),
-        "The feed has an unknown column `answer`.",
     ),
     "empty batch": (
         [TEXT[:0], QUESTION[:0]],

@@ -14,12 +14,11 @@ NAMES = [
     if line.startswith("::: ")
 ]
 # The most names. Lower it when you can.
-MOST = 135
+MOST = 83
 # It needs Haystack: `tests/integrations` imports it.
 ELSEWHERE = "keras_qa.integrations.haystack.KerasReader"
 # Names in `__all__` of a room that only other rooms use.
 INTERNAL = {
-    "keras_qa.layers": {"MeanPooling"},
     "keras_qa.preprocessing": {
         *("AskOptions", "Preprocessor", "Ranked"),
         *("deserialize", "pop_preprocessor", "serialize"),
