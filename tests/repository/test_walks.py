@@ -17,7 +17,7 @@ import keras_qa
 from keras_qa import QuestionAnswerer
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
-GOLDEN = PACKAGE.parent / "tests" / "golden"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 
 def files_entered(
