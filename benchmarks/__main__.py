@@ -35,7 +35,7 @@ def main() -> int:
         print(f"\n{backend} on {options.device}: median (least to most) of {options.rounds} rounds")
         results: dict[str, Any] = {}
         for case in cases:
-            # A new process for each case, so that the peak memory is that of one case.
+            # A new process for each case, so that none depends on those before it.
             command = [sys.executable, "-m", "benchmarks", "--worker", case, *sys.argv[1:]]
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
             if done.returncode == NO_GPU:
@@ -94,7 +94,7 @@ def _work(options: argparse.Namespace) -> int:
     import keras
 
     from benchmarks import measure
-    from benchmarks.measure import alternate, peak_memory
+    from benchmarks.measure import alternate
 
     if options.device == "gpu" and not _has_gpu(keras.config.backend()):
         return NO_GPU
@@ -105,15 +105,14 @@ def _work(options: argparse.Namespace) -> int:
         print(f"{options.worker}: {error}", file=sys.stderr)
         return ABSENT
     times = alternate(contenders, 1 if options.quick else options.rounds)
-    result = {"samples": samples, "seconds": times, "peak_mib": round(peak_memory())}
-    print(json.dumps(result))
+    print(json.dumps({"samples": samples, "seconds": times}))
     return 0
 
 
 def _show(name: str, result: dict[str, Any]) -> None:
     times, samples = result["seconds"], result["samples"]
     base = list(times)[-1]
-    print(f"{name}, peak {result['peak_mib']:,} MiB")
+    print(name)
     for contender, values in times.items():
         ratio = times[base]["median"] / values["median"]
         spread = f"({1e3 * values['least']:.1f} to {1e3 * values['most']:.1f})"
@@ -122,8 +121,6 @@ def _show(name: str, result: dict[str, Any]) -> None:
             f"{samples / values['median']:11,.0f} a second  {ratio:5.2f} × {base}"
             f"  first call {values['first']:.1f} s"
         )
-        if "parts" in values:
-            print("    " + ", ".join(f"{name} {s:.2f} s" for name, s in values["parts"].items()))
 
 
 if __name__ == "__main__":

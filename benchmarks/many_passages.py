@@ -10,18 +10,24 @@ from __future__ import annotations
 import argparse
 import itertools
 import pathlib
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, circumstances, peak_memory
+from benchmarks.measure import RESULTS, circumstances
 
 # The share of replaced words in a repeated paragraph.
 CHANGED = 0.1
 # Paragraphs in one transaction.
 AT_ONCE = 1_000
+
+
+def peak_memory() -> float:
+    """The peak memory of this process, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -32,9 +38,9 @@ def main() -> None:
     parser.add_argument("--out", default=RESULTS / "many_passages.json", help="file of results")
     options = parser.parse_args()
 
-    from keras_qa import recipes
     from keras_qa.datasets import squad
     from keras_qa.documents import Document, Index
+    from keras_qa.recipes.results import add_results
 
     imported = peak_memory()
     parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
@@ -71,7 +77,7 @@ def main() -> None:
         },
         **circumstances(),
     }
-    recipes.add_results(options.out, [record])
+    add_results(options.out, [record])
     print(record)
 
 

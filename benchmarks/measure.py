@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pathlib
 import platform
-import resource
 import statistics
 import subprocess
 import time
@@ -41,17 +40,6 @@ quick = False
 
 class Seconds(float):
     """The result of a contender that measures its own time."""
-
-
-class Parts(Seconds):
-    """Seconds of a call, with those of its parts by name."""
-
-    parts: dict[str, float]
-
-    def __new__(cls, parts: dict[str, float]) -> Parts:
-        seconds = super().__new__(cls, sum(parts.values()))
-        seconds.parts = parts
-        return seconds
 
 
 class AbsentError(Exception):
@@ -111,8 +99,7 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
 
     Returns:
         For each name: `first`, the seconds of the first call with compilation, and the
-        `median`, `least` and `most` seconds of the timed rounds; `parts`, the medians of its parts,
-        if the contender returns `Parts`.
+        `median`, `least` and `most` seconds of the timed rounds.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     first = {name: timed(function) for name, function in contenders.items()}
@@ -130,22 +117,9 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
             "median": statistics.median(values),
             "least": min(values),
             "most": max(values),
-            **_parts(values),
         }
         for name, values in times.items()
     }
-
-
-def _parts(values: list[float]) -> dict[str, dict[str, float]]:
-    parts = [value.parts for value in values if isinstance(value, Parts)]
-    if not parts:
-        return {}
-    return {"parts": {name: statistics.median(p[name] for p in parts) for name in parts[0]}}
-
-
-def peak_memory() -> float:
-    """The peak memory of this process, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def circumstances() -> dict[str, object]:
@@ -169,11 +143,6 @@ def circumstances() -> dict[str, object]:
         "python": platform.python_version(),
         "versions": versions,
     }
-
-
-def compiling() -> dict[str, str]:
-    """The environment of a new process that may write bytecode, as an installed package has it."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def timed(function: Callable[[], Any]) -> float:

@@ -26,16 +26,17 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics, recipes
+    from keras_qa import metrics
     from keras_qa.datasets import squad
     from keras_qa.datasets.unanswerable import add_unanswerable
+    from keras_qa.recipes.results import add_results
 
     valid = squad.load(options.folder / "valid.json")
     both = add_unanswerable(valid, UNANSWERABLE)
     for name in options.presets:
         reader = keras_qa.load(name)
         always = [answer.text for answer in reader.answer(valid, verbose=0, no_answer=False)]
-        scores = metrics.squad_in_order(always, valid)
+        scores = metrics.squad(always, valid)
         with_unanswerable = reader.evaluate(both, verbose=0)
         record = {
             "preset": name,
@@ -46,7 +47,7 @@ def main() -> None:
             "with_unanswerable": {key: round(value, 3) for key, value in with_unanswerable.items()},
             **circumstances(),
         }
-        recipes.add_results(options.out, [record])
+        add_results(options.out, [record])
         print(f"{name}: {scores}; with unanswerable questions: {with_unanswerable}")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, circumstances
 from benchmarks.rivals import sliding_window
-from benchmarks.span_cases import backbone_folder
+from benchmarks.span_cases import encoder_folder
 
 Examples = list[Any]
 Answers = list[str]
@@ -39,17 +39,17 @@ def main() -> None:
 def _work(options: argparse.Namespace) -> None:
     import keras
 
-    from keras_qa import datasets, metrics, recipes
+    from keras_qa import datasets, metrics
+    from keras_qa.recipes.results import add_results
 
     contender, seed = options.worker[0], int(options.worker[1])
     train, valid = (
         datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")
     )
-    train = train[: options.questions]
     started = time.perf_counter()
     answers = CONTENDERS[contender](train, options, seed)
     minutes = (time.perf_counter() - started) / 60
-    scores = metrics.squad_in_order(answers(valid), valid)
+    scores = metrics.squad(answers(valid), valid)
     record = {
         "contender": contender,
         "seed": seed,
@@ -62,7 +62,7 @@ def _work(options: argparse.Namespace) -> None:
         **{name: round(value, 2) for name, value in scores.items()},
         **circumstances(),
     }
-    recipes.add_results(options.out, [record])
+    add_results(options.out, [record])
     print(f"{contender}, seed {seed}: {scores} after {minutes:.1f} minutes")
 
 
@@ -79,10 +79,7 @@ def _ours(
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         further = {"vectors": vectors(options)} if vectors is not None else None
-        recipe = {} if options.epochs is None else {"epochs": options.epochs}
-        done = recipes.train(
-            train, None, "span_reader", given, recipe, seed=seed, answerer_options=further
-        )
+        done = recipes.train(train, None, "span_reader", given, seed=seed, answerer_options=further)
         return lambda asked: [
             answer.text
             for answer in done.answerer.answer(
@@ -97,8 +94,8 @@ def _vectors(options: argparse.Namespace) -> Any:
     from keras_qa.text import WordVectors
 
     if options.vectors is None:
-        raise SystemExit("Name a file of word vectors: --vectors, and --vectors-words for a .npy.")
-    return WordVectors.load(options.vectors, options.vectors_words)
+        raise SystemExit("Name a file of word vectors: --vectors.")
+    return WordVectors.load(options.vectors)
 
 
 def _transformers(
@@ -109,15 +106,14 @@ def _transformers(
     import keras_qa
     from benchmarks.rivals.bert_reader import ReaderRival
 
-    folder = backbone_folder()
-    assert folder is not None
+    folder = encoder_folder()
     recipe = keras_qa.recipes.FINE_TUNING
     torch.manual_seed(seed)
     windower = keras_qa.text.Windower(keras_qa.text.SubwordTokenizer.from_file(folder))
     windows = windower(train, labels=True)
     start, end = windows.spans[:, 0, 0], windows.spans[:, 0, 1]
     rival = ReaderRival(folder, windows.feed, start, end, recipe.batch_size, options.half, "cpu")
-    rival.train(options.epochs or recipe.epochs, recipe.warmup)
+    rival.train(recipe.epochs, recipe.warmup)
 
     def answers(asked: Examples) -> Answers:
         windows = windower(asked)
@@ -137,7 +133,7 @@ def _sliding_window(
 
 
 CONTENDERS: dict[str, Callable[..., Callable[[Examples], Answers]]] = {
-    "backbone": _ours({"backbone": backbone_folder}),
+    "backbone": _ours({"backbone": encoder_folder}),
     "transformers": _transformers,
     "vectors": _ours({}, _vectors),
     "no vectors": _ours({}),
@@ -153,10 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
-    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
-    parser.add_argument("--questions", type=int, help="train on so many; default: all")
     parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
-    parser.add_argument("--vectors-words", help="the words of a .npy file")
     parser.add_argument("--out", default=RESULTS / "reading.json", help="file of results")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     return parser

@@ -13,12 +13,12 @@ import re
 import statistics
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("README.md", "docs/*.md", "benchmarks/results/*.md")
+PAGES = ("README.md", "docs/*.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 # bAbI's papers count a task as failed if its error, in percent, is above this.
@@ -44,14 +44,6 @@ def _ratio(ours: str, rival: str) -> Callable[[Case], str]:
     return times
 
 
-def _time(contender: str, scale: float = 1.0, digits: int = 2) -> Callable[[Case], str]:
-    return lambda case: f"{_median(case, contender) * scale:,.{digits}f}"
-
-
-def _memory(case: Case) -> str:
-    return f"{case['peak_mib']:,}"
-
-
 def _median(case: Case, contender: str) -> float:
     return case["seconds"][contender]["median"]
 
@@ -59,10 +51,14 @@ def _median(case: Case, contender: str) -> float:
 _TORCH = _ratio("keras-qa", "native PyTorch")
 _KERAS = _ratio("keras-qa", "plain Keras")
 _TRANSFORMERS = _ratio("keras-qa", "transformers")
-# Milliseconds of one of the 100 questions of the case.
-_QUESTION = _time("keras-qa", scale=10)
 
-# The rows of the tables: what, rival or unit, case, figure.
+
+def _question(case: Case) -> str:
+    """Milliseconds of one of the 100 questions of the case."""
+    return f"{10 * _median(case, 'keras-qa'):.2f}"
+
+
+# The rows of the table: what, rival, case, figure.
 RATIOS = (
     ("train on full rows", "PyTorch", "train, dense", _TORCH),
     ("train on padded rows", "PyTorch, packed", "train, masked", _TORCH),
@@ -87,30 +83,6 @@ RATIOS = (
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
     ("fine-tune MiniLM in bfloat16", "`transformers`", "fine-tuning, bfloat16", _TRANSFORMERS),
 )
-DETAILS = (
-    ("one question on 100 words", "ms", "one question", _QUESTION),
-    ("kernels, beside neither", "ratio", "levers", _ratio("kernels alone", "neither")),
-    ("batches by length, beside neither", "ratio", "levers", _ratio("buckets alone", "neither")),
-    ("both, beside neither", "ratio", "levers", _ratio("kernels and buckets", "neither")),
-    (
-        "`read` and 100 × `ask`, beside 100 × `answer`",
-        "ratio",
-        "passage",
-        _ratio("read and ask", "answer"),
-    ),
-    (
-        "`keras-qa answer`, beside `import keras`",
-        "ratio",
-        "cold, answer",
-        _ratio("keras-qa answer", "import keras"),
-    ),
-    ("best spans of 10,000 windows", "s", "decoding", _time("a window a text")),
-    ("a question on 50,000 words", "s", "long text, 50,000 words", _time("answer")),
-    ("a question on 400,000 words", "s", "long text, 400,000 words", _time("answer")),
-    ("peak memory, 25,000 words", "MiB", "long text, 25,000 words", _memory),
-    ("peak memory, 400,000 words", "MiB", "long text, 400,000 words", _memory),
-    ("`import keras_qa` after Keras", "ms", "import", _time("keras_qa after keras", 1000, 0)),
-)
 CONTENDERS = {
     "backbone": "on the six layers of MiniLM",
     "transformers": "`transformers.BertForQuestionAnswering`, the same weights",
@@ -122,27 +94,18 @@ CONTENDERS = {
 
 def speed() -> str:
     """Ratios against the rivals."""
-    return _speed_table("rival", RATIOS)
-
-
-def speed_details() -> str:
-    """Times, memory, and ratios without a rival."""
-    return _speed_table("unit", DETAILS)
-
-
-def _speed_table(column: str, entries: Sequence[tuple[str, str, str, Callable]]) -> str:
     files = _speeds()
-    machines = [_machine(files["jax"][case]) for _, _, case, _ in entries]
+    machines = [_machine(files["jax"][case]) for _, _, case, _ in RATIOS]
     usual = max(machines, key=machines.count)
     others = dict(zip(sorted(set(machines) - {usual}), "abc", strict=False))
     rows = []
-    for (what, against, case, figure), machine in zip(entries, machines, strict=True):
+    for (what, rival, case, figure), machine in zip(RATIOS, machines, strict=True):
         mark = f" ({others[machine]})" if machine in others else ""
-        rows.append([f"{what}{mark}", against, *(figure(file[case]) for file in files.values())])
-    rounds = [file[case]["rounds"] for file in files.values() for _, _, case, _ in entries]
+        rows.append([f"{what}{mark}", rival, *(figure(file[case]) for file in files.values())])
+    rounds = [file[case]["rounds"] for file in files.values() for _, _, case, _ in RATIOS]
     where = "".join(f"; ({letter}) on {name}" for name, letter in others.items())
     note = f"Medians of {min(rounds)} to {max(rounds)} rounds on {usual}{where}."
-    return _table(["", column, *BACKENDS.values()], rows, numbers_from=2) + f"\n\n{note}"
+    return _table(["", "rival", *BACKENDS.values()], rows, numbers_from=2) + f"\n\n{note}"
 
 
 def speed_in_short() -> str:
@@ -157,7 +120,7 @@ def speed_in_short() -> str:
         f"On {cores} CPU cores, for {_listed(BACKENDS.values())}: training on padded rows is "
         f"{three('train, masked')} times as fast as native PyTorch with packed sequences, on full "
         f"rows {three('train, dense')} times; one question takes "
-        f"{three('one question', _QUESTION)} ms."
+        f"{three('one question', _question)} ms."
     )
 
 
@@ -219,8 +182,7 @@ def many_passages() -> str:
         f"An index of {run['passages']:,} passages is a file of {run['file_bytes'] / 1e9:.2f} GB. "
         f"Creating it took {run['memory_mib']} MiB of memory, at {run['passages_per_second']:,} "
         f"passages a second. Of {run['questions']} questions the median took "
-        f"{run['search_ms']['median']:.0f} ms and the slowest {run['search_ms']['most']:.0f} ms. "
-        "`python -m benchmarks.many_passages FOLDER` makes these figures."
+        f"{run['search_ms']['median']:.0f} ms and the slowest {run['search_ms']['most']:.0f} ms."
     )
 
 
@@ -258,19 +220,7 @@ def asking() -> str:
     text = (
         f"`{about['reader']}` on {about['questions']} questions of SQuAD over "
         f"{about['documents']:,} paragraphs, calibrated on {about['calibration_questions']} "
-        "questions about other paragraphs among them. "
-    )
-    for search, run in fitted.items():
-        recall = _listed(f"{share:.1f} % at {most}" for most, share in run["recall"].items())
-        before = runs["default", search]["calibration_error"]
-        text += (
-            f"By {search}: recall {recall}; fitted weight of retrieval "
-            f"{run['retrieval_weight']:.1f}, temperature {run['temperature']:.2f}; calibration "
-            f"error {before:.3f} before, {run['calibration_error']:.3f} after. "
-        )
-    text += (
-        f"`ask` takes {runs['time', 'words']['ask_to_read']:.2f} times the processor time of "
-        "reading the ten passages. `python -m benchmarks.asking FOLDER` makes these figures."
+        "questions about other paragraphs among them."
     )
     precisions = [
         [least, *(_coverage(run, least) for run in fitted.values())]
@@ -308,7 +258,13 @@ def preset_babi() -> str:
 def babi_10k() -> str:
     """The best run of each task with 10,000 questions, and a summary."""
     best, runs = _best("babi-10k-jax.json"), _records("babi-10k-jax.json")
-    rows = [[*_task(run), f"{run['seconds'] / 60:.1f}", _error(run)] for run, _ in best]
+    rows = [
+        [
+            *(str(run["task"]), TASKS[run["task"] - 1], f"`{run['model']}`", str(run["epochs"])),
+            *(f"{run['seconds'] / 60:.1f}", _error(run)),
+        ]
+        for run, _ in best
+    ]
     hours = sum(run["seconds"] for run in runs) / 3600
     (alone,) = [
         run for run in runs if run["task"] == 16 and run["model"] == "universal_transformer"
@@ -321,22 +277,13 @@ def babi_10k() -> str:
 
 
 def babi_1k() -> str:
-    """The best run of each task with 1,000 questions, and a summary."""
+    """A summary of the best runs with 1,000 questions."""
     best = _best("babi-1k-jax.json")
-    rows = []
-    for run, runs in best:
-        minutes = sum(item["seconds"] for item in runs) / 60
-        rows.append([*_task(run), str(run["copies"]), f"{minutes:.1f}", _error(run)])
     minutes = sum(run["seconds"] for run in _records("babi-1k-jax.json")) / 60
-    head = ["task", "", "model", "epochs", "copies", "minutes, all runs", "error"]
-    return _table(head, rows) + (
-        f"\n\n{_failed(best)} The mean error is {_mean(best):.1f} %. "
+    return (
+        f"{_failed(best)} The mean error is {_mean(best):.1f} %. "
         f"All runs took {minutes:.0f} minutes on one CPU core."
     )
-
-
-def _task(run: Case) -> list[str]:
-    return [str(run["task"]), TASKS[run["task"] - 1], f"`{run['model']}`", str(run["epochs"])]
 
 
 def _error(run: Case) -> str:
@@ -373,7 +320,7 @@ def babi_in_short() -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        *(speed, speed_details, speed_in_short, reading, reading_in_short),
+        *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_babi, asking, retrieval, many_passages),
     )

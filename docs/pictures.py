@@ -25,7 +25,7 @@ from PIL import Image
 
 import keras_qa
 from keras_qa.cli.output import print_answers
-from keras_qa.models.evidence import Evidence
+from keras_qa.models.copies import evidence_model
 from keras_qa.report import plots
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"
@@ -66,7 +66,7 @@ def _answerer() -> tuple[keras_qa.QuestionAnswerer, list[keras_qa.Example]]:
 def _attention(answerer: keras_qa.QuestionAnswerer) -> None:
     answer = answerer.answer(STORY, QUESTION)
     feed = answerer.vectorizer_([keras_qa.Example(STORY, QUESTION)])
-    by_hop = Evidence(answerer.model_).predict(feed)["attention"][0]
+    by_hop = evidence_model(answerer.model_).predict(feed, verbose=0)["attention"][0]
     figure = plots.attention(by_hop, STORY, title=f"{QUESTION} – {answer.text.capitalize()}.")
     figure.axes[0].set_xlabel("hop")
     # The same bytes each time: no date, and ids that depend only on the drawing.
@@ -82,7 +82,7 @@ def _report(answerer: keras_qa.QuestionAnswerer, examples: list[keras_qa.Example
     with tempfile.TemporaryDirectory() as folder:
         page, shot = pathlib.Path(folder, "report.html"), pathlib.Path(folder, "report.png")
         found.save(page, title="Two supporting facts")
-        options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1000,2100")
+        options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1000,1880")
         command = [browser, *options, f"--screenshot={shot}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
         picture = Image.open(shot).convert("RGB").quantize(64)

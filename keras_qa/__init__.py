@@ -3,7 +3,6 @@
 import importlib
 import pathlib
 import sys
-import warnings
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
@@ -67,10 +66,6 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"keras_qa.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"keras_qa.{_NAMES[name]}"), name)
-    if name == "Source":
-        message = "`keras_qa.Source` is now `keras_qa.AnswerLocation`."
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return AnswerLocation
     raise AttributeError(f"module 'keras_qa' has no attribute {name!r}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,20 +146,10 @@ def _strings(name: str, values: object) -> tuple[str, ...]:
 
 
 def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
-    """Converts mappings with the fields of `Example` as keys to examples.
+    """Returns examples, and mappings with the fields of `Example` as keys, as examples.
 
-    Args:
-        examples: An iterable of `Example` objects; of mappings with the keys `text` and `question`
-            and optionally `answers`, `answer_start`, `choices`, `supporting_facts`, `id` and
-            `document`; or of SQuAD rows in Hugging Face's layout, with `context` and `answers`. Or
-            a pandas or polars DataFrame with such columns.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        TypeError: If an entry or a field has the wrong type.
-        ValueError: If a key is missing or unknown.
+    It also takes SQuAD rows in Hugging Face's layout, with `context` and `answers`, and a pandas or
+    polars DataFrame with such columns.
     """
     if isinstance(examples, (str, bytes, Mapping, Example)):
         raise TypeError(
@@ -212,22 +202,7 @@ def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_questions(question: str | Iterable[str]) -> list[str]:
-    """Returns one or more questions as a list.
-
-    Args:
-        question: A string, or an iterable of strings, such as a list or a pandas Series.
-
-    Returns:
-        A list of strings.
-
-    Raises:
-        TypeError: If it has another type.
-
-    Examples:
-        >>> from keras_qa.example import to_questions
-        >>> to_questions("Who?"), to_questions(iter(["Who?", "Where?"]))
-        (['Who?'], ['Who?', 'Where?'])
-    """
+    """Returns one question, or an iterable of questions such as a pandas Series, as a list."""
     if isinstance(question, str):
         return [question]
     expected = "`question` must be a string or a list of strings. Received:"
@@ -258,21 +233,7 @@ def frame_rows(frame: object) -> list[dict[str, Any]]:
 
 
 def answer_problem(example: Example) -> str | None:
-    """Checks the offsets of an example's answers.
-
-    Args:
-        example: The example.
-
-    Returns:
-        A line about the first answer that is not at its `answer_start`, or `None` if all offsets
-        are right or unknown.
-
-    Examples:
-        >>> from keras_qa.example import Example, answer_problem
-        >>> problem = answer_problem(Example("He went home.", "Where?", "home", 7))
-        >>> problem.split(". ")[0]
-        "the answer 'home' is not at 7, where its text has ' hom'"
-    """
+    """Returns a line about the first answer that is not at its `answer_start`, or `None`."""
     if not example.answer_start:
         return None
     if len(example.answer_start) != len(example.answers):
@@ -328,3 +289,38 @@ def with_answers(
         dataclasses.replace(item, answers=entry)  # type: ignore[arg-type]
         for item, entry in zip(examples, answers, strict=True)
     ]
+
+
+def make_examples(text: object, question: str | Iterable[str] | None) -> tuple[list[Example], bool]:
+    """Returns the arguments of `answer` as examples, and whether they are several."""
+    if question is None:
+        if isinstance(text, (Example, Mapping)):
+            return to_examples([text]), False
+        if isinstance(text, (str, bytes)) or not isinstance(text, Iterable):
+            raise TypeError(
+                "`question` is missing. Without it, `text` must be an `Example`, a mapping, or a "
+                f"list of them. Received: text={text!r:.80}."
+            )
+        return to_examples(text), True
+    if isinstance(question, str):
+        return [Example(text, question)], False  # type: ignore[arg-type]
+    for name, value in (("text", text), ("question", question)):
+        if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
+            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
+    questions = list(question)
+    texts: list[Any] = [text] * len(questions) if isinstance(text, str) else [*cast(Any, text)]
+    if len(texts) != len(questions):
+        raise ValueError(
+            f"`text` has {len(texts)} texts, but `question` has {len(questions)} questions. "
+            "Pass one text for each question, or one string for all of them."
+        )
+    pairs = zip(texts, questions, strict=True)
+    return [Example(text, question) for text, question in pairs], True
+
+
+def select_answers(
+    ranked: list[list[Answer]], top_k: int | None, several: bool
+) -> Answer | list[Answer] | list[list[Answer]]:
+    """Returns the best answer only without `top_k`, and no outer list for a single question."""
+    results = ranked if top_k is not None else [answers[0] for answers in ranked]
+    return results if several else results[0]

@@ -81,11 +81,7 @@ class Line:
 
 
 class Bar:
-    """A progress bar with the time left.
-
-    Args:
-        total: Number of items.
-        done: Number of items that were done before.
+    """A progress bar with the time left. `done` items were done before.
 
     Examples:
         >>> from keras_qa.terminal import Bar

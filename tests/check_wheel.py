@@ -17,7 +17,6 @@ def main(folder: str) -> None:
         "datasets/babi.py",
         "kernels/jax.py",
         "report/page.css",
-        "report/page.js",
     ):
         assert f"keras_qa/{name}" in names, f"{wheel.name} lacks {name}"
     assert any(name.endswith("licenses/LICENSE") for name in names), f"{wheel.name} has no licence"

@@ -20,8 +20,6 @@ class Hub(http.server.ThreadingHTTPServer):
 
     Attributes:
         asked: The method and path of each request, in order.
-        breaks_after: Breaks the connection once, after this number of bytes of a file.
-        moved: Whether requests for weights are redirected.
     """
 
     daemon_threads = True
@@ -31,8 +29,6 @@ class Hub(http.server.ThreadingHTTPServer):
         self.repositories = repositories
         self.private: set[str] = set()
         self.asked: list[str] = []
-        self.breaks_after: int | None = None
-        self.moved = False
 
     @property
     def address(self) -> str:
@@ -68,8 +64,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         hub = self.server
         hub.asked.append(f"{self.command} {self.path}")
-        path = self.path.removeprefix("/elsewhere")
-        owner, name, resolve, revision, *rest = [*path.strip("/").split("/"), *[""] * 4][:5]
+        path = [*self.path.strip("/").split("/"), *[""] * 4]
+        owner, name, resolve, revision, file_name = path[:5]
         repository = f"{owner}/{name}"
         if resolve != "resolve" or repository not in hub.repositories:
             return self._fail(404, "RepoNotFound")
@@ -77,41 +73,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._fail(401, "RepoNotFound")
         if revision not in ("main", COMMIT):
             return self._fail(404, "RevisionNotFound")
-        file = hub.repositories[repository] / rest[0]
+        file = hub.repositories[repository] / file_name
         if not file.is_file():
             return self._fail(404, "EntryNotFound")
         content = file.read_bytes()
-        tag = hashlib.sha256(content).hexdigest()
-        if hub.moved and rest[0].endswith("safetensors") and not self.path.startswith("/elsewhere"):
-            self.send_response(302)
-            self.send_header("Location", f"{hub.address}/elsewhere{self.path}")
-            self.send_header("X-Linked-Size", str(len(content)))
-            self.send_header("X-Linked-Etag", f'"{tag}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return None
-        start = 0
-        if (wanted := self.headers.get("Range")) is not None:
-            start = int(wanted.removeprefix("bytes=").split("-")[0])
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
+        self.send_response(200)
         self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{tag}"')
-        self.send_header("Content-Length", str(len(content) - start))
-        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if not body:
-            return None
-        if hub.breaks_after is not None and len(content) > hub.breaks_after and not start:
-            self.wfile.write(content[: hub.breaks_after])
-            hub.breaks_after = None
-            self.close_connection = True
-            return None
-        self.wfile.write(content[start:])
-        return None
+        if body:
+            self.wfile.write(content)
 
     def _fail(self, status: int, code: str) -> None:
         self.send_response(status)

@@ -47,7 +47,8 @@ class StopAt(keras.callbacks.Callback):
 def small(**arguments):
     settings = {"model": "memory_network", "model_options": SMALL, "recipe": RECIPE}
     settings = {**settings, "verbose": 0, "seed": 3, **arguments}
-    return train(STORIES[: settings.pop("questions", 32)], STORIES[32:], **settings)
+    questions = settings.pop("questions", 32)
+    return train(STORIES[:questions], settings.pop("validation_data", STORIES[32:]), **settings)
 
 
 def optimizer_state(answerer) -> list[np.ndarray]:

@@ -10,8 +10,6 @@ from keras_qa import Answer, Example, Support
 class Page(html.parser.HTMLParser):
     """Parses tables, elements and texts of a page."""
 
-    VOID = ("meta", "input")
-
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tables: dict[str, list[list[str]]] = {}
@@ -26,7 +24,7 @@ class Page(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attributes) -> None:
         self.elements.append((tag, dict(attributes)))
         self.texts[len(self.elements) - 1] = ""
-        if tag not in self.VOID:
+        if tag != "meta":
             self.open.append(len(self.elements) - 1)
         if tag == "table":
             self.rows = self.tables[dict(attributes)["id"]] = []

@@ -66,7 +66,7 @@ def flow(inputs, weights) -> np.ndarray:
     return result
 
 
-def span_head(features, weights, no_answer: str, hidden: bool) -> list[np.ndarray]:
+def span_head(features, weights, no_answer: str) -> list[np.ndarray]:
     """A linear layer over each position, and the logits of no answer at position 0."""
     weights = doubles(weights)
     if isinstance(features, list):
@@ -75,9 +75,6 @@ def span_head(features, weights, no_answer: str, hidden: bool) -> list[np.ndarra
     if no_answer == "learned":
         # The layer's own weight comes first, then those of its sublayers.
         none, *weights = weights
-    if hidden:
-        features = np.maximum(features @ weights[0] + weights[1], 0)
-        weights = weights[2:]
     logits = features @ weights[0] + weights[1]
     if no_answer == "learned":
         first = np.broadcast_to(none, (len(logits), 1, 2))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import reference
 from reference import sigmoid, softmax
 
 
-def by_sentence(encode, ids: np.ndarray, *args) -> np.ndarray:
+def by_sentence(encode, ids: np.ndarray, weights) -> np.ndarray:
     """Calls `encode` with the ids of each sentence."""
     rows = ids.reshape(-1, ids.shape[-1])
-    vectors = [encode(row, *args) for row in rows]
+    vectors = [encode(row, weights) for row in rows]
     return np.array(vectors).reshape(*ids.shape[:-1], -1)
 
 
@@ -60,25 +59,6 @@ def sentence_positional(row, weights) -> np.ndarray:
     return result
 
 
-def sentence_recurrent(row, weights, cell: str, bidirectional: bool) -> np.ndarray:
-    return reference.encode(row[None], weights, cell, bidirectional, "last")[0]
-
-
-def sentence_attention(row, weights, heads: int) -> np.ndarray:
-    """Lin et al. 2017, equation 2, one matrix of weights a head."""
-    places, table, hidden, hidden_bias, scores, values, values_bias = (
-        np.asarray(weight, "float64") for weight in weights
-    )
-    words = row[row != 0]
-    if len(words) == 0:
-        return np.zeros(table.shape[1])
-    at = np.minimum(np.arange(len(words)), len(places) - 1)
-    vectors = table[words] + places[at]
-    by_head = softmax((np.tanh(vectors @ hidden + hidden_bias) @ scores).T)
-    parts = np.split(vectors @ values + values_bias, heads, axis=1)
-    return np.concatenate([by_head[head] @ part for head, part in enumerate(parts)])
-
-
 def ages(there: np.ndarray, most: int) -> list[int]:
     """The number of sentences after each sentence."""
     return [min(int(there[place + 1 :].sum()), most - 1) for place in range(len(there))]
@@ -107,22 +87,19 @@ def previous(sentences: np.ndarray, weights) -> np.ndarray:
     return result
 
 
-def memory_hops(inputs, weights, hops: int, tying: str) -> list[np.ndarray]:
+def memory_hops(inputs, weights, hops: int) -> list[np.ndarray]:
     """Sukhbaatar et al. 2015, equations 1 to 4, sections 2.2, 4.2: state, attention, their mean."""
     states, memories = inputs[0].astype("float64"), inputs[1:]
-    *carry, linear = (np.asarray(weight, "float64") for weight in weights)
+    (linear,) = weights
     attention = np.zeros((len(states), hops, memories[0].shape[1]))
     for row, there in enumerate((memories[0] != 0).any(axis=-1)):
         state = states[row]
         for hop in range(hops):
-            first = hop if tying == "adjacent" else 0
-            compared, added = memories[first][row], memories[first + 1][row]
+            compared, added = memories[hop][row], memories[hop + 1][row]
             if there.any():
                 products = compared[there] @ state
                 share = linear * 0.3 * products / np.sqrt(there.sum())
                 attention[row, hop, there] = share + (1 - linear) * softmax(products)
-            if tying == "layer":
-                state = state @ carry[0]
             state = state + attention[row, hop] @ added
         states[row] = state
     sizes = np.abs(attention)
@@ -135,13 +112,13 @@ def norm(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return centred / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-6) * gain + bias
 
 
-def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np.ndarray]:
+def universal(inputs, weights, steps: int, heads: int) -> list[np.ndarray]:
     """Dehghani et al. 2019: the query's state, the sentences', attention by step, rollout."""
     weights = [np.asarray(weight, "float64") for weight in weights]
     results = []
     for query, story in zip(*inputs, strict=True):
         there = (story != 0).any(axis=-1)
-        state, attention, rollout = _universal(query, story[there], weights, steps, heads, halting)
+        state, attention, rollout = _universal(query, story[there], weights, steps, heads)
         sentences = np.zeros(story.shape)
         sentences[there] = state[1:]
         by_step, share = np.zeros((steps, len(story))), np.zeros(len(story))
@@ -150,11 +127,10 @@ def universal(inputs, weights, steps: int, heads: int, halting: bool) -> list[np
     return [np.array(part) for part in zip(*results, strict=True)]
 
 
-def _universal(query, story, weights, steps, heads, halting):
+def _universal(query, story, weights, steps, heads):
     query_signal, step_signals, distances, times, *rest = weights
     norms = [rest[2 * place : 2 * place + 2] for place in range(3)]
     dense = [rest[6 + 2 * place : 8 + 2 * place] for place in range((len(rest) - 6) // 2)]
-    halt = dense.pop(1) if halting else None
     hidden, project, mix, output = dense
     at = ages(np.ones(len(story)), len(times))
     signals = np.stack([query_signal, *(times[age] for age in at)])
@@ -166,7 +142,6 @@ def _universal(query, story, weights, steps, heads, halting):
         weight = distances[[0, 2] if earlier > 0 else [1, 3]]
         if earlier:
             bias[:, own + 1, other + 1] = weight[0] * np.log1p(abs(earlier)) + weight[1]
-    spent, mean = np.zeros(count), np.zeros(state.shape)
     maps = []
     for step in range(steps):
         read = state + signals + step_signals[step]
@@ -180,25 +155,13 @@ def _universal(query, story, weights, steps, heads, halting):
         maps.append(np.mean(by_head, axis=0))
         new = read + np.concatenate(mixed, axis=1) @ mix[0] + mix[1]
         inner = np.maximum(norm(new, *norms[1]) @ hidden[0] + hidden[1], 0)
-        new = new + inner @ output[0] + output[1]
-        if halt is None:
-            state = new
-            continue
-        for place in range(count):
-            if spent[place] >= 0.99:
-                continue
-            chance = sigmoid(normed[place] @ halt[0] + halt[1])[0]
-            if spent[place] + chance >= 0.99 or step == steps - 1:
-                chance = 1 - spent[place]
-            spent[place] += chance
-            mean[place] += chance * new[place]
-            state[place] = new[place]
+        state = new + inner @ output[0] + output[1]
     total = np.eye(count)
     for weights_of_step in maps:
         total = (0.5 * weights_of_step + 0.5 * np.eye(count)) @ total
     share = total[0, 1:] / max(total[0, 1:].sum(), 1e-12)
     attention = np.array([weights_of_step[0, 1:] for weights_of_step in maps])
-    return norm(state if halt is None else mean, *norms[2]), attention, share
+    return norm(state, *norms[2]), attention, share
 
 
 def support_head(inputs, weights) -> np.ndarray:

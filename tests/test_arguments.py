@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_qa._arguments import check_flag, check_fraction, must_be, to_integer, to_optional_integer
 from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing import AskCalibration
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.text import Windower, WordTokenizer
 
 
@@ -58,7 +58,7 @@ def test_configs_contain_python_integers() -> None:
     decoder = SpanDecoder(np.int64(3))
     assert type(decoder.get_config()["max_answer_words"]) is int
     windower = Windower(WordTokenizer.train(["a b"]), np.int32(9), np.int64(0), np.int8(5))
-    sizes = windower.length, windower.overlap, windower.max_question_length
+    sizes = windower.max_length, windower.stride, windower.max_question_length
     assert sizes == (9, 0, 5)
     assert {type(size) for size in sizes} == {int}
 

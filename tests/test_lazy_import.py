@@ -14,7 +14,7 @@ from keras_qa.text import Vectorizer
 example = keras_qa.datasets.babi.simulate(task=1, examples=1, seed=0)[0]
 assert isinstance(example, keras_qa.Example)
 feed = Vectorizer().adapt([example])([example])
-print(feed["text"].shape[0], keras_qa.decoding.find_mention("Home, home.", "home"),
+print(feed["text"].shape[0], keras_qa.decoding.SpanDecoder().threshold,
     keras_qa.metrics.exact_match("The home", ["home"]), keras_qa.Answer("home", 0.5).text,
     "keras" in sys.modules)
 """
@@ -23,15 +23,16 @@ print(feed["text"].shape[0], keras_qa.decoding.find_mention("Home, home.", "home
 @pytest.mark.parametrize("chosen", ["", "jax", "theano"])
 def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
     done = python(NUMPY, hidden=BACKENDS, KERAS_BACKEND=chosen, KERAS_HOME=str(tmp_path))
-    assert done.stdout.split("\n")[0] == "1 (6, 10) 1.0 home False", done.stderr
+    assert done.stdout.split("\n")[0] == "1 0.5 1.0 home False", done.stderr
 
 
 @pytest.mark.parametrize(
     "code",
     [
         "import keras_qa; keras_qa.layers",
-        "import keras_qa; keras_qa.load",
-        "from keras_qa import QuestionAnswerer",
+        "import keras_qa; keras_qa.load('babi')",
+        "import keras_qa; keras_qa.QuestionAnswerer().fit([])",
+        "import keras_qa.answering; keras_qa.answering.TextEmbedder('minilm')",
         "from keras_qa.layers import LSTM",
         "import keras_qa.models",
         "import keras_qa.integrations.haystack",
@@ -41,6 +42,23 @@ def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
 def test_what_needs_a_backend_names_the_extras(code: str, tmp_path) -> None:
     done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
     assert last_line(done) == NEEDED
+
+
+def test_answering_imports_no_keras(tmp_path) -> None:
+    code = """
+import sys, keras_qa.answering
+qa = keras_qa.QuestionAnswerer(seed=0)
+print(qa, keras_qa.load.__name__, keras_qa.answering.Passage.__name__, "keras" in sys.modules)
+try:
+    qa.answer("Mary went home.", "Where is Mary?")
+except ValueError as error:
+    print(error, {"keras", "torch", "jax", "tensorflow"} & set(sys.modules))
+"""
+    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    first, second = done.stdout.splitlines()
+    assert first == "QuestionAnswerer(seed=0) load Passage False", done.stderr
+    assert second.startswith("This answerer is not fitted.")
+    assert second.endswith("set()")
 
 
 def test_a_name_that_is_not_there_is_no_question_of_backends(tmp_path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def windows(
-    folder: str, questions: Sequence[str], texts: Sequence[str], length: int, overlap: int
+    folder: str, questions: Sequence[str], texts: Sequence[str], max_length: int, stride: int
 ) -> Callable[[], dict[str, np.ndarray]]:
     """Returns a function that makes the windows of all texts, with offsets, as arrays.
 
@@ -17,8 +17,8 @@ def windows(
         folder: A folder with `tokenizer.json`.
         questions: The questions.
         texts: A text for each.
-        length: Positions of a window.
-        overlap: Pieces that a window shares with the one before.
+        max_length: Positions of a window.
+        stride: Pieces that a window shares with the one before.
 
     Raises:
         ImportError: If transformers is not installed.
@@ -36,8 +36,8 @@ def windows(
             list(questions),
             list(texts),
             truncation="only_second",
-            max_length=length,
-            stride=overlap,
+            max_length=max_length,
+            stride=stride,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
             padding="max_length",

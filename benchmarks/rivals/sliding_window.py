@@ -1,14 +1,13 @@
 """A baseline that learns nothing: the span whose surroundings share most words with the question.
 
 The sliding window of Richardson et al. 2013, "MCTest", was SQuAD's first baseline (Rajpurkar et
-al. 2016). `python -m benchmarks.rivals.sliding_window valid.json` scores it.
+al. 2016).
 """
 
 from __future__ import annotations
 
 import collections
 import re
-import sys
 
 import numpy as np
 
@@ -63,17 +62,3 @@ def answer(text: str, question: str) -> str:
         if score > best:
             best, found = score, text[spans[first][0] : spans[last][1]]
     return found
-
-
-def main(path: str) -> None:
-    """Prints the official scores of the baseline on a SQuAD file."""
-    import keras_qa
-
-    examples = keras_qa.datasets.squad.load(path)
-    predictions = {item.id: answer(item.plain_text, item.question) for item in examples}
-    scores = keras_qa.metrics.squad(predictions, examples)
-    print(f"{len(examples)} questions: {scores}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -17,8 +17,8 @@ class Loop:
         folder: A checkpoint.
         texts: The texts.
         questions: A question for each.
-        length: Positions of a window.
-        overlap: Pieces that a window shares with the one before.
+        max_length: Positions of a window.
+        stride: Pieces that a window shares with the one before.
     """
 
     def __init__(
@@ -26,8 +26,8 @@ class Loop:
         folder: str,
         texts: Sequence[str],
         questions: Sequence[str],
-        length: int,
-        overlap: int,
+        max_length: int,
+        stride: int,
     ) -> None:
         logging.set_verbosity_error()
         # The same random head in each process, if the checkpoint has none.
@@ -36,7 +36,7 @@ class Loop:
         self.model = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)
         self.model.eval()
         self.texts, self.questions = list(texts), list(questions)
-        self.length, self.overlap = length, overlap
+        self.max_length, self.stride = max_length, stride
 
     def answer_each(self) -> list[str]:
         """The best span of each text, one text after the other."""
@@ -49,8 +49,8 @@ class Loop:
             questions,
             texts,
             truncation="only_second",
-            max_length=self.length,
-            stride=self.overlap,
+            max_length=self.max_length,
+            stride=self.stride,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )

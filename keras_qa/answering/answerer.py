@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
-import keras
-
-from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
-from keras_qa.answering import building
-from keras_qa.answering.building import Vectors
-from keras_qa.answering.estimator import Answers, Estimator
+from keras_qa import _backend
+from keras_qa._arguments import (
+    accept_old_names,
+    check_positive_integers,
+    to_integer,
+    to_optional_integer,
+)
+from keras_qa.answering.estimator import Answers, Examples, to_validation_examples
 from keras_qa.answering.passage import (
     AnswerOptions,
     AnswerResult,
-    Examples,
     Passage,
     Questions,
     Text,
     Texts,
-    make_examples,
-    read_text,
-    select_answers,
+    split_at_text,
 )
 from keras_qa.answering.retrieval_mixin import RetrievalMixin
-from keras_qa.answering.save_mixin import SaveMixin
-from keras_qa.example import Answer, Example, to_examples, with_answers
-from keras_qa.models import QAModel
-from keras_qa.models.compiling import Callbacks, Optimizer, recompile
-from keras_qa.models.evidence import with_evidence
-from keras_qa.models.presets import open_model
-from keras_qa.models.pretrained import transformer_of
-from keras_qa.models.reader import enable_lora
-from keras_qa.preprocessing import AskOptions, Preprocessor, SpanDetails
-from keras_qa.preprocessing.ask_options import Verbose, check_option_names
+from keras_qa.example import (
+    Answer,
+    Example,
+    make_examples,
+    select_answers,
+    to_examples,
+    with_answers,
+)
+from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_options import (
+    Model,
+    Ranked,
+    SpanDetails,
+    Verbose,
+    check_option_names,
+)
+from keras_qa.preprocessing.span_calibration import fit_decoder
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_qa.answering.building import Vectors
+    from keras_qa.models import QAModel
+    from keras_qa.models.compiling import Callbacks, Optimizer
 
 # `answer` and `evaluate` show a progress bar for at least this many questions.
 LONG_WORK = 2_000
 
 
-class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
+class QuestionAnswerer(RetrievalMixin):
     """Learns from examples and answers questions about texts.
 
     It is an estimator in the sense of scikit-learn: `fit` checks the arguments of the constructor,
@@ -65,10 +76,10 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         vectors: Word vectors for a `span_reader` from scratch: a `text.WordVectors`, or a file that
             `text.WordVectors.load` reads. The first 100,000 of their words are added to those in
             the training data.
-        length: For span readers: maximum number of positions in a window, see `text.Windower`.
+        max_length: For span readers: maximum number of positions in a window, see `text.Windower`.
             `None` for the value that the model was trained with, or else 384 or the maximum of the
             backbone.
-        overlap: For span readers: number of positions that a window shares with the previous one.
+        stride: For span readers: number of positions that a window shares with the previous one.
             `None` for the value that the model was trained with, or else 128.
         max_answer_words: For span readers: maximum number of words in an answer. For scripts
             without spaces see `decoding.SpanDecoder`. `None` to fit it on validation data; without
@@ -98,6 +109,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
 
     calibration_: dict[str, float]
 
+    @accept_old_names
     def __init__(
         self,
         model: str | keras.Model = "answer_classifier",
@@ -106,8 +118,8 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         answer_vocabulary_size: int | None = None,
         seed: int | None = None,
         vectors: Vectors | None = None,
-        length: int | None = None,
-        overlap: int | None = None,
+        max_length: int | None = None,
+        stride: int | None = None,
         max_answer_words: int | None = None,
         no_answer_threshold: float | None = None,
     ) -> None:
@@ -117,30 +129,10 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         self.answer_vocabulary_size = answer_vocabulary_size
         self.seed = seed
         self.vectors = vectors
-        self.length = length
-        self.overlap = overlap
+        self.max_length = max_length
+        self.stride = stride
         self.max_answer_words = max_answer_words
         self.no_answer_threshold = no_answer_threshold
-
-    @classmethod
-    def from_preset(
-        cls,
-        path: str | os.PathLike[str],
-        compile: bool = True,
-        backbone: str | os.PathLike[str] | None = None,
-    ) -> QuestionAnswerer:
-        """Loads an answerer by the name of a preset, a file or a folder, see `keras_qa.load`."""
-        model, is_trained = open_model(path, compile, backbone)
-        answerer = cls(model)
-        if is_trained:
-            answerer._set_model(model)
-        else:
-            warnings.warn(
-                f"`{os.fspath(path)}` holds an encoder without a head for question answering. "
-                "Train it with `fit` before it answers.",
-                stacklevel=3,
-            )
-        return answerer
 
     def fit(
         self,
@@ -190,28 +182,22 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             ValueError: If there are no examples, an example has no answer, or an argument of this
                 method or of the constructor is out of its range or does not apply to the model.
         """
+        _backend.require()
+        from keras_qa.answering import building
+
         building.check_options(self.get_params())
         check_positive_integers(batch_size=batch_size)
         for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
             to_integer(name, value, least=0)
         to_optional_integer("lora_rank", lora_rank)
         data = with_answers(to_examples(examples), y)
-        validation = _validation_examples(validation_data)
-        seed = to_optional_integer("seed", self.seed, least=0, most=2**32 - 1)
-        if seed is not None:
-            keras.utils.set_random_seed(seed)
-        is_model = isinstance(self.model, keras.Model)
-        make = building.wrap_model if is_model else building.build_model
-        model, preprocessor = make(self.model, data, self.get_params())
+        validation = to_validation_examples(validation_data)
+        model, preprocessor = building.make_model(data, self.get_params())
         feed, labels = preprocessor.make_training_data(model, data)
         validation_feed = preprocessor.make_training_data(model, validation) if validation else None
-        preprocessor.configure_decoding(data, self.get_params())
-        if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
-            optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
-        if lora_rank is not None:
-            enable_lora(transformer_of(model), lora_rank)
-        if optimizer is not None or lora_rank is not None:
-            recompile(model, optimizer or model.optimizer)
+        if isinstance(preprocessor, SpanPreprocessor):
+            preprocessor.configure_decoding(data, self.get_params())
+        building.change_training(model, optimizer, feed, lora_rank)
         # Set before training, so that the model can be used and saved after Ctrl-C.
         model.preprocessor = preprocessor
         self._set_model(model)
@@ -225,8 +211,10 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             verbose=verbose,
             initial_epoch=initial_epoch,
         )
-        if validation:
-            self.calibration_ = preprocessor.calibrate(model, validation, batch_size)
+        if validation and isinstance(preprocessor, SpanPreprocessor):
+            self.calibration_ = fit_decoder(
+                preprocessor, model, validation, batch_size, self.max_answer_words
+            )
         return self
 
     @overload
@@ -267,6 +255,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         **options: Unpack[AnswerOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def answer(
         self,
         text: Text | Texts | Example | Mapping[str, Any] | Examples,
@@ -287,7 +276,7 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             batch_size: Number of questions in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
-                `whole_words`, `length`, `overlap` and `max_question_length`, see
+                `whole_words`, `max_length`, `stride` and `max_question_length`, see
                 `preprocessing.AskOptions`.
 
         Returns:
@@ -299,16 +288,18 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             ValueError: If the numbers of texts and questions differ, an option is out of its range
                 or does not apply to the model, or the answerer is not fitted.
         """
-        check_option_names(self.answer, options)
+        if options:
+            check_option_names(self.answer, options)
         top_k = to_optional_integer("top_k", top_k)
         check_positive_integers(batch_size=batch_size)
         model, preprocessor = self._fitted()
         examples, several = make_examples(text, question)
-        preprocessor = building.with_options(model, preprocessor, options)
+        if options:
+            preprocessor = preprocessor.with_options(model, **options)
         if not examples:
             return []
-        shown = _progress(verbose, examples)
-        ranked = preprocessor.answer(with_evidence(model), examples, top_k or 1, batch_size, shown)
+        model, shown = _with_support(model, preprocessor), _progress(verbose, examples)
+        ranked = preprocessor.answer(model, examples, top_k or 1, batch_size, shown)
         return select_answers(ranked, top_k, several)
 
     def answer_in_detail(
@@ -322,15 +313,15 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
             verbose: As in `answer`.
 
         Returns:
-            The best answer to each question, and for span readers a `preprocessing.SpanDetails`.
+            The best answer to each question, and for span readers the details.
 
         Raises:
             ValueError: If the answerer is not fitted.
         """
         check_positive_integers(batch_size=batch_size)
         model, preprocessor = self._fitted()
-        shown = _progress(verbose, examples)
-        return preprocessor.answer_in_detail(with_evidence(model), examples, batch_size, shown)
+        model, shown = _with_support(model, preprocessor), _progress(verbose, examples)
+        return preprocessor.answer_in_detail(model, examples, batch_size, shown)
 
     def read(self, text: Text) -> Passage:
         """Encodes a text once, for many questions about it.
@@ -350,7 +341,11 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         """
         model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
-        return Passage(example, read_text(model, preprocessor, example))
+
+        def ask(examples: list[Example], count: int) -> Ranked:
+            return preprocessor.answer(_with_support(model, preprocessor), examples, count, 32, 0)
+
+        return Passage(example, split_at_text(model, preprocessor, example) or ask)
 
     def evaluate(
         self,
@@ -379,12 +374,6 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         data = to_examples(examples)
         return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
 
-    def _set_model(self, model: QAModel) -> None:
-        assert model.preprocessor is not None
-        self.model_ = model
-        self.vectorizer_ = model.preprocessor.vectorizer
-        self.calibration_ = {}
-
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         if not hasattr(self, "model_"):
             raise ValueError(
@@ -395,17 +384,14 @@ class QuestionAnswerer(Estimator, SaveMixin, RetrievalMixin):
         return self.model_, self.model_.preprocessor
 
 
-def _validation_examples(
-    data: Examples | tuple[Examples, Answers] | None,
-) -> list[Example] | None:
-    if data is None:
-        return None
-    # A tuple of two examples is not a pair of examples and answers.
-    is_pair = isinstance(data, tuple) and len(data) == 2
-    if is_pair and not isinstance(data[0], (Example, Mapping)):  # type: ignore[index]
-        examples, answers = data
-        return with_answers(to_examples(examples), answers, "`y` of `validation_data`")  # type: ignore[arg-type]
-    return to_examples(data)  # type: ignore[arg-type]
+def _with_support(model: Model, preprocessor: Preprocessor) -> Model:
+    """Returns the model, or if it reads sentences one that also says which support its answers."""
+    if not isinstance(preprocessor, WordPreprocessor) or not preprocessor.vectorizer.sentences:
+        return model
+    # Not at the top: it needs Keras.
+    from keras_qa.models.copies import with_evidence
+
+    return with_evidence(model)
 
 
 def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

@@ -1,4 +1,4 @@
-"""Models and preprocessors for training examples."""
+"""Models and preprocessors for training examples. Needs Keras: imported by `fit` only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.reader import check_length
+from keras_qa.models.compiling import Optimizer, recompile
+from keras_qa.models.pretrained import transformer_of
+from keras_qa.models.reader import enable_lora
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
@@ -28,7 +31,6 @@ FACTORIES: dict[str, Callable[..., QAModel]] = {
 
 # Number of words of pretrained vectors that are added to the vocabulary.
 VECTOR_WORDS = 100_000
-LENGTH, OVERLAP = 384, 128
 
 PreprocessorClass = type[SpanPreprocessor] | type[WordPreprocessor]
 
@@ -77,9 +79,9 @@ def check_options(options: Mapping[str, Any]) -> None:
                 raise ValueError(
                     f"`{name}` is for {kind}, but {given} {expected.description}. Leave it out."
                 )
-    for name in ("vocabulary_size", "answer_vocabulary_size", "length", "max_answer_words"):
+    for name in ("vocabulary_size", "answer_vocabulary_size", "max_length", "max_answer_words"):
         to_optional_integer(name, options[name])
-    to_optional_integer("overlap", options["overlap"], least=0)
+    to_optional_integer("stride", options["stride"], least=0)
     if options["no_answer_threshold"] is not None:
         check_fraction("no_answer_threshold", options["no_answer_threshold"])
     if not isinstance(options["model_options"], (Mapping, type(None))):
@@ -89,17 +91,36 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def build_model(
-    model: str, examples: list[Example], options: Mapping[str, Any]
-) -> tuple[QAModel, Preprocessor]:
-    """Builds a model and its preprocessor for the words and answers of examples."""
+def make_model(examples: list[Example], options: Mapping[str, Any]) -> tuple[QAModel, Preprocessor]:
+    """Builds or wraps the model of a `QuestionAnswerer`, and returns it with its preprocessor."""
+    seed = to_optional_integer("seed", options["seed"], least=0, most=2**32 - 1)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    model = options["model"]
+    if isinstance(model, keras.Model):
+        return _wrap_model(model, examples, options)
     settings = dict(options["model_options"] or {})
     is_reader = preprocessor_class(model) is SpanPreprocessor
     make = _build_reader if is_reader else _build_word_model
     return make(model, examples, settings, options)
 
 
-def wrap_model(
+def change_training(
+    model: QAModel,
+    optimizer: Optimizer | Callable[[int], Optimizer] | None,
+    feed: Any,
+    lora_rank: int | None,
+) -> None:
+    """Compiles a model again for another optimizer, see `QuestionAnswerer.fit`, and for LoRA."""
+    if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
+        optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
+    if lora_rank is not None:
+        enable_lora(transformer_of(model), lora_rank)
+    if optimizer is not None or lora_rank is not None:
+        recompile(model, optimizer or model.optimizer)
+
+
+def _wrap_model(
     model: keras.Model, examples: list[Example], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
     """Turns a user's model into a `QAModel`, and returns it with its preprocessor.
@@ -116,8 +137,8 @@ def wrap_model(
                     f"`{wrapped.name}` has one. Leave it out, or pass the name of a factory as "
                     "`model`."
                 )
-        windows = AskOptions(length=options["length"], overlap=options["overlap"])
-        return wrapped, with_options(wrapped, wrapped.preprocessor, windows)
+        windows = AskOptions(max_length=options["max_length"], stride=options["stride"])
+        return wrapped, wrapped.preprocessor.with_options(wrapped, **windows)
     names = sorted(tensor.name for tensor in wrapped.inputs)
     if names != ["question", "text"]:
         raise ValueError(
@@ -135,14 +156,6 @@ def wrap_model(
     answers = min(options["answer_vocabulary_size"] or classes, classes)
     vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(wrapped))
     return wrapped, WordPreprocessor(vectorizer.adapt(examples))
-
-
-def with_options(model: QAModel, preprocessor: Preprocessor, options: AskOptions) -> Preprocessor:
-    """Returns a model's preprocessor with options."""
-    preprocessor = preprocessor.with_options(**options)
-    if isinstance(preprocessor, SpanPreprocessor):
-        check_length(model, preprocessor.vectorizer.length)
-    return preprocessor
 
 
 def _build_word_model(
@@ -206,11 +219,13 @@ def _train_tokenizer(
 def _windower(
     model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
 ) -> Windower:
-    own = model.preprocessor
-    longest = own.vectorizer.length if isinstance(own, SpanPreprocessor) else LENGTH
-    overlap = OVERLAP if options["overlap"] is None else options["overlap"]
-    windower = Windower(tokenizer, options["length"] or longest, overlap)
-    check_length(model, windower.length)
+    settings = {
+        name: options[name] for name in ("max_length", "stride") if options[name] is not None
+    }
+    if isinstance(model.preprocessor, SpanPreprocessor):
+        settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
+    windower = Windower(tokenizer, **settings)
+    check_windows(model, windower)
     return windower
 
 

@@ -1,14 +1,23 @@
-"""The interface of a scikit-learn estimator, without importing scikit-learn."""
+"""An estimator as scikit-learn uses it, which can be saved and loaded."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import pathlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import keras
-
+from keras_qa._arguments import accept_old_names
 from keras_qa.example import Example, to_examples, with_answers
+from keras_qa.preprocessing import Preprocessor
+
+if TYPE_CHECKING:
+    from keras_qa.models import QAModel
+
+# Texts with their questions.
+Examples = Iterable[Example | Mapping[str, Any]]
 
 # The answer to each example: a string, or a list of all right answers.
 Answers = Sequence[str | Sequence[str]]
@@ -17,11 +26,13 @@ Answers = Sequence[str | Sequence[str]]
 class Estimator:
     """Stores the arguments of its constructor unchanged, in attributes of the same names.
 
-    `fit` checks them, and stores its results in attributes that end in `_`.
+    `fit` checks them, and stores its results in attributes that end in `_`. It does not import
+    scikit-learn.
     """
 
     seed: int | None
-    model_: keras.Model
+    model_: QAModel
+    calibration_: dict[str, float]
 
     def answer(self, *args: Any, **options: Any) -> Any:
         """Answers questions, see `QuestionAnswerer.answer`."""
@@ -31,6 +42,84 @@ class Estimator:
         """Measures how many answers are right, see `QuestionAnswerer.evaluate`."""
         raise NotImplementedError
 
+    @classmethod
+    def from_preset(
+        cls,
+        path: str | os.PathLike[str],
+        compile: bool = True,
+        backbone: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Loads an answerer by the name of a preset, a file or a folder, see `keras_qa.load`."""
+        # Not at the top: it needs Keras, as the imports of the other methods.
+        from keras_qa.models.presets import open_model
+
+        model, is_trained = open_model(path, compile, backbone)
+        answerer = cls(model)  # type: ignore[call-arg]
+        if is_trained:
+            answerer._set_model(model)
+        else:
+            warnings.warn(
+                f"`{os.fspath(path)}` holds an encoder without a head for question answering. "
+                "Train it with `fit` before it answers.",
+                stacklevel=3,
+            )
+        return answerer
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
+
+        Args:
+            path: The file. Must end in `.keras`.
+
+        Raises:
+            ValueError: If the path does not end in `.keras`, or the answerer is not fitted.
+        """
+        path = _keras_file(path)
+        self._fitted()[0].save(path)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Saves a reader on a published encoder as a checkpoint in Hugging Face's layout.
+
+        `keras_qa.load`, and `AutoTokenizer` and `AutoModelForQuestionAnswering` of `transformers`,
+        read the folder. Settings that are not weights, such as the calibration of scores, are only
+        saved by `save`.
+
+        Args:
+            folder: The folder. Created if it does not exist.
+
+        Raises:
+            ImportError: If the `safetensors` library is missing.
+            ValueError: If the model was not created from a checkpoint or was quantized, or the
+                answerer is not fitted.
+        """
+        from keras_qa.models.pretrained import save_reader
+
+        model, preprocessor = self._fitted()
+        tokenizer: Any = preprocessor.vectorizer.tokenizer
+        save_reader(model, tokenizer, pathlib.Path(folder))
+
+    def save_adapter(self, path: str | os.PathLike[str]) -> None:
+        """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
+
+        The file contains the name of the encoder, without its path, and a checksum of its weights.
+        `keras_qa.load` finds an encoder of the Hub or of a package by that name. If the encoder is
+        a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or put it next to
+        the file.
+
+        Args:
+            path: The file. Must end in `.keras`.
+
+        Raises:
+            ImportError: If a library that reads checkpoints is not installed.
+            ValueError: If the path does not end in `.keras`, the model was not trained with LoRA,
+                or its encoder has other changes: all weights were trained, it was quantized, or it
+                was loaded from a `.keras` file, in which LoRA is merged. Use `save` for such a
+                reader.
+        """
+        from keras_qa.models import adapters
+
+        adapters.save(self._fitted()[0], _keras_file(path))
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Returns the constructor's arguments.
 
@@ -39,6 +128,7 @@ class Estimator:
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
+    @accept_old_names
     def set_params(self, **params: Any) -> Self:
         """Sets arguments of the constructor for the next `fit`.
 
@@ -115,11 +205,40 @@ class Estimator:
         shown = []
         for name, value in self.get_params().items():
             if value != self._defaults()[name]:
-                model = isinstance(value, keras.Model)
-                shown.append(f"{name}=<{value.name}>" if model else f"{name}={value!r}")
+                is_model = hasattr(value, "layers")
+                shown.append(f"{name}=<{value.name}>" if is_model else f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         parameters = inspect.signature(cls).parameters
         return {name: parameter.default for name, parameter in parameters.items()}
+
+    def _set_model(self, model: QAModel) -> None:
+        assert model.preprocessor is not None
+        self.model_ = model
+        self.vectorizer_ = model.preprocessor.vectorizer
+        self.calibration_ = {}
+
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
+        raise NotImplementedError
+
+
+def to_validation_examples(
+    data: Examples | tuple[Examples, Answers] | None,
+) -> list[Example] | None:
+    """Returns the validation data of `fit` as examples."""
+    if data is None:
+        return None
+    # A tuple of two examples is not a pair of examples and answers.
+    is_pair = isinstance(data, tuple) and len(data) == 2
+    if is_pair and not isinstance(data[0], (Example, Mapping)):  # type: ignore[index]
+        examples, answers = data
+        return with_answers(to_examples(examples), answers, "`y` of `validation_data`")  # type: ignore[arg-type]
+    return to_examples(data)  # type: ignore[arg-type]
+
+
+def _keras_file(path: str | os.PathLike[str]) -> pathlib.Path:
+    if not str(path).endswith(".keras"):
+        raise ValueError(f"`path` must end in `.keras`. Received: path={str(path)!r}.")
+    return pathlib.Path(path)

@@ -1,4 +1,4 @@
-"""`load`: saved answerers, published readers and presets."""
+"""`load` and `presets`: saved answerers, published readers and presets."""
 
 from __future__ import annotations
 
@@ -47,3 +47,21 @@ def load(
         QuestionAnswerer(model=<answer_classifier>)
     """
     return QuestionAnswerer.from_preset(path, compile, backbone)
+
+
+def presets() -> dict[str, str]:
+    """Lists the presets of `keras_qa.load`.
+
+    Returns:
+        A description of each preset by its name. See docs/presets.md for their data, licences,
+        scores and limits.
+
+    Examples:
+        >>> import keras_qa
+        >>> "minilm-squad-small" in keras_qa.presets()
+        True
+    """
+    # Not at the top: it needs Keras.
+    from keras_qa.models.presets import PRESETS
+
+    return dict(PRESETS)

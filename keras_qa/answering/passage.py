@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 from keras_qa._arguments import to_optional_integer
-from keras_qa.example import Answer, Example, to_examples, to_questions
-from keras_qa.models import QAModel
-from keras_qa.models.evidence import with_evidence
-from keras_qa.models.splitting import split_model
-from keras_qa.preprocessing import AskOptions, Preprocessor, Ranked, WordPreprocessor
-from keras_qa.preprocessing.ask_options import Verbose
+from keras_qa.example import Answer, Example, select_answers, to_questions
+from keras_qa.preprocessing import AskOptions, Preprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_options import Model, Ranked, Verbose
 
 # A string, or a list of sentences.
 Text = str | Sequence[str]
@@ -21,9 +18,6 @@ Texts = str | Sequence[Text]
 
 # Not any sequence: a string is one too.
 Questions = list[str] | tuple[str, ...] | Iterator[str]
-
-# Texts with their questions.
-Examples = Iterable[Example | Mapping[str, Any]]
 
 # One answer, or the best ones; a list of either for several questions.
 AnswerResult = Answer | list[Answer] | list[list[Answer]]
@@ -101,56 +95,22 @@ class Passage:
         return select_answers(self._answers(examples, top_k or 1), top_k, several)
 
 
-def read_text(model: QAModel, preprocessor: Preprocessor, example: Example) -> Ask:
-    """Encodes a text, if the model can be split, and returns a function that answers questions."""
-    if isinstance(preprocessor, WordPreprocessor):
-        try:
-            parts = split_model(model, "text")
-        except NotImplementedError:
-            pass
-        else:
-            vectorizer, decode = preprocessor.vectorizer, preprocessor.decode
-            encoded = parts.encode(vectorizer([example])["text"])
+def split_at_text(model: Model, preprocessor: Preprocessor, example: Example) -> Ask | None:
+    """Encodes a text and returns a function that answers questions, if the model can be split."""
+    if not isinstance(preprocessor, WordPreprocessor):
+        return None
+    # Not at the top: it needs Keras.
+    from keras_qa.models.copies import split_model
 
-            def ask(examples: list[Example], count: int) -> Ranked:
-                ids = vectorizer.ids([item.question for item in examples])
-                return decode(parts.finish(encoded, [ids]), examples, count)
+    try:
+        parts = split_model(model, "text")
+    except NotImplementedError:
+        return None
+    vectorizer, decode = preprocessor.vectorizer, preprocessor.decode
+    encoded = parts.encode(vectorizer([example])["text"])
 
-            return ask
-    return lambda examples, count: preprocessor.answer(with_evidence(model), examples, count, 32, 0)
+    def ask(examples: list[Example], count: int) -> Ranked:
+        ids = vectorizer.ids([item.question for item in examples])
+        return decode(parts.finish(encoded, [ids]), examples, count)
 
-
-def select_answers(ranked: Ranked, top_k: int | None, several: bool) -> AnswerResult:
-    """Returns the best answer only without `top_k`, and no outer list for a single question."""
-    results = ranked if top_k is not None else [answers[0] for answers in ranked]
-    return results if several else results[0]
-
-
-def make_examples(
-    text: Text | Texts | Example | Mapping[str, Any] | Examples,
-    question: str | Questions | None,
-) -> tuple[list[Example], bool]:
-    """Returns the arguments of `answer` as examples, and whether they are several."""
-    if question is None:
-        if isinstance(text, (Example, Mapping)):
-            return to_examples([text]), False
-        if isinstance(text, (str, bytes)) or not isinstance(text, Iterable):
-            raise TypeError(
-                "`question` is missing. Without it, `text` must be an `Example`, a mapping, or a "
-                f"list of them. Received: text={text!r:.80}."
-            )
-        return to_examples(text), True  # type: ignore[arg-type]
-    if isinstance(question, str):
-        return [Example(text, question)], False  # type: ignore[arg-type]
-    for name, value in (("text", text), ("question", question)):
-        if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
-            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
-    questions = list(question)
-    texts: list[Any] = [text] * len(questions) if isinstance(text, str) else [*cast(Any, text)]
-    if len(texts) != len(questions):
-        raise ValueError(
-            f"`text` has {len(texts)} texts, but `question` has {len(questions)} questions. "
-            "Pass one text for each question, or one string for all of them."
-        )
-    pairs = zip(texts, questions, strict=True)
-    return [Example(text, question) for text, question in pairs], True
+    return ask

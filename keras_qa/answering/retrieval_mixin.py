@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 
-from keras_qa import decoding, metrics
+from keras_qa import metrics
 from keras_qa._arguments import (
+    accept_old_names,
     check_fraction,
     check_positive_integers,
     is_number,
@@ -18,13 +19,16 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
-from keras_qa.answering import building
+from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.merging import merge_answers
-from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions, select_answers
-from keras_qa.example import Answer, Example, to_examples, to_questions
-from keras_qa.models import QAModel
-from keras_qa.preprocessing import AskCalibration, AskOptions, Preprocessor, SpanPreprocessor
-from keras_qa.preprocessing.ask_options import Verbose, check_option_names, progress
+from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions
+from keras_qa.decoding.selective import precision_thresholds
+from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
+from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.ask_options import Model, Verbose, check_option_names
+from keras_qa.preprocessing.span_calibration import fit_retrieval
+from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever
@@ -48,7 +52,7 @@ class RetrievalOptions(AnswerOptions, total=False):
     min_precision: float | None
 
 
-class RetrievalMixin:
+class RetrievalMixin(Estimator):
     """Methods that answer questions from an index of documents."""
 
     @overload
@@ -87,6 +91,7 @@ class RetrievalMixin:
         **options: Unpack[RetrievalOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def ask(
         self,
         index: Retriever,
@@ -142,7 +147,7 @@ class RetrievalMixin:
             arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: shared normalization.
         """
         # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.retriever import retrieve
+        from keras_qa.documents.document import retrieve
 
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
@@ -177,20 +182,24 @@ class RetrievalMixin:
         shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
         count = top_k or 1
         ranked: list[list[Answer]] = []
-        with progress(len(questions), shown) as show:
-            for start in range(0, len(questions), _QUESTIONS):
-                part = questions[start : start + _QUESTIONS]
-                found = retrieve(index, part, passages)
-                examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
-                priors = [_priors(hits, weight) or [0.0] for hits in found]
-                spans = preprocessor.answer_from_passages(
-                    model, examples, priors, _SPANS * count, batch_size
-                )
-                for answers, hits in zip(spans, found, strict=True):
-                    ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
-                show(len(ranked))
+        bar = Bar(len(questions)) if shown else None
+        for start in range(0, len(questions), _QUESTIONS):
+            part = questions[start : start + _QUESTIONS]
+            found = retrieve(index, part, passages)
+            examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
+            priors = [_priors(hits, weight) or [0.0] for hits in found]
+            spans = preprocessor.answer_from_passages(
+                model, examples, priors, _SPANS * count, batch_size
+            )
+            for answers, hits in zip(spans, found, strict=True):
+                ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
+            if bar is not None:
+                bar.show(len(ranked))
+        if bar is not None:
+            bar.end(len(questions))
         return select_answers(ranked, top_k, several) if questions else []
 
+    @accept_old_names
     def calibrate(
         self,
         index: Retriever,
@@ -224,7 +233,8 @@ class RetrievalMixin:
             **options: As in `answer`.
 
         Returns:
-            The `preprocessing.AskCalibration`.
+            The settings: `temperature`, `retrieval_weight`, `passages`, `options`, and with
+            `threshold(min_precision)` the minimum score for a precision.
 
         Raises:
             TypeError: If an example or one of its fields has the wrong type; or as `ask`.
@@ -238,7 +248,7 @@ class RetrievalMixin:
             arXiv:1705.08500: the bound.
         """
         # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.retriever import retrieve
+        from keras_qa.documents.document import retrieve
 
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)
@@ -254,14 +264,15 @@ class RetrievalMixin:
             dataclasses.replace(_example(hits, item.question), answers=item.answers)
             for hits, item in zip(found, data, strict=True)
         ]
-        temperature, weight, ranked = preprocessor.fit_retrieval(
-            model, read, [_priors(hits, 1.0) or [0.0] for hits in found], _SPANS, batch_size, shown
+        priors = [_priors(hits, 1.0) or [0.0] for hits in found]
+        temperature, weight, ranked = fit_retrieval(
+            preprocessor, model, read, priors, _SPANS, batch_size, shown
         )
         best = [
             merge_answers(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)
         ]
         answered = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
-        precisions, thresholds = decoding.precision_thresholds(
+        precisions, thresholds = precision_thresholds(
             [answer.score for answer, _ in answered],
             [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in answered],
         )
@@ -275,9 +286,6 @@ class RetrievalMixin:
             tuple(thresholds.tolist()),
         )
         return own.asking
-
-    def _fitted(self) -> tuple[QAModel, Preprocessor]:
-        raise NotImplementedError
 
 
 def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
@@ -293,7 +301,7 @@ def _check_weights(min_score: float | None, retrieval_weight: float | None) -> N
 def _min_score(
     fitted: AskCalibration | None, min_precision: float, asked: Mapping[str, object]
 ) -> float:
-    """Returns the minimum score for a precision. The options must be those of the calibration."""
+    """Returns the minimum score for a precision, which depends on the settings of `calibrate`."""
     if asked["min_score"] is not None:
         raise ValueError(
             "`min_score` and `min_precision` exclude each other. Leave one of them out."
@@ -303,15 +311,13 @@ def _min_score(
             "`min_precision` needs a calibration. Call `calibrate(index, examples)` first, with "
             "questions whose answers are known."
         )
-    threshold = fitted.threshold(min_precision)
-    own = {"passages": fitted.passages, "retrieval_weight": fitted.retrieval_weight}
     for name, value in asked.items():
-        if value is not None and value != {**own, **fitted.options}.get(name):
+        if value is not None:
             raise ValueError(
-                f"`min_precision` needs the options of `calibrate`, which was not called with "
-                f"{name}={value!r}. Leave `{name}` out, or calibrate with it."
+                f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, or "
+                "calibrate with it."
             )
-    return threshold
+    return fitted.threshold(min_precision)
 
 
 def _without_none(options: AskOptions) -> AskOptions:
@@ -319,10 +325,10 @@ def _without_none(options: AskOptions) -> AskOptions:
 
 
 def _span_preprocessor(
-    model: QAModel, preprocessor: Preprocessor, options: AskOptions
+    model: Model, preprocessor: Preprocessor, options: AskOptions
 ) -> SpanPreprocessor:
     """Returns the preprocessor with options. Warns if it finds an answer in every passage."""
-    preprocessor = building.with_options(model, preprocessor, options)
+    preprocessor = preprocessor.with_options(model, **options)
     if not isinstance(preprocessor, SpanPreprocessor):
         raise ValueError(
             f"Only span readers answer from documents, but this model {preprocessor.description}."
@@ -332,7 +338,7 @@ def _span_preprocessor(
             "This reader was not trained on texts without an answer, so it finds one in every "
             "passage. Train it with such examples, or pass `no_answer=True` if it was trained on "
             "them elsewhere, and `no_answer=False` if not.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return preprocessor
 

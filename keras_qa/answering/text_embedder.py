@@ -6,15 +6,10 @@ import os
 import pathlib
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.layers import MeanPooling, PretrainedEncoder, TransformerEncoder
-from keras_qa.models import QAModel, span_reader
-from keras_qa.models.presets import open_model
-from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import concat_ranges
 
@@ -117,6 +112,11 @@ class TextEmbedder:
 
 def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:
     """Loads an encoder and its tokenizer by the name of a checkpoint or a saved reader."""
+    from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+    from keras_qa.models import span_reader
+    from keras_qa.models.presets import open_model
+    from keras_qa.models.pretrained import find_checkpoint
+
     checkpoint = find_checkpoint(name)
     model = open_model(name)[0] if checkpoint is None else span_reader(backbone=checkpoint)
     tokenizer = getattr(getattr(model.preprocessor, "vectorizer", None), "tokenizer", None)
@@ -134,12 +134,19 @@ def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:
 
 def _name(given: str) -> str:
     """Returns the full path of a file or folder, and any other name unchanged."""
+    from keras_qa.models.pretrained import PREFIX
+
     is_path = not given.startswith(PREFIX) and os.path.exists(os.path.expanduser(given))
     return str(pathlib.Path(given).expanduser().resolve()) if is_path else given
 
 
-def _mean_model(layer: Any) -> QAModel:
+def _mean_model(layer: Any) -> Any:
     """Returns a model that computes the mean of an encoder's outputs without padding."""
+    import keras
+
+    from keras_qa.layers.pretrained import MeanPooling
+    from keras_qa.models import QAModel
+
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
     mask = dict(zip(layer.input_names, inputs, strict=True))["padding_mask"]
     return QAModel(inputs, MeanPooling()([layer(inputs), mask]), name="sentence_encoder")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, cast
 
+from keras_qa._arguments import RENAMED
 from keras_qa.cli import data
 from keras_qa.cli.output import print_answers, say
 from keras_qa.cli.parsing import (
@@ -18,6 +20,16 @@ from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
     from keras_qa.preprocessing import AskOptions
+
+# Options of a span reader, see `AskOptions`.
+SPANS = (
+    "max_answer_words",
+    "no_answer",
+    "whole_words",
+    "max_length",
+    "stride",
+    "max_question_length",
+)
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
@@ -97,13 +109,13 @@ def add_arguments(parser: CommandParser) -> None:
         help="whether answers begin and end at whole words, not inside them",
     )
     spans.add_argument(
-        "--length",
+        "--max-length",
         type=positive,
         metavar="N",
         help="largest number of positions in a window of the text",
     )
     spans.add_argument(
-        "--overlap",
+        "--stride",
         type=int,
         metavar="N",
         help="positions that two adjacent windows share",
@@ -114,6 +126,8 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="N",
         help="largest number of tokens of a question; the rest is cut off",
     )
+    for name in RENAMED:
+        spans.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -142,14 +156,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer_options(options: argparse.Namespace) -> AskOptions:
-    return {
-        "max_answer_words": options.max_answer_words,
-        "no_answer": options.no_answer,
-        "whole_words": options.whole_words,
-        "length": options.length,
-        "overlap": options.overlap,
-        "max_question_length": options.max_question_length,
-    }
+    names = (*SPANS, *RENAMED)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return cast("AskOptions", given)
 
 
 def _answer_one(options: argparse.Namespace) -> None:
@@ -166,13 +175,15 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 
 def _answer_file(options: argparse.Namespace) -> None:
-    from keras_qa.answering import files, load
+    from keras_qa.answering import load
+    from keras_qa.answering.answer_file import answer_file
 
     columns = data.columns(options)
     text = None if options.text is None else data.read_text(options.text)
     answerer = load(options.file, compile=False)
+    began = time.monotonic()
     try:
-        done = files.answer_file(
+        done, earlier = answer_file(
             answerer,
             options.input,
             options.output,
@@ -186,8 +197,6 @@ def _answer_file(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(
             "The same command continues after the last answer written."
         ) from None
-    before = f", {done.before:,} were answered before" if done.before else ""
-    say(
-        f"Answered {done.questions:,} questions in {clock(done.seconds)}{before}. "
-        f"Wrote {options.output}."
-    )
+    before = f", {earlier:,} were answered before" if earlier else ""
+    took = clock(time.monotonic() - began)
+    say(f"Answered {done:,} questions in {took}{before}. Wrote {options.output}.")

@@ -11,11 +11,8 @@ import sys
 import warnings
 
 from keras_qa.cli.output import say
-from keras_qa.datasets import babi, question_files
+from keras_qa.datasets import babi, tables
 from keras_qa.example import Example
-
-# Columns that a file may have: the arguments of `datasets.tables.load`.
-COLUMNS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
 
 _TEXT_SOURCES = "Give a file, - to read standard input, or the text itself in quotes"
 
@@ -102,7 +99,7 @@ def from_file(path: str, options: argparse.Namespace) -> list[Example]:
     """Returns the examples of a file, and prints its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = question_files.load(path, columns(options), strict=not options.lenient)
+        found = tables.load(path, strict=not options.lenient, **columns(options))
     for warning in caught:
         say(str(warning.message))
     return found
@@ -111,10 +108,10 @@ def from_file(path: str, options: argparse.Namespace) -> list[Example]:
 def columns(options: argparse.Namespace) -> dict[str, str]:
     """Returns the column names of `--columns`."""
     pairs = [pair.split("=", 1) for pair in options.columns.split(",") if pair]
-    if any(len(pair) != 2 or pair[0] not in COLUMNS for pair in pairs):
+    if any(len(pair) != 2 or pair[0] not in tables.FIELDS for pair in pairs):
         raise ValueError(
             "`--columns` must look like text=NAME,question=NAME, with any of "
-            f"{', '.join(COLUMNS)} on the left. Received: {options.columns!r}."
+            f"{', '.join(tables.FIELDS)} on the left. Received: {options.columns!r}."
         )
     return dict(pairs)
 

@@ -13,6 +13,7 @@ from keras_qa.cli.output import print_scores, say
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
+    from keras_qa.documents import Index
     from keras_qa.example import Example
     from keras_qa.report import Report
 
@@ -27,9 +28,6 @@ examples:
   keras-qa evaluate reader.keras --index handbook.index --data questions.json \
       --fit --out calibrated.keras
 """
-
-# Shares of answered questions for which the risk is printed.
-COVERAGES = (0.2, 0.4, 0.6, 0.8)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,18 +86,23 @@ def run(options: argparse.Namespace) -> None:
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {options.data}"
     if options.index:
-        found = _evaluate_index(answerer, examples, options)
+        given = {"passages": options.passages, "no_answer": options.no_answer}
+        settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
         title += f", asked of {options.index}"
+        with open_index(options.index, options.embed) as index:
+            if options.fit:
+                _fit(answerer, index, examples, options.out, settings)
+            found = report.evaluate(answerer, examples, index, version=options.version, **settings)
+        print_scores(found.scores)
+        _print_retrieval(found)
     elif options.report or options.version or has_spans(examples):
         found = report.evaluate(answerer, examples, version=options.version)
+        print_scores(found.scores)
+        if found.official:
+            say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
     else:
         print_scores(answerer.evaluate(examples))
         return
-    print_scores(found.scores)
-    if options.index:
-        _print_retrieval(found)
-    elif found.official:
-        say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
     if options.report:
         found.save(options.report, title)
         say(f"Wrote {options.report}.")
@@ -124,42 +127,32 @@ def _check(options: argparse.Namespace) -> None:
         check_keras_path(options.out)
 
 
-def _evaluate_index(
-    answerer: QuestionAnswerer, examples: list[Example], options: argparse.Namespace
-) -> Report:
-    """Evaluates answers from an index, after calibration if `--fit` is given."""
-    from keras_qa import report
-
-    given = {"passages": options.passages, "no_answer": options.no_answer}
-    settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
-    with open_index(options.index, options.embed) as index:
-        if options.fit:
-            fitted = answerer.calibrate(index, examples, **settings)
-            say(
-                f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
-                f"weight {fitted.retrieval_weight:.2f}."
-            )
-            if options.out is not None:
-                answerer.save(options.out)
-                say(f"Saved {options.out}.")
-        return report.evaluate_asking(
-            answerer, index, examples, version=options.version, **settings
-        )
+def _fit(
+    answerer: QuestionAnswerer,
+    index: Index,
+    examples: list[Example],
+    out: str | None,
+    settings: dict[str, Any],
+) -> None:
+    fitted = answerer.calibrate(index, examples, **settings)
+    say(
+        f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
+        f"weight {fitted.retrieval_weight:.2f}."
+    )
+    if out is not None:
+        answerer.save(out)
+        say(f"Saved {out}.")
 
 
 def _print_retrieval(found: Report) -> None:
-    """Prints the recall of retrieval, and risk against coverage."""
+    """Prints the recall of retrieval, and the risk for each fifth of the questions."""
+    from keras_qa.report.findings import coverage_steps
+
     if found.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
         say(f"recall of the passage {shares}, {found.located:,} examples with a known passage")
-    # The highest score for each share of answered questions, and the lowest score of all.
-    reached = (
-        next((point for point in found.points if point.coverage >= coverage), None)
-        for coverage in COVERAGES
-    )
-    for point in dict.fromkeys([*reached, *found.points[-1:]]):
-        if point is not None:
-            say(
-                f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
-                f"scores from {point.threshold:.3f}"
-            )
+    for point in coverage_steps(found.points, 5):
+        say(
+            f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
+            f"scores from {point.threshold:.3f}"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import pathlib
 import time
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> None:
     if not os.path.exists(os.path.expanduser(options.folder)):
         raise FileNotFoundError(f"There is no folder {options.folder!r}.")
     path = _default_path(options.folder, "--out") if options.out is None else options.out
-    with _make_or_open(path, options) as index:
+    encoder = None if options.embed is None else _find_encoder(path, options.embed)
+    with _make_or_open(path, options.language, encoder) as index:
         changes, seconds = _update(index, options.folder, options.encoding)
         say(_summary(index, changes, seconds))
 
@@ -102,8 +104,8 @@ def add_folder_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--encoding",
         metavar="NAME",
-        help="encoding of texts that are not UTF-8 and do not declare one, such as cp1252 "
-        "(default: these are skipped)",
+        help="encoding of texts that are not Unicode and declare none, such as cp1252 (default: "
+        "these are skipped)",
     )
 
 
@@ -111,22 +113,11 @@ def add_folder_options(parser: argparse._ActionsContainer) -> None:
 def open_index(path: str, embed: str | None) -> Iterator[Index]:
     """Opens an index with its encoder while the block runs.
 
-    `embed` names the encoder. If it is `None`, the index names it. If that is not a local one, a
-    line says so, and the index is searched by words.
+    `embed` names the encoder; if it is `None`, the index does.
     """
-    from keras_qa.answering import TextEmbedder
     from keras_qa.documents import Index
 
-    with Index.open(path) as index:
-        encoder: Encoder | None = None
-        if embed is not None:
-            encoder = TextEmbedder(embed)
-        else:
-            try:
-                encoder = _named_encoder(index)
-            except ValueError as error:
-                say(f"keras-qa: {index.path} is searched by words alone: {error}", error=True)
-        index.use(encoder)
+    with Index.open(path, _find_encoder(path, embed)) as index:
         yield index
 
 
@@ -141,12 +132,8 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
 
     path = _default_path(folder, "--index") if path is None else path
     is_new = not os.path.exists(os.path.expanduser(path))
-    with _make_or_open(path, options) as index:
-        if options.embed is None and not is_new:
-            try:
-                index.use(_named_encoder(index))
-            except ValueError as error:
-                raise ValueError(f"`{index.path}` cannot be updated: {error}") from None
+    encoder = _find_encoder(path, options.embed)
+    with _make_or_open(path, options.language, encoder) as index:
         changes, seconds = _update(index, folder, options.encoding)
         if changes.written or changes.removed:
             say(_summary(index, changes, seconds), error=True)
@@ -171,23 +158,18 @@ def _default_path(folder: str, option: str) -> str:
     return f"{path}.index"
 
 
-def _make_or_open(path: str, options: argparse.Namespace) -> Index:
-    """Opens the index at a path, or makes it. `options` has `embed` and `language`."""
+def _make_or_open(path: str, language: str | None, encoder: Encoder | None) -> Index:
+    """Opens the index at a path, or makes it."""
     from keras_qa.documents import Index
 
-    encoder: Encoder | None = None
-    if options.embed is not None:
-        from keras_qa.answering import TextEmbedder
-
-        encoder = TextEmbedder(options.embed)
     if not os.path.exists(os.path.expanduser(path)):
-        return Index.create(path, options.language, encoder)
+        return Index.create(path, language, encoder)
     index = Index.open(path, encoder)
-    language = index.language
-    if options.language is not None and language not in (None, options.language):
+    made_for = index.language
+    if language is not None and made_for not in (None, language):
         index.close()
         raise ValueError(
-            f"{path} was made for the language {language!r}, which cannot change. Name another "
+            f"{path} was made for the language {made_for!r}, which cannot change. Name another "
             "file, or delete it."
         )
     return index
@@ -202,8 +184,8 @@ def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, f
         raise KeyboardInterrupt(
             "The files read so far are in the index: the same command continues after them."
         ) from None
-    for entry in changes.unreadable[:_MAX_UNREADABLE]:
-        say(f"Left out {entry.name}: {entry.reason}.", error=True)
+    for name, reason in itertools.islice(changes.unreadable.items(), _MAX_UNREADABLE):
+        say(f"Left out {name}: {reason}.", error=True)
     more = len(changes.unreadable) - _MAX_UNREADABLE
     if more > 0:
         say(f"Left out {more:,} more.", error=True)
@@ -221,22 +203,28 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
     )
 
 
-def _named_encoder(index: Index) -> Encoder | None:
-    """The encoder that an index names, if any. Raises `ValueError` unless it is local and loads."""
+def _find_encoder(path: str, embed: str | None) -> Encoder | None:
+    """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
+    from keras_qa.documents import Index
 
-    name = index.encoder_name
+    if embed is not None:
+        return TextEmbedder(embed)
+    if not os.path.exists(os.path.expanduser(path)):
+        return None
+    with Index.open(path) as index:
+        name = index.encoder_name
     if name is None:
         return None
     if not _is_local(name):
         raise ValueError(
-            f"it names the encoder {name!r}, which is neither minilm nor a local folder. Pass it "
-            "by `--embed` to load it."
+            f"`{path}` names the encoder {name!r}, which is neither minilm nor a local folder. "
+            "Pass it by `--embed` to load it."
         )
     try:
         return TextEmbedder(name)
     except (ImportError, OSError, ValueError) as error:
-        raise ValueError(f"its encoder {name!r} cannot be loaded. {error}") from None
+        raise ValueError(f"The encoder {name!r} of `{path}` cannot be loaded. {error}") from None
 
 
 def _is_local(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from keras_qa.example import Answer
 from keras_qa.terminal import on_terminal, plain
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 NO_ANSWER = "(no answer)"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,7 +30,7 @@ examples:
 
 Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
 are right, when its loss no longer falls.
-Options that are not given come from the model's recipe: see keras_qa.recipes.recipe_for.
+Options that are not given come from the model's recipe.
 """
 
 # Options that are fields of `Recipe`: type, name of the value, help.
@@ -43,6 +45,8 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
     "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
+# `--dtype auto` takes bfloat16 if it needs less than this share of the time of float32.
+MAX_TIME_RATIO = 0.8
 # Options that are for `span_reader` only.
 READER = (
     "backbone",
@@ -52,6 +56,7 @@ READER = (
     "unanswerable",
     "vectors",
     "vectors_words",
+    "max_length",
     "length",
 )
 
@@ -127,8 +132,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--backbone",
         metavar="DIR",
-        help="a pretrained encoder: folder in Hugging Face's or KerasHub's layout, hf://..., "
-        "minilm, or a preset of KerasHub (default: none, the reader is trained from scratch)",
+        help="a pretrained encoder: folder in Hugging Face's layout, hf://... or minilm "
+        "(default: none, the reader is trained from scratch)",
     )
     reader.add_argument(
         "--tokenizer",
@@ -156,11 +161,12 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
-        "--length",
+        "--max-length",
         type=int,
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
+    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -174,6 +180,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
     from keras_qa import recipes
+    from keras_qa.recipes.results import add_results
     from keras_qa.recipes.training import check_keras_path
 
     check_keras_path(options.out)
@@ -191,7 +198,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     if options.results:
         # Check the file before the training, not after it.
-        recipes.add_results(options.results, [])
+        add_results(options.results, [])
     try:
         done = recipes.train(
             train,
@@ -214,11 +221,9 @@ def run(options: argparse.Namespace) -> None:
         done.answerer.save_adapter(options.adapter)
         say(f"Saved {options.adapter}.")
     if options.results:
-        recipes.add_results(
-            options.results, [{**about, **dataclasses.asdict(one)} for one in done.runs]
-        )
+        add_results(options.results, [{**about, **dataclasses.asdict(one)} for one in done.runs])
     if valid:
-        say(recipes.summary(done))
+        say(done.summary())
         print_scores(done.answerer.evaluate(valid))
 
 
@@ -247,12 +252,17 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         if name in given:
             model_options[name] = given[name]
     if options.dtype == "auto":
-        model_options["dtype"] = _fastest(given)
+        if "backbone" not in given:
+            raise ValueError(
+                "`--dtype auto` needs `--backbone`: it measures the matrix products of an encoder. "
+                "Or name a dtype policy, such as mixed_bfloat16."
+            )
+        model_options["dtype"] = _fastest_dtype()
     elif options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {}
-    if "length" in given:
-        answerer_options["length"] = given["length"]
+    answerer_options: dict[str, Any] = {
+        name: given[name] for name in ("max_length", "length") if name in given
+    }
     if "vectors" in given:
         found = WordVectors.load(given["vectors"], given.get("vectors_words"))
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
@@ -260,17 +270,33 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
     return model_options, answerer_options
 
 
-def _fastest(given: dict[str, Any]) -> str:
-    from keras_qa import recipes
+def _fastest_dtype() -> str:
+    """Measures a matrix product of BERT base in float32 and bfloat16, and says which is faster.
 
-    if "backbone" not in given:
-        raise ValueError(
-            "`--dtype auto` needs `--backbone`, whose matrix sizes it measures. Or name a dtype "
-            "policy, such as mixed_bfloat16."
-        )
-    precision = recipes.choose_precision(given["backbone"])
-    say(f"{precision}")
-    return precision.dtype
+    bfloat16 is faster on GPUs and on processors with bfloat16 instructions. On others it can take
+    twice the time.
+    """
+    from keras import ops
+
+    shapes = (1_024, 768), (768, 3_072)
+    pairs = {
+        dtype: [ops.ones(shape, dtype) for shape in shapes] for dtype in ("float32", "bfloat16")
+    }
+    seconds = dict.fromkeys(pairs, math.inf)
+    # The first round may compile. The dtypes alternate, so that other work slows down both.
+    for _ in range(6):
+        for dtype, pair in pairs.items():
+            start = time.perf_counter()
+            # Backends compute asynchronously: wait for the result by reading one number.
+            ops.convert_to_numpy(ops.cast(ops.matmul(*pair)[0, 0], "float32"))
+            seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
+    is_faster = seconds["bfloat16"] < MAX_TIME_RATIO * seconds["float32"]
+    found = "mixed_bfloat16" if is_faster else "float32"
+    say(
+        f"A matrix product takes {1e3 * seconds['float32']:.2f} ms in float32 and "
+        f"{1e3 * seconds['bfloat16']:.2f} ms in bfloat16: training in {found}."
+    )
+    return found
 
 
 def _json(name: str, text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_qa._arguments import to_integer
 from keras_qa.example import Example, to_examples
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 

@@ -15,7 +15,7 @@ from keras_qa.datasets.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 from keras_qa.files import download
 
-__all__ = ["SIMULATED_TASKS", "AbsentError", "Parts", "load", "load_tasks", "simulate", "task_of"]
+__all__ = ["SIMULATED_TASKS", "load", "simulate"]
 
 SPLITS = ("train", "valid", "test")
 VARIANTS = (
@@ -66,7 +66,7 @@ def load(
     Args:
         task: The task, 1 to 20.
         split: `"train"`, `"valid"` or `"test"`.
-        path: The archive `tasks_1-20_v1-2.tar.gz`, or a folder with its
+        path: The archive `tasks_1-20_v1-2.tar.gz`, or the folder with its
             content. `None` downloads the original once (15.7 MB) into
             `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
         variant: The folder in the archive: `"en"`, `"hn"` (Hindi) or
@@ -246,8 +246,6 @@ def _files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]
         yield from _archive_files(path, wanted)
         return
     folders = [(name, path / top / name) for top in ("", FOLDER) for name in VARIANTS]
-    # A folder that holds the files itself is one variant, named by the folder or by the caller.
-    folders.append((path.resolve().name if path.resolve().name in VARIANTS else wanted[0], path))
     for variant, folder in folders:
         for file in sorted(folder.iterdir()) if folder.is_dir() else ():
             match = _FILE.fullmatch(file.name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_qa._arguments import check_choice
-from keras_qa.datasets import answer_offsets, tables
+from keras_qa.datasets import answer_offsets
 from keras_qa.example import Example
 from keras_qa.files import download
 
@@ -42,15 +42,6 @@ FILES = {
     ),
 }
 
-# The columns of SQuAD on Hugging Face.
-COLUMNS = {
-    "text": "context",
-    "question": "question",
-    "answers": "answers.text",
-    "answer_start": "answers.answer_start",
-    "id": "id",
-}
-
 _KINDS: dict[type, str] = {
     str: "a string",
     list: "a list",
@@ -65,16 +56,12 @@ def load(
     version: str = "1.1",
     strict: bool = True,
 ) -> list[Example]:
-    """Reads SQuAD or a file in one of its layouts.
+    """Reads SQuAD or a file in its layout.
 
     Args:
-        path: A JSON file in the layout of SQuAD; a `.csv`, `.tsv`, `.jsonl` or
-            `.parquet` file with the columns of Hugging Face: `id`, `context`,
-            `question`, and `answers` with the nested columns `text` and
-            `answer_start` (in CSV and TSV a cell of JSON, or two columns
-            `answers.text` and `answers.answer_start`); or a folder with the
-            original files. `None` downloads the original once into
-            `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
+        path: A JSON file in the layout of SQuAD, or a folder with the original
+            files. `None` downloads the original once into `~/.cache/keras-qa`,
+            or into `$KERAS_QA_HOME`. For other files see `tables.load`.
         split: `"train"` or `"valid"` (SQuAD's `dev`) of the original. Its test
             split is not public.
         version: `"1.1"` or `"2.0"` of the original. Ignored if `path` is a
@@ -115,47 +102,12 @@ def load(
     path = Path(path).expanduser()
     if path.is_dir():
         path = path / original
-    if path.suffix.lower() in tables.SUFFIXES:
-        return answer_offsets.check_answers(
-            tables.records(path, **COLUMNS), strict, unique_ids=True
-        )
     if not path.is_file():
         raise FileNotFoundError(
             f"`path` must be an existing file. Received: path={str(path)!r}. Leave out `path` to "
             "download the original."
         )
     return answer_offsets.check_answers(_questions(path), strict, unique_ids=True)
-
-
-def rows(rows: Iterable[Mapping[str, Any]], strict: bool = True) -> list[Example]:
-    """Creates examples from rows in the layout of SQuAD on Hugging Face.
-
-    Args:
-        rows: Mappings with the keys `id`, `context`, `question` and `answers`,
-            a mapping with the lists `text` and `answer_start`; for example the
-            Hugging Face data sets `squad` and `squad_v2`.
-        strict: See `load`.
-
-    Returns:
-        A list of `Example` objects, see `load`.
-
-    Raises:
-        ValueError: If a column is missing, or a question is wrong and `strict`
-            is true.
-        TypeError: If a row is not a mapping, or a value has the wrong type.
-
-    Examples:
-        >>> from keras_qa.datasets import squad
-        >>> example, = squad.rows([{
-        ...     "id": "q1", "context": "He went home.", "question": "Where did he go?",
-        ...     "answers": {"text": ["home"], "answer_start": [8]},
-        ... }])
-        >>> example.answers, example.answer_start
-        (('home',), (8,))
-    """
-    return answer_offsets.check_answers(
-        tables.row_records(rows, **COLUMNS), strict, unique_ids=True
-    )
 
 
 def _questions(path: Path) -> Iterator[tuple[str, Example]]:

@@ -1,59 +1,46 @@
-"""Examples from CSV, TSV, JSON Lines and Parquet files, and from rows in memory."""
+"""Examples from CSV, TSV, JSON Lines and Parquet files, and from SQuAD's JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from keras_qa.datasets import answer_offsets
+from keras_qa.datasets import answer_offsets, squad
 from keras_qa.example import Example
 from keras_qa.files import table_files
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-_FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
+SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
+FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
 _ABSENT = object()
 
 
 def load(
-    path: str | Path,
-    text: str = "text",
-    question: str = "question",
-    answers: str | None = "answers",
-    answer_start: str | None = None,
-    choices: str | Sequence[str] | None = None,
-    id: str | None = None,
-    document: str | None = None,
-    strict: bool = True,
+    path: str | Path, *, strict: bool = True, **columns: str | Sequence[str] | None
 ) -> list[Example]:
-    """Reads examples from a CSV, TSV, JSON Lines or Parquet file.
-
-    The arguments from `text` to `document` are names of columns. A dot selects
-    a nested column: `answers="answers.text"` and
-    `answer_start="answers.answer_start"` read SQuAD in the layout of Hugging
-    Face. In CSV and TSV, cells with nested columns hold JSON.
+    """Reads examples from a CSV, TSV, JSON Lines or Parquet file, or from SQuAD's JSON.
 
     Args:
         path: A UTF-8 file that ends in `.csv`, `.tsv`, `.jsonl` or `.parquet`.
             The first line of CSV and TSV files holds the names of the columns.
-        text: Column of the texts: strings or, in JSON Lines and Parquet, lists
-            of sentences.
-        question: Column of the questions.
-        answers: Column of the answers: a string or a list of strings. A
-            missing value, or an empty cell in CSV and TSV, means no answer.
-            `None` if the table has no answers.
-        answer_start: Column of the character offsets, one number per answer.
-        choices: Column of the answers to choose from, or a list of columns
-            with one choice each.
-        id: Column of the ids of the examples.
-        document: Column of the names of the documents that hold the texts.
+            Or a `.json` file in the layout of SQuAD, see `squad.load`.
         strict: Whether to raise if an answer is not at its `answer_start`. If
             false, such examples are skipped with a warning.
+        **columns: Names of columns, by field of `Example`: `text`, `question`,
+            `answers`, `answer_start`, `choices` (or a list of columns with one
+            choice each), `id` and `document`. A dot selects a nested column; in
+            CSV and TSV, the cell then holds JSON. `answers=None` if the table
+            has no answers. By default, texts are in the column `text` or
+            `context`, answers in `answers` or `answer` or nested in `answers`,
+            like SQuAD on Hugging Face. The columns `answer_start`, `id` and
+            `document` are optional.
 
     Returns:
-        A list of `Example` objects, in the order of the file.
+        A list of `Example` objects, in the order of the file. Texts are strings
+        or, in JSON Lines and Parquet, lists of sentences; answers are strings
+        or lists of strings. A missing answer, or an empty cell in CSV and TSV,
+        means no answer.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
@@ -63,147 +50,128 @@ def load(
         ImportError: If pyarrow, needed for Parquet, is not installed.
 
     Examples:
-        ```python
-        examples = keras_qa.datasets.tables.load("faq.csv", text="context", answers="answer")
-        ```
-    """
-    found = records(
-        path,
-        text=text,
-        question=question,
-        answers=answers,
-        answer_start=answer_start,
-        choices=choices,
-        id=id,
-        document=document,
-    )
-    return answer_offsets.check_answers(found, strict)
-
-
-def rows(
-    rows: Iterable[Mapping[str, Any]],
-    text: str = "text",
-    question: str = "question",
-    answers: str | None = "answers",
-    answer_start: str | None = None,
-    choices: str | Sequence[str] | None = None,
-    id: str | None = None,
-    document: str | None = None,
-    strict: bool = True,
-) -> list[Example]:
-    """Creates examples from rows in memory.
-
-    Args:
-        rows: Mappings from the names of columns to values, such as a data set
-            of Hugging Face or `frame.to_dict("records")` of a DataFrame.
-        text: Column of the texts. See `load` for this and all other arguments.
-        question: Column of the questions.
-        answers: Column of the answers, or `None`.
-        answer_start: Column of the offsets of the answers.
-        choices: Column or columns of the answers to choose from.
-        id: Column of the ids of the examples.
-        document: Column of the names of the documents.
-        strict: Whether to raise if an answer is not at its offset.
-
-    Returns:
-        A list of `Example` objects, in the same order.
-
-    Raises:
-        ValueError: If a column, text or question is missing, or an answer is
-            not at its `answer_start`.
-        TypeError: If a row is not a mapping, or a value has the wrong type.
-
-    Examples:
+        >>> import json, os, tempfile
         >>> from keras_qa.datasets import tables
-        >>> squad = {"context": "He went home.", "question": "Where did he go?",
-        ...          "answers": {"text": ["home"], "answer_start": [8]}}
-        >>> example, = tables.rows([squad], text="context", answers="answers.text",
-        ...                        answer_start="answers.answer_start")
-        >>> example.answers, example.answer_start
-        (('home',), (8,))
+        >>> row = {"id": 7, "context": "He went home.", "question": "Where?", "answer": "home"}
+        >>> path = os.path.join(tempfile.mkdtemp(), "questions.jsonl")
+        >>> with open(path, "w") as file:
+        ...     _ = file.write(json.dumps(row))
+        >>> example, = tables.load(path)
+        >>> example.text, example.answers, example.id
+        ('He went home.', ('home',), '7')
+        >>> tables.load(path, text="question", answers=None)[0].text
+        'Where?'
     """
-    found = row_records(
-        rows,
-        text=text,
-        question=question,
-        answers=answers,
-        answer_start=answer_start,
-        choices=choices,
-        id=id,
-        document=document,
-    )
-    return answer_offsets.check_answers(found, strict)
+    if Path(path).suffix.lower() == ".json":
+        return squad.load(path, strict=strict)
+    return answer_offsets.check_answers(records(path, columns), strict)
 
 
 def records(
-    path: str | Path, **columns: str | Sequence[str] | None
+    path: str | Path,
+    columns: Mapping[str, str | Sequence[str] | None],
+    answers: bool = True,
+    text: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
-    """Yields the examples of a file, each after its description for error messages."""
-    path = Path(path).expanduser()
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(
-            f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}. "
-            "Read other files yourself and pass their rows to `tables.rows`."
-        )
-    if not path.is_file():
+    """Yields the examples of a file one by one, without checking offsets.
+
+    Args:
+        path: See `load`. JSON is read at once, tables row by row.
+        columns: See `load`.
+        answers: Whether to read answers.
+        text: Text for all questions, instead of those of the file. Optional.
+
+    Yields:
+        A description of the example for error messages, and the example.
+    """
+    file = Path(path).expanduser()
+    if file.suffix.lower() == ".json":
+        for example in squad.load(file):
+            if text is not None:
+                example = Example(text, example.question, id=example.id)
+            yield f"`{file}`, question {example.id!r}", example
+        return
+    if file.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}.")
+    if not file.is_file():
         raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
-    names = _check_columns(columns)
+    given = columns if answers else {**columns, "answers": None, "answer_start": None}
+    first = next((row for _, row in _rows(file, {})), {})
+    names = _columns(first, given)
+    if text is not None:
+        names["text"] = names["question"]
+    for place, row in _rows(file, names):
+        example = _example(place, row, names)
+        yield place, example if text is None else dataclasses.replace(example, text=text)
+
+
+def count(path: str | Path) -> int:
+    """Number of questions in a file."""
+    file = Path(path).expanduser()
+    suffix = file.suffix.lower()
+    if suffix == ".json":
+        return len(squad.load(file))
     if suffix == ".jsonl":
-        found: Iterable[table_files.Row] = table_files.jsonl_rows(path)
-    elif suffix == ".parquet":
-        found = table_files.parquet_rows(path, names)
-    else:
-        found = table_files.csv_rows(path, "\t" if suffix == ".tsv" else ",", names)
-    return ((place, _example(place, row, names)) for place, row in found)
+        with file.open("rb") as lines:
+            return sum(1 for line in lines if line.strip())
+    return sum(1 for _ in _rows(file, {}))
 
 
-def row_records(
-    rows: Iterable[Mapping[str, Any]], **columns: str | Sequence[str] | None
-) -> Iterator[tuple[str, Example]]:
-    """Yields the examples of rows in memory, each after its description for error messages."""
-    if isinstance(rows, (str, bytes, Mapping)):
-        raise TypeError(
-            f"`rows` must be a list of mappings, one per row. Received one {type(rows).__name__}."
-        )
-    names = _check_columns(columns)
-    return ((f"Row {at}", _example(f"Row {at}", row, names)) for at, row in enumerate(rows))
+def _rows(file: Path, columns: table_files.Columns) -> Iterator[table_files.Row]:
+    suffix = file.suffix.lower()
+    if suffix == ".jsonl":
+        return table_files.jsonl_rows(file)
+    if suffix == ".parquet":
+        return table_files.parquet_rows(file, columns)
+    return table_files.csv_rows(file, "\t" if suffix == ".tsv" else ",", columns)
 
 
-def _check_columns(given: Mapping[str, Any]) -> table_files.Columns:
-    unknown = [name for name in given if name not in _FIELDS]
-    if unknown:
-        raise TypeError(
-            f"Columns must be given for {', '.join(_FIELDS)}. Received: {unknown[0]!r}."
-        )
-    columns: dict[str, Any] = {}
+def _columns(
+    row: Mapping[str, Any], given: Mapping[str, str | Sequence[str] | None]
+) -> dict[str, str | Sequence[str]]:
+    """The columns of the fields that a table has: those given, or else those of its first row."""
     for name, column in given.items():
-        if column is None and name not in ("text", "question"):
-            continue
-        if name == "choices" and isinstance(column, Sequence) and not isinstance(column, str):
-            column = list(column)
-            valid = all(isinstance(entry, str) for entry in column)
-        else:
-            valid = isinstance(column, str)
-        if not valid:
+        if name not in FIELDS:
+            raise TypeError(f"Columns must be given for {', '.join(FIELDS)}. Received: {name!r}.")
+        optional = column is None and name not in ("text", "question")
+        several = name == "choices" and isinstance(column, (list, tuple))
+        parts = column if several and column else [column]
+        if not optional and not all(isinstance(part, str) for part in parts):
             raise TypeError(
                 f"`{name}` must be the name of a column. Received: `{name}={column!r}`."
             )
-        columns[name] = column
-    if "answer_start" in columns and "answers" not in columns:
-        raise ValueError(
-            "`answer_start` needs `answers`. Received: "
-            f"answer_start={columns['answer_start']!r}, answers=None."
-        )
-    return columns
+    found = _layout(row)
+    if given.get("answers", "") is None:
+        if given.get("answer_start") is not None:
+            raise ValueError(
+                "`answer_start` needs `answers`. Received: "
+                f"answer_start={given['answer_start']!r}, answers=None."
+            )
+        found.pop("answer_start", None)
+    return {name: column for name, column in {**found, **given}.items() if column is not None}
 
 
-def _example(place: str, row: object, columns: table_files.Columns) -> Example:
-    if not isinstance(row, Mapping):
-        raise TypeError(
-            f"{place} must be a mapping from columns to values. Received a "
-            f'{type(row).__name__}. A DataFrame gives mappings with `frame.to_dict("records")`.'
-        )
+def _layout(row: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a table by default."""
+    names = {"text": "text", "question": "question", "answers": "answers"}
+    names.update({name: name for name in ("answer_start", "id", "document") if name in row})
+    if "text" not in row and "context" in row:
+        names["text"] = "context"
+    nested = row.get("answers")
+    if isinstance(nested, str) and nested.lstrip().startswith("{"):
+        nested = {"text": None, "answer_start": None}
+    if isinstance(nested, Mapping) and {"text", "answer_start"} <= nested.keys():
+        names.update(answers="answers.text", answer_start="answers.answer_start")
+    elif "answers.text" in row:
+        names["answers"] = "answers.text"
+        if "answers.answer_start" in row:
+            names["answer_start"] = "answers.answer_start"
+    elif "answers" not in row and "answer" in row:
+        names["answers"] = "answer"
+    return names
+
+
+def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -> Example:
     fields: dict[str, Any] = {}
     for name, column in columns.items():
         if isinstance(column, str):
@@ -247,12 +215,8 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if not isinstance(value, Mapping) or key not in value:
                 raise table_files.missing_column(place, name, column, list(row))
             value = value[key]
-    if isinstance(value, (np.ndarray, np.generic)):
-        value = value.tolist()
-    # A DataFrame marks missing values by NaN or `pandas.NA`.
-    if (isinstance(value, float) and value != value) or type(value).__name__ == "NAType":
-        return None
-    return value
+    # pandas writes missing values as NaN.
+    return None if isinstance(value, float) and value != value else value
 
 
 def _offsets(place: str, value: object) -> tuple[int, ...]:
@@ -260,9 +224,9 @@ def _offsets(place: str, value: object) -> tuple[int, ...]:
     for entry in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(entry, str) and entry.strip().isdecimal():
             entry = int(entry)
-        if not isinstance(entry, (int, np.integer)) or isinstance(entry, bool) or entry < 0:
+        if not isinstance(entry, int) or isinstance(entry, bool) or entry < 0:
             raise ValueError(
                 f"{place}: `answer_start` must be non-negative integers. Received: {value!r}."
             )
-        offsets.append(int(entry))
+        offsets.append(entry)
     return tuple(offsets)

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.decoding import window_words
-from keras_qa.decoding.window_words import WindowLogits, WindowWords
+from keras_qa.decoding.decoder import WindowLogits, WindowWords, check_logits, sum_words
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # With this weight of the log-prior, the best passage alone counts.
@@ -30,7 +29,7 @@ _Rows = slice | npt.NDArray[np.bool_]
 def fit_temperature(
     start: npt.ArrayLike,
     end: npt.ArrayLike,
-    offsets: npt.ArrayLike,
+    words: npt.ArrayLike,
     example: npt.ArrayLike,
     spans: npt.ArrayLike,
     max_answer_words: int = 30,
@@ -40,22 +39,22 @@ def fit_temperature(
 ) -> float:
     """Finds the temperature that makes the right answers of validation data likeliest.
 
-    It minimises the negative log-likelihood that `top_spans` gives to the right
-    answers of each text together, or to "no answer" if it has none.
+    It minimises the negative log-likelihood that a `SpanDecoder` gives to the
+    right answers of each text together, or to "no answer" if it has none.
 
     Args:
-        start: See `top_spans`, as for all arguments not listed here.
-        end: See `top_spans`.
-        offsets: See `top_spans`.
-        example: See `top_spans`.
+        start: As in a call of `SpanDecoder`.
+        end: As in a call of `SpanDecoder`.
+        words: As in a call of `SpanDecoder`.
+        example: As in a call of `SpanDecoder`.
         spans: `(windows, answers, 2)`: first and last position of each right
             answer in the window, `(0, 0)` or `(-1, -1)` for none, as
             `Windows.spans`. A text without right answers in any window has no
             answer.
-        max_answer_words: See `top_spans`. Longer right answers are ignored.
-        no_answer: See `top_spans`. If false, texts without an answer are
+        max_answer_words: As of `SpanDecoder`. Longer right answers are ignored.
+        no_answer: As of `SpanDecoder`. If false, texts without an answer are
             ignored.
-        word_sizes: See `top_spans`.
+        word_sizes: As in a call of `SpanDecoder`.
         folds: Number of folds of a cross-validation over the texts. If
             temperatures fitted on the other folds do not make the right
             answers likelier than 1.0 does, the result is 1.0. `None` skips
@@ -75,16 +74,16 @@ def fit_temperature(
     Examples:
         >>> import numpy as np
         >>> from keras_qa.decoding import fit_temperature
-        >>> offsets = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
+        >>> words = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
         >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
         >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
         >>> end = np.where(np.arange(3) == 1, 9.0, 0.0) * np.ones((4, 1))
-        >>> windows = start, end, offsets, np.arange(4)
+        >>> windows = start, end, words, np.arange(4)
         >>> temperature = fit_temperature(*windows, right, 1, no_answer=False)
         >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
         0.75
     """
-    logits = window_words.check_logits(start, end, offsets, example, word_sizes)
+    logits = check_logits(start, end, words, example, word_sizes)
     masses = _cache_masses(logits, spans, max_answer_words, no_answer)
     if not masses(1.0).is_compared.any():
         raise ValueError(
@@ -97,7 +96,7 @@ def fit_temperature(
 def fit_retrieval(
     start: npt.ArrayLike,
     end: npt.ArrayLike,
-    offsets: npt.ArrayLike,
+    words: npt.ArrayLike,
     example: npt.ArrayLike,
     spans: npt.ArrayLike,
     prior: npt.ArrayLike,
@@ -108,82 +107,36 @@ def fit_retrieval(
 ) -> tuple[float, float | None]:
     """Finds the temperature and the weight of retrieval that make right answers likeliest.
 
-    The text of a question is several passages. The logit of a span is the sum
-    of its start and end logits and of the weighted log-prior of its passage,
-    divided by the temperature. The negative log-likelihood is that of
-    `fit_temperature`. The more often retrieval misses the right passage, the
-    lower the scores become.
-
-    Args:
-        start: See `top_spans`, as for all arguments not listed here.
-        end: See `top_spans`.
-        offsets: See `top_spans`.
-        example: See `top_spans`.
-        spans: See `fit_temperature`.
-        prior: `(windows,)`: log-prior of the passage of each window: 0 for the
-            best of its question, negative for the others.
-        max_answer_words: See `fit_temperature`.
-        no_answer: See `fit_temperature`.
-        word_sizes: See `top_spans`.
-        folds: See `fit_temperature`. The weight is fitted in any case.
-
-    Returns:
-        The temperature, between 0.05 and 20, and the factor of the priors,
-        between 0 and 50, or `None` if all priors are 0.
-
-    Raises:
-        ValueError: If shapes do not match, `folds` is less than 2, or no
-            passage holds a right answer.
-
-    Reference:
-        Wang et al. 2019, "Multi-passage BERT", arXiv:1908.08167: one softmax
-        over all passages. Guo et al. 2017, "On Calibration of Modern Neural
-        Networks", arXiv:1706.04599.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.decoding import fit_retrieval
-        >>> offsets = np.tile([[-1, -1], [0, 1]], (8, 1, 1))  # 4 questions, 2 passages of a word
-        >>> logits = np.tile([-9.0, 0.0], (8, 1))             # the reader finds them alike…
-        >>> right = np.array([1, 0, 1, 0, 1, 0, 0, 1])[:, None, None]  # …but the first is right
-        >>> prior = np.tile([0.0, -0.5], 4)
-        >>> windows = logits, logits, offsets, np.arange(8) // 2, right * [1, 1], prior
-        >>> temperature, weight = fit_retrieval(*windows, no_answer=False)
-        >>> round(float(np.exp(0.5 * weight / temperature)), 2)
-        3.0
+    The text of a question is several passages. The logit of a span is the sum of its start and end
+    logits and of the weighted log-prior of its passage, divided by the temperature. `prior`,
+    `(windows,)`, is the log-prior of the passage of each window: 0 for the best of its question,
+    negative for the others. The other arguments are those of `fit_temperature`; the weight is
+    fitted whatever `folds` is. It is between 0 and 50, or `None` if all priors are 0. The more
+    often retrieval misses the right passage, the lower the scores become (Wang et al. 2019,
+    "Multi-passage BERT", arXiv:1908.08167: one softmax over all passages).
     """
-    logits = window_words.check_logits(start, end, offsets, example, word_sizes)
-    priors = np.asarray(prior, "float64")
-    if priors.shape != logits.start.shape[:1]:
-        raise ValueError(
-            f"`prior` must have the shape ({len(logits.start)},). Received: {priors.shape}."
-        )
+    logits = check_logits(start, end, words, example, word_sizes)
     masses = _cache_masses(logits, spans, max_answer_words, no_answer)
     if not masses(1.0).is_reachable.any():
         raise ValueError(
             f"No passage holds a right answer of at most {max_answer_words} words. Give examples "
             "whose answers are in the passages."
         )
-    return _fit(logits, masses, priors, no_answer, folds)
+    return _fit(logits, masses, np.asarray(prior, "float64"), no_answer, folds)
 
 
 class _Masses(NamedTuple):
-    """Masses as parts of the mass of all answers of a text, without priors.
+    """Masses as parts of the mass of all answers of a text, without priors."""
 
-    Args:
-        total: `(windows,)`: all spans.
-        right: `(windows,)`: the right answers.
-        no_answer: `(texts,)`.
-        is_answerable: `(texts,)`: whether a window holds a right answer.
-        is_reachable: `(texts,)`: whether it holds one of allowed length.
-        is_compared: `(texts,)`: whether the loss includes the text.
-    """
-
+    # `(windows,)`: all spans, and the right answers.
     total: npt.NDArray[np.float64]
     right: npt.NDArray[np.float64]
+    # `(texts,)`.
     no_answer: npt.NDArray[np.float64]
+    # `(texts,)`: whether a window holds a right answer, and one of allowed length.
     is_answerable: npt.NDArray[np.bool_]
     is_reachable: npt.NDArray[np.bool_]
+    # `(texts,)`: whether the loss includes the text.
     is_compared: npt.NDArray[np.bool_]
 
 
@@ -209,29 +162,24 @@ def _cache_masses(
         none = np.zeros(texts)
         answerable, reachable = np.zeros((2, texts), bool)
         for rows, chunk_windows, chunk in chunks:
-            words = window_words.sum_words(chunk, max_answer_words, no_answer, temperature)
-            found = _sum_right_answers(words, spans[chunk_windows])
+            words = sum_words(chunk, max_answer_words, no_answer, temperature)
+            mass, is_answerable, is_reachable = _sum_right_answers(words, spans[chunk_windows])
             spans_mass = (words.start * words.ends_within).sum(axis=1)
             total[chunk_windows] = spans_mass * words.weight[words.text]
-            right[chunk_windows] = found.mass
+            right[chunk_windows] = mass
             none[rows] = words.no_answer
-            answerable[rows] = np.bincount(words.text, found.is_answerable, len(rows)) > 0
-            reachable[rows] = np.bincount(words.text, found.is_reachable, len(rows)) > 0
+            answerable[rows] = np.bincount(words.text, is_answerable, len(rows)) > 0
+            reachable[rows] = np.bincount(words.text, is_reachable, len(rows)) > 0
         compared = reachable | ~answerable if no_answer else reachable
         return _Masses(total, right, none, answerable, reachable, compared)
 
     return masses
 
 
-class _RightAnswers(NamedTuple):
-    """`(windows,)` each: mass of the right answers, and whether there are any."""
-
-    mass: npt.NDArray[np.float64]
-    is_answerable: npt.NDArray[np.bool_]
-    is_reachable: npt.NDArray[np.bool_]
-
-
-def _sum_right_answers(words: WindowWords, spans: np.ndarray) -> _RightAnswers:
+def _sum_right_answers(
+    words: WindowWords, spans: np.ndarray
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """For each window the mass of the right answers, whether it holds any, and any in the limit."""
     windows = len(spans)
     rows, answers = np.nonzero(spans[..., 0] > 0)
     first, last = words.column[rows[:, None], spans[rows, answers]].T
@@ -242,7 +190,7 @@ def _sum_right_answers(words: WindowWords, spans: np.ndarray) -> _RightAnswers:
     rows, first, last = kept[kept[:, 2] - kept[:, 1] < lengths].T
     mass = np.bincount(rows, words.start[rows, first] * words.end[rows, last], windows)
     mass = mass * words.weight[words.text]
-    return _RightAnswers(mass, answerable, np.bincount(rows, minlength=windows) > 0)
+    return mass, answerable, np.bincount(rows, minlength=windows) > 0
 
 
 def _fit(

@@ -80,44 +80,12 @@ def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
 def precision_bounds(
     right: npt.ArrayLike, answers: npt.ArrayLike, confidence: float = CONFIDENCE
 ) -> npt.NDArray[np.float64]:
-    """Computes lower confidence bounds of precisions.
+    """Returns lower bounds of precisions, for numbers of right answers and of answers.
 
-    This is the lower end of the one-sided interval of Clopper and Pearson.
-
-    Args:
-        right: `(...)` numbers of right answers, such as `Coverage.right`.
-        answers: `(...)` numbers of answers, at least 1.
-        confidence: Probability that the true precision is not below the bound, at least 0.5 and
-            below 1.
-
-    Returns:
-        `(...)` float64: the bounds. 0 if no answer was right.
-
-    Raises:
-        ValueError: If `right` is not between 0 and `answers`, `answers` is less than 1, or
-            `confidence` is out of its range.
-
-    Reference:
-        Clopper and Pearson 1934, "The Use of Confidence or Fiducial Limits Illustrated in the Case
-        of the Binomial".
-
-    Examples:
-        >>> from keras_qa.decoding import precision_bounds
-        >>> precision_bounds([10, 95, 22], [10, 100, 22]).round(3).tolist()
-        [0.794, 0.909, 0.901]
+    This is the lower end of the one-sided interval of Clopper and Pearson 1934, for a confidence of
+    at least 0.5: the bound is then at most the observed precision.
     """
     hits, total = np.broadcast_arrays(np.asarray(right, "int64"), np.asarray(answers, "int64"))
-    invalid = (total < 1) | (hits < 0) | (hits > total)
-    if invalid.any():
-        raise ValueError(
-            "`answers` must be at least 1 and `right` between 0 and `answers`. Received: "
-            f"{hits[invalid][0]} right of {total[invalid][0]}."
-        )
-    if not 0.5 <= confidence < 1:
-        raise ValueError(
-            f"`confidence` must be at least 0.5 and below 1. Received: confidence={confidence!r}."
-        )
-    # For a confidence of at least 0.5 the bound is at most the observed precision.
     low, high = np.zeros(hits.shape), hits / total
     for _ in range(_STEPS):
         middle = (low + high) / 2
@@ -150,34 +118,13 @@ def _tail(
 def precision_thresholds(
     scores: npt.ArrayLike, correct: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Finds the lowest threshold of the score for each precision.
+    """Returns the precisions that scores can reach and the threshold of each, both ascending.
 
-    The precision at a threshold is that of all answers with at least this score. It is the lower
-    bound of `precision_bounds` with a confidence of 0.9, which is low for few answers. Each
-    threshold lies halfway between two scores, so that rounding does not matter.
-
-    Args:
-        scores: `(answers,)` scores, not negative.
-        correct: `(answers,)` whether each answer is right.
-
-    Returns:
-        The reachable precisions and the threshold of each, both ascending. To reach a precision
-        with the highest coverage, use the first entry that is at least as high. The first
-        threshold is 0.
-
-    Raises:
-        ValueError: See `risk_coverage`.
-
-    Reference:
-        Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
-        arXiv:1705.08500, who correct the bound for the number of thresholds.
-
-    Examples:
-        >>> from keras_qa.decoding import precision_thresholds
-        >>> scores = [0.9] * 20 + [0.4] * 20
-        >>> precisions, thresholds = precision_thresholds(scores, [True] * 20 + [False] * 20)
-        >>> precisions.round(2).tolist(), thresholds.round(2).tolist()
-        ([0.39, 0.89], [0.0, 0.65])
+    The precision at a threshold is that of all answers with at least this score: the lower bound of
+    `precision_bounds`, which is low for few answers. To reach a precision with the highest
+    coverage, use the first entry that is at least as high. The first threshold is 0; each other
+    lies halfway between two scores, so that rounding does not matter (Geifman and El-Yaniv 2017,
+    arXiv:1705.08500, who correct the bound for the number of thresholds).
     """
     found = risk_coverage(scores, correct)
     lower = np.append(found.threshold[1:], 0.0)

@@ -1,12 +1,13 @@
-"""`Document`, and `Hit`, a passage that a search returns."""
+"""`Document`, `Hit`, a passage that a search returns, and `Retriever`, what can search."""
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 import numbers
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from keras_qa.example import frame_rows, is_frame
 
@@ -143,3 +144,78 @@ def to_documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[
             yield Document(entry["name"], entry["text"])
         except TypeError as error:
             raise TypeError(f"The document at position {position}: {error}") from None
+
+
+class Retriever(Protocol):
+    """Finds the most relevant passages for questions.
+
+    `Index` is a retriever, and so is any object with a method `search(questions, k)`.
+    `QuestionAnswerer.ask` accepts it instead of an index.
+
+    Examples:
+        >>> from keras_qa.documents import Hit
+        >>> class Shared:
+        ...     def __init__(self, texts):
+        ...         self.texts = texts
+        ...     def search(self, questions, k):
+        ...         return [self.best(set(question.lower().split()), k) for question in questions]
+        ...     def best(self, words, k):
+        ...         found = [
+        ...             Hit(name, text, len(words & set(text.lower().split())))
+        ...             for name, text in self.texts.items()
+        ...         ]
+        ...         found = [hit for hit in found if hit.score > 0]
+        ...         return sorted(found, key=lambda hit: -hit.score)[:k]
+        >>> texts = {"oslo": "Ferries cross the fjord.", "rome": "Rome lies on the Tiber."}
+        >>> hits = Shared(texts).search(["Where do ferries go?"], k=1)
+        >>> hits[0][0].document, hits[0][0].end
+        ('oslo', 24)
+    """
+
+    def search(self, questions: list[str], k: int, /) -> Sequence[Sequence[Hit]]:
+        """Finds passages for several questions.
+
+        Args:
+            questions: The questions.
+            k: Maximum number of passages for each question.
+
+        Returns:
+            For each question a list of at most `k` `Hit` objects, best first. It may be empty. A
+            hit needs `document`, `text` and `score`; if passages are parts of a document, also
+            `start`, and `line` and `page` if they are known.
+        """
+        ...
+
+
+def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Hit]]:
+    """Searches with a retriever, and checks what it returns.
+
+    Raises:
+        TypeError: If it is not a retriever, or returns anything but lists of `Hit` objects.
+        ValueError: If it does not return a list for each question, or returns more than `k` hits.
+    """
+    if not callable(getattr(retriever, "search", None)):
+        raise TypeError(
+            "`index` must be a `documents.Index`, or have a method `search(questions, k)`. "
+            f"Received: {retriever!r:.80} (of type {type(retriever).__name__})."
+        )
+    found = retriever.search(questions, k)
+    expected = (
+        f"`search` of the {type(retriever).__name__} must return a list of at most {k} `Hit` "
+        "objects for each question"
+    )
+    if not _is_list(found) or not all(_is_list(hits) for hits in found):
+        raise TypeError(f"{expected}, in a list. Received: {found!r:.80}.")
+    for hit in itertools.chain.from_iterable(found):
+        if not isinstance(hit, Hit):
+            raise TypeError(f"{expected}. Received one of type {type(hit).__name__}.")
+    counts = [len(hits) for hits in found]
+    if len(counts) != len(questions) or max(counts, default=0) > k:
+        raise ValueError(
+            f"{expected}. Received for {len(questions)} questions lists of {counts!r:.80} hits."
+        )
+    return found
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple))

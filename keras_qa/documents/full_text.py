@@ -7,10 +7,10 @@ import re
 import unicodedata
 
 from keras_qa.files.sqlite import sqlite3
-from keras_qa.text import characters
+from keras_qa.text import pieces
 
 # Scripts without spaces between words, as a part of a regular expression's character class.
-UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in characters.UNSPACED)
+UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in pieces.UNSPACED)
 
 # Letters, digits and combining marks (Mn, Mc), such as the vowel signs of Devanagari.
 _TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
@@ -32,7 +32,20 @@ _ENGLISH_SHARE = 0.04
 _FEW_WORDS = 20
 
 
-def tokenizer_options(language: str) -> str:
+def create_words(connection: sqlite3.Connection, language: str) -> None:
+    """Creates the full-text table of an index, and stores its language."""
+    _create_table(connection, "words", _stemmer(language))
+    connection.execute("INSERT INTO settings VALUES ('language', ?)", (language,))
+    connection.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
+
+
+def _create_table(connection: sqlite3.Connection, name: str, options: str) -> None:
+    connection.execute(
+        f"CREATE VIRTUAL TABLE {name} USING fts5(text, content='', tokenize=\"{options}\")"
+    )
+
+
+def _stemmer(language: str) -> str:
     """Returns the `tokenize` option of an FTS5 table. English words are stemmed."""
     return f"porter {_TOKENIZER}" if language == "en" else _TOKENIZER
 
@@ -43,13 +56,6 @@ def detect_language(text: str) -> str:
     Returns:
         `"en"`, or `"und"` (undetermined, ISO 639). A text of less than 20 words is English if it
         is ASCII.
-
-    Examples:
-        >>> from keras_qa.documents.full_text import detect_language
-        >>> detect_language("The cat sat on the mat. " * 9)
-        'en'
-        >>> detect_language("Die Katze schlief. " * 9)
-        'und'
     """
     found = re.findall(r"\w+", text[:100_000].lower())
     if len(found) < _FEW_WORDS:
@@ -64,11 +70,6 @@ def split_unspaced(text: str) -> str:
 
     Reference:
         Fujii and Croft 1993, "A Comparison of Indexing Techniques for Japanese Text Retrieval".
-
-    Examples:
-        >>> from keras_qa.documents.full_text import split_unspaced
-        >>> split_unspaced("猫が好き, yes")
-        ' 猫が が好 好き , yes'
     """
     if text.isascii():
         return text
@@ -91,23 +92,13 @@ class FullTextTokenizer:
 
     Attributes:
         stop_words: Words that a search ignores if the question has others.
-
-    Examples:
-        >>> from keras_qa.documents.full_text import FullTextTokenizer
-        >>> tokenizer = FullTextTokenizer("en")
-        >>> tokenizer.words("Who founded the cities?")
-        ['who', 'founded', 'the', 'cities']
-        >>> tokenizer.stem("cities")
-        'citi'
     """
 
     def __init__(self, language: str) -> None:
         self.stop_words = frozenset(_STOP_WORDS.split() if language == "en" else ())
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        for table, options in (("plain", _TOKENIZER), ("stems", tokenizer_options(language))):
-            self._connection.execute(
-                f"CREATE VIRTUAL TABLE {table} USING fts5(text, content='', tokenize=\"{options}\")"
-            )
+        for table, options in (("plain", _TOKENIZER), ("stems", _stemmer(language))):
+            _create_table(self._connection, table, options)
             self._connection.execute(
                 f"CREATE VIRTUAL TABLE {table}_found USING fts5vocab({table}, instance)"
             )

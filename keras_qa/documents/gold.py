@@ -1,4 +1,4 @@
-"""Locates the known answers of questions in an index, and ranks search results by them."""
+"""Locates the known answers of questions in an index, for evaluation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from keras_qa.example import Example
 
 
 class Place(NamedTuple):
-    """A part of a document's text.
-
-    Args:
-        document: Name of the document.
-        start: Offset of its first character.
-        end: One past its last character.
-    """
+    """A part of a document's text, from `start` to `end`."""
 
     document: str
     start: int
@@ -25,32 +19,13 @@ class Place(NamedTuple):
 
 
 def texts_in(index: Index, examples: Sequence[Example]) -> list[list[Place]]:
-    """Finds the texts of examples in the documents of an index.
+    """Returns, for each example, the places of its text in the documents of an index.
 
     The text of an example with a `document` is searched in that document. Any other text must be
     the whole text of a document; this reads all documents.
 
-    Args:
-        index: The index.
-        examples: The examples.
-
-    Returns:
-        For each example the places of its text, which may be none.
-
     Raises:
         ValueError: If the document of an example is not in the index.
-
-    Examples:
-        >>> import os, tempfile
-        >>> from keras_qa import Example
-        >>> from keras_qa.documents import Index, gold
-        >>> path = os.path.join(tempfile.mkdtemp(), "a.index")
-        >>> with Index.create(path, language="en") as index:
-        ...     _ = index.add([{"name": "a.txt", "text": "Ann left. Bob stayed."}])
-        ...     example = Example("Bob stayed.", "Who stayed?", "Bob", 0, document="a.txt")
-        ...     [texts] = gold.texts_in(index, [example])
-        >>> gold.answers_in(example, texts)
-        [Place(document='a.txt', start=10, end=13)]
     """
     wanted: dict[str, list[str]] = {
         item.plain_text: [] for item in examples if item.document is None
@@ -83,12 +58,7 @@ def _texts(
 
 
 def answers_in(example: Example, texts: Sequence[Place]) -> list[Place]:
-    """Returns the places of an example's answers in the documents.
-
-    Args:
-        example: The example.
-        texts: The places of its text, from `texts_in`.
-    """
+    """Returns the places of an example's answers, by the places of its text from `texts_in`."""
     return [
         Place(text.document, text.start + start, text.start + start + len(answer))
         for text in texts
@@ -97,22 +67,7 @@ def answers_in(example: Example, texts: Sequence[Place]) -> list[Place]:
 
 
 def rank(hits: Sequence[Hit], answers: Sequence[Place]) -> int | None:
-    """Returns the rank of the first passage that contains a whole answer.
-
-    Args:
-        hits: The passages, best first.
-        answers: Places of the answers.
-
-    Returns:
-        The rank, from 1, or `None` if no passage contains an answer.
-
-    Examples:
-        >>> from keras_qa.documents import Hit
-        >>> from keras_qa.documents.gold import Place, rank
-        >>> hits = [Hit("a", "", 2.0, 0, 50), Hit("b", "", 1.0, 0, 99), Hit("a", "", 1.0, 40, 99)]
-        >>> rank(hits, [Place("a", 45, 55)])
-        3
-    """
+    """Returns the rank of the first passage that contains a whole answer, from 1, or `None`."""
     for number, hit in enumerate(hits, start=1):
         for document, start, end in answers:
             if hit.document == document and hit.start <= start and end <= hit.end:

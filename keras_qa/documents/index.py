@@ -13,11 +13,10 @@ from typing import overload
 
 from keras_qa._arguments import to_integer
 from keras_qa.documents import storage
-from keras_qa.documents.checksums import Verifier
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, update_index
-from keras_qa.documents.full_text import FullTextTokenizer
-from keras_qa.documents.search import search
+from keras_qa.documents.full_text import FullTextTokenizer, create_words
+from keras_qa.documents.search import read_hits, search
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
     Encoder,
@@ -29,7 +28,7 @@ from keras_qa.documents.vector_search import (
     read_encoder_name,
     unit_vectors,
 )
-from keras_qa.documents.writing import Writer, create_words, read_text
+from keras_qa.documents.writing import Writer
 from keras_qa.example import to_questions
 from keras_qa.files.sqlite import sqlite3
 
@@ -65,7 +64,9 @@ class Index:
         self._connection = connection
         self._encoder = encoder
         self._vector_search = VectorSearch()
-        self._verifier = Verifier()
+        # The last change by another connection that has been verified, and verified documents.
+        self._version: int | None = None
+        self._verified: set[int] = set()
         self._warned = False
         self._tokenizer: FullTextTokenizer | None = None
         # Threads use the connection one after another.
@@ -133,7 +134,7 @@ class Index:
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as on_error:
-            index = on_error.enter_context(cls(path, storage.open_file(path)))
+            index = on_error.enter_context(cls(path, storage.open_file(path), encoder))
             if storage.read_version(index._connection) < storage.CHECKSUM_VERSION:
                 warnings.warn(
                     f"`{path}` was made by an earlier version and has no checksum: damage to it "
@@ -141,39 +142,20 @@ class Index:
                     stacklevel=2,
                 )
             if encoder is not None:
-                index.use(encoder)
+                name = index.encoder_name
+                if name is None:
+                    raise ValueError(
+                        f"`{path}` was made without an encoder, and has no vectors. Create another "
+                        "index: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+                    )
+                if encoder.name != name:
+                    raise ValueError(
+                        f"`{path}` has vectors of the encoder {name!r}, and none of "
+                        f"{encoder.name!r}. Open it with the encoder that it was made with, or "
+                        "create another index."
+                    )
             on_error.pop_all()
         return index
-
-    def use(self, encoder: Encoder | None) -> None:
-        """Sets the encoder of an open index.
-
-        Args:
-            encoder: The encoder that the index was created with, see `encoder_name`. `None` to
-                search by words only, without a warning.
-
-        Raises:
-            TypeError: If `encoder` is not an encoder.
-            ValueError: If the index was created with another encoder or without one.
-        """
-        if encoder is None:
-            with self._lock:
-                self._encoder, self._warned = None, True
-            return
-        check_encoder(encoder)
-        name = self.encoder_name
-        if name is None:
-            raise ValueError(
-                f"`{self.path}` was made without an encoder, and has no vectors. Create another "
-                "index: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
-            )
-        if encoder.name != name:
-            raise ValueError(
-                f"`{self.path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. "
-                "Open it with the encoder that it was made with, or create another index."
-            )
-        with self._lock:
-            self._encoder = encoder
 
     def add(self, documents: Iterable[Document | Mapping[str, str]]) -> int:
         """Adds documents. A document replaces one of the same name.
@@ -214,12 +196,14 @@ class Index:
 
         Args:
             folder: A folder, including subfolders that are not hidden, or a single file.
-            encoding: Encoding of text files that are not UTF-8 and do not declare one. `None` to
-                skip them.
+            encoding: Encoding of text files that are neither UTF-8, UTF-16 nor UTF-32 and declare
+                none. `None` to skip them.
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
 
         Returns:
-            The `Changes`, including the files that could not be read.
+            The changes: the numbers of documents `written` (new or changed) and `removed`, of files
+            `kept` (unchanged) and `others` (of unsupported types), and `unreadable`, a dict with
+            the reason for each file that could not be read and was skipped.
 
         Raises:
             FileNotFoundError: If the folder does not exist.
@@ -261,18 +245,13 @@ class Index:
         questions = to_questions(question)
         with self._locked():
             tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
-            if tokenizer is None:
-                found: list[list[Hit]] = [[] for _ in questions]
-            else:
-                found = search(
-                    self._connection,
-                    tokenizer,
-                    questions,
-                    k,
-                    self._vector_search,
-                    vectors,
-                    self._verifier,
-                )
+            found: list[list[Hit]] = [[] for _ in questions]
+            if tokenizer is not None:
+                with self._reading():
+                    ranked = search(
+                        self._connection, tokenizer, questions, k, self._vector_search, vectors
+                    )
+                    found = [read_hits(self._connection, row, self._verified) for row in ranked]
         return found[0] if isinstance(question, str) else found
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
@@ -293,8 +272,8 @@ class Index:
             ).fetchone()
             if row is None:
                 raise KeyError(f"The index has no document {name!r}.")
-            self._verifier.verify_document(self._connection, row[0])
-            return read_text(self._connection, row[0], start, end)
+            storage.verify_document(self._connection, row[0])
+            return storage.read_text(self._connection, row[0], start, end)
 
     @property
     def names(self) -> list[str]:
@@ -373,10 +352,19 @@ class Index:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Reads in one transaction, after the checksum is verified."""
+        """Reads in one transaction. Verifies the checksum if another connection has written."""
         with self._locked(), storage.transaction(self._connection, writes=False):
-            self._verifier.verify(self._connection)
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._forget()
+                storage.verify_checksum(self._connection)
+                self._version = version
             yield
+
+    def _forget(self) -> None:
+        """Forgets vectors, and which documents are verified, because the index has changed."""
+        self._vector_search.forget()
+        self._verified.clear()
 
     @contextlib.contextmanager
     def _writing(self, adds: bool = False) -> Iterator[Writer]:
@@ -394,5 +382,4 @@ class Index:
                 with Writer(self._connection, self._encoder) as writer:
                     yield writer
             finally:
-                self._vector_search.forget()
-                self._verifier.forget_documents()
+                self._forget()

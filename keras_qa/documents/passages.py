@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from keras_qa._arguments import is_integer, short_repr
 from keras_qa.documents.full_text import UNSPACED
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 # Maximum number of words of a passage, and of words shared with the passage before.
 LENGTH, OVERLAP = 120, 24
@@ -29,15 +28,8 @@ _EMPTY_LINE = re.compile(r"\n[ \t\r\f\v]*\n")
 _WORD = re.compile(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+")
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A passage of a text.
-
-    Args:
-        start: Offset of its first character.
-        end: One past its last character.
-        heading: Headings above it, outermost first, joined by ` > `.
-    """
+class Part(NamedTuple):
+    """A passage of a text, with the headings above it, outermost first, joined by ` > `."""
 
     start: int
     end: int
@@ -58,22 +50,8 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
         overlap: Maximum number of words shared with the passage before, in whole sentences.
 
     Yields:
-        `Part` objects, in the order of the text. Each letter and digit is in at least one.
-
-    Raises:
-        ValueError: If `length` is not positive, or `overlap` is negative or not below `length`.
-
-    Examples:
-        >>> from keras_qa.documents import passages
-        >>> text = "# Ann\\nShe left. He did not.\\n\\n# Bob\\nHe stayed."
-        >>> [(text[part.start : part.end], part.heading) for part in passages(text)]
-        [('# Ann\\nShe left. He did not.', 'Ann'), ('# Bob\\nHe stayed.', 'Bob')]
+        The passages, in the order of the text. Each letter and digit is in at least one.
     """
-    if not is_integer(length) or not is_integer(overlap, 0) or overlap >= length:
-        raise ValueError(
-            "`length` must be a positive integer, and `overlap` a lower non-negative one. "
-            f"Received: length={short_repr(length)}, overlap={short_repr(overlap)}."
-        )
     heading = ""
     begin, body = 0, 0
     for start, end, below in [*_headings(text), (len(text), len(text), "")]:

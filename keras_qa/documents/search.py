@@ -6,12 +6,10 @@ import struct
 from collections.abc import Sequence
 
 from keras_qa.documents import storage
-from keras_qa.documents.checksums import Verifier
 from keras_qa.documents.document import Hit, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
-from keras_qa.documents.writing import read_text
 from keras_qa.files.sqlite import sqlite3
 
 # Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
@@ -34,37 +32,31 @@ def search(
     k: int,
     vector_search: VectorSearch,
     vectors: Floats | None,
-    verifier: Verifier,
-) -> list[list[Hit]]:
-    """Returns up to `k` passages for each question, best first. See `Index.search`.
+) -> list[Scored]:
+    """Returns up to `k` passages and their scores for each question, best first.
 
     Args:
-        connection: The index.
+        connection: The index, in a transaction.
         tokenizer: Splits questions into words.
         questions: The questions.
         k: Maximum number of passages for each question.
         vector_search: Finds the nearest vectors.
         vectors: Vectors of the questions, `(questions, dimension)`. `None` to search by words only.
-        verifier: Verifies the checksums of what is read.
 
     Reference:
         Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
     """
-    with storage.transaction(connection, writes=False):
-        verifier.verify(connection)
-        if vectors is None:
-            by_words = _search_words(connection, tokenizer, questions, k)
-            return [_hits(connection, ranked, verifier) for ranked in by_words]
-        depth = max(k, DEPTH)
-        found: list[list[Hit]] = []
-        for start in range(0, len(questions), QUESTIONS):
-            some = slice(start, start + QUESTIONS)
-            by_words = _search_words(connection, tokenizer, questions[some], depth)
-            by_vectors = vector_search(connection, vectors[some], depth)
-            for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
-                ranked = fuse(one, other, depth)[:k] if tokenizer.words(question) else []
-                found.append(_hits(connection, ranked, verifier))
-        return found
+    if vectors is None:
+        return _search_words(connection, tokenizer, questions, k)
+    depth = max(k, DEPTH)
+    found: list[Scored] = []
+    for start in range(0, len(questions), QUESTIONS):
+        some = slice(start, start + QUESTIONS)
+        by_words = _search_words(connection, tokenizer, questions[some], depth)
+        by_vectors = vector_search(connection, vectors[some], depth)
+        for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
+            found.append(fuse(one, other, depth)[:k] if tokenizer.words(question) else [])
+    return found
 
 
 def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
@@ -82,11 +74,6 @@ def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
     Reference:
         Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
         arXiv:2210.11934: a convex combination.
-
-    Examples:
-        >>> from keras_qa.documents.search import fuse
-        >>> fuse([(1, 8.0), (2, 6.0)], [(2, 0.5), (3, 0.25)], depth=20)
-        [(2, 0.875), (1, 0.5), (3, 0.25)]
     """
     scores: dict[int, float] = dict.fromkeys([id for id, _ in (*by_words, *by_vectors)], 0.0)
     for ranking in (by_words, by_vectors):
@@ -140,12 +127,6 @@ def match_expression(
     Returns:
         `(expression, scale)`. The expression is empty if no passage has a word of the question. It
         contains each word `scale` times, which multiplies the BM25 scores by `scale`.
-
-    Examples:
-        >>> from keras_qa.documents.search import match_expression
-        >>> counts = {"city": 9, "founded": 3, "paris": 1, "quickly": 0}
-        >>> match_expression(counts, 10, frozenset())
-        ('"paris" OR "founded"', 1.0)
     """
     content = {word: count for word, count in counts.items() if word not in stop_words} or counts
     known = {word: count for word, count in content.items() if count}
@@ -164,16 +145,8 @@ def match_expression(
     either = " OR ".join(_quoted(word) for word, _ in searched)
     if not ranked:
         return either, 1.0
-    if searched[0][1] > RANKED:
-        # All words are frequent: search for passages with the two rarest.
-        either = f"{either} AND {_quoted(ranked[0][0])}"
-        others = [word for word, _ in ranked[1:]]
-        pair = [searched[0][0], ranked[0][0]]
-    else:
-        others, pair = [word for word, _ in ranked], [word for word, _ in searched]
-    # BM25 adds a word's score each time it occurs in the expression. `either` has each word of
-    # `pair` once, so all words occur twice.
-    both = " OR ".join(_quoted(word) for word in [*pair, *others, *others])
+    # BM25 adds a word's score each time it occurs in the expression. Here all words occur twice.
+    both = " OR ".join(_quoted(word) for word, _ in [*searched, *ranked, *ranked])
     return f"({either}) AND ({both})", 2.0
 
 
@@ -192,7 +165,8 @@ def _ranked(connection: sqlite3.Connection, expression: str, scale: float, k: in
     return [(id, -score / scale) for id, score in rows]
 
 
-def _hits(connection: sqlite3.Connection, ranked: Scored, verifier: Verifier) -> list[Hit]:
+def read_hits(connection: sqlite3.Connection, ranked: Scored, verified: set[int]) -> list[Hit]:
+    """Reads passages. Texts of documents that are not in `verified` are verified, and added."""
     hits = []
     for id, score in ranked:
         row = connection.execute(
@@ -204,12 +178,14 @@ def _hits(connection: sqlite3.Connection, ranked: Scored, verifier: Verifier) ->
         if row is None:
             raise sqlite3.DatabaseError("a passage is missing")
         name, number, start, stop, line, heading, raw = row
-        verifier.verify_document(connection, number)
+        if number not in verified:
+            storage.verify_document(connection, number)
+            verified.add(number)
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
         hits.append(
             Hit(
                 storage.decode_text(name),
-                read_text(connection, number, start, stop),
+                storage.read_text(connection, number, start, stop),
                 score,
                 start,
                 stop,

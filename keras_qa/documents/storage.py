@@ -1,4 +1,4 @@
-"""The SQLite file of an index: tables, opening, transactions, and translation of SQLite's errors.
+"""The SQLite file of an index: tables, transactions, checksums, and translation of SQLite's errors.
 
 Texts and names are stored as UTF-8 blobs, because they may contain lone surrogates.
 """
@@ -6,9 +6,12 @@ Texts and names are stored as UTF-8 blobs, because they may contain lone surroga
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import os
 import pathlib
-import time
+import sys
+import zlib
 from collections.abc import Iterator
 
 from keras_qa.files.sqlite import sqlite3
@@ -23,8 +26,6 @@ CHECKSUM_VERSION = 2
 BLOCK = 2**14
 # Seconds to wait for another connection that writes.
 _PATIENCE = 60.0
-# Seconds between attempts, where SQLite does not wait by itself.
-_PAUSE = 0.01
 _MEMORY = 64 * 1024  # KiB
 # Parts of SQLite's messages about problems other than a damaged file.
 _SYSTEM_ERRORS = (
@@ -60,6 +61,24 @@ CREATE INDEX passages_of_documents ON passages (document);
 CREATE TABLE frequent (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE checksums (value INTEGER NOT NULL);
 """
+
+
+# Rows read at a time.
+_ROWS = 4096
+# The columns of each table, and its order. Texts are not here: each document has a checksum.
+_CHECKED = {
+    "sqlite_schema": (("name", "sql"), "name"),
+    "settings": (("name", "value"), "name"),
+    "documents": (("id", "name", "file", "hash", "pages"), "id"),
+    "passages": (("id", "document", "start", "stop", "line", "heading"), "id"),
+    "frequent": (("word", "passages"), "word"),
+    "words_config": (("k", "v"), "k"),
+    "words_docsize": (("id", "sz"), "id"),
+    "words_idx": (("segid", "term", "pgno"), "segid, term"),
+}
+# This query reads names from the database index of the column, which may be damaged as well.
+_NAMES = "SELECT quote(name) || ',' || id FROM documents ORDER BY name"
+_BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
 
 
 def create_file(path: pathlib.Path) -> sqlite3.Connection:
@@ -117,34 +136,9 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
         path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
     connection.execute(f"PRAGMA cache_size = -{_MEMORY}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    # Others can read until a transaction is committed if nothing of it is written before.
+    connection.execute("PRAGMA cache_spill = OFF")
     return connection
-
-
-def start_writing(connection: sqlite3.Connection) -> None:
-    """Turns on the write-ahead log, so that other connections can read meanwhile."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # SQLite's timeout covers other readers here, but not other writers.
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(_PAUSE)
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def stop_writing(connection: sqlite3.Connection) -> None:
-    """Merges the write-ahead log into the file; the last connection to close does it otherwise."""
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    waits = connection.execute("PRAGMA busy_timeout").fetchone()[0]
-    connection.execute("PRAGMA busy_timeout = 0")
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute(f"PRAGMA busy_timeout = {waits}")
 
 
 @contextlib.contextmanager
@@ -190,21 +184,10 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             ) from None
         if any(cause in said for cause in _SYSTEM_ERRORS):
             raise OSError(f"`{path}`: {said}.") from None
-        problem = _truncation(path) or " ".join(said.split())[:120]
+        problem = " ".join(said.split())[:120]
         raise ValueError(
             f"`{path}` is damaged: {problem}. Delete it, and make the index again."
         ) from None
-
-
-def _truncation(path: str | os.PathLike[str]) -> str | None:
-    """Says how many bytes of a damaged file are missing; `None` if none are."""
-    # Opening the file may release locks of other threads, which is harmless if it is damaged.
-    with open(path, "rb") as file:
-        head = file.read(100)
-        size = file.seek(0, os.SEEK_END)
-    page_size = int.from_bytes(head[16:18], "big")
-    expected = int.from_bytes(head[28:32], "big") * (65536 if page_size == 1 else page_size)
-    return f"it has {size:,} of {expected:,} bytes" if size < expected else None
 
 
 def get_setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
@@ -225,3 +208,102 @@ def decode_text(raw: bytes) -> str:
         return raw.decode("utf-8", "surrogatepass")
     except (AttributeError, UnicodeDecodeError):
         raise sqlite3.DatabaseError("a text in it is not UTF-8") from None
+
+
+def read_text(
+    connection: sqlite3.Connection, number: int, start: int = 0, end: int | None = None
+) -> str:
+    """Reads the text of a document, from one offset to another."""
+    first = start // BLOCK
+    last = sys.maxsize if end is None else max(end - 1, 0) // BLOCK
+    rows = connection.execute(
+        "SELECT text FROM texts WHERE document = ? AND block BETWEEN ? AND ? ORDER BY block",
+        (number, first, last),
+    )
+    text = "".join(decode_text(raw) for (raw,) in rows)
+    begin = first * BLOCK
+    return text[start - begin : None if end is None else end - begin]
+
+
+def write_checksum(connection: sqlite3.Connection) -> None:
+    """Stores the checksum of everything that a search reads, at the end of a change."""
+    connection.execute("CREATE TABLE IF NOT EXISTS checksums (value INTEGER NOT NULL)")
+    connection.execute("DELETE FROM checksums")
+    connection.execute("INSERT INTO checksums VALUES (?)", (_checksum(connection),))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def delete_checksum(connection: sqlite3.Connection) -> None:
+    """Deletes the checksum, in every transaction that changes the index before the last one."""
+    if read_version(connection) >= CHECKSUM_VERSION:
+        connection.execute("DELETE FROM checksums")
+
+
+def document_digest(text: bytes, pages: bytes | None) -> bytes:
+    """Returns the checksum of a document: of its text and its pages as they are stored."""
+    return hashlib.sha256(text + b"\0" + (pages or b"")).digest()
+
+
+def verify_checksum(connection: sqlite3.Connection) -> None:
+    """Raises `sqlite3.DatabaseError` if anything that a search reads is damaged.
+
+    The checksum is missing while the index is being written, after an interrupted write, and in an
+    index of an earlier version. The checksums of documents are always there.
+    """
+    if read_version(connection) >= CHECKSUM_VERSION:
+        row = connection.execute("SELECT value FROM checksums").fetchone()
+        if row is not None and row[0] != _checksum(connection):
+            raise sqlite3.DatabaseError("its checksum does not match its contents")
+
+
+def verify_document(connection: sqlite3.Connection, number: int) -> None:
+    """Raises `sqlite3.DatabaseError` if the text of a document is damaged.
+
+    Args:
+        connection: The index.
+        number: Id of the document.
+    """
+    row = connection.execute(
+        "SELECT name, hash, pages FROM documents WHERE id = ?", (number,)
+    ).fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("a document is missing")
+    name, digest, pages = row
+    blocks = connection.execute(
+        "SELECT text FROM texts WHERE document = ? ORDER BY block", (number,)
+    )
+    text = b"".join(_to_bytes(raw) for (raw,) in blocks)
+    if document_digest(text, None if pages is None else _to_bytes(pages)) != digest:
+        shown = _to_bytes(name).decode(errors="replace")
+        raise sqlite3.DatabaseError(f"the checksum of {shown!r:.100} does not match its text")
+
+
+def _checksum(connection: sqlite3.Connection) -> int:
+    known = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if "vocabulary" in known:
+        # Reading this table makes FTS5 write the words that it holds in memory.
+        connection.execute("SELECT 1 FROM vocabulary LIMIT 1").fetchone()
+    crc = 0
+    statements = [
+        f"SELECT {' || char(44) || '.join(f'quote({name})' for name in columns)} "
+        f"FROM {table} ORDER BY {order}"
+        for table, (columns, order) in _CHECKED.items()
+        if table in known or table == "sqlite_schema"
+    ]
+    for statement in [*statements, _NAMES]:
+        rows = connection.execute(statement)
+        while some := rows.fetchmany(_ROWS):
+            crc = zlib.crc32("\n".join(map(str, itertools.chain.from_iterable(some))).encode(), crc)
+    for table, (key, blob) in _BLOBS.items():
+        if table in known:
+            rows = connection.execute(f"SELECT {key}, {blob} FROM {table} ORDER BY {key}")
+            while some := rows.fetchmany(_ROWS):
+                keys, blobs = zip(*some, strict=True)
+                crc = zlib.crc32(repr(keys).encode(), crc)
+                crc = zlib.crc32(b"".join(map(_to_bytes, blobs)), crc)
+    return crc
+
+
+def _to_bytes(value: object) -> bytes:
+    """Returns a blob; a damaged file may have a value of any type in its place."""
+    return value if isinstance(value, bytes) else repr(value).encode()

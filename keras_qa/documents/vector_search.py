@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -126,16 +126,15 @@ def encode_vectors(vectors: Floats) -> Iterator[bytes]:
 class VectorSearch:
     """Finds the nearest vectors by comparing all of them.
 
-    Vectors of up to `IN_MEMORY` bytes are cached until the index changes.
+    Vectors of up to `IN_MEMORY` bytes are cached until `forget`.
     """
 
     def __init__(self) -> None:
-        self._cache: list[tuple[npt.NDArray[np.int64], Floats]] = []
-        self._version: int | None = None
+        self._cache: list[tuple[npt.NDArray[np.int64], Floats]] | None = None
 
     def forget(self) -> None:
-        """Clears the cache."""
-        self._cache, self._version = [], None
+        """Clears the cache, because the index has changed."""
+        self._cache = None
 
     def __call__(
         self, connection: sqlite3.Connection, questions: Floats, count: int
@@ -165,33 +164,23 @@ class VectorSearch:
 
     def _blocks(
         self, connection: sqlite3.Connection, dimension: int
-    ) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
-        """Yields ids of passages and their vectors in blocks."""
-        # `data_version` changes when another connection has written. `Index` calls `forget` after
-        # its own changes.
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._version:
-            yield from self._cache
-            return
-        self.forget()
-        count: int = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
-        fits = 4 * count * dimension <= IN_MEMORY
-        blocks = []
-        rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
-        while some := rows.fetchmany(_PASSAGES):
-            block = _matrix(some, dimension)
-            if fits:
-                blocks.append(block)
-            yield block
-        if fits:
-            self._cache, self._version = blocks, version
+    ) -> Iterable[tuple[npt.NDArray[np.int64], Floats]]:
+        """Returns ids of passages and their vectors in blocks."""
+        if self._cache is None:
+            count: int = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+            if 4 * count * dimension > IN_MEMORY:
+                return _read_blocks(connection, dimension)
+            self._cache = list(_read_blocks(connection, dimension))
+        return self._cache
 
 
-def _matrix(
-    rows: Sequence[tuple[int, bytes]], dimension: int
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    ids, raw = zip(*rows, strict=True)
-    if any(len(vector) != dimension * _STORED.itemsize for vector in raw):
-        raise sqlite3.DatabaseError("a vector has another width than the others")
-    matrix = np.frombuffer(b"".join(raw), _STORED).reshape(-1, dimension)
-    return np.array(ids, "int64"), matrix.astype("float32")
+def _read_blocks(
+    connection: sqlite3.Connection, dimension: int
+) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+    rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
+    while some := rows.fetchmany(_PASSAGES):
+        ids, raw = zip(*some, strict=True)
+        if any(len(vector) != dimension * _STORED.itemsize for vector in raw):
+            raise sqlite3.DatabaseError("a vector has another width than the others")
+        matrix = np.frombuffer(b"".join(raw), _STORED).reshape(-1, dimension)
+        yield np.array(ids, "int64"), matrix.astype("float32")

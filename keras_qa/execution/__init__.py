@@ -17,7 +17,6 @@ One file for each backend, with the same names and arguments:
   `None` for Keras' choice.
 - `Layer` is the base class of our layers. On PyTorch, predictions call it without Keras' checks.
 - `zeros(shape, dtype)` is an initializer for weights that are replaced at once.
-- `assign(variable, array)` sets a weight, on PyTorch without Keras' additional copy.
 - `seed(number)` seeds random numbers that do not come from Keras' seed generators: PyTorch's.
 - `has_accelerator()` is true if models run on another device than a CPU.
 
@@ -42,7 +41,6 @@ else:
 BatchPredictor = _backends.BatchPredictor
 Layer = _backends.Layer
 as_dataset = _backends.as_dataset
-assign = _backends.assign
 has_accelerator = _backends.has_accelerator
 jit_compile = _backends.jit_compile
 map_steps = _backends.map_steps

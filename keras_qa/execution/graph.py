@@ -1,6 +1,6 @@
-"""Properties of a functional model: shapes and vocabularies of inputs, effects of padding.
+"""What a functional model is made of: its calls, properties of its inputs, changes of its layers.
 
-They are read from optional attributes or properties of the layers:
+Properties are read from optional attributes or properties of the layers:
 
 - `ignores_padding`: rows are computed independently, and columns of zeros at their end change
   nothing. Rows of similar length can then share a batch that is cut to their length.
@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import types
 import weakref
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import keras
@@ -44,7 +46,7 @@ class ModelInput:
     vocabulary_size: int | None
     max_length: int | None
     readers: list[Any] = dataclasses.field(repr=False)
-    reached: list[Any] = dataclasses.field(repr=False)
+    reached: list[Call] = dataclasses.field(repr=False)
 
     @functools.cached_property
     def holds_ids(self) -> bool:
@@ -68,7 +70,7 @@ _KNOWN: weakref.WeakKeyDictionary[keras.Model, tuple[ModelInput, ...]] = weakref
 def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     """Returns the properties of each input of a functional model, in order."""
     if model not in _KNOWN:
-        graph = _graph(model)
+        graph = Graph(model)
         _KNOWN[model] = tuple(
             ModelInput(
                 tensor.name,
@@ -77,10 +79,10 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 min((size for size in map(_vocabulary_size, readers) if size), default=None),
                 min((size for size in map(_max_length, readers) if size), default=None),
                 readers,
-                _reached(model, graph, place),
+                _reached(graph, start),
             )
-            for place, (tensor, readers) in enumerate(
-                zip(model.inputs, _readers(model, graph), strict=True)
+            for tensor, start, readers in zip(
+                model.inputs, graph.inputs, _readers(graph), strict=True
             )
         )
     return _KNOWN[model]
@@ -145,19 +147,6 @@ def is_from_keras(value: Any) -> bool:
 
 def _makes_mask(operation: Any) -> bool:
     return type(operation).__name__ in ("NotEqual", "Any")
-
-
-def draws_random_numbers(model: keras.Model) -> bool:
-    """Whether a layer draws random numbers in training."""
-    return any(map(_draws, all_layers(model)))
-
-
-def _draws(layer: Any) -> bool:
-    held = vars(layer)
-    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
-        return False
-    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
-    return any(rates) or not rates
 
 
 def all_layers(model: keras.Model) -> Iterator[Any]:
@@ -259,15 +248,8 @@ class Graph:
         self.inputs, self.outputs = copy.inputs, copy.outputs
 
 
-def _graph(model: keras.Model) -> Graph | None:
-    return None if isinstance(model, keras.Sequential) else Graph(model)
-
-
-def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
+def _readers(graph: Graph) -> list[list[Any]]:
     """For each input the layers and operations that read it, also in inner models."""
-    if graph is None:
-        # The first layer of a Sequential reads its one input.
-        return [_inside(model.layers[0])[0]]
     readers: dict[int, list[Any]] = {id(tensor): [] for tensor in graph.inputs}
     for call in graph.calls:
         inside = _inside(call.operation)
@@ -277,14 +259,11 @@ def _readers(model: keras.Model, graph: Graph | None) -> list[list[Any]]:
     return [readers[id(tensor)] for tensor in graph.inputs]
 
 
-def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
+def _reached(graph: Graph, start: Any) -> list[Call]:
     """The calls that the padding of an input can reach."""
-    if any(size is not None for size in model.inputs[place].shape[1:]):
+    if any(size is not None for size in start.shape[1:]):
         return []
-    if graph is None:
-        alone = [types.SimpleNamespace(operation=layer, arguments=()) for layer in model.layers]
-        return alone if len(alone) == 1 else []
-    tensors = {id(graph.inputs[place])}
+    tensors = {id(start)}
     calls = []
     for call in graph.calls:
         # Axes of unknown size, except the first, may contain padding.
@@ -294,7 +273,7 @@ def _reached(model: keras.Model, graph: Graph | None, place: int) -> list[Any]:
     return calls
 
 
-def _ignores_padding(call: Any) -> bool:
+def _ignores_padding(call: Call) -> bool:
     operation = call.operation
     if isinstance(operation, keras.Model) and operation.inputs:
         return all(item.ignores_padding for item in model_inputs(operation))
@@ -306,7 +285,7 @@ def _ignores_padding(call: Any) -> bool:
 
 def _inside(operation: Any) -> list[list[Any]]:
     if isinstance(operation, keras.Model) and operation.inputs:
-        return _readers(operation, _graph(operation))
+        return _readers(Graph(operation))
     sizes = getattr(operation, "vocabulary_sizes", None)
     if sizes is not None:
         longest = _max_length(operation)
@@ -322,3 +301,63 @@ def _vocabulary_size(reader: Any) -> int | None:
     if isinstance(reader, keras.layers.Embedding):
         return reader.input_dim
     return getattr(reader, "vocabulary_size", None)
+
+
+# Set on every call; compiled programs do not depend on them.
+_SET_BY_CALLS = {
+    *("_called", "_losses", "_parent_path", "built", "training"),
+    *("_dropout_mask", "_recurrent_dropout_mask"),
+}
+
+_MISSING = object()
+
+
+class LayerState:
+    """A snapshot of the attributes of all layers of a model.
+
+    Keras uses a compiled step until the next `compile`. A change of a layer in between, such as
+    `enable_lora` or another activation, would have no effect.
+
+    Args:
+        model: A functional model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._is_settled = False
+
+    def settle(self) -> None:
+        """Takes the snapshot. Call it after the first trace, which sets some attributes."""
+        self._is_settled = True
+        self._layers = [vars(layer) for layer in all_layers(self._model)]
+        self._seen = [dict(attributes) for attributes in self._layers]
+
+    def is_current(self) -> bool:
+        """Whether each attribute is still the same object. True before `settle`."""
+        if not self._is_settled:
+            return True
+        # A fast check for the usual case: a large model has thousands of attributes.
+        if list(map(len, self._layers)) == list(map(len, self._seen)) and all(
+            map(operator.is_, _values(self._seen), _values(self._layers))
+        ):
+            return True
+        for seen, attributes in zip(self._seen, self._layers, strict=True):
+            for name in (seen.keys() | attributes.keys()) - _SET_BY_CALLS:
+                if seen.get(name, _MISSING) is not attributes.get(name, _MISSING):
+                    return False
+        self.settle()
+        return True
+
+    @functools.cached_property
+    def rows_are_independent(self) -> bool:
+        """See `graph.rows_are_independent`."""
+        return rows_are_independent(self._model)
+
+    @functools.cached_property
+    def ignores_padding(self) -> bool:
+        """See `graph.ignores_padding`."""
+        return ignores_padding(self._model)
+
+
+def _values(layers: list[dict[str, Any]]) -> Iterator[Any]:
+    return chain.from_iterable(map(dict.values, layers))

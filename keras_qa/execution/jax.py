@@ -27,11 +27,6 @@ def zeros(shape: Sequence[int], dtype: Any = None) -> jax.Array:
     return jax.device_put(np.zeros(shape, keras.backend.standardize_dtype(dtype)))
 
 
-def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Sets a weight to the values of an array."""
-    variable.assign(array)
-
-
 def has_accelerator() -> bool:
     """Whether models run on another device than a CPU."""
     return jax.default_backend() != "cpu"

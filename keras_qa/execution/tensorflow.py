@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from keras_qa.execution.graph import (
     all_layers,
-    draws_random_numbers,
     functions_of,
     has_large_products,
     is_from_keras,
@@ -35,11 +34,6 @@ ALIGNMENT = 64
 def has_accelerator() -> bool:
     """Whether models run on another device than a CPU."""
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
-
-
-def assign(variable: keras.Variable, array: np.ndarray) -> None:
-    """Sets a weight to the values of an array."""
-    variable.assign(array)
 
 
 def seed(seed: int) -> None:
@@ -73,10 +67,18 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool |
         and not tf.distribute.has_strategy()
         # XLA cannot read variables of another device.
         and len(tf.config.list_logical_devices()) == 1
-        and not draws_random_numbers(model)
+        and not any(map(_draws_random_numbers, all_layers(model)))
         and all(map(is_from_keras, held))
     )
     return True if suits else None
+
+
+def _draws_random_numbers(layer: Any) -> bool:
+    held = vars(layer)
+    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
+        return False
+    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
+    return any(rates) or not rates
 
 
 def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:

@@ -1,9 +1,8 @@
-"""Downloads into the cache folder, resumed after an interruption and checked by SHA-256."""
+"""Downloads into the cache folder, checked by SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
-import http
 import http.client
 import os
 import sys
@@ -11,6 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+
+from keras_qa.files import replace_atomically
 
 _CHUNK = 1 << 16
 _TIMEOUT = 30.0
@@ -28,9 +29,6 @@ def cache_folder() -> Path:
 def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
     """Downloads a file, unless `target` exists and has the right checksum.
 
-    An interrupted download is kept beside the target as `<name>.part`. The next call resumes it,
-    from any mirror.
-
     Args:
         urls: URLs of the same file, tried in order.
         target: Path to save the file to.
@@ -41,81 +39,46 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
         `target`.
 
     Raises:
-        ValueError: If a mirror sends a wrong file, and no mirror sends the right one.
-        ConnectionError: If no mirror answers.
+        ConnectionError: If no mirror sends the right file.
     """
-    if target.exists():
-        if _sha256(target) == sha256:
-            return target
-        target.unlink()
+    if target.exists() and _sha256(target) == sha256:
+        return target
+    target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    if part.exists() and part.stat().st_size >= size:
-        if _sha256(part) == sha256:
-            return part.replace(target)
-        part.unlink()
     problems = []
-    wrong_bytes = False
-    waiting = list(urls)
-    while waiting:
-        url = waiting.pop(0)
+    for url in urls:
         try:
-            resumed = _download(url, part, size)
+            with replace_atomically(target) as part:
+                _download(url, part, target.name, size)
+                received, length = _sha256(part), part.stat().st_size
+                if received != sha256:
+                    raise ConnectionError(
+                        f"sends a wrong file (expected {size:,} bytes with SHA-256 {sha256}, "
+                        f"received {length:,} with {received})"
+                    )
+            return target
         except urllib.error.HTTPError as error:
             error.close()
             problems.append(f"{url} answers {error.code} {error.reason}")
-            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                part.unlink(missing_ok=True)
-            continue
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
-            problems.append(f"{url}: {getattr(error, 'reason', None) or error}")
-            continue
         except TimeoutError:
             problems.append(f"{url} does not answer within {_TIMEOUT:.0f} seconds")
-            continue
-        received, length = _sha256(part), part.stat().st_size
-        if received == sha256:
-            return part.replace(target)
-        part.unlink()
-        if resumed:
-            # The wrong bytes may be those of the old part: try the same mirror from the start.
-            waiting.insert(0, url)
-            continue
-        wrong_bytes = True
-        problems.append(
-            f"{url} sends a wrong file (expected {size:,} with SHA-256 {sha256}, "
-            f"received {length:,} with {received})"
-        )
-    raise (ValueError if wrong_bytes else ConnectionError)(
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
+            problems.append(f"{url} {getattr(error, 'reason', None) or error}")
+    raise ConnectionError(
         f"`{target.name}` cannot be downloaded: {'; '.join(problems)}. "
         "Download it by other means, and pass its path as `path`."
     )
 
 
-def _download(url: str, part: Path, size: int) -> bool:
-    """Downloads the rest of the part; returns whether it resumed."""
-    done = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "keras-qa"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
-    request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-        # A server without support for `Range` sends the whole file.
-        content_range = response.headers.get("Content-Range", "")
-        resumed = bool(done) and content_range.startswith(f"bytes {done}-")
-        done = done if resumed else 0
-        announced = response.headers.get("Content-Length")
-        expected = done + int(announced) if announced else 0
-        with part.open("ab" if resumed else "wb") as file:
-            # Read one byte more than `size`, so that a longer file fails the checksum.
-            while done <= size and (chunk := response.read(min(_CHUNK, size + 1 - done))):
-                file.write(chunk)
-                done += len(chunk)
-                _show(part.name.removesuffix(".part"), done, size)
-    # `read` does not raise if the connection breaks. Without a length, the checksum finds it.
-    if done < min(expected, size):
-        raise ConnectionError(f"the connection broke off after {done:,} of {size:,} bytes")
-    return resumed
+def _download(url: str, part: Path, name: str, size: int) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "keras-qa"})
+    done = 0
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response, part.open("wb") as file:
+        # Read one byte more than `size`, so that a longer file fails the checksum.
+        while done <= size and (chunk := response.read(min(_CHUNK, size + 1 - done))):
+            file.write(chunk)
+            done += len(chunk)
+            _show(name, done, size)
 
 
 def _sha256(path: Path) -> str:

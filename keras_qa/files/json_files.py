@@ -14,14 +14,6 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is not JSON, or not an object.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from keras_qa.files.json_files import read_object
-        >>> path = pathlib.Path(tempfile.mkdtemp()) / "config.json"
-        >>> _ = path.write_text('{"model_type": "bert"}')
-        >>> read_object(path)
-        {'model_type': 'bert'}
     """
     return parse_object(path.read_bytes(), path)
 
@@ -46,11 +38,6 @@ def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict
 
     Raises:
         ValueError: If objects and lists are nested deeper than `max_depth`.
-
-    Examples:
-        >>> from keras_qa.files.json_files import nested_objects
-        >>> list(nested_objects([{"a": [{"b": 1}]}]))
-        [{'a': [{'b': 1}]}, {'b': 1}]
     """
     # A stack instead of recursion, which a deep file would end by a `RecursionError`.
     waiting = [(value, 1)]

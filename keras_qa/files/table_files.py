@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import itertools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pyarrow.parquet
+from typing import Any
 
 # `csv.field_size_limit` is a setting of the process, not of a reader.
 _CSV_LIMIT_LOCK = threading.Lock()
 _CSV_LIMIT = 2**31 - 1
-_CSV_BLOCK = 16
 _PARQUET_BLOCK = 256
 
 # The place of a row for error messages, and its values by column.
@@ -33,24 +27,17 @@ def csv_rows(
     """Reads the rows of a CSV or TSV file. Cells of nested columns, such as `a.b`, are JSON."""
     # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
     rows = _read_csv(path, delimiter, columns, encoding)
-    ended = False
-    while not ended:
-        block: list[Row] = []
-        problem = None
-        # Restore the limit between blocks: the caller's code runs there.
+    while True:
+        # Restore the limit after each row: the caller's code runs then.
         with _CSV_LIMIT_LOCK:
             before = csv.field_size_limit(_CSV_LIMIT)
             try:
-                for row in itertools.islice(rows, _CSV_BLOCK):
-                    block.append(row)
-            except ValueError as error:
-                problem = error
+                row = next(rows, None)
             finally:
                 csv.field_size_limit(before)
-        yield from block
-        if problem is not None:
-            raise problem
-        ended = len(block) < _CSV_BLOCK
+        if row is None:
+            return
+        yield row
 
 
 def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> Iterator[Row]:
@@ -125,39 +112,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 
 
 def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
-    """Reads the given columns of a Parquet file, row by row."""
-    with parquet_file(path) as file:
-        names = file.schema_arrow.names
-        wanted = []
-        for name, column in _pairs(columns):
-            top = column if column in names else column.split(".")[0]
-            if top not in names:
-                raise missing_column(f"`{path}`", name, column, names)
-            wanted.append(top)
-        at = 0
-        for batch in file.iter_batches(_PARQUET_BLOCK, columns=list(dict.fromkeys(wanted))):
-            for row in batch.to_pylist():
-                yield f"`{path}`, row {at}", row
-                at += 1
-
-
-def parquet_first(path: Path) -> dict[str, Any]:
-    """Reads the first row of a Parquet file; `{}` if there are no rows."""
-    with parquet_file(path) as file:
-        batch = next(file.iter_batches(1), None)
-        return batch.to_pylist()[0] if batch else {}
-
-
-def parquet_size(path: Path) -> int:
-    """Returns the number of rows of a Parquet file."""
-    with parquet_file(path) as file:
-        rows: int = file.metadata.num_rows
-        return rows
-
-
-@contextlib.contextmanager
-def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
-    """Opens a Parquet file, and translates the errors of pyarrow into a `ValueError`."""
+    """Reads the given columns of a Parquet file, row by row; all columns if none are given."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -167,7 +122,20 @@ def parquet_file(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
         ) from None
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            yield file
+            names = file.schema_arrow.names
+            wanted = []
+            for name, column in _pairs(columns):
+                top = column if column in names else column.split(".")[0]
+                if top not in names:
+                    raise missing_column(f"`{path}`", name, column, names)
+                wanted.append(top)
+            at = 0
+            for batch in file.iter_batches(
+                _PARQUET_BLOCK, columns=list(dict.fromkeys(wanted or names))
+            ):
+                for row in batch.to_pylist():
+                    yield f"`{path}`, row {at}", row
+                    at += 1
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

@@ -8,7 +8,6 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.inputs.arrays import to_arrays
-from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.inputs.labels import to_labels
 
-__all__ = ["HardExampleSampling", "to_arrays", "to_labels"]
+__all__ = ["to_arrays", "to_labels"]

@@ -1,4 +1,4 @@
-"""Feeds to checked arrays, one for each input of a model.
+"""Feeds to checked arrays, one for each input of a model, and the types of feeds.
 
 Backends differ for an id out of range: PyTorch raises an `IndexError`, TensorFlow may clamp it, and
 on JAX training turns all weights to NaN.
@@ -8,14 +8,46 @@ from __future__ import annotations
 
 import itertools
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa.execution.graph import ModelInput, model_inputs
-from keras_qa.inputs.feeds import Feed, Frame, Values
+from keras_qa.kernels.tensor_types import Tensor
+
+
+class Frame(Protocol):
+    """A pandas DataFrame or a table with the same interface: a column for each input."""
+
+    @property
+    def columns(self) -> Iterable[str]: ...
+
+    @property
+    def iloc(self) -> object: ...
+
+    def __getitem__(self, name: str, /) -> Values: ...
+
+
+# One input, or the labels of one output: an array, a tensor, a column or lists of numbers.
+Values: TypeAlias = npt.ArrayLike | Tensor
+
+# All inputs: by name, in order, or the only one.
+Feed: TypeAlias = Values | Frame | Mapping[str, Values] | Sequence[Values]
+
+# The labels of all outputs, in the same forms. `None` for an output without a loss.
+Labels: TypeAlias = Values | Mapping[str, Values | None] | Sequence[Values | None]
+
+# A weight for each example, or such weights by output.
+Weights: TypeAlias = Values | Mapping[str, Values]
+
+# Yields batches: a generator, a `tf.data.Dataset`, a torch `DataLoader`.
+DataSource: TypeAlias = keras.utils.PyDataset | Iterable[Any]
+
+# Checked inputs, labels, weights or outputs, in the structure of the model.
+Arrays: TypeAlias = "np.ndarray | Mapping[str, Arrays | None] | Sequence[Arrays | None]"
 
 # Limits of what a message quotes.
 _MOST_NAMES = 5
@@ -67,6 +99,20 @@ def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
 def is_frame(value: object) -> TypeGuard[Frame]:
     """Whether `value` is a pandas DataFrame or has the same interface."""
     return hasattr(value, "columns") and hasattr(value, "iloc")
+
+
+def is_source(value: object) -> bool:
+    """Whether `value` yields batches, rather than being one.
+
+    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a torch `DataLoader`, and
+    any other iterable that is not an array, tensor, list, tuple, dict or DataFrame.
+    """
+    if isinstance(value, keras.utils.PyDataset):
+        return True
+    if isinstance(value, (list, tuple, Mapping, np.ndarray, str, bytes)) or is_frame(value):
+        return False
+    holds_data = hasattr(value, "__array__") or hasattr(value, "to_list")
+    return hasattr(value, "__iter__") and not holds_data
 
 
 def to_numpy(value: Values) -> np.ndarray:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -24,8 +24,7 @@ from keras_qa.execution.graph import (
     model_inputs,
     rows_are_independent,
 )
-from keras_qa.inputs.feeds import Arrays
-from keras_qa.text.padding import axis_lengths, count_axes, resize, used_length
+from keras_qa.inputs.arrays import Arrays
 
 # Maximum number of positions in a batch on a CPU, so that intermediate results stay in its cache.
 POSITIONS = 1536
@@ -33,6 +32,9 @@ POSITIONS = 1536
 # this many in each epoch.
 MIN_SAVING = 0.1
 MIN_POSITIONS = 20_000
+# Takes rows in random order and a generator, and returns some of them.
+Draw: TypeAlias = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
 # Minimum width if compiled loops end with the longest row.
 MIN_WIDTH = 32
 
@@ -83,6 +85,42 @@ def training_widths(lengths: np.ndarray) -> list[int]:
         if best is None or before - positions([*chosen, best]) < least:
             return sorted(chosen)
         chosen.append(best)
+
+
+def axis_lengths(inputs: list[np.ndarray]) -> np.ndarray:
+    """Lengths of each row along each axis of all inputs, without padding, at least 1.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
+
+    Returns:
+        `(rows, axes)` integers. The axes of the first input come first.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.inputs.batching import axis_lengths
+        >>> axis_lengths([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
+        [[1, 2, 1]]
+    """
+    columns = []
+    for array in inputs:
+        columns.append(_row_lengths(array))
+        if array.ndim == 3:
+            columns.append(_row_lengths(np.asarray(array.any(axis=1))))
+    return np.stack(columns, axis=1)
+
+
+def _row_lengths(ids: np.ndarray) -> np.ndarray:
+    present = ids != 0
+    if ids.ndim > 2:
+        present = present.any(axis=tuple(range(2, ids.ndim)))
+    trailing = np.argmax(present[:, ::-1], axis=1)
+    return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
+
+
+def count_axes(inputs: list[np.ndarray]) -> tuple[int, ...]:
+    """Number of columns that each input has in `axis_lengths`."""
+    return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
 
 
 class _Lengths:
@@ -150,7 +188,7 @@ def fitted(
         rows = size or 2 ** (rows - 1).bit_length()
     if not sort:
         return [resize(array, (rows, *array.shape[1:])) for array in inputs]
-    shapes = [[used_length(array, axis) for axis in range(1, array.ndim)] for array in inputs]
+    shapes = [[_used_length(array, axis) for axis in range(1, array.ndim)] for array in inputs]
     large = has_large_products(model)
     if large:
         # All inputs of an encoder have the same width.
@@ -169,6 +207,26 @@ def fitted(
     return [resize(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
 
 
+def _used_length(ids: np.ndarray, axis: int) -> int:
+    """Length of an axis without padding at its end, over all rows, at least 1."""
+    others = tuple(other for other in range(ids.ndim) if other != axis)
+    used = np.logical_or.reduce(ids, axis=others)[::-1]
+    # `argmax` gives the first true entry, or 0 if all are false.
+    place = int(used.argmax())
+    return len(used) - place if used[place] else 1
+
+
+def resize(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Cuts an array or pads it with zeros at the end of each axis."""
+    if array.shape == shape:
+        return array
+    # `np.pad` takes longer than a step of a small model.
+    resized = np.zeros(shape, array.dtype)
+    common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
+    resized[common] = array[common]
+    return resized
+
+
 class SortedBatches(keras.utils.PyDataset):
     """Batches of rows of similar length for training or evaluation, in a seeded order.
 
@@ -179,12 +237,12 @@ class SortedBatches(keras.utils.PyDataset):
         batch_size: Number of rows in a batch. The last one may be smaller.
         seed: Seed of the order of rows and batches, which differs between epochs. `None` to sort
             by length.
-        sort: Whether to group rows of similar length, if the model ignores padding.
 
     Attributes:
         epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
             training has the same batches as uninterrupted training.
         batches: The rows of each batch, and the widths of its inputs' axes.
+        draw: Chooses rows of an epoch from all rows in random order. Call `arrange` after a change.
     """
 
     def __init__(
@@ -194,7 +252,6 @@ class SortedBatches(keras.utils.PyDataset):
         model: keras.Model,
         batch_size: int,
         seed: int | None = None,
-        sort: bool = True,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -203,14 +260,12 @@ class SortedBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
-        self.share = 1.0
-        self.weights: np.ndarray | None = None
+        self.draw: Draw | None = None
         self.axes = count_axes(inputs)
         self.compiled = bool(model.jit_compile)
         self.lengths: _Lengths | None = None
         if (
-            sort
-            and any(self.axes)
+            any(self.axes)
             and ignores_padding(model)
             # If rows of a batch interact, do not reorder them. Training shuffles them anyway.
             and (seed is not None or rows_are_independent(model))
@@ -222,7 +277,7 @@ class SortedBatches(keras.utils.PyDataset):
             if self.compiled and not ends_early(model):
                 main = self.lengths.of_rows[:, self.lengths.main]
                 self.ends = np.array(training_widths(main)[:-1], int)
-        self._arrange()
+        self.arrange()
 
     @property
     def order(self) -> np.ndarray:
@@ -241,28 +296,18 @@ class SortedBatches(keras.utils.PyDataset):
         # tf.data converts a list to one tensor, but keeps a tuple.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
-    def choose(self, share: float, weights: np.ndarray) -> None:
-        """Limits each epoch to a share of the batches, with rows drawn by weight.
-
-        Rows are drawn without replacement, with probabilities proportional to their weights
-        (Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003).
-
-        Args:
-            share: The share, above 0 and at most 1.
-            weights: Weight of each row, `(rows,)`, read at the start of each epoch.
-        """
-        self.share, self.weights = share, weights
-        self._arrange()
-
     def on_epoch_begin(self) -> None:
         if self.seed is not None:
-            self._arrange()
+            self.arrange()
 
-    def _arrange(self) -> None:
+    def arrange(self) -> None:
+        """Puts the rows of the next epoch into batches."""
         random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
         rows, size = np.arange(len(self.inputs[0])), self.batch_size
         if random is not None:
-            rows = self._drawn(random.permutation(rows), random)
+            rows = random.permutation(rows)
+            if self.draw is not None:
+                rows = self.draw(rows, random)
         if self.lengths is not None:
             length = self.lengths.of_rows[rows, self.lengths.main]
             if random is not None:
@@ -287,13 +332,6 @@ class SortedBatches(keras.utils.PyDataset):
         widths = self.widest.copy()
         widths[lengths.tied] = min([*self.ends[self.ends >= longest[main]], widths[main]])
         return widths
-
-    def _drawn(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        if self.weights is None or self.share == 1:
-            return rows
-        turns = random.exponential(size=len(self.weights)) / self.weights
-        steps = math.ceil(self.share * math.ceil(len(rows) / self.batch_size))
-        return rows[np.argsort(turns[rows], kind="stable")][: steps * self.batch_size]
 
 
 class SetEpoch(keras.callbacks.Callback):

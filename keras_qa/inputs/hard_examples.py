@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -34,17 +35,6 @@ class HardExampleSampling(keras.callbacks.Callback):
 
     Raises:
         ValueError: If the share is out of its range.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.inputs import HardExampleSampling
-        >>> from keras_qa.models import answer_classifier
-        >>> model = answer_classifier(text_vocabulary_size=20, answer_vocabulary_size=5)
-        >>> feed = [np.ones((100, 6), "int32"), np.ones((100, 3), "int32")]
-        >>> sampling = HardExampleSampling(0.25)
-        >>> _ = model.fit(feed, np.ones(100), batch_size=10, callbacks=[sampling], verbose=0)
-        >>> int((sampling.weights < 1).sum())
-        30
     """
 
     def __init__(self, share: float) -> None:
@@ -67,7 +57,7 @@ class HardExampleSampling(keras.callbacks.Callback):
         """
         if not isinstance(batches, SortedBatches):
             raise ValueError(
-                "`HardExampleSampling` needs arrays, `shuffle=True` and `length_buckets=True`. "
+                "`HardExampleSampling` needs arrays and `shuffle=True`. "
                 f"Received: {type(batches).__name__}."
             )
         outputs = model_outputs(model)
@@ -90,7 +80,8 @@ class HardExampleSampling(keras.callbacks.Callback):
         self.batches = batches
         self.predict_batch = execution.BatchPredictor(model)
         self.labels: Any = answer_of(batches.others[0])
-        batches.choose(self.share, self.weights)
+        batches.draw = self._draw
+        batches.arrange()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
@@ -101,3 +92,15 @@ class HardExampleSampling(keras.callbacks.Callback):
                 labels = np.eye(probabilities.shape[1], dtype=probabilities.dtype)[labels]
             wrong = 1.0 - np.sum(probabilities * labels, axis=1)
             self.weights[rows] = np.maximum(wrong, LEAST_WEIGHT)
+
+    def _draw(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Draws rows without replacement, with probabilities proportional to their weights.
+
+        See Efraimidis & Spirakis 2006 (doi:10.1016/j.ipl.2005.11.003).
+        """
+        if self.share == 1:
+            return rows
+        turns = random.exponential(size=len(self.weights)) / self.weights
+        size = self.batches.batch_size
+        steps = math.ceil(self.share * math.ceil(len(rows) / size))
+        return rows[np.argsort(turns[rows], kind="stable")][: steps * size]

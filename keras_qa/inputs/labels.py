@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from keras_qa._arguments import is_number, must_be
-from keras_qa.inputs.arrays import quote_names, to_numpy
-from keras_qa.inputs.feeds import Arrays, Labels, Values, Weights
+from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, quote_names, to_numpy
 from keras_qa.objectives import SpanLoss
 
 Part = TypeVar("Part")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -11,25 +11,10 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa._arguments import is_number, must_be
-from keras_qa.inputs.arrays import is_frame
-from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
+from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, is_frame, is_source
 
 Batch = tuple[Any, ...]
 Check = Callable[[Any], Batch]
-
-
-def is_source(value: object) -> bool:
-    """Whether `value` yields batches, rather than being one.
-
-    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a torch `DataLoader`, and
-    any other iterable that is not an array, tensor, list, tuple, dict or DataFrame.
-    """
-    if isinstance(value, keras.utils.PyDataset):
-        return True
-    if isinstance(value, (list, tuple, Mapping, np.ndarray, str, bytes)) or is_frame(value):
-        return False
-    holds_data = hasattr(value, "__array__") or hasattr(value, "to_list")
-    return hasattr(value, "__iter__") and not holds_data
 
 
 class CheckedSource:
@@ -66,9 +51,15 @@ class CheckedSource:
         try:
             batch = read()
             try:
-                return self._check(batch)
+                checked = self._check(batch)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"Batch {position} (the first is 0): {error}") from None
+            # tf.data converts a list to one tensor, but keeps a tuple.
+            return tuple(
+                tuple(part) if isinstance(part, list) else part
+                for part in checked
+                if part is not None
+            )
         except StopIteration:
             raise
         except Exception as error:
@@ -92,14 +83,13 @@ class CheckedSource:
 class RaiseErrors(keras.callbacks.Callback):
     """Raises the error of a source in TensorFlow's thread before the epoch ends."""
 
-    def __init__(self, sources: list[CheckedSource]) -> None:
+    def __init__(self, source: CheckedSource) -> None:
         super().__init__()
-        self.sources = sources
+        self.source = source
 
     def check(self, *_: object) -> None:
-        for source in self.sources:
-            if source.error is not None:
-                raise source.error from None
+        if self.source.error is not None:
+            raise self.source.error from None
 
     on_epoch_end = on_test_begin = on_test_end = on_predict_end = check
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa._arguments import check_flag, check_fraction, to_integer
-from keras_qa.answering import QuestionAnswerer, building, load
+from keras_qa.answering import QuestionAnswerer, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -26,25 +26,6 @@ except ImportError as error:
 _SPANS = 20
 _BATCH_SIZE = 32
 
-_OPTIONS = (
-    "top_k",
-    "score_threshold",
-    "max_seq_length",
-    "stride",
-    "max_batch_size",
-    "answers_per_seq",
-    "no_answer",
-    "overlap_threshold",
-    "max_query_length",
-)
-# Arguments of Haystack's own reader that this one does not have, and why.
-_UNSUPPORTED = {
-    "calibration_factor": "its scores have the temperature that the reader was saved with",
-    "device": "Keras and its backend choose where a model is",
-    "model_kwargs": "they are for PyTorch's model",
-    "token": "the Hub's token is read from `HF_TOKEN`",
-}
-
 _logger = haystack_logging.getLogger(__name__)
 
 
@@ -61,10 +42,9 @@ class KerasReader:
             a published reader, or the name of a preset. `warm_up` loads it.
         top_k: Maximum number of answers, not counting "no answer".
         score_threshold: Minimum score of an answer. `None` to return all.
-        max_seq_length: Maximum length of a window in tokens, including the query (`length` in
+        max_seq_length: Maximum length of a window in tokens, including the query (`max_length` in
             other parts of this package). `None` for the reader's own.
-        stride: Number of tokens that two windows share (`overlap` in other parts of this package).
-            `None` for the reader's own.
+        stride: Number of tokens that two windows share. `None` for the reader's own.
         max_batch_size: Number of windows in a batch. `None` for 32.
         answers_per_seq: Number of candidate spans for each document, or for each answer if `top_k`
             is larger. `None` for 20.
@@ -77,7 +57,6 @@ class KerasReader:
             query leaves no room for the text.
 
     Raises:
-        TypeError: If an argument is unknown.
         ValueError: If an argument is out of range.
 
     Examples:
@@ -108,28 +87,25 @@ class KerasReader:
         no_answer: bool = True,
         overlap_threshold: float | None = 0.01,
         max_query_length: int | None = None,
-        **others: object,
     ) -> None:
-        if others:
-            name = min(others)
-            why = f": {_UNSUPPORTED[name]}" if name in _UNSUPPORTED else ""
-            raise TypeError(f"`KerasReader` takes no `{name}`{why}. Leave it out.")
         self.model = os.fspath(model)
-        self.top_k = top_k
-        self.score_threshold = score_threshold
-        self.max_seq_length = max_seq_length
-        self.stride = stride
-        self.max_batch_size = max_batch_size
-        self.answers_per_seq = answers_per_seq
-        self.no_answer = no_answer
-        self.overlap_threshold = overlap_threshold
-        self.max_query_length = max_query_length
-        _check(self._settings())
+        self._settings = {
+            "top_k": top_k,
+            "score_threshold": score_threshold,
+            "max_seq_length": max_seq_length,
+            "stride": stride,
+            "max_batch_size": max_batch_size,
+            "answers_per_seq": answers_per_seq,
+            "no_answer": no_answer,
+            "overlap_threshold": overlap_threshold,
+            "max_query_length": max_query_length,
+        }
+        _check(self._settings)
         self._answerer: QuestionAnswerer | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Serializes the component to a dictionary."""
-        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings())
+        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings)
         return data
 
     @classmethod
@@ -205,7 +181,7 @@ class KerasReader:
             "max_query_length": max_query_length,
         }
         given = {name: value for name, value in overrides.items() if value is not None}
-        settings = {**self._settings(), **given}
+        settings = {**self._settings, **given}
         _check(settings)
         if not isinstance(query, str):
             raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
@@ -223,12 +199,12 @@ class KerasReader:
         model = self._answerer.model_
         options = AskOptions(
             no_answer=settings["no_answer"],
-            length=settings["max_seq_length"],
-            overlap=settings["stride"],
+            max_length=settings["max_seq_length"],
+            stride=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        preprocessor = building.with_options(model, model.preprocessor, options)
-        assert isinstance(preprocessor, SpanPreprocessor)
+        assert isinstance(model.preprocessor, SpanPreprocessor)
+        preprocessor = model.preprocessor.with_options(model, **options)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS
         count = each * max(len(documents), settings["top_k"])
@@ -237,9 +213,6 @@ class KerasReader:
             model, [example], [[0.0] * len(documents)], count, size
         )
         return found
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _OPTIONS}
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -256,15 +229,14 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 def _with_text(documents: Sequence[Document]) -> list[Document]:
     """Returns the documents with text, without duplicates."""
-    if not isinstance(documents, (list, tuple)):
-        raise TypeError(f"`documents` must be a list of documents. Received: {documents!r:.80}.")
+    is_list = isinstance(documents, (list, tuple))
+    if not is_list or not all(isinstance(document, Document) for document in documents):
+        raise TypeError(
+            "`documents` must be a list of Haystack's `Document` objects. Received: "
+            f"{documents!r:.80}."
+        )
     found: dict[tuple[str, str], Document] = {}
-    for position, document in enumerate(documents):
-        if not isinstance(document, Document):
-            raise TypeError(
-                "`documents` must hold Haystack's `Document` objects. Received a "
-                f"{type(document).__name__} at position {position}."
-            )
+    for document in documents:
         if document.content is None:
             _logger.warning(
                 "The document with the id {id} has no content, and is skipped.", id=document.id

@@ -8,18 +8,17 @@ step before it. A kernel is therefore exact for any mask and does not need to re
 a compiled program cannot do.
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, return_state=False, training=True, table=None)` returns
+return_sequences=False, return_state=False, training=True)` returns
 `(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997). The gates are in Keras' order
 `i, f, c, o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, training=True, table=None)` returns `(outputs, last_h)`, after Cho et al.
+return_sequences=False, training=True)` returns `(outputs, last_h)`, after Cho et al.
 (2014) with the reset gate applied after the product (Keras' `reset_after=True`). The gates are in
 Keras' order `z, r, h`.
 
 - `x` (B, T, F); `mask` (B, T) boolean or None; states (B, U).
 - `kernel` (F, 4U) or (F, 3U); `recurrent_kernel` (U, 4U) or (U, 3U); `bias` (4U,), (2, 3U) or None.
-- `table` (V, F): if given, `x` (B, T) holds integer ids of its rows, as in `look_up(table, x)`.
 - `training`: `False` if no gradient is needed. Gradients are correct either way, but slower to
   compute with `False`.
 - `outputs` (B, T, U) in the order of computation, or None without `return_sequences`. A masked step
@@ -32,14 +31,10 @@ Keras' order `z, r, h`.
 divides the others by `1 - rate`. `seed` is a `keras.random.SeedGenerator`. On PyTorch the random
 numbers depend on PyTorch's global seed instead, as in Keras' own dropout.
 
-`scan(step, state, inputs, draw)` calls `state, output = step(state, parts, drawn)` once for each
-entry along the first axis of the arrays `inputs`. It returns the last state and the stacked
-outputs, or None if the outputs are None. `state`, `inputs` and `parts` are tuples of arrays;
-`drawn` is the result of a call of `draw()` for this step, an array or None. A step must not draw
-random numbers itself.
-
-`split_heads(projected, num_heads)` splits a joint projection (B, T, 3·H·D) into queries, keys and
-values, (B, H, T, D) each. `merge_heads(found)` turns (B, H, T, D) into (B, T, H·D).
+`scan(step, state, inputs, draw)` calls `state, output = step(state, part, drawn)` once for each
+entry `part` along the first axis of `inputs`. It returns the last state and the stacked outputs, or
+None if the outputs are None. `drawn` is the result of a call of `draw()` for this step, an array or
+None. A step must not draw random numbers itself.
 
 `attention(query, key, value, bias, scale, drop=None)` is
 `softmax(scale * query @ keyᵀ + bias) @ value` (Vaswani et al. 2017). `query`, `key` and `value` are
@@ -48,20 +43,10 @@ function applied to the attention weights (B, H, T, T).
 
 `gelu(inputs)` is the exact GELU, by the error function (Hendrycks & Gimpel 2016, arXiv:1606.08415).
 
-`takes_ids()` is true if passing ids and a `table` to `lstm` or `gru` is faster than an embedding
-before them.
-
-`keras_is_fused()` is true if Keras' own recurrent layers call cuDNN: on TensorFlow with a GPU. They
-require masks with padding on the right, see `masking.py`.
-
-`check_transforms(*arrays)` raises `NotImplementedError` inside transformations of the backend for
-which these functions define no rule: forward-mode gradients, on PyTorch also `torch.func`.
-
 `HOLDS_INITIAL_STATE`: Keras' backends disagree on the outputs of masked steps before the first
 valid one. True if Keras' loop on this backend gives the initial state, False if it gives zeros.
 
-All arrays have one floating dtype; a kernel may compute half precision in float32. A setting that
-a kernel does not support raises `NotImplementedError`.
+All arrays have one floating dtype; a kernel may compute half precision in float32.
 """
 
 from keras_qa import _backend
@@ -84,11 +69,6 @@ gru = _kernels.gru
 look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
-split_heads = _kernels.split_heads
-merge_heads = _kernels.merge_heads
 attention = _kernels.attention
 gelu = _kernels.gelu
-takes_ids = _kernels.takes_ids
-keras_is_fused = _kernels.keras_is_fused
-check_transforms = _kernels.check_transforms
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE

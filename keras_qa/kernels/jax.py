@@ -8,19 +8,16 @@ They are faster than a differentiated scan of cells for three reasons:
 - With a mask, the loops end with the last chunk that has a valid step. A program compiled for one
   width reads shorter rows in less time.
 
-On a GPU an LSTM uses cuDNN, by `jax.experimental.rnn`. JAX has no such function for a GRU. The
-tests replace this call by JAX's reference of it; it has not been run on a GPU.
+The same loops run on a GPU.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.interpreters import ad
 
 from keras_qa.kernels import masking
 from keras_qa.kernels.jax_loops import Chunks, loop_over_chunks, loop_over_steps
@@ -28,8 +25,6 @@ from keras_qa.kernels.jax_transformer import attention as attention
 from keras_qa.kernels.jax_transformer import dropout as dropout
 from keras_qa.kernels.jax_transformer import scan as scan
 from keras_qa.kernels.reference import gelu as gelu
-from keras_qa.kernels.reference import merge_heads as merge_heads
-from keras_qa.kernels.reference import split_heads as split_heads
 
 HOLDS_INITIAL_STATE = True
 
@@ -50,17 +45,14 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = jnp.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
-    x, *arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias, table)
-    # JAX calls cuDNN for float32 only.
-    by_cudnn = _is_gpu() and x.dtype == jnp.float32
-    run = _lstm_by_cudnn if by_cudnn else partial(_lstm_by_chunks, masking.ends_early())
-    outputs, h, c = run(go_backwards, return_sequences, mask, x, *arguments)
+    x, *arguments = _widen(x, initial_h, initial_c, kernel, recurrent_kernel, bias)
+    settings = masking.ends_early(), go_backwards, return_sequences
+    outputs, h, c = _lstm_by_chunks(*settings, mask, x, *arguments)
     outputs = outputs.astype(dtype) if return_sequences else None
     return outputs, h.astype(dtype), c.astype(dtype) if return_state else None
 
@@ -76,13 +68,12 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = jnp.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
-    x, *arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias, table)
+    x, *arguments = _widen(x, initial_h, kernel, recurrent_kernel, bias)
     settings = masking.ends_early(), go_backwards, return_sequences
     outputs, h = _gru_by_chunks(*settings, mask, x, *arguments)
     return outputs.astype(dtype) if return_sequences else None, h.astype(dtype)
@@ -93,37 +84,8 @@ def look_up(table, ids):
     return jnp.take(table, ids, axis=0)
 
 
-def takes_ids():
-    """See `keras_qa.kernels.takes_ids`."""
-    return not _is_gpu()
-
-
-def keras_is_fused():
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return False
-
-
-def check_transforms(*arrays):
-    """See `keras_qa.kernels.check_transforms`. Inside `jax.jit` transformations are not visible."""
-    for array in arrays:
-        times = 0
-        while isinstance(array, jax.core.Tracer):
-            if isinstance(array, ad.JVPTracer):
-                raise NotImplementedError("the fused kernel has no gradients in forward mode")
-            times += hasattr(array, "primal")
-            if times == 2:
-                raise NotImplementedError("the fused kernel has no gradients of gradients")
-            array = getattr(array, "primal", getattr(array, "val", None))
-
-
-def _is_gpu():
-    config: Any = jax.config  # Its attributes are dynamic.
-    device = config.jax_default_device
-    return (getattr(device, "platform", device) or jax.default_backend()) in ("gpu", "cuda")
-
-
 def _widen(*arrays):
-    return [a.astype(jnp.float32) if a is not None and a.dtype in _HALF else a for a in arrays]
+    return [a.astype(jnp.float32) if a.dtype in _HALF else a for a in arrays]
 
 
 def _halve(weight, gates):
@@ -136,55 +98,26 @@ def _halve(weight, gates):
     return weight * jnp.array(scale, weight.dtype)
 
 
-def _vectors(x, table):
-    return x if table is None else look_up(table, x)
-
-
-def _projected(x, kernel, bias, gates, table):
+def _projected(x, kernel, bias, gates):
     """The halved input projection of every step."""
-    return _vectors(x, table) @ _halve(kernel, gates) + _halve(bias, gates)
+    return x @ _halve(kernel, gates) + _halve(bias, gates)
 
 
 def _sigmoid(tanh_of_half):
     return 0.5 * tanh_of_half + 0.5
 
 
-def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table):
-    """Adds the weight gradients of a chunk to `sums`; also returns the gradient of its vectors."""
-    d_kernel, d_recurrent, d_bias_before, d_table = sums
+def _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias):
+    """Adds the weight gradients of a chunk to `sums`; also returns the gradient of its inputs."""
+    d_kernel, d_recurrent, d_bias_before = sums
     flat = (-1, dz.shape[-1])
     d_recurrent += previous_h.reshape(-1, previous_h.shape[-1]).T @ dz_recurrent.reshape(flat)
     d_bias += d_bias_before
-    vectors = _vectors(x, table)
-    d_kernel += vectors.reshape(-1, vectors.shape[-1]).T @ dz.reshape(flat)
-    dx = dz @ kernel.T
-    if table is not None:
-        d_table, dx = d_table.at[x].add(dx), None
-    return (d_kernel, d_recurrent, d_bias, d_table), dx
+    d_kernel += x.reshape(-1, x.shape[-1]).T @ dz.reshape(flat)
+    return (d_kernel, d_recurrent, d_bias), dz @ kernel.T
 
 
 # --- LSTM ---------------------------------------------------------------------------------------
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _lstm_by_cudnn(go_backwards, return_sequences, mask, x, h0, c0, kernel, recurrent, bias, _):
-    # Imported only when needed: it is experimental.
-    from jax.experimental import rnn
-
-    if mask is None:
-        mask = jnp.ones(x.shape[:2], bool)
-    if go_backwards:
-        x, mask = jnp.flip(x, 1), jnp.flip(mask, 1)
-    lengths: Any
-    x, lengths = masking.to_right_padded(x, mask)
-    weights = [kernel.T.ravel(), recurrent.T.ravel(), bias, jnp.zeros_like(bias)]
-    outputs, h, c = rnn.lstm(
-        x, h0[None], c0[None], jnp.concatenate(weights), jnp.maximum(lengths, 1),
-        kernel.shape[0], recurrent.shape[0], 1, 0.0, False,
-    )  # fmt: skip
-    has_begun = lengths[:, None] > 0
-    h, c = jnp.where(has_begun, h[0], h0), jnp.where(has_begun, c[0], c0)
-    return masking.from_right_padded(outputs, mask, h0) if return_sequences else None, h, c
 
 
 # Compiled, since JAX compiles a loop outside a compiled program again at each call.
@@ -196,12 +129,12 @@ def _lstm_by_chunks(early, go_backwards, return_sequences, mask, x, *arguments):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _lstm(settings, used, mask, x, h0, c0, kernel, recurrent, bias, table):
-    arguments = used, mask, x, h0, c0, kernel, recurrent, bias, table
+def _lstm(settings, used, mask, x, h0, c0, kernel, recurrent, bias):
+    arguments = used, mask, x, h0, c0, kernel, recurrent, bias
     return _lstm_forward(settings, *arguments, save=False)[0]
 
 
-def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, table, *, save=True):
+def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, *, save=True):
     go_backwards, return_sequences, size = settings
     halved = _halve(recurrent, "ssts")
 
@@ -221,17 +154,17 @@ def _lstm_forward(settings, used, mask, x, h0, c0, kernel, recurrent, bias, tabl
         )
 
     def prepare(parts):
-        return _projected(parts[0], kernel, bias, "ssts", table), parts[1]
+        return _projected(parts[0], kernel, bias, "ssts"), parts[1]
 
     (h, c), (hs, saved) = loop_over_steps(
         step, prepare, (h0, c0), (x, mask), used, size, go_backwards
     )
-    return (hs, h, c), (used, mask, x, kernel, recurrent, bias, table, saved)
+    return (hs, h, c), (used, mask, x, kernel, recurrent, bias, saved)
 
 
 def _lstm_backward(settings, residuals, gradients):
     go_backwards, _, size = settings
-    used, mask, x, kernel, recurrent, bias, table, saved = residuals
+    used, mask, x, kernel, recurrent, bias, saved = residuals
     d_outputs, dh, dc = gradients
 
     def run(state, parts):
@@ -270,10 +203,10 @@ def _lstm_backward(settings, residuals, gradients):
         state, dz = lax.scan(
             step, (dh, dc), (d_outputs, into_gates, into_c, f, m), reverse=not go_backwards
         )
-        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz, dz.sum((0, 1)), table)
+        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz, dz.sum((0, 1)))
         return (state, sums), dx
 
-    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
+    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias))
     ((dh0, dc0), sums), dx = loop_over_chunks(
         run, ((dh, dc), sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )
@@ -294,12 +227,12 @@ def _gru_by_chunks(early, go_backwards, return_sequences, mask, x, *arguments):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _gru(settings, used, mask, x, h0, kernel, recurrent, bias, table):
-    arguments = used, mask, x, h0, kernel, recurrent, bias, table
+def _gru(settings, used, mask, x, h0, kernel, recurrent, bias):
+    arguments = used, mask, x, h0, kernel, recurrent, bias
     return _gru_forward(settings, *arguments, save=False)[0]
 
 
-def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *, save=True):
+def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, *, save=True):
     go_backwards, return_sequences, size = settings
     halved, inner_bias = _halve(recurrent, "sst"), _halve(bias[1], "sst")
     units = h0.shape[-1]
@@ -318,15 +251,15 @@ def _gru_forward(settings, used, mask, x, h0, kernel, recurrent, bias, table, *,
         return new_h, (new_h if return_sequences else None, saved)
 
     def prepare(parts):
-        return _projected(parts[0], kernel, bias[0], "sst", table), parts[1]
+        return _projected(parts[0], kernel, bias[0], "sst"), parts[1]
 
     h, (hs, saved) = loop_over_steps(step, prepare, h0, (x, mask), used, size, go_backwards)
-    return (hs, h), (used, mask, x, kernel, recurrent, bias, table, saved)
+    return (hs, h), (used, mask, x, kernel, recurrent, bias, saved)
 
 
 def _gru_backward(settings, residuals, gradients):
     go_backwards, _, size = settings
-    used, mask, x, kernel, recurrent, bias, table, saved = residuals
+    used, mask, x, kernel, recurrent, bias, saved = residuals
     d_outputs, dh = gradients
     units = dh.shape[-1]
 
@@ -355,10 +288,10 @@ def _gru_backward(settings, residuals, gradients):
         )
         dz = jnp.concatenate([dz_recurrent[..., : 2 * units], dhs * into_h], axis=-1)
         d_bias = jnp.stack([dz.sum((0, 1)), dz_recurrent.sum((0, 1))])
-        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias, table)
+        sums, dx = _add_gradients(sums, x, previous_h, kernel, dz, dz_recurrent, d_bias)
         return (dh, sums), dx
 
-    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias, table))
+    sums = jax.tree.map(jnp.zeros_like, (kernel, recurrent, bias))
     (dh0, sums), dx = loop_over_chunks(
         run, (dh, sums), (x, mask, saved, d_outputs), used, size, not go_backwards
     )

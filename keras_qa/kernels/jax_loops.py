@@ -19,7 +19,7 @@ class Chunks:
 
     Attributes:
         settings: Static settings: `(go_backwards, return_sequences, steps of a chunk)`.
-        arrays: The number of chunks to read, the mask (T, B, 1) or `None`, and `x` (T, B, ...).
+        arrays: The number of chunks to read, the mask (T, B, 1) or `None`, and `x` (T, B, F).
     """
 
     def __init__(self, x, mask, go_backwards, return_sequences, early):
@@ -32,7 +32,7 @@ class Chunks:
         self.size = max(1, size)
         rest = [(0, -self.steps % self.size if self.steps else 1), (0, 0)]
         x = jnp.swapaxes(x, 0, 1)
-        x = jnp.pad(x, rest + [(0, 0)] * (x.ndim - 2))
+        x = jnp.pad(x, [*rest, (0, 0)])
         used = len(x) // self.size
         if mask is not None:
             mask = jnp.pad(mask.T, rest)

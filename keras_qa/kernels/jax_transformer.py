@@ -43,9 +43,9 @@ def _threefry(key, count):
 def scan(step, state, inputs, draw):
     """See `keras_qa.kernels.scan`."""
     # Outside a compiled program, `lax.scan` would compile the loop again at each call.
-    if not isinstance(state[0], jax.core.Tracer):
+    if not isinstance(state, jax.core.Tracer):
         return reference.scan(step, state, inputs, draw)
-    draws = [draw() for _ in range(inputs[0].shape[0])]
+    draws = [draw() for _ in range(inputs.shape[0])]
     drawn = None if draws[0] is None else jnp.stack(draws)
     # Not unrolled: XLA fuses unrolled steps into long chains, which the backward pass computes
     # several times.

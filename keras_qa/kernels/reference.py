@@ -6,14 +6,12 @@ support.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import keras
 from keras import ops
 
 from keras_qa.kernels.tensor_types import Tensor
-
-State = tuple[Tensor, ...]
 
 HOLDS_INITIAL_STATE = True
 
@@ -31,10 +29,8 @@ def lstm(
     return_sequences: bool = False,
     return_state: bool = False,
     training: bool = True,
-    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor, Tensor | None]:
     """See `keras_qa.kernels.lstm`."""
-    x = x if table is None else look_up(table, x)
     h, c, outputs = initial_h, initial_c, []
     for t in _steps(x, go_backwards):
         z = ops.matmul(x[:, t], kernel) + ops.matmul(h, recurrent_kernel)
@@ -60,10 +56,8 @@ def gru(
     go_backwards: bool = False,
     return_sequences: bool = False,
     training: bool = True,
-    table: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor]:
     """See `keras_qa.kernels.gru`."""
-    x = x if table is None else look_up(table, x)
     h, outputs = initial_h, []
     for t in _steps(x, go_backwards):
         inputs = ops.matmul(x[:, t], kernel)
@@ -90,31 +84,17 @@ def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Te
 
 
 def scan(
-    step: Callable[[State, State, Tensor | None], tuple[State, Tensor | None]],
-    state: State,
-    inputs: State,
+    step: Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor | None]],
+    state: Tensor,
+    inputs: Tensor,
     draw: Callable[[], Tensor | None],
-) -> tuple[State, Tensor | None]:
+) -> tuple[Tensor, Tensor | None]:
     """See `keras_qa.kernels.scan`."""
     outputs = []
-    for n in range(inputs[0].shape[0]):
-        state, output = step(state, tuple(x[n] for x in inputs), draw())
+    for n in range(inputs.shape[0]):
+        state, output = step(state, inputs[n], draw())
         outputs.append(output)
     return state, None if outputs[0] is None else ops.stack(outputs)
-
-
-def split_heads(projected: Tensor, num_heads: int) -> Sequence[Tensor]:
-    """See `keras_qa.kernels.split_heads`."""
-    batch, time, width = ops.shape(projected)
-    size = width // (3 * num_heads)
-    joined = ops.reshape(projected, (batch, time, 3, num_heads, size))
-    return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
-
-
-def merge_heads(found: Tensor) -> Tensor:
-    """See `keras_qa.kernels.merge_heads`."""
-    batch, heads, time, size = ops.shape(found)
-    return ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, time, heads * size))
 
 
 def attention(
@@ -141,20 +121,6 @@ def gelu(inputs: Tensor) -> Tensor:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     x = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
     return ops.cast(0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)), dtype)
-
-
-def takes_ids() -> bool:
-    """See `keras_qa.kernels.takes_ids`."""
-    return False
-
-
-def keras_is_fused() -> bool:
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return False
-
-
-def check_transforms(*arrays: Tensor | None) -> None:
-    """See `keras_qa.kernels.check_transforms`. `keras.ops` support every transformation."""
 
 
 def _steps(x: Tensor, go_backwards: bool) -> Iterable[int]:

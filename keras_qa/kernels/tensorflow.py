@@ -8,8 +8,7 @@ They are faster than differentiating Keras' loop of cells for three reasons:
   at once.
 
 Without XLA, the time of a step depends on its number of operations, so the loops have as few as
-possible. Unknown sizes and `jit_compile=True` are supported. On a GPU the layers let Keras call
-cuDNN instead, see `keras_is_fused`.
+possible. Unknown sizes and `jit_compile=True` are supported. The same loops run on a GPU.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_qa.kernels.reference import gelu as gelu
-from keras_qa.kernels.reference import merge_heads as merge_heads
 from keras_qa.kernels.reference import scan as scan
-from keras_qa.kernels.reference import split_heads as split_heads
 from keras_qa.kernels.tensorflow_loops import StepRange, loop, previous
 
 HOLDS_INITIAL_STATE = False
@@ -41,16 +38,14 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros(recurrent_kernel.shape[-1], recurrent_kernel.dtype)
     read = StepRange(mask, go_backwards)
-    xs, *arguments = _widen(
-        _steps_first(x, table), initial_h, initial_c, kernel, recurrent_kernel, bias
-    )
+    xs = tf.transpose(x, [1, 0, 2])
+    xs, *arguments = _widen(xs, initial_h, initial_c, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
     def run(xs, h0, c0, kernel, recurrent, bias):
@@ -84,14 +79,14 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
     dtype = recurrent_kernel.dtype
     if bias is None:
         bias = tf.zeros((2, recurrent_kernel.shape[-1]), recurrent_kernel.dtype)
     read = StepRange(mask, go_backwards)
-    xs, *arguments = _widen(_steps_first(x, table), initial_h, kernel, recurrent_kernel, bias)
+    xs = tf.transpose(x, [1, 0, 2])
+    xs, *arguments = _widen(xs, initial_h, kernel, recurrent_kernel, bias)
 
     @tf.custom_gradient
     def run(xs, h0, kernel, recurrent, bias):
@@ -140,29 +135,10 @@ def attention(query, key, value, bias, scale, drop=None):
     return tf.matmul(weights if drop is None else drop(weights), value)
 
 
-def takes_ids():
-    """See `keras_qa.kernels.takes_ids`."""
-    return not keras_is_fused()
-
-
-def keras_is_fused():
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
-def check_transforms(*tensors):
-    """See `keras_qa.kernels.check_transforms`. `tf.custom_gradient` supports all of them."""
-
-
 def _widen(*tensors):
     # `tf.custom_gradient` takes tensors, not variables.
     values = [tf.convert_to_tensor(t) for t in tensors]
     return [tf.cast(v, tf.float32) if v.dtype in _HALF else v for v in values]
-
-
-def _steps_first(x, table):
-    xs = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
-    return xs if table is None else look_up(table, xs)
 
 
 def _weight_gradients(xs, previous_h, kernel, dz, dz_recurrent):

@@ -9,7 +9,6 @@ all steps, and the state at the last valid step is gathered. This is exact for a
 from __future__ import annotations
 
 import torch
-from torch.autograd import forward_ad
 
 from keras_qa.kernels import reference
 from keras_qa.kernels.reference import scan as scan
@@ -36,10 +35,8 @@ def lstm(
     return_sequences=False,
     return_state=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.lstm`."""
-    x = x if table is None else look_up(table, x)
     x, layout = _valid_first(x, mask, go_backwards)
     if return_state and layout is not None:
         x, kernel = _hold_cell(x, kernel, layout.counts)
@@ -65,10 +62,8 @@ def gru(
     go_backwards=False,
     return_sequences=False,
     training=True,
-    table=None,
 ):
     """See `keras_qa.kernels.gru`."""
-    x = x if table is None else look_up(table, x)
     x, layout = _valid_first(x, mask, go_backwards)
     biases = (None, None) if bias is None else (_reset_first(bias[0]), _reset_first(bias[1]))
     weights = _weights(_reset_first(kernel), _reset_first(recurrent_kernel), biases)
@@ -119,27 +114,6 @@ def gelu(inputs):
     return torch.nn.functional.gelu(inputs)
 
 
-def takes_ids():
-    """See `keras_qa.kernels.takes_ids`. PyTorch's loops take vectors."""
-    return False
-
-
-def keras_is_fused():
-    """See `keras_qa.kernels.keras_is_fused`."""
-    return False
-
-
-def check_transforms(*tensors):
-    """See `keras_qa.kernels.check_transforms`."""
-    for tensor in tensors:
-        if not isinstance(tensor, torch.Tensor):
-            continue
-        if torch.func.debug_unwrap(tensor, recurse=False) is not tensor:
-            raise NotImplementedError("the fused kernel has no rule for `torch.func`")
-        if forward_ad.unpack_dual(tensor).tangent is not None:
-            raise NotImplementedError("the fused kernel has no gradients in forward mode")
-
-
 def _weights(kernel, recurrent_kernel, biases):
     weights = [kernel.t().contiguous(), recurrent_kernel.t().contiguous()]
     if biases[0] is None:
@@ -160,28 +134,12 @@ class _Layout:
         self.mask = mask.flip(1) if go_backwards else mask
         self.counts = mask.sum(1)
         # Reads values: free on a CPU, one synchronisation on a GPU.
-        self.right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
-        if self.right_padded and not go_backwards:
-            self.order = None
-        elif self.right_padded:
-            steps = torch.arange(mask.shape[1], device=mask.device)
-            self.order = (self.counts[:, None] - 1 - steps) % mask.shape[1]
-        else:
+        is_right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
+        self.order = None
+        if go_backwards or not is_right_padded:
             self.order = torch.argsort((~self.mask).to(torch.uint8), dim=1, stable=True)
-            if go_backwards:
-                self.order = mask.shape[1] - 1 - self.order
-
-
-# Not `keras.ops`: they check for symbolic tensors, which takes longer than these operations.
-def split_heads(projected, num_heads):
-    """See `keras_qa.kernels.split_heads`."""
-    batch, time, _ = projected.shape
-    return projected.reshape(batch, time, 3, num_heads, -1).permute(2, 0, 3, 1, 4).unbind()
-
-
-def merge_heads(found):
-    """See `keras_qa.kernels.merge_heads`."""
-    return found.transpose(1, 2).flatten(2)
+        if go_backwards:
+            self.order = mask.shape[1] - 1 - self.order
 
 
 def attention(query, key, value, bias, scale, drop=None):
@@ -233,7 +191,7 @@ def _held(outputs, last_h, initial_h, layout, return_sequences):
     last_h = torch.where((counts > 0)[:, None], outputs[rows, (counts - 1).clamp(min=0)], initial_h)
     if not return_sequences:
         return None, last_h
-    if layout.right_padded and layout.order is None:
+    if layout.order is None:
         return torch.where(layout.mask[..., None], outputs, last_h[:, None]), last_h
     position = layout.mask.cumsum(1)
     outputs = torch.cat([initial_h[:, None], outputs], dim=1)

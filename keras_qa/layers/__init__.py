@@ -9,14 +9,14 @@ from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_enc
 from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.memory import MemoryHops
-from keras_qa.layers.order import PreviousSentence, TemporalEncoding
-from keras_qa.layers.pretrained import MeanPooling, PretrainedEncoder
+from keras_qa.layers.order import TemporalEncoding
+from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.layers.recurrent import GRU, LSTM
 from keras_qa.layers.sentence_encoder import SentenceEncoder
-from keras_qa.layers.span_head import SpanHead, TextPositions
+from keras_qa.layers.span_head import SpanHead
 from keras_qa.layers.transformer_encoder import TransformerEncoder
 from keras_qa.layers.universal_transformer import UniversalTransformerEncoder
-from keras_qa.layers.word_features import ContextEncoder, ExactMatch, WordEmbedding
+from keras_qa.layers.word_features import ContextEncoder, WordEmbedding
 
 __all__ = [
     "GRU",
@@ -28,17 +28,13 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
-    "ExactMatch",
-    "MeanPooling",
     "MemoryHops",
     "PretrainedEncoder",
-    "PreviousSentence",
     "SentenceEncoder",
     "SequenceEncoder",
     "SpanHead",
     "SupportHead",
     "TemporalEncoding",
-    "TextPositions",
     "TransformerEncoder",
     "UniversalTransformerEncoder",
     "WordEmbedding",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.composite import Composite
 from keras_qa.layers.keras_layers import Dense
 
 
@@ -22,7 +21,6 @@ class AlignedQuestionEmbedding(Composite):
     gets the mean of the question's word vectors, weighted by the softmax of its products with them.
 
     Args:
-        hidden_dim: Width of the dense layer. `None` for the width of the word vectors.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -34,9 +32,6 @@ class AlignedQuestionEmbedding(Composite):
     Output shape: `(batch, words, features)`: zeros for padding, and for all words if the question
     is empty.
 
-    Raises:
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> import numpy as np
         >>> from keras_qa.layers import AlignedQuestionEmbedding
@@ -45,19 +40,11 @@ class AlignedQuestionEmbedding(Composite):
     """
 
     ignores_padding = True
-
-    def __init__(self, hidden_dim: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-        if hidden_dim is not None:
-            check_positive_integers(hidden_dim=hidden_dim)
-        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
-        self.supports_masking = True
+    removed_arguments: ClassVar = {"hidden_dim": None}
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]
-        self.hidden = Dense(
-            self.hidden_dim or width, activation="relu", dtype=self.dtype_policy, name="hidden"
-        )
+        self.hidden = Dense(width, activation="relu", dtype=self.dtype_policy, name="hidden")
         self.hidden.build((None, None, width))
         self.built = True
 
@@ -78,9 +65,6 @@ class AlignedQuestionEmbedding(Composite):
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
     ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[0].shape, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden_dim": self.hidden_dim}
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -112,10 +96,6 @@ class BidirectionalAttentionFlow(Composite):
     """
 
     ignores_padding = True
-
-    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]

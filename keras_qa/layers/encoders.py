@@ -7,8 +7,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import kernels
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
@@ -68,19 +67,11 @@ class SequenceEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            vocabulary_size=vocabulary_size, embedding_dim=embedding_dim, units=units
-        )
-        if cell not in CELLS:
-            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        if pooling not in POOLINGS:
-            raise ValueError(
-                f'`pooling` must be "last", "mean" or "max". Received: pooling={pooling!r}.'
-            )
-        # Keras and JSON do not accept NumPy integers.
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
-        self.units = int(units)
+        check_choice("cell", cell, CELLS)
+        check_choice("pooling", pooling, POOLINGS)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
+        self.units = to_integer("units", units)
         self.cell = cell
         self.bidirectional = bidirectional
         self.pooling = pooling
@@ -120,16 +111,10 @@ class SequenceEncoder(Composite):
         mask = self.embedding.compute_mask(inputs)
         if mask is None:
             mask = ops.ones_like(inputs, "bool")
-        if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
-            inputs = ops.cast(inputs, "int32")
-        if self._reads_ids(bool(training)):
-            table = self.embedding.embeddings
-            read = [layer.read(table, inputs, mask, bool(training)) for layer in self._directions()]
-        else:
-            words = self.embedding(inputs)
-            if self.dropout:
-                words = self.word_dropout(words, training=training)
-            read = [layer(words, mask=mask, training=training) for layer in self._directions()]
+        words = self.embedding(inputs)
+        if self.dropout:
+            words = self.word_dropout(words, training=training)
+        read = [layer(words, mask=mask, training=training) for layer in self._directions()]
         states = read[0]
         if self.backward is not None:
             # The backward layer returns its sequence in reversed order.
@@ -146,26 +131,6 @@ class SequenceEncoder(Composite):
         highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
         return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
-    def _reads_ids(self, training: bool) -> bool:
-        """Whether to pass ids and the table of the embedding to the kernels."""
-        # The cheapest check first: it is false on PyTorch, where single questions must be fast.
-        if not kernels.takes_ids() or (training and self.dropout):
-            return False
-        held = [self.embedding, *self._directions()]
-        return (
-            self.embedding.quantization_mode is None
-            and all(
-                layer.compute_dtype == "float32"
-                and layer.activity_regularizer is None
-                and type(layer) in (Embedding, *CELLS.values())
-                for layer in held
-            )
-            and all(
-                layer.can_look_up(self.embedding.embeddings, training)
-                for layer in self._directions()
-            )
-        )
-
     @property
     def ignores_padding(self) -> bool:
         """Whether columns of padding at the end can be removed without changing the result."""
@@ -174,8 +139,7 @@ class SequenceEncoder(Composite):
     @property
     def ends_early(self) -> bool:
         """Whether a compiled loop ends with the longest row of the batch."""
-        fused = all(layer.fused is not False for layer in self._directions())
-        return fused and not kernels.keras_is_fused()
+        return self.recurrent.fused is not False
 
     def _directions(self) -> list[LSTM | GRU]:
         return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
+from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
@@ -126,8 +126,7 @@ class SupportHead(Composite):
 
     def __init__(self, hidden_dim: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(hidden_dim=hidden_dim)
-        self.hidden_dim = int(hidden_dim)
+        self.hidden_dim = to_integer("hidden_dim", hidden_dim)
         policy = self.dtype_policy
         self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
         self.logits = Dense(1, dtype=policy, name="logits")

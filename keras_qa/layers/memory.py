@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.composite import Composite, LayerOptions
 
-TYINGS = ("adjacent", "layer")
 LINEAR_SCALE = 0.3
 
 
@@ -23,7 +22,8 @@ class MemoryHops(Composite):
 
     The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895). A hop compares the
     state with every sentence in one encoding. It adds to the state the mean of the sentences in
-    another encoding, weighted by the softmax of the products.
+    another encoding, weighted by the softmax of the products. The second encoding of a hop is the
+    first one of the next hop ("adjacent", section 2.2 of the paper).
 
     While the weight `linear` is 1, there is no softmax: the weight of a sentence is its product,
     times 0.3 and divided by the square root of the number of sentences ("linear start", section 4.2
@@ -32,18 +32,12 @@ class MemoryHops(Composite):
 
     Args:
         num_hops: Number of hops.
-        tying: Which encodings the hops share.
-
-            - `"adjacent"`: the second encoding of a hop is the first one of the
-              next hop; `num_hops + 1` encodings.
-            - `"layer"`: all hops read the same two encodings, and the state
-              is multiplied by a learned matrix after each hop.
         return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of the state, `(batch, features)`, and the encodings of the sentences,
-            `(batch, sentences, features)` each.
+        inputs: A list of the state, `(batch, features)`, and `num_hops + 1` encodings of the
+            sentences, `(batch, sentences, features)` each.
         mask: A list of masks of the inputs. That of the first encoding, `(batch, sentences)`
             boolean, is that of the sentences. `None` if no sentence is padding.
 
@@ -54,8 +48,7 @@ class MemoryHops(Composite):
         is 1, these are normalised absolute values.
 
     Raises:
-        ValueError: If an argument is out of its range, or the number of inputs does not fit the
-            tying.
+        ValueError: If an argument is out of its range, or the number of inputs is another one.
 
     Examples:
         >>> import numpy as np
@@ -66,36 +59,23 @@ class MemoryHops(Composite):
     """
 
     ignores_padding = True
+    removed_arguments: ClassVar = {"tying": "adjacent"}
 
     def __init__(
         self,
         num_hops: int = 3,
-        tying: str = "adjacent",
         return_attention: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(num_hops=num_hops)
-        if tying not in TYINGS:
-            raise ValueError(f'`tying` must be "adjacent" or "layer". Received: tying={tying!r}.')
-        self.num_hops = int(num_hops)
-        self.tying = tying
+        self.num_hops = to_integer("num_hops", num_hops)
         self.return_attention = return_attention
 
-    @property
-    def num_encodings(self) -> int:
-        """Number of encodings of the sentences."""
-        return self.num_hops + 1 if self.tying == "adjacent" else 2
-
     def build(self, input_shape: Sequence[Shape]) -> None:
-        if len(input_shape) != 1 + self.num_encodings:
+        if len(input_shape) != self.num_hops + 2:
             raise ValueError(
-                f"`inputs` must contain the state and {self.num_encodings} encodings of the "
+                f"`inputs` must contain the state and {self.num_hops + 1} encodings of the "
                 f"sentences. Received: {len(input_shape)} tensors."
-            )
-        if self.tying == "layer":
-            self.carry = self.add_weight(
-                shape=(input_shape[0][-1],) * 2, initializer="glorot_uniform", name="carry"
             )
         self.linear = self.add_weight(
             shape=(),
@@ -115,13 +95,9 @@ class MemoryHops(Composite):
         present = mask[1] if isinstance(mask, (list, tuple)) else None
         attention = []
         for hop in range(self.num_hops):
-            first = hop if self.tying == "adjacent" else 0
-            weights = self._attend(state, memories[first], present)
+            weights = self._attend(state, memories[hop], present)
             read = ops.expand_dims(ops.cast(weights, self.compute_dtype), 1)
-            found = ops.matmul(read, memories[first + 1])[:, 0]
-            if self.tying == "layer":
-                state = ops.matmul(state, ops.cast(self.carry, self.compute_dtype))
-            state = state + found
+            state = state + ops.matmul(read, memories[hop + 1])[:, 0]
             attention.append(weights)
         if not self.return_attention:
             return state
@@ -156,6 +132,5 @@ class MemoryHops(Composite):
         return {
             **super().get_config(),
             "num_hops": self.num_hops,
-            "tying": self.tying,
             "return_attention": self.return_attention,
         }

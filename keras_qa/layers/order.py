@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa import execution
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense
@@ -56,10 +56,9 @@ class TemporalEncoding(execution.Layer):
         self, max_sentences: int = 64, noise: float = 0.0, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(max_sentences=max_sentences)
         if not 0 <= noise < 1:
             raise ValueError(f"`noise` must be at least 0 and below 1. Received: noise={noise!r}.")
-        self.max_sentences = int(max_sentences)
+        self.max_sentences = to_integer("max_sentences", max_sentences)
         self.noise = noise
         self.supports_masking = True
         self.seed_generator = keras.random.SeedGenerator() if noise else None
@@ -130,7 +129,7 @@ class PreviousSentence(Composite):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import PreviousSentence
+        >>> from keras_qa.layers.order import PreviousSentence
         >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
         (2, 5, 8)
     """

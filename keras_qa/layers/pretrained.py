@@ -179,7 +179,7 @@ class MeanPooling(execution.Layer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import MeanPooling
+        >>> from keras_qa.layers.pretrained import MeanPooling
         >>> vectors = np.array([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]])
         >>> MeanPooling()([vectors, np.array([[1, 1, 0]])]).tolist()
         [[2.0, 3.0]]

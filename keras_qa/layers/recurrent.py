@@ -1,7 +1,6 @@
 """`LSTM` and `GRU`: Keras' layers with a fused kernel instead of the loop over cells.
 
-Weights, names, configuration and numbers are those of Keras on the same backend. On TensorFlow with
-a GPU, Keras' layer calls cuDNN.
+Weights, names, configuration and numbers are those of Keras on the same backend.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import keras
 from keras import ops
 
 from keras_qa import execution, kernels
-from keras_qa.kernels import masking
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.zero_initialized import zero_initialized
 
@@ -35,42 +33,35 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
                 "Use 'auto' for the fused kernel whenever it supports the settings."
             )
         self.fused = fused
-        if fused is True:
-            try:
-                self._check_settings()
-            except NotImplementedError as error:
-                raise ValueError(
-                    f"`fused=True`, but {error}. Use `fused='auto'` to compute such a layer with "
-                    "Keras' loop."
-                ) from error
+        self._has_kernel()
 
     def build(self, sequences_shape: Shape, initial_state_shape: Any = None) -> None:
         with zero_initialized(self.cell):
             super().build(sequences_shape, initial_state_shape)
 
-    def _check_settings(self) -> None:
-        """Raises `NotImplementedError` if the kernels do not support the layer's settings."""
-        if not any(self.activation is f for f in _TANH):
-            raise NotImplementedError("the fused kernel has no `activation` but tanh")
-        if not any(self.recurrent_activation is f for f in _SIGMOID):
-            raise NotImplementedError("the fused kernel has no `recurrent_activation` but sigmoid")
-        if self.recurrent_dropout:
-            raise NotImplementedError("the fused kernel has no `recurrent_dropout`")
-        if self.unroll:
-            raise NotImplementedError("the fused kernel does not unroll (`unroll=True`)")
-        if self.dropout and self.cell.implementation == 1:
-            raise NotImplementedError(
-                "the fused kernel has no dropout per gate (`implementation=1`)"
+    def _has_kernel(self) -> bool:
+        """Whether a kernel computes the layer. Raises if it has to by `fused=True`, but cannot."""
+        unsupported = self._unsupported()
+        if unsupported and self.fused is True:
+            raise ValueError(
+                f"`fused=True`, but the fused kernel has no {unsupported}. Use `fused='auto'` to "
+                "compute such a layer with Keras' loop."
             )
+        return self.fused is not False and unsupported is None
 
-    def _check_call(self, mask: Tensor | None, *tensors: Tensor | None) -> None:
-        """Raises `NotImplementedError` if the kernels do not support this call."""
-        self._check_settings()
-        kernels.check_transforms(*tensors)
-        if mask is not None and len(mask.shape) != 2:
-            raise NotImplementedError(
-                f"the fused kernel takes a mask of shape (batch, steps), not {tuple(mask.shape)}"
-            )
+    def _unsupported(self) -> str | None:
+        """The setting that the kernels do not support, or `None`."""
+        if not any(self.activation is f for f in _TANH):
+            return "`activation` but tanh"
+        if not any(self.recurrent_activation is f for f in _SIGMOID):
+            return "`recurrent_activation` but sigmoid"
+        if self.recurrent_dropout:
+            return "`recurrent_dropout`"
+        if self.unroll:
+            return "`unroll=True`"
+        if self.dropout and self.cell.implementation == 1:
+            return "dropout per gate (`implementation=1`)"
+        return None
 
     def call(
         self,
@@ -79,32 +70,17 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         mask: Tensor | None = None,
         training: bool = False,
     ) -> Any:
-        plain = not training and initial_state is None and self._is_plain()
-        weights = self._weights() if plain else []
-        if not plain or not self._has_kernel(mask, sequences, *weights):
+        # For few rows, `RNN.call` of Keras takes longer than the loop.
+        more = self.stateful or self.return_state or self.zero_output_for_mask
+        if training or initial_state is not None or more or not self._has_kernel():
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
-        # For few rows, `RNN.call` of Keras takes longer than the loop.
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         states = self.get_initial_state(ops.shape(sequences)[0])
         mask = None if mask is None else ops.cast(mask, "bool")
-        outputs, states = self._run_kernel(sequences, mask, states, weights, False)
+        outputs, states = self._run_kernel(sequences, mask, states, False)
         return ops.cast(outputs if self.return_sequences else states[0], self.compute_dtype)
-
-    def _is_plain(self) -> bool:
-        """Whether the call needs only the outputs of a kernel from a zero state."""
-        more = self.stateful or self.return_state or self.zero_output_for_mask
-        return self.fused is not False and not more and not kernels.keras_is_fused()
-
-    def _has_kernel(self, mask: Tensor | None, *tensors: Tensor | None) -> bool:
-        """Whether the kernels support this call."""
-        # Only the check is in the `try`, so that errors of the kernel itself are raised.
-        try:
-            self._check_call(mask, *tensors)
-        except NotImplementedError:
-            return False
-        return True
 
     def inner_loop(
         self,
@@ -114,69 +90,22 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
         training: bool = False,
     ) -> tuple[Tensor, Tensor, States]:
         step_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        weights = self._weights()
-        if self.fused is True:
-            self._check_call(step_mask, sequences, *weights)
-        elif self.fused is False or not self._has_kernel(step_mask, sequences, *weights):
+        if not self._has_kernel():
             return super().inner_loop(sequences, initial_state, step_mask, training=training)
 
         sequences = ops.cast(sequences, self.cell.compute_dtype)
         if step_mask is not None:
             step_mask = ops.cast(step_mask, "bool")
-        if kernels.keras_is_fused() and self.use_bias and self.use_cudnn:
-            outputs, states = self._run_keras(sequences, step_mask, initial_state, training)
-        else:
-            if training and 0.0 < self.dropout < 1.0:
-                # One mask for all steps. Keras drew it before this call and resets it afterwards.
-                dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
-                sequences = sequences * ops.expand_dims(dropout_mask, 1)
-            outputs, states = self._run_kernel(
-                sequences, step_mask, initial_state, weights, training
-            )
+        if training and 0.0 < self.dropout < 1.0:
+            # One mask for all steps. Keras drew it before this call and resets it afterwards.
+            dropout_mask = self.cell.get_dropout_mask(sequences[:, 0, :])
+            sequences = sequences * ops.expand_dims(dropout_mask, 1)
+        outputs, states = self._run_kernel(sequences, step_mask, initial_state, training)
         last = states[0]
         if step_mask is not None:
             outputs, last = self._hide_masked(outputs, last, step_mask)
         # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
-
-    def _run_keras(
-        self, sequences: Tensor, mask: Tensor | None, initial_state: States, training: bool
-    ) -> tuple[Tensor | None, States]:
-        """Outputs and states by Keras' layer, with a right-padded mask, as cuDNN requires."""
-        if mask is None:
-            result = super().inner_loop(sequences, initial_state, None, training=training)
-            return result[1] if self.return_sequences else None, result[2]
-        sequences, lengths = masking.to_right_padded(sequences, mask)
-        lengths = ops.expand_dims(lengths, 1)
-        read = ops.maximum(lengths, 1)
-        steps = ops.shape(mask)[1]
-        shown = ops.expand_dims(ops.arange(steps, dtype="int32"), 0) < read
-        _, outputs, states = super().inner_loop(sequences, initial_state, shown, training=training)
-        states = [
-            ops.where(lengths > 0, state, initial)
-            for state, initial in zip(states, initial_state, strict=True)
-        ]
-        if not self.return_sequences:
-            return None, states
-        # With `go_backwards` the padding comes first in the outputs.
-        first = steps - read if self.go_backwards else 0
-        mask = ops.flip(mask, axis=1) if self.go_backwards else mask
-        return masking.from_right_padded(outputs, mask, initial_state[0], first), states
-
-    def can_look_up(self, table: Tensor, training: bool) -> bool:
-        """Whether `read` can compute the call."""
-        if self.fused is False or self.stateful or (training and self.dropout):
-            return False
-        return self._has_kernel(None, table, *self._weights())
-
-    def read(self, table: Tensor, ids: Tensor, mask: Tensor, training: bool) -> Tensor:
-        """The result of the layer for the rows of `table` at `ids`."""
-        table = ops.cast(table, self.cell.compute_dtype)
-        states = self.get_initial_state(ops.shape(ids)[0])
-        weights = self._weights()
-        outputs, states = self._run_kernel(ids, mask, states, weights, training, table=table)
-        outputs, last = self._hide_masked(outputs, states[0], mask)
-        return outputs if self.return_sequences else last
 
     def _weights(self) -> list[Any]:
         return [
@@ -191,20 +120,15 @@ class _FusedRNN(execution.Layer, keras.layers.RNN):
 
         See `zero_output_for_mask` and `kernels.HOLDS_INITIAL_STATE`.
         """
-        if self.zero_output_for_mask:
-            shown = ops.flip(mask, axis=1) if self.go_backwards else mask
-            last = ops.where(shown[:, -1:], last, ops.zeros_like(last))
-        elif not kernels.HOLDS_INITIAL_STATE:
-            shown = None
-            some = ops.any(mask, axis=1, keepdims=True)
-            last = ops.where(some, last, ops.zeros_like(last))
-            if outputs is not None:
-                mask = ops.flip(mask, axis=1) if self.go_backwards else mask
-                first = ops.argmax(ops.cast(mask, "int32"), axis=1, keepdims=True)
-                steps = ops.arange(ops.shape(mask)[1], dtype=first.dtype)
-                shown = ops.logical_and(ops.expand_dims(steps, 0) >= first, some)
-        else:
+        if kernels.HOLDS_INITIAL_STATE and not self.zero_output_for_mask:
             return outputs, last
+        shown = ops.flip(mask, axis=1) if self.go_backwards else mask
+        if not self.zero_output_for_mask:
+            # Keras shows the outputs from the first valid step on.
+            first = ops.argmax(ops.cast(shown, "int32"), axis=1, keepdims=True)
+            steps = ops.arange(ops.shape(mask)[1], dtype=first.dtype)
+            shown = ops.logical_and(steps >= first, ops.any(mask, axis=1, keepdims=True))
+        last = ops.where(shown[:, -1:], last, ops.zeros_like(last))
         if outputs is not None:
             outputs = ops.where(ops.expand_dims(shown, -1), outputs, ops.zeros_like(outputs))
         return outputs, last
@@ -240,7 +164,6 @@ class LSTM(_FusedRNN, keras.layers.LSTM):
 
     Raises:
         ValueError: If `fused` is invalid, or `True` with an unsupported setting.
-        NotImplementedError: If `fused=True` and the mask does not have the shape (B, T).
 
     Examples:
         >>> import numpy as np
@@ -255,20 +178,17 @@ class LSTM(_FusedRNN, keras.layers.LSTM):
         sequences: Tensor,
         mask: Tensor | None,
         initial_state: States,
-        weights: Sequence[Tensor | None],
         training: bool,
-        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h, c = kernels.lstm(
             sequences,
             mask,
             *initial_state,
-            *weights,
+            *self._weights(),
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             return_state=self.return_state or self.stateful,
             training=training,
-            table=table,
         )
         return outputs, [h] if c is None else [h, c]
 
@@ -300,7 +220,6 @@ class GRU(_FusedRNN, keras.layers.GRU):
 
     Raises:
         ValueError: If `fused` is invalid, or `True` with an unsupported setting.
-        NotImplementedError: If `fused=True` and the mask does not have the shape (B, T).
 
     Examples:
         >>> import numpy as np
@@ -309,28 +228,23 @@ class GRU(_FusedRNN, keras.layers.GRU):
         (2, 3, 4)
     """
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        if not self.reset_after:
-            raise NotImplementedError("the fused kernel has no `reset_after=False`")
+    def _unsupported(self) -> str | None:
+        return super()._unsupported() if self.reset_after else "`reset_after=False`"
 
     def _run_kernel(
         self,
         sequences: Tensor,
         mask: Tensor | None,
         initial_state: States,
-        weights: Sequence[Tensor | None],
         training: bool,
-        table: Tensor | None = None,
     ) -> tuple[Tensor | None, States]:
         outputs, h = kernels.gru(
             sequences,
             mask,
             *initial_state,
-            *weights,
+            *self._weights(),
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             training=training,
-            table=table,
         )
         return outputs, [h]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
-from keras_qa.layers.encoders import CELLS
-from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
+from keras_qa.layers.keras_layers import Dropout, Embedding
 
-ENCODINGS = ("roles", "matrix", "multiplicative", "positional", "recurrent", "attention")
+ENCODINGS = ("roles", "matrix", "multiplicative", "positional")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -41,17 +40,8 @@ class SentenceEncoder(Composite):
               arXiv:1612.03969, equation 1).
             - `"positional"`: the same with fixed weights (Sukhbaatar et al.
               2015, arXiv:1503.08895, section 4.1).
-            - `"recurrent"`: the last state of a recurrent layer.
-            - `"attention"`: a weighted sum of words with learned position
-              vectors, whose weights each head learns (Lin et al. 2017,
-              arXiv:1703.03130).
         max_words: Number of positions with weights of their own; later words
-            share the last one. For `"roles"`, `"matrix"`, `"multiplicative"`
-            and `"attention"`.
-        cell: `"lstm"` or `"gru"`. For `"recurrent"`.
-        bidirectional: Whether to read in both directions, with half of the
-            width each. For `"recurrent"`.
-        num_heads: Number of heads. For `"attention"`.
+            share the last one. Not for `"positional"`.
         num_roles: Number of weighted sums. For `"roles"`.
         dropout: Fraction of the sentence vectors' entries dropped in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
@@ -73,6 +63,7 @@ class SentenceEncoder(Composite):
     """
 
     ignores_padding = True
+    removed_arguments: ClassVar = {"cell": ..., "bidirectional": ..., "num_heads": ...}
 
     def __init__(
         self,
@@ -80,46 +71,17 @@ class SentenceEncoder(Composite):
         embedding_dim: int = 64,
         encoding: str = "matrix",
         max_words: int = 12,
-        cell: str = "gru",
-        bidirectional: bool = True,
-        num_heads: int = 4,
         num_roles: int = 8,
         dropout: float = 0.0,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            vocabulary_size=vocabulary_size,
-            embedding_dim=embedding_dim,
-            max_words=max_words,
-            num_heads=num_heads,
-            num_roles=num_roles,
-        )
-        if encoding not in ENCODINGS:
-            raise ValueError(
-                f"`encoding` must be one of {', '.join(map(repr, ENCODINGS))}. "
-                f"Received: encoding={encoding!r}."
-            )
-        if cell not in CELLS:
-            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        parts, kind = {
-            "attention": (num_heads, "heads"),
-            "recurrent": (2 if bidirectional else 1, "directions"),
-        }.get(encoding, (1, "parts"))
-        if embedding_dim % parts:
-            raise ValueError(
-                f"`embedding_dim` must be a multiple of {parts}, the number of {kind}. "
-                f"Received: embedding_dim={embedding_dim}."
-            )
-        # Keras and JSON do not accept NumPy integers.
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
+        check_choice("encoding", encoding, ENCODINGS)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
         self.encoding = encoding
-        self.max_words = int(max_words)
-        self.cell = cell
-        self.bidirectional = bidirectional
-        self.num_heads = int(num_heads)
-        self.num_roles = int(num_roles)
+        self.max_words = to_integer("max_words", max_words)
+        self.num_roles = to_integer("num_roles", num_roles)
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = Embedding(
@@ -131,24 +93,10 @@ class SentenceEncoder(Composite):
             name="embedding",
         )
         self.sentence_dropout = Dropout(dropout, dtype=policy, name="dropout")
-        self.recurrent: Any = None
-        self.backward: Any = None
-        self.scores: Any = None
-        self.values: Any = None
-        if encoding == "recurrent":
-            units = self.embedding_dim // parts
-            self.recurrent = CELLS[cell](units, dtype=policy, name="recurrent")
-            if bidirectional:
-                self.backward = CELLS[cell](units, go_backwards=True, dtype=policy, name="backward")
-        elif encoding == "attention":
-            self.hidden = Dense(self.embedding_dim, activation="tanh", dtype=policy, name="hidden")
-            self.scores = Dense(self.num_heads, use_bias=False, dtype=policy, name="scores")
-            self.values = Dense(self.embedding_dim, dtype=policy, name="values")
 
     def build(self, input_shape: Shape) -> None:
         dim = self.embedding_dim
         self.embedding.build(input_shape)
-        words = (None, None, dim)
         if self.encoding == "roles":
             self.places = self.add_weight(
                 shape=(2, self.max_words, self.num_roles), initializer=_random_roles, name="places"
@@ -164,18 +112,6 @@ class SentenceEncoder(Composite):
             self.places = self.add_weight(
                 shape=(self.max_words, dim), initializer="ones", name="places"
             )
-        elif self.encoding == "recurrent":
-            self.recurrent.build(words)
-            if self.backward is not None:
-                self.backward.build(words)
-        elif self.encoding == "attention":
-            self.places = self.add_weight(
-                shape=(self.max_words, dim),
-                initializer=keras.initializers.RandomNormal(stddev=0.1),
-                name="places",
-            )
-            for layer in (self.hidden, self.scores, self.values):
-                layer.build(words)
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -183,9 +119,9 @@ class SentenceEncoder(Composite):
         ids = ops.reshape(inputs, (-1, shape[-1]))
         present = ids != 0
         words = self.embedding(ids)
-        if self.encoding not in ("recurrent", "roles"):
+        if self.encoding != "roles":
             words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
-        vectors = getattr(self, f"_{self.encoding}")(words, present, training)
+        vectors = getattr(self, f"_{self.encoding}")(words, present)
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
 
@@ -193,7 +129,7 @@ class SentenceEncoder(Composite):
         places = ops.minimum(ops.arange(ops.shape(words)[1]), self.max_words - 1)
         return ops.cast(ops.take(weights, places, axis=0), self.compute_dtype)
 
-    def _roles(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
+    def _roles(self, words: Tensor, present: Tensor) -> Tensor:
         from_first, from_last = ops.unstack(ops.cast(self.places, self.compute_dtype), num=2)
         place = ops.arange(ops.shape(words)[1])
         length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
@@ -207,16 +143,16 @@ class SentenceEncoder(Composite):
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))
 
-    def _matrix(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
+    def _matrix(self, words: Tensor, present: Tensor) -> Tensor:
         # One product over all words and entries also computes the sum over words.
         width = ops.shape(words)[1] * self.embedding_dim
         matrices = ops.reshape(self._place_weights(self.places, words), (width, self.embedding_dim))
         return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
 
-    def _multiplicative(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
+    def _multiplicative(self, words: Tensor, present: Tensor) -> Tensor:
         return ops.sum(words * self._place_weights(self.places, words), axis=1)
 
-    def _positional(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
+    def _positional(self, words: Tensor, present: Tensor) -> Tensor:
         # The weight of entry k of d of word j of J is (1 - j/J) - (k/d)(1 - 2j/J).
         present = ops.cast(present, "float32")
         place = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
@@ -226,24 +162,6 @@ class SentenceEncoder(Composite):
         weights = ops.stack([1.0 - share, 1.0 - 2.0 * share], axis=1)
         sums = ops.matmul(ops.cast(weights, words.dtype), words)
         return sums[:, 0] - ops.cast(entry, words.dtype) * sums[:, 1]
-
-    def _recurrent(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
-        states = [self.recurrent(words, mask=present, training=training)]
-        if self.backward is not None:
-            states.append(self.backward(words, mask=present, training=training))
-        return ops.concatenate(states, axis=-1)
-
-    def _attention(self, words: Tensor, present: Tensor, training: bool | None) -> Tensor:
-        words = words + self._place_weights(self.places, words)
-        scores = ops.cast(self.scores(self.hidden(words)), "float32")
-        # Not minus infinity: a sentence of padding only would become NaN.
-        scores = ops.where(ops.expand_dims(present, -1), scores, -1e9)
-        weights = ops.softmax(scores, axis=1)
-        weights = ops.where(ops.expand_dims(present, -1), weights, 0.0)
-        dim = self.embedding_dim // self.num_heads
-        values = ops.reshape(self.values(words), (-1, ops.shape(words)[1], self.num_heads, dim))
-        weights = ops.expand_dims(ops.cast(weights, values.dtype), -1)
-        return ops.reshape(ops.sum(weights * values, axis=1), (-1, self.embedding_dim))
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         return ops.any(inputs != 0, axis=-1) if len(inputs.shape) == 3 else None
@@ -258,9 +176,6 @@ class SentenceEncoder(Composite):
             "embedding_dim": self.embedding_dim,
             "encoding": self.encoding,
             "max_words": self.max_words,
-            "cell": self.cell,
-            "bidirectional": self.bidirectional,
-            "num_heads": self.num_heads,
             "num_roles": self.num_roles,
             "dropout": self.dropout,
         }

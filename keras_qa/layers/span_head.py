@@ -5,19 +5,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
 from keras import ops
 
 from keras_qa import execution
-from keras_qa._arguments import check_positive_integers
-from keras_qa.decoding.window_words import MASKED
+from keras_qa._arguments import check_choice
+from keras_qa.decoding.decoder import MASKED
 from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
-
-NO_ANSWERS = ("learned", "first")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -34,7 +32,6 @@ class SpanHead(Composite):
             - `"first"`: the first position of the inputs, such as BERT's
               [CLS], even if it is masked (Devlin et al. 2019,
               arXiv:1810.04805).
-        hidden_dim: Width of a ReLU layer before the logits. `None` for none.
         dropout: Fraction of the inputs' entries dropped in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -58,38 +55,24 @@ class SpanHead(Composite):
     """
 
     ignores_padding = True
+    removed_arguments: ClassVar = {"hidden_dim": None}
 
     def __init__(
         self,
         no_answer: str = "learned",
-        hidden_dim: int | None = None,
         dropout: float = 0.0,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        if no_answer not in NO_ANSWERS:
-            raise ValueError(
-                f'`no_answer` must be "learned" or "first". Received: no_answer={no_answer!r}.'
-            )
-        if hidden_dim is not None:
-            check_positive_integers(hidden_dim=hidden_dim)
+        check_choice("no_answer", no_answer, ("learned", "first"))
         self.no_answer = no_answer
-        self.hidden_dim = int(hidden_dim) if hidden_dim is not None else None
         self.dropout = dropout
         policy = self.dtype_policy
         self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
-        self.hidden = (
-            Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
-            if self.hidden_dim
-            else None
-        )
         self.logits = Dense(2, dtype=policy, name="logits")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
         width: Any = sum(shape[-1] for shape in shape_list(input_shape))
-        if self.hidden is not None:
-            self.hidden.build((None, None, width))
-            width = self.hidden_dim
         self.logits.build((None, None, width))
         if self.no_answer == "learned":
             self.none = self.add_weight(shape=(2,), initializer="zeros", name="no_answer")
@@ -104,8 +87,6 @@ class SpanHead(Composite):
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
         text_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         features = self.input_dropout(features, training=training)
-        if self.hidden is not None:
-            features = self.hidden(features)
         logits = ops.cast(self.logits(features), "float32")
         if text_mask is not None:
             text_mask = ops.cast(text_mask, "bool")
@@ -140,7 +121,6 @@ class SpanHead(Composite):
         return {
             **super().get_config(),
             "no_answer": self.no_answer,
-            "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
         }
 
@@ -165,7 +145,7 @@ class TextPositions(execution.Layer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import TextPositions
+        >>> from keras_qa.layers.span_head import TextPositions
         >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
         >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
         (0, 0, 0, 1, 1, 0, 0)

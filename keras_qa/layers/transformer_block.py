@@ -1,28 +1,33 @@
-"""One block of an encoder such as BERT or ModernBERT."""
+"""One block of an encoder such as BERT or ModernBERT, and its self-attention."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_qa import kernels
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, DType, LayerOptions
-from keras_qa.layers.keras_layers import Dropout, LayerNormalization
-from keras_qa.layers.self_attention import SelfAttention, make_dense
+from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
+
+# Content to position, position to content.
+TERMS = ("c2p", "p2c")
+
+# Standard deviation of BERT's initial weights.
+STDDEV = 0.02
 
 
-@keras.saving.register_keras_serializable(package="keras_qa")
 class TransformerBlock(Composite):
     """Self-attention and two dense layers, each with a residual connection.
 
-    The arguments are those of `TransformerEncoder` and of `SelfAttention`, and one more.
-
     Args:
-        normalize_attention: Whether the input of the attention is normalised. For `pre_norm`.
+        settings: The arguments of `TransformerEncoder`.
+        place: Index of the block.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments: those of `SelfAttention`.
 
@@ -30,61 +35,30 @@ class TransformerBlock(Composite):
     """
 
     def __init__(
-        self,
-        num_heads: int,
-        hidden_dim: int,
-        intermediate_dim: int,
-        activation: str = "gelu",
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
-        layer_norm_epsilon: float = 1e-12,
-        pre_norm: bool = False,
-        gated: bool = False,
-        use_bias: bool = True,
-        normalize_attention: bool = True,
-        max_wavelength: float | None = None,
-        relative_terms: Sequence[str] = (),
-        **kwargs: Unpack[LayerOptions],
+        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.hidden_dim = hidden_dim
-        self.intermediate_dim = intermediate_dim
-        self.activation = activation
-        self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.layer_norm_epsilon = layer_norm_epsilon
-        self.pre_norm = pre_norm
-        self.gated = gated
-        self.use_bias = use_bias
-        self.normalize_attention = normalize_attention
-        self.max_wavelength = max_wavelength
-        self.relative_terms = tuple(relative_terms)
+        epsilon, use_bias = settings["layer_norm_epsilon"], settings["use_bias"]
+        self.intermediate_dim = settings["intermediate_dim"]
+        self.pre_norm = settings["pre_norm"]
+        self.gated = settings["gated"]
         policy = self.dtype_policy
-        self.activate = get_activation(activation)
-        self.attention = SelfAttention(
-            num_heads,
-            hidden_dim,
-            attention_dropout,
-            use_bias,
-            max_wavelength,
-            relative_terms,
-            dtype=policy,
-            name="attention",
-        )
+        self.activate = get_activation(settings["activation"])
+        self.attention = SelfAttention(settings, place, dtype=policy, name="attention")
+        # The embeddings that the first block reads are normalised already.
         self.attention_norm = (
-            make_norm("attention_norm", layer_norm_epsilon, use_bias, policy)
-            if normalize_attention or not pre_norm
+            make_norm("attention_norm", epsilon, use_bias, policy)
+            if place or not self.pre_norm
             else None
         )
         self.hidden = (
-            make_dense(2 * intermediate_dim, "hidden", use_bias, policy)
-            if gated
-            else make_dense(intermediate_dim, "hidden", use_bias, policy, self.activate)
+            make_dense(2 * self.intermediate_dim, "hidden", use_bias, policy)
+            if self.gated
+            else make_dense(self.intermediate_dim, "hidden", use_bias, policy, self.activate)
         )
-        self.output_dense = make_dense(hidden_dim, "output_dense", use_bias, policy)
-        self.output_norm = make_norm("output_norm", layer_norm_epsilon, use_bias, policy)
-        self.drop = Dropout(dropout, dtype=policy, name="drop")
+        self.output_dense = make_dense(settings["hidden_dim"], "output_dense", use_bias, policy)
+        self.output_norm = make_norm("output_norm", epsilon, use_bias, policy)
+        self.drop = Dropout(settings["dropout"], dtype=policy, name="drop")
 
     def build(self, input_shape: Shape) -> None:
         self.attention.build(input_shape)
@@ -120,23 +94,136 @@ class TransformerBlock(Composite):
     def _after(self, layer: Any, state: Tensor) -> Tensor:
         return state if self.pre_norm else layer(state)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "intermediate_dim": self.intermediate_dim,
-            "activation": self.activation,
-            "dropout": self.dropout,
-            "attention_dropout": self.attention_dropout,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-            "pre_norm": self.pre_norm,
-            "gated": self.gated,
-            "use_bias": self.use_bias,
-            "normalize_attention": self.normalize_attention,
-            "max_wavelength": self.max_wavelength,
-            "relative_terms": list(self.relative_terms),
-        }
+
+class SelfAttention(Composite):
+    """Attention of every position to every other (Vaswani et al. 2017, arXiv:1706.03762).
+
+    With `wavelengths` it rotates queries and keys (Su et al. 2021, arXiv:2104.09864). For
+    disentangled attention it adds products with embeddings of relative positions to the scores (He
+    et al. 2021, arXiv:2006.03654): of the query with the position of the key (`"c2p"`), and of the
+    key with the position of the query (`"p2c"`). These embeddings share the projection of the
+    inputs.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+        place: Index of the layer.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`.
+        bias: Added to the scores: `(batch, heads, time, time)`, any of the first three 1.
+        distances: For disentangled attention: the embeddings of relative positions,
+            `(distances, features)`, and the row for each pair of query and key, `(time, time)`.
+        training: Whether dropout applies.
+
+    Output shape: as `inputs`.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_heads = int(settings["num_heads"])
+        self.dropout = settings["attention_dropout"]
+        self.max_wavelength = settings["wavelengths"][place] if settings["wavelengths"] else None
+        is_disentangled = settings["relative_positions"] == "disentangled"
+        self.relative_terms = tuple(settings["relative_terms"]) if is_disentangled else ()
+        self.drop = Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
+        width = int(settings["hidden_dim"])
+        # One projection for queries, keys and values.
+        self.projection, self.output_projection = (
+            make_dense(units, name, settings["use_bias"], self.dtype_policy)
+            for units, name in (
+                (3 * width, "projection"),
+                (width, "output_projection"),
+            )
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        self.projection.build(input_shape)
+        self.output_projection.build(input_shape)
+        self.built = True
+
+    def call(
+        self,
+        inputs: Tensor,
+        bias: Tensor,
+        distances: tuple[Tensor, Tensor] | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        query, key, value = split_heads(self.projection(inputs), self.num_heads)
+        if self.max_wavelength is not None:
+            query, key = rotate(query, self.max_wavelength), rotate(key, self.max_wavelength)
+        scale = (query.shape[-1] * (1 + len(self.relative_terms))) ** -0.5
+        if self.relative_terms:
+            assert distances is not None
+            relative = self._relative_scores(query, key, *distances)
+            bias = bias + ops.cast(scale * relative, bias.dtype)
+        drop = self._dropped if training and self.dropout else None
+        found = kernels.attention(query, key, value, bias, scale, drop)
+        return self.output_projection(merge_heads(found))
+
+    def _dropped(self, weights: Tensor) -> Tensor:
+        return self.drop(weights, training=True)
+
+    def _relative_scores(self, query: Tensor, key: Tensor, table: Tensor, rows: Tensor) -> Tensor:
+        projected = self.projection(ops.expand_dims(table, 0))
+        query_of, key_of, _ = split_heads(projected, self.num_heads)
+        batch, _, time, _ = ops.shape(query)
+        shape = (batch, self.num_heads, time, time)
+        found: Any = 0.0
+        if "c2p" in self.relative_terms:
+            scores = ops.einsum("bhqd,hrd->bhqr", query, key_of[0])
+            found = ops.take_along_axis(scores, ops.broadcast_to(rows, shape), axis=-1)
+        if "p2c" in self.relative_terms:
+            scores = ops.einsum("bhkd,hrd->bhkr", key, query_of[0])
+            turned = ops.broadcast_to(ops.transpose(rows), shape)
+            scores = ops.take_along_axis(scores, turned, axis=-1)
+            found = found + ops.swapaxes(scores, 2, 3)
+        return found
+
+
+def make_dense(
+    units: int,
+    name: str,
+    use_bias: bool,
+    policy: DType,
+    activation: Callable[[Tensor], Tensor] | None = None,
+) -> Dense:
+    return Dense(
+        units,
+        activation,
+        use_bias,
+        keras.initializers.TruncatedNormal(stddev=STDDEV),
+        dtype=policy,
+        name=name,
+    )
+
+
+def split_heads(projected: Tensor, num_heads: int) -> Sequence[Tensor]:
+    """Splits a joint projection (B, T, 3·H·D) into queries, keys and values, (B, H, T, D) each."""
+    batch, time, width = ops.shape(projected)
+    size = width // (3 * num_heads)
+    joined = ops.reshape(projected, (batch, time, 3, num_heads, size))
+    return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
+
+
+def merge_heads(found: Tensor) -> Tensor:
+    """Turns (B, H, T, D) into (B, T, H·D)."""
+    batch, heads, time, size = ops.shape(found)
+    return ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, time, heads * size))
+
+
+def rotate(inputs: Tensor, max_wavelength: float) -> Tensor:
+    """Applies rotary position embeddings to `(batch, heads, time, features)`."""
+    size = inputs.shape[-1]
+    rates = (max_wavelength ** (-np.arange(0, size, 2, dtype="float32") / size)).astype("float32")
+    places = ops.cast(ops.arange(ops.shape(inputs)[2]), "float32")
+    angles = places[:, None] * ops.convert_to_tensor(rates)
+    sine, cosine = ops.sin(angles), ops.cos(angles)
+    left, right = ops.split(ops.cast(inputs, "float32"), 2, axis=-1)
+    turned = [left * cosine - right * sine, right * cosine + left * sine]
+    return ops.cast(ops.concatenate(turned, axis=-1), inputs.dtype)
 
 
 def make_norm(name: str, epsilon: float, use_bias: bool, policy: DType) -> keras.layers.Layer:

@@ -13,10 +13,20 @@ from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.pretrained import pad_to_width
-from keras_qa.layers.relative_positions import rows_of_pairs, table_size
-from keras_qa.layers.self_attention import STDDEV, TERMS, make_dense
-from keras_qa.layers.transformer_block import TransformerBlock, get_activation, make_norm
-from keras_qa.layers.transformer_settings import check_settings, rename_settings
+from keras_qa.layers.transformer_block import (
+    STDDEV,
+    TERMS,
+    TransformerBlock,
+    get_activation,
+    make_dense,
+    make_norm,
+)
+from keras_qa.layers.transformer_settings import (
+    check_settings,
+    rename_settings,
+    rows_of_pairs,
+    table_size,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -206,26 +216,8 @@ class TransformerEncoder(Composite):
     def _make_blocks(self) -> None:
         s, policy = self.settings, self.dtype_policy
         epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
-        terms = s["relative_terms"] if s["relative_positions"] == "disentangled" else ()
         self.blocks = [
-            TransformerBlock(
-                s["num_heads"],
-                s["hidden_dim"],
-                s["intermediate_dim"],
-                s["activation"],
-                s["dropout"],
-                s["attention_dropout"],
-                epsilon,
-                s["pre_norm"],
-                s["gated"],
-                use_bias,
-                # The embeddings that the first block reads are normalised already.
-                place > 0,
-                s["wavelengths"][place] if s["wavelengths"] else None,
-                terms,
-                dtype=policy,
-                name=f"block_{place}",
-            )
+            TransformerBlock(s, place, dtype=policy, name=f"block_{place}")
             for place in range(s["num_groups"] or s["num_layers"])
         ]
         self.final_norm: Any = None

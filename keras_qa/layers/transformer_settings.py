@@ -1,11 +1,15 @@
-"""Checks of the arguments of `TransformerEncoder`, and their names in older files."""
+"""The settings of `TransformerEncoder`: checks, names in older files, relative positions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.layers.self_attention import TERMS
+import numpy as np
+from keras import ops
+
+from keras_qa._arguments import check_choice, check_positive_integers, to_integer
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.transformer_block import TERMS
 
 RELATIVE = ("bias", "disentangled")
 
@@ -32,22 +36,12 @@ def check_settings(s: dict[str, Any]) -> None:
         )
     for name in ("position_offset", "num_segments"):
         to_integer(name, s[name], least=0)
-    kind = s["relative_positions"]
-    if kind is not None and kind not in RELATIVE:
-        raise ValueError(
-            '`relative_positions` must be `None`, "bias" or "disentangled". Received: '
-            f"relative_positions={kind!r}."
-        )
-    if kind == "bias" and s["num_buckets"] is None:
-        raise ValueError(
-            '`num_buckets` must be a positive integer for `relative_positions="bias"`. Received: '
-            "num_buckets=None."
-        )
-    if not set(s["relative_terms"]) <= set(TERMS):
-        raise ValueError(
-            '`relative_terms` must contain only "c2p" and "p2c". Received: '
-            f"relative_terms={s['relative_terms']!r}."
-        )
+    if s["relative_positions"] is not None:
+        check_choice("relative_positions", s["relative_positions"], RELATIVE)
+    if s["relative_positions"] == "bias":
+        check_positive_integers(num_buckets=s["num_buckets"])
+    for term in s["relative_terms"]:
+        check_choice("relative_terms", term, TERMS)
     for name in ("wavelengths", "windows"):
         if s[name] is not None and len(s[name]) != s["num_layers"]:
             raise ValueError(
@@ -63,3 +57,74 @@ def rename_settings(config: dict[str, Any]) -> dict[str, Any]:
         modern = config.pop("modern")
         config |= {"pre_norm": modern, "gated": modern, "use_bias": not modern}
     return config
+
+
+def table_size(settings: dict[str, Any]) -> int:
+    """Number of rows of the table, 0 without relative positions.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+    """
+    kind = settings["relative_positions"]
+    if kind is None:
+        return 0
+    buckets: int = settings["num_buckets"] or settings["max_distance"]
+    return buckets if kind == "bias" else 2 * buckets
+
+
+def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
+    """The row of the table for each pair of query and key, `(time, time)` int32.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+        positions: `(time,)`, integers from 0.
+    """
+    longest = settings["max_length"]
+    distances = np.arange(1 - longest, longest)
+    if settings["relative_positions"] == "bias":
+        rows = t5_buckets(distances, settings["num_buckets"])
+    else:
+        if settings["num_buckets"]:
+            distances = log_buckets(distances, settings["num_buckets"], settings["max_distance"])
+        size = table_size(settings)
+        # DeBERTa subtracts the position of the key from that of the query.
+        rows = np.clip(distances[::-1] + size // 2, 0, size - 1)
+    table = ops.convert_to_tensor(rows.astype("int32"))
+    return ops.take(table, positions[None, :] - positions[:, None] + (longest - 1))
+
+
+def t5_buckets(distances: np.ndarray, num_buckets: int, max_distance: int = 128) -> np.ndarray:
+    """Buckets of Raffel et al. 2020 (arXiv:1910.10683): half of them for each direction.
+
+    Args:
+        distances: Integers, position of the key minus position of the query.
+        num_buckets: Number of buckets.
+        max_distance: All distances from this one on share the last bucket.
+
+    Returns:
+        int32, of the shape of `distances`.
+    """
+    half = num_buckets // 2
+    exact = half // 2
+    size = np.abs(distances)
+    steps = np.log(np.maximum(size, 1) / exact) / np.log(max_distance / exact) * (half - exact)
+    far = np.minimum(exact + steps.astype("int32"), half - 1)
+    return np.where(distances > 0, half, 0) + np.where(size < exact, size, far).astype("int32")
+
+
+def log_buckets(distances: np.ndarray, num_buckets: int, max_distance: int) -> np.ndarray:
+    """Signed buckets of He et al. 2021: one for each near distance, logarithmic for far ones.
+
+    Args:
+        distances: Integers.
+        num_buckets: Number of buckets of each direction.
+        max_distance: The longest distance.
+
+    Returns:
+        int32, of the shape of `distances`.
+    """
+    middle = num_buckets // 2
+    far = np.where(np.abs(distances) < middle, middle - 1, np.abs(distances))
+    steps = np.log(far / middle) / np.log((max_distance - 1) / middle) * (middle - 1)
+    shared = (np.ceil(steps) + middle) * np.sign(distances)
+    return np.where(far <= middle, distances, shared).astype("int32")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_qa import kernels
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.order import TemporalEncoding
-
-# A position stops once its accumulated halting probability reaches this value.
-HALTED = 0.99
+from keras_qa.layers.transformer_block import merge_heads, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -44,13 +41,6 @@ class UniversalTransformerEncoder(Composite):
             in training.
         max_positions: Number of positions with an embedding of their own;
             older ones share the last one.
-        noise: Probability of an empty position before each sentence in
-            training, see `TemporalEncoding`.
-        halting: Whether each position learns when to stop (adaptive
-            computation time, Graves 2016, arXiv:1603.08983). Its result is
-            the mean of its states, weighted by the probability of stopping.
-        ponder_cost: Weight of the mean number of steps in the loss. For
-            `halting`.
         return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
@@ -59,7 +49,7 @@ class UniversalTransformerEncoder(Composite):
             `(batch, sentences, features)`.
         mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
             sentences. `None` if no sentence is padding.
-        training: Whether `dropout` and `noise` apply.
+        training: Whether `dropout` applies.
 
     Returns:
         The state of the query, `(batch, features)`, and those of the sentences,
@@ -82,6 +72,7 @@ class UniversalTransformerEncoder(Composite):
     """
 
     ignores_padding = True
+    removed_arguments: ClassVar = {"halting": False, "ponder_cost": ..., "noise": ...}
 
     def __init__(
         self,
@@ -90,51 +81,24 @@ class UniversalTransformerEncoder(Composite):
         hidden_dim: int = 256,
         dropout: float = 0.0,
         max_positions: int = 64,
-        noise: float = 0.0,
-        halting: bool = False,
-        ponder_cost: float = 0.001,
         return_attention: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(
-            num_steps=num_steps,
-            num_heads=num_heads,
-            hidden_dim=hidden_dim,
-            max_positions=max_positions,
-        )
-        if ponder_cost < 0:
-            raise ValueError(
-                f"`ponder_cost` must not be negative. Received: ponder_cost={ponder_cost!r}."
-            )
-        self.num_steps = int(num_steps)
-        self.num_heads = int(num_heads)
-        self.hidden_dim = int(hidden_dim)
+        self.num_steps = to_integer("num_steps", num_steps)
+        self.num_heads = to_integer("num_heads", num_heads)
+        self.hidden_dim = to_integer("hidden_dim", hidden_dim)
         self.dropout = dropout
-        self.max_positions = int(max_positions)
-        self.noise = noise
-        self.halting = halting
-        self.ponder_cost = ponder_cost
+        self.max_positions = to_integer("max_positions", max_positions)
         self.return_attention = return_attention
         policy = self.dtype_policy
-        self.positions = TemporalEncoding(self.max_positions, noise, dtype=policy, name="positions")
+        self.positions = TemporalEncoding(self.max_positions, dtype=policy, name="positions")
         self.attention_norm, self.transition_norm, self.output_norm = (
             LayerNormalization(epsilon=1e-6, dtype=policy, name=name)
             for name in ("attention_norm", "transition_norm", "output_norm")
         )
         self.drop = Dropout(dropout, dtype=policy, name="drop")
         self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
-        self.halt: Any = (
-            Dense(
-                1,
-                activation="sigmoid",
-                bias_initializer=keras.initializers.Constant(-1.0),
-                dtype=policy,
-                name="halt",
-            )
-            if halting
-            else None
-        )
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         dim: Any = input_shape[0][-1]
@@ -158,7 +122,6 @@ class UniversalTransformerEncoder(Composite):
             self.transition_norm,
             self.output_norm,
             self.hidden,
-            *([self.halt] if self.halt is not None else []),
         ):
             layer.build((None, None, dim))
         self.output_layer.build((None, None, self.hidden_dim))
@@ -180,14 +143,14 @@ class UniversalTransformerEncoder(Composite):
         if sentence_mask is None:
             sentence_mask = ops.ones_like(sentences[..., 0], "bool")
         present = ops.concatenate([ops.ones_like(sentence_mask[:, :1]), sentence_mask], axis=1)
-        ages = self.positions.ages(sentences, sentence_mask, training)
+        ages = self.positions.ages(sentences, sentence_mask)
         times = self.positions.vectors(ages, sentence_mask)
         own = ops.cast(self.query_signal, self.compute_dtype)
         own = ops.broadcast_to(own, (ops.shape(query)[0], 1, own.shape[-1]))
         signals = ops.concatenate([own, times], axis=1)
         state = ops.concatenate([query[:, None], sentences], axis=1)
         bias = self._bias(ages, present)
-        state, maps = self._steps(state, signals, present, bias, training)
+        state, maps = self._steps(state, signals, bias, training)
         state = self.output_norm(state)
         # Set padding to zero.
         states = ops.where(sentence_mask[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
@@ -210,39 +173,17 @@ class UniversalTransformerEncoder(Composite):
         return bias + ops.where(present, 0.0, -1e9)[:, None, None, :]
 
     def _steps(
-        self, state: Tensor, signals: Tensor, present: Tensor, bias: Tensor, training: bool | None
+        self, state: Tensor, signals: Tensor, bias: Tensor, training: bool | None
     ) -> tuple[Tensor, Any]:
-        is_last = np.arange(self.num_steps) == self.num_steps - 1
-        steps = (ops.cast(self.step_signals, self.compute_dtype), is_last)
-
         def draw() -> Tensor | None:
             if not training or not self.dropout:
                 return None
             return self.drop(ops.ones((2, *ops.shape(state)), state.dtype), training=True)
 
-        def step(
-            states: tuple[Tensor, ...], parts: tuple[Tensor, ...], kept: Tensor | None
-        ) -> tuple[tuple[Tensor, ...], Tensor | None]:
-            (old, *halting), (signal, is_last) = states, parts
-            read = old + signals + signal
-            new, weights = self._block(read, bias, kept)
-            if halting:
-                chance = self.halt(self.attention_norm(read))
-                new, *halting = _halt(chance, old, new, is_last, *halting)
-            return (new, *halting), weights
+        def step(old: Tensor, signal: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            return self._block(old + signals + signal, bias, kept)
 
-        states: tuple[Tensor, ...] = (state,)
-        if self.halt is not None:
-            spent = ops.zeros_like(state[..., :1], "float32")
-            states = (state, ops.zeros_like(state), spent, spent)
-        (state, *halting), maps = kernels.scan(step, states, steps, draw)
-        if not halting:
-            return state, maps
-        result, _, cost = halting
-        if training and self.ponder_cost:
-            counted = ops.cast(present, "float32")
-            self.add_loss(self.ponder_cost * ops.sum(cost[..., 0] * counted) / ops.sum(counted))
-        return result, maps
+        return kernels.scan(step, state, ops.cast(self.step_signals, self.compute_dtype), draw)
 
     def _block(
         self, state: Tensor, bias: Tensor, kept: Tensor | None
@@ -257,11 +198,11 @@ class UniversalTransformerEncoder(Composite):
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
         projected = ops.reshape(self.projection(_flatten_rows(state)), (-1, count, 3 * dim))
-        queries, keys, values = kernels.split_heads(projected, self.num_heads)
+        queries, keys, values = split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(_flatten_rows(kernels.merge_heads(mixed)))
+        mixed = self.mixing(_flatten_rows(merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
@@ -290,9 +231,6 @@ class UniversalTransformerEncoder(Composite):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
             "max_positions": self.max_positions,
-            "noise": self.noise,
-            "halting": self.halting,
-            "ponder_cost": self.ponder_cost,
             "return_attention": self.return_attention,
         }
 
@@ -307,27 +245,6 @@ def _equal_queries_and_keys(shape: tuple[int, int], dtype: str | None = None) ->
     kernel = keras.initializers.GlorotUniform()(shape, dtype)
     keys, values = kernel[:, : shape[0]], kernel[:, 2 * shape[0] :]
     return ops.concatenate([keys, keys, values], axis=1)
-
-
-def _halt(
-    chance: Tensor,
-    old: Tensor,
-    new: Tensor,
-    is_last: Tensor,
-    result: Tensor,
-    spent: Tensor,
-    cost: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A step of adaptive computation time: new state, result, halting probability and cost."""
-    chance = ops.cast(chance, "float32")
-    running = ops.cast(spent < HALTED, "float32")
-    rest = 1.0 - spent
-    stops = ops.logical_or(spent + chance >= HALTED, is_last)
-    weight = running * ops.where(stops, rest, chance)
-    # 1 for each step, plus the remainder in the last one.
-    cost = cost + running * (1.0 + ops.where(stops, rest, 0.0))
-    result = result + ops.cast(weight, new.dtype) * new
-    return ops.where(running > 0, new, old), result, spent + weight, cost
 
 
 def _rollout(maps: Tensor, present: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
-from keras_qa._arguments import check_positive_integers
+from keras_qa import execution
+from keras_qa._arguments import check_choice, to_integer
 from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
@@ -50,9 +50,8 @@ class WordEmbedding(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(vocabulary_size=vocabulary_size, embedding_dim=embedding_dim)
-        self.vocabulary_size = int(vocabulary_size)
-        self.embedding_dim = int(embedding_dim)
+        self.vocabulary_size = to_integer("vocabulary_size", vocabulary_size)
+        self.embedding_dim = to_integer("embedding_dim", embedding_dim)
         self.dropout = dropout
         policy = self.dtype_policy
         self.embedding = Embedding(
@@ -127,15 +126,12 @@ class ContextEncoder(Composite):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_integers(units=units, num_layers=num_layers)
-        if cell not in CELLS:
-            raise ValueError(f'`cell` must be "lstm" or "gru". Received: cell={cell!r}.')
-        self.units = int(units)
-        self.num_layers = int(num_layers)
+        check_choice("cell", cell, CELLS)
+        self.units = to_integer("units", units)
+        self.num_layers = to_integer("num_layers", num_layers)
         self.cell = cell
         self.dropout = dropout
         self.fused = fused
-        self.supports_masking = True
         options: Any = {"return_sequences": True, "fused": fused, "dtype": self.dtype_policy}
         self.forwards = [
             CELLS[cell](self.units, name=f"forward_{place}", **options)
@@ -176,7 +172,7 @@ class ContextEncoder(Composite):
     @property
     def ends_early(self) -> bool:
         """Whether a compiled loop ends with the longest row of the batch."""
-        return self.fused is not False and not kernels.keras_is_fused()
+        return self.fused is not False
 
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
@@ -214,7 +210,7 @@ class ExactMatch(execution.Layer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import ExactMatch
+        >>> from keras_qa.layers.word_features import ExactMatch
         >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
         >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
         (0, 1, 0, 0)

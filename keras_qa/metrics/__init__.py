@@ -1,6 +1,6 @@
 """Exact match, F1 and the official scores of SQuAD."""
 
 from keras_qa.metrics.answers import exact_match, f1, normalize_answer
-from keras_qa.metrics.official import squad, squad_in_order
+from keras_qa.metrics.official import squad
 
-__all__ = ["exact_match", "f1", "normalize_answer", "squad", "squad_in_order"]
+__all__ = ["exact_match", "f1", "normalize_answer", "squad"]

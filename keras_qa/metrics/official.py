@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from keras_qa._arguments import check_choice
-from keras_qa.example import Example
+from keras_qa.example import Example, to_examples
 from keras_qa.metrics.answers import normalize_answer, word_f1
 
 Normalize = Callable[[str], str]
@@ -23,10 +22,10 @@ _Gold = tuple[Any, Sequence[str]]
 
 
 def squad(
-    predictions: Mapping[str, str],
+    predictions: Mapping[str, str] | Sequence[str],
     references: References,
     version: str = "1.1",
-    no_answer_probabilities: Mapping[str, float] | None = None,
+    no_answer_probabilities: Mapping[str, float] | Sequence[float] | None = None,
     no_answer_threshold: float = 1.0,
     language: str | None = None,
 ) -> dict[str, float]:
@@ -37,13 +36,15 @@ def squad(
     version 2.0, the empty string is right for questions without an answer.
 
     Args:
-        predictions: The answers by question id. The empty string means "no
-            answer". Unknown ids are ignored.
+        predictions: The answers by question id, or a list of the answers to
+            `Example` objects. The empty string means "no answer". Unknown ids
+            are ignored.
         references: The right answers: `Example` objects with ids, or SQuAD's
-            parsed JSON, `{"data": [...]}` or its list of articles.
+            parsed JSON, `{"data": [...]}` or its list of articles. For a list
+            of answers, `Example` objects in the same order.
         version: `"1.1"` or `"2.0"`.
-        no_answer_probabilities: Scores of "no answer" by question id, on any
-            scale that increases with confidence. Version 2.0 only.
+        no_answer_probabilities: Scores of "no answer", given like the answers,
+            on any scale that increases with confidence. Version 2.0 only.
         no_answer_threshold: If the score of "no answer" is higher, the
             prediction is replaced by the empty string.
         language: Code of the language of the answers, such as `"de"`, for the scores
@@ -76,7 +77,7 @@ def squad(
         >>> from keras_qa.metrics import squad
         >>> where = Example("Mary went home.", "Where is Mary?", "home", id="q1")
         >>> why = Example("Mary went home.", "Why?", id="q2")
-        >>> squad({"q1": "Home!"}, [where])
+        >>> squad(["Home!"], [where])
         {'exact_match': 100.0, 'f1': 100.0}
         >>> scores = squad({"q1": "her home", "q2": ""}, [where, why], version="2.0")
         >>> scores["exact"], round(scores["f1"], 1), scores["NoAns_f1"]
@@ -85,10 +86,19 @@ def squad(
     check_choice("version", version, VERSIONS)
     normalize = functools.partial(normalize_answer, language=language)
     normalize("")
-    golds = _golds(references)
+    if isinstance(predictions, (list, tuple)):
+        examples = to_examples(cast("Iterable[Example]", references))
+        predictions = _by_position("predictions", predictions, examples)
+        if no_answer_probabilities is not None:
+            no_answer_probabilities = _by_position(
+                "no_answer_probabilities", no_answer_probabilities, examples
+            )
+        golds: list[_Gold] = [(place, item.answers) for place, item in enumerate(examples)]
+    else:
+        golds = _golds(references)
     if not golds:
         raise ValueError("`references` must hold at least one question. Received none.")
-    _check_mapping("predictions", predictions)
+    predictions = _mapping("predictions", predictions)
     for id, _ in golds:
         if not isinstance(predictions.get(id, ""), str):
             raise TypeError(
@@ -105,53 +115,15 @@ def squad(
     if no_answer_probabilities is None:
         certain = {id: 0.0 for id, _ in golds}
         return _squad_2(predictions, golds, normalize, certain, no_answer_threshold)
-    _check_mapping("no_answer_probabilities", no_answer_probabilities)
-    _check_complete("no_answer_probabilities", no_answer_probabilities, golds)
-    for id, value in no_answer_probabilities.items():
+    probabilities = _mapping("no_answer_probabilities", no_answer_probabilities)
+    _check_complete("no_answer_probabilities", probabilities, golds)
+    for id, value in probabilities.items():
         if value != value:
             raise ValueError(
                 f"`no_answer_probabilities` must be numbers. Received: nan for the question {id!r}."
             )
-    scores = _squad_2(predictions, golds, normalize, no_answer_probabilities, no_answer_threshold)
-    return scores | _best_thresholds(predictions, golds, normalize, no_answer_probabilities)
-
-
-def squad_in_order(
-    answers: Sequence[str],
-    examples: Sequence[Example],
-    version: str = "1.1",
-    no_answer_probabilities: Sequence[float] | None = None,
-    no_answer_threshold: float = 1.0,
-    language: str | None = None,
-) -> dict[str, float]:
-    """Computes the scores of `squad` for answers in the order of their examples.
-
-    Args:
-        answers: The answer to each example.
-        examples: The examples. They need no ids.
-        version: `"1.1"` or `"2.0"`.
-        no_answer_probabilities: One for each example. Version 2.0 only.
-        no_answer_threshold: See `squad`.
-        language: See `squad`.
-
-    Returns:
-        The scores, as `squad` returns them.
-
-    Examples:
-        >>> from keras_qa import Example
-        >>> from keras_qa.metrics import squad_in_order
-        >>> squad_in_order(["Home!"], [Example("Mary went home.", "Where is Mary?", "home")])
-        {'exact_match': 100.0, 'f1': 100.0}
-    """
-    names = [str(place) for place in range(len(examples))]
-    references = [
-        dataclasses.replace(item, id=name) for name, item in zip(names, examples, strict=True)
-    ]
-    chances = None
-    if no_answer_probabilities is not None:
-        chances = dict(zip(names, no_answer_probabilities, strict=True))
-    predictions = dict(zip(names, answers, strict=True))
-    return squad(predictions, references, version, chances, no_answer_threshold, language)
+    scores = _squad_2(predictions, golds, normalize, probabilities, no_answer_threshold)
+    return scores | _best_thresholds(predictions, golds, normalize, probabilities)
 
 
 def _squad_1(
@@ -279,11 +251,23 @@ def _golds(references: Any) -> list[_Gold]:
     return golds
 
 
-def _check_mapping(name: str, value: object) -> None:
+def _by_position(name: str, values: Any, examples: list[Example]) -> dict[Any, Any]:
+    if not isinstance(values, (list, tuple)) or len(values) != len(examples):
+        is_list = isinstance(values, (list, tuple))
+        received = f"{len(values)} entries" if is_list else f"a {type(values).__name__}"
+        raise ValueError(
+            f"`{name}` must be a list with an entry for each of the {len(examples)} `references`. "
+            f"Received: {received}."
+        )
+    return dict(enumerate(values))
+
+
+def _mapping(name: str, value: Any) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(
             f"`{name}` must be a dict with question ids as keys. Received a {type(value).__name__}."
         )
+    return value
 
 
 def _check_complete(name: str, values: Mapping[str, object], golds: Sequence[_Gold]) -> None:

@@ -30,8 +30,9 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
     transformer_of,
 )
-from keras_qa.models.reader import check_length, enable_lora, span_reader
+from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
@@ -286,7 +287,7 @@ def _rebuild(
                 f"this rank with the encoder `{name}`."
             )
         enable_lora(encoder, rank)
-    check_length(model, preprocessor.vectorizer.length)
+    check_windows(model, preprocessor.vectorizer)
     recompile(model, model.optimizer)
     model.preprocessor = preprocessor
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]

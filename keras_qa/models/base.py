@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
-import inspect
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -13,23 +15,23 @@ import numpy as np
 
 from keras_qa import execution, preprocessing
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.execution.graph import ends_early
-from keras_qa.inputs.arrays import to_arrays
+from keras_qa.execution.graph import LayerState, ends_early
+from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, is_source, to_arrays
 from keras_qa.inputs.batching import SetEpoch, SortedBatches
-from keras_qa.inputs.feeds import DataSource, Feed, Labels, Weights
 from keras_qa.inputs.hard_examples import HardExampleSampling
-from keras_qa.inputs.labels import model_outputs, to_class_weights
-from keras_qa.inputs.sources import Batch, CheckedSource, is_source, split_off
+from keras_qa.inputs.labels import model_outputs, to_class_weights, to_labels, to_weights
+from keras_qa.inputs.sources import Batch, CheckedSource, RaiseErrors, split_off, unpacked
 from keras_qa.kernels.masking import ending_early
-from keras_qa.models.checking import CheckedModel, with_hooks
-from keras_qa.models.compiling import Callbacks, Scores, portable
+from keras_qa.models.compiling import Callbacks, PortableModel, Scores
 from keras_qa.models.predicting import predict
 from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.ask_options import Verbose
 
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class QAModel(CheckedModel):
+class QAModel(PortableModel):
     """A functional `keras.Model` that checks every feed before the backend sees it.
 
     Use it like `keras.Model(inputs, outputs)`, with a list of named inputs. `fit`, `evaluate`,
@@ -63,10 +65,10 @@ class QAModel(CheckedModel):
     preprocessor: Preprocessor | None = None
     # The constant value of outputs at padding, if they are as wide as the first input.
     output_padding: float | None = None
-    _jit_compile_given: bool | str = "auto"
-    # Caches of `split_model` and `with_evidence`.
-    _split: Any = None
-    _evidence: Any = None
+    _layer_state: LayerState | None = None
+    _predict_batch: execution.BatchPredictor | None = None
+    # Compiled functions that have to be made again.
+    _outdated: frozenset[str] = frozenset()
 
     @classmethod
     def from_preset(
@@ -99,14 +101,13 @@ class QAModel(CheckedModel):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
-        length_buckets: bool = True,
     ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit` does, on checked feeds.
 
         If the model's layers ignore padding, batches are made of rows of similar length and trimmed
-        to it. `length_buckets=False`, or `shuffle=False`, keeps every batch as wide as the feed.
-        The order of the rows depends on NumPy's global seed when `fit` is called, and on the number
-        of the epoch, see `initial_epoch`.
+        to it. `shuffle=False` keeps the rows in order, and every batch as wide as the feed.
+        Otherwise the order of the rows depends on NumPy's global seed when `fit` is called, and on
+        the number of the epoch, see `initial_epoch`.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
@@ -118,12 +119,9 @@ class QAModel(CheckedModel):
             validation_freq = [to_integer("validation_freq", epoch) for epoch in validation_freq]
         else:
             validation_freq = to_integer("validation_freq", validation_freq)
-        sources: list[CheckedSource] = []
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
-        with self._guard(sources, "train_function", may_end) as hooks:
-            x, y, sample_weight = self._feed(
-                sources, x, y, sample_weight, steps_per_epoch, shuffle=shuffle
-            )
+        with self._guard("train_function", may_end) as hooks:
+            x, y, sample_weight = self._feed(hooks, x, y, sample_weight, steps_per_epoch, shuffle)
             if validation_split and validation_data is None:
                 (x, y, sample_weight), validation_data = split_off(
                     (x, y, sample_weight), validation_split
@@ -131,25 +129,22 @@ class QAModel(CheckedModel):
             elif validation_data is not None:
                 parts = (validation_data,) if is_source(validation_data) else validation_data
                 val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(tuple(parts))
-                checked = self._feed(sources, val_x, val_y, val_weight, validation_steps)
+                checked = self._feed(hooks, val_x, val_y, val_weight, validation_steps)
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size or 32
                 val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-                batches = self._batches(val_x, val_y, val_weight, rows, sort=length_buckets)[0]
+                batches = self._batches(val_x, val_y, val_weight, rows)[0]
                 if isinstance(batches, SortedBatches):
                     validation_data = _as_dataset(batches)
-            size = batch_size or 32
             if steps_per_epoch is None and shuffle:
                 seed = int(np.random.randint(2**31))
-                x, y, sample_weight = self._batches(
-                    x, y, sample_weight, size, seed, sort=length_buckets
-                )
+                x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32, seed)
                 if isinstance(x, SortedBatches):
                     hooks.append(SetEpoch(x))
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
-                    callback.attach(self, x if length_buckets else None)
+                    callback.attach(self, x)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().fit(
@@ -158,7 +153,7 @@ class QAModel(CheckedModel):
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=with_hooks(callbacks, hooks),
+                callbacks=_with_hooks(callbacks, hooks),
                 validation_data=validation_data,
                 shuffle=shuffle and not is_source(x),
                 class_weight=class_weight,
@@ -180,24 +175,18 @@ class QAModel(CheckedModel):
         steps: int | None = None,
         callbacks: Callbacks = None,
         return_dict: bool = False,
-        length_buckets: bool = True,
         **kwargs: object,
     ) -> Scores:
-        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds.
-
-        `length_buckets` is as in `fit`.
-        """
+        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds."""
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[CheckedSource] = []
-        with self._guard(sources, "test_function", may_end=steps is None) as hooks:
+        with self._guard("test_function", may_end=steps is None) as hooks:
             # `fit` calls this with private arguments, for validation data that is already checked.
             if not kwargs:
-                x, y, sample_weight = self._feed(sources, x, y, sample_weight, steps)
+                x, y, sample_weight = self._feed(hooks, x, y, sample_weight, steps)
                 if steps is None:
-                    x, y, sample_weight = self._batches(
-                        x, y, sample_weight, batch_size or 32, sort=length_buckets
-                    )
+                    x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32)
+                callbacks = _with_hooks(callbacks, hooks)
             return super().evaluate(
                 _as_dataset(x),
                 y,
@@ -205,7 +194,7 @@ class QAModel(CheckedModel):
                 verbose=verbose,
                 sample_weight=sample_weight,
                 steps=steps,
-                callbacks=with_hooks(callbacks, hooks[:1] if not kwargs else []),
+                callbacks=callbacks,
                 return_dict=return_dict,
                 **kwargs,
             )
@@ -217,30 +206,27 @@ class QAModel(CheckedModel):
         verbose: Verbose = "auto",
         steps: int | None = None,
         callbacks: Callbacks = None,
-        length_buckets: bool = True,
     ) -> Any:
         """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
 
-        `length_buckets` is as in `fit`. The outputs are in the order of the feed. Arrays are passed
-        to Keras' `predict_step` batch by batch, unless `callbacks` or `steps` are given.
+        The outputs are in the order of the feed. Arrays are passed to Keras' `predict_step` batch
+        by batch, unless `callbacks` or `steps` are given.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         steps = to_optional_integer("steps", steps)
-        sources: list[CheckedSource] = []
         is_own = type(self).make_predict_function is keras.Model.make_predict_function
-        if is_own and not is_source(x) and callbacks is None and steps is None:
+        if is_own and callbacks is None and steps is None and not is_source(x):
             inputs = list(to_arrays(cast(Feed, x), self).values())
             with self._remade_if_changed("predict_function") as state:
-                size = batch_size or 32
-                return predict(self._predictor(), state, inputs, size, verbose, length_buckets)
-        with self._guard(sources, "predict_function", may_end=steps is None) as hooks:
-            x, _, _ = self._feed(sources, x, None, None, steps, labelled=False)
+                return predict(self._predictor(), state, inputs, batch_size or 32, verbose)
+        with self._guard("predict_function", may_end=steps is None) as hooks:
+            x, _, _ = self._feed(hooks, x, None, None, steps, labelled=False)
             return super().predict(
                 x,
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
-                callbacks=with_hooks(callbacks, hooks[:1]),
+                callbacks=_with_hooks(callbacks, hooks),
             )
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -257,7 +243,7 @@ class QAModel(CheckedModel):
         return_dict: bool = False,
     ) -> Scores:
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
-        with self._guard([], "train_function"):
+        with self._guard("train_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
@@ -277,7 +263,7 @@ class QAModel(CheckedModel):
         return_dict: bool = False,
     ) -> Scores:
         """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
-        with self._guard([], "test_function"):
+        with self._guard("test_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
             return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
@@ -292,14 +278,98 @@ class QAModel(CheckedModel):
             self._predict_batch = execution.BatchPredictor(self)
         return self._predict_batch
 
-    def _batches(
+    def num_positions(self, inputs: list[np.ndarray]) -> int | None:
+        """Returns the width of outputs that depends on these inputs, or `None`."""
+        return None
+
+    @contextlib.contextmanager
+    def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
+        """Recreates a compiled function if a layer has changed since it was created.
+
+        Keras uses a compiled function until `compile` is called, even if layers have changed.
+        """
+        state = self._layer_state
+        is_new = state is None or not state.is_current()
+        if state is None or is_new:
+            self._outdated = frozenset() if state is None else frozenset(_FUNCTIONS)
+            self._layer_state = state = LayerState(self)
+            self._predict_batch = None
+        if function in self._outdated:
+            self._outdated = self._outdated - {function}
+            setattr(self, function, None)
+        try:
+            yield state
+        finally:
+            if is_new:
+                state.settle()
+
+    @contextlib.contextmanager
+    def _guard(self, function: str, may_end: bool = False) -> Iterator[list[Any]]:
+        """Keeps the weights after an exception, and raises the original error of a data source.
+
+        `function` is the name of Keras' compiled function. For `train_function` the state of the
+        optimizer is kept too. With `may_end` a generator may end early without a warning. Gives
+        the callbacks that this needs.
+        """
+        hooks: list[Any] = []
+        with warnings.catch_warnings():
+            if may_end:
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            try:
+                kept = execution.keep_weights(self, trains=function == "train_function")
+                with self._remade_if_changed(function), kept as callbacks:
+                    hooks += callbacks
+                    yield hooks
+            finally:
+                for hook in hooks:
+                    if isinstance(hook, RaiseErrors):
+                        hook.check()
+
+    def _feed(
         self,
+        hooks: list[Any],
         x: Any,
         y: Any,
         sample_weight: Any,
-        size: int,
-        seed: int | None = None,
-        sort: bool = True,
+        steps: int | None,
+        shuffle: bool = False,
+        labelled: bool = True,
+    ) -> Batch:
+        """Checks arrays at once, and a data source batch by batch."""
+        if not is_source(x):
+            return self._checked(x, y, sample_weight, labelled)
+        for argument, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"`{argument}` must be `None` if `x` is a data source. Yield it with each "
+                    "batch: `(inputs, labels, sample_weight)`."
+                )
+
+        def check(batch: Any) -> Batch:
+            return self._checked(*unpacked(batch, len(self.inputs)), labelled)
+
+        source = CheckedSource(x, check, steps, shuffle)
+        hooks.append(RaiseErrors(source))
+        return source.data, None, None
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
+        inputs = list(to_arrays(x, self).values())
+        packed = keras.tree.pack_sequence_as(self.input, inputs)
+        if not labelled:
+            return packed, None, None
+        batch_size = len(inputs[0])
+        if y is not None:
+            y = to_labels(y, self, batch_size, self.num_positions(inputs))
+        elif self.loss is not None:
+            raise ValueError(
+                "`y` is missing: training and evaluation need a label for each example."
+            )
+        if sample_weight is not None:
+            sample_weight = to_weights(sample_weight, batch_size, model_outputs(self))
+        return packed, y, sample_weight
+
+    def _batches(
+        self, x: Any, y: Any, sample_weight: Any, size: int, seed: int | None = None
     ) -> Batch:
         """Returns a checked feed as batches, and a data source unchanged."""
         others = [part for part in (y, sample_weight) if part is not None]
@@ -307,13 +377,7 @@ class QAModel(CheckedModel):
         if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         inputs = keras.tree.flatten(x)
-        return SortedBatches(inputs, tuple(others), self, size, seed, sort), None, None
-
-    @property
-    def task(self) -> Preprocessor | None:
-        """The former name of `preprocessor`. Deprecated."""
-        # No warning: Keras reads every attribute when it saves a model.
-        return self.preprocessor
+        return SortedBatches(inputs, tuple(others), self, size, seed), None, None
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -331,39 +395,19 @@ class QAModel(CheckedModel):
         model.preprocessor = preprocessor
         return model
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Prepares for training, as `keras.Model.compile` does."""
-        super().compile(*args, **kwargs)
-        given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
-        self._jit_compile_given = given.get("jit_compile", "auto")
-        if self._jit_compile_given == "auto" and not self.run_eagerly:
-            names = ("loss", "metrics", "weighted_metrics")
-            own = keras.tree.flatten([given.get(name) for name in names])
-            if execution.jit_compile(self, own):
-                self.jit_compile = True
-
-    def get_compile_config(self) -> Any:
-        config = portable(super().get_compile_config())
-        if config:
-            # Keras saves the value that it chose for "auto", which differs between backends.
-            config["jit_compile"] = self._jit_compile_given
-            config["optimizer_built"] = bool(self.optimizer is not None and self.optimizer.built)
-        return config
-
-    def compile_from_config(self, config: Any) -> None:
-        # Keras' own method raises an error if `compile` is overridden.
-        config = dict(portable(config))
-        if "optimizer_built" not in config:
-            # Earlier versions saved the value for "auto" of their backend. On PyTorch, `True` would
-            # need a C++ compiler.
-            config["jit_compile"] = "auto"
-        # Do not build an optimizer that was not built: Keras would warn that the file lacks its
-        # variables.
-        is_built = config.pop("optimizer_built", True)
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built and is_built:
-            self.optimizer.build(self.trainable_variables)
-
 
 def _as_dataset(x: Any) -> Any:
     return execution.as_dataset(x, in_memory=True) if isinstance(x, SortedBatches) else x
+
+
+def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
+    """Adds the hooks of `_guard` and others to a user's callbacks."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        # Do not change the user's list.
+        hooked = copy.copy(callbacks)
+        hooked.callbacks = _with_hooks(callbacks.callbacks, hooks)
+        return hooked
+    # The error of a source must be raised before callbacks save the model.
+    first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
+    own = [] if callbacks is None else keras.tree.flatten(callbacks)
+    return [*first, *own, *(hook for hook in hooks if hook not in first)]

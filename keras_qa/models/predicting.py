@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.layer_state import LayerState
+from keras_qa.execution.graph import LayerState
 from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
 from keras_qa.preprocessing.ask_options import Verbose
 
@@ -18,10 +18,11 @@ def predict(
     state: LayerState,
     inputs: list[np.ndarray],
     batch_size: int,
-    verbose: Verbose = 0,
-    sort: bool = True,
+    verbose: Verbose,
 ) -> Any:
     """Computes the outputs of a model for arrays.
+
+    Rows of similar length are grouped and batches trimmed, if this does not change the outputs.
 
     Args:
         predict_batch: Computes the outputs of a batch. If outputs are as wide as the input `text`,
@@ -30,8 +31,6 @@ def predict(
         inputs: Checked arrays in the order of the model's inputs.
         batch_size: Maximum number of rows in a batch.
         verbose: As in `keras.Model.predict`.
-        sort: Whether to group rows of similar length and trim batches, if this does not change the
-            outputs.
 
     Returns:
         Arrays in the structure of the model's outputs, in the order of the rows.
@@ -40,7 +39,7 @@ def predict(
     padding: float | None = getattr(model, "output_padding", None)
     is_fixed = all(None not in tensor.shape[1:] for tensor in model.outputs)
     fill = state.rows_are_independent
-    sort = sort and fill and state.ignores_padding and (is_fixed or padding is not None)
+    sort = fill and state.ignores_padding and (is_fixed or padding is not None)
     names = [tensor.name for tensor in model.inputs]
     read = names.index("text") if "text" in names else 0
 

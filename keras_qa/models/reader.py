@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.window_words import MASKED
+from keras_qa.decoding.decoder import MASKED
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
     ContextEncoder,
-    ExactMatch,
     PretrainedEncoder,
     SpanHead,
-    TextPositions,
     TransformerEncoder,
     WordEmbedding,
 )
 from keras_qa.layers.composite import DType
-from keras_qa.models.backbones import Backbone, Tokenizer, find_backbone, load_tokenizer
+from keras_qa.layers.span_head import TextPositions
+from keras_qa.layers.word_features import ExactMatch
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer
-from keras_qa.models.pretrained import PretrainedCheckpoint
+from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.preprocessing import SpanPreprocessor
-from keras_qa.text import Windower
+from keras_qa.text import SubwordTokenizer, Windower
+
+# A backbone or its name; a tokenizer or its file or folder.
+Backbone: TypeAlias = keras.Model | PretrainedCheckpoint | str | os.PathLike[str]
+Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
 
 # Default number of positions in a window, if the backbone takes as many.
-LENGTH = 384
+MAX_LENGTH = 384
 
 # An arbitrary width, to find the difference between the widths of outputs and inputs.
 _PROBE = 7
@@ -114,7 +118,6 @@ def span_reader(
     backbone: Backbone | None = None,
     tokenizer: Tokenizer | None = None,
     lora_rank: int | None = None,
-    marginal: bool = False,
     fused: str | bool = "auto",
     dtype: DType = None,
     optimizer: Optimizer | None = None,
@@ -148,15 +151,13 @@ def span_reader(
             `@revision` (extra `hf`): BERT, DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA,
             ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT, with their head for question answering if
             they have one; or `"minilm"`, an encoder of six layers in a Python package (extra
-            `minilm`). Or a `keras_hub.models.Backbone`, the name of a KerasHub preset or a folder
-            in its layout (extra `hub`). All arguments above, except `dropout`, are then ignored.
+            `minilm`). Or a `keras_hub.models.Backbone` (extra `hub`). All arguments above, except
+            `dropout`, are then ignored.
         tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, its `tokenizer.json` or
-            folder. `None` to look next to the backbone. Without a tokenizer the start of the text
-            is unknown, and only padding is masked.
+            folder. `None` for the one in the backbone's folder. Without a tokenizer the start of
+            the text is unknown, and only padding is masked.
         lora_rank: Train matrices of this rank instead of the weights of a backbone in Hugging
             Face's layout, see `layers.TransformerEncoder.enable_lora`. `None` to train all weights.
-        marginal: Whether the loss is marginalized over all right answers in a window, instead of
-            using the first one, see `SpanLoss`.
         fused: Whether to use kernels, as in `layers.LSTM`. `False` for Keras' own loop.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None` for Keras' global
             policy. A backbone object keeps its own.
@@ -173,7 +174,7 @@ def span_reader(
         `preprocessing.SpanPreprocessor`.
 
     Raises:
-        ImportError: If KerasHub, or a library that reads checkpoints, is needed but not installed.
+        ImportError: If a library that reads checkpoints is not installed.
         TypeError: If `backbone` is not a backbone or a name.
         ValueError: If a size is out of its range, `word_vectors` has another shape, or the backbone
             cannot be loaded or is not supported.
@@ -200,7 +201,7 @@ def span_reader(
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
     model.compile(
         optimizer,
-        {"start": SpanLoss(marginal), "end": SpanLoss(marginal)},
+        {"start": SpanLoss(), "end": SpanLoss()},
         loss_weights={"start": 0.5, "end": 0.5},
     )
     return model
@@ -215,16 +216,6 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         )
     if encoder.lora_rank != rank:
         encoder.enable_lora(rank)
-
-
-def check_length(model: QAModel, length: int) -> None:
-    """Raises if windows are longer than the `max_length` of a layer."""
-    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
-    if limit is not None and length > limit:
-        raise ValueError(
-            f"`length` is {length}, but the backbone reads at most {limit} positions. Use a "
-            "smaller value."
-        )
 
 
 def _words(
@@ -269,6 +260,25 @@ def _from_scratch(
     return SpanReader([text, question], {"start": start, "end": end}, name=name)
 
 
+def _find_backbone(backbone: Backbone) -> keras.Model | PretrainedCheckpoint:
+    if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
+        return backbone
+    if not isinstance(backbone, (str, os.PathLike)):
+        raise TypeError(
+            "`backbone` must be the name or the folder of an encoder, or a "
+            f"`keras_hub.models.Backbone`. Received: {backbone!r:.80} (of type "
+            f"{type(backbone).__name__})."
+        )
+    name = os.fspath(backbone)
+    checkpoint = find_checkpoint(name)
+    if checkpoint is None:
+        raise ValueError(
+            "`backbone` must be a folder in Hugging Face's layout, with a `config.json` that has "
+            f"a `model_type`, or `hf://owner/name`. Received: backbone={name[-100:]!r}."
+        )
+    return checkpoint
+
+
 def _on_backbone(
     backbone: Backbone,
     tokenizer: Tokenizer | None,
@@ -277,11 +287,13 @@ def _on_backbone(
     dtype: DType,
     name: str,
 ) -> SpanReader:
-    found = find_backbone(backbone, dtype)
-    tokenizer = load_tokenizer(tokenizer, backbone, found)
+    found = _find_backbone(backbone)
+    if tokenizer is not None and not isinstance(tokenizer, SubwordTokenizer):
+        tokenizer = SubwordTokenizer.from_file(tokenizer)
     encoder: PretrainedEncoder | TransformerEncoder
     if isinstance(found, PretrainedCheckpoint):
         encoder = found.encoder(dtype)
+        tokenizer = found.tokenizer() if tokenizer is None else tokenizer
     else:
         encoder = PretrainedEncoder(found, dtype=found.dtype_policy, name="backbone")
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in encoder.input_names]
@@ -304,6 +316,6 @@ def _on_backbone(
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
-        length = min(LENGTH, encoder.max_length or LENGTH)
-        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, length))
+        longest = min(MAX_LENGTH, encoder.max_length or MAX_LENGTH)
+        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, longest))
     return reader

@@ -8,7 +8,6 @@ import keras
 
 from keras_qa.layers import (
     MemoryHops,
-    PreviousSentence,
     SentenceEncoder,
     SupportHead,
     TemporalEncoding,
@@ -16,6 +15,7 @@ from keras_qa.layers import (
     answer_head,
 )
 from keras_qa.layers.composite import DType
+from keras_qa.layers.order import PreviousSentence
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Loss, Optimizer
 from keras_qa.objectives import SupportLoss
@@ -33,10 +33,7 @@ def universal_transformer(
     encoding: str = "roles",
     max_words: int = 12,
     max_sentences: int = 128,
-    noise: float = 0.0,
     dropout: float = 0.1,
-    halting: bool = False,
-    ponder_cost: float = 0.001,
     supporting_facts: bool = False,
     dtype: DType = None,
     optimizer: Optimizer | None = None,
@@ -65,10 +62,7 @@ def universal_transformer(
         max_words: Number of positions in a sentence with their own weights.
         max_sentences: Number of positions in a story with their own encoding, counted from the
             end. Earlier sentences share the last one.
-        noise: Probability of an empty position before each sentence in training.
         dropout: Dropout rate of the sentence vectors, the block's updates and the head's input.
-        halting: Whether each position learns its number of steps.
-        ponder_cost: Weight of the mean number of steps in the loss.
         supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
             second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
@@ -100,7 +94,6 @@ def universal_transformer(
         embedding_dim,
         encoding,
         max_words,
-        num_heads=num_heads,
         num_roles=num_roles,
         dropout=dropout,
         dtype=dtype,
@@ -112,9 +105,6 @@ def universal_transformer(
         4 * embedding_dim if hidden_dim is None else hidden_dim,
         dropout,
         max_sentences,
-        noise,
-        halting,
-        ponder_cost,
         dtype=dtype,
         name="reasoner",
     )
@@ -133,7 +123,6 @@ def memory_network(
     answer_vocabulary_size: int = 500,
     embedding_dim: int = 64,
     num_hops: int = 3,
-    tying: str = "adjacent",
     encoding: str = "positional",
     max_words: int = 12,
     max_sentences: int = 128,
@@ -157,7 +146,6 @@ def memory_network(
         answer_vocabulary_size: Number of answers.
         embedding_dim: Size of word, sentence and question vectors.
         num_hops: Number of hops.
-        tying: `"adjacent"` or `"layer"`, see `MemoryHops`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of positions in a sentence with their own weights.
         max_sentences: Number of positions in a story with their own vector, counted from the end.
@@ -180,7 +168,7 @@ def memory_network(
         of `answer` and `support`, `(batch, sentences)` float32.
 
     Raises:
-        ValueError: If a size, the tying or the encoding is out of its range.
+        ValueError: If a size or the encoding is out of its range.
 
     Examples:
         >>> import numpy as np
@@ -202,9 +190,9 @@ def memory_network(
             name=name,
         )
 
-    hops = MemoryHops(num_hops, tying, dtype=dtype, name="reasoner")
+    hops = MemoryHops(num_hops, dtype=dtype, name="reasoner")
     encoders = [
-        encoder(text_vocabulary_size, f"sentences_{place}") for place in range(hops.num_encodings)
+        encoder(text_vocabulary_size, f"sentences_{place}") for place in range(num_hops + 1)
     ]
     asked = encoders[0]
     if question_vocabulary_size is not None:

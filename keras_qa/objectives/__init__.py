@@ -1,4 +1,4 @@
-"""Losses, training metrics, learning rate schedules, a callback and an optimizer."""
+"""Losses, training metrics, a learning rate schedule and an optimizer."""
 
 from keras_qa import _backend
 
@@ -7,12 +7,10 @@ _backend.require()
 from keras_qa.objectives.layer_decay import LayerDecayAdamW
 from keras_qa.objectives.losses import SpanLoss, SupportLoss
 from keras_qa.objectives.metrics import SpanExactMatch, SpanF1
-from keras_qa.objectives.schedules import AccumulatedSchedule, LinearStart, WarmupLinearDecay
+from keras_qa.objectives.schedules import WarmupLinearDecay
 
 __all__ = [
-    "AccumulatedSchedule",
     "LayerDecayAdamW",
-    "LinearStart",
     "SpanExactMatch",
     "SpanF1",
     "SpanLoss",

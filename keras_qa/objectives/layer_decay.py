@@ -20,23 +20,21 @@ _EMBEDDINGS = re.compile(r"(?P<encoder>(?:.*/)?)(?:tokens|positions|segments|nor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class LayerDecayAdamW(keras.optimizers.Adam):
+class LayerDecayAdamW(keras.optimizers.AdamW):
     """AdamW with layer-wise decay of the learning rate, to fine-tune published encoders.
 
     The learning rate of block i of n, counted from 0, is multiplied by `layer_decay**(n - i)`, that
     of the embeddings by `layer_decay**(n + 1)`. All other weights, such as those of the head, have
-    the full rate. n is the number of blocks up to the last trained one. Weight decay is scaled by
-    the rate of each weight.
+    the full rate. n is the number of blocks up to the last trained one. The weight decay is that of
+    `keras.optimizers.AdamW`, with the full rate for all weights.
 
     Args:
         learning_rate: Learning rate of the head, or a schedule.
         layer_decay: Factor from each block to the block below. 1 for the same rate everywhere.
-        decoupled_weight_decay: Weight decay, 0 for none.
-        no_weight_decay: Weights whose name contains one of these have no weight decay.
-        **kwargs: As in `keras.optimizers.Adam`.
+        **kwargs: As in `keras.optimizers.AdamW`.
 
     Raises:
-        ValueError: If an argument is out of its range, or no block of an encoder is trained.
+        ValueError: If `layer_decay` is out of its range, or no block of an encoder is trained.
 
     Reference:
         Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification",
@@ -45,7 +43,7 @@ class LayerDecayAdamW(keras.optimizers.Adam):
 
     Examples:
         >>> from keras_qa.objectives import LayerDecayAdamW
-        >>> optimizer = LayerDecayAdamW(1e-4, layer_decay=0.8, decoupled_weight_decay=0.01)
+        >>> optimizer = LayerDecayAdamW(1e-4, layer_decay=0.8, weight_decay=0.01)
         >>> optimizer.get_config()["layer_decay"]
         0.8
     """
@@ -54,28 +52,14 @@ class LayerDecayAdamW(keras.optimizers.Adam):
         self,
         learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         layer_decay: float = 0.8,
-        decoupled_weight_decay: float = 0.0,
-        no_weight_decay: Sequence[str] = (),
         **kwargs: object,
     ) -> None:
-        if kwargs.get("weight_decay") is not None:
-            raise ValueError(
-                "`weight_decay` is not supported: it ignores the rate of each weight. Use "
-                f"`decoupled_weight_decay`. Received: weight_decay={kwargs['weight_decay']}."
-            )
         if not 0 < layer_decay <= 1:
             raise ValueError(
                 f"`layer_decay` must be above 0 and at most 1. Received: layer_decay={layer_decay}."
             )
-        if not decoupled_weight_decay >= 0:
-            raise ValueError(
-                "`decoupled_weight_decay` must not be negative. Received: "
-                f"decoupled_weight_decay={decoupled_weight_decay}."
-            )
         super().__init__(learning_rate, **kwargs)
         self.layer_decay = layer_decay
-        self.decoupled_weight_decay = decoupled_weight_decay
-        self.no_weight_decay = tuple(no_weight_decay)
 
     def build(self, var_list: Sequence[keras.Variable]) -> None:
         if self.built:
@@ -83,35 +67,15 @@ class LayerDecayAdamW(keras.optimizers.Adam):
         factors = layer_factors([variable.path for variable in var_list], self.layer_decay)
         super().build(var_list)
         self.factors = tuple(factors)
-        self.decays = tuple(
-            not any(name in variable.name for name in self.no_weight_decay) for variable in var_list
-        )
 
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        place = self._get_variable_index(variable)
-        rate = ops.cast(learning_rate, variable.dtype) * self.factors[place]
-        if self.decoupled_weight_decay and self.decays[place]:
-            self.assign_sub(variable, variable * (self.decoupled_weight_decay * rate))
-        super().update_step(gradient, variable, rate)
-
-    def exclude_from_weight_decay(
-        self,
-        var_list: Sequence[keras.Variable] | None = None,
-        var_names: Sequence[str] | None = None,
-    ) -> None:
-        raise ValueError("Use the argument `no_weight_decay` of the constructor, which is saved.")
+        factor = self.factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, ops.cast(learning_rate, variable.dtype) * factor)
 
     def get_config(self) -> dict[str, Any]:
-        config = {
-            **super().get_config(),
-            "layer_decay": self.layer_decay,
-            "decoupled_weight_decay": self.decoupled_weight_decay,
-            "no_weight_decay": list(self.no_weight_decay),
-        }
-        del config["weight_decay"]
-        return config
+        return {**super().get_config(), "layer_decay": self.layer_decay}
 
 
 def layer_factors(paths: Sequence[str], decay: float) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.composite import DType
 
@@ -27,8 +27,7 @@ class _SpanMetric(keras.metrics.Metric):
 
     def __init__(self, max_positions: int, name: str, **kwargs: Unpack[MetricOptions]) -> None:
         super().__init__(name=name, **kwargs)
-        check_positive_integers(max_positions=max_positions)
-        self.max_positions = int(max_positions)
+        self.max_positions = to_integer("max_positions", max_positions)
         self.total = self.add_variable((), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
 

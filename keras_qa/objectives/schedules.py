@@ -1,4 +1,4 @@
-"""Learning rate schedules, and the linear start of memory networks."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from keras_qa.kernels.tensor_types import Tensor
-from keras_qa.layers import MemoryHops
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -94,22 +93,3 @@ class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def from_config(cls, config: dict[str, Any]) -> AccumulatedSchedule:
         schedule = keras.optimizers.schedules.deserialize(config["schedule"])
         return cls(schedule, config["accumulation_steps"])
-
-
-class LinearStart(keras.callbacks.Callback):
-    """Disables the softmax of `layers.MemoryHops` in the first epochs.
-
-    The "linear start" of Sukhbaatar et al. 2015 (arXiv:1503.08895, section 4.2).
-
-    Args:
-        epochs: Number of these epochs.
-    """
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        for layer in self.model.layers:
-            if isinstance(layer, MemoryHops):
-                layer.linear.assign(float(epoch < self.epochs))

@@ -7,23 +7,11 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from keras_qa._arguments import entry, must_be
-from keras_qa.preprocessing.ask_calibration import AskCalibration
-from keras_qa.preprocessing.ask_options import AskOptions, Ranked, SpanDetails
+from keras_qa.preprocessing.ask_options import AskOptions
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
-__all__ = [
-    "AskCalibration",
-    "AskOptions",
-    "Preprocessor",
-    "Ranked",
-    "SpanDetails",
-    "SpanPreprocessor",
-    "WordPreprocessor",
-    "deserialize",
-    "pop_preprocessor",
-    "serialize",
-]
+__all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
 
 Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
 from keras_qa.example import Answer
-from keras_qa.terminal import Bar
 
 # The answers to each question, best first.
 Ranked = list[list[Answer]]
@@ -31,13 +29,11 @@ class SpanDetails:
     """What a span reader computes in addition to its answers.
 
     Args:
-        before: The best answer to each question at a temperature of 1.
         spans: The text of the best span for each question, even if the answer is "no answer".
         no_answer: The probability of no answer for each question.
         threshold: The answer is empty if the probability of no answer is above this.
     """
 
-    before: list[Answer]
     spans: list[str]
     no_answer: list[float]
     threshold: float
@@ -51,26 +47,17 @@ class AskOptions(TypedDict, total=False):
             scripts without spaces see `decoding.SpanDecoder`.
         no_answer: Whether a text may have no answer.
         whole_words: Whether answers start and end at word boundaries, rather than inside words.
-        length: Maximum number of positions in a window, see `text.Windower`.
-        overlap: Number of positions that a window shares with the previous one.
+        max_length: Maximum number of positions in a window, see `text.Windower`.
+        stride: Number of positions that a window shares with the previous one.
         max_question_length: Maximum number of pieces in a question. The rest is cut off.
     """
 
     max_answer_words: int | None
     no_answer: bool | None
     whole_words: bool | None
-    length: int | None
-    overlap: int | None
+    max_length: int | None
+    stride: int | None
     max_question_length: int | None
-
-
-@contextlib.contextmanager
-def progress(total: int, verbose: Verbose | bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that shows how many of `total` are done, if `verbose` is not 0."""
-    bar = Bar(total) if verbose else None
-    yield bar.show if bar is not None else lambda done: None
-    if bar is not None:
-        bar.end(total)
 
 
 def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from keras_qa import decoding, metrics
-from keras_qa._arguments import entry
+from keras_qa import metrics
+from keras_qa._arguments import accept_old_names, entry
 from keras_qa.decoding import SpanDecoder
+from keras_qa.decoding.decoder import MASKED, Spans
 from keras_qa.example import Answer, Example
-from keras_qa.preprocessing.ask_calibration import AskCalibration, gold_mentions
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.ask_options import (
     AskOptions,
     Model,
@@ -20,28 +21,13 @@ from keras_qa.preprocessing.ask_options import (
     SpanDetails,
     Verbose,
     check_option_names,
-    progress,
 )
-from keras_qa.preprocessing.span_answers import (
-    best_limit,
-    best_texts,
-    find_threshold,
-    rank_answers,
-)
-from keras_qa.preprocessing.window_logits import (
-    answer_places,
-    join_windows,
-    make_feed,
-    read_windows,
-)
+from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.passage_windows import passage_windows
 
-_WINDOWER_OPTIONS = ("length", "overlap", "max_question_length")
+_WINDOWER_OPTIONS = ("max_length", "stride", "max_question_length")
 _DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")
-
-# Number of folds in the cross-validation of the temperature.
-FOLDS = 5
 
 # Maximum number of windows in memory at a time.
 WINDOWS = 256
@@ -77,8 +63,8 @@ class SpanPreprocessor:
     description: ClassVar[str] = "marks spans of the text"
     options: ClassVar[tuple[str, ...]] = (
         "vectors",
-        "length",
-        "overlap",
+        "max_length",
+        "stride",
         "max_answer_words",
         "no_answer_threshold",
     )
@@ -92,7 +78,6 @@ class SpanPreprocessor:
         self.vectorizer = vectorizer
         self.decoder = decoder or SpanDecoder()
         self.asking = asking
-        self._limit_is_given = False
 
     def configure_decoding(self, examples: list[Example], options: Mapping[str, Any]) -> None:
         """Sets the decoder for training on examples.
@@ -104,16 +89,17 @@ class SpanPreprocessor:
         """
         # A model that was trained on texts without answers before still recognizes them.
         no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
-        self._limit_is_given = options["max_answer_words"] is not None
         most = options["max_answer_words"] or self.decoder.max_answer_words
         self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
         # It was fitted to the outputs before this training.
         self.asking = None
 
-    def with_options(self, **options: Unpack[AskOptions]) -> SpanPreprocessor:
+    @accept_old_names
+    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> SpanPreprocessor:
         """Returns a preprocessor with other options.
 
         Args:
+            model: The reader.
             **options: See `AskOptions`.
 
         Returns:
@@ -121,7 +107,7 @@ class SpanPreprocessor:
 
         Raises:
             TypeError: If an option is unknown.
-            ValueError: If an option is out of its range.
+            ValueError: If an option is out of its range, or the model reads no such windows.
         """
         check_option_names(self.with_options, options)
         given: dict[str, Any] = {
@@ -135,6 +121,7 @@ class SpanPreprocessor:
         if windower_options:
             settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
             windower = Windower(windower.tokenizer, **{**settings, **windower_options})
+            check_windows(model, windower)
         return SpanPreprocessor(
             windower, dataclasses.replace(self.decoder, **decoder_options), self.asking
         )
@@ -148,65 +135,17 @@ class SpanPreprocessor:
         labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
         return make_feed(model, windows), labels
 
-    def calibrate(
-        self, model: Model, validation: list[Example], batch_size: int
-    ) -> dict[str, float]:
-        """Fits `max_answer_words`, the temperature and the threshold on validation data.
-
-        `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
-        increases the likelihood of right answers in a five-fold cross-validation.
-
-        Returns:
-            The `temperature`, and the expected calibration error with and without it:
-            `calibration_error` and `calibration_error_before`. An empty dict if no window contains
-            a right answer.
-        """
-        windows = self.vectorizer(validation, labels=True)
-        spans = windows.spans
-        if spans is None or not (spans[..., 0] > 0).any():
-            return {}
-        logits = read_windows(model, windows, batch_size)
-        if not self._limit_is_given:
-            most = best_limit(self.decoder, logits, windows, validation)
-            self.decoder = dataclasses.replace(self.decoder, max_answer_words=most)
-        decoder = dataclasses.replace(self.decoder, temperature=1.0)
-        fixed = decoder.max_answer_words, decoder.no_answer
-        places, sizes = answer_places(windows, self.decoder)
-        found = *logits, places, windows.example
-        temperature = decoding.fit_temperature(*found, spans, *fixed, sizes, FOLDS)
-        errors = []
-        for heat in (1.0, temperature):
-            decoder = dataclasses.replace(decoder, temperature=heat)
-            best = decoder(*found, 1, sizes)
-            if decoder.no_answer and self.decoder.no_answer_threshold is None:
-                threshold = find_threshold(best, validation)
-                decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
-            answers = rank_answers(best, validation, decoder, 1)
-            right = [
-                metrics.exact_match(row[0].text, item.answers or ("",))
-                for row, item in zip(answers, validation, strict=True)
-            ]
-            scores = np.clip([row[0].score for row in answers], 0.0, 1.0)
-            errors.append(decoding.expected_calibration_error(scores, np.array(right)))
-        self.decoder = decoder
-        return {
-            "temperature": temperature,
-            "calibration_error_before": errors[0],
-            "calibration_error": errors[1],
-        }
-
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> Ranked:
         """Returns the best answers to each example, best first."""
-        ranked: Ranked = []
         windows = self.vectorizer.batches(examples, WINDOWS)
-        decoder = self.decoder, count
-        with progress(len(examples), verbose) as show:
-            for part, (spans,) in self._spans(model, examples, windows, batch_size, decoder):
-                ranked += rank_answers(spans, part, self.decoder, count)
-                show(len(ranked))
-        return ranked
+        found = self._spans(model, examples, windows, batch_size, verbose, (self.decoder, count))
+        return [
+            row
+            for part, (spans,) in found
+            for row in rank_answers(spans, part, self.decoder, count)
+        ]
 
     def answer_from_passages(
         self,
@@ -231,89 +170,27 @@ class SpanPreprocessor:
             The answers to each example, best first, with offsets in its `plain_text`.
         """
         windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
-        decoder = self.decoder, count
-        found = self._spans(model, examples, windows, batch_size, decoder)
+        found = self._spans(model, examples, windows, batch_size, 0, (self.decoder, count))
         return [
             row
             for part, (spans,) in found
             for row in rank_answers(spans, part, self.decoder, count + 1)
         ]
 
-    def fit_retrieval(
-        self,
-        model: Model,
-        examples: list[Example],
-        priors: Sequence[Sequence[float]],
-        count: int,
-        batch_size: int,
-        verbose: Verbose = 0,
-    ) -> tuple[float, float | None, Ranked]:
-        """Fits the temperature and the retrieval weight, and answers with them.
-
-        The temperature is 1.0 unless another one increases the likelihood of right answers in a
-        five-fold cross-validation. All logits are in memory at once.
-
-        Args:
-            model: The reader.
-            examples: As in `answer_from_passages`, with answers. Every mention of an answer in a
-                passage counts as right.
-            priors: As in `decoding.fit_retrieval`, for each passage.
-            count: Number of answers to each example.
-            batch_size: Number of windows in a step.
-            verbose: Whether to show a progress bar.
-
-        Returns:
-            The temperature, the weight or `None`, and the answers as `answer_from_passages` returns
-            them.
-
-        Raises:
-            ValueError: If no passage has a right answer.
-        """
-        parts: list[tuple[np.ndarray, ...]] = []
-        log_priors: list[np.ndarray] = []
-        with progress(len(examples), verbose) as show:
-            for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
-                parts.append(self._read(model, some, batch_size))
-                assert some.prior is not None
-                log_priors.append(some.prior)
-                show(int(some.example[-1]))
-        start, end, words, example, sizes = join_windows(parts)
-        prior = np.concatenate(log_priors)
-        temperature, weight = decoding.fit_retrieval(
-            start,
-            end,
-            words,
-            example,
-            gold_mentions(words, example, examples),
-            prior,
-            self.decoder.max_answer_words,
-            self.decoder.no_answer,
-            sizes,
-            FOLDS,
-        )
-        decoder = dataclasses.replace(self.decoder, temperature=temperature)
-        start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
-        best = decoder(start, end, words, example, count, sizes)
-        return temperature, weight, rank_answers(best, examples, decoder, count + 1)
-
     def answer_in_detail(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
         """Returns the best answer to each example, and the details of a report."""
         decoder = self.decoder
-        cold = dataclasses.replace(decoder, temperature=1.0)
-        answers, details = [], SpanDetails([], [], [], decoder.threshold)
+        answers, details = [], SpanDetails([], [], decoder.threshold)
         if not decoder.no_answer:
             details = dataclasses.replace(details, threshold=1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, (decoder, 1), (cold, 1))
-        with progress(len(examples), verbose) as show:
-            for part, (spans, before) in found:
-                answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
-                details.before.extend(row[0] for row in rank_answers(before, part, cold, 1))
-                details.spans.extend(best_texts(spans, part))
-                details.no_answer.extend(spans.no_answer.tolist())
-                show(len(answers))
+        found = self._spans(model, examples, windows, batch_size, verbose, (decoder, 1))
+        for part, (spans,) in found:
+            answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
+            details.spans.extend(best_texts(spans, part))
+            details.no_answer.extend(spans.no_answer.tolist())
         return answers, details
 
     def evaluate(
@@ -324,8 +201,8 @@ class SpanPreprocessor:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
-            return {**metrics.squad_in_order(found, examples), "examples": len(examples)}
-        scores = metrics.squad_in_order(found, examples, "2.0")
+            return {**metrics.squad(found, examples), "examples": len(examples)}
+        scores = metrics.squad(found, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
@@ -351,13 +228,15 @@ class SpanPreprocessor:
         examples: list[Example],
         windows: Iterator[Windows],
         batch_size: int,
+        verbose: Verbose,
         *decoders: tuple[SpanDecoder, int],
-    ) -> Iterator[tuple[list[Example], list[decoding.Spans]]]:
+    ) -> Iterator[tuple[list[Example], list[Spans]]]:
         """Yields examples whose windows have all been read, with their spans by each decoder."""
+        bar = Bar(len(examples)) if verbose else None
         pending: list[tuple[np.ndarray, ...]] = []
         done = 0
         for some in windows:
-            read = self._read(model, some, batch_size)
+            read = self.read_windows(model, some, batch_size)
             if some.prior is not None:
                 # Position 0, no answer, has no prior: it refers to all windows together.
                 read[0][:, 1:] += some.prior[:, None]
@@ -370,18 +249,97 @@ class SpanPreprocessor:
                 found = [part[ready] for part in whole]
                 yield examples[done:last], _decode(found, decoders)
                 pending, done = [tuple(part[~ready] for part in whole)], last
+                if bar is not None:
+                    bar.show(done)
         if done < len(examples):
             yield examples[done:], _decode(join_windows(pending), decoders)
+        if bar is not None:
+            bar.end(len(examples))
 
-    def _read(self, model: Model, windows: Windows, batch_size: int) -> tuple[np.ndarray, ...]:
-        """Returns the arguments of a decoder: logits, places, examples and sizes of places."""
-        logits = read_windows(model, windows, batch_size)
-        places, sizes = answer_places(windows, self.decoder)
-        return (*logits, places, windows.example, sizes)
+    def read_windows(
+        self, model: Model, windows: Windows, batch_size: int
+    ) -> tuple[np.ndarray, ...]:
+        """Returns the first arguments of a decoder, and the sizes of words: its last one."""
+        outputs = model.predict(make_feed(model, windows), batch_size=batch_size, verbose=0)
+        logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
+        for place, name in enumerate(("start", "end")):
+            found = outputs[name][:, : logits.shape[2]]
+            logits[place, :, : found.shape[1]] = found
+        if self.decoder.whole_words:
+            return (*logits, windows.words, windows.example, windows.word_sizes)
+        return (*logits, windows.offsets, windows.example, np.ones_like(windows.word_sizes))
 
 
-def _decode(
-    parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]
-) -> list[decoding.Spans]:
+def _decode(parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]) -> list[Spans]:
     start, end, words, example, sizes = parts
     return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
+
+
+def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
+    """Returns the inputs of a model for windows."""
+    arrays = dict(windows.feed)
+    if "padding_mask" in arrays:
+        # Padding is id 0 in every model, whatever id the tokenizer uses for it. The padding mask
+        # excludes it either way, and batches can be trimmed.
+        arrays["token_ids"] = arrays["token_ids"] * arrays["padding_mask"]
+    return {tensor.name: arrays[tensor.name] for tensor in model.inputs}
+
+
+def join_windows(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    """Concatenates the windows of several batches, padded to the widest."""
+    if len(parts) == 1:
+        return list(parts[0])
+    width = max(part[0].shape[1] for part in parts)
+    whole = []
+    for place, fill in enumerate((MASKED, MASKED, -1, None, 0)):
+        arrays = [part[place] for part in parts]
+        if fill is not None:
+            arrays = [
+                np.pad(
+                    array,
+                    [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)],
+                    constant_values=fill,
+                )
+                for array in arrays
+            ]
+        whole.append(np.concatenate(arrays))
+    return whole
+
+
+def rank_answers(spans: Spans, examples: list[Example], decoder: SpanDecoder, count: int) -> Ranked:
+    """Returns the answers to each example, with "no answer" at its place."""
+    ranked = []
+    for row, item in enumerate(examples):
+        text, nothing = item.plain_text, float(spans.no_answer[row])
+        answers = [
+            Answer(text[start:end], float(score), int(start), int(end))
+            for start, end, score in zip(
+                spans.start[row], spans.end[row], spans.score[row], strict=True
+            )
+            if start >= 0
+        ]
+        if decoder.no_answer or not answers:
+            none = Answer("", nothing)
+            first = nothing > decoder.threshold or not answers
+            place = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
+            answers.insert(place, none)
+        ranked.append(answers[:count])
+    return ranked
+
+
+def best_texts(spans: Spans, examples: list[Example]) -> list[str]:
+    """Returns the text of the best span of each example, empty if there is no span."""
+    return [
+        item.plain_text[start:end] if start >= 0 else ""
+        for item, start, end in zip(examples, spans.start[:, 0], spans.end[:, 0], strict=True)
+    ]
+
+
+def check_windows(model: Model, windower: Windower) -> None:
+    """Raises if windows are longer than the `max_length` of a layer."""
+    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
+    if limit is not None and windower.max_length > limit:
+        raise ValueError(
+            f"`max_length` is {windower.max_length}, but the backbone reads at most {limit} "
+            "positions. Use a smaller value."
+        )

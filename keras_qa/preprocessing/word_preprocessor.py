@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from keras_qa import decoding, metrics
+from keras_qa import metrics
 from keras_qa._arguments import entry
 from keras_qa.example import Answer, Example, Support, answered_examples
 from keras_qa.preprocessing.ask_options import (
@@ -19,7 +20,8 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
-from keras_qa.text import Vectorizer, sentence_spans
+from keras_qa.text import Vectorizer
+from keras_qa.text.sentence_splitting import sentence_spans
 
 
 class WordPreprocessor:
@@ -55,10 +57,7 @@ class WordPreprocessor:
     def __init__(self, vectorizer: Vectorizer) -> None:
         self.vectorizer = vectorizer
 
-    def configure_decoding(self, examples: list[Example], options: Mapping[str, Any]) -> None:
-        """Does nothing: the vocabulary fixes the answers."""
-
-    def with_options(self, **options: Unpack[AskOptions]) -> WordPreprocessor:
+    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> WordPreprocessor:
         """Returns the preprocessor itself: it has none of these options.
 
         Raises:
@@ -80,12 +79,6 @@ class WordPreprocessor:
             return self.vectorizer(examples), labels
         support = self.vectorizer.support(examples)
         return self.vectorizer(examples), {"answer": labels, "support": support}
-
-    def calibrate(
-        self, model: Model, validation: list[Example], batch_size: int
-    ) -> dict[str, float]:
-        """Fits nothing: the scores are the model's probabilities."""
-        return {}
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
@@ -133,7 +126,8 @@ class WordPreprocessor:
         # there are answers.
         known = np.array(named["answer"][:, 1 : len(words)], "float64")
         known /= np.maximum(known.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
-        best = decoding.top_k(known, count)
+        # Equal probabilities are in the order of the vocabulary.
+        best = np.argsort(-known, axis=1, kind="stable")[:, :count]
         support: list[tuple[Support, ...]] = [()] * len(examples)
         if "support" in named:
             support = [*map(_support, examples, named["support"])]
@@ -156,7 +150,13 @@ class WordPreprocessor:
 
 
 def _locate(answer: str, score: float, item: Example, support: tuple[Support, ...]) -> Answer:
-    start, end = decoding.find_mention(item.plain_text, answer) or (None, None)
+    """Returns an answer with its last mention in the text, as whole words, ignoring case."""
+    start, end = None, None
+    if answer.strip():
+        # In a story, later sentences override earlier ones.
+        pattern = rf"(?<!\w){re.escape(answer)}(?!\w)"
+        for mention in re.finditer(pattern, item.plain_text, re.IGNORECASE):
+            start, end = mention.span()
     return Answer(answer, score, start, end, support)
 
 

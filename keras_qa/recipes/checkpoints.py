@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.files import replace_atomically
-from keras_qa.inputs import HardExampleSampling
+from keras_qa.inputs.hard_examples import HardExampleSampling
 from keras_qa.recipes.progress import metric
 
 FORMAT = 1
@@ -71,16 +71,13 @@ class TrainingCheckpoint:
                 for name, found in parts.items():
                     while f"{name}_{len(found)}" in arrays:
                         found.append(arrays[f"{name}_{len(found)}"])
-            known = header["format"] == FORMAT
+            if header["format"] != FORMAT:
+                raise ValueError
             rest: Any = {name: header[name] for name in ("run", "epochs", "notes")}
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError, TypeError, AttributeError):
             raise ValueError(
                 f"`{path}` is not a checkpoint, or it is damaged. Delete it to start again."
             ) from None
-        if not known:
-            raise ValueError(
-                f"`{path}` was written by another version of keras-qa. Delete it to start again."
-            )
         return cls(**rest, state=parts["state"], best=parts["best"])
 
     def check(self, run: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -107,7 +104,7 @@ def _capture(model: keras.Model) -> list[np.ndarray]:
 def _restore(model: keras.Model, state: list[np.ndarray]) -> None:
     """Sets the values of `_capture`, in a new model of the same architecture."""
     for variable, value in zip(_variables(model), state, strict=True):
-        execution.assign(variable, value)
+        variable.assign(value)
 
 
 def _variables(model: keras.Model) -> list[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from keras_qa._arguments import is_integer, to_integer
-from keras_qa.objectives import AccumulatedSchedule, LayerDecayAdamW, WarmupLinearDecay
+from keras_qa._arguments import check_choice, check_number, is_integer, must_be, to_integer
+from keras_qa.objectives import LayerDecayAdamW, WarmupLinearDecay
+from keras_qa.objectives.schedules import AccumulatedSchedule
 
 # Weights without weight decay: biases, gains and position tables.
 UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]
@@ -35,8 +36,8 @@ class Recipe:
             training stops. Once all validation answers are right, three epochs
             without a lower validation loss are enough.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
-        hard_example_share: Share of the batches that an epoch trains on, see
-            `inputs.HardExampleSampling`. 1 for all.
+        hard_example_share: Share of the batches that an epoch trains on. Rows
+            that are answered wrong are more likely to be drawn. 1 for all.
         linear_start: Share of the epochs, the first ones, in which memory hops
             attend without a softmax, see `layers.MemoryHops`. They do not
             count for `patience`.
@@ -73,36 +74,19 @@ class Recipe:
         for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
             object.__setattr__(self, name, to_integer(name, getattr(self, name)))
         for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    f"`{name}` must be positive. Received: {name}={getattr(self, name)}."
-                )
+            check_number(name, getattr(self, name), positive=True)
         for name in ("warmup", "linear_start"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"`{name}` must be at least 0 and below 1. "
-                    f"Received: {name}={getattr(self, name)}."
-                )
+                raise ValueError(must_be(name, "at least 0 and below 1", getattr(self, name)))
         for name in ("hard_example_share", "layer_decay"):
             if not 0 < getattr(self, name) <= 1:
-                raise ValueError(
-                    f"`{name}` must be above 0 and at most 1. "
-                    f"Received: {name}={getattr(self, name)}."
-                )
-        if self.weight_decay < 0:
-            raise ValueError(
-                f"`weight_decay` must not be negative. Received: weight_decay={self.weight_decay}."
-            )
+                raise ValueError(must_be(name, "above 0 and at most 1", getattr(self, name)))
+        if not self.weight_decay >= 0:
+            raise ValueError(must_be("weight_decay", "at least 0", self.weight_decay))
         if not isinstance(self.augment_to, Sequence) or not all(map(is_integer, self.augment_to)):
-            raise ValueError(
-                "`augment_to` must be a tuple of positive integers. Received: "
-                f"augment_to={self.augment_to}."
-            )
+            raise ValueError(must_be("augment_to", "a tuple of positive integers", self.augment_to))
         object.__setattr__(self, "augment_to", tuple(self.augment_to))
-        if self.decay not in ("cosine", "linear"):
-            raise ValueError(
-                f'`decay` must be "cosine" or "linear". Received: decay={self.decay!r}.'
-            )
+        check_choice("decay", self.decay, ("cosine", "linear"))
 
     @property
     def linear_epochs(self) -> int:
@@ -169,11 +153,14 @@ class Recipe:
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
             options["gradient_accumulation_steps"] = self.gradient_accumulation_steps
-        if self.layer_decay < 1:
-            return LayerDecayAdamW(rate, self.layer_decay, self.weight_decay, UNDECAYED, **options)
-        if not self.weight_decay:
+        if self.layer_decay == 1 and not self.weight_decay:
             return keras.optimizers.Adam(rate, **options)
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **options)
+        options["weight_decay"] = self.weight_decay
+        optimizer = (
+            keras.optimizers.AdamW(rate, **options)
+            if self.layer_decay == 1
+            else LayerDecayAdamW(rate, self.layer_decay, **options)
+        )
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
         return optimizer
 

@@ -71,38 +71,46 @@ class Training:
     def mean_error(self) -> float | None:
         """The mean validation error over the seeds of the best model, in percent."""
         best = self.runs[self.best]
-        errors = _errors(self.runs, best.model, best.copies)
+        errors = self._errors(best.model, best.copies)
         return sum(errors) / len(errors) if errors else None
 
+    def summary(self) -> str:
+        """Returns the mean error of the seeds, the best error, and the errors by task, as text.
 
-def summary(done: Training) -> str:
-    """Returns a text: mean error of the seeds, best error, and errors by task.
+        Needs validation data.
+        """
+        best = self.runs[self.best]
+        lines = []
+        kinds = list(dict.fromkeys((run.model, run.copies) for run in self.runs))
+        if len(kinds) > 1:
+            errors = [f"{labelled(*kind)} {min(self._errors(*kind)):.2f} %" for kind in kinds]
+            lines.append(f"best error by model: {', '.join(errors)}")
+        seeds = len(self._errors(best.model, best.copies))
+        if seeds > 1:
+            lines.append(
+                f"{seeds} seeds: mean error {self.mean_error:.2f} %, best "
+                f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation data)"
+            )
+        if len(best.errors) > 1:
+            lines += [
+                f"task {task:>2}: error {error:6.2f} %" for task, error in best.errors.items()
+            ]
+            failed = sum(error > FAILED_TASK_ERROR for error in best.errors.values())
+            mean = sum(best.errors.values()) / len(best.errors)
+            lines.append(
+                f"mean over the tasks {mean:.2f} %, {failed} failed "
+                f"(error above {FAILED_TASK_ERROR:g} %)"
+            )
+        lines.append(
+            f"error {best.validation_error:.2f} %, {best.epochs} epochs in {clock(best.seconds)}, "
+            f"the best was number {best.best_epoch}"
+        )
+        return "\n".join(lines)
 
-    Args:
-        done: The result of `train` with validation data.
-    """
-    best = done.runs[done.best]
-    lines = []
-    kinds = list(dict.fromkeys((run.model, run.copies) for run in done.runs))
-    if len(kinds) > 1:
-        errors = [f"{labelled(*kind)} {min(_errors(done.runs, *kind)):.2f} %" for kind in kinds]
-        lines.append(f"best error by model: {', '.join(errors)}")
-    seeds = sum((run.model, run.copies) == (best.model, best.copies) for run in done.runs)
-    if seeds > 1:
-        lines.append(
-            f"{seeds} seeds: mean error {done.mean_error:.2f} %, best "
-            f"{best.validation_error:.2f} % (seed {best.seed}, chosen on the validation data)"
-        )
-    if len(best.errors) > 1:
-        lines += [f"task {task:>2}: error {error:6.2f} %" for task, error in best.errors.items()]
-        failed = sum(error > FAILED_TASK_ERROR for error in best.errors.values())
-        mean = sum(best.errors.values()) / len(best.errors)
-        lines.append(
-            f"mean over the tasks {mean:.2f} %, {failed} failed "
-            f"(error above {FAILED_TASK_ERROR:g} %)"
-        )
-    epochs = f"{best.epochs} epochs in {clock(best.seconds)}, the best was number {best.best_epoch}"
-    return "\n".join([*lines, f"error {best.validation_error:.2f} %, {epochs}"])
+    def _errors(self, model: str, copies: int) -> list[float]:
+        """The validation errors of a model's runs."""
+        found = [run for run in self.runs if (run.model, run.copies) == (model, copies)]
+        return [run.validation_error for run in found if run.validation_error is not None]
 
 
 def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:
@@ -133,9 +141,3 @@ def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any
 def labelled(model: str, copies: int) -> str:
     """The name of a model with its number of copies, for messages."""
     return f"{model} with {copies} {'copy' if copies == 1 else 'copies'}" if copies else model
-
-
-def _errors(runs: Sequence[Run], model: str, copies: int) -> list[float]:
-    """The validation errors of a model's runs."""
-    found = [run.validation_error for run in runs if (run.model, run.copies) == (model, copies)]
-    return [error for error in found if error is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -19,8 +20,8 @@ from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
 from keras_qa.example import Example, to_examples
 from keras_qa.files import replace_atomically
-from keras_qa.inputs import HardExampleSampling
-from keras_qa.objectives import LinearStart
+from keras_qa.inputs.hard_examples import HardExampleSampling
+from keras_qa.layers import MemoryHops
 from keras_qa.recipes.checkpoints import TrainingState
 from keras_qa.recipes.progress import Progress
 from keras_qa.recipes.recipe import Recipe, recipe_for
@@ -61,9 +62,9 @@ def train(
             models are trained in turn until one answers all validation
             examples right. The best one is kept.
         model_options: Arguments of the factory.
-        recipe: A `Recipe` for all models. `None` for the result of `recipe_for`
-            for each model. A mapping, such as `{"epochs": 10}`, replaces
-            fields of that result.
+        recipe: A `Recipe` for all models. `None` for the default recipe of each
+            model. A mapping, such as `{"epochs": 10}`, replaces fields of the
+            default.
         seed: The first seed.
         seeds: Number of seeds, each trained from the start.
         out: File to save the best answerer to, ending in `.keras`. `None` for
@@ -99,28 +100,43 @@ def train(
         check_keras_path(out)
     data = to_examples(examples)
     valid = to_examples(validation_data) if validation_data is not None else []
-    names = [model] if isinstance(model, str) else list(model)
+    names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
     if len(names) > 1 and not valid:
         raise ValueError(
             "Several models need `validation_data`, which the best one is chosen by. "
             f"Received: model={names}."
         )
-    settings = [_recipe(recipe, name, model_options) for name in names]
+    recipes = {
+        name: recipe
+        if isinstance(recipe, Recipe)
+        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
+        for name in names
+    }
     # Without validation data there is no way to tell whether copies help.
-    tried = [each.copies(len(data)) if valid else [] for each in settings]
-    words = interchangeable_words(data) if any(tried) else []
-    tried = tried if words else [[] for _ in names]
-    plans = _plans(names, settings, tried, range(seed, seed + seeds))
+    copies = [each.copies(len(data)) if valid else [] for each in recipes.values()]
+    words = interchangeable_words(data) if any(copies) else []
+    rounds = [*itertools.zip_longest(*copies)] if words else []
+    plans = [
+        _Plan(name, recipes[name], count, number)
+        for counts in [*rounds, [0] * len(names)]
+        for name, count in zip(names, counts, strict=True)
+        if count is not None
+        for number in range(seed, seed + seeds)
+    ]
     files = _checkpoints(plans, out, resume)
     several = len({(plan.model, plan.copies) for plan in plans}) > 1
-    training = _Training(data, valid, dict(model_options or {}), dict(answerer_options or {}))
+    given = dict(model_options or {}), dict(answerer_options or {})
     runs: list[Run] = []
     best, kept = 0, None
     for plan in plans:
         if plan.seed == seed and runs and runs[best].validation_error == 0:
             break
+        rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
+        steps = plan.recipe.steps(len(rows))
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-        answerer, run = training.run(plan, words, files.get(plan), callbacks, label, verbose)
+        shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
+        state, answerer = _fit(plan, rows, valid, *given, files.get(plan), [*callbacks, *shown])
+        run = _summary(answerer, state, plan, len(data), valid)
         runs.append(run)
         if kept is None or _rank(run) > _rank(runs[best]):
             best, kept = len(runs) - 1, answerer
@@ -158,86 +174,59 @@ def checkpoint_path(
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
+    """One run of a training."""
+
     model: str
     recipe: Recipe
     copies: int
     seed: int
 
 
-def _plans(
-    names: Sequence[str],
-    settings: Sequence[Recipe],
-    tried: Sequence[Sequence[int]],
-    seeds: Iterable[int],
-) -> list[_Plan]:
-    """The runs in order: first with copies of the examples, then without."""
-    attempts = [
-        (name, each, copies[place])
-        for place in range(max(map(len, tried)))
-        for name, each, copies in zip(names, settings, tried, strict=True)
-        if place < len(copies)
-    ]
-    attempts += [(name, each, 0) for name, each in zip(names, settings, strict=True)]
-    return [_Plan(*attempt, number) for attempt in attempts for number in seeds]
+def _fit(
+    plan: _Plan,
+    rows: list[Example],
+    valid: list[Example],
+    model_options: dict[str, Any],
+    answerer_options: dict[str, Any],
+    file: pathlib.Path | None,
+    callbacks: list[keras.callbacks.Callback],
+) -> tuple[TrainingState, QuestionAnswerer]:
+    """Trains one model with one seed, from the start or from its checkpoint."""
+    recipe = plan.recipe
+    run = _identity(plan, {**model_options, **answerer_options}, rows, valid)
+    share = recipe.hard_example_share
+    sampling = HardExampleSampling(share) if share < 1 else None
+    state = TrainingState(run, file, recipe.linear_epochs, sampling)
+    answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **answerer_options)
+    answerer.fit(
+        rows,
+        validation_data=valid or None,
+        epochs=state.last_epoch,
+        batch_size=recipe.batch_size,
+        callbacks=[
+            _LinearStart(recipe.linear_epochs),
+            *callbacks,
+            *([sampling] if sampling else []),
+            state,
+        ],
+        verbose=0,
+        optimizer=recipe.optimizer,
+        initial_epoch=state.epochs,
+    )
+    return state, answerer
 
 
-@dataclasses.dataclass(frozen=True)
-class _Training:
-    """The arguments that all runs of a training share."""
+class _LinearStart(keras.callbacks.Callback):
+    """Disables the softmax of `layers.MemoryHops` in the first epochs."""
 
-    data: list[Example]
-    valid: list[Example]
-    model_options: dict[str, Any]
-    answerer_options: dict[str, Any]
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
 
-    def run(
-        self,
-        plan: _Plan,
-        words: list[list[str]],
-        file: pathlib.Path | None,
-        callbacks: Sequence[keras.callbacks.Callback],
-        label: str,
-        verbose: int,
-    ) -> tuple[QuestionAnswerer, Run]:
-        """Trains one model with one seed, from the start or from its checkpoint."""
-        recipe, rows = plan.recipe, self.data
-        if plan.copies:
-            rows = rows + swap_words(rows, plan.copies, plan.seed, words)
-        options = {**self.model_options, **self.answerer_options}
-        run = _identity(plan.model, options, recipe, plan.seed, rows, self.valid)
-        share = recipe.hard_example_share
-        sampling = HardExampleSampling(share) if share < 1 else None
-        state = TrainingState(run, file, recipe.linear_epochs, sampling)
-        shown = [Progress(recipe.epochs, recipe.steps(len(rows)), label)]
-        answerer = QuestionAnswerer(
-            plan.model, self.model_options, seed=plan.seed, **self.answerer_options
-        )
-        answerer.fit(
-            rows,
-            validation_data=self.valid or None,
-            epochs=state.last_epoch,
-            batch_size=recipe.batch_size,
-            callbacks=[
-                LinearStart(recipe.linear_epochs),
-                *callbacks,
-                *(shown if verbose else []),
-                *([sampling] if sampling else []),
-                state,
-            ],
-            verbose=0,
-            optimizer=recipe.optimizer,
-            initial_epoch=state.epochs,
-        )
-        return answerer, _summary(answerer, state, plan, self.data, self.valid)
-
-
-def _recipe(
-    recipe: Recipe | Mapping[str, Any] | None, model: str, options: Mapping[str, Any] | None
-) -> Recipe:
-    """The recipe of a model."""
-    if isinstance(recipe, Recipe):
-        return recipe
-    return dataclasses.replace(recipe_for(model, options), **(recipe or {}))
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for layer in self.model.layers:
+            if isinstance(layer, MemoryHops):
+                layer.linear.assign(float(epoch < self.epochs))
 
 
 def _checkpoints(
@@ -256,14 +245,9 @@ def _checkpoints(
     return files
 
 
-def _identity(
-    model: str,
-    options: Mapping[str, Any] | None,
-    recipe: Recipe,
-    seed: int,
-    *parts: list[Example],
-) -> dict[str, Any]:
-    settings = dataclasses.asdict(recipe)
+def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> dict[str, Any]:
+    """What must not differ between the run of a checkpoint and the one that resumes it."""
+    settings = dataclasses.asdict(plan.recipe)
     # The digest of the data includes the copies.
     del settings["augment_to"]
     digest = hashlib.sha256()
@@ -275,10 +259,10 @@ def _identity(
             digest.update(repr(facts).encode())
         digest.update(b"\0")
     return {
-        "model": model,
-        "model_options": json.dumps(dict(options or {}), default=str, sort_keys=True),
+        "model": plan.model,
+        "model_options": json.dumps(options, default=str, sort_keys=True),
         **settings,
-        "seed": seed,
+        "seed": plan.seed,
         "backend": _backend.configured(),
         "data": digest.hexdigest()[:16],
     }
@@ -288,7 +272,7 @@ def _summary(
     answerer: QuestionAnswerer,
     state: TrainingState,
     plan: _Plan,
-    data: list[Example],
+    questions: int,
     valid: list[Example],
 ) -> Run:
     parts: dict[int | None, list[Example]] = {}
@@ -306,7 +290,7 @@ def _summary(
     return Run(
         model=plan.model,
         seed=plan.seed,
-        questions=len(data),
+        questions=questions,
         copies=plan.copies,
         validation_questions=len(valid),
         epochs=state.epochs,

@@ -5,19 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.report import plots
-from keras_qa.report.evaluation import Report, evaluate, judge
-from keras_qa.report.findings import Bin, Findings, Group, JudgedAnswer, Point
-from keras_qa.report.index_evaluation import evaluate_asking
+from keras_qa.report.evaluation import evaluate, judge
+from keras_qa.report.page import Report
 
-__all__ = [
-    "Bin",
-    "Findings",
-    "Group",
-    "JudgedAnswer",
-    "Point",
-    "Report",
-    "evaluate",
-    "evaluate_asking",
-    "judge",
-    "plots",
-]
+__all__ = ["Report", "evaluate", "judge", "plots"]

@@ -1,78 +1,71 @@
-"""Reports of answers: of an answerer, or of answers from elsewhere."""
+"""Reports of answers: of an answerer, from an index of documents, or from elsewhere."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.files import replace_atomically
-from keras_qa.preprocessing import SpanDetails
-from keras_qa.report import groups, page
-from keras_qa.report.findings import Bin, Findings, JudgedAnswer
+from keras_qa.preprocessing import AskOptions
+from keras_qa.preprocessing.ask_options import SpanDetails
+from keras_qa.report import findings
+from keras_qa.report.findings import Bin, JudgedAnswer, Point
+from keras_qa.report.page import Report
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Index
+    from keras_qa.documents.gold import Place
 
 BINS = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Report(Findings):
-    """The result of an evaluation. Its attributes are those of `Findings`."""
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The scores as `QuestionAnswerer.evaluate` returns them."""
-        return {"exact_match": self.exact_match, "f1": self.f1, "examples": self.questions}
-
-    def html(self, title: str = "Evaluation") -> str:
-        """Returns the report as one HTML page without external files.
-
-        Args:
-            title: The heading.
-        """
-        return page.page(self, title)
-
-    def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
-        """Writes the page to a file.
-
-        Args:
-            path: The file.
-            title: The heading.
-        """
-        with replace_atomically(path) as partial:
-            # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
-            partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))
+# Numbers of passages for which the recall is computed.
+RECALL_AT = (1, 5, 20)
 
 
 def evaluate(
     answerer: QuestionAnswerer,
     examples: Iterable[Example | Mapping[str, Any]],
+    index: Index | None = None,
     errors: int = 20,
     batch_size: int = 32,
     verbose: int | str = "auto",
     version: str | None = None,
+    passages: int | None = None,
+    **options: Unpack[AskOptions],
 ) -> Report:
     """Answers the questions of examples and reports on the answers.
 
+    With an `index`, the questions are asked of its documents, not of the texts of the examples, and
+    the report also has the recall of retrieval, and the risk against the coverage of the answers.
+    Retrieval has found the answer of an example if a passage contains a right answer at its offset:
+    in the document that the example names by `document`, or, if it names none, in a document with
+    the text of the example.
+
     Args:
         answerer: A trained `QuestionAnswerer`.
-        examples: Examples with answers.
+        examples: Examples with answers. For readers of spans, one without an
+            answer is unanswerable.
+        index: A `documents.Index`, or `None`.
         errors: Number of errors to keep.
-        batch_size: Number of questions per step.
+        batch_size: Number of questions per step; with an index, of windows.
         verbose: As in `QuestionAnswerer.answer`.
         version: As in `judge`.
+        passages: With an index, as in `QuestionAnswerer.ask`.
+        **options: With an index, as in `QuestionAnswerer.ask`.
 
     Returns:
-        A `Report`.
+        A `Report`. With an index, it has `located`, `recall` and `points`, the
+        answers of its `errors` have `start` and `end` in the text of the
+        example, or `None`, and their `sources` are in the documents.
 
     Raises:
-        ValueError: If there are no examples, or an example has no answer and
-            none has `answer_start`.
+        ValueError: If there are no examples, an example has no answer and none
+            has `answer_start`, or an example names a document that is not in
+            the index. Also as `QuestionAnswerer.ask`.
 
     Examples:
         >>> import keras_qa
@@ -88,8 +81,38 @@ def evaluate(
     data = to_examples(examples)
     if not data or not has_spans(data):
         data = answered_examples(data)
-    answers, details = answerer.answer_in_detail(data, batch_size, verbose)
-    return judge(data, answers, errors, version, details)
+    if index is None:
+        given = [*(["passages"] if passages is not None else []), *options]
+        if given:
+            raise ValueError(
+                f"`{given[0]}` is an option of answers from an index. Pass the `index`, or omit "
+                "the option."
+            )
+        answers, details = answerer.answer_in_detail(data, batch_size, verbose)
+        return judge(data, answers, errors, version, details)
+
+    # `documents` needs SQLite, which some builds of Python lack.
+    from keras_qa.documents import gold
+
+    texts = gold.texts_in(index, data)
+    questions = [item.question for item in data]
+    answers = answerer.ask(
+        index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
+    )
+    found = index.search(questions, max(RECALL_AT))
+    golds = [gold.answers_in(item, places) for item, places in zip(data, texts, strict=True)]
+    ranks = [gold.rank(hits, places) for hits, places in zip(found, golds, strict=True) if places]
+    shown = [_in_text(answer, places) for answer, places in zip(answers, texts, strict=True)]
+    return dataclasses.replace(
+        judge(data, shown, errors, version),
+        located=len(ranks),
+        recall={
+            most: 100.0 * sum(rank is not None and rank <= most for rank in ranks) / len(ranks)
+            for most in RECALL_AT
+            if ranks
+        },
+        points=_points(data, answers),
+    )
 
 
 def judge(
@@ -112,8 +135,8 @@ def judge(
         version: The version of SQuAD whose official scores to compute: `"1.1"`
             or `"2.0"`. `None` selects 2.0 if an example has no answer, else
             1.1; and no official scores if the answers are not spans.
-        details: The outputs of the reader before calibration and before the
-            decision for no answer, if they are known.
+        details: The outputs of the reader before the decision for no answer,
+            if they are known.
 
     Returns:
         A `Report`.
@@ -133,7 +156,11 @@ def judge(
             "`examples` and `answers` must be as many, and at least one. Received "
             f"{len(examples)} examples and {len(answers)} answers."
         )
-    judged = _judged(examples, answers)
+    judged = []
+    for item, answer in zip(examples, answers, strict=True):
+        right = item.answers or [""]
+        exact_match = metrics.exact_match(answer.text, right)
+        judged.append(JudgedAnswer(item, answer, exact_match, metrics.f1(answer.text, right)))
     wrong = [item for item in judged if not item.exact_match]
     wrong.sort(key=lambda item: -item.answer.score * (1.0 - item.f1))
     bins, error = _calibration(judged)
@@ -141,22 +168,19 @@ def judge(
         questions=len(judged),
         exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
         f1=100.0 * sum(item.f1 for item in judged) / len(judged),
-        by_task=groups.by_task(judged),
-        by_answer=groups.by_answer(judged),
+        by_task=findings.by_task(judged),
+        by_answer=findings.by_answer(judged),
         errors=wrong[:errors],
         bins=bins,
         calibration_error=error,
     )
-    if details is not None:
-        bins, error = _calibration(_judged(examples, details.before))
-        found = dataclasses.replace(found, bins_before=bins, calibration_error_before=error)
     if version is None and not has_spans(examples):
         return found
     version = version or ("1.1" if all(item.answers for item in examples) else "2.0")
     return dataclasses.replace(
         found,
-        by_question_word=groups.by_question_word(judged),
-        by_length=groups.by_length(judged),
+        by_question_word=findings.by_question_word(judged),
+        by_length=findings.by_length(judged),
         version=version,
         official=_official(examples, answers, version, details),
     )
@@ -167,15 +191,6 @@ def has_spans(examples: Sequence[Example]) -> bool:
     return any(item.answer_start for item in examples)
 
 
-def _judged(examples: Sequence[Example], answers: Sequence[Answer]) -> list[JudgedAnswer]:
-    judged = []
-    for item, answer in zip(examples, answers, strict=True):
-        right = item.answers or [""]
-        exact_match = metrics.exact_match(answer.text, right)
-        judged.append(JudgedAnswer(item, answer, exact_match, metrics.f1(answer.text, right)))
-    return judged
-
-
 def _official(
     examples: Sequence[Example],
     answers: Sequence[Answer],
@@ -184,10 +199,8 @@ def _official(
 ) -> dict[str, float]:
     """The official scores of SQuAD, with the best thresholds of version 2.0 if `details` allow."""
     if details is not None and version == "2.0" and any(details.no_answer):
-        return metrics.squad_in_order(
-            details.spans, examples, version, details.no_answer, details.threshold
-        )
-    return metrics.squad_in_order([answer.text for answer in answers], examples, version)
+        return metrics.squad(details.spans, examples, version, details.no_answer, details.threshold)
+    return metrics.squad([answer.text for answer in answers], examples, version)
 
 
 def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
@@ -202,3 +215,26 @@ def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
             means = float(scores[inside].mean()), float(right[inside].mean())
             bins.append(Bin(*ends, int(inside.sum()), *means))
     return bins, decoding.expected_calibration_error(scores, right, BINS)
+
+
+def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Point]:
+    given = [(one, item) for one, item in zip(answers, examples, strict=True) if one.text]
+    found = decoding.risk_coverage(
+        [answer.score for answer, _ in given],
+        [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in given],
+    )
+    rows = zip(*(part.tolist() for part in (*found, found.precision)), strict=True)
+    return [
+        Point(threshold, count, count / len(examples), 1 - precision)
+        for threshold, count, _, precision in rows
+    ]
+
+
+def _in_text(answer: Answer, texts: Sequence[Place]) -> Answer:
+    """The answer with offsets in the text of the example, or without offsets if it is not in it."""
+    if answer.start is not None and answer.end is not None:
+        for document, start, end in texts:
+            if answer.document == document and start <= answer.start and answer.end <= end:
+                here = answer.start - start, answer.end - start
+                return dataclasses.replace(answer, start=here[0], end=here[1])
+    return dataclasses.replace(answer, start=None, end=None)

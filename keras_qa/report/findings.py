@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import re
+from collections.abc import Sequence
 
+from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example
+
+NO_ANSWER = "no answer"
+_OTHER = "other"
+
+# The tables have this order.
+_QUESTION_WORDS = (
+    *("what", "which", "who", "when", "where", "why", "how many", "how much", "how"),
+    _OTHER,
+)
+_PATTERN = re.compile(
+    r"\b(how (?:many|much)|who|what|which|when|where|why|how)(?:m|se)?\b", re.IGNORECASE
+)
+_LENGTHS = {1: "1 word", 2: "2 words", 3: "3 words", 5: "4 to 5 words", 10: "6 to 10 words"}
+_LONGER = "11 words or more"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,52 +102,76 @@ class Point:
     risk: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Findings:
-    """The content of a `Report`.
+def coverage_steps(points: Sequence[Point], parts: int) -> list[Point]:
+    """The first points that cover 1, 2, … of `parts` equal parts of the questions, and the last."""
+    found = []
+    for part in range(1, parts + 1) if points else ():
+        # Allow for rounding errors of the coverage.
+        reached = (point for point in points if point.coverage * parts >= part - 1e-9)
+        found.append(next(reached, points[-1]))
+    return list(dict.fromkeys(found))
 
-    Args:
-        questions: Number of questions.
-        exact_match: Percentage of right answers.
-        f1: Mean F1, in percent.
-        by_task: A `Group` for each bAbI task, if examples name their tasks.
-        by_answer: A `Group` for each right answer, the most frequent first.
-        errors: Wrong answers, in decreasing order of score times (1 - F1).
-        bins: Calibration: a `Bin` for each tenth of the scores that has answers.
-        calibration_error: The expected calibration error, between 0 and 1.
-        by_question_word: A `Group` for each question word, if answers are spans.
-        by_length: A `Group` for each length of the right answer, if answers are
-            spans.
-        version: The version of SQuAD of the official scores, or an empty
-            string.
-        official: The official scores, as `metrics.squad` returns them.
-        bins_before: `bins` with a temperature of 1, if it is known.
-        calibration_error_before: `calibration_error` with a temperature of 1.
-        located: For an index, the number of questions whose passage is known.
-        recall: For an index, the percentage of these questions whose passage is
-            among the first 1, 5 and 20 passages that the search returns.
-        points: For an index, a `Point` for each score, the highest first.
+
+def question_word(question: str) -> str:
+    """Returns the question word of an English question.
+
+    Examples:
+        >>> from keras_qa.report.findings import question_word
+        >>> question_word("In which year did it end?"), question_word("Name it.")
+        ('which', 'other')
     """
+    found = _PATTERN.search(" ".join(question.split()))
+    return found[1].lower() if found else _OTHER
 
-    questions: int
-    exact_match: float
-    f1: float
-    by_task: list[Group]
-    by_answer: list[Group]
-    errors: list[JudgedAnswer]
-    bins: list[Bin]
-    calibration_error: float
-    by_question_word: list[Group] = dataclasses.field(default_factory=list)
-    by_length: list[Group] = dataclasses.field(default_factory=list)
-    version: str = ""
-    official: dict[str, float] = dataclasses.field(default_factory=dict)
-    bins_before: list[Bin] = dataclasses.field(default_factory=list)
-    calibration_error_before: float | None = None
-    located: int = 0
-    recall: dict[int, float] = dataclasses.field(default_factory=dict)
-    points: list[Point] = dataclasses.field(default_factory=list)
 
-    @property
-    def wrong(self) -> int:
-        """Number of wrong answers. `errors` may have only some of them."""
-        return self.questions - round(self.questions * self.exact_match / 100.0)
+def answer_length(answers: Sequence[str]) -> str:
+    """Returns the length of the first right answer, as the name of a group.
+
+    Examples:
+        >>> from keras_qa.report.findings import answer_length
+        >>> answer_length(["in the late spring"]), answer_length([])
+        ('4 to 5 words', 'no answer')
+    """
+    if not answers:
+        return NO_ANSWER
+    words = len(answers[0].split())
+    return next((name for most, name in _LENGTHS.items() if words <= most), _LONGER)
+
+
+def by_task(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the bAbI tasks, in order."""
+    tasks = ((babi.task_of(item.example), item) for item in judged)
+    groups = _groups([(str(task), item) for task, item in tasks if task is not None])
+    return [groups[task] for task in sorted(groups, key=int)]
+
+
+def by_answer(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the right answers, the most frequent first."""
+    groups = _groups([(item.example.answers[0], item) for item in judged if item.example.answers])
+    return sorted(groups.values(), key=lambda group: (-group.questions, group.name))
+
+
+def by_question_word(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the question words."""
+    groups = _groups([(question_word(item.example.question), item) for item in judged])
+    return [groups[name] for name in _QUESTION_WORDS if name in groups]
+
+
+def by_length(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the lengths of the right answers."""
+    groups = _groups([(answer_length(item.example.answers), item) for item in judged])
+    names = (NO_ANSWER, *_LENGTHS.values(), _LONGER)
+    return [groups[name] for name in names if name in groups]
+
+
+def _groups(items: Sequence[tuple[str, JudgedAnswer]]) -> dict[str, Group]:
+    parts: dict[str, list[JudgedAnswer]] = {}
+    for name, item in items:
+        parts.setdefault(name, []).append(item)
+    groups = {}
+    for name, part in parts.items():
+        wrong = collections.Counter(item.answer.text for item in part if not item.exact_match)
+        confused = min(wrong, key=lambda text: (-wrong[text], text), default="")
+        overlap = 100.0 * sum(item.f1 for item in part) / len(part)
+        groups[name] = Group(name, len(part), len(part) - wrong.total(), confused, overlap)
+    return groups

@@ -1,7 +1,5 @@
 """Tokenizers, windows and word vectors. They need NumPy and `tokenizers`, but no backend."""
 
-from keras_qa.text.pieces import Pieces
-from keras_qa.text.sentence_splitting import sentence_spans
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 from keras_qa.text.vectorizer import Vectorizer
@@ -9,12 +7,10 @@ from keras_qa.text.windows import Windower, Windows
 from keras_qa.text.word_vectors import WordVectors
 
 __all__ = [
-    "Pieces",
     "SubwordTokenizer",
     "Vectorizer",
     "Windower",
     "Windows",
     "WordTokenizer",
     "WordVectors",
-    "sentence_spans",
 ]

@@ -28,16 +28,6 @@ def passage_windows(
 
     Yields:
         `Windows` with `prior` set.
-
-    Examples:
-        >>> from keras_qa import Example
-        >>> from keras_qa.text import Windower, WordTokenizer
-        >>> from keras_qa.text.passage_windows import passage_windows
-        >>> windower = Windower(WordTokenizer.train(["Ann left. Bob stayed."]), length=8)
-        >>> example = Example(["Ann left.", "Bob stayed."], "Who stayed?")
-        >>> [windows] = passage_windows(windower, [example], [[-1.0, 0.0]])
-        >>> windows.example.tolist(), windows.offsets[1, 1:3].tolist(), windows.prior.tolist()
-        ([0, 0], [[10, 13], [14, 20]], [-1.0, 0.0])
     """
     flat = [Example(text, item.question) for item in examples for text in item.text]
     counts = [len(item.text) for item in examples]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-
-from keras_qa.text import characters
-from keras_qa.text.characters import HALF, JOINER, LETTER, MARK, QUARTER, SPACE
 
 if TYPE_CHECKING:
     import tokenizers
@@ -22,6 +20,41 @@ MAX_CHARACTERS = 1_000_000
 
 # For so few texts the library's threads take longer to start than they save.
 _FEW_TEXTS = 2
+
+SPACE, MARK, LETTER, JOINER, HALF, QUARTER = 1, 2, 4, 8, 16, 32
+
+# Scripts without spaces with about two letters per word: Han, Bopomofo, Hiragana, Katakana.
+_HALVES = (
+    *((0x2E80, 0x312F), (0x3190, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F)),
+    (0x20000, 0x3FFFF),
+)
+# Scripts without spaces with about four letters per word: Thai, Lao, Myanmar, Khmer, Tai Le,
+# New Tai Lue, Tai Tham.
+_QUARTERS = (
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19FF), (0x1A20, 0x1AAF)),
+    *((0xA9E0, 0xA9FF), (0xAA60, 0xAA7F)),
+)
+# Scripts in which a word may end after any letter: Korean appends particles to words, Tibetan
+# separates syllables by a mark, and each letter of Yi is a syllable.
+_SYLLABLES = (
+    *((0x0F00, 0x0FFF), (0x1100, 0x11FF), (0x3130, 0x318F), (0xA000, 0xA4CF), (0xA960, 0xA97F)),
+    *((0xAC00, 0xD7FF), (0xFFA0, 0xFFDC)),
+)
+# First and last character of each range.
+UNSPACED = (*_HALVES, *_QUARTERS, *_SYLLABLES)
+_UNSPACED_KINDS = ((_HALVES, HALF), (_QUARTERS, QUARTER), (_SYLLABLES, 0))
+# Regular expression of a letter, with its marks, in a script without spaces.
+UNSPACED_LETTER = "[{}]\\p{{M}}*".format(
+    "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in (*_HALVES, *_QUARTERS))
+)
+_REGIONAL = range(0x1F1E6, 0x1F200)
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+# Zero-width non-joiner, zero-width joiner and soft hyphen: invisible characters inside words.
+_JOINERS = (0x200C, 0x200D, 0x00AD)
+
+_UNKNOWN = 255
+# Cache of the kind of every Unicode character.
+_kind_of = np.full(0x110000, _UNKNOWN, "uint8")
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -81,12 +114,7 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
         The `Pieces` of the texts, in order.
     """
     chunks = [_encode_chunk(tokenizer, chunk) for chunk in _split_into_chunks(texts)]
-    if len(chunks) == 1:
-        return chunks[0]
     begins = np.zeros(len(texts) + 1, "int64")
-    if not chunks:
-        empty = np.zeros((0, 2), "int32")
-        return Pieces(empty[:, 0], empty, empty, np.zeros(0, "float32"), begins)
     np.cumsum(np.concatenate([np.diff(chunk.begins) for chunk in chunks]), out=begins[1:])
     ids, offsets, words, word_sizes = (
         np.concatenate([getattr(chunk, name) for chunk in chunks])
@@ -119,8 +147,7 @@ def _split_into_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
             chunk, size = [], 0
         chunk.append(replace_surrogates(text))
         size += len(text)
-    if chunk:
-        yield chunk
+    yield chunk
 
 
 def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
@@ -137,7 +164,7 @@ def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
     pairs = chain(chain(entry.offsets for entry in encodings))
     offsets = np.fromiter(pairs, "int64", 2 * total).reshape(-1, 2)
     # From here on, characters are counted through all texts of the chunk.
-    kinds, text_begins = characters.kinds(texts)
+    kinds, text_begins = _kinds(texts)
     base = np.repeat(text_begins[:-1], counts)
     starts, ends = _trim(base + offsets[:, 0], base + offsets[:, 1], kinds, text_begins, counts)
     words = _find_words(starts, ends, kinds, begins)
@@ -145,6 +172,44 @@ def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
     words -= np.where(words[:, :1] < 0, 0, base[:, None])
     offsets = np.stack([starts - base, ends - base], axis=1)
     return Pieces(ids, offsets.astype("int32"), words.astype("int32"), word_sizes, begins)
+
+
+def _kinds(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Looks up the kind of every character of several texts, concatenated.
+
+    Returns `(characters,)` uint8 of flags: `SPACE`, `MARK` (part of the character before), `LETTER`
+    (part of the same word as an adjacent letter), `JOINER`, `HALF` and `QUARTER` (two or four of
+    these count as one word). And `(texts + 1,)` int64: `begins[i]:begins[i + 1]` are the characters
+    of text `i`.
+    """
+    begins = np.zeros(len(texts) + 1, "int64")
+    np.cumsum([len(text) for text in texts], out=begins[1:])
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    found = _kind_of[codes]
+    new = found == _UNKNOWN
+    if new.any():
+        for code in np.unique(codes[new]).tolist():
+            _kind_of[code] = _kind(code)
+        found = _kind_of[codes]
+    return found, begins
+
+
+def _kind(code: int) -> int:
+    letter = chr(code)
+    unspaced = next((kind for ranges, kind in _UNSPACED_KINDS if _within(code, ranges)), None)
+    if letter.isspace():
+        return SPACE
+    if code in _JOINERS:
+        return JOINER
+    if unicodedata.category(letter)[0] == "M" or code in _SKIN_TONES:
+        return MARK | LETTER if unspaced is None else MARK
+    if letter.isalnum() or code in _REGIONAL:
+        return LETTER if unspaced is None else unspaced
+    return 0
+
+
+def _within(code: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(first <= code <= last for first, last in ranges)
 
 
 def _trim(

@@ -28,7 +28,7 @@ def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
         `Example.plain_text`.
 
     Examples:
-        >>> from keras_qa.text import sentence_spans
+        >>> from keras_qa.text.sentence_splitting import sentence_spans
         >>> sentence_spans("Mary went home. Is it 3.5 km?")
         [(0, 15), (16, 29)]
         >>> sentence_spans(["Mary went home", "by bus"])

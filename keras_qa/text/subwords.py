@@ -8,7 +8,6 @@ import pathlib
 import re
 from typing import TYPE_CHECKING
 
-from keras_qa.files.json_files import parse_object
 from keras_qa.text import tokenizer_files
 from keras_qa.text.tokenizer import Tokenizer
 
@@ -106,13 +105,10 @@ class SubwordTokenizer(Tokenizer):
                 f"path={str(path)!r}. In `transformers`, `save_pretrained` of a fast tokenizer "
                 "writes it."
             )
-        content = file.read_bytes()
-        if not isinstance(parse_object(content, file).get("model"), dict):
-            raise ValueError(
-                f"`{file}` must be an object with `model`, as the `tokenizers` library saves it. "
-                "It holds no tokenizer."
-            )
-        return cls(content.decode("utf-8-sig"))
+        try:
+            return cls(file.read_text("utf-8-sig"))
+        except ValueError as error:
+            raise ValueError(f"`{file}` cannot be loaded: {error}") from None
 
     def to_json(self) -> str:
         """The tokenizer as JSON, in the format of the `tokenizers` library."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_qa.files.json_files import read_object
-from keras_qa.text.parsing import parse_tokenizer
+from keras_qa.text.tokenizer import parse_tokenizer
 
 if TYPE_CHECKING:
     import tokenizers

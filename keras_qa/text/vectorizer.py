@@ -29,8 +29,8 @@ class Vectorizer:
         lowercase: Whether to ignore case.
         tokenizer: JSON of a `WordTokenizer`, or `None`.
         answers: The answers in the order of their labels, or `None`.
-        sentences: Whether to split texts into sentences (see
-            `sentence_spans`), which gives them one more axis.
+        sentences: Whether to split texts into sentences, which gives them one
+            more axis. A sentence ends at a line break or at `.`, `?` or `!`.
 
     Examples:
         >>> from keras_qa import Example

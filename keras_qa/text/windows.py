@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_positive_integers, entry, to_integer, to_optional_integer
+from keras_qa._arguments import (
+    accept_old_names,
+    check_positive_integers,
+    entry,
+    to_integer,
+    to_optional_integer,
+    with_new_names,
+)
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
 from keras_qa.text.pieces import Pieces, concat_ranges
@@ -40,7 +47,9 @@ class Windows:
         words: `(windows, positions, 2)` int32: offsets of the word that
             contains the piece. All pieces of a word have the same.
         word_sizes: `(windows, positions)` float32: the size of that word when
-            words are counted, see `Pieces`; 0 at positions without a word.
+            words are counted: 1, or in scripts without spaces half a word per
+            letter of Chinese or Japanese and a quarter of Thai, at most 1. 0 at
+            positions without a word.
         spans: `(windows, answers, 2)` int32: first and last position of each
             distinct answer that the window contains, padded with `(-1, -1)`.
             `(0, 0)` first if it contains none. `None` without labels.
@@ -71,26 +80,26 @@ class Windower:
 
     Args:
         tokenizer: A `SubwordTokenizer` or a `WordTokenizer`.
-        length: Maximum length of a window. With a `SubwordTokenizer` this
+        max_length: Maximum length of a window. With a `SubwordTokenizer` this
             counts special tokens, question and text, with a `WordTokenizer`
             the words of the text.
-        overlap: Number of pieces that consecutive windows share (`stride` in
-            `transformers`). An answer of at most that many pieces is always
-            whole in one window. It is reduced to half the room for the text
-            if the question leaves less than twice the overlap.
+        stride: Number of pieces that consecutive windows share, as in
+            `tokenizers` and `transformers`. An answer of at most that many
+            pieces is always whole in one window. It is reduced to half the room
+            for the text if the question leaves less than twice the stride.
         max_question_length: Maximum number of pieces of a question; the rest
             is truncated. `None` never truncates, and a question that leaves no
             room for the text is an error.
 
     Raises:
         TypeError: If `tokenizer` has another type.
-        ValueError: If `length`, `overlap` or `max_question_length` is out of range.
+        ValueError: If `max_length`, `stride` or `max_question_length` is out of range.
 
     Examples:
         >>> from keras_qa import Example
         >>> from keras_qa.text import Windower, WordTokenizer
         >>> example = Example("Mary went home. John slept.", "Who slept?", "John", 16)
-        >>> windower = Windower(WordTokenizer.train([example.text]), length=4, overlap=2)
+        >>> windower = Windower(WordTokenizer.train([example.text]), max_length=4, stride=2)
         >>> windows = windower([example], labels=True)
         >>> windows.feed["text"].shape, windows.example.tolist()
         ((3, 4), [0, 0, 0])
@@ -100,11 +109,12 @@ class Windower:
         [16, 20]
     """
 
+    @accept_old_names
     def __init__(
         self,
         tokenizer: SubwordTokenizer | WordTokenizer,
-        length: int = 384,
-        overlap: int = 128,
+        max_length: int = 384,
+        stride: int = 128,
         max_question_length: int | None = None,
     ) -> None:
         if not isinstance(tokenizer, tuple(_TOKENIZERS.values())):
@@ -113,8 +123,8 @@ class Windower:
                 f"{type(tokenizer).__name__}."
             )
         self.tokenizer = tokenizer
-        self.length = to_integer("length", length)
-        self.overlap = to_integer("overlap", overlap, least=0)
+        self.max_length = to_integer("max_length", max_length)
+        self.stride = to_integer("stride", stride, least=0)
         self.max_question_length = to_optional_integer("max_question_length", max_question_length)
 
     def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
@@ -164,8 +174,8 @@ class Windower:
                 "class_name": type(self.tokenizer).__name__,
                 "json": self.tokenizer.to_json(),
             },
-            "length": self.length,
-            "overlap": self.overlap,
+            "max_length": self.max_length,
+            "stride": self.stride,
             "max_question_length": self.max_question_length,
         }
 
@@ -189,7 +199,8 @@ class Windower:
                 f"`class_name` of a tokenizer must be one of {', '.join(map(repr, _TOKENIZERS))}. "
                 f"Received: class_name={kind!r:.80}."
             )
-        return cls(**{**config, "tokenizer": _TOKENIZERS[kind](entry(saved, "json", str))})
+        tokenizer = _TOKENIZERS[kind](entry(saved, "json", str))
+        return cls(**{**with_new_names(config), "tokenizer": tokenizer})
 
 
 # Limits of the examples that are tokenized at a time. A character takes about 16 bytes.
@@ -232,23 +243,23 @@ class _Layout:
         asked = self.asked = np.diff(self.question.begins)
         if windower.max_question_length is not None:
             asked = self.asked = np.minimum(asked, windower.max_question_length)
-        room = np.full(len(examples), windower.length)
+        room = np.full(len(examples), windower.max_length)
         if isinstance(tokenizer, SubwordTokenizer):
             specials = (tokenizer.before, tokenizer.between, tokenizer.after)
             room -= asked + sum(map(len, specials))
             short = room < 1
         else:
-            short = asked > windower.length
+            short = asked > windower.max_length
         if short.any():
             place = int(short.argmax())
             name = gold_spans.describe(place + first, examples[place])
             raise ValueError(
                 f"The question of {name} has {asked[place]} pieces, too many for a window of "
-                f"{windower.length} positions. Shorten it, or make the windows longer with "
-                "`length`."
+                f"{windower.max_length} positions. Shorten it, or make the windows longer with "
+                "`max_length`."
             )
         begins, counts = self.text.begins[:-1][places], np.diff(self.text.begins)[places]
-        step = room - np.minimum(windower.overlap, room // 2)
+        step = room - np.minimum(windower.stride, room // 2)
         each = 1 + np.maximum(-(-(counts - room) // step), 0)
         self.total = int(each.sum())
         self.example = np.repeat(np.arange(len(examples)), each)

@@ -1,4 +1,4 @@
-"""Pretrained word vectors from GloVe's text files or NumPy files."""
+"""Pretrained word vectors from GloVe's text files and NumPy's arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import array
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from keras_qa.text.tokenizer import WordTokenizer
 
 # A longer line is not a word with its vector.
 MAX_LINE_BYTES = 2**22
-_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b")
 _HEADER = re.compile(r"\d+ \d+")
 
 
@@ -48,8 +47,6 @@ class WordVectors:
         ['[PAD]', '[UNK]', 'home', 'mary', '.', 'went']
         >>> vectors.table(tokenizer)[[0, 2, 3]].tolist()
         [[0.0, 0.0], [3.0, 4.0], [1.0, 2.0]]
-        >>> vectors.coverage(tokenizer)
-        2
     """
 
     def __init__(self, words: Sequence[str], array: npt.ArrayLike) -> None:
@@ -76,21 +73,16 @@ class WordVectors:
     def load(
         cls,
         path: str | os.PathLike[str],
-        vocabulary: str | os.PathLike[str] | Sequence[str] | None = None,
-        words: Iterable[str] | None = None,
+        vocabulary: Sequence[str] | os.PathLike[str] | None = None,
     ) -> WordVectors:
         """Reads vectors from a file.
 
         Args:
             path: UTF-8 text with a word and its numbers on each line, as GloVe
-                writes it (a first line with the numbers of words and dimensions
-                is skipped); or a `.npy` file of shape (words, dim), together
-                with `vocabulary`.
-            vocabulary: The words of a `.npy` file, in the order of its rows: a
-                list, or a text file with one word per line.
-            words: The words to keep, such as `tokenizer.vocabulary`; their
-                lower case forms are kept too. This bounds the memory. `None`
-                keeps all words.
+                writes it. A first line with the numbers of words and dimensions
+                is skipped. Or a `.npy` file of shape `(words, dim)`.
+            vocabulary: The words of a `.npy` file: a list, or a UTF-8 file with
+                a word on each line.
 
         Returns:
             The `WordVectors`, in the order of the file.
@@ -101,29 +93,17 @@ class WordVectors:
 
         Examples:
             ```python
-            vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt", words=tokenizer.vocabulary)
+            vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt")
             ```
         """
         file = _check_file("path", path)
-        wanted = None
-        if words is not None:
-            if isinstance(words, (str, bytes)):
-                raise TypeError(f"`words` must be a list of words. Received: {words!r}.")
-            wanted = set(words)
-            wanted |= {word.lower() for word in wanted}
         is_numpy = file.suffix.lower() == ".npy"
-        if is_numpy and vocabulary is None:
+        if is_numpy != (vocabulary is not None):
             raise ValueError(
-                f"`path={str(path)!r}` holds vectors without words. Pass them as `vocabulary`."
+                "`vocabulary` must be given for a `.npy` file, and for no other. Received: "
+                f"path={str(path)!r}, vocabulary={vocabulary!r:.60}."
             )
-        if not is_numpy and vocabulary is not None:
-            raise ValueError(f"`path={str(path)!r}` holds its own words. Leave out `vocabulary`.")
-        if isinstance(vocabulary, (str, os.PathLike)):
-            vocabulary = _read_words(_check_file("vocabulary", vocabulary))
-        if vocabulary is None:
-            found = _read_text(file, wanted)
-        else:
-            found = _read_numpy(file, list(vocabulary), wanted)
+        found = _read_text(file) if vocabulary is None else _read_numpy(file, vocabulary)
         try:
             return cls(*found)
         except ValueError as error:
@@ -142,24 +122,6 @@ class WordVectors:
 
     def __len__(self) -> int:
         return len(self.words)
-
-    def __contains__(self, word: str) -> bool:
-        return word in self._rows
-
-    def __getitem__(self, word: str) -> npt.NDArray[np.float32]:
-        vector: npt.NDArray[np.float32] = self.array[self._rows[word]]
-        return vector
-
-    def coverage(self, tokenizer: WordTokenizer) -> int:
-        """Counts the words of a tokenizer that have a vector.
-
-        Args:
-            tokenizer: A `WordTokenizer`.
-
-        Returns:
-            Their number, without padding and the unknown word.
-        """
-        return int((self._find_rows(tokenizer) >= 0).sum())
 
     def table(self, tokenizer: WordTokenizer, seed: int = 0) -> npt.NDArray[np.float32]:
         """Builds an embedding table for a tokenizer.
@@ -180,12 +142,21 @@ class WordVectors:
             TypeError: If `tokenizer` is not a `WordTokenizer`.
             ValueError: If there are no vectors.
         """
-        rows = self._find_rows(tokenizer)
+        if not isinstance(tokenizer, WordTokenizer):
+            raise TypeError(
+                f"`tokenizer` must be a `WordTokenizer`. Received a {type(tokenizer).__name__}."
+            )
         if not len(self):
             raise ValueError(
                 "`WordVectors` must hold at least one vector. Received none. Load vectors for the "
                 "words of this tokenizer."
             )
+        # Ids 0 and 1, padding and the unknown word, never have a vector.
+        found = [-1, -1]
+        for word in tokenizer.vocabulary[2:]:
+            row = self._rows.get(word, -1)
+            found.append(row if row >= 0 else self._rows.get(word.lower(), -1))
+        rows = np.array(found)
         drawn = np.random.default_rng(seed).normal(size=(len(rows), self.dim))
         mean, deviation = self.array.mean(axis=0), self.array.std(axis=0)
         table: npt.NDArray[np.float32] = (mean + deviation * drawn).astype("float32")
@@ -193,19 +164,6 @@ class WordVectors:
         table[known] = self.array[rows[known]]
         table[0] = 0.0
         return table
-
-    def _find_rows(self, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
-        """Row of each id's word in `array`, -1 if it has none."""
-        if not isinstance(tokenizer, WordTokenizer):
-            raise TypeError(
-                f"`tokenizer` must be a `WordTokenizer`. Received a {type(tokenizer).__name__}."
-            )
-        # Ids 0 and 1, padding and the unknown word, never have a vector.
-        rows = [-1, -1]
-        for word in tokenizer.vocabulary[2:]:
-            row = self._rows.get(word, -1)
-            rows.append(row if row >= 0 else self._rows.get(word.lower(), -1))
-        return np.array(rows)
 
 
 def _check_file(name: str, path: str | os.PathLike[str]) -> Path:
@@ -215,88 +173,60 @@ def _check_file(name: str, path: str | os.PathLike[str]) -> Path:
     return file
 
 
-def _read_words(path: Path) -> list[str]:
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"`{path}` must be UTF-8: {error}. Save it as UTF-8.") from None
-    if not lines[-1]:
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines]
-
-
 def _read_numpy(
-    path: Path, words: list[str], wanted: Collection[str] | None
-) -> tuple[list[str], npt.NDArray[np.float32]]:
+    path: Path, vocabulary: Sequence[str] | os.PathLike[str]
+) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+    if isinstance(vocabulary, (str, os.PathLike)):
+        file = _check_file("vocabulary", vocabulary)
+        try:
+            vocabulary = file.read_text("utf-8-sig").rstrip("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"`{file}` must be UTF-8: {error}.") from None
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"`{path}` is not a NumPy array: {error}") from None
-    if rows.ndim != 2 or rows.dtype.kind != "f" or not rows.shape[1]:
-        raise ValueError(
-            f"`{path}` must hold floating-point numbers of shape (words, dim). Received: "
-            f"{rows.dtype} of shape {rows.shape}."
-        )
-    if len(rows) != len(words):
-        raise ValueError(
-            f"`vocabulary` must have one word for each of the {len(rows):,} rows of `{path}`. "
-            f"Received: {len(words):,} words."
-        )
-    if wanted is None:
-        return words, np.array(rows, "float32")
-    kept = [row for row, word in enumerate(words) if word in wanted]
-    return [words[row] for row in kept], np.array(rows[kept], "float32")
+        return vocabulary, np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError(f"`{path}` must be an array that NumPy saved. It is not.") from None
 
 
-def _read_text(
-    path: Path, wanted: Collection[str] | None
-) -> tuple[list[str], npt.NDArray[np.float32]]:
+def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:
     words: list[str] = []
     values = array.array("f")
     dim = number = 0
     with path.open("rb") as file:
         while raw := file.readline(MAX_LINE_BYTES):
             number += 1
-            if number == 1 and raw.startswith(_ARCHIVES):
-                raise ValueError(f"`{path}` must be text. Received an archive: unpack it first.")
             if len(raw) == MAX_LINE_BYTES:
                 raise _line_error(path, number, f"expected at most {MAX_LINE_BYTES:,} bytes")
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip(" \r\n")
             except UnicodeDecodeError as error:
-                raise _line_error(path, number, f"expected UTF-8: {error}") from None
+                problem = f"expected UTF-8 text, and no archive: {error}"
+                raise _line_error(path, number, problem) from None
             if number == 1 and _HEADER.fullmatch(line):
                 continue
-            dim = dim or _count_dimensions(path, number, line.split(" "))
-            word, *numbers = line.rsplit(" ", dim)
-            if len(numbers) < dim or (" " in word and _is_number(word.rpartition(" ")[2])):
+            dim = dim or line.count(" ")
+            # A word may hold spaces.
+            word, *numbers = line.rsplit(" ", dim) if dim else [line]
+            if (
+                not dim
+                or len(numbers) < dim
+                or (" " in word and _is_number(word.rpartition(" ")[2]))
+            ):
+                expected = f"{dim} numbers" if dim else "its numbers"
                 raise _line_error(
                     path,
                     number,
-                    f"expected a word and {dim} numbers, separated by spaces. Received "
+                    f"expected a word and {expected}, separated by spaces. Received "
                     f"{len(line.split(' '))} columns: {line:.60}",
                 )
-            if wanted is None or word in wanted:
-                words.append(word)
-                try:
-                    values.extend(map(float, numbers))
-                except ValueError as error:
-                    raise _line_error(path, number, f"expected {dim} numbers: {error}") from None
+            words.append(word)
+            try:
+                values.extend(map(float, numbers))
+            except ValueError as error:
+                raise _line_error(path, number, f"expected {dim} numbers: {error}") from None
     if not dim:
         raise ValueError(f"`{path}` must have a word and its numbers on each line. It is empty.")
     return words, np.array(values, "float32").reshape(len(words), dim)
-
-
-def _count_dimensions(path: Path, number: int, columns: list[str]) -> int:
-    # A word may hold spaces or be a number itself.
-    last = max((at for at, column in enumerate(columns) if not _is_number(column)), default=0)
-    if last == len(columns) - 1:
-        raise _line_error(
-            path,
-            number,
-            f"expected a word and its numbers, separated by spaces. Received: {columns[last]:.60}",
-        )
-    return len(columns) - last - 1
 
 
 def _is_number(text: str) -> bool:

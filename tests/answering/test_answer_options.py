@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import numpy as np
@@ -68,12 +67,33 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
     )
     qa.answer(TEXT, QUESTION)
     whole = fed.pop()
-    qa.answer(TEXT, QUESTION, length=24, overlap=4)
+    qa.answer(TEXT, QUESTION, max_length=24, stride=4)
     assert whole[0] == 1
     assert sum(rows for rows, _ in fed) > 1
     assert max(width for _, width in fed) <= 24
-    with pytest.raises(ValueError, match="`length` is 65, but the backbone reads at most 64"):
-        qa.answer(TEXT, QUESTION, length=65)
+    with pytest.raises(ValueError, match="`max_length` is 65, but the backbone reads at most 64"):
+        qa.answer(TEXT, QUESTION, max_length=65)
+
+
+def test_old_names_of_options_warn(qa) -> None:
+    expected = qa.answer(TEXT, QUESTION, max_length=24, stride=4)
+    warns_of_length = pytest.warns(FutureWarning, match="`length` was renamed to `max_length`")
+    with (
+        pytest.warns(FutureWarning, match="`overlap` was renamed to `stride`"),
+        warns_of_length as caught,
+    ):
+        assert qa.answer(TEXT, QUESTION, length=24, overlap=4) == expected
+    assert caught[0].filename == __file__
+    preprocessor = qa.model_.preprocessor
+    with warns_of_length:
+        assert preprocessor.with_options(qa.model_, length=24).vectorizer.max_length == 24
+    with warns_of_length:
+        assert qa.ask(None, [], length=24, no_answer=False) == []
+    with warns_of_length, pytest.raises(ValueError, match="`examples` is empty"):
+        qa.calibrate(None, [], length=24)
+    for call in (qa.answer, qa.ask, qa.calibrate):
+        with pytest.raises(TypeError, match=r"`stride` only\. Received: overlap=4, stride=4\.$"):
+            call(TEXT, QUESTION, overlap=4, stride=4)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +102,8 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
         ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
         ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
         ("max_answer_words", 1.5, "`max_answer_words` must be a positive integer."),
-        ("length", 1.5, "`length` must be a positive integer. Received: length=1.5."),
-        ("overlap", -1, "`overlap` must be a non-negative integer. Received: overlap=-1."),
+        ("max_length", 1.5, "`max_length` must be a positive integer. Received: max_length=1.5."),
+        ("stride", -1, "`stride` must be a non-negative integer. Received: stride=-1."),
         ("no_answer", "a", "`no_answer` must be `True` or `False`. Received: no_answer='a'."),
     ],
 )
@@ -94,7 +114,8 @@ def test_values_of_options_are_checked(qa, name: str, value, message: str) -> No
 
 def test_unknown_options_are_listed(qa) -> None:
     readers = (
-        "`max_answer_words`, `no_answer`, `whole_words`, `length`, `overlap`, `max_question_length`"
+        "`max_answer_words`, `no_answer`, `whole_words`, `max_length`, `stride`, "
+        "`max_question_length`"
     )
     for name in ("max_anwser_words", "min_score", "x" * 500):
         with pytest.raises(TypeError) as caught:
@@ -114,15 +135,6 @@ def test_unknown_options_are_listed(qa) -> None:
         qa.ask(None, QUESTION, min_precision=0.9, nonsense=1)
 
 
-def test_integers_of_numpy_are_taken(qa) -> None:
-    expected = qa.answer(TEXT, QUESTION, top_k=3, max_answer_words=2, batch_size=2)
-    found = qa.answer(
-        TEXT, QUESTION, top_k=np.int64(3), max_answer_words=np.int64(2), batch_size=np.int64(2)
-    )
-    assert found == expected
-    assert qa.read(TEXT).ask(QUESTION, np.int64(3)) == qa.answer(TEXT, QUESTION, top_k=3)
-
-
 def test_mappings_examples_and_generators_are_asked(qa) -> None:
     one = qa.answer(TEXT, QUESTION)
     assert qa.answer({"text": TEXT, "question": QUESTION}) == one
@@ -140,8 +152,8 @@ def test_what_is_not_for_a_model_is_said() -> None:
     stories = keras_qa.datasets.babi.simulate(task=1, examples=20, seed=0)
     words = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
     before = words.model_.get_weights()
-    with pytest.raises(ValueError, match="`length` is for span readers, but the model answers"):
-        words.answer("Mary went home.", "Where is Mary?", length=20)
+    with pytest.raises(ValueError, match="`max_length` is for span readers, but the model answers"):
+        words.answer("Mary went home.", "Where is Mary?", max_length=20)
     with pytest.raises(TypeError, match=r"^There is no option `max_words`\. The options are "):
         words.answer("Mary went home.", "Where is Mary?", max_words=None)
     with pytest.raises(TypeError, match="must be an `Example`, a mapping, or a list of them"):
@@ -153,5 +165,3 @@ def test_what_is_not_for_a_model_is_said() -> None:
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
     with pytest.warns(UserWarning, match="More than 10 % of a text"):
         qa.answer("你你你 你你你 Mary", QUESTION)
-    saved = qa.model_.preprocessor.get_config()["decoder"]
-    assert saved == dataclasses.asdict(qa.model_.preprocessor.decoder)

@@ -68,15 +68,11 @@ def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
 @pytest.mark.parametrize(
     "validation",
     [
-        lambda rows, answers: (rows, answers),
         lambda rows, answers: (pd.DataFrame(rows), pd.Series(answers, index=[5] * len(answers))),
         lambda rows, answers: (tuple(rows), [[answer] for answer in answers]),
         # Two examples in a tuple are examples.
         lambda rows, answers: tuple(
             Example(**row, answers=answer) for row, answer in zip(rows, answers, strict=True)
-        ),
-        lambda rows, answers: tuple(
-            {**row, "answers": answer} for row, answer in zip(rows, answers, strict=True)
         ),
     ],
 )
@@ -109,18 +105,6 @@ def test_a_pair_that_is_wrong_trains_nothing(classifier, tmp_path, validation, m
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_grid_search_takes_model_options() -> None:
-    grid = {"model_options": [SMALL, {**SMALL, "text_units": 2}]}
-    search = GridSearchCV(QuestionAnswerer(seed=0), grid, cv=2)
-    search.fit(ROWS, ANSWERS, epochs=1, verbose=0)
-    assert [found["model_options"] for found in search.cv_results_["params"]] == [
-        *grid["model_options"]
-    ]
-    best = search.best_estimator_
-    assert best.model_options == search.best_params_["model_options"]
-    assert best.score(ROWS, ANSWERS) == search.score(ROWS, ANSWERS)
-
-
 # Two sentences each: in a window of six words one of them is cut.
 PAIRS = [
     Example(
@@ -147,22 +131,22 @@ def reader_file(tmp_path_factory) -> str:
 def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file) -> None:
     loaded = keras_qa.load(reader_file)
     before = loaded.model_.get_weights()
-    grid = {"length": np.array([6, 64]), "overlap": [0, 1]}
+    grid = {"max_length": np.array([6, 64]), "stride": [0, 1]}
     search = GridSearchCV(loaded, grid, cv=2).fit(PAIRS, epochs=0, verbose=0)
     scores = dict(
-        zip(map(str, grid["length"]), search.cv_results_["mean_test_score"][::2], strict=True)
+        zip(map(str, grid["max_length"]), search.cv_results_["mean_test_score"][::2], strict=True)
     )
     # Nothing is trained: the windows alone make the difference.
-    for length in grid["length"]:
-        alone = keras_qa.load(reader_file).set_params(length=length, overlap=0)
+    for length in grid["max_length"]:
+        alone = keras_qa.load(reader_file).set_params(max_length=length, stride=0)
         assert alone.fit(PAIRS, epochs=0, verbose=0).score(PAIRS) == scores[str(length)]
     assert scores["6"] < scores["64"] == 1.0
     best = search.best_estimator_
-    assert (best.vectorizer_.length, best.vectorizer_.overlap) == (64, 0)
+    assert (best.vectorizer_.max_length, best.vectorizer_.stride) == (64, 0)
     assert best.model_.preprocessor.vectorizer is best.vectorizer_
     # What was loaded is as it was.
     windower = loaded.model_.preprocessor.vectorizer
-    assert (windower.length, windower.overlap) == (384, 128)
+    assert (windower.max_length, windower.stride) == (384, 128)
     assert all(
         (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
     )
@@ -171,10 +155,10 @@ def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file
 def test_a_loaded_reader_keeps_its_windows_and_takes_one_setting_alone(
     reader_file, tmp_path
 ) -> None:
-    qa = keras_qa.load(reader_file).set_params(length=16, max_answer_words=2)
+    qa = keras_qa.load(reader_file).set_params(max_length=16, max_answer_words=2)
     qa.fit(PAIRS, epochs=0, verbose=0).save(tmp_path / "qa.keras")
     again = keras_qa.load(tmp_path / "qa.keras").fit(PAIRS, epochs=0, verbose=0)
-    assert (again.vectorizer_.length, again.vectorizer_.overlap) == (16, 128)
+    assert (again.vectorizer_.max_length, again.vectorizer_.stride) == (16, 128)
     assert again.model_.preprocessor.decoder.max_answer_words == 2
 
 
@@ -201,9 +185,9 @@ def test_windows_that_cannot_be_read_leave_the_loaded_ones(reader_file) -> None:
     preprocessor = loaded.model_.preprocessor
     # The questions have five pieces.
     with pytest.raises(ValueError, match="too many for a window of 3 positions"):
-        loaded.set_params(length=3).fit(PAIRS, epochs=1, verbose=0)
+        loaded.set_params(max_length=3).fit(PAIRS, epochs=1, verbose=0)
     assert loaded.model_.preprocessor is preprocessor
-    assert preprocessor.vectorizer.length == 384
+    assert preprocessor.vectorizer.max_length == 384
 
 
 def test_a_backbone_has_a_vocabulary_of_its_own() -> None:

@@ -10,8 +10,8 @@ from keras_qa import QuestionAnswerer
 
 SPANS = {
     "vectors": "glove.txt",
-    "length": 128,
-    "overlap": 16,
+    "max_length": 128,
+    "stride": 16,
     "max_answer_words": 5,
     "no_answer_threshold": 0.5,
 }
@@ -38,8 +38,8 @@ def test_options_of_words_are_refused_by_readers() -> None:
 def test_a_model_that_is_given_says_what_it_does() -> None:
     model = keras_qa.models.answer_classifier(30, 30, 5)
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"^`length` is for .*, but the model `answer_classifier`"):
-        QuestionAnswerer(model, length=9).fit(EXAMPLES)
+    with pytest.raises(ValueError, match=r"^`max_length` is for .*, but the model `answer_cl"):
+        QuestionAnswerer(model, max_length=9).fit(EXAMPLES)
     with pytest.raises(ValueError, match=r"^`vectors` is for a factory, but"):
         QuestionAnswerer(model, vectors="glove.txt").fit(EXAMPLES)
     assert all((one == two).all() for one, two in zip(before, model.get_weights(), strict=True))
@@ -51,8 +51,8 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
         ({"model": "reader"}, ValueError, "`model` must be a `keras.Model` or one of "),
         ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer"),
         ({"vocabulary_size": True}, ValueError, "`vocabulary_size` must be a positive integer"),
-        ({"model": "span_reader", "length": 1.5}, ValueError, "`length` must be a positive "),
-        ({"model": "span_reader", "overlap": 1.5}, ValueError, "`overlap` must be a non-negative"),
+        ({"model": "span_reader", "max_length": 1.5}, ValueError, "`max_length` must be a pos"),
+        ({"model": "span_reader", "stride": 1.5}, ValueError, "`stride` must be a non-negative"),
         ({"model": "span_reader", "no_answer_threshold": "a"}, ValueError, "`no_answer_threshold`"),
         ({"seed": 1.5}, ValueError, "`seed` must be a non-negative integer. Received: seed=1.5."),
         ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
@@ -94,44 +94,37 @@ def test_integers_of_numpy_are_taken_and_saved(tmp_path) -> None:
         assert (one == other).all()
 
 
-def test_answers_that_stand_apart_are_taken() -> None:
+def test_a_table_and_answers_that_stand_apart_are_taken() -> None:
     bare = [{"text": item.text, "question": item.question} for item in EXAMPLES]
     answers = [item.answers[0] for item in EXAMPLES]
-    qa = QuestionAnswerer(seed=0).fit(bare, answers, epochs=1, verbose=0)
+    qa = QuestionAnswerer(seed=0).fit(pandas.DataFrame(bare), answers, epochs=1, verbose=0)
     same = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
     for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
         assert (one == other).all()
-    assert qa.score(bare, answers) == qa.score(EXAMPLES)
+    found = qa.predict(EXAMPLES)
+    right = sum(text == answer for text, answer in zip(found, answers, strict=True))
+    assert qa.score(bare, answers) == qa.score(EXAMPLES) == pytest.approx(right / len(EXAMPLES))
     message = rf"^`y` has 1 answers, but there are {len(EXAMPLES)} examples\."
     with pytest.raises(ValueError, match=message):
         qa.fit(bare, answers[:1])
 
 
-def test_validation_data_is_a_keyword() -> None:
-    with pytest.raises(TypeError):
-        QuestionAnswerer().fit(EXAMPLES, None, EXAMPLES)
-
-
-def test_score_is_the_share_of_right_answers() -> None:
-    qa = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
-    found = qa.answer([e.text for e in EXAMPLES], [e.question for e in EXAMPLES])
-    right = sum(a.text == e.answers[0] for a, e in zip(found, EXAMPLES, strict=True))
-    assert qa.score(EXAMPLES) == pytest.approx(right / len(EXAMPLES))
-
-
 def test_params_are_given_and_set() -> None:
     qa = QuestionAnswerer(seed=3)
     assert qa.get_params()["seed"] == 3
-    assert qa.get_params()["length"] is None
-    assert qa.set_params(seed=4, model="span_reader") is qa
-    assert repr(qa) == "QuestionAnswerer(model='span_reader', seed=4)"
+    assert qa.get_params()["max_length"] is None
+    assert qa.set_params(seed=4, model_options={"cell": "gru"}) is qa
+    assert repr(qa) == "QuestionAnswerer(model_options={'cell': 'gru'}, seed=4)"
     with pytest.raises(ValueError, match=r"^There is no argument `size`\. Expected: `model`, "):
         qa.set_params(size=1)
 
 
-def test_a_table_with_columns_is_taken() -> None:
-    rows = [{"text": e.text, "question": e.question, "answers": e.answers[0]} for e in EXAMPLES]
-    qa = QuestionAnswerer(seed=0).fit(pandas.DataFrame(rows), epochs=1, verbose=0)
-    same = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
-    for one, other in zip(qa.model_.get_weights(), same.model_.get_weights(), strict=True):
-        assert (one == other).all()
+def test_old_names_of_params_warn() -> None:
+    with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
+        qa = QuestionAnswerer("span_reader", length=9)
+    with pytest.warns(FutureWarning, match="`overlap` was renamed to `stride`"):
+        assert qa.set_params(overlap=2) is qa
+    assert repr(qa) == "QuestionAnswerer(model='span_reader', max_length=9, stride=2)"
+    with pytest.raises(TypeError, match=r"only\. Received: length=8, max_length=7\.$"):
+        qa.set_params(length=8, max_length=7)
+    assert qa.get_params()["max_length"] == 9

@@ -1,6 +1,5 @@
 """`keras-qa index --embed`, and `ask` with an index that has vectors."""
 
-import json
 import pathlib
 import shutil
 
@@ -66,37 +65,21 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
     assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
 
 
-def test_evaluate_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
-    out, data = tmp_path / "a.index", tmp_path / "questions.jsonl"
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
-    example = {"text": "John slept.", "question": "Who?", "answers": ["John"], "answer_start": [0]}
-    data.write_text(json.dumps(example))
-    capsys.readouterr()
-    arguments = [f"--index={out}", f"--data={data}", "--no-answer=no"]
-    assert main(["evaluate", READER, *arguments]) == 0
-    printed, errors = capsys.readouterr()
-    assert errors == ""
-    # A search by words alone would not find it.
-    assert "100.0 % at 20, 1 examples" in printed
-
-
-def test_a_missing_encoder_falls_back_to_words(texts, encoder, tmp_path, capsys) -> None:
+def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     shutil.rmtree(encoder)
     capsys.readouterr()
-    assert ask(out, "Where is Mary?") == 0
-    printed, errors = capsys.readouterr()
-    assert "a.txt:1" in printed
-    assert errors == (
-        f"keras-qa: {out} is searched by words alone: it names the encoder '{encoder.resolve()}', "
-        "which is neither minilm nor a local folder. Pass it by `--embed` to load it.\n"
+    assert ask(out, "Where is Mary?") == 2
+    assert capsys.readouterr().err == (
+        f"keras-qa: error: `{out}` names the encoder '{encoder.resolve()}', which is neither "
+        "minilm nor a local folder. Pass it by `--embed` to load it.\n"
     )
     encoder.mkdir()
-    assert ask(out, "Where is Mary?") == 0
+    assert ask(out, "Where is Mary?") == 2
     assert capsys.readouterr().err.startswith(
-        f"keras-qa: {out} is searched by words alone: its encoder '{encoder.resolve()}' cannot be "
-        f"loaded. `{encoder.resolve()}` has no `config.json`"
+        f"keras-qa: error: The encoder '{encoder.resolve()}' of `{out}` cannot be loaded. "
+        f"`{encoder.resolve()}` has no `config.json`"
     )
 
 
@@ -119,12 +102,10 @@ def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, mo
     out = tmp_path / "a.index"
     with Index.create(out, encoder=Constant(name)) as index:
         index.update(texts)
-    assert ask(out, "Where is Mary?") == 0
-    printed, errors = capsys.readouterr()
-    assert "a.txt:1" in printed
-    assert errors == (
-        f"keras-qa: {out} is searched by words alone: it names the encoder {name!r}, which is "
-        "neither minilm nor a local folder. Pass it by `--embed` to load it.\n"
+    assert ask(out, "Where is Mary?") == 2
+    assert capsys.readouterr().err == (
+        f"keras-qa: error: `{out}` names the encoder {name!r}, which is neither minilm nor a local "
+        "folder. Pass it by `--embed` to load it.\n"
     )
 
 
@@ -147,6 +128,9 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
         errors = capsys.readouterr().err
         assert message in errors
         assert errors.count("\n") == 1
+    assert main(["index", texts, f"--out={tmp_path / 'c.index'}", "--embed=none"]) == 2
+    assert "There is no file `none`, and no preset" in capsys.readouterr().err
+    assert not (tmp_path / "c.index").exists()
 
 
 def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> None:
@@ -161,28 +145,3 @@ def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> No
     assert "3 documents, 3 passages with vectors. 1 new" in errors
     with Index.open(f"{texts}.index") as index:
         assert index._connection.execute("SELECT count(*) FROM vectors").fetchone() == (3,)
-    shutil.rmtree(encoder)
-    assert ask(texts, "Who is there?") == 2
-    assert capsys.readouterr().err == (
-        f"keras-qa: error: `{texts}.index` cannot be updated: it names the encoder "
-        f"'{encoder.resolve()}', which is neither minilm nor a local folder. Pass it by `--embed` "
-        "to load it.\n"
-    )
-
-
-def test_errors_of_index_are_one_line(texts, encoder, tmp_path, capsys) -> None:
-    plain, other = tmp_path / "plain.index", tmp_path / "other.index"
-    Index.create(plain).close()
-    assert main(["index", texts, f"--out={other}", f"--embed={encoder}"]) == 0
-    second = copy("roberta", tmp_path / "second")
-    capsys.readouterr()
-    for arguments, message in (
-        ([f"--out={plain}", f"--embed={encoder}"], "was made without an encoder, and has no vec"),
-        ([f"--out={other}", f"--embed={second}"], f"and none of '{second.resolve()}'. Open it wi"),
-        ([f"--out={tmp_path / 'c.index'}", "--embed=none"], "There is no file `none`, and no pre"),
-    ):
-        assert main(["index", texts, *arguments]) == 2
-        errors = capsys.readouterr().err
-        assert message in errors
-        assert errors.count("\n") == 1
-    assert not (tmp_path / "c.index").exists()

@@ -11,7 +11,7 @@ from interpreters import BACKENDS, last_line, python
 
 import keras_qa
 from keras_qa import cli
-from keras_qa.cli import COMMANDS, main, parser, train
+from keras_qa.cli import COMMANDS, data, main, parser, train
 from keras_qa.cli.parsing import given_once
 
 # Pretend that a backend is installed, so that the package would import Keras.
@@ -69,6 +69,21 @@ def test_options_of_train_are_fields_of_its_recipe() -> None:
     assert found == {"gradient_accumulation_steps": 4, "layer_decay": 0.8, "epochs": 3}
 
 
+@pytest.mark.parametrize(
+    ("validated", "arguments", "models"),
+    [
+        (False, [], ["universal_transformer"]),
+        (True, [], ["universal_transformer", "memory_network"]),
+        # Options are for one factory only.
+        (True, ['--model-options={"num_heads": 2}'], ["universal_transformer"]),
+        (True, ["--model", "b", "a"], ["b", "a"]),
+    ],
+)
+def test_default_models(validated: bool, arguments: list[str], models: list[str]) -> None:
+    options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *arguments])
+    assert list(train._models(options, validated)) == models
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_examples_in_help_are_commands(command: str, capsys) -> None:
     shown = helped(capsys, command).split("\nexample")[1].replace("\\\n", " ")
@@ -78,21 +93,6 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
         words = shlex.split(line)
         options = parser().parse_args(words[words.index("keras-qa") + 1 :])
         assert options.run is COMMANDS[command].run
-
-
-def test_help_shows_defaults(capsys) -> None:
-    shown = " ".join(helped(capsys, "train").split())
-    for option, default in (
-        ("--seed SEED", "0"),
-        ("--seeds N", "1"),
-        ("--task TASK", "1"),
-        ("--variant FOLDER", "en-valid-10k"),
-        ("--examples N", "1000"),
-    ):
-        assert re.search(rf"{option} [^()]*\(default: {default}\)", shown), option
-    assert "(default: 32)" in helped(capsys, "answer")
-    shown = " ".join(helped(capsys, "evaluate").split())
-    assert "train, valid, test (default: valid)" in shown
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_errors_of_options_are_one_line(arguments: list[str], line: str, capsys)
     ("arguments", "expected"),
     [
         (["qa.keras", "a.txt", "Who?"], ("a.txt", "Who?")),
-        (["qa.keras", "--top-k=2", "a.txt", "--length", "9", "Who?"], ("a.txt", "Who?")),
+        (["qa.keras", "--top-k=2", "a.txt", "--max-length", "9", "Who?"], ("a.txt", "Who?")),
         (["qa.keras", "--text=a.txt", "--question=Who?"], ("a.txt", "Who?")),
         (["qa.keras", "-", "--question", "Who?"], ("-", "Who?")),
         (["qa.keras", "--", "-a-", "-?"], ("-a-", "-?")),
@@ -147,26 +147,15 @@ def test_positional_arguments(arguments, expected) -> None:
     assert tuple(given_once(options, name) for name in ("text", "question")) == expected
 
 
-def test_an_option_is_given_once() -> None:
-    options = parser().parse_args(["answer", "qa.keras", "a.txt", "Who?", "--text=b.txt"])
-    with pytest.raises(ValueError, match=r"^The text must be given once\. Received: 'a.txt', and"):
-        given_once(options, "text")
-
-
-@pytest.mark.parametrize("columns", ["text", "text=a,b", "texts=a"])
-def test_invalid_columns(columns: str) -> None:
-    from keras_qa.cli import data
-
-    options = parser().parse_args(["train", "--data=d.csv", "--out=o", f"--columns={columns}"])
-    with pytest.raises(ValueError, match=rf"`--columns` must look like .*Received: '{columns}'"):
-        data.columns(options)
-
-
 def test_columns() -> None:
-    from keras_qa.cli import data
+    def columns(given: str) -> dict[str, str]:
+        arguments = ["train", "--data=d", "--out=o", f"--columns={given}"]
+        return data.columns(parser().parse_args(arguments))
 
-    options = parser().parse_args(["train", "--data=d", "--out=o", "--columns=text=a b,id=n=o"])
-    assert data.columns(options) == {"text": "a b", "id": "n=o"}
+    assert columns("text=a b,id=n=o") == {"text": "a b", "id": "n=o"}
+    for given in ("text", "text=a,b", "texts=a"):
+        with pytest.raises(ValueError, match=rf"`--columns` must look like .*Received: '{given}'"):
+            columns(given)
 
 
 def test_only_two_files_print() -> None:

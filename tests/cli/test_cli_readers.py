@@ -1,19 +1,18 @@
 """Readers of spans on the command line: training, official scores, options of answers."""
 
-import dataclasses
+import itertools
 import json
+import types
 
 import numpy as np
 import pytest
 from report_cases import Page
-from small_backbones import TOKENIZER, bert
 from small_examples import SPANS as EXAMPLES
 from small_examples import WITHOUT
 
 import keras_qa
-from keras_qa import Example, metrics, report
-from keras_qa.cli import main
-from keras_qa.cli.output import mark_answer
+from keras_qa import Example, metrics
+from keras_qa.cli import main, parser, train
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 
@@ -51,14 +50,14 @@ def folder(tmp_path_factory):
     squad_file(folder / "answered.json", EXAMPLES)
     arguments = [f"--data={data}", f"--validation-data={data}", f"--out={folder / 'reader.keras'}"]
     arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
-    arguments += ["--length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
+    arguments += ["--max-length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
     assert main(["train", *arguments]) == 0
     return folder
 
 
 def test_train_uses_recipe_and_window_length(folder) -> None:
     loaded = keras_qa.load(folder / "reader.keras")
-    assert loaded.vectorizer_.length == 16
+    assert loaded.vectorizer_.max_length == 16
     assert loaded.model_.preprocessor.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
     assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
@@ -90,73 +89,16 @@ def test_evaluate_prints_official_scores(folder, capsys) -> None:
     assert official == metrics.squad(kept, [e for e in data if e.answers], "1.1")
 
 
-def test_details_before_calibration(folder) -> None:
-    """The details are the answers of the reader with a temperature of 1."""
-    loaded = keras_qa.load(folder / "reader.keras")
-    model, preprocessor, data = loaded.model_, loaded.model_.preprocessor, EXAMPLES + WITHOUT
-    preprocessor.decoder = dataclasses.replace(preprocessor.decoder, temperature=1.0)
-    # Half of the texts have no answer then.
-    threshold = float(np.median(preprocessor.answer_in_detail(model, data, 32, 0)[1].no_answer))
-    hot = dataclasses.replace(preprocessor.decoder, temperature=1.5, no_answer_threshold=threshold)
-    preprocessor.decoder = hot
-    ranked = preprocessor.answer(model, data, 2, 32, 0)
-    answers, details = preprocessor.answer_in_detail(model, data, 32, 0)
-    assert answers == [row[0] for row in ranked]
-    assert details.threshold == threshold
-    for row, nothing, span in zip(ranked, details.no_answer, details.spans, strict=True):
-        chances = {answer.text: answer.score for answer in row}
-        assert "" not in chances or chances[""] == pytest.approx(nothing, rel=1e-5)
-        assert span in chances
-    found = report.evaluate(loaded, data)
-    before = report.judge(data, details.before)
-    given = report.judge(data, answers).official
-    assert given.items() <= found.official.items()
-    assert found.calibration_error_before == pytest.approx(before.calibration_error, abs=1e-5)
-    preprocessor.decoder = dataclasses.replace(hot, temperature=1.0)
-    expected = loaded.answer([e.text for e in data], [e.question for e in data])
-    assert [a.text for a in details.before] == [a.text for a in expected]
-    assert 0 < sum(not a.text for a in expected) < len(data)
-    np.testing.assert_allclose(
-        [a.score for a in details.before], [a.score for a in expected], rtol=1e-5
-    )
-
-
-def test_answers_of_a_file_and_of_a_text(folder, tmp_path, capsys) -> None:
-    loaded = keras_qa.load(folder / "reader.keras")
-    out = tmp_path / "answers.jsonl"
-    arguments = ["answer", str(folder / "reader.keras")]
-    assert main([*arguments, f"--input={folder / 'both.json'}", f"--output={out}"]) == 0
-    capsys.readouterr()
-    for line, item in zip(lines(out), EXAMPLES + WITHOUT, strict=True):
-        answer = loaded.answer(item.text, item.question)
-        assert (line["answer"], line["start"], line["end"]) == (
-            answer.text,
-            answer.start,
-            answer.end,
-        )
-        if line["start"] is not None:
-            assert item.text[line["start"] : line["end"]] == line["answer"]
-    text = f"It rains. {EXAMPLES[3].text} Nobody knows why."
-    (tmp_path / "text.txt").write_text(text)
-    arguments += [f"--text={tmp_path / 'text.txt'}", f"--question={EXAMPLES[3].question}"]
-    assert main([*arguments, "--top-k=3"]) == 0
-    expected = []
-    for answer in loaded.answer(text, EXAMPLES[3].question, top_k=3):
-        expected.append(f"  {answer.score:6.1%}  {answer.text or '(no answer)'}")
-        if answer.text:
-            expected.append(f"          {mark_answer(text, answer.start, answer.end)}")
-    assert capsys.readouterr().out.splitlines() == expected
-
-
 def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     words = ["door", "box", "car", "colour"]
     array = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    np.save(tmp_path / "vectors.npy", array)
-    (tmp_path / "words.txt").write_text("\n".join(words))
+    with (tmp_path / "vectors.txt").open("w") as file:
+        for word, row in zip(words, array.tolist(), strict=True):
+            print(word, *row, file=file)
     data = squad_file(tmp_path / "data.json", EXAMPLES[:8])
     arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
-    arguments += [f"--vectors={tmp_path / 'vectors.npy'}", '--model-options={"units": 4}']
-    arguments += [f"--vectors-words={tmp_path / 'words.txt'}", "--epochs=1"]
+    arguments += [f"--vectors={tmp_path / 'vectors.txt'}", '--model-options={"units": 4}']
+    arguments += ["--epochs=1"]
     assert main(["train", *arguments]) == 0
     assert "Read the vectors of 4 words, 5 numbers each." in capsys.readouterr().out
     loaded = keras_qa.load(tmp_path / "a.keras")
@@ -167,21 +109,22 @@ def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
 
 
+@pytest.mark.parametrize(("bfloat16", "dtype"), [(0.375, "mixed_bfloat16"), (0.4375, "float32")])
+def test_the_faster_dtype_is_measured(bfloat16: float, dtype: str, monkeypatch, capsys) -> None:
+    # The clock is read before and after each product.
+    pauses = itertools.cycle([0.0, 0.5, 0.0, bfloat16])
+    clock = types.SimpleNamespace(perf_counter=itertools.accumulate(pauses).__next__)
+    monkeypatch.setattr(train, "time", clock)
+    arguments = ["--data=d", "--out=o", "--model=span_reader", "--backbone=b", "--dtype=auto"]
+    options = parser().parse_args(["train", *arguments])
+    assert train._options(options) == ({"backbone": "b", "dtype": dtype}, {})
+    assert capsys.readouterr().out == (
+        f"A matrix product takes 500.00 ms in float32 and {1_000 * bfloat16:.2f} ms in bfloat16: "
+        f"training in {dtype}.\n"
+    )
+
+
 # The small tokenizer knows few words.
-@pytest.mark.filterwarnings("ignore:More than 10 % of a text")
-def test_a_backbone_is_read_from_its_folder(tmp_path) -> None:
-    bert().save_to_preset(str(tmp_path / "bert"))
-    (tmp_path / "bert" / "tokenizer.json").write_text(TOKENIZER.to_json())
-    data = squad_file(tmp_path / "data.json", EXAMPLES[:4])
-    arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
-    arguments += [f"--backbone={tmp_path / 'bert'}", "--epochs=1", "--batch-size=4"]
-    assert main(["train", *arguments]) == 0
-    loaded = keras_qa.load(tmp_path / "a.keras")
-    assert loaded.vectorizer_.tokenizer.to_json() == TOKENIZER.to_json()
-    answer = loaded.answer(EXAMPLES[0].text, EXAMPLES[0].question)
-    assert EXAMPLES[0].text[answer.start : answer.end] == answer.text
-
-
 def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
     wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, "red", 3)
     data = squad_file(tmp_path / "data.json", [EXAMPLES[0], wrong])
@@ -198,8 +141,8 @@ ASKED = {
     "max_answer_words": 1,
     "no_answer": False,
     "whole_words": False,
-    "length": 9,
-    "overlap": 3,
+    "max_length": 9,
+    "stride": 3,
     "max_question_length": 4,
 }
 
@@ -235,12 +178,23 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str) -> None:
     assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
 
 
+def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
+    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
+    train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
+    for command in (asked, [*train, "--model=span_reader"]):
+        with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
+            assert main([*command, "--length=0"]) == 2
+        assert "`max_length` must be a positive integer. Received" in capsys.readouterr().err
+        assert main([*command, "--length=9", "--max-length=9"]) == 2
+        assert "only. Received: length=9, max_length=9." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ("--max-answer-words=0", "--max-answer-words: must be a positive integer. Received: '0'"),
         ("--no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
-        ("--overlap=-1", "error: `overlap` must be a non-negative integer. Received: overlap=-1."),
+        ("--stride=-1", "error: `stride` must be a non-negative integer. Received: stride=-1."),
     ],
 )
 def test_options_out_of_range_raise_before_answering(
@@ -264,8 +218,9 @@ def test_options_out_of_range_raise_before_answering(
     ("arguments", "message"),
     [
         (["--backbone=x", "--model=memory_network"], "`--backbone` is for --model span_reader"),
-        (["--vectors-words=x"], "`--vectors-words` is for --model span_reader"),
+        (["--vectors=x"], "`--vectors` is for --model span_reader"),
         (["--model-options=[]"], "`--model-options` must be a JSON object"),
+        (["--model=span_reader", "--dtype=auto"], "`--dtype auto` needs `--backbone`: it meas"),
         (["--model=span_reader", "--vectors=none.txt"], "`path` must be a file"),
     ],
 )

@@ -19,20 +19,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_file_names(folder) -> None:
-    for name in ("story.txt", "my story.txt", "~", "with no suffix"):
-        (folder / name).write_text(f"{name}: {STORY}", encoding="utf-8")
-    for name in ("story.txt", "my story.txt", "with no suffix", "./~"):
-        assert read_text(name) == f"{name.removeprefix('./')}: {STORY}"
-
-
-def test_a_file_in_the_home_folder(folder, monkeypatch) -> None:
+def test_files(folder, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    (folder / "story.txt").write_text(STORY)
-    assert read_text("~/story.txt") == STORY
-
-
-def test_byte_order_mark_is_removed(folder) -> None:
+    for name in ("story.txt", "my story.txt", "with no suffix", "~"):
+        (folder / name).write_text(f"{name}: {STORY}", encoding="utf-8")
+    for given in ("story.txt", "my story.txt", "with no suffix", "./~", "~/story.txt"):
+        assert read_text(given) == f"{given.removeprefix('./').removeprefix('~/')}: {STORY}"
+    # A byte order mark is removed.
     (folder / "marked.txt").write_bytes(b"\xef\xbb\xbfna\xc3\xafve\r\n")
     assert read_text("marked.txt") == "naïve\r\n"
 

@@ -3,10 +3,6 @@
 import json
 import re
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from keras_qa.datasets import squad
@@ -78,71 +74,6 @@ def test_a_byte_order_mark_is_skipped(write):
     path = write(content(question("a", [("home", 15)])))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert squad.load(path)[0].answer_start == (15,)
-
-
-ROWS = [
-    {"id": "a", "context": TEXT, "question": "?", "answers": [("home", 15), ("home", 34)]},
-    {"id": "b", "context": OTHER, "question": "", "answers": []},
-    {"id": "c", "context": OTHER, "question": "Who?", "answers": [("John\r\nwent", 2)]},
-]
-
-
-def hugging_face_rows():
-    return [
-        {
-            **row,
-            "title": "t",
-            "answers": {
-                "text": [text for text, _ in row["answers"]],
-                "answer_start": [start for _, start in row["answers"]],
-            },
-        }
-        for row in ROWS
-    ]
-
-
-EXAMPLES = [
-    Example(TEXT, "?", ("home", "home"), (15, 34), id="a"),
-    Example(OTHER, "", id="b"),
-    Example(OTHER, "Who?", ("John\r\nwent",), (2,), id="c"),
-]
-
-
-def test_hugging_face_rows_in_memory_and_in_files(tmp_path):
-    rows = hugging_face_rows()
-    assert squad.rows(rows) == EXAMPLES
-    arrays = [
-        {**row, "answers": {key: np.array(value) for key, value in row["answers"].items()}}
-        for row in rows
-    ]
-    assert squad.rows(iter(arrays)) == EXAMPLES
-    frame = pd.DataFrame(rows)
-    assert squad.rows(frame.to_dict("records")) == EXAMPLES
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
-    assert squad.load(tmp_path / "a.parquet") == EXAMPLES
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
-    assert squad.load(tmp_path / "a.jsonl") == EXAMPLES
-    frame["answers"] = frame["answers"].map(json.dumps)
-    for name, separator in (("a.csv", ","), ("a.tsv", "\t")):
-        frame.to_csv(tmp_path / name, index=False, sep=separator)
-        assert squad.load(tmp_path / name) == EXAMPLES
-
-
-def test_csv_with_dotted_columns(tmp_path):
-    path = tmp_path / "flat.csv"
-    path.write_text(
-        "id,context,question,answers.text,answers.answer_start\n"
-        "1,He went home.,Where?,home,8\n"
-        "2,He went home.,Why?,,\n"
-    )
-    assert squad.load(path) == [
-        Example("He went home.", "Where?", "home", 8, id="1"),
-        Example("He went home.", "Why?", id="2"),
-    ]
-    path.write_text("id,context,question,answers\n1,He went home.,Where?,home\n")
-    with pytest.raises(ValueError, match=r"line 2: expected JSON in the cell `answers`: .*'home'"):
-        squad.load(path)
 
 
 @pytest.mark.parametrize(

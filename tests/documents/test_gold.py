@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_qa import Example
-from keras_qa.datasets import question_files, squad, tables, unanswerable
+from keras_qa.datasets import squad, tables, unanswerable
 from keras_qa.documents import Document, Hit, Index, gold
 from keras_qa.documents.gold import Place
 from keras_qa.example import to_examples
@@ -50,15 +50,6 @@ def test_answers_are_located_by_their_texts(index) -> None:
     assert [len(at) for at in texts[4:]] == [0, 0, 1, 2]
 
 
-def test_a_missing_document_raises(index) -> None:
-    examples = [Example("a", "b"), Example("a", "b", document="none.txt")]
-    with pytest.raises(
-        ValueError,
-        match=r"^The example at position 1 is about the document 'none\.txt', which the index does",
-    ):
-        gold.texts_in(index, examples)
-
-
 def test_the_rank_is_that_of_the_first_passage_with_a_whole_answer(index) -> None:
     hits = [Hit("a", "", 3.0, 0, 10), Hit("b", "", 2.0, 5, 20), Hit("b", "", 1.0, 15, 30)]
     for places, expected in (
@@ -81,11 +72,11 @@ def test_data_may_name_documents(tmp_path) -> None:
     assert to_examples([row]) == [wanted]
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({**row, "document": 7}), "utf-8")
-    assert [item.document for item in question_files.load(path)] == ["7"]
+    assert [item.document for item in tables.load(path)] == ["7"]
     path = tmp_path / "a.csv"
     path.write_text("text,question,answers,from\nAnn left.,Who?,Ann,a.txt\n", "utf-8")
     assert tables.load(path, document="from") == [wanted]
-    assert [item.document for item in question_files.load(path)] == [None]
+    assert [item.document for item in tables.load(path)] == [None]
     asked = {"id": "1", "question": "Who?", "answers": [{"text": "Ann", "answer_start": 0}]}
     paragraphs = [
         {"context": "Ann left.", "qas": [asked], "document": "a.txt"},

@@ -105,13 +105,9 @@ def test_frequent_words_rank_passages_that_rare_words_select(tmp_path, monkeypat
         # The scores are those of all words.
         assert len(found) == 11
         assert found == pytest.approx({name: whole[name] for name in found})
-        # If all words are frequent, passages with two of them are selected.
-        monkeypatch.setattr(searching, "RANKED", 5)
-        found = {hit.document: hit.score for hit in index.search("fjord river", k=90)}
-        assert sorted(map(int, found)) == list(range(0, 90, 9))
-        assert found == pytest.approx({name: whole[name] for name in found})
+        # Words that are too frequent do not count.
         monkeypatch.setattr(searching, "COUNTED", 5)
-        assert len(index.search("fjord river", k=90)) == 10
+        assert index.search("fjord river n7", k=90) == index.search("fjord n7", k=90)
 
 
 def test_other_languages_and_scripts(tmp_path) -> None:
@@ -138,26 +134,10 @@ def test_other_languages_and_scripts(tmp_path) -> None:
         assert (index.language, names(index, "cities")) == ("de", [])
 
 
-@pytest.mark.parametrize(
-    "question",
-    [
-        '"',
-        "fjord OR",
-        "NEAR(a b)",
-        "text:fjord",
-        "-fjord",
-        "^a*",
-        "(",
-        "a\0b",
-        "\ud800",
-        "AND",
-        "{a}:b",
-    ],
-)
+@pytest.mark.parametrize("question", ['"', "fjord OR", "-fjord", "^b*", "(", "a\0b", "\ud800"])
 def test_a_question_has_no_syntax(index: Index, question: str) -> None:
-    found = names(index, question)
-    assert found == (["oslo"] if "fjord" in question else found)
     assert names(index, f"Seine {question}")[-1:] != []
+    assert names(index, question) == (["oslo"] if "fjord" in question else [])
 
 
 @settings(max_examples=25, deadline=None)
@@ -199,7 +179,6 @@ def test_documents_are_replaced_and_removed(index: Index) -> None:
 
 def test_long_documents_are_stored_in_blocks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(storage, "BLOCK", 7)
-    monkeypatch.setattr(writing, "BATCH", 3)
     text = " ".join(f"Sentence é{number} is here and nowhere else." for number in range(300))
     with Index.create(tmp_path / "a.index") as index:
         index.add([{"name": "a", "text": text}])
@@ -273,25 +252,6 @@ def test_a_writer_waits_for_another_one(tmp_path, monkeypatch) -> None:
         assert index.add(CITIES) == 2
 
 
-LOCK = """
-import sqlite3, sys
-sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
-"""
-
-
-def test_opening_releases_no_lock_of_another_thread(index: Index) -> None:
-    other = sqlite3.connect(index.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with Index.open(index.path) as reader:
-        assert len(reader) == 3
-    lock = [sys.executable, "-c", LOCK, index.path]
-    refused = subprocess.run(lock, capture_output=True, text=True)
-    assert "database is locked" in refused.stderr
-    other.execute("ROLLBACK")
-    other.close()
-    assert subprocess.run(lock).returncode == 0
-
-
 def test_a_full_disk_raises_and_loses_nothing(index: Index) -> None:
     index._connection.execute("PRAGMA max_page_count = 40")
     text = " ".join(f"word{number}" for number in range(20_000))
@@ -331,28 +291,15 @@ def test_bad_documents_raise_and_are_rolled_back(index: Index) -> None:
 
 
 def test_data_frames_are_added_and_searched_with(tmp_path) -> None:
-    with Index.create(tmp_path / "frame.index") as index, Index.create(tmp_path / "a") as other:
-        assert index.add(pd.DataFrame(CITIES, index=[7, 7, 9])) == other.add(CITIES) == 3
-        assert index.names == ["paris", "rome", "oslo"]
+    with Index.create(tmp_path / "frame.index") as index:
+        assert index.add(pd.DataFrame(CITIES, index=[7, 7, 9])) == 3
         assert [index.text(name) for name in index.names] == [city["text"] for city in CITIES]
         questions = ["Which river is in Italy?", "Where are ferries?", "?"]
-        expected = [other.search(question, 2) for question in questions]
-        for asked in (
-            questions,
-            tuple(questions),
-            pd.Series(questions, index=[3, 1, 1]),
-            np.array(questions),
-            (question for question in questions),
-            dict.fromkeys(questions).keys(),
-        ):
+        expected = [index.search(question, 2) for question in questions]
+        for asked in (questions, pd.Series(questions, index=[3, 1, 1]), np.array(questions)):
             assert index.search(asked, 2) == expected
-        assert index.search(pd.Series([], dtype=str)) == index.search([]) == []
-        for frame, message in (
-            (pd.DataFrame({"name": ["a"], "text": [None]}), "at position 0: `text` of a document"),
-            (pd.DataFrame({"title": ["a"], "text": ["b"]}), "must have the keys `name` and `text`"),
-        ):
-            with pytest.raises((TypeError, ValueError), match=message):
-                index.add(frame)
+        with pytest.raises(TypeError, match="at position 0: `text` of a document"):
+            index.add(pd.DataFrame({"name": ["a"], "text": [None]}))
         assert len(index) == 3
 
 
@@ -361,11 +308,8 @@ def test_arguments_of_search_are_checked(index: Index) -> None:
         with pytest.raises(ValueError, match=r"^`k` must be a positive integer\. Received: k="):
             index.search("a", k)
     for question, received in (
-        (3, r"3 \(of type int\)\.$"),
         (["a", 3], r"3 \(of type int\) at position 1\.$"),
-        (pd.Series(["a", None], dtype=object), r"None \(of type NoneType\) at position 1\.$"),
         ({"a": 1}, r"{'a': 1} \(of type dict\)\.$"),
-        (b"a", r"b'a' \(of type bytes\)\.$"),
         (pd.DataFrame({"question": ["a"]}), r"a DataFrame\. Give one of its columns\.$"),
     ):
         message = r"^`question` must be a string or a list of strings\. Received: "
@@ -398,8 +342,8 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
     for raw, message in (
         (b"", "is not an index of keras-qa: it is not an SQLite file"),
         (b"A text. " * 99, "is not an index of keras-qa: it is not an SQLite file"),
-        (whole[:-5000], f"is damaged: it has {len(whole) - 5000:,} of {len(whole):,} bytes"),
-        (whole[:5000], f"is damaged: it has 5,000 of {len(whole):,} bytes"),
+        (whole[:-5000], "is damaged: "),
+        (whole[:5000], "is damaged: "),
         (whole[:100] + bytes(4000) + whole[4100:], "is damaged: "),
     ):
         path.write_bytes(raw)

@@ -1,6 +1,5 @@
 """The encoder of an index: missing, set later, wrong, and invalid vectors."""
 
-import sqlite3
 import warnings
 
 import numpy as np
@@ -42,30 +41,6 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         assert places(index) == ([1], [1])
 
 
-def test_the_encoder_of_an_open_index_can_be_set(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, encoder=Letters()) as index:
-        index.add([Document("a", "Some words."), Document("b", "Other words.")])
-        by_vectors = index.search("sword")
-        by_words = index.search("other")
-    assert len(by_vectors) == len(by_words) == 2
-    with Index.open(path) as index, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        index.use(None)
-        assert index.search("sword") == []
-        for wrong, kind in ((Table({}), ValueError), ("letters", TypeError)):
-            with pytest.raises(
-                kind, match=r"`.*a\.index` has vectors of|^`encoder` must have a `na"
-            ):
-                index.use(wrong)
-            assert index.search("sword") == []
-        index.use(Letters())
-        assert (index.search("sword"), index.search("other")) == (by_vectors, by_words)
-        assert index.add([Document("c", "New.")]) == 1
-        index.use(None)
-        assert [hit.document for hit in index.search("other")] == ["b"]
-
-
 def test_a_wrong_encoder_raises(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
@@ -94,25 +69,18 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
         assert index.encoder_name == odd.name
 
 
-WRONG = {
-    "long": (
-        lambda texts: np.ones((len(texts) + 1, 3)),
-        r"\(1, 3\)\. Received: shape \(2, 3\) of float64\.$",
-    ),
-    "flat": (lambda texts: np.ones(len(texts)), r"\(1,\) of float64\.$"),
-    "none": (lambda texts: np.ones((len(texts), 0)), r"\(1, 0\) of float64\.$"),
-    "words": (lambda texts: [["a"]], r"\(1, 1\) of <U1\.$"),
-    "nan": (
-        lambda texts: np.full((len(texts), 3), np.nan),
-        r"^The encoder 'wrong' returned a vector that is not finite for the text 'New\.'\.$",
-    ),
-    "large": (lambda texts: np.full((len(texts), 3), 1e300), "is not finite for the text 'New"),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_vectors_of_an_encoder_are_checked(tmp_path, kind) -> None:
-    gives, message = WRONG[kind]
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.ones((2, 3)), r"\(1, 3\)\. Received: shape \(2, 3\) of float64\.$"),
+        (np.ones(1), r"\(1,\) of float64\.$"),
+        (np.ones((1, 0)), r"\(1, 0\) of float64\.$"),
+        ([["a"]], r"\(1, 1\) of <U1\.$"),
+        (np.full((1, 3), np.nan), r"a vector that is not finite for the text 'New\.'\.$"),
+        (np.full((1, 3), 1e300), r"a vector that is not finite for the text 'New\.'\.$"),
+    ],
+)
+def test_vectors_of_an_encoder_are_checked(tmp_path, wrong, message) -> None:
     path, folder = tmp_path / "a.index", tmp_path / "texts"
     folder.mkdir()
     (folder / "new.txt").write_text("New.")
@@ -121,19 +89,21 @@ def test_vectors_of_an_encoder_are_checked(tmp_path, kind) -> None:
         name = "wrong"
 
         def __call__(self, texts):
-            return gives(texts) if "New." in texts else np.ones((len(texts), 3))
+            return wrong if "New." in texts else np.ones((len(texts), 3))
 
     with Index.create(path, encoder=Wrong()) as index:
         index.add([Document("a", "Old.")])
         # `update` raises, too, and does not report the file as unreadable.
-        for write in (lambda: index.add([Document("b", "New.")]), lambda: index.update(folder)):
+        for use in (
+            lambda: index.add([Document("b", "New.")]),
+            lambda: index.update(folder),
+            lambda: index.search(["New."]),
+        ):
             with pytest.raises(ValueError, match=message) as raised:
-                write()
-            assert "The encoder 'wrong'" in str(raised.value)
+                use()
+            assert str(raised.value).startswith("The encoder 'wrong' ")
             assert index.names == ["a"]
             assert places(index) == ([1], [1])
-        with pytest.raises(ValueError, match=message):
-            index.search(["New."])
 
 
 def test_vectors_of_another_dimension_raise(tmp_path) -> None:
@@ -150,16 +120,3 @@ def test_vectors_of_another_dimension_raise(tmp_path) -> None:
         for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):
             with pytest.raises(ValueError, match=message):
                 use()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE vectors SET vector = x'00'")
-    # Version 1 has no checksum, which would be checked first.
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
-    with pytest.warns(UserWarning, match="was made by an earlier version"):
-        index = Index.open(path, Letters())
-    with (
-        index,
-        pytest.raises(ValueError, match=r"is damaged: a vector has another width than the others"),
-    ):
-        index.search("old")

@@ -2,11 +2,10 @@
 
 import re
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.documents import Part, passages
+from keras_qa.documents.passages import Part, passages
 
 
 def cut(text: str, **sizes: int) -> list[tuple[str, str]]:
@@ -97,11 +96,3 @@ def test_every_letter_is_in_a_passage(parts: list[str], length: int) -> None:
 def test_long_texts_take_linear_time() -> None:
     for text in ("word " * 200_000, "x" * 1_000_000, "a\n---\n" * 100_000, "# a\n" * 100_000):
         assert sum(part.end - part.start for part in passages(text)) > 0
-
-
-@pytest.mark.parametrize(("length", "overlap"), [(0, 0), (5, 5), (5, -1)])
-def test_sizes_are_checked(length: int, overlap: int) -> None:
-    with pytest.raises(
-        ValueError, match=r"^`length` must be a positive integer, and `overlap` a lo"
-    ):
-        next(passages("A text.", length, overlap))

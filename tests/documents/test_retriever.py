@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_qa.documents import Document, Hit, Index
-from keras_qa.documents.retriever import retrieve
+from keras_qa.documents import Hit
+from keras_qa.documents.document import retrieve
 
 
 class FakeRetriever:
@@ -44,53 +44,41 @@ def test_fields_of_hits_are_checked(values, message) -> None:
     assert str(caught.value) == message
 
 
-def test_results_are_returned_unchanged(tmp_path) -> None:
+def test_results_are_returned_unchanged() -> None:
     for found in ([[A, B], []], ((A,), (B, A)), [(), [A]]):
         retriever = FakeRetriever(found)
         assert retrieve(retriever, ["one", "two"], 2) is found
         assert retriever.asked == [(["one", "two"], 2)]
-    with Index.create(tmp_path / "a.index") as index:
-        index.add([Document("a", "Ann left."), Document("b", "Bob stayed.")])
-        assert [
-            [hit.document for hit in hits] for hits in retrieve(index, ["Bob?", "Ann?"], 1)
-        ] == [
-            ["b"],
-            ["a"],
-        ]
 
 
 @pytest.mark.parametrize(
     ("found", "error", "message"),
     [
-        (None, TypeError, " question, in a list. Received: None."),
-        ({"one": [A]}, TypeError, " question, in a list. Received: {'one': [Hit("),
-        (iter([[A], [B]]), TypeError, " question, in a list. Received: <list_iterator"),
+        (None, TypeError, ", in a list. Received: None."),
+        (iter([[A], [B]]), TypeError, ", in a list. Received: <list_iterator"),
         # The hits of one question, not in a list.
-        ([A], ValueError, " question. Received: 1 for 2."),
-        ([[A], [B], [A]], ValueError, " question. Received: 3 for 2."),
-        ([A, B], TypeError, " question. Received for 'one': Hit(document='a', text='Ann left.'"),
-        ([[A], None], TypeError, " question. Received for 'two': None."),
-        ([[A], [A, B, A]], ValueError, " question, at most 2. Received: 3."),
-        (
-            [[A], [A, "Bob stayed."]],
-            TypeError,
-            " question. Received for 'two' one of type str. Make it a `documents.Hit`.",
-        ),
+        ([A, B], TypeError, ", in a list. Received: [Hit(document='a', text='Ann left.'"),
+        ([[A], None], TypeError, ", in a list. Received: [[Hit("),
+        ([[A], [A, "Bob"]], TypeError, ". Received one of type str."),
+        ([[A], [B], [A]], ValueError, ". Received for 2 questions lists of [1, 1, 1] hits."),
+        ([[A], [A, B, A]], ValueError, ". Received for 2 questions lists of [1, 3] hits."),
     ],
 )
 def test_wrong_results_raise(found, error, message) -> None:
     with pytest.raises(error) as caught:
         retrieve(FakeRetriever(found), ["one", "two"], 2)
-    said = "`search` of the FakeRetriever must return a list of `Hit` objects for each"
-    assert str(caught.value).startswith(said + message)
+    expected = (
+        "`search` of the FakeRetriever must return a list of at most 2 `Hit` objects for each "
+        "question"
+    )
+    assert str(caught.value).startswith(expected + message)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["handbook.index", None, {"a": "Ann left."}])
-def test_objects_without_search_raise(value) -> None:
+def test_objects_without_search_raise() -> None:
     with pytest.raises(TypeError) as caught:
-        retrieve(value, ["one"], 2)
+        retrieve("handbook.index", ["one"], 2)
     assert str(caught.value) == (
         "`index` must be a `documents.Index`, or have a method `search(questions, k)`. Received: "
-        f"{value!r} (of type {type(value).__name__})."
+        "'handbook.index' (of type str)."
     )

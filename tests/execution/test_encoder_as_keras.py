@@ -89,14 +89,14 @@ CHANGES = [
 def test_a_change_in_a_block_takes_effect(change) -> None:
     model = encoder()
     many, one = feed(9), feed(1)
-    before = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
+    before = model.predict(many, batch_size=4, verbose=0)
     change(model.get_layer("encoder").blocks[1])
     plain = keras_model(model)
     for x in (many, one):
         expected = plain.predict(x, verbose=0)
-        got = model.predict(x, batch_size=4, verbose=0, length_buckets=False)
+        got = model.predict(x, batch_size=4, verbose=0)
         np.testing.assert_allclose(got, expected, atol=1e-5)
-    after = model.predict(many, batch_size=4, verbose=0, length_buckets=False)
+    after = model.predict(many, batch_size=4, verbose=0)
     # int8 is close to float32.
     least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
     assert np.abs(after - before).max() > least

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import http.server
-import re
 import socket
 import threading
 
@@ -22,31 +21,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         behaviour = self.path.strip("/")
-        wanted = self.headers.get("Range")
-        self.server.requests.append((behaviour, wanted))
-        content = {
-            "wrong": CONTENT[::-1],
-            "short": b"<html>",
-            "short-no-length": b"<html>",
-            "long": CONTENT + b"x" * 99,
-        }.get(behaviour, CONTENT)
+        self.server.requests.append(behaviour)
         if behaviour == "missing":
             return self.send_error(404)
-        if behaviour == "unsatisfiable":
-            return self.send_error(416 if wanted else 404)
-        start = 0
-        if wanted and behaviour != "no-range":
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
-            self.send_response(206)
-            # "shifted" sends another range than the requested one.
-            start = 0 if behaviour == "shifted" else start
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        if not behaviour.endswith("no-length"):
-            self.send_header("Content-Length", str(len(content) - start))
+        content = {"wrong": CONTENT[::-1], "short": b"<html>", "long": CONTENT + b"x" * 99}
+        body = content.get(behaviour, CONTENT)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        body = content[start:]
         self.wfile.write(body[: len(body) // 2] if behaviour == "broken" else body)
 
     def log_message(self, *args):
@@ -74,97 +56,36 @@ def fetch(server, tmp_path):
     return fetch
 
 
-@pytest.fixture
-def part(tmp_path):
-    (tmp_path / "cache").mkdir()
-    return tmp_path / "cache" / "file.bin.part"
-
-
-@pytest.mark.parametrize("behaviour", ["good", "no-length", "no-range"])
-def test_a_file_is_downloaded_once(fetch, server, tmp_path, behaviour):
-    target = fetch(behaviour)
+def test_a_file_is_downloaded_once(fetch, server):
+    target = fetch("good")
     assert target.read_bytes() == CONTENT
     assert [path.name for path in target.parent.iterdir()] == ["file.bin"]
-    assert fetch(behaviour) == target
-    assert server.requests == [(behaviour, None)]
-
-
-def test_a_damaged_file_in_the_cache_is_downloaded_again(fetch, server):
-    target = fetch("good")
+    assert fetch("good") == target
+    assert server.requests == ["good"]
+    # A damaged file is downloaded again.
     target.write_bytes(CONTENT[:-1] + b"x")
     assert fetch("good").read_bytes() == CONTENT
     assert len(server.requests) == 2
 
 
-def test_a_partial_file_is_resumed(fetch, server, part):
-    part.write_bytes(CONTENT[:1_000])
-    assert fetch("good").read_bytes() == CONTENT
-    assert server.requests == [("good", "bytes=1000-")]
-    assert not part.exists()
-
-
-@pytest.mark.parametrize("behaviour", ["no-range", "shifted"])
-def test_another_range_restarts_the_download(fetch, server, part, behaviour):
-    part.write_bytes(b"?" * 1_000)
-    assert fetch(behaviour).read_bytes() == CONTENT
-    assert server.requests == [(behaviour, "bytes=1000-")]
-
-
-def test_a_complete_partial_file_needs_no_server(fetch, server, part):
-    part.write_bytes(CONTENT)
-    assert fetch("good").read_bytes() == CONTENT
-    assert server.requests == []
-
-
-def test_a_partial_file_that_is_too_long_is_dropped(fetch, server, part):
-    part.write_bytes(CONTENT + b"x")
-    assert fetch("good").read_bytes() == CONTENT
-    assert server.requests == [("good", None)]
-
-
-def test_a_wrong_partial_file_is_downloaded_again(fetch, server, part):
-    part.write_bytes(b"?" * 1_000)
-    assert fetch("good").read_bytes() == CONTENT
-    assert server.requests == [("good", "bytes=1000-"), ("good", None)]
-
-
 def test_mirrors_are_tried_in_turn(fetch, server):
-    assert fetch("missing", "short", "wrong", "good").read_bytes() == CONTENT
-    assert [name for name, _ in server.requests] == ["missing", "short", "wrong", "good"]
+    assert fetch("missing", "short", "broken", "wrong", "good").read_bytes() == CONTENT
+    assert server.requests == ["missing", "short", "broken", "wrong", "good"]
 
 
-def test_a_broken_connection_is_resumed_from_the_next_mirror(fetch, server):
-    assert fetch("broken", "good").read_bytes() == CONTENT
-    assert server.requests == [("broken", None), ("good", f"bytes={SIZE // 2}-")]
-
-
-def test_a_broken_connection_is_resumed_by_the_next_call(fetch, part):
-    with pytest.raises(ConnectionError, match="broke off after 128,000 of 256,000 bytes"):
-        fetch("broken")
-    assert part.read_bytes() == CONTENT[: SIZE // 2]
-    assert fetch("good").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("behaviour", ["wrong", "short", "short-no-length", "long"])
-def test_wrong_bytes_leave_nothing_and_one_clear_line(fetch, part, behaviour):
-    with pytest.raises(ValueError, match=f"/{behaviour} sends a wrong file") as caught:
-        fetch(behaviour)
+def test_failed_downloads_leave_nothing_and_one_clear_line(fetch, tmp_path):
+    with pytest.raises(ConnectionError) as caught:
+        fetch("missing", "wrong", "short", "long", "broken")
     message = str(caught.value)
-    received = {"wrong": SIZE, "long": SIZE + 1}.get(behaviour, 6)
     assert message.startswith("`file.bin` cannot be downloaded: http://127.0.0.1:")
-    assert f"(expected 256,000 with SHA-256 {SHA256}, received {received:,} with " in message
+    assert "/missing answers 404 Not Found; http://" in message
+    for behaviour, received in (("wrong", SIZE), ("short", 6), ("long", SIZE + 1)):
+        expected = f"(expected 256,000 bytes with SHA-256 {SHA256}, received {received:,} with "
+        assert f"/{behaviour} sends a wrong file {expected}" in message
+    assert "received 128,000 with " in message
     assert message.endswith("pass its path as `path`.")
     assert "\n" not in message
-    assert list(part.parent.iterdir()) == []
-
-
-def test_every_mirror_that_fails_is_named(fetch, part):
-    pattern = r"/missing answers 404 Not Found; http://\S+/unsatisfiable answers 416 "
-    part.write_bytes(b"?")
-    with pytest.raises(ConnectionError, match=pattern):
-        fetch("missing", "unsatisfiable")
-    # Error 416: the part is longer than the file.
-    assert not part.exists()
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_no_server_at_all_is_a_connection_error(tmp_path):

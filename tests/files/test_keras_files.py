@@ -11,7 +11,7 @@ from small_examples import EXAMPLES
 from small_models import batch, same_weights
 
 import keras_qa
-from keras_qa.models.model_files import load_model
+from keras_qa.models.presets import load_model
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,11 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
     assert same_weights(bare.model_, before)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_truncated_file_raises(saved: bytes, tmp_path, share: float) -> None:
+@pytest.mark.parametrize("content", [0.0, 0.1, 0.5, 0.999, b"not a zip", b"PK\x03\x04" + bytes(99)])
+def test_a_truncated_file_and_no_zip_file_raise(saved: bytes, tmp_path, content) -> None:
     path = tmp_path / "qa.keras"
-    path.write_bytes(saved[: int(len(saved) * share)])
+    cut = isinstance(content, float)
+    path.write_bytes(saved[: int(len(saved) * content)] if cut else content)
     refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
@@ -108,13 +109,6 @@ def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> N
     flipped[place] |= 1
     path.write_bytes(flipped)
     refused(path, "bytes of weights. Save|cannot be loaded: ")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04" + b"\0" * 100])
-def test_a_file_that_is_not_a_zip_raises(tmp_path, content: bytes) -> None:
-    path = tmp_path / "qa.keras"
-    path.write_bytes(content)
-    refused(path, "is not a `.keras` file, or it is damaged or truncated")
 
 
 def test_another_zip_file_raises(tmp_path) -> None:
@@ -180,13 +174,6 @@ def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
 
 
-def test_saving_again_replaces_the_file(kept_models, tmp_path) -> None:
-    path = tmp_path / "model.keras"
-    for model in kept_models.values():
-        model.save(path)
-        assert load_model(path).loss == model.loss
-
-
 def test_sizes_beyond_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
     def enlarge(config):
         config["config"]["layers"][2]["config"]["vocabulary_size"] = 10**12
@@ -225,12 +212,7 @@ def nested(depth: int):
             r"cannot be loaded: `preprocessor` must be an object\. Received: preprocessor=3\.",
         ),
         ({"preprocessor": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
-        (
-            {"preprocessor": {"name": ["words"]}},
-            r"`name` must be a string\. Rec.*\['words'\]\.",
-        ),
         ({"preprocessor": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
-        ({"preprocessor": {"name": "spans", "vectorizer": {}}}, "`tokenizer` must be an object"),
         ({"answers": [1, 2]}, "`answers` must be a list of strings. Received: 1 at position 0"),
         ({"answers": "no"}, "`answers` must be a list of strings. Received: answers='no'"),
         ({"answers": None}, "`answers` must be given with a `tokenizer`"),

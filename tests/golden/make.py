@@ -64,14 +64,14 @@ def universal_transformer() -> keras_qa.QuestionAnswerer:
 def reader() -> keras_qa.QuestionAnswerer:
     options = {"units": 4, "embedding_dim": 6}
     qa = keras_qa.QuestionAnswerer(
-        "span_reader", options, seed=0, length=16, overlap=4, max_answer_words=5
+        "span_reader", options, seed=0, max_length=16, stride=4, max_answer_words=5
     )
     return qa.fit(MARKED + UNANSWERED, validation_data=MARKED[:8] + UNANSWERED, epochs=2, verbose=0)
 
 
 def backbone_reader() -> keras_qa.QuestionAnswerer:
     options = {"backbone": small_backbones.bert(), "tokenizer": small_backbones.TOKENIZER}
-    qa = keras_qa.QuestionAnswerer("span_reader", options, seed=0, length=64, overlap=8)
+    qa = keras_qa.QuestionAnswerer("span_reader", options, seed=0, max_length=64, stride=8)
     recipe = keras_qa.recipes.FINE_TUNING
     return qa.fit(
         MARKED[:8],
@@ -122,8 +122,6 @@ def make_index(path: pathlib.Path, encoder: Letters | None) -> None:
     documents = [{"name": name, "text": text} for name, text in DOCUMENTS.items()]
     with keras_qa.documents.Index.create(path, language="en", encoder=encoder) as index:
         index.add(documents)
-        # Fold the write-ahead log into the file.
-        index._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def searched(index: keras_qa.documents.Index) -> dict[str, object]:

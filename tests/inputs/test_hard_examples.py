@@ -1,16 +1,13 @@
 """Training on what is answered wrong: which rows an epoch draws, and what they weigh."""
 
-import math
+import types
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_models import same_weights
 
 import keras_qa
-from keras_qa.inputs.batching import SortedBatches
 from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
@@ -37,56 +34,15 @@ def classifier(loss: str = "sparse_categorical_crossentropy"):
     return model
 
 
-def drawn(size: list[int], batch_size: int, share: float, weights, epochs: int = 1):
-    """The batches of some epochs, of texts of these lengths."""
-    text = (np.arange(30) < np.array(size)[:, None]).astype("int32")
-    ids = keras.Input((None,), dtype="int32", name="text")
-    model = QAModel([ids], SentenceEncoder(20, 8, "multiplicative")(ids))
-    batches = SortedBatches([text], (np.arange(len(size)),), model, batch_size, seed=3)
-    batches.choose(share, np.array(weights, "float32"))
-    for epoch in range(epochs):
-        batches.epoch = epoch
-        batches.on_epoch_begin()
-        yield batches
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 30), st.floats(0.01, 1.0)), min_size=1, max_size=60),
-    st.integers(1, 9),
-    st.floats(0.01, 1.0),
-)
-def test_an_epoch_gives_a_share_of_the_batches(rows, batch_size: int, share: float) -> None:
-    size, weights = zip(*rows, strict=True)
-    (everything,) = (len(batches) for batches in drawn(size, batch_size, 1.0, weights))
-    orders = []
-    for batches in drawn(size, batch_size, share, weights, epochs=3):
-        assert len(batches) == math.ceil(share * everything)
-        assert len(set(batches.order)) == len(batches.order)
-        for place in range(len(batches)):
-            (ids,), labels = batches[place]
-            assert len(labels) <= batch_size
-            # The batch is wide enough for its rows.
-            assert ids.sum() == sum(size[row] for row in labels)
-        orders.append(batches.order.tolist())
-    again = [batches.order.tolist() for batches in drawn(size, batch_size, share, weights, 3)]
-    assert orders == again
-
-
-def test_rows_of_more_weight_come_first() -> None:
-    # Of 40 short and 40 long rows, those with an odd number weigh a million times as much.
-    weights = np.where(np.arange(80) % 2, 1.0, 1e-6)
-    for batches in drawn([3] * 40 + [30] * 40, 10, 0.5, weights, epochs=5):
-        assert sorted(batches.order) == list(range(1, 80, 2))
-    for batches in drawn([3] * 40 + [30] * 40, 10, 0.75, weights, epochs=5):
-        assert set(range(1, 80, 2)) < set(batches.order)
-
-
 def test_chances_are_proportional_to_weights() -> None:
-    # One row an epoch: its chance is its share of all weight.
-    weights = np.array([0.1, 0.2, 0.3, 0.4])
-    seen = [batches.order[0] for batches in drawn([3] * 4, 1, 0.25, weights, epochs=4_000)]
-    np.testing.assert_allclose(np.bincount(seen) / 4_000, weights, atol=0.025)
+    sampling = HardExampleSampling(0.25)
+    sampling.weights = np.array([0.1, 0.2, 0.3, 0.4])
+    # Of four batches of one row an epoch has one.
+    sampling.batches = types.SimpleNamespace(batch_size=1)
+    random = np.random.default_rng(0)
+    seen = [sampling._draw(random.permutation(4), random).tolist() for _ in range(4_000)]
+    counts = np.bincount(np.concatenate(seen))
+    np.testing.assert_allclose(counts / 4_000, sampling.weights, atol=0.025)
 
 
 def test_weights_are_the_chances_of_wrong_answers() -> None:
@@ -164,9 +120,8 @@ def test_what_cannot_be_chosen_from() -> None:
     for data in (
         {"x": (batch for batch in [(names, labels)])},
         {"x": inputs, "y": labels, "shuffle": False},
-        {"x": inputs, "y": labels, "length_buckets": False},
     ):
-        with pytest.raises(ValueError, match=r"^`HardExampleSampling` needs arrays, "):
+        with pytest.raises(ValueError, match=r"^`HardExampleSampling` needs arrays and "):
             model.fit(**data, callbacks=[HardExampleSampling(0.5)], verbose=0)
     sampling = HardExampleSampling(0.5)
     sampling.weights = np.ones(39, "float32")

@@ -14,23 +14,6 @@ from keras_qa.inputs.batching import (
     grid_width,
     training_widths,
 )
-from keras_qa.text.padding import axis_lengths, count_axes, row_lengths
-
-
-def test_lengths_end_at_the_last_id() -> None:
-    assert row_lengths(np.array([[1, 2, 0], [0, 2, 0], [0, 0, 0], [1, 2, 3]])).tolist() == [
-        2,
-        2,
-        1,
-        3,
-    ]
-    assert row_lengths(np.array([[[1, 0], [0, 2]], [[1, 0], [0, 0]]])).tolist() == [2, 1]
-
-
-def test_stories_have_two_lengths() -> None:
-    text = np.array([[[5, 6, 0], [7, 0, 0], [0, 0, 0]], [[0, 0, 0]] * 3])
-    assert axis_lengths([text, np.array([[1, 2], [1, 0]])]).tolist() == [[2, 2, 2], [1, 1, 1]]
-    assert count_axes([text, text[0]]) == (2, 1)
 
 
 def test_each_width_avoids_a_tenth_of_the_positions() -> None:

@@ -1,7 +1,6 @@
 """A Haystack pipeline with PostgreSQL full text search and `KerasReader`."""
 
 import json
-import shutil
 
 import postgres_server
 import psycopg
@@ -92,12 +91,3 @@ def test_answers(pipeline, query: str, data: str, name: str) -> None:
 def test_query_without_hits(pipeline) -> None:
     inputs = {"retriever": {"query": "zebra?"}, "reader": {"query": "zebra?"}}
     assert pipeline.run(inputs)["reader"] == {"answers": []}
-
-
-def test_missing_postgresql(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(postgres_server, "DEBIAN", tmp_path)
-    with pytest.raises(
-        RuntimeError, match=r"^These tests start PostgreSQL, which is not installed"
-    ):
-        postgres_server.programs()

@@ -39,21 +39,6 @@ def test_attention(shape: tuple[int, ...], dtype: str) -> None:
     np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance)
 
 
-def test_split_heads_and_merge_heads() -> None:
-    rng = np.random.default_rng(3)
-    joined = rng.normal(size=(BATCH, STEPS, 3 * HEADS * SIZE)).astype("float32")
-    parts = kernels.split_heads(ops.convert_to_tensor(joined), HEADS)
-    assert len(parts) == 3
-    width = HEADS * SIZE
-    for place, part in enumerate(map(to_numpy, parts)):
-        assert part.shape == (BATCH, HEADS, STEPS, SIZE)
-        for head in range(HEADS):
-            start = place * width + head * SIZE
-            np.testing.assert_array_equal(part[:, head], joined[..., start : start + SIZE])
-    merged = to_numpy(kernels.merge_heads(parts[1]))
-    np.testing.assert_array_equal(merged, joined[..., width : 2 * width])
-
-
 def test_drop_changes_the_attention_weights() -> None:
     rng = np.random.default_rng(1)
     query, key, value = rng.normal(size=(3, BATCH, HEADS, STEPS, SIZE)).astype("float32")

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 from backend_calls import gradients, run, to_numpy
 from keras import ops
-from kernel_cases import GATES, LENGTHS, MASKS, MODES, OPTIONS, STEPS, UNITS, case, weighted
+from kernel_cases import GATES, MASKS, MODES, OPTIONS, UNITS, case, weighted
 
 from keras_qa import kernels
 from keras_qa.kernels import reference as reference_kernels
 
 BACKEND = keras.config.backend()
-# On a GPU JAX calls cuDNN for an LSTM. The tests replace this call by JAX's reference of it.
-KINDS = [("lstm", "here"), ("gru", "here"), *([("lstm", "gpu")] if BACKEND == "jax" else [])]
-on_devices = pytest.mark.parametrize(("kind", "device"), KINDS, indirect=["device"])
 
 
 def call(module, kind, mask, use_bias=True, **options):
@@ -68,37 +65,9 @@ def assert_is_reference(fn, kind, options, mask, mode="eager"):
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-@pytest.fixture
-def device(request, monkeypatch):
-    if request.param == "here":
-        yield
-        return
-    import jax.numpy as jnp
-    from jax.experimental import rnn
-
-    from keras_qa.kernels import jax as _jax
-
-    calls = []
-
-    def reference(x, h, c, weights, lengths, *settings):
-        calls.append(1)
-        sizes, dropout, both = settings[:3], *settings[3:]
-        matrices = rnn.unpack_lstm_weights(weights, *sizes, both)
-        # cuDNN does not support rows without steps.
-        x = x + jnp.where((lengths > 0).all(), 0.0, jnp.nan)
-        return rnn.lstm_ref(x, h, c, *matrices, lengths, *sizes, dropout, both)
-
-    monkeypatch.setattr(rnn, "lstm", reference)
-    monkeypatch.setattr(_jax, "_is_gpu", lambda: True)
-    _jax._lstm_by_cudnn.clear_cache()
-    yield
-    _jax._lstm_by_cudnn.clear_cache()
-    assert calls
-
-
 @pytest.mark.parametrize(("options", "mask"), full_beside(MASKED))
-@on_devices
-def test_values_and_gradients_equal_the_reference(kind, options, mask, device):
+@pytest.mark.parametrize("kind", GATES)
+def test_values_and_gradients_equal_the_reference(kind, options, mask):
     fused = call(kernels, kind, MASKS[mask], **OPTIONS[kind][options])
     assert_is_reference(fused, kind, options, mask)
 
@@ -119,8 +88,8 @@ def test_every_mode_equals_the_reference(kind, mask, mode):
 
 @pytest.mark.parametrize(("batch", "steps"), [(1, 7), (5, 1), (1, 1)])
 @pytest.mark.parametrize("masked", [False, True])
-@on_devices
-def test_smallest_sizes(kind, masked, batch, steps, device):
+@pytest.mark.parametrize("kind", GATES)
+def test_smallest_sizes(kind, masked, batch, steps):
     arrays = case(kind, batch=batch, steps=steps)
     # With one step every other row is empty; with more, the rows end early.
     mask = (
@@ -136,8 +105,8 @@ def test_smallest_sizes(kind, masked, batch, steps, device):
 
 
 @pytest.mark.parametrize("mask", ["dense", "right_padded"])
-@on_devices
-def test_without_bias(kind, mask, device):
+@pytest.mark.parametrize("kind", GATES)
+def test_without_bias(kind, mask):
     arrays, mask = case(kind, use_bias=False), MASKS[mask]
     fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, reference_kernels))
     np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
@@ -148,8 +117,8 @@ def test_without_bias(kind, mask, device):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
-@on_devices
-def test_half_precision(kind, mask, dtype, device):
+@pytest.mark.parametrize("kind", GATES)
+def test_half_precision(kind, mask, dtype):
     mask, options = MASKS[mask], OPTIONS[kind][1]
     # Both get the same rounded numbers. The reference computes in float32.
     rounded = [to_numpy(ops.cast(ops.cast(a, dtype), "float32")) for a in case(kind)]
@@ -198,50 +167,8 @@ def test_a_small_step_restores_the_number_of_threads(kind):
     assert threads() == before
 
 
-@on_devices
-def test_masked_input_is_never_read(kind, device):
-    """The inputs of masked steps change no value and no gradient, and have no gradient."""
-    mask, options, arrays = MASKS["scattered"], OPTIONS[kind][1], case(kind)
-    fused = call(kernels, kind, mask, **options)
-    other = [a.copy() for a in arrays]
-    other[0][~mask] = 100.0
-    for a, b in zip(run(fused, arrays), run(fused, other), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-    first, second = (gradients(weighted(fused), a) for a in (arrays, other))
-    assert np.abs(first[0][mask]).min() > 0
-    np.testing.assert_array_equal(first[0][~mask], 0)
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-@on_devices
-def test_an_empty_row_keeps_its_initial_state(kind, device):
-    arrays, mask = case(kind), MASKS["right_padded"]
-    results = run(call(kernels, kind, mask, **OPTIONS[kind][1]), arrays)
-    empty = 3
-    assert LENGTHS[empty] == 0
-    np.testing.assert_allclose(results[0][empty], np.tile(arrays[1][empty], (STEPS, 1)), atol=1e-6)
-    for result, state in zip(results[1:], arrays[1:], strict=False):
-        np.testing.assert_allclose(result[empty], state[empty], atol=1e-6)
-
-
-def test_results_not_requested_are_none():
-    lstm, gru = case("lstm"), case("gru")
-    outputs, _, c = kernels.lstm(
-        ops.convert_to_tensor(lstm[0]), None, *map(ops.convert_to_tensor, lstm[1:])
-    )
-    assert outputs is None
-    assert c is None
-    gru_outputs, _ = kernels.gru(
-        ops.convert_to_tensor(gru[0]), None, *map(ops.convert_to_tensor, gru[1:])
-    )
-    assert gru_outputs is None
-
-
 def test_the_kernels_of_the_backend_are_chosen():
     assert kernels.lstm.__module__ == f"keras_qa.kernels.{BACKEND}"
-    assert kernels.gru.__module__ == f"keras_qa.kernels.{BACKEND}"
-    assert BACKEND == "tensorflow" or not kernels.keras_is_fused()
 
 
 @pytest.mark.parametrize("mode", MODES)

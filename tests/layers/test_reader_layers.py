@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from layer_cases import POSITIONS, STORIES
 
 from keras_qa import layers
+from keras_qa.layers.span_head import TextPositions
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.objectives.metrics import best_span
 
@@ -49,7 +50,7 @@ def test_masked_positions_have_the_lowest_logit(no_answer: str) -> None:
 
 
 def test_text_positions_follow_the_separators() -> None:
-    roberta = layers.TextPositions([2, 2])
+    roberta = TextPositions([2, 2])
     ids = np.array([[0, 9, 2, 2, 7, 8, 2, 1], [0, 9, 9, 2, 2, 2, 1, 1]])
     mask = np.array([[1] * 7 + [0], [1] * 6 + [0, 0]])
     assert to_numpy(roberta([ids, mask])).astype(int).tolist() == [
@@ -57,13 +58,13 @@ def test_text_positions_follow_the_separators() -> None:
         [0, 0, 0, 0, 0, 0, 0, 0],
     ]
     assert roberta.get_config()["separators"] == [2, 2]
-    others = layers.TextPositions([2, 9])
+    others = TextPositions([2, 9])
     assert to_numpy(others([ids, mask > 0])).astype(int).tolist() == [
         [0, 0, 0, 0, 1, 1, 0, 0],
         [0, 0, 0, 0, 0, 0, 0, 0],
     ]
     with pytest.raises(ValueError, match="`separators` must contain at least one id"):
-        layers.TextPositions([])
+        TextPositions([])
 
 
 def test_attention_ignores_padding() -> None:

@@ -6,24 +6,88 @@ import pytest
 from backend_calls import gradients, to_numpy
 from keras import ops
 from kernel_cases import MASKS
-from recurrent_cases import (
-    BATCH,
-    FEATURES,
-    KERAS,
-    OURS,
-    SETTINGS,
-    STEPS,
-    arrays,
-    assert_same,
-    count_kernel_calls,
-    inputs,
-    layer_gradients,
-    pair,
-    states,
-)
 
 from keras_qa import kernels
-from keras_qa.layers.recurrent import GRU
+from keras_qa.layers.recurrent import GRU, LSTM
+
+BATCH, STEPS, FEATURES = 5, 7, 3
+OURS = {"lstm": LSTM, "gru": GRU}
+KERAS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+SETTINGS = {
+    "plain": {},
+    "both": {"return_sequences": True, "return_state": True},
+    "backwards_both": {"go_backwards": True, "return_sequences": True, "return_state": True},
+    "zeros": {"zero_output_for_mask": True, "return_sequences": True, "return_state": True},
+    "zeros_last": {"zero_output_for_mask": True},
+    "no_bias": {"use_bias": False, "return_sequences": True},
+}
+
+
+def inputs(seed=0):
+    return np.random.default_rng(seed).normal(size=(BATCH, STEPS, FEATURES)).astype("float32")
+
+
+def states(kind, units=4, seed=3):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(BATCH, units)).astype("float32") for _ in range(1 + (kind == "lstm"))]
+
+
+def pair(kind, fused="auto", **settings):
+    """Our layer and Keras', with the same random weights."""
+    settings = {"units": 4, "seed": 0, **settings}
+    ours, theirs = OURS[kind](**settings, fused=fused), KERAS[kind](**settings)
+    for layer in (ours, theirs):
+        layer.build((BATCH, STEPS, FEATURES))
+    rng = np.random.default_rng(2)
+    weights = [rng.normal(size=w.shape).astype("float32") * 0.7 for w in theirs.trainable_variables]
+    for layer in (ours, theirs):
+        for variable, weight in zip(layer.trainable_variables, weights, strict=True):
+            variable.assign(weight)
+    return ours, theirs
+
+
+def arrays(result):
+    results = result if isinstance(result, (list, tuple)) else [result]
+    return [to_numpy(ops.cast(r, "float32")) for r in results]
+
+
+def assert_same(ours, theirs, atol=1e-5):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=atol)
+
+
+def loss_of(layer, mask=None, initial_state=None):
+    """`loss(x, *weights)`, which depends on every number that `layer` returns."""
+    options = {} if mask is None else {"mask": ops.convert_to_tensor(mask)}
+    if initial_state is not None:
+        options["initial_state"] = [ops.convert_to_tensor(s) for s in initial_state]
+    fixed = [v.value for v in layer.non_trainable_variables]
+
+    def loss(x, *weights):
+        result, _ = layer.stateless_call(list(weights), fixed, x, **options)
+        results = result if isinstance(result, (list, tuple)) else [result]
+        total = 0.0
+        for i, r in enumerate(results):
+            size = int(np.prod(r.shape))
+            weight = np.cos(np.arange(1.0, size + 1) * (i + 1)).astype("float32").reshape(r.shape)
+            total = total + ops.sum(ops.multiply(ops.cast(r, "float32"), weight))
+        return total
+
+    return loss
+
+
+def layer_gradients(layer, x, mask=None, initial_state=None):
+    weights = [to_numpy(v.value) for v in layer.trainable_variables]
+    return gradients(loss_of(layer, mask, initial_state), [x, *weights])
+
+
+def count_kernel_calls(monkeypatch, kind):
+    """A list with one entry for each call of the kernel `kind` by a layer."""
+    calls, kernel = [], getattr(kernels, kind)
+    monkeypatch.setattr(kernels, kind, lambda *a, **k: calls.append(1) or kernel(*a, **k))
+    return calls
+
 
 # Usual values of `jit_compile` on each backend. XLA takes long to compile Keras' loop with its
 # gradient, so only one layer is trained with it on TensorFlow.
@@ -47,6 +111,7 @@ REFUSED = {
     "unroll": {"unroll": True},
     # Keras' own call raises with this and `use_cudnn="auto"`: it expands a list of masks.
     "implementation_1": {"dropout": 0.5, "implementation": 1, "use_cudnn": False},
+    "reset_before": {"reset_after": False},
 }
 
 
@@ -138,8 +203,10 @@ def test_half_precision_policies(kind, mask, policy):
     assert_same(arrays(result), arrays(theirs(inputs(), mask=mask)), atol=HALF[policy])
 
 
-@pytest.mark.parametrize("settings", REFUSED)
-@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [(kind, name) for kind in OURS for name in REFUSED if (kind, name) != ("lstm", "reset_before")],
+)
 def test_unsupported_settings_fall_back_or_raise(kind, settings, monkeypatch):
     settings = REFUSED[settings]
     calls = count_kernel_calls(monkeypatch, kind)
@@ -155,57 +222,12 @@ def test_unsupported_settings_fall_back_or_raise(kind, settings, monkeypatch):
         OURS[kind](4, fused=True, **settings)
 
 
-def test_reset_before_falls_back_or_raises(monkeypatch):
-    calls = count_kernel_calls(monkeypatch, "gru")
-    ours, theirs = pair("gru", reset_after=False)
-    assert_same(arrays(ours(inputs())), arrays(theirs(inputs())))
-    assert calls == []
-    with pytest.raises(ValueError, match="reset_after"):
-        GRU(4, reset_after=False, fused=True)
-
-
 @pytest.mark.parametrize("kind", OURS)
 def test_fused_false_is_keras_loop(kind, monkeypatch):
     calls = count_kernel_calls(monkeypatch, kind)
     ours, theirs = pair(kind, fused=False, return_sequences=True)
     assert_same(arrays(ours(inputs())), arrays(theirs(inputs())), atol=0)
     assert calls == []
-
-
-@pytest.mark.parametrize("fused", ["auto", True])
-def test_an_error_of_the_kernel_is_not_hidden(fused, monkeypatch):
-    def broken(*arguments, **options):
-        raise NotImplementedError("the kernel is broken")
-
-    ours, _ = pair("lstm", fused=fused)
-    monkeypatch.setattr(kernels, "lstm", broken)
-    with pytest.raises(NotImplementedError, match="the kernel is broken"):
-        ours(inputs())
-
-
-@pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
-@pytest.mark.parametrize("sequences", [False, True])
-@pytest.mark.parametrize("kind", OURS)
-def test_bidirectional_takes_our_layers(kind, sequences, merge_mode, monkeypatch):
-    calls = count_kernel_calls(monkeypatch, kind)
-    settings = {"return_sequences": sequences, "return_state": merge_mode == "concat"}
-    both = [
-        keras.layers.Bidirectional(layer, merge_mode=merge_mode)
-        for layer in pair(kind, fused=True, **settings)
-    ]
-    for layer in both:
-        layer.build((BATCH, STEPS, FEATURES))
-    assert type(both[0].backward_layer) is OURS[kind]
-    assert both[0].backward_layer.fused is True
-    rng = np.random.default_rng(5)
-    for a, b in zip(both[0].weights, both[1].weights, strict=True):
-        weight = rng.normal(size=a.shape)
-        a.assign(weight)
-        b.assign(weight)
-    for name in MASK_NAMES:
-        x, mask = inputs(), MASKS[name]
-        assert_same(arrays(both[0](x, mask=mask)), arrays(both[1](x, mask=mask)))
-    assert len(calls) == 2 * len(MASK_NAMES)
 
 
 @pytest.mark.parametrize("kind", OURS)
@@ -277,52 +299,3 @@ def test_the_loss_curve_is_that_of_keras_loop(kind, jit_compile, monkeypatch):
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
     assert curves[0][-1] < curves[0][0] - 0.01
     assert len(calls) >= 2
-
-
-def forward_mode(call, x, tangent):
-    """The results of unsupported transformations of `call`, with their names."""
-    if keras.config.backend() == "jax":
-        import jax
-
-        yield "jvp", jax.jvp(call, (x,), (tangent,))[1]
-        yield "jacfwd", jax.jacfwd(call)(x)
-        yield "hessian", jax.hessian(lambda x: call(x).sum())(x)
-    elif keras.config.backend() == "torch":
-        import torch
-
-        yield "jvp", torch.func.jvp(call, (x,), (tangent,))[1]
-        yield "vmap", torch.func.vmap(call)(torch.stack([x, tangent]))
-        with torch.autograd.forward_ad.dual_level():
-            output = call(torch.autograd.forward_ad.make_dual(x, tangent))
-            yield "dual", torch.autograd.forward_ad.unpack_dual(output).tangent
-    else:
-        import tensorflow as tf
-
-        with tf.autodiff.ForwardAccumulator(x, tangent) as accumulator:
-            output = call(x)
-        yield "forward", accumulator.jvp(output)
-
-
-# PyTorch uses its deprecated `torch.jit.script` for forward-mode gradients.
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize("kind", OURS)
-def test_what_the_kernel_has_no_rule_for_goes_through_keras_loop(kind):
-    ours, theirs = pair(kind)
-    x, tangent = (ops.convert_to_tensor(inputs(seed)) for seed in (0, 1))
-    results = [dict(forward_mode(layer, x, tangent)) for layer in (ours, theirs)]
-    assert results[0].keys() == results[1].keys()
-    assert results[0]
-    for name, expected in results[1].items():
-        expected = to_numpy(expected)
-        assert np.abs(expected).max() > 0.01
-        np.testing.assert_allclose(to_numpy(results[0][name]), expected, atol=1e-5, err_msg=name)
-    ours.fused = True
-    assert gradients(lambda x: ops.sum(ours(x)), [inputs()])[0].shape == inputs().shape
-    if keras.config.backend() == "tensorflow":
-        # The kernel supports forward-mode gradients on TensorFlow.
-        np.testing.assert_allclose(
-            to_numpy(dict(forward_mode(ours, x, tangent))["forward"]), expected, atol=1e-5
-        )
-        return
-    with pytest.raises(NotImplementedError, match="the fused kernel has no"):
-        dict(forward_mode(ours, x, tangent))

@@ -46,12 +46,6 @@ def test_any_two_answers_score_as_mlqa_scores_them(language, predicted, expected
     assert found["exact_match"] == 100.0 * same
 
 
-def test_without_a_language_the_scores_are_those_of_squad() -> None:
-    references = [Example("", "?", "«北京»", id="q")]
-    assert metrics.squad({"q": "北京"}, references)["exact_match"] == 0.0
-    assert metrics.squad({"q": "北京"}, references, language="zh")["exact_match"] == 100.0
-
-
 def test_an_unknown_language_is_named() -> None:
     with pytest.raises(ValueError, match="`language` must be one of 'ar', .* language='xx'"):
         metrics.squad({"q": "a"}, [Example("", "?", "a", id="q")], language="xx")

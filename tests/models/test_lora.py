@@ -8,7 +8,7 @@ import pytest
 from small_checkpoints import FOLDER, feed
 
 from keras_qa.models import SpanReader, span_reader
-from keras_qa.models.model_files import load_model
+from keras_qa.models.presets import load_model
 
 LABELS = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
 

@@ -1,6 +1,4 @@
-"""The classic model and `QAModel`: feeds, what is refused in each method, two outputs."""
-
-import re
+"""The classic model and `QAModel`: sizes, labels, two outputs, saving."""
 
 import keras
 import numpy as np
@@ -11,19 +9,22 @@ import keras_qa
 
 TEXT = np.array([[5, 6, 7], [8, 0, 0]], "int32")
 QUESTION = np.array([[2, 3], [4, 0]], "int32")
-METHODS = ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch"]
 
 
-def change(place: tuple[int, int], value: int) -> np.ndarray:
-    array = TEXT.copy()
-    array[place] = value
-    return array
+def test_classic_model_has_the_classic_shape() -> None:
+    model = keras_qa.models.answer_classifier()
+    assert model.count_params() == 1_000_052
+    assert [tensor.name for tensor in model.inputs] == ["text", "question"]
+    assert [tensor.shape for tensor in model.inputs] == [(None, None)] * 2
+    assert model.output.shape == (None, 500)
+    assert model.compiled
 
 
-def call(model: keras.Model, method: str, feed, labels=None):
-    if method.startswith("predict"):
-        return getattr(model, method)(feed)
-    return getattr(model, method)(feed, labels)
+def test_validation_split_takes_the_end(model) -> None:
+    feed, labels = batch(20)
+    history = model.fit(feed, labels, validation_split=0.25, verbose=0).history
+    loss = model.evaluate([array[15:] for array in feed], labels[15:], verbose=0)[0]
+    assert history["val_loss"] == [pytest.approx(loss, rel=1e-5)]
 
 
 def test_every_size_is_an_argument() -> None:
@@ -56,20 +57,6 @@ def test_every_size_is_an_argument() -> None:
     np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_list_tuple_and_dict_give_the_same_predictions(model) -> None:
-    (text, question), _ = batch(8, seed=5)
-    expected = model.predict([text, question], verbose=0)
-    for feed in (
-        (text, question),
-        {"text": text, "question": question},
-        {"question": question, "text": text},
-        [text.tolist(), question.astype("uint8")],
-        [keras.ops.convert_to_tensor(text), question],
-    ):
-        assert_predicted_again(model.predict(feed, verbose=0), expected)
-    np.testing.assert_allclose(model.predict_on_batch((text, question)), expected, atol=1e-6)
-
-
 def test_list_and_dict_train_alike(twins) -> None:
     (text, question), labels = batch(16)
     feeds = ([text, question], {"question": question, "text": text})
@@ -86,68 +73,6 @@ def test_list_and_dict_train_alike(twins) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
-LABELS = np.array([0, 1])
-# What a backend answers with an error of its own, another number, or nothing but NaN from then on.
-# `tests/inputs/test_arrays.py` has all that a feed can be wrong in.
-BAD = {
-    "id of the vocabulary's size": (
-        [change((1, 2), 50), QUESTION],
-        LABELS,
-        "`text` holds id 50 at [1, 2], but its vocabulary has 50 entries (ids 0 to 49).",
-    ),
-    "negative id": ([change((0, 1), -1), QUESTION], LABELS, "`text` holds id -1 at [0, 1]"),
-    "float ids": ([TEXT * 1.0, QUESTION], LABELS, "`text` has dtype float64, but ids must be"),
-    "misnamed key": (
-        {"text": TEXT, "qestion": QUESTION},
-        LABELS,
-        "The feed has no key `question`. Expected: `text`, `question`. Received: `text`, `qestion`",
-    ),
-    "sizes": (
-        {"text": TEXT, "question": QUESTION[:1]},
-        LABELS,
-        "`text` holds 2 examples, but `question` holds 1.",
-    ),
-    "strings": (
-        [["Mary went home."], ["Where?"]],
-        LABELS,
-        "`text` must contain numbers. Received: the string 'Mary went home.'. ",
-    ),
-    "label of the number of classes": ([TEXT, QUESTION], [0, 7], "hold 7 at [1], but there are 7"),
-    "negative label": ([TEXT, QUESTION], [-1, 0], "hold -1 at [0], but there are 7 classes"),
-    "row of zeros": ([TEXT, QUESTION], np.zeros((2, 7)), "a row at [0] that adds up to 0"),
-    "no labels": ([TEXT, QUESTION], None, "`y` is missing"),
-}
-
-
-@pytest.mark.parametrize(
-    ("method", "kind"),
-    [
-        (method, kind)
-        for method in METHODS
-        for kind in BAD
-        if ("label" not in kind and "row" not in kind) or not method.startswith("predict")
-    ],
-)
-def test_bad_feed_moves_no_weight(kept_models, method: str, kind: str) -> None:
-    model = kept_models["sparse_categorical_crossentropy"]
-    before = model.get_weights()
-    feed, labels, message = BAD[kind]
-    with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
-        call(model, method, feed, labels)
-    assert "\n" not in str(caught.value)
-    assert same_weights(model, before)
-    assert np.isfinite(model.predict([TEXT, QUESTION], verbose=0)).all()
-
-
-def test_bad_weights_move_no_weight(kept_models) -> None:
-    model = kept_models["sparse_categorical_crossentropy"]
-    before = model.get_weights()
-    for method in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
-        with pytest.raises(ValueError, match="must hold finite numbers"):
-            getattr(model, method)([TEXT, QUESTION], LABELS, sample_weight=[1.0, np.nan])
-    assert same_weights(model, before)
-
-
 @pytest.mark.parametrize("form", ["integers", "rows", "tensor"])
 def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
     feed, labels = batch(8)
@@ -161,16 +86,6 @@ def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
         loss = model.test_on_batch(feed, forms[form])[0]
         model.reset_metrics()
         assert loss == pytest.approx(-np.log(chances).mean(), rel=1e-4)
-
-
-def test_weights_of_examples_count(kept_models) -> None:
-    model = kept_models["sparse_categorical_crossentropy"]
-    feed, labels = batch(8)
-    weights = np.linspace(0, 2, 8)
-    chances = model.predict(feed, verbose=0)[np.arange(8), labels]
-    loss = model.test_on_batch(feed, labels, sample_weight=weights)[0]
-    model.reset_metrics()
-    assert loss == pytest.approx((-np.log(chances) * weights).mean(), rel=1e-4)
 
 
 def test_bad_validation_data_is_found_before_training(kept_models) -> None:

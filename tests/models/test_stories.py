@@ -1,9 +1,9 @@
-"""Models over stories on each backend: padding, buckets, losses, saving, evidence."""
+"""Models over stories on each backend: padding, sorted batches, losses, saving, evidence."""
 
 import keras
 import numpy as np
 import pytest
-from layer_cases import STATE, STORIES
+from as_keras import keras_model
 from small_models import STORY_QUESTION as QUESTION
 from small_models import STORY_TEXT as TEXT
 from small_models import memory, same_weights, stories, universal, untraced
@@ -11,7 +11,7 @@ from small_models import memory, same_weights, stories, universal, untraced
 import keras_qa
 from keras_qa import layers
 from keras_qa.execution.graph import model_inputs
-from keras_qa.models.evidence import Evidence
+from keras_qa.models.copies import evidence_model, with_evidence
 from keras_qa.objectives import SupportLoss
 
 # Of each factory one model, with one output and with two. The long form has the other two.
@@ -19,7 +19,7 @@ MODELS = {
     "memory": memory,
     "universal with facts": lambda: universal(supporting_facts=True),
     "universal": universal,
-    "memory with facts": lambda: memory(supporting_facts=True, tying="layer"),
+    "memory with facts": lambda: memory(supporting_facts=True),
 }
 every_model = pytest.mark.parametrize(
     "name",
@@ -57,28 +57,31 @@ def test_padding_never_counts(story_model, name: str) -> None:
 
 
 @every_model
-def test_buckets_change_no_number(story_model, name: str) -> None:
-    feed, labels, facts = stories()
-    outputs = [
-        keras.tree.flatten(story_model.predict(feed, 8, verbose=0, length_buckets=buckets))
-        for buckets in (True, False)
-    ]
-    for one, other in zip(*outputs, strict=True):
+def test_sorted_batches_are_predicted_as_by_keras(story_model, name: str) -> None:
+    feed, _, _ = stories()
+    outputs = (
+        story_model.predict(feed, 8, verbose=0),
+        keras_model(story_model).predict_on_batch(feed),
+    )
+    for one, other in zip(*map(keras.tree.flatten, outputs), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    scores = [
-        story_model.evaluate(
-            feed, targets(name, labels, facts), 8, verbose=0, length_buckets=buckets
-        )
-        for buckets in (True, False)
-    ]
-    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
+
+
+@every_model
+def test_order_of_words_and_of_sentences_counts(story_model, name: str) -> None:
+    base, words, sentences = (
+        keras.tree.flatten(story_model.predict([text, QUESTION], verbose=0))[0][0]
+        for text in (TEXT, TEXT[:, :, [1, 0, 2]], TEXT[:, ::-1])
+    )
+    assert np.abs(words - base).max() > 1e-5
+    assert np.abs(sentences - base).max() > 1e-5
 
 
 @every_model
 def test_evidence_is_the_models_own(story_model, name: str) -> None:
     feed, _, _ = stories(8)
     there = feed[0].any(axis=-1)
-    found = Evidence(story_model).predict(feed, batch_size=8)
+    found = evidence_model(story_model).predict(feed, 8, verbose=0)
     outputs = story_model.predict(feed, 8, verbose=0)
     if isinstance(outputs, dict):
         np.testing.assert_allclose(found["answer"], outputs["answer"], atol=1e-5)
@@ -87,6 +90,8 @@ def test_evidence_is_the_models_own(story_model, name: str) -> None:
         np.testing.assert_allclose(found["answer"], outputs, atol=1e-5)
         np.testing.assert_allclose(found["support"].sum(axis=1), 1.0, atol=1e-5)
     assert not found["attention"][~np.stack([there] * 2, axis=1)].any()
+    if "memory" in name:
+        np.testing.assert_allclose(found["attention"].sum(axis=2), 1.0, atol=1e-5)
     assert not found["support"][~there].any()
 
 
@@ -112,24 +117,6 @@ def test_support_loss_adds_up_over_sentences() -> None:
     for width in (1, 2, 3, 6):
         labels = np.pad(facts[:, :width], [(0, 0), (0, max(width - 3, 0))])
         assert float(SupportLoss()(labels, chances)) == pytest.approx(expected, abs=1e-5)
-
-
-def test_halting_costs_the_steps_it_takes() -> None:
-    layer = layers.UniversalTransformerEncoder(3, 2, 8, halting=True, ponder_cost=0.5)
-    inputs, mask = [STATE, STORIES[0]], [None, (STORIES[0] != 0).any(axis=-1)]
-    layer(inputs)
-    weights = layer.get_weights()
-    names = [weight.path for weight in layer.weights]
-    (bias,) = (place for place, name in enumerate(names) if name.endswith("halt/bias"))
-    (kernel,) = (place for place, name in enumerate(names) if name.endswith("halt/kernel"))
-    weights[kernel][:] = 0.0
-    # Chances of 0.4: the third of three steps is the last, with 0.2 left. Of 0.999: the first is.
-    for chance, cost in ((0.4, 3 + 0.2), (0.999, 1 + 1.0)):
-        weights[bias][:] = np.log(chance / (1 - chance))
-        layer.set_weights(weights)
-        layer(inputs, mask=mask, training=True)
-        loss = float(keras.ops.convert_to_numpy(layer.losses[-1]))
-        assert loss == pytest.approx(0.5 * cost, rel=1e-5)
 
 
 def test_noise_moves_all_sentences_but_the_last() -> None:
@@ -161,10 +148,59 @@ def test_half_precision_gives_probabilities() -> None:
 
 
 def test_nothing_but_padding_trains_to_finite_weights() -> None:
-    model = universal(halting=True, supporting_facts=True)
+    model = universal(supporting_facts=True)
     empty = [np.zeros((2, 3, 4), "int32"), np.zeros((2, 2), "int32")]
     targets = {"answer": [1, 2], "support": np.zeros((2, 3))}
     with untraced(model):
         losses = model.train_on_batch(empty, targets)
     assert np.isfinite(losses).all()
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+@pytest.mark.parametrize("roles", [1, 4])
+def test_word_starts_out_as_much_the_same_wherever_it_stands(roles: int) -> None:
+    keras.utils.set_random_seed(0)
+    encoder = layers.SentenceEncoder(200, 64, "roles", num_roles=roles)
+
+    def made_of(place: int) -> np.ndarray:
+        """What a word instead of another adds to a sentence of four."""
+        ids = np.full((2, 198, 4), 1)
+        ids[0, :, place], ids[1, :, place] = np.arange(2, 200), np.roll(np.arange(2, 200), 1)
+        vectors = keras.ops.convert_to_numpy(encoder(ids))
+        return vectors[0] - vectors[1]
+
+    one, other = made_of(0), made_of(3)
+    alike = np.sum(one * other) / np.sqrt(np.sum(one * one) * np.sum(other * other))
+    places = keras.ops.convert_to_numpy(encoder.places)
+    np.testing.assert_array_equal(places[..., 0], 0.5)
+    # The matrices are noise of the size of one, and the first role's has an identity in it.
+    first, fourth = places[0, 0] + places[1, 3], places[0, 3] + places[1, 0]
+    sizes = np.sqrt((1 + first @ first) * (1 + fourth @ fourth))
+    assert alike == pytest.approx((1 + first @ fourth) / sizes, abs=0.05)
+
+
+def test_places_start_out_as_waves() -> None:
+    for width in (5, 6):
+        layer = layers.TemporalEncoding(40)
+        layer.build((None, None, width))
+        # From one radian a sentence down to a hundredth of one.
+        waves = [f(39 * rate) for rate in (1.0, 0.1, 0.01) for f in (np.sin, np.cos)]
+        places = keras.ops.convert_to_numpy(layer.places)
+        np.testing.assert_allclose(places[39], 0.42 * np.array(waves[:width]), atol=1e-6)
+
+
+def test_evidence_follows_the_weights() -> None:
+    model = memory()
+    before = with_evidence(model)
+    assert with_evidence(model) is before
+    feed, labels, _ = stories(8)
+    model.fit(feed, labels, verbose=0)
+    after = with_evidence(model)
+    assert after is not before
+    found = after.predict(feed, verbose=0)["answer"]
+    np.testing.assert_allclose(found, model.predict(feed, verbose=0), atol=1e-5)
+
+
+def test_models_without_attention_have_no_evidence() -> None:
+    with pytest.raises(NotImplementedError, match="must have one layer that returns its attention"):
+        evidence_model(keras_qa.models.answer_classifier(9, 9, 3))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import keras
 import keras_hub
 import numpy as np
 import pytest
-from as_keras import ROWS, assert_predicts_as_keras, changed_inside, keras_model, small, twins
-from small_models import STORY_QUESTION, STORY_TEXT, batch, same_weights, universal
+from as_keras import ROWS, changed_inside, keras_model, small, twins
+from small_models import STORY_QUESTION, STORY_TEXT, batch, universal
 
 import keras_qa
-from keras_qa.models.evidence import Evidence
-from keras_qa.models.splitting import split_model
+from keras_qa.models.copies import evidence_model, split_model
 
 # Keras says which layers it does not quantize.
 quantizing = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
@@ -34,19 +31,6 @@ def test_what_is_changed_inside_of_layers_is_saved(change, tmp_path) -> None:
     ]
 
 
-@quantizing
-def test_all_that_keras_quantizes_is_quantized() -> None:
-    model = small()
-    model.quantize("int8")
-    for layer in (
-        model.get_layer("text_encoder").embedding,
-        model.get_layer("question_encoder").embedding,
-        model.get_layer("answer").logits,
-    ):
-        assert layer.quantization_mode == "int8"
-    assert_predicts_as_keras(model)
-
-
 def test_a_changed_model_is_split() -> None:
     model = small()
     changed_inside(model)
@@ -60,7 +44,7 @@ def test_a_changed_model_says_what_its_answers_rest_on() -> None:
     model = universal()
     model.get_layer("reasoner").hidden.enable_lora(2)
     feed = [STORY_TEXT, STORY_QUESTION]
-    got = Evidence(model).predict(feed)["answer"]
+    got = evidence_model(model).predict(feed, verbose=0)["answer"]
     np.testing.assert_allclose(got, keras_model(model).predict(feed, verbose=0), atol=1e-5)
 
 
@@ -142,55 +126,6 @@ def test_a_loss_derived_from_keras_may_take_other_labels() -> None:
         one.compile("sgd", Rows())
         losses.append(np.ravel(one.evaluate(feed, both, verbose=0))[0])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
-
-
-MASKED = np.ma.masked_array(np.ones((ROWS, 9), "int32"), mask=np.eye(ROWS, 9))
-BAD = {
-    "class weight nan": ({"class_weight": {0: np.nan}}, "`class_weight` must hold finite"),
-    "class weight inf": ({"class_weight": {0: np.inf}}, "`class_weight` must hold finite"),
-    "class weight": ({"class_weight": {7: 1.0}}, "`class_weight` holds `7`, but the classes are"),
-    "large weight": ({"sample_weight": np.full(ROWS, 1e39)}, "`sample_weight` must hold finite"),
-    "larger weight": ({"sample_weight": np.full(ROWS, 1e300)}, "`sample_weight` must hold finite"),
-    "masked": ({"x": [MASKED, batch(ROWS)[0][1]]}, "`text`: it is a masked array"),
-    "never": ({"validation_freq": 0}, "`validation_freq` must be a positive"),
-    "keys": (
-        {"x": dict.fromkeys(map(str, range(100_000)), 0)},
-        "The feed has no key `text`, `question`. Expected: `text`, `question`. Received: `0`, "
-        "`1`, `2`, `3`, `4` and 99,995 more.",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_what_would_spoil_the_weights_is_refused(case: str) -> None:
-    model = small()
-    before = model.get_weights()
-    feed, labels = batch(ROWS)
-    given, message = BAD[case]
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
-        model.fit(**{"x": feed, "y": labels, "verbose": 0, **given})
-    assert len(str(caught.value)) <= 300
-    assert "\n" not in str(caught.value)
-    assert same_weights(model, before)
-
-
-def test_layers_take_a_tuple_as_they_take_a_list() -> None:
-    parts = [
-        np.random.default_rng(0).normal(size=(2, 5, size)).astype("float32") for size in (4, 3)
-    ]
-    for layer in (keras_qa.layers.ContextEncoder(3), keras_qa.layers.SpanHead()):
-        of_list, of_tuple = (keras.tree.flatten(layer(kind(parts))) for kind in (list, tuple))
-        for one, other in zip(of_list, of_tuple, strict=True):
-            np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int64"])
-def test_ids_of_any_integers_are_looked_up(dtype: str) -> None:
-    layer = keras_qa.layers.Embedding(50, 4)
-    ids = np.array([[1, 2, 49]])
-    expected = layer(ids.astype("int32"))
-    got = layer(ids.astype(dtype))
-    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (got, expected)))
 
 
 def double(x):

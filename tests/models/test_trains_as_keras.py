@@ -6,7 +6,6 @@ import warnings
 
 import keras
 import numpy as np
-import pytest
 from as_keras import (
     BACKEND,
     ROWS,
@@ -22,21 +21,12 @@ from small_models import batch
 
 import keras_qa
 
-OPTIMIZERS = {
-    "sgd": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
-    "adam": lambda: keras.optimizers.Adam(0.01, global_clipnorm=1.0),
-    "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
-    "lion": lambda: keras.optimizers.Lion(0.001),
-}
 
-
-@pytest.mark.parametrize(
-    "name", ["adam", *(pytest.param(n, marks=pytest.mark.full) for n in ("sgd", "rmsprop", "lion"))]
-)
-def test_each_optimizer_trains_as_in_keras(name: str) -> None:
+def test_a_model_trains_as_in_keras() -> None:
     model, plain = twins(small)
     for one in (model, plain):
-        one.compile(OPTIMIZERS[name](), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        optimizer = keras.optimizers.Adam(0.01, global_clipnorm=1.0)
+        one.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     assert_trains_as_keras(model, plain)
 
 
@@ -59,22 +49,14 @@ def test_sample_weights_and_a_scaled_optimizer_count_as_in_keras() -> None:
 
 def test_the_loss_that_a_layer_adds_counts_as_in_keras() -> None:
     def make() -> keras_qa.models.QAModel:
-        keras.utils.set_random_seed(1)
-        return keras_qa.models.universal_transformer(
-            30, answer_vocabulary_size=4, embedding_dim=8, num_roles=1, encoding="matrix",
-            num_heads=2, halting=True, ponder_cost=0.5, dropout=0.0, noise=0.0,
-        )  # fmt: skip
+        base = small()
+        outputs = keras.layers.ActivityRegularization(l2=5.0)(base.output)
+        return keras_qa.models.QAModel(base.inputs, outputs)
 
     model, plain = twins(make)
     for one in (model, plain):
-        one.compile(
-            keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"]
-        )
-    random = np.random.default_rng(0)
-    feed, labels = [random.integers(1, 30, (6, *size)) for size in ((3, 4), (4,))], np.arange(6) % 4
-    logs, expected = (trained(one, feed, labels) for one in (model, plain))
-    assert logs[0]["loss"][-1] > 0.5
-    assert_alike(logs, expected)
+        one.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    assert_trains_as_keras(model, plain)
 
 
 def test_a_frozen_model_keeps_its_weights() -> None:

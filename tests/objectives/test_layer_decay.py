@@ -55,14 +55,14 @@ def by_numpy(weights, names, batches) -> list[np.ndarray]:
         norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
         for place, (layer, kind) in enumerate(names):
             gradient = gradients[place] * min(1.0, 0.7 / norm)
-            rate = 0.02 * (6 - update) / 6 * FACTORS[layer]
+            rate = 0.02 * (6 - update) / 6
             if kind not in ("bias", "gamma", "beta"):
                 weights[place] -= rate * 0.3 * weights[place]
             first[place] = 0.9 * first[place] + 0.1 * gradient
             second[place] = 0.999 * second[place] + 0.001 * gradient**2
             corrected = np.sqrt(1 - 0.999 ** (update + 1)) / (1 - 0.9 ** (update + 1))
             step = corrected * first[place] / (np.sqrt(second[place]) + 1e-7)
-            weights[place] -= rate * step
+            weights[place] -= FACTORS[layer] * rate * step
     return weights
 
 

@@ -1,4 +1,4 @@
-"""Runs code on each backend, a process each: Keras takes one backend a process."""
+"""Runs code on each backend, in a process each: a process has one backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,13 +15,18 @@ TESTS = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def on_each() -> Callable[..., None]:
-    """Calls functions of this folder in one process for each backend, two at a time."""
+def folder(tmp_path_factory) -> pathlib.Path:
+    """The files that each backend has saved, and its results on the files of all backends.
 
-    def call(*functions: str, folder: pathlib.Path) -> None:
-        def run(backend: str) -> None:
+    Importing a backend and building its first model take as long as some functions of `work.py`,
+    so each backend has two processes.
+    """
+    folder = tmp_path_factory.mktemp("backends")
+    for functions in (["save", "start"], ["ask", "train", "ask_golden"]):
+
+        def run(backend: str, functions: list[str] = functions) -> None:
             done = subprocess.run(
-                [sys.executable, str(TESTS / "parity" / "run.py"), *functions],
+                [sys.executable, str(TESTS / "parity" / "work.py"), *functions],
                 cwd=folder,
                 env={
                     **os.environ,
@@ -37,18 +41,4 @@ def on_each() -> Callable[..., None]:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(run, BACKENDS))
-
-    return call
-
-
-@pytest.fixture(scope="session")
-def folder(on_each, tmp_path_factory) -> pathlib.Path:
-    """Where each backend has left what it saved, and what it found in the files of all.
-
-    To import a backend and to build its first model takes as long as some of these functions, so
-    all are called in two processes.
-    """
-    folder = tmp_path_factory.mktemp("backends")
-    on_each("work.save", "steps.start", folder=folder)
-    on_each("work.ask", "steps.train", "golden.ask", folder=folder)
     return folder

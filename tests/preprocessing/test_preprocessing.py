@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 
 import numpy as np
 import pytest
 
-from keras_qa import Example, preprocessing
+from keras_qa import Example, metrics, preprocessing
 from keras_qa.decoding import SpanDecoder, fit_temperature
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions
 from keras_qa.text import Vectorizer, Windower, WordTokenizer
 
 EXAMPLES = [
@@ -24,12 +27,13 @@ class Table:
     """A model that gives each window logits by the ids of its words: the highest id wins."""
 
     inputs = (types.SimpleNamespace(name="text"), types.SimpleNamespace(name="question"))
+    layers = ()
     output = types.MappingProxyType({"start": None, "end": None})
 
     def __init__(self) -> None:
         self.widths: list[tuple[int, int]] = []
 
-    def predict(self, x, batch_size=None, verbose="auto", length_buckets=True):
+    def predict(self, x, batch_size=None, verbose="auto"):
         self.widths.append(x["text"].shape)
         logits = np.pad(x["text"].astype("float32"), [(0, 0), (1, 0)])
         return {"start": logits, "end": logits}
@@ -41,7 +45,7 @@ def word_preprocessor() -> WordPreprocessor:
 
 def span_preprocessor(**options) -> SpanPreprocessor:
     tokenizer = WordTokenizer.train([TEXT])
-    return SpanPreprocessor(Windower(tokenizer, length=4, overlap=1), SpanDecoder(**options))
+    return SpanPreprocessor(Windower(tokenizer, max_length=4, stride=1), SpanDecoder(**options))
 
 
 def test_words_leave_out_the_class_that_nobody_named() -> None:
@@ -62,6 +66,29 @@ def test_words_leave_out_the_class_that_nobody_named() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "answer", "span"),
+    [
+        ("Mary moved to the bathroom. John went to the hallway.", "bathroom", (18, 26)),
+        ("in the garden, then the Garden.", "garden", (24, 30)),
+        ("bathrooms", "bathroom", (None, None)),
+        ("c++ and c", "c++", (0, 3)),
+        ("घर में", "घर", (0, 2)),
+        ("", "x", (None, None)),
+        ("text", " ", (None, None)),
+    ],
+)
+def test_an_answer_of_words_is_located_at_its_last_mention(text: str, answer: str, span) -> None:
+    preprocessor = WordPreprocessor(Vectorizer().adapt([Example("a", "b", answer)]))
+    [[found]] = preprocessor.decode(np.array([[0.0, 1.0]]), [Example(text, "?")], 1)
+    assert (found.text, found.start, found.end) == (answer, *span)
+
+
+def test_equal_probabilities_are_in_the_order_of_the_vocabulary() -> None:
+    [answers] = word_preprocessor().decode(np.array([[0.2, 0.4, 0.4]]), EXAMPLES[:1], 5)
+    assert [answer.text for answer in answers] == ["Ann", "Bob"]
+
+
 def test_words_train_on_labels_and_facts() -> None:
     preprocessor = word_preprocessor()
     feed, labels = preprocessor.make_training_data(
@@ -77,7 +104,9 @@ def test_words_train_on_labels_and_facts() -> None:
     assert both["support"].tolist() == [[0, 1], [0, 1]]
 
 
-def test_spans_are_found_over_all_windows_of_a_text() -> None:
+@pytest.mark.parametrize("most", [2, 256])
+def test_spans_are_found_over_all_windows_of_a_text(most: int, monkeypatch) -> None:
+    monkeypatch.setattr(preprocessing.span_preprocessor, "WINDOWS", most)
     preprocessor, model = span_preprocessor(max_answer_words=1), Table()
     vocabulary = preprocessor.vectorizer.tokenizer.vocabulary
     words = TEXT.split()
@@ -85,8 +114,8 @@ def test_spans_are_found_over_all_windows_of_a_text() -> None:
     [found] = preprocessor.answer(model, [Example(TEXT, "one")], 3, 2, 0)
     assert [answer.text for answer in found] == best
     assert all(TEXT[answer.start : answer.end] == answer.text for answer in found)
-    # Three windows of four words, two at a time.
-    assert model.widths == [(3, 4)]
+    # Three windows of four words.
+    assert model.widths == ([(2, 4), (1, 3)] if most == 2 else [(3, 4)])
 
 
 def test_details_are_those_of_the_answers() -> None:
@@ -97,11 +126,7 @@ def test_details_are_those_of_the_answers() -> None:
     assert [answer.text for answer in answers] == details.spans
     assert details.no_answer[1] == 1.0
     assert details.threshold == 0.9
-    cold = span_preprocessor(no_answer=True, no_answer_threshold=0.9)
-    assert details.before == cold.answer_in_detail(Table(), examples, 32, 0)[0]
-    assert details.before[0].score > answers[0].score
     assert span_preprocessor().answer_in_detail(Table(), examples, 32, 0)[1].threshold == 1.0
-    assert word_preprocessor().name != preprocessor.name
 
 
 def test_calibration_sets_the_decoder() -> None:
@@ -109,23 +134,43 @@ def test_calibration_sets_the_decoder() -> None:
     golds = [Example(TEXT, "one", "nine", TEXT.index("nine")), Example(TEXT, "two", "one", 0)]
     preprocessor.configure_decoding(golds, {"max_answer_words": None, "no_answer_threshold": None})
     assert preprocessor.decoder == SpanDecoder()
-    found = preprocessor.calibrate(Table(), golds, 32)
+    found = fit_decoder(preprocessor, Table(), golds, 32)
     assert preprocessor.decoder.temperature == found["temperature"] != 1.0
     # Without an answer that can be found there is nothing to fit.
-    assert preprocessor.calibrate(Table(), [Example(TEXT, "one")], 32) == {}
+    assert fit_decoder(preprocessor, Table(), [Example(TEXT, "one")], 32) == {}
     preprocessor.configure_decoding(
         [Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25}
     )
     assert preprocessor.decoder == SpanDecoder(2, True, 0.25)
 
 
+def test_the_threshold_is_the_one_that_the_official_script_finds() -> None:
+    preprocessor = span_preprocessor(no_answer=True, max_answer_words=1)
+    golds = [
+        Example(TEXT, "one", "nine", TEXT.index("nine"), id="a"),
+        Example("five six", "two", "six", 5, id="b"),
+        Example("seven", "two", id="c"),
+        Example("one two", "two", id="d"),
+    ]
+    fit_decoder(preprocessor, Table(), golds, 32)
+    decoder = preprocessor.decoder
+    free = SpanPreprocessor(
+        preprocessor.vectorizer, dataclasses.replace(decoder, no_answer_threshold=1.0)
+    )
+    found = free.answer(Table(), golds, 30, 32, 0)
+    texts = [next(answer.text for answer in row if answer.text) for row in found]
+    none = [next(answer.score for answer in row if not answer.text) for row in found]
+    best = metrics.squad(texts, golds, "2.0", none)["best_f1_thresh"]
+    assert decoder.no_answer_threshold == pytest.approx(best, abs=1e-12)
+
+
 @pytest.mark.parametrize("preprocessor", [word_preprocessor(), span_preprocessor()])
 def test_unknown_options_are_listed(preprocessor: preprocessing.Preprocessor) -> None:
     with pytest.raises(TypeError) as caught:
-        preprocessor.with_options(temperature=None)
+        preprocessor.with_options(Table(), temperature=None)
     assert str(caught.value) == (
         "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
-        "`whole_words`, `length`, `overlap`, `max_question_length`."
+        "`whole_words`, `max_length`, `stride`, `max_question_length`."
     )
 
 
@@ -135,7 +180,7 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
     golds = [Example(TEXT, "one", word, TEXT.index(word)) for word in words]
     preprocessor = span_preprocessor(temperature=3.0)
     preprocessor.configure_decoding(golds, {"max_answer_words": 1, "no_answer_threshold": None})
-    found = preprocessor.calibrate(Table(), golds, 32)
+    found = fit_decoder(preprocessor, Table(), golds, 32, max_answer_words=1)
     windows = preprocessor.vectorizer(golds, labels=True)
     logits = np.pad(windows.feed["text"].astype("float32"), [(0, 0), (1, 0)])
     inputs = logits, logits, windows.words, windows.example, windows.spans, 1, False
@@ -156,24 +201,6 @@ def test_round_trip_through_the_config(
     assert preprocessing.serialize(again) == config
 
 
-def test_older_forms_are_read() -> None:
-    for preprocessor, key in (
-        (word_preprocessor(), "vectorizer"),
-        (span_preprocessor(no_answer=True), "windower"),
-    ):
-        config = {
-            "layers": [],
-            key: preprocessor.vectorizer.get_config(),
-            "decoder": {"no_answer": True},
-        }
-        again = preprocessing.pop_preprocessor(config)
-        assert config == {"layers": []}
-        older = {"task": preprocessing.serialize(preprocessor)}
-        assert type(preprocessing.pop_preprocessor(older)) is type(preprocessor)
-        assert preprocessing.serialize(again) == preprocessing.serialize(preprocessor)
-    assert preprocessing.pop_preprocessor({"layers": []}) is None
-
-
 def test_an_unknown_preprocessor_raises() -> None:
     with pytest.raises(ValueError, match=r" 'choices', but .* knows only 'words', 'spans'\."):
         preprocessing.deserialize({"name": "choices"})
@@ -184,13 +211,30 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     # A file of an earlier version says nothing of it.
     assert "asking" not in preprocessor.get_config()
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
-    preprocessor.asking = preprocessing.AskCalibration(
-        1.5, 3.0, 5, {"length": 4}, (0.5, 1.0), (0.0, 0.9)
-    )
+    preprocessor.asking = AskCalibration(1.5, 3.0, 5, {"max_length": 4}, (0.5, 1.0), (0.0, 0.9))
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
-    assert preprocessor.with_options(no_answer=False).asking == preprocessor.asking
+    config["asking"]["options"] = {"length": 4}
+    assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
+    assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking
     preprocessor.configure_decoding(
         EXAMPLES, {"max_answer_words": None, "no_answer_threshold": None}
     )
     assert preprocessor.asking is None
+
+
+def test_right_answers_are_found_wherever_a_window_says_them() -> None:
+    text = ["The red car. A RED CARPET, the red", "car."]
+    item = Example(text, "What?", ("the Red car", "car"))
+    plain = item.plain_text
+    words = [(0, 3), (4, 7), (8, 11), (11, 12), (13, 14), (15, 18), (19, 25), (35, 38), (38, 39)]
+    assert plain[35:38] == "car"
+    # Two windows of the first passage, the second with two pieces of a word; one of the other.
+    rows = [[(-1, -1), *words[:4]], [(-1, -1), words[2], words[2], words[5], words[6]]]
+    rows.append([(-1, -1), words[7], words[8], (-1, -1), (-1, -1)])
+    spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [item])
+    found = [{tuple(pair) for pair in row if pair[0] >= 0} for row in spans.tolist()]
+    # With and without the article, and the other answer; not in "CARPET", nor across passages.
+    assert found == [{(1, 3), (2, 3), (3, 3)}, {(1, 1)}, {(1, 1)}]
+    nothing = gold_mentions(np.array(rows), np.array([0, 0, 0]), [Example(text, "What?")])
+    assert nothing.tolist() == [[[-1, -1]]] * 3

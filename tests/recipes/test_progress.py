@@ -43,16 +43,6 @@ def line(epoch: int, past: str, left: str) -> str:
     )
 
 
-def test_slow_epochs_in_a_file(clock, capsys) -> None:
-    train(clock, 4, 60.0)
-    assert capsys.readouterr().out.splitlines() == [
-        line(1, "1:00", "3:00"),
-        line(2, "2:00", "2:00"),
-        line(3, "3:00", "1:00"),
-        line(4, "4:00", "0:00"),
-    ]
-
-
 def test_fast_epochs_in_a_file(clock, capsys) -> None:
     train(clock, 4, 5.0)
     assert capsys.readouterr().out.splitlines() == [

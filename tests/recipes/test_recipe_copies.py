@@ -6,9 +6,10 @@ import pytest
 from recipe_cases import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, small
 
 import keras_qa
-from keras_qa import Example, recipes
+from keras_qa import Example
 from keras_qa.datasets.augmentation import swap_words
 from keras_qa.recipes import Recipe, train
+from keras_qa.recipes.recipe import recipe_for
 from keras_qa.recipes.training import checkpoint_path
 
 
@@ -39,7 +40,7 @@ def test_training_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None
     assert printed.startswith("memory_network with 1 copy  seed 3  epoch 1/4")
     for label in ("memory_network with 2 copies", "memory_network"):
         assert f"\n{label}  seed 3  epoch 1/4" in printed
-    assert recipes.summary(done).splitlines()[0] == (
+    assert done.summary().splitlines()[0] == (
         f"best error by model: memory_network with 1 copy {errors[0]:.2f} %, "
         f"memory_network with 2 copies {errors[1]:.2f} %, memory_network {errors[2]:.2f} %"
     )
@@ -65,7 +66,7 @@ def test_number_of_copies() -> None:
     assert Recipe().copies(1) == []
     assert Recipe(augment_to=[9]) == Recipe(augment_to=(9,))
     for model, sizes in (("universal_transformer", (3_600, 9_000)), ("span_reader", ())):
-        assert recipes.recipe_for(model).augment_to == sizes
+        assert recipe_for(model).augment_to == sizes
     recipe = dataclasses.replace(RECIPE, augment_to=(100,))
     run = train(STORIES[:32], None, "memory_network", SMALL, recipe, verbose=0).runs[0]
     assert run.copies == 0

@@ -40,19 +40,6 @@ def test_training_stops(accuracies, losses, patience: int, expected: tuple[int, 
     assert stops_at(accuracies, losses, patience) == expected
 
 
-def test_training_without_errors_stops_by_loss() -> None:
-    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.01, patience=5)
-    done = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0)
-    run = done.runs[0]
-    losses = run.history["val_loss"]
-    right = run.history["val_accuracy"].index(1.0)
-    assert 0 < right < run.best_epoch - 1
-    assert losses[run.best_epoch - 1] == min(losses) < losses[right]
-    assert run.epochs in (60, run.best_epoch + 3)
-    assert run.validation_error == 0.0
-    assert run.errors == {}
-
-
 def test_linear_start_does_not_count_for_patience() -> None:
     hopeless = [Example(item.text, item.question, "grey") for item in EXAMPLES]
     recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)

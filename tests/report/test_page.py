@@ -1,22 +1,17 @@
 """The HTML page of a report: content, escaping, no external resources."""
 
-import base64
-import hashlib
-import re
-
 import numpy as np
 import pytest
 from report_cases import ITEMS, TEXT, Page
 
 from keras_qa import Answer, Example, Support, report
-from keras_qa.report import page as pages
-from keras_qa.report.page import SIDE, STRIP
+from keras_qa.report.diagram import SIDE, STRIP
 
 EVIL = "\"><script>alert('1')</script> & 'onload=x' <b so"
 
 
-def judged(items=ITEMS, **options) -> report.Report:
-    return report.judge(*(list(part) for part in zip(*items, strict=True)), **options)
+def judged(errors: int = 20) -> report.Report:
+    return report.judge(*(list(part) for part in zip(*ITEMS, strict=True)), errors)
 
 
 @pytest.fixture(scope="module")
@@ -87,37 +82,11 @@ def test_diagram(page) -> None:
     places = [[float(dot["cx"] or ""), float(dot["cy"] or "")] for dot in dots]
     expected = [[0.275, 0.5], [0.85, 1.0], [0.935, 0.5]]
     np.testing.assert_allclose(places, np.multiply(expected, SIDE), atol=0.05)
-
-
-def test_diagram_axes(page) -> None:
-    assert page.found("text", **{"class": "title"}) == [
-        "share of right answers",
-        "score of the answer",
-        "answers",
-    ]
-    ticks = ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-    counts = ["2", "1", "2"]
-    assert page.found("text", **{"class": "tick"}) == [*ticks, *counts, *ticks, *ticks]
-    (label,) = given(page, "svg", "aria-label")
-    assert label is not None
-    assert label.startswith("Calibration diagram: share of right answers, and number of answers")
-    assert page.found("title")[1] == (
-        "Scores 0.2 to 0.3: 2 answers, mean score 0.275, share right 0.500"
-    )
-
-
-def test_column_of_wrong_answers_is_optional() -> None:
-    untasked = Example(TEXT, "Q?", "yes"), Answer("", 0.5)
-    page = Page(judged([ITEMS[0], untasked]).html())
-    assert page.tables["tasks"] == [
-        ["task", "questions", "right", "accuracy"],
-        ["1: one supporting fact", "1", "1", "100.0 %"],
-    ]
-    assert page.tables["answers"] == [
-        ["right answer", "questions", "right", "accuracy", "mostly taken for"],
-        ["home", "1", "1", "100.0 %", ""],
-        ["yes", "1", "0", "0.0 %", "no answer"],
-    ]
+    assert page.found("text", **{"class": "tick"})[6:9] == ["2", "1", "2"]
+    [label] = given(page, "svg", "aria-label")
+    assert str(label).startswith("Calibration diagram: share of right answers, and number of answ")
+    expected_title = "Scores 0.2 to 0.3: 2 answers, mean score 0.275, share right 0.500"
+    assert page.found("title")[1] == expected_title
 
 
 def test_empty_sections_are_left_out() -> None:
@@ -125,8 +94,8 @@ def test_empty_sections_are_left_out() -> None:
     page = Page(written)
     assert page.tables == {
         "answers": [
-            ["right answer", "questions", "right", "accuracy"],
-            ["yes", "1", "1", "100.0 %"],
+            ["right answer", "questions", "right", "accuracy", "mostly taken for"],
+            ["yes", "1", "1", "100.0 %", ""],
         ],
         "calibration": [
             ["score", "answers", "mean score", "share right"],
@@ -134,13 +103,12 @@ def test_empty_sections_are_left_out() -> None:
         ],
     }
     assert page.found("h2") == ["By answer", "Calibration"]
-    for tag in ("nav", "form", "script", "article", "small"):
+    for tag in ("nav", "article", "small"):
         assert page.found(tag) == [], tag
     # An example without answers, and a single error.
     page = Page(report.judge([Example("A.", "Q?")], [Answer("yes", 0.5)]).html())
     assert page.tables.keys() == {"calibration"}
-    assert page.found("form") == page.found("script") == []
-    assert "The one wrong answer. " in page.found("p")
+    assert any(text.startswith("The one wrong answer. ") for text in page.found("p"))
     assert Page(judged(errors=0).html()).found("h2")[-1] == "Calibration"
 
 
@@ -180,58 +148,11 @@ def test_errors_show_support(page) -> None:
     ]
 
 
-def test_marks_are_explained_if_present() -> None:
-    plain = Page(judged(ITEMS[3:]).html())
-    assert plain.found("mark") == plain.found("span", **{"class": "fact"}) == []
-    assert not any("stronger colour" in text for text in plain.found("p"))
-    assert any("stronger colour" in text for text in Page(judged().html()).found("p"))
-
-
-def test_filter_attributes(page) -> None:
-    errors = [found for tag, found in page.elements if tag == "article"]
-    assert [(found["data-task"], found["data-right"]) for found in errors] == [
-        ("1", "home"),
-        ("1", "home"),
-        ("12", "home now"),
-    ]
-    assert given(page, "select", "name") == ["task", "right"]
-    options = page.found("option")
-    assert options == ["all", "1 (2)", "12 (1)", "all", "home (2)", "home now (1)"]
-    assert given(page, "option", "value") == ["", "1", "12", "", "home", "home now"]
-    # There is no filter if all errors have the same value.
-    one = Page(judged(ITEMS[:3]).html())
-    assert given(one, "select", "name") == given(one, "article", "data-task") == []
-    assert len(one.found("form")) == 1
-
-
-def test_searchable_texts(page) -> None:
-    directed = [
-        page.texts[place]
-        for place, (tag, found) in enumerate(page.elements)
-        if found.get("dir") == "auto" and tag != "th"
-    ]
-    assert directed[:5] == ["Q1?", "qa1_valid_0", "away", "home", TEXT]
-    assert len(directed) == 15
-
-
-def test_form_is_hidden_without_script(page) -> None:
-    hidden = [tag for tag, found in page.elements if "hidden" in found]
-    assert hidden == ["form"]
-    fields = page.found("label")
-    assert fields[0] == "Search the errors"
-    assert [text[:12] for text in fields[1:]] == ["Taskall1 (2)", "Right answer"]
-    assert page.found("output", **{"aria-live": "polite"}) == ["3 of 3 shown"]
-    script = page.found("script")[0]
-    ids = {found["id"] for _, found in page.elements if "id" in found}
-    assert set(re.findall(r'getElementById\("(\w+)"\)', script)) == {"filter", "count"} <= ids
-    assert "form.elements.search." in script
-    assert given(page, "input", "name") == ["search"]
-
-
 def test_shown_and_total_number_of_errors() -> None:
     items = [Example("A.", "Q?", f"a{place}") for place in range(103)]
-    page = Page(report.judge(items, [Answer("b", 0.5)] * 103).html())
+    page = Page(report.judge(items, [Answer("", 0.5)] * 103).html())
     assert len(page.tables["answers"]) == 101
+    assert page.tables["answers"][1] == ["a0", "1", "0", "0.0 %", "no answer"]
     assert "3 rarer answers are not shown." in page.found("p")
     assert len(page.found("article")) == 20
     assert any(text.startswith("The 20 of 103 wrong answers. ") for text in page.found("p"))
@@ -254,10 +175,9 @@ def evil(spans: bool) -> str:
 @pytest.mark.parametrize("spans", [False, True])
 def test_texts_are_escaped(spans) -> None:
     written = evil(spans)
-    assert written.count("<script") == written.count("</script") == 1
     page = Page(written)
     tags = {tag for tag, _ in page.elements}
-    assert tags.isdisjoint({"link", "img", "iframe", "b"})
+    assert tags.isdisjoint({"script", "link", "img", "iframe", "b"})
     for _, found in page.elements:
         assert not {"src", "onload"} & found.keys()
     assert page.found("h1") == [EVIL]
@@ -269,9 +189,6 @@ def test_texts_are_escaped(spans) -> None:
     if not spans:
         assert [row[0] for row in page.tables["answers"][1:]] == [EVIL, EVIL + " then"]
         assert [row[4] for row in page.tables["answers"][1:]] == [EVIL + " now"] * 2
-        assert given(page, "option", "value") == ["", EVIL, EVIL + " then"]
-        assert page.found("option") == ["all", f"{EVIL} (1)", f"{EVIL} then (1)"]
-        assert given(page, "article", "data-right") == [EVIL + " then", EVIL]
 
 
 @pytest.mark.parametrize("spans", [False, True])
@@ -286,49 +203,6 @@ def test_no_external_resources(spans) -> None:
         for tag, found in page.elements
         if tag == "meta" and found.get("http-equiv") == "Content-Security-Policy"
     )
-    (script,) = page.found("script")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert policy == (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
-
-
-def luminance(colour: tuple[float, ...]) -> float:
-    """Relative luminance of WCAG 2 for values from 0 to 255."""
-    parts = np.array(colour) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def test_contrast_in_light_and_dark() -> None:
-    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
-    style = pages._file("page.css")
-    light, dark = (
-        dict(re.findall(r"--([a-z]+): ([^;]+);", part))
-        for part in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
-    )
-    for scheme in (light, {**light, **dark}):
-        colour = {
-            name: tuple(int(value[place : place + 2], 16) for place in (1, 3, 5))
-            for name, value in scheme.items()
-            if value.startswith("#")
-        }
-        most = float(scheme["strongest"])
-        support = [float(part) for part in scheme["support"].split()]
-        colour["supported"] = tuple(
-            most * part + (1 - most) * below
-            for part, below in zip(support, colour["card"], strict=True)
-        )
-        text = ("ink", "muted", "accent", "failed")
-        grounds = [(name, ground) for name in text for ground in ("page", "card", "tint")]
-        grounds += [("ink", "given"), ("ink", "supported")]
-        for name, ground in grounds:
-            assert contrast(colour[name], colour[ground]) >= 4.5, (name, ground)
-        for name in ("right", "accent", "muted"):
-            assert contrast(colour[name], colour["card"]) >= 3, name

@@ -1,46 +1,12 @@
-"""Reports: scores that are computed by hand, and the answers of a model."""
+"""Reports of the answers of a model."""
 
-import numpy as np
 import pytest
-from report_cases import ITEMS, Page
+from report_cases import Page
 from small_examples import EXAMPLES
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, report
 from keras_qa.cli import main
-
-
-@pytest.fixture(scope="module")
-def found() -> report.Report:
-    return report.judge(*(list(part) for part in zip(*ITEMS, strict=True)))
-
-
-def test_scores_and_groups(found) -> None:
-    assert found.questions == 5
-    assert found.exact_match == pytest.approx(40.0)
-    # One answer has one of two words: an F1 of 2/3.
-    assert found.f1 == pytest.approx(100 * (2 + 2 / 3) / 5)
-    assert [(group.name, group.questions, group.right) for group in found.by_task] == [
-        ("1", 3, 1),
-        ("2", 1, 1),
-        ("12", 1, 0),
-    ]
-    assert found.by_task[0].accuracy == pytest.approx(100 / 3)
-    assert [(group.name, group.right, group.confused) for group in found.by_answer] == [
-        ("home", 1, "away"),
-        ("home now", 0, "home"),
-        ("no", 1, ""),
-    ]
-    assert [item.answer.score for item in found.errors] == [0.92, 0.85, 0.3]
-
-
-def test_calibration(found) -> None:
-    bins = [(part.low, part.high, part.answers) for part in found.bins]
-    assert bins == [(0.2, 0.3, 2), (0.8, 0.9, 1), (0.9, 1.0, 2)]
-    np.testing.assert_allclose([part.score for part in found.bins], [0.275, 0.85, 0.935])
-    np.testing.assert_allclose([part.accuracy for part in found.bins], [0.5, 0.0, 0.5])
-    expected = (2 * 0.225 + 0.85 + 2 * 0.435) / 5
-    assert found.calibration_error == pytest.approx(expected)
 
 
 def test_numbers_of_examples_and_answers_must_match() -> None:

@@ -1,13 +1,11 @@
 """Reports on spans: groups that are computed by hand, official scores, marked errors."""
 
-import dataclasses
-
 import pytest
 from report_cases import Page
 
 from keras_qa import Answer, Example, metrics, report
-from keras_qa.preprocessing import SpanDetails
-from keras_qa.report import groups
+from keras_qa.preprocessing.ask_options import SpanDetails
+from keras_qa.report.findings import question_word
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."
 
@@ -87,7 +85,7 @@ def test_official_scores() -> None:
 def test_best_thresholds() -> None:
     spans = ["1999", "Bob", "Bob", "big red", "Ann", "home", "home"]
     chances = [0.1, 0.1, 0.1, 0.1, 0.6, 0.7, 0.3]
-    found = judged(details=SpanDetails([given for _, given in ITEMS], spans, chances, 0.5))
+    found = judged(details=SpanDetails(spans, chances, 0.5))
     exact = {name: value for name, value in found.official.items() if name.endswith("exact")}
     # Two probabilities are above the threshold. One of these questions has no answer.
     assert exact == pytest.approx(
@@ -106,27 +104,6 @@ def test_version_without_offsets() -> None:
     found = report.judge([item], [given], version="1.1")
     assert found.official == {"exact_match": 100.0, "f1": 100.0}
     assert [group.name for group in found.by_length] == ["1 word"]
-
-
-def test_calibration_before_and_after() -> None:
-    scores = [0.99, 0.99, 0.99, 0.95, 0.99, 0.99, 0.99]
-    before = [
-        dataclasses.replace(given, score=score)
-        for (_, given), score in zip(ITEMS, scores, strict=True)
-    ]
-    found = judged(details=SpanDetails(before, [given.text for _, given in ITEMS], [0.0] * 7, 1.0))
-    assert [(b.low, b.answers) for b in found.bins_before] == [(0.9, 7)]
-    mean = (6 * 0.99 + 0.95) / 7
-    assert found.calibration_error_before == pytest.approx(mean - 2 / 7)
-    page = Page(found.html())
-    assert page.tables["before"][1] == ["0.9 to 1.0", "7", f"{mean:.3f}", f"{2 / 7:.3f}"]
-    assert len(page.tables["calibration"]) == 1 + len(found.bins)
-    assert page.found("dd", **{"class": "value"})[3] == f"{found.calibration_error:.4f}"
-    expected = f"share right; {mean - 2 / 7:.4f} before calibration"
-    assert expected in page.found("dd", **{"class": "hint"})[3]
-    assert len(page.found("svg")) == 2
-    assert judged().calibration_error_before is None
-    assert "before" not in Page(judged().html()).tables
 
 
 def test_tables_of_the_page() -> None:
@@ -163,24 +140,6 @@ def test_repeated_right_answers_are_shown_once() -> None:
     assert page.found("dl", **{"class": "verdict"})[0].endswith("RightBob or Carl")
 
 
-def test_filter_attributes() -> None:
-    page = Page(judged().html())
-    errors = [given for tag, given in page.elements if tag == "article"]
-    assert [(given["data-word"], given["data-length"]) for given in errors] == [
-        ("other", "6 to 10 words"),
-        ("which", "1 word"),
-        ("who", "3 words"),
-        ("why", "no answer"),
-        ("how many", "4 to 5 words"),
-    ]
-    assert page.found("option") == [
-        *("all", "which (1)", "who (1)", "why (1)", "how many (1)", "other (1)"),
-        *("all", "no answer (1)", "1 word (1)", "3 words (1)", "4 to 5 words (1)"),
-        "6 to 10 words (1)",
-    ]
-    assert [given["name"] for tag, given in page.elements if tag == "select"] == ["word", "length"]
-
-
 def test_long_texts_are_cut() -> None:
     text = "a" * 10_000 + " right " + "b" * 10_000 + " wrong " + "c" * 10_000
     item = Example(text, "Who?", "right", 10_001)
@@ -204,4 +163,4 @@ def test_long_texts_are_cut() -> None:
     ],
 )
 def test_question_words(question, word) -> None:
-    assert groups.question_word(question) == word
+    assert question_word(question) == word

@@ -15,7 +15,7 @@ import sentencepiece
 import torch
 import transformers
 from small_checkpoints import FOLDER, KINDS, differences
-from small_tokenizers import LINES, byte_bpe, modern, unigram, wordpiece
+from small_tokenizers import LINES, byte_bpe, modern, wordpiece
 
 from keras_qa import Example
 from keras_qa.models import span_reader
@@ -48,28 +48,6 @@ def with_many_ids(tmp_path_factory) -> pathlib.Path:
 def test_fresh_weights_give_the_same_logits(fresh, kind: str, monkeypatch) -> None:
     monkeypatch.setattr("small_checkpoints.FOLDER", fresh)
     assert max(differences(span_reader(backbone=fresh / kind), kind)) < 1e-4
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_transformers_opens_what_is_written(kind: str, tmp_path) -> None:
-    tokenizer = SubwordTokenizer(wordpiece())
-    save_reader(span_reader(backbone=FOLDER / kind), tokenizer, tmp_path)
-    model = transformers.AutoModelForQuestionAnswering.from_pretrained(tmp_path).eval()
-    arrays = np.load(FOLDER / kind / "logits.npz")
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    inputs = {
-        name: torch.tensor(arrays[name].astype("int64")) for name in names if name in arrays.files
-    }
-    with torch.no_grad():
-        found = model(**inputs)
-    there = arrays["attention_mask"] != 0
-    for name, logits in (("start", found.start_logits), ("end", found.end_logits)):
-        np.testing.assert_allclose(logits.numpy()[there], arrays[name][there], atol=1e-4)
-    read = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    pair = read("where is mary?", "mary went home.")
-    assert pair["input_ids"][0] == read.cls_token_id == tokenizer.before[0]
-    ids, _ = tokenizer.encode("mary went home.")
-    assert pair["input_ids"][-len(ids) - 1 : -1] == ids.tolist()
 
 
 def odd_texts(count: int) -> list[str]:
@@ -230,16 +208,3 @@ def test_a_tokenizer_of_another_family_keeps_its_segments(tmp_path) -> None:
     assert pair["input_ids"][before - 1] == tokenizer.between[0]
     ids = tokenizer.encode("mary went home.")[0].tolist()
     assert pair["input_ids"][before:-1] == ids
-
-
-def test_a_tokenizer_file_is_read_as_transformers_reads_it(tmp_path) -> None:
-    folder = tmp_path / "camembert"
-    shutil.copytree(FOLDER / "camembert", folder)
-    unigram().save(str(folder / "tokenizer.json"))
-    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-    ours = SubwordTokenizer.from_file(folder)
-    texts = odd_texts(2_000)
-    expected = theirs(texts, add_special_tokens=False)["input_ids"]
-    found = ours.pieces(texts)
-    for place, (text, ids) in enumerate(zip(texts, expected, strict=True)):
-        assert found.ids[found.begins[place] : found.begins[place + 1]].tolist() == ids, repr(text)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.text import Vectorizer, sentence_spans
+from keras_qa.text import Vectorizer
+from keras_qa.text.sentence_splitting import sentence_spans
 
 STORIES = [
     Example("Mary went home. John slept.", "Where is Mary?", "home", supporting_facts=0),

@@ -1,8 +1,11 @@
 """`Windower`: against the truncation of `tokenizers`, labels, batches, any text, bad input."""
 
+import json
+import pathlib
 import random
 import re
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from keras_qa import Example
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer, windows
 
 WORDS = ["Mary", "unbelievable", "1990s", "home,", "bathroom", "slept.", "Zoë", "3.5", "so—there"]
-
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 
 ARRAYS = ("offsets", "words", "word_sizes", "spans")
 
@@ -46,15 +49,15 @@ def random_examples(rng: random.Random, count: int = 6) -> list[Example]:
 def test_sequences_are_those_of_the_library(kind) -> None:
     rng = random.Random(0)
     tokenizer = SubwordTokenizer(KINDS[kind]())
-    for length, overlap in ((64, 10), (90, 0), (80, 15), (500, 20)):
+    for length, stride in ((64, 10), (90, 0), (80, 15), (500, 20)):
         library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
-        library.enable_truncation(length, stride=overlap, strategy="only_second")
+        library.enable_truncation(length, stride=stride, strategy="only_second")
         examples = random_examples(rng)
         expected = []
         for place, item in enumerate(examples):
             first = library.encode(item.question, item.text)
             expected += [(place, item, part) for part in (first, *first.overflowing)]
-        found = Windower(tokenizer, length, overlap)(examples)
+        found = Windower(tokenizer, length, stride)(examples)
         assert len(found) == len(expected)
         assert found.spans is None
         widest = max(len(part) for _, _, part in expected)
@@ -102,7 +105,7 @@ def test_answers_are_labelled_in_windows_of_words() -> None:
     for _ in range(40):
         examples = random_examples(rng)
         length = rng.randint(12, 40)
-        windower = Windower(tokenizer, length, overlap=6)
+        windower = Windower(tokenizer, length, stride=6)
         found = windower(examples, labels=True)
         assert found.offsets.shape[1] == found.feed["text"].shape[1] + 1
         assert (found.offsets[:, 0] == -1).all()
@@ -118,48 +121,14 @@ def test_answers_are_labelled_in_windows_of_words() -> None:
                 assert inside == (word[0] >= 0)
         for place, item in enumerate(examples):
             labelled = found.spans[found.example == place, 0].any()
-            # An answer has at most three words and two marks, and the overlap is 6.
+            # An answer has at most three words and two marks, and the stride is 6.
             assert labelled == bool(item.answers)
-
-
-def test_answers_are_labelled_in_windows_of_pieces() -> None:
-    rng = random.Random(2)
-    tokenizer = SubwordTokenizer(wordpiece())
-    for _ in range(20):
-        examples = random_examples(rng)
-        length = rng.randint(90, 130)
-        found = Windower(tokenizer, length, overlap=30)(examples, labels=True)
-        for place, item in enumerate(examples):
-            pieces = tokenizer.pieces([item.text])
-            ranges = []
-            for answer, begin in zip(item.answers, item.answer_start, strict=True):
-                held = np.flatnonzero(
-                    (pieces.offsets[:, 1] > begin) & (pieces.offsets[:, 0] < begin + len(answer))
-                )
-                ranges.append((held[0], held[-1]))
-            before = 2 + len(tokenizer.encode(item.question)[0])
-            room = length - before - 1
-            begins = [0, *range(room - 30, max(len(pieces.ids) - 30, 0), room - 30)]
-            rows = np.flatnonzero(found.example == place)
-            assert len(rows) == len(begins)
-            for row, begin in zip(rows, begins, strict=True):
-                end = min(begin + room, len(pieces.ids))
-                ids = found.feed["token_ids"][row, before : before + end - begin]
-                assert ids.tolist() == pieces.ids[begin:end].tolist()
-                expected = [
-                    (first + before - begin, last + before - begin)
-                    for first, last in dict.fromkeys(ranges)
-                    if begin <= first and last < end
-                ] or [(0, 0)]
-                spans = [tuple(span) for span in found.spans[row].tolist() if span[0] >= 0]
-                assert spans == expected
-            assert bool(item.answers) == found.spans[rows, 0].any()
 
 
 def test_answers_are_labelled_once_and_the_first_ones_first() -> None:
     text = "one two three four five six"
     answers, starts = ("six", "two", "two", "two three"), (24, 4, 4, 4)
-    windower = Windower(WordTokenizer.train([text]), length=4, overlap=2)
+    windower = Windower(WordTokenizer.train([text]), max_length=4, stride=2)
     found = windower([Example(text, "", answers, starts), Example(text, "")], labels=True)
     none = [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
     assert found.spans.tolist() == [
@@ -190,9 +159,9 @@ def test_sentences_count_as_their_lines() -> None:
     assert found.offsets[0, found.spans[0, 0, 0]].tolist() == [11, 15]
 
 
-def test_the_overlap_is_reduced_for_long_questions() -> None:
+def test_the_stride_is_reduced_for_long_questions() -> None:
     example = Example("a b c d e f g", "a b c")
-    found = Windower(SubwordTokenizer(wordpiece()), length=9, overlap=100)([example])
+    found = Windower(SubwordTokenizer(wordpiece()), max_length=9, stride=100)([example])
     # Three pieces of text per window, one of them shared.
     starts = [row[row >= 0].min() for row in found.offsets[:, :, 0]]
     assert starts == [0, 4, 8]
@@ -202,7 +171,7 @@ def test_the_overlap_is_reduced_for_long_questions() -> None:
 @pytest.mark.parametrize("kind", ["wordpiece", "words"])
 def test_empty_texts_and_questions_have_a_window(kind) -> None:
     tokenizer = WordTokenizer.train(["a"]) if kind == "words" else SubwordTokenizer(wordpiece())
-    windower = Windower(tokenizer, length=8)
+    windower = Windower(tokenizer, max_length=8)
     examples = [Example("", ""), Example("a", ""), Example("", "a"), Example(" \u200b", "")]
     found = windower(examples, labels=True)
     assert found.example.tolist() == [0, 1, 2, 3]
@@ -228,7 +197,7 @@ def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
     examples = random_examples(random.Random(3), 12)
     examples += [Example(examples[-1].text, "again", id="x")] * 3
     tokenizer = WordTokenizer.train(WORDS) if kind == "words" else SubwordTokenizer(wordpiece())
-    windower = Windower(tokenizer, length=90 if kind != "words" else 15, overlap=6)
+    windower = Windower(tokenizer, max_length=90 if kind != "words" else 15, stride=6)
     whole = windower(examples, labels=True)
     row = 0
     for batch in windower.batches(examples, windows=size, labels=True):
@@ -249,7 +218,7 @@ def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
 def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
     rng = np.random.default_rng(0)
     text = " ".join(rng.choice(["mary", "went", "home", "slept"], 200_000))
-    windower = Windower(WordTokenizer.train([text]), length=384, overlap=128)
+    windower = Windower(WordTokenizer.train([text]), max_length=384, stride=128)
     example = Example(text, "who went?", text[-3:], len(text) - 3)
     tracemalloc.start()
     count = labelled = 0
@@ -279,7 +248,7 @@ def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) 
     start = data.draw(st.integers(0, len(text) - 1))
     answer = text[start : data.draw(st.integers(start + 1, len(text)))]
     tokenizer = WordTokenizer.train([text]) if kind == "words" else SubwordTokenizer(KINDS[kind]())
-    windower = Windower(tokenizer, length=400, overlap=150)
+    windower = Windower(tokenizer, max_length=400, stride=150)
     example = Example(text, question, answer, start)
     pieces = tokenizer.pieces([text])
     real = pieces.words[:, 0] >= 0
@@ -305,25 +274,46 @@ def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) 
 @pytest.mark.parametrize("kind", ["wordpiece", "words"])
 def test_config_makes_the_same_windower(kind) -> None:
     tokenizer = WordTokenizer.train(WORDS) if kind == "words" else SubwordTokenizer(wordpiece())
-    windower = Windower(tokenizer, length=100, overlap=7)
+    windower = Windower(tokenizer, max_length=100, stride=7)
     twin = Windower.from_config(windower.get_config())
     assert twin.get_config() == windower.get_config()
-    assert (twin.length, twin.overlap) == (100, 7)
+    assert (twin.max_length, twin.stride) == (100, 7)
     examples = random_examples(random.Random(4))
     for name, array in windower(examples).feed.items():
         assert (twin(examples).feed[name] == array).all()
 
 
+def test_old_names_of_arguments_warn() -> None:
+    tokenizer = WordTokenizer.train(WORDS)
+    expected = Windower(tokenizer, max_length=100, stride=7).get_config()
+    with (
+        pytest.warns(FutureWarning, match=r"^`overlap` was renamed to `stride`\. Pass `stride` i"),
+        pytest.warns(FutureWarning, match=r"^`length` was renamed to `max_length`\. Pass `max_len"),
+    ):
+        assert Windower(tokenizer, length=100, overlap=7).get_config() == expected
+    message = r"^`length` was renamed .* only\. Received: length=100, max_length=99\.$"
+    with pytest.raises(TypeError, match=message):
+        Windower(tokenizer, length=100, max_length=99)
+
+
+def test_configs_with_old_names_load_without_a_warning() -> None:
+    with zipfile.ZipFile(GOLDEN / "reader.keras") as file:
+        config = json.loads(file.read("config.json"))["config"]["windower"]
+    assert (config["length"], config["overlap"]) == (16, 4)
+    windower = Windower.from_config(config)
+    assert (windower.max_length, windower.stride) == (16, 4)
+
+
 def test_bad_arguments_raise() -> None:
-    words = Windower(WordTokenizer.train(["a"]), length=5, overlap=2)
-    pieces = Windower(SubwordTokenizer(wordpiece()), length=8, overlap=2)
+    words = Windower(WordTokenizer.train(["a"]), max_length=5, stride=2)
+    pieces = Windower(SubwordTokenizer(wordpiece()), max_length=8, stride=2)
     good = Example("a", "a a a")
     for windower, question, size in ((words, "a " * 6, 6), (pieces, "a " * 5, 5)):
         long = Example("a", question, id="x7")
         with pytest.raises(
             ValueError,
             match=rf"^The question of the example at position 1 \(id 'x7'\) has {size} pieces, "
-            r"too many for a window of \d positions\. .*with `length`\.$",
+            r"too many for a window of \d positions\. .*with `max_length`\.$",
         ):
             windower([good, long])
         with pytest.raises(ValueError, match="position 1 "):
@@ -341,12 +331,12 @@ def test_bad_arguments_raise() -> None:
             words([good, example], labels=True)
         assert str(caught.value).startswith("The example at position 1 (id 'x'): ")
         assert len(words([good, example])) == 2
-    for length, overlap, message in (
-        (0, 1, "`length` must be a positive integer"),
-        (9, -1, "`overlap` must be a non-neg"),
+    for length, stride, message in (
+        (0, 1, "`max_length` must be a positive integer"),
+        (9, -1, "`stride` must be a non-neg"),
     ):
         with pytest.raises(ValueError, match=message):
-            Windower(words.tokenizer, length, overlap)
+            Windower(words.tokenizer, length, stride)
     with pytest.raises(TypeError, match=r"`tokenizer` must be .* Received a str\."):
         Windower("bert")
     with pytest.raises(

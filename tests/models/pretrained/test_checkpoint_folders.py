@@ -32,14 +32,6 @@ class TestReading:
         for answer in answers:
             assert TEXT[answer.start : answer.end] == answer.text
 
-    def test_the_command_takes_a_folder(self, tmp_path, capsys) -> None:
-        from keras_qa.cli import main
-
-        folder = copy("bert", tmp_path / "reader")
-        assert main(["answer", str(folder), "--text", TEXT, "--question", "Who went?"]) == 0
-        said = keras_qa.load(folder).answer(text=TEXT, question="Who went?")
-        assert said.text in capsys.readouterr().out
-
     def test_a_part_of_the_weights_a_file_is_put_together(self, tmp_path) -> None:
         folder = copy("bert", tmp_path / "reader", tokenizer=False)
         tensors = load_file(folder / "model.safetensors")

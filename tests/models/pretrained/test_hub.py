@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,19 +107,6 @@ def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, tmp_path) -
     assert len(hub.asked) == before
 
 
-def test_a_redirect_and_a_broken_connection_lead_to_the_same(hub, tmp_path) -> None:
-    with Loading(tmp_path / "home", hub.address) as load:
-        said = load("mary/reader")
-        shutil.rmtree(tmp_path / "home")
-        hub.moved = True
-        assert load("mary/reader") == said
-        shutil.rmtree(tmp_path / "home")
-        hub.moved, hub.breaks_after = False, 20_000
-        assert load("mary/reader") == said
-    assert hub.breaks_after is None
-    assert len(weights_asked(hub)) > 3
-
-
 def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
     out, name = tmp_path / "a.index", "hf://mary/reader"
     with Index.create(out, encoder=TextEmbedder(folder, name=name)) as index:
@@ -135,8 +121,8 @@ def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_pa
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0
-        assert ("is searched by words alone" in done.stderr) == (not told)
+        assert done.returncode == (0 if told else 2)
+        assert ("Pass it by `--embed` to load it." in done.stderr) == (not told)
         assert bool(hub.asked) == ("a.txt:1" in done.stdout) == bool(told)
 
 

@@ -3,17 +3,13 @@
 import json
 
 import keras
-import numpy as np
 import pytest
 from small_checkpoints import copy
 
 import keras_qa
-from keras_qa import models
 from keras_qa.layers import TransformerEncoder
-from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import span_reader
-from keras_qa.models.model_files import load_model
-from keras_qa.models.pretrained import find_checkpoint, places
+from keras_qa.models.pretrained import find_checkpoint, hub
 
 
 @pytest.fixture
@@ -22,7 +18,7 @@ def package(tmp_path, monkeypatch):
     folder = copy("bert", tmp_path / "small_package" / "model")
     (folder.parent / "__init__.py").write_text("raise RuntimeError('executed')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(places.PACKAGES, "small", ("small-package", "small_package", "model"))
+    monkeypatch.setitem(hub.PACKAGES, "small", ("small-package", "small_package", "model"))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -44,7 +40,7 @@ def test_a_folder_of_that_name_comes_first(package) -> None:
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(places.PACKAGES, "minilm", ("gt-minilm", "none_such", "model"))
+    monkeypatch.setitem(hub.PACKAGES, "minilm", ("gt-minilm", "none_such", "model"))
     with pytest.raises(
         ImportError, match=r"`gt-minilm`, which is not installed. Install it: `pip install --no-"
     ):
@@ -58,33 +54,3 @@ def test_an_encoder_starts_as_bert_does() -> None:
     # Of a normal distribution of width 0.02, cut at twice that, 0.0176 is the deviation.
     assert abs(values).max() <= 0.04
     assert values.std() == pytest.approx(0.0176, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("model", "holders"),
-    [
-        (lambda: models.answer_classifier(30, 20, 10), ["text_encoder", "answer"]),
-        (lambda: models.universal_transformer(30, 10, 16, hidden_dim=16), ["reasoner", "answer"]),
-    ],
-    ids=["classifier", "universal"],
-)
-def test_nothing_is_drawn_that_a_file_replaces(model, holders, tmp_path) -> None:
-    saved = model()
-    saved.save(tmp_path / "model.keras")
-    config = keras.saving.serialize_keras_object(saved)
-    with skip_initializers():
-        empty = keras.saving.deserialize_keras_object(config)
-    drawn = keras.saving.deserialize_keras_object(config)
-    for name in holders:
-        kernels = [
-            [w for w in read.get_layer(name).weights if w.name in ("kernel", "embeddings")]
-            for read in (empty, drawn)
-        ]
-        assert kernels[0]
-        assert not any(keras.ops.convert_to_numpy(weight).any() for weight in kernels[0])
-        assert all(keras.ops.convert_to_numpy(weight).any() for weight in kernels[1])
-    # What they would be drawn by is kept.
-    assert keras.saving.serialize_keras_object(empty) == config
-    again = load_model(tmp_path / "model.keras")
-    for one, other in zip(saved.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)

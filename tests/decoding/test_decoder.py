@@ -1,4 +1,4 @@
-"""`top_spans` and `fit_temperature` against brute force over every span of every window."""
+"""`SpanDecoder` and `fit_temperature` against brute force over every span of every window."""
 
 import math
 
@@ -7,15 +7,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from keras_qa import Example
 from keras_qa.decoding import (
+    SpanDecoder,
+    decoder,
     expected_calibration_error,
     fit_temperature,
-    top_spans,
-    window_words,
 )
-from keras_qa.metrics import squad
-from keras_qa.text import Windower, WordTokenizer
+
+DECODE = SpanDecoder(30, no_answer=True)
 
 
 def random_case(rng, texts=4, positions=14, spread=3.0):
@@ -104,71 +103,31 @@ def check(found, expected, k):
 
 @pytest.mark.parametrize("most", [1, 60, 2**18])
 def test_the_best_spans_are_those_of_brute_force(monkeypatch, most) -> None:
-    monkeypatch.setattr(window_words, "MAX_POSITIONS", most)
+    monkeypatch.setattr(decoder, "MAX_POSITIONS", most)
     rng = np.random.default_rng(0)
-    for _ in range(60):
+    for number in range(100):
         case = random_case(rng)
         k, length = int(rng.choice([1, 2, 5, 400])), int(rng.choice([1, 2, 3, 5, 30]))
         no_answer, temperature = bool(rng.integers(2)), float(rng.choice([0.7, 1.0, 3.0]))
-        found = top_spans(*case, k, length, no_answer, temperature)
-        check(found, brute_force(*case, length, no_answer, temperature), k)
+        sizes = random_sizes(rng, case[2]) if number % 2 else None
+        decode = SpanDecoder(length, no_answer, temperature=temperature)
+        found = decode(*case, k, sizes)
+        check(found, brute_force(*case, length, no_answer, temperature, sizes), k)
         if k == 400:
             assert found.score.sum(axis=1) + found.no_answer == pytest.approx(1, abs=1e-12)
-
-
-@pytest.mark.parametrize("most", [60, 2**18])
-def test_small_words_make_longer_spans(monkeypatch, most) -> None:
-    monkeypatch.setattr(window_words, "MAX_POSITIONS", most)
-    rng = np.random.default_rng(3)
-    for _ in range(60):
-        case = random_case(rng)
-        sizes = random_sizes(rng, case[2])
-        k, length = int(rng.choice([1, 5, 400])), int(rng.choice([1, 2, 3, 30]))
-        options = {"no_answer": bool(rng.integers(2)), "word_sizes": sizes}
-        found = top_spans(*case, k, length, **options)
-        check(found, brute_force(*case, length, **options), k)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(1, 40),
-    st.integers(1, 12),
-    st.floats(0.0, 30.0),
-)
-def test_scores_add_up_to_one_with_no_answer(seed, k, length, spread) -> None:
-    case = random_case(np.random.default_rng(seed), texts=3, spread=spread)
-    everything = top_spans(*case, 200, length)
-    assert everything.score.sum(axis=1) + everything.no_answer == pytest.approx(1, abs=1e-9)
-    found = top_spans(*case, k, length)
-    assert found.score == pytest.approx(everything.score[:, :k], abs=1e-12)
-    assert (np.diff(found.score, axis=1) <= 0).all()
 
 
 def test_a_span_in_two_windows_gets_the_sum() -> None:
     # «Mary went home» as «Mary went» and «went home».
     offsets = np.array([[[-1, -1], [0, 4], [5, 9]], [[-1, -1], [5, 9], [10, 14]]])
     start, end = np.log([[[1, 1, 1], [1, 4, 1]], [[7, 1, 1], [2, 1, 1]]])
-    found = top_spans(start, end, offsets, np.array([0, 0]), k=9, max_answer_words=2)
+    found = SpanDecoder(2, True)(start, end, offsets, np.array([0, 0]), k=9)
     # went: 1 and 4; went home: 4; Mary, Mary went, home: 1; no answer: 2, not 7.
     assert found.score[0, :5] * 14 == pytest.approx([5, 4, 1, 1, 1])
     assert found.no_answer * 14 == pytest.approx(2)
     assert (found.start[0, :2].tolist(), found.end[0, :2].tolist()) == ([5, 5], [9, 14])
-    apart = top_spans(start, end, offsets, np.array([3, 7]), k=1)
+    apart = DECODE(start, end, offsets, np.array([3, 7]))
     assert apart.score.ravel() == pytest.approx([1 / 10, 4 / 11])
-
-
-def test_offsets_decide_whether_answers_are_whole_words() -> None:
-    words = np.array([[[-1, -1], [0, 8], [0, 8], [9, 13]]])
-    pieces = np.array([[[-1, -1], [0, 4], [4, 8], [9, 13]]])
-    start, end = np.log([[[1, 8, 1, 1]], [[1, 8, 4, 1]]])
-    whole = top_spans(start, end, words, np.array([0]), k=3, no_answer=False)
-    # 9 by 12 for the word; the spans with the other word are 9 and 1.
-    assert whole.score[0] * 118 == pytest.approx([108, 9, 1])
-    assert (whole.start[0].tolist(), whole.end[0].tolist()) == ([0, 0, 9], [8, 13, 13])
-    part = top_spans(start, end, pieces, np.array([0]), k=1, no_answer=False)
-    assert (part.start.item(), part.end.item()) == (0, 4)
-    assert part.score.item() == pytest.approx(64 / (64 + 32 + 8 + 4 + 1 + 1))
 
 
 @pytest.mark.parametrize("value", [-np.inf, -1e9, -1e4, 1e4])
@@ -178,7 +137,7 @@ def test_logits_of_any_size_give_numbers(value) -> None:
         start = np.zeros((1, 3), "float32")
         start[0, place] = value
         for end in (np.zeros_like(start), start, start[:, ::-1]):
-            found = top_spans(start, end, offsets, np.array([0]), k=3)
+            found = DECODE(start, end, offsets, np.array([0]), k=3)
             assert np.isfinite(found.score).all()
             assert found.score.sum() + found.no_answer.item() == pytest.approx(1, abs=1e-12)
             assert (found.start >= 0).all()
@@ -188,64 +147,21 @@ def test_half_precision_is_as_good_as_its_numbers() -> None:
     case = random_case(np.random.default_rng(5))
     half = [array.astype("float16") for array in case[:2]]
     single = [array.astype("float32") for array in half]
-    assert (
-        top_spans(*half, *case[2:], k=5).score == top_spans(*single, *case[2:], k=5).score
-    ).all()
+    assert (DECODE(*half, *case[2:], k=5).score == DECODE(*single, *case[2:], k=5).score).all()
 
 
 def test_a_text_without_words_has_no_answer() -> None:
     offsets = np.array([[[-1, -1]] * 3, [[-1, -1], [0, 1], [2, 3]]])
     for no_answer in (True, False):
         zeros = np.zeros((2, 3))
-        found = top_spans(zeros, zeros, offsets, np.arange(2), k=2, no_answer=no_answer)
+        found = SpanDecoder(no_answer=no_answer)(zeros, zeros, offsets, np.arange(2), k=2)
         assert found.no_answer == pytest.approx([1.0, 0.25 if no_answer else 0.0])
         assert found.start[0].tolist() == found.end[0].tolist() == [-1, -1]
         assert found.score[0].tolist() == [0.0, 0.0]
-    alone = top_spans(zeros[:1], zeros[:1], offsets[:1], np.zeros(1, int))
+    alone = DECODE(zeros[:1], zeros[:1], offsets[:1], np.zeros(1, int))
     assert alone.no_answer.tolist() == [1.0]
-    none = top_spans(zeros[:0], zeros[:0], offsets[:0], np.zeros(0, int), k=2)
+    none = DECODE(zeros[:0], zeros[:0], offsets[:0], np.zeros(0, int), k=2)
     assert none.score.shape == (0, 2)
-
-
-def test_spans_of_windows_are_offsets_in_the_text() -> None:
-    text = "Mary went home.\r\nJohn slept, cafe\u0301 in 東京 😀 today."
-    answer = "cafe\u0301"
-    example = Example(text, "What?", answer, text.index(answer))
-    windows = Windower(WordTokenizer.train([text]), length=6, overlap=3)([example], labels=True)
-    start = np.zeros(windows.words.shape[:2])
-    end = start.copy()
-    rows = np.arange(len(windows))
-    # No answer where the label is position 0.
-    start[rows, windows.spans[:, 0, 0]] = 20
-    end[rows, windows.spans[:, 0, 1]] = 20
-    start[:, 0], end[:, 0] = np.minimum(start[:, 0], 5), np.minimum(end[:, 0], 5)
-    found = top_spans(start, end, windows.words, windows.example)
-    assert text[found.start.item() : found.end.item()] == answer
-    assert found.score.item() > 0.99
-
-
-def test_the_threshold_found_on_validation_data_is_used_on_the_scores() -> None:
-    rng = np.random.default_rng(1)
-    texts = [f"w{number} x y z" for number in range(40)]
-    examples = [
-        Example(text, "?", *([text.split()[0], 0] if at % 2 else []), id=text)
-        for at, text in enumerate(texts)
-    ]
-    windows = Windower(WordTokenizer.train(texts))(examples, labels=True)
-    shape = windows.words.shape[:2]
-    start, end = rng.normal(scale=0.5, size=(2, *shape))
-    rows = np.arange(len(examples))
-    start[rows, windows.spans[:, 0, 0]] += 1.5
-    end[rows, windows.spans[:, 0, 1]] += 1.5
-    found = top_spans(start, end, windows.words, windows.example)
-    answers = {text: text[found.start[at, 0] : found.end[at, 0]] for at, text in enumerate(texts)}
-    none = dict(zip(texts, found.no_answer.tolist(), strict=True))
-    best = squad(answers, examples, "2.0", none)
-    threshold = best["best_exact_thresh"]
-    assert 0 < threshold < 1
-    cut = {text: "" if none[text] > threshold else answers[text] for text in texts}
-    assert squad(cut, examples, "2.0")["exact"] == best["best_exact"]
-    assert best["best_exact"] > squad(answers, examples, "2.0")["exact"]
 
 
 def negative_log_likelihood(case, spans, length, no_answer, temperature, sizes=None) -> float:
@@ -294,15 +210,6 @@ def test_the_temperature_has_the_highest_likelihood(no_answer, truth, parts) -> 
     for other in (0.9, 0.99, 1.01, 1.1):
         assert best < negative_log_likelihood(case, spans, 3, no_answer, found * other, sizes)
     assert found == pytest.approx(truth, rel=0.1)
-
-
-def test_a_text_without_an_answer_counts() -> None:
-    offsets = np.tile([[-1, -1], [0, 4]], (4, 1, 1))
-    logits = np.tile([0.0, 4.0], (4, 1))
-    right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[0, 0]]])
-    found = fit_temperature(logits, logits, offsets, np.arange(4), right)
-    # The word is right 3 times in 4, and has exp(8 / temperature) against 1.
-    assert math.exp(8 / found) == pytest.approx(3, abs=1e-4)
 
 
 def one_word_texts(gaps: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -362,22 +269,6 @@ def test_few_texts_by_hand() -> None:
             fit_temperature(*windows, folds=folds)
 
 
-def test_pieces_of_the_same_words_are_one_right_answer() -> None:
-    offsets = np.tile([[-1, -1], [0, 4], [0, 4], [5, 6], [7, 8]], (3, 1, 1))
-    start = np.tile([0.0, -4, -4, 0, 0], (3, 1))
-    end = np.zeros((3, 5))
-    right = np.array(
-        [
-            [[1, 2], [1, 1], [3, 3]],
-            [[2, 2], [-1, -1], [-1, -1]],
-            [[4, 4], [-1, -1], [-1, -1]],
-        ]
-    )
-    found = fit_temperature(start, end, offsets, np.arange(3), right, 1, no_answer=False)
-    # With v for the first word and 1 for the others, log((v + 1) v / (v + 2)³) is highest at:
-    assert 4 * math.exp(-4 / found) == pytest.approx(1 + math.sqrt(3), abs=1e-4)
-
-
 def test_too_long_answers_are_ignored() -> None:
     offsets = np.tile([[-1, -1], [0, 1], [2, 3], [4, 5]], (4, 1, 1))
     start = np.tile([0.0, 4, 0, 0], (4, 1))
@@ -391,15 +282,6 @@ def test_too_long_answers_are_ignored() -> None:
     assert 1 < found < 10
     with pytest.raises(ValueError, match="`spans` holds no right answer"):
         fit_temperature(start, end, offsets, example, np.full((4, 1, 2), -1), 2, False)
-
-
-def test_calibration_error_by_hand() -> None:
-    # Bins (0.1, 0.2], (0.8, 0.9] and (0.9, 1]: 0.2 off, |1.75 - 1| off, exact.
-    assert expected_calibration_error([0.2, 0.9, 0.85, 1.0], [0, 1, 0, 1]) == pytest.approx(
-        0.95 / 4
-    )
-    assert expected_calibration_error([0.0, 1.0], [False, True]) == 0.0
-    assert expected_calibration_error([0.5], [True], bins=1) == 0.5
 
 
 @settings(max_examples=200, deadline=None)
@@ -442,18 +324,19 @@ def test_bad_arguments_raise() -> None:
         ),
     ):
         with pytest.raises(ValueError, match=message):
-            top_spans(*arguments)
+            DECODE(*arguments)
     for bad in (np.nan, np.inf):
         broken = end.copy()
         broken[1, 2] = bad
         with pytest.raises(
             ValueError, match=rf"^`end` must not hold NaN or infinity. Received: {bad} at \[1, 2\]"
         ):
-            top_spans(start, broken, offsets, example)
-    for name, value in (("k", 0), ("max_answer_words", 1.5), ("temperature", 0.0)):
-        message = rf"`{name}` must be a positive \w+\. Received: {name}={value}"
-        with pytest.raises(ValueError, match=message):
-            top_spans(start, end, offsets, example, **{name: value})
+            DECODE(start, broken, offsets, example)
+    with pytest.raises(ValueError, match=r"^`k` must be a positive integer\. Received: k=0\.$"):
+        DECODE(start, end, offsets, example, k=0)
+    for value in (0.0, math.nan):
+        with pytest.raises(ValueError, match="^`temperature` must be a positive number. Received"):
+            SpanDecoder(temperature=value)
     for sizes, message in (
         (
             np.ones(positions),
@@ -463,7 +346,7 @@ def test_bad_arguments_raise() -> None:
         (np.full(start.shape, np.nan), r"`word_sizes` must be between 0 and 1.*Received: nan"),
     ):
         with pytest.raises(ValueError, match=message):
-            top_spans(start, end, offsets, example, word_sizes=sizes)
+            DECODE(start, end, offsets, example, word_sizes=sizes)
     with pytest.raises(ValueError, match=rf"`spans` must have the shape \({windows}, answers, 2\)"):
         fit_temperature(start, end, offsets, example, np.zeros((windows, 2)))
     for arguments, message in (
@@ -481,3 +364,10 @@ def test_bad_arguments_raise() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             expected_calibration_error(*arguments)
+
+
+def test_a_decoder_is_made_again_of_its_config() -> None:
+    made = SpanDecoder(7, True, 0.25, 1.5, whole_words=False)
+    assert SpanDecoder.from_config(made.get_config()) == made
+    # A file of an earlier version has fewer settings.
+    assert SpanDecoder.from_config({"no_answer": True}) == SpanDecoder(no_answer=True)

@@ -15,8 +15,8 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
 from keras_qa.preprocessing import SpanPreprocessor
-from keras_qa.report import index_evaluation
-from keras_qa.report.page import _tenths
+from keras_qa.report import evaluation
+from keras_qa.report.findings import Point, coverage_steps
 
 READER = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
 TEXTS = {
@@ -56,25 +56,18 @@ def index(path):
         yield opened
 
 
-def test_recall_by_hand() -> None:
-    ranks = [1, 2, 5, 6, 20, None, 1, 3]
-    assert index_evaluation.recall(ranks) == {1: 25.0, 5: 62.5, 20: 87.5}
-    assert index_evaluation.recall([]) == {}
-
-
 def test_risk_against_coverage_by_hand() -> None:
     examples = [Example("", "", gold) for gold in ("a", "b", ("c", "d"), (), "e")]
     answers = [Answer("the A", 0.9), Answer("x", 0.5), Answer("d", 0.5), Answer("y", 0.7)]
-    points = index_evaluation._points(examples, [*answers, Answer("", 0.99)])
+    points = evaluation._points(examples, [*answers, Answer("", 0.99)])
     assert points == [
-        report.Point(0.9, 1, 0.2, 0.0),
-        report.Point(0.7, 2, 0.4, 0.5),
-        report.Point(0.5, 4, 0.8, 0.5),
+        Point(0.9, 1, 0.2, 0.0),
+        Point(0.7, 2, 0.4, 0.5),
+        Point(0.5, 4, 0.8, 0.5),
     ]
-    assert index_evaluation._points(examples, [Answer("", 0.5)] * 5) == []
-    # Tenths above the highest coverage have no row.
-    assert _tenths(points) == points
-    assert _tenths(points[:1]) == points[:1]
+    # Parts above the highest coverage have no row.
+    assert coverage_steps(points, 10) == coverage_steps(points, 5) == points
+    assert coverage_steps(points[:1], 10) == points[:1]
 
 
 def test_offsets_in_the_text_of_the_example() -> None:
@@ -87,13 +80,13 @@ def test_offsets_in_the_text_of_the_example() -> None:
         ([Place("one.txt", 0, 50)], (None, None)),
         ([], (None, None)),
     ):
-        here = index_evaluation._in_text(answer, places)
+        here = evaluation._in_text(answer, places)
         assert here == dataclasses.replace(answer, start=expected[0], end=expected[1])
-    assert index_evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
+    assert evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
 
 
 def test_report_agrees_with_ask(qa, index) -> None:
-    found = report.evaluate_asking(qa, index, EXAMPLES, passages=2)
+    found = report.evaluate(qa, EXAMPLES, index, passages=2)
     questions = [item.question for item in EXAMPLES]
     answers = qa.ask(index, questions, passages=2)
     golds = [item.answers or [""] for item in EXAMPLES]
@@ -126,8 +119,16 @@ def test_report_agrees_with_ask(qa, index) -> None:
             assert index.text(source.document, source.start, source.end)
 
 
+def test_a_passage_that_is_not_found(qa, index) -> None:
+    lost = dataclasses.replace(EXAMPLES[1], question="zebra?")
+    found = report.evaluate(qa, [EXAMPLES[1], lost], index)
+    assert (found.located, found.recall[20]) == (2, 50.0)
+    found = report.evaluate(qa, [lost], index)
+    assert (found.recall, found.points) == ({1: 0.0, 5: 0.0, 20: 0.0}, [])
+
+
 def test_page_shows_escaped_sources(qa, index) -> None:
-    found = report.evaluate_asking(qa, index, EXAMPLES)
+    found = report.evaluate(qa, EXAMPLES, index)
     sources = tuple(
         AnswerLocation(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7)
     )
@@ -136,7 +137,7 @@ def test_page_shows_escaped_sources(qa, index) -> None:
         found,
         errors=[dataclasses.replace(found.errors[0], answer=wrong), *found.errors[1:]],
         recall={1: 25.0, 5: 50.0, 20: 75.0},
-        points=[report.Point(0.9, 1, 0.2, 0.0), report.Point(0.5, 4, 0.8, 0.25)],
+        points=[Point(0.9, 1, 0.2, 0.0), Point(0.5, 4, 0.8, 0.25)],
     )
     html = found.html("<Asked>")
     page = Page(html)
@@ -164,9 +165,11 @@ def test_page_shows_escaped_sources(qa, index) -> None:
 
 def test_invalid_examples(qa, index) -> None:
     with pytest.raises(ValueError, match=r"^`examples` is empty\. Give at least one to evaluate"):
-        report.evaluate_asking(qa, index, [])
+        report.evaluate(qa, [], index)
     with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
-        report.evaluate_asking(qa, index, [Example("a", "b", "a", document="x")])
+        report.evaluate(qa, [Example("a", "b", "a", document="x")], index)
+    with pytest.raises(ValueError, match=r"^`passages` is an option of answers from an index\. "):
+        report.evaluate(qa, EXAMPLES, passages=3)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +197,7 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     reader = keras_qa.load(READER)
     with Index.open(path) as index:
         options = {"passages": 3, "no_answer": False}
-        found = report.evaluate_asking(reader, index, EXAMPLES, **options)
+        found = report.evaluate(reader, EXAMPLES, index, **options)
         fitted = reader.calibrate(index, EXAMPLES, **options)
     assert printed[0] == (
         f"exact match {found.exact_match:.1f} %, F1 {found.f1:.1f} %, {len(EXAMPLES)} examples"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Unpack
 
 from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.datasets import question_files
+from keras_qa.datasets import tables
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions
 from keras_qa.terminal import Bar
@@ -27,21 +25,6 @@ _ERRORS = (TypeError, ValueError)
 _Record = tuple[str, Example]
 
 
-@dataclasses.dataclass(frozen=True)
-class FileSummary:
-    """The result of `answer_file`.
-
-    Args:
-        questions: Number of questions that this call answered.
-        before: Number of questions that earlier calls answered.
-        seconds: Duration of this call.
-    """
-
-    questions: int
-    before: int
-    seconds: float
-
-
 def answer_file(
     answerer: QuestionAnswerer,
     path: str | os.PathLike[str],
@@ -52,67 +35,29 @@ def answer_file(
     batch_size: int = 32,
     verbose: int = 1,
     **options: Unpack[AskOptions],
-) -> FileSummary:
+) -> tuple[int, int]:
     """Answers the questions of a file, and writes the answers to another, one in a line.
 
     Answers are written in chunks, and memory does not grow with their number. If `out` exists, its
     answers must belong to the first questions of `path`; the call continues after them. So the same
     call completes an interrupted one. An incomplete last line is removed first. If a question
-    cannot be answered, the answers before it are written and an error is raised: correct or remove
-    the question in `path`, and call again.
+    cannot be answered, the answers before it are written and an error is raised.
 
-    Args:
-        answerer: A trained `QuestionAnswerer`.
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file with the columns `text` (or `context`)
-            and `question`, and optionally `id`; or SQuAD's `.json`, which is read at once.
-        out: The file to write or to continue, ending in `.jsonl`. Each line is an object with
-            `id`, `question`, `answer`, `score`, `start` and `end`.
-        columns: Names of columns, as in `keras_qa.datasets.tables.load`.
-        text: One text for all questions; the file then needs no texts. `None` to read them from
-            the file.
-        top_k: Number of answers to each question. Lines then also have a list `answers` of objects
-            with `text`, `score`, `start` and `end`. `None` for the best one only.
-        batch_size: Number of questions in a step.
-        verbose: 0 is silent, 1 shows a progress bar.
-        **options: As in `QuestionAnswerer.answer`.
-
-    Returns:
-        A `FileSummary`.
-
-    Raises:
-        FileNotFoundError: If `path` does not exist.
-        ValueError: If a record of `path` is malformed or cannot be answered; an option is out of
-            its range or does not apply to the model; or `out` contains something else than answers
-            to the first questions of `path`. `out` is then unchanged.
-
-    Examples:
-        >>> import json, os, tempfile
-        >>> import keras_qa
-        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
-        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-        >>> folder = tempfile.mkdtemp()
-        >>> path, out = (os.path.join(folder, name) for name in ("asked.jsonl", "answers.jsonl"))
-        >>> with open(path, "w") as file:
-        ...     for number, story in enumerate(stories):
-        ...         row = {"id": number, "text": story.text, "question": story.question}
-        ...         print(json.dumps(row), file=file)
-        >>> keras_qa.answering.files.answer_file(qa, path, out, verbose=0).questions
-        50
-        >>> with open(out) as file:
-        ...     sorted(json.loads(file.readline()))
-        ['answer', 'end', 'id', 'question', 'score', 'start']
+    Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
+    with `top_k` also a list `answers` of objects with `text`, `score`, `start` and `end`. `columns`
+    are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions. Returns the
+    numbers of questions that this call and earlier calls answered.
     """
-    began = time.monotonic()
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
     to_optional_integer("top_k", top_k)
     check_positive_integers(batch_size=batch_size)
     # Check the options here, so that an error is not attributed to the first question.
     answerer.answer([], [], **options)
-    records = question_files.records(source, columns, answers=False, text=text)
+    records = tables.records(source, columns or {}, answers=False, text=text)
     before = _skip_answered(target, records, source) if target.exists() else 0
     done = before
-    bar = Bar(question_files.count(source), before) if verbose else None
+    bar = Bar(tables.count(source), before) if verbose else None
     with target.open("ab") as file:
         for chunk in _chunks(records):
             for part in _answer(answerer, chunk, top_k, batch_size, options):
@@ -122,14 +67,13 @@ def answer_file(
                     bar.show(done)
     if bar is not None:
         bar.end(done)
-    return FileSummary(done - before, before, time.monotonic() - began)
+    return done - before, before
 
 
 def _check(source: Path, target: Path) -> None:
-    if source.suffix.lower() not in question_files.SUFFIXES:
+    if source.suffix.lower() not in tables.SUFFIXES:
         raise ValueError(
-            f"`path` must end in {', '.join(question_files.SUFFIXES)}. Received: "
-            f"path={str(source)!r}."
+            f"`path` must end in {', '.join(tables.SUFFIXES)}. Received: path={str(source)!r}."
         )
     if not source.is_file():
         raise FileNotFoundError(f"`path` must be a file. Received: path={str(source)!r}.")
@@ -146,52 +90,33 @@ def _check(source: Path, target: Path) -> None:
 
 def _skip_answered(target: Path, records: Iterator[_Record], source: Path) -> int:
     """Skips records with an answer, and removes an incomplete last line from the answers."""
-    number, end, half = 0, 0, b""
+    answered, end = 0, 0
     with target.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            if not raw.endswith(b"\n"):
-                number, half = number - 1, raw
+        for raw in file:
+            is_whole = raw.endswith(b"\n")
+            if is_whole:
+                is_answer = _is_answer(raw, next(records, None))
+            else:
+                is_answer = raw.startswith(b'{"id"'[: len(raw)])
+            if not is_answer:
+                raise ValueError(
+                    f"`{target}`, line {answered + 1} is not the answer to question {answered + 1} "
+                    f"of `{source}`. Use another `out`, or delete it to start again."
+                )
+            if not is_whole:
+                os.truncate(target, end)
                 break
-            place = f"`{target}`, line {number}"
-            row = _row(raw)
-            record = next(records, None)
-            if row is None:
-                raise ValueError(
-                    f"{place} is not an answer. Use another `out`, or delete it to start again."
-                )
-            if record is None:
-                raise ValueError(
-                    f"{place} answers one question more than `{source}` has. Use another `out`, or "
-                    "delete it to start again."
-                )
-            asked = record[1]
-            if (row["id"], row["question"]) != (asked.id, asked.question):
-                raise ValueError(
-                    f"{place} answers the question {_named(row['id'], row['question'])}, but "
-                    f"{record[0]} asks {_named(asked.id, asked.question)}. Use another `out`, or "
-                    "delete it to start again."
-                )
-            end += len(raw)
-    if half and not half.startswith(b'{"id"'[: len(half)]):
-        raise ValueError(
-            f"`{target}`, line {number + 1} is not an answer. Use another `out`, or delete it to "
-            "start again."
-        )
-    if half:
-        os.truncate(target, end)
-    return number
+            answered, end = answered + 1, end + len(raw)
+    return answered
 
 
-def _row(raw: bytes) -> dict[str, Any] | None:
+def _is_answer(raw: bytes, record: _Record | None) -> bool:
     try:
         row = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and {"id", "question", "answer"} <= row.keys() else None
-
-
-def _named(id: str | None, question: Any) -> str:
-    return repr(str(question)[:60]) if id is None else f"with the id {id!r}"
+        given = row["question"], row["id"], "answer" in row
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return False
+    return record is not None and given == (record[1].question, record[1].id, True)
 
 
 def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
@@ -271,12 +196,7 @@ def _facts(answer: Answer) -> dict[str, Any]:
 
 def _write(file: IO[bytes], rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        line = json.dumps(row, ensure_ascii=False)
-        try:
-            raw = line.encode()
-        except UnicodeEncodeError:
-            # A lone surrogate can only be written as an escape.
-            raw = json.dumps(row).encode()
-        file.write(raw + b"\n")
+        # A lone surrogate can only be written as an escape.
+        file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
     file.flush()
     os.fsync(file.fileno())

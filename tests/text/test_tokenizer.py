@@ -1,11 +1,11 @@
-"""`parse_tokenizer`: limits of ids and replacements."""
+"""Tokenizers from files: limits of ids and replacements."""
 
 import json
 
 import pytest
 
 from keras_qa.text import SubwordTokenizer, WordTokenizer
-from keras_qa.text.parsing import parse_tokenizer
+from keras_qa.text.tokenizer import parse_tokenizer
 
 PLAIN = json.loads(WordTokenizer.train(["Mary went home ."]).to_json())
 

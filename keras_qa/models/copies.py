@@ -1,7 +1,9 @@
-"""Splits a model in two: the part that depends on one input only, and the rest."""
+"""Copies of a model with its current weights: split in two, or with its attention as outputs."""
 
 from __future__ import annotations
 
+import copy
+import weakref
 from typing import Any
 
 import keras
@@ -10,8 +12,11 @@ import numpy as np
 from keras_qa import execution
 from keras_qa.execution.graph import Graph, ignores_padding, model_inputs
 from keras_qa.inputs.arrays import to_array
-from keras_qa.inputs.batching import fitted
-from keras_qa.text.padding import resize
+from keras_qa.inputs.batching import fitted, resize
+
+# Caches. The copies do not refer to the models.
+_SPLIT: weakref.WeakKeyDictionary[keras.Model, SplitModel] = weakref.WeakKeyDictionary()
+_EVIDENCE: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
 
 
 class SplitModel:
@@ -30,7 +35,7 @@ class SplitModel:
     Examples:
         >>> import numpy as np
         >>> from keras_qa.models import answer_classifier
-        >>> from keras_qa.models.splitting import SplitModel
+        >>> from keras_qa.models.copies import SplitModel
         >>> parts = SplitModel(answer_classifier(100, 100, 5), "text")
         >>> vectors = parts.encode(np.array([[5, 6, 7]]))
         >>> parts.finish(vectors, [np.array([[8, 9]])]).shape
@@ -38,7 +43,6 @@ class SplitModel:
     """
 
     def __init__(self, model: keras.Model, name: str) -> None:
-        self.model = model
         self.name = name
         # New models on old tensors change the graph of the model, so split a copy.
         self.copy = type(model).from_config(model.get_config())
@@ -50,11 +54,6 @@ class SplitModel:
         self._encode, self._finish = map(execution.BatchPredictor, (encoder, rest))
         self.copy.set_weights(model.get_weights())
 
-    def is_outdated(self) -> bool:
-        """Whether the model's weights have changed since the copy was made."""
-        weights = zip(self.copy.get_weights(), self.model.get_weights(), strict=True)
-        return not all(np.array_equal(one, other) for one, other in weights)
-
     def encode(self, array: np.ndarray) -> list[np.ndarray]:
         """Computes the first part for the one input, which is checked like any feed."""
         ids = self._checked([array], [self.name])
@@ -65,7 +64,7 @@ class SplitModel:
 
         One encoded row can be combined with many rows of the other inputs.
         """
-        others = [tensor.name for tensor in self.model.inputs if tensor.name != self.name]
+        others = [tensor.name for tensor in self.copy.inputs if tensor.name != self.name]
         ids = self._checked(arrays, others)
         rows = len(ids[0])
         vectors = [_with_rows(vector, rows) for vector in vectors]
@@ -73,18 +72,76 @@ class SplitModel:
         return keras.tree.pack_sequence_as(self.copy.output, outputs)
 
     def _checked(self, arrays: list[np.ndarray], names: list[str]) -> list[np.ndarray]:
-        expected = {item.name: item for item in model_inputs(self.model)}
+        expected = {item.name: item for item in model_inputs(self.copy)}
         checked = [
             to_array(array, expected[name]) for array, name in zip(arrays, names, strict=True)
         ]
-        return fitted(self.model, checked) if ignores_padding(self.model) else checked
+        return fitted(self.copy, checked) if ignores_padding(self.copy) else checked
 
 
 def split_model(model: Any, name: str) -> SplitModel:
     """Returns the model's `SplitModel` for an input, with the current weights."""
-    if model._split is None or model._split.name != name or model._split.is_outdated():
-        model._split = SplitModel(model, name)
-    return model._split
+    parts = _SPLIT.get(model)
+    if parts is None or parts.name != name or not _has_weights_of(parts.copy, model):
+        _SPLIT[model] = parts = SplitModel(model, name)
+    return parts
+
+
+def with_evidence(model: Any) -> Any:
+    """Returns the model's `evidence_model`, or the model itself if it has no attention."""
+    if sum(hasattr(layer, "return_attention") for layer in model.layers) != 1:
+        return model
+    evidence = _EVIDENCE.get(model)
+    if evidence is None or not _has_weights_of(evidence, model):
+        _EVIDENCE[model] = evidence = evidence_model(model)
+    return evidence
+
+
+def evidence_model(model: Any) -> Any:
+    """Copies a model so that it also returns which sentences support its answers.
+
+    Args:
+        model: A `QAModel` with exactly one layer that has an argument `return_attention`, such as
+            `MemoryHops` or `UniversalTransformerEncoder`.
+
+    Returns:
+        A `QAModel` with the weights that the model has now, and a dict of outputs: `answer`,
+        `(batch, answers)`; `attention`, `(batch, steps, sentences)`: the attention over sentences
+        in each hop or step; and `support`, `(batch, sentences)`.
+
+    Raises:
+        NotImplementedError: If the model has no such layer, or more than one.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import memory_network
+        >>> from keras_qa.models.copies import evidence_model
+        >>> evidence = evidence_model(memory_network(50, answer_vocabulary_size=6))
+        >>> feed = [np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")]
+        >>> outputs = evidence.predict(feed, verbose=0)
+        >>> {name: value.shape for name, value in sorted(outputs.items())}
+        {'answer': (2, 6), 'attention': (2, 3, 3), 'support': (2, 3)}
+    """
+    config = copy.deepcopy(model.get_config())
+    config.pop("preprocessor", None)
+    layers = [entry for entry in config["layers"] if "return_attention" in entry["config"]]
+    if len(layers) != 1:
+        raise NotImplementedError("The model must have one layer that returns its attention.")
+    layers[0]["config"]["return_attention"] = True
+    twin = type(model).from_config(config)
+    attention, support = keras.tree.flatten(twin.get_layer(layers[0]["name"]).output)[-2:]
+    outputs = {"attention": attention, "support": support}
+    # Support that was learned from supporting facts takes precedence over attention.
+    outputs.update(twin.output if isinstance(twin.output, dict) else {"answer": twin.output})
+    evidence = type(model)(twin.inputs, outputs)
+    evidence.output_padding = 0.0
+    evidence.set_weights(model.get_weights())
+    return evidence
+
+
+def _has_weights_of(twin: keras.Model, model: keras.Model) -> bool:
+    weights = zip(twin.get_weights(), model.get_weights(), strict=True)
+    return all(np.array_equal(one, other) for one, other in weights)
 
 
 def _with_rows(vector: np.ndarray, rows: int) -> np.ndarray:

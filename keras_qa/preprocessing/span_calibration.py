@@ -1,0 +1,194 @@
+"""Settings of decoding that fit validation data best."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_qa import metrics
+from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_error, fit_temperature
+from keras_qa.decoding.decoder import Spans, find_firsts
+from keras_qa.example import Example
+from keras_qa.preprocessing.ask_options import Model, Ranked, Verbose
+from keras_qa.preprocessing.span_preprocessor import (
+    WINDOWS,
+    SpanPreprocessor,
+    best_texts,
+    join_windows,
+    rank_answers,
+)
+from keras_qa.terminal import Bar
+from keras_qa.text.passage_windows import passage_windows
+
+# Candidates for `max_answer_words`. The best one on validation data is used.
+LIMITS = (5, 8, 10, 15, 20, 30, 50)
+
+# Number of folds in the cross-validation of the temperature.
+FOLDS = 5
+
+_ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
+
+
+def fit_decoder(
+    preprocessor: SpanPreprocessor,
+    model: Model,
+    examples: list[Example],
+    batch_size: int,
+    max_answer_words: int | None = None,
+) -> dict[str, float]:
+    """Fits `max_answer_words`, the temperature and the threshold of a preprocessor's decoder.
+
+    `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
+    increases the likelihood of right answers in a five-fold cross-validation. Returns the
+    `temperature`, and the expected calibration error with and without it, `calibration_error` and
+    `calibration_error_before`; or an empty dict if no window contains a right answer.
+    """
+    windows = preprocessor.vectorizer(examples, labels=True)
+    spans = windows.spans
+    if spans is None or not (spans[..., 0] > 0).any():
+        return {}
+    start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
+    found = start, end, words, example
+    given = preprocessor.decoder
+    if max_answer_words is None:
+        most = _best_limit(given, found, sizes, examples)
+        given = dataclasses.replace(given, max_answer_words=most)
+    limits = given.max_answer_words, given.no_answer
+    temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS)
+    decoder, errors = given, []
+    for heat in (1.0, temperature):
+        decoder = dataclasses.replace(decoder, temperature=heat)
+        best = decoder(*found, 1, sizes)
+        if decoder.no_answer and given.no_answer_threshold is None:
+            threshold = _best_threshold(best, examples)
+            decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
+        answers = [row[0] for row in rank_answers(best, examples, decoder, 1)]
+        right = [
+            metrics.exact_match(answer.text, item.answers or ("",))
+            for answer, item in zip(answers, examples, strict=True)
+        ]
+        scores = np.clip([answer.score for answer in answers], 0.0, 1.0)
+        errors.append(expected_calibration_error(scores, np.array(right)))
+    preprocessor.decoder = decoder
+    return {
+        "temperature": temperature,
+        "calibration_error_before": errors[0],
+        "calibration_error": errors[1],
+    }
+
+
+def _best_limit(
+    decoder: SpanDecoder,
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    sizes: np.ndarray,
+    examples: list[Example],
+) -> int:
+    """Returns the `max_answer_words` with the most right answers."""
+
+    def right(most: int) -> float:
+        free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
+        texts = best_texts(free(*found, 1, sizes), examples)
+        return sum(
+            metrics.exact_match(text, item.answers)
+            for text, item in zip(texts, examples, strict=True)
+            if text and item.answers
+        )
+
+    # Prefer the current value among equals.
+    return max(LIMITS, key=lambda most: (right(most), most == decoder.max_answer_words))
+
+
+def _best_threshold(best: Spans, examples: list[Example]) -> float:
+    """Returns the threshold with the highest F1, by the official script of SQuAD 2.0."""
+    answers = best_texts(best, examples)
+    scores = metrics.squad(answers, examples, "2.0", best.no_answer.tolist())
+    return min(scores["best_f1_thresh"], 1.0)
+
+
+def fit_retrieval(
+    preprocessor: SpanPreprocessor,
+    model: Model,
+    examples: list[Example],
+    priors: Sequence[Sequence[float]],
+    count: int,
+    batch_size: int,
+    verbose: Verbose = 0,
+) -> tuple[float, float | None, Ranked]:
+    """Fits the temperature and the retrieval weight, and answers with them.
+
+    `examples`, `priors` and the answers are as in `SpanPreprocessor.answer_from_passages`; every
+    mention of an answer in a passage counts as right. The temperature is 1.0 unless another one
+    increases the likelihood of right answers in a five-fold cross-validation. All logits are in
+    memory at once.
+    """
+    parts: list[tuple[np.ndarray, ...]] = []
+    log_priors: list[np.ndarray] = []
+    bar = Bar(len(examples)) if verbose else None
+    for some in passage_windows(preprocessor.vectorizer, examples, priors, WINDOWS):
+        parts.append(preprocessor.read_windows(model, some, batch_size))
+        assert some.prior is not None
+        log_priors.append(some.prior)
+        if bar is not None:
+            bar.show(int(some.example[-1]))
+    if bar is not None:
+        bar.end(len(examples))
+    start, end, words, example, sizes = join_windows(parts)
+    prior = np.concatenate(log_priors)
+    decoder = preprocessor.decoder
+    temperature, weight = calibration.fit_retrieval(
+        start,
+        end,
+        words,
+        example,
+        gold_mentions(words, example, examples),
+        prior,
+        decoder.max_answer_words,
+        decoder.no_answer,
+        sizes,
+        FOLDS,
+    )
+    decoder = dataclasses.replace(decoder, temperature=temperature)
+    start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
+    best = decoder(start, end, words, example, count, sizes)
+    return temperature, weight, rank_answers(best, examples, decoder, count + 1)
+
+
+def gold_mentions(
+    words: np.ndarray, example: np.ndarray, examples: Sequence[Example]
+) -> npt.NDArray[np.int32]:
+    """Finds the mentions of right answers in windows.
+
+    A mention is a sequence of whole words, in upper or lower case, with or without its article.
+    `words` and `example` are as in a call of `SpanDecoder`. Returns `(windows, mentions, 2)`: the
+    first and the last position of each mention, padded with -1.
+    """
+    found: list[tuple[int, int, int]] = []
+    begins, ends = words[..., 0], words[..., 1]
+    edges = [*find_firsts(example), len(example)]
+    for first, stop in itertools.pairwise(edges):
+        for start, end in _mentions(examples[int(example[first])]):
+            begun, ended = begins[first:stop] == start, ends[first:stop] == end
+            for row in np.flatnonzero(begun.any(axis=1) & ended.any(axis=1)).tolist():
+                place = int(begun[row].argmax()), int(ended[row].argmax())
+                found.append((int(first) + row, *place))
+    each = np.bincount([row for row, *_ in found], minlength=len(words))
+    spans = np.full((len(words), max(int(each.max(initial=0)), 1), 2), -1, "int32")
+    filled = [0] * len(words)
+    for row, begin, end in found:
+        spans[row, filled[row]] = begin, end
+        filled[row] += 1
+    return spans
+
+
+def _mentions(item: Example) -> set[tuple[int, int]]:
+    answers = {form for text in item.answers for form in (text, _ARTICLE.sub("", text, 1)) if form}
+    return {
+        found.span()
+        for answer in answers
+        for found in re.finditer(re.escape(answer), item.plain_text, re.IGNORECASE)
+    }

@@ -1,0 +1,85 @@
+"""The blocks of README.md and the docs run, and print what they say."""
+
+import pathlib
+import re
+
+import pytest
+
+import keras_qa
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def blocks(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+def expected_output(block):
+    """The comments at the end of a block."""
+    lines = block.splitlines()
+    last = max(place for place, line in enumerate(lines) if not line.startswith("# "))
+    return " ".join(line.removeprefix("# ") for line in lines[last + 1 :])
+
+
+def without_scores(text):
+    # The last digits of trained weights differ between processors.
+    return " ".join(re.sub(r"\d+\.\d+", "0.0", text).split())
+
+
+def run_and_compare_output(page, capsys):
+    """The names that each block of a page defines."""
+    defined = []
+    for block in blocks(page):
+        names = {}
+        exec(block, names)
+        assert without_scores(capsys.readouterr().out) == without_scores(expected_output(block))
+        defined.append(names)
+    return defined
+
+
+def test_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    classic, strings = run_and_compare_output("README.md", capsys)
+    assert classic["model"].count_params() == 1_000_052
+    assert keras_qa.load("qa.keras").evaluate(strings["stories"][1_000:])["exact_match"] >= 95
+
+
+def test_reader_from_scratch_prints_what_it_says(capsys):
+    (names,) = run_and_compare_output("docs/readers.md", capsys)
+    for answer in names["qa"].answer(names["text"], ["Where do we meet?"]):
+        assert names["text"][answer.start : answer.end] == answer.text == "Nairobi"
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(
+        path.name
+        for path in (ROOT / "docs").glob("*.md")
+        if "```python" in path.read_text("utf-8") and path.name != "readers.md"
+    ),
+)
+def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
+    fit = keras_qa.QuestionAnswerer.fit
+    # The tests of README.md and docs/readers.md train to the end.
+    monkeypatch.setattr(
+        keras_qa.QuestionAnswerer,
+        "fit",
+        lambda self, *given, **named: fit(self, *given, **{**named, "epochs": 1}),
+    )
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks(f"docs/{page}"):
+        exec(block, names)
+
+
+def test_the_calibrated_answers_of_the_docs_are_those_it_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in blocks("docs/documents.md") if "min_precision=" in block)
+    exec(block, {})
+    assert capsys.readouterr().out.split() == expected_output(block).split()
+
+
+def test_pictures_are_small():
+    shown = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert [path.name for path in shown] == ["answer.svg", "attention.svg", "report.png"]
+    assert all(0 < path.stat().st_size < 150_000 for path in shown)

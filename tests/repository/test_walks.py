@@ -1,0 +1,84 @@
+"""How many files of the package a call enters, see "The way of ..." in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+
+import keras
+import numpy as np
+import pytest
+from small_examples import EXAMPLES
+
+import keras_qa
+from keras_qa import QuestionAnswerer
+
+PACKAGE = pathlib.Path(keras_qa.__file__).parent
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+
+
+def files_entered(
+    call: Callable[[], object], ends: Callable[[CodeType], bool] = lambda code: False
+) -> list[str]:
+    """Returns the files whose functions `call` enters, in order, until `ends` is true."""
+    files: dict[str, None] = {}
+    ended = False
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal ended
+        if event != "call" or ended:
+            return
+        ended = ends(frame.f_code)
+        path = pathlib.Path(frame.f_code.co_filename)
+        if not ended and path.is_relative_to(PACKAGE):
+            files[path.relative_to(PACKAGE).as_posix()] = None
+
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return list(files)
+
+
+def is_layer(code: CodeType) -> bool:
+    return pathlib.Path(code.co_filename).is_relative_to(PACKAGE / "layers")
+
+
+def test_fit_of_a_model_enters_few_files_before_keras() -> None:
+    model = keras_qa.models.answer_classifier(20, 20, 5, 4, 3)
+    text, labels = np.ones((8, 5), int), np.zeros(8, int)
+    fit = inspect.unwrap(keras.Model.fit).__code__
+    for _ in range(2):
+        files = files_entered(
+            lambda: model.fit([text, text], labels, verbose=0), lambda code: code is fit
+        )
+        assert "models/base.py" in files
+        assert len(files) <= 8, files
+
+
+def test_predict_of_a_model_enters_few_files_before_the_layers() -> None:
+    model = keras_qa.models.answer_classifier(20, 20, 5, 4, 3)
+    text = np.ones((8, 5), int)
+    for _ in range(2):
+        files = files_entered(lambda: model.predict([text, text], verbose=0), is_layer)
+        assert "models/base.py" in files
+        assert len(files) <= 7, files
+
+
+@pytest.mark.parametrize("reader", [False, True])
+def test_answering_a_question_enters_few_files(reader, classifier) -> None:
+    qa: QuestionAnswerer = keras_qa.load(GOLDEN / "reader.keras") if reader else classifier
+    text, question = EXAMPLES[0].text, EXAMPLES[0].question
+    qa.answer(text, question)
+    # Without those of the model itself.
+    files = [
+        name
+        for name in files_entered(lambda: qa.answer(text, question))
+        if not name.startswith(("kernels", "layers"))
+    ]
+    assert "answering/answerer.py" in files
+    assert len(files) <= 14, files
