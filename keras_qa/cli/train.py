@@ -54,6 +54,7 @@ READER = (
     "lora_rank",
     "adapter",
     "unanswerable",
+    "unanswerable_kinds",
     "vectors",
     "vectors_words",
     "max_length",
@@ -158,6 +159,13 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="share of the questions to repeat with a similar text that does not answer them, so "
         "that the reader learns to give no answer; also in the validation data",
     )
+    reader.add_argument(
+        "--unanswerable-kinds",
+        nargs="+",
+        choices=unanswerable.KINDS,
+        help="how they are made: a similar text that is found by a search, the text without the "
+        "sentences of the answer, or another name or number in the question (default: found)",
+    )
     reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
@@ -192,7 +200,12 @@ def run(options: argparse.Namespace) -> None:
     train, valid, about = data.training_parts(options)
     if options.unanswerable:
         train, valid = (
-            unanswerable.add_unanswerable(part, options.unanswerable, options.seed)
+            unanswerable.add_unanswerable(
+                part,
+                options.unanswerable,
+                options.seed,
+                options.unanswerable_kinds or unanswerable.KINDS[:1],
+            )
             for part in (train, valid)
         )
     say(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from keras_qa.example import Example, to_examples
 from keras_qa.files.sqlite import sqlite3
 from keras_qa.metrics import normalize_answer
-from keras_qa.text import sentence_spans
+from keras_qa.text.sentence_splitting import sentence_spans
 
 KINDS = ("found", "removed", "changed")
 
@@ -30,7 +30,7 @@ def add_unanswerable(
     examples: Iterable[Example | Mapping[str, Any]],
     share: float = 0.5,
     seed: int = 0,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = KINDS[:1],
 ) -> list[Example]:
     """Adds questions with texts that are similar to their own but do not contain the answer.
 
@@ -46,8 +46,8 @@ def add_unanswerable(
         examples: Examples with answers.
         share: Share of the answered questions to add, drawn at random, between 0 and 1.
         seed: Seed of the draw.
-        kinds: The kinds to draw from. If a question does not allow the drawn kind, the next one
-            replaces it.
+        kinds: The kinds to draw from, `"found"` alone by default. If a question does not allow
+            the drawn kind, the next one replaces it.
 
     Returns:
         The examples, followed by the new examples without an answer. Questions that allow no kind
@@ -81,7 +81,7 @@ def add_unanswerable(
     drawn = random.permutation(answered)[: round(share * len(answered))]
     added = []
     with _Similar(data) as similar:
-        makers = {
+        makers: dict[str, Callable[[Example], Example | None]] = {
             "found": similar.find,
             "removed": _without_sentences,
             "changed": lambda item: _with_changed_question(item, random),
@@ -170,7 +170,7 @@ def _with_changed_question(item: Example, random: np.random.Generator) -> Exampl
     return None
 
 
-def _unanswerable(item: Example, **changes: str) -> Example:
+def _unanswerable(item: Example, **changes: Any) -> Example:
     return dataclasses.replace(
         item,
         **changes,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.datasets.unanswerable import add_unanswerable
+from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
 
 NOTES = "Ada wrote the first notes on engines."
 CHOIR = "The notes of the choir are lost, and so is whoever wrote them."
@@ -21,7 +21,7 @@ EXAMPLES = [
 
 
 def test_the_most_similar_text_without_the_answer_is_used() -> None:
-    data = add_unanswerable(EXAMPLES, share=1.0, kinds=["found"])
+    data = add_unanswerable(EXAMPLES, share=1.0)
     assert data[:5] == EXAMPLES
     # COPY is the best result, but it contains "Ada".
     assert data[5] == Example(CHOIR, "Who wrote notes on engines?", id="ada-unanswerable")
@@ -84,7 +84,7 @@ def test_another_name_or_number_of_the_text_is_asked_for() -> None:
 def test_another_kind_replaces_one_that_a_question_does_not_allow() -> None:
     born = Example(TEXT, "Where was she born?", "Warsaw", 99)
     for seed in range(5):
-        added = add_unanswerable([born], share=1.0, seed=seed)[1:]
+        added = add_unanswerable([born], share=1.0, seed=seed, kinds=KINDS)[1:]
         assert [item.question for item in added] == [born.question]
         assert "Warsaw" not in added[0].text
 
