@@ -136,18 +136,23 @@ class Zeros(io.RawIOBase):
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "message"),
+    ("name", "kind", "size", "message"),
     [
-        (tarfile.REGTYPE, 65 * 2**20, "has a member of more than 67,108,864 bytes"),
+        (
+            "qa1_train.txt",
+            tarfile.REGTYPE,
+            65 * 2**20,
+            "has a member of more than 67,108,864 bytes",
+        ),
         # A pax header is read whole by `tarfile` itself.
-        (tarfile.XHDTYPE, 65 * 2**20, "has a member of more than 67,108,864 bytes"),
-        (tarfile.REGTYPE, 2**40, "unpacks to more than 1,073,741,824 bytes"),
+        ("x", tarfile.XHDTYPE, 65 * 2**20, "has a member of more than 67,108,864 bytes"),
+        ("big", tarfile.REGTYPE, 2**40, "unpacks to more than 1,073,741,824 bytes"),
     ],
 )
-def test_too_large_archives_raise(tmp_path, kind, size, message):
+def test_too_large_archives_raise(tmp_path, name, kind, size, message):
     path = tmp_path / "bomb.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-        member = tarfile.TarInfo(f"{TOP}/en-valid-10k/qa1_train.txt")
+        member = tarfile.TarInfo(f"{TOP}/en-valid-10k/{name}")
         member.type, member.size = kind, size
         archive.addfile(member, Zeros() if size < 2**30 else None)
     with pytest.raises(ValueError, match=rf"{message}\.$"):

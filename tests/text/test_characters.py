@@ -48,11 +48,14 @@ def counted(tokenizer, text: str) -> list[tuple[str, float]]:
         ("มีWi-Fi", [("มี", 0.25), ("Wi", 1), ("-", 1), ("Fi", 1)]),
         ("Mary went home.", [("Mary", 1), ("went", 1), ("home", 1), (".", 1)]),
         ("वह घर गई", [("वह", 1), ("घर", 1), ("गई", 1)]),
-        ("서울에서 한국어", [("서울에서", 1), ("한국어", 1)]),
     ],
 )
 def test_letters_are_words_of_size_below_1(kind, text, expected) -> None:
     assert counted(TOKENIZERS[kind](), text) == expected
+
+
+def test_korean_words_have_size_1() -> None:
+    assert counted(TOKENIZERS["words"](), "서울에서 한국어") == [("서울에서", 1), ("한국어", 1)]
 
 
 def test_pieces_of_several_letters_have_at_most_size_1() -> None:
