@@ -139,14 +139,12 @@ def test_columns_are_selected_by_name(tmp_path):
         assert tables.load(path, **names, choices=("x", "y")) == [expected]
     flat = [{"text": "t", "question": "q", "a.b": "x", "a": {"b": "y"}}]
     assert tables.load(write(tmp_path / "a.jsonl", flat), answers="a.b")[0].answers == ("x",)
-
-
-def test_lists_are_sentences_answers_and_choices(tmp_path):
+    # Lists are sentences, answers and choices.
     row = {"text": ["A.", "B."], "question": "?", "answers": ["x", "y"], "choices": ["x", "z"]}
-    expected = [Example(["A.", "B."], "?", ("x", "y"), choices=("x", "z"))]
+    expected = Example(["A.", "B."], "?", ("x", "y"), choices=("x", "z"))
     for suffix in (".jsonl", ".parquet"):
-        path = write(tmp_path / f"t{suffix}", [row])
-        assert tables.load(path, choices="choices") == expected
+        path = write(tmp_path / f"lists{suffix}", [row])
+        assert tables.load(path, choices="choices") == [expected]
 
 
 def test_missing_answers_are_allowed_but_not_missing_texts(tmp_path):
