@@ -1,7 +1,5 @@
 """A reimplementation of MLQA's F1 score, for tests: Lewis et al. 2020, arXiv:1910.07475."""
 
-from __future__ import annotations
-
 import re
 import string
 import sys

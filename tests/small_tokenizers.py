@@ -1,7 +1,5 @@
 """Small tokenizers of the kinds that backbones have, trained on two lines."""
 
-from __future__ import annotations
-
 import functools
 import json
 import string

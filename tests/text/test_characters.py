@@ -1,7 +1,5 @@
 """Scripts without spaces between words: words, word sizes and answers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tokenizers

@@ -1,7 +1,5 @@
 """Tokenizers of encoders that have no `tokenizer.json`."""
 
-from __future__ import annotations
-
 import json
 import pathlib
 import random
