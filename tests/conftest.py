@@ -80,7 +80,6 @@ QUICK = (
     "datasets/test_squad.py",
     "datasets/test_tables.py",
     "decoding/test_selective.py",
-    "documents/test_golden_indexes.py",
     "documents/test_index_checksums.py",
     "files/test_keras_files.py",
     "inputs/test_arrays.py",

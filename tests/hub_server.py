@@ -1,7 +1,5 @@
 """A local server with the routes of the Hugging Face Hub that downloads need."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import http.server

@@ -1,7 +1,5 @@
 """A plain reimplementation of the official SQuAD evaluation scripts, for tests."""
 
-from __future__ import annotations
-
 import collections
 import re
 import string

@@ -1,7 +1,5 @@
 """Passage encoders whose vectors can be computed by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from keras_qa.documents import Index

@@ -1,7 +1,5 @@
 """Small tokenizers of the kinds that backbones have, trained on two lines."""
 
-from __future__ import annotations
-
 import functools
 import json
 import string
@@ -57,18 +55,18 @@ def byte_bpe() -> tokenizers.Tokenizer:
 
 
 @functools.cache
-def unigram() -> tokenizers.Tokenizer:
+def unigram(lines: tuple[str, ...] = (*LINES * 3,), size: int = 200) -> tokenizers.Tokenizer:
     """Like SentencePiece: white space is part of the next piece."""
     tokenizer = tokenizers.Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=200,
+        vocab_size=size,
         special_tokens=["<pad>", "<unk>", "[CLS]", "[SEP]"],
         unk_token="<unk>",
         show_progress=False,
     )
-    tokenizer.train_from_iterator(LINES * 3, trainer)
+    tokenizer.train_from_iterator(lines, trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return tokenizer
 

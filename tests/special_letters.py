@@ -1,7 +1,5 @@
 """Texts with the names of special tokens, which must not be encoded as special tokens."""
 
-from __future__ import annotations
-
 import json
 
 from hypothesis import strategies as st

@@ -119,9 +119,7 @@ def test_examples_without_interchangeable_words_have_no_copies() -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(
-        ValueError, match="`copies` must be a non-negative integer. Received: copies=-1"
-    ):
+    with pytest.raises(ValueError, match="`copies` must be a non-negative integer. .*: copies=-1"):
         swap_words(MOVES, -1)
     span = Example("He went home.", "Where?", "home", 8)
     message = "`examples` must have no `answer_start`: .*Received one at position 1"

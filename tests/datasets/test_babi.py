@@ -1,4 +1,4 @@
-"""`babi.load` on archives and folders written by the tests."""
+"""`babi.load` and `babi.load_tasks` on archives and folders written by the tests."""
 
 import gzip
 import io
@@ -25,23 +25,15 @@ STORY = (
 )
 FIRST = "Mary moved to the bathroom.\nJohn went to the hallway."
 SECOND = FIRST + "\nMary got the milk there.\nMary went to the office."
+QUESTIONS = [
+    (FIRST, "Where is Mary?", "bathroom", (0,)),
+    (SECOND, "What is Mary carrying?", "milk,football", (2, 0)),
+    (SECOND, "Where is Mary?", "office", (3,)),
+    ("Daniel moved to the garden.", "Where is Daniel?", "garden", (0,)),
+]
 EXPECTED = [
-    Example(FIRST, "Where is Mary?", "bathroom", supporting_facts=(0,), id="qa1_train_0"),
-    Example(
-        SECOND,
-        "What is Mary carrying?",
-        "milk,football",
-        supporting_facts=(2, 0),
-        id="qa1_train_1",
-    ),
-    Example(SECOND, "Where is Mary?", "office", supporting_facts=(3,), id="qa1_train_2"),
-    Example(
-        "Daniel moved to the garden.",
-        "Where is Daniel?",
-        "garden",
-        supporting_facts=(0,),
-        id="qa1_train_3",
-    ),
+    Example(text, question, answer, supporting_facts=facts, id=f"qa1_train_{number}")
+    for number, (text, question, answer, facts) in enumerate(QUESTIONS)
 ]
 
 
@@ -68,14 +60,11 @@ def archive(tmp_path):
     return write_archive(tmp_path / "babi.tar.gz", FILES)
 
 
-def test_each_question_is_an_example(archive):
-    assert babi.load(1, "train", archive) == EXPECTED
-
-
 def test_arguments_select_the_file(archive):
     def answers(*args):
         return [example.answers[0] for example in babi.load(*args)]
 
+    assert babi.load(1, "train", archive) == EXPECTED
     assert answers(1, "valid", str(archive)) == ["valid"]
     assert answers(11, "train", archive) == ["eleven"]
     assert answers(1, "test", archive, "en") == ["test"]
@@ -101,7 +90,7 @@ def test_line_breaks_blank_lines_and_a_byte_order_mark_change_nothing(tmp_path, 
     assert babi.load(1, path=path) == EXPECTED
 
 
-def test_a_missing_file_raises_with_the_existing_ones(archive):
+def test_a_missing_file_raises_with_the_existing_ones(archive, tmp_path):
     with pytest.raises(ValueError, match="has no file for") as caught:
         babi.load(1, "test", archive)
     assert str(caught.value) == (
@@ -111,14 +100,9 @@ def test_a_missing_file_raises_with_the_existing_ones(archive):
     )
     with pytest.raises(ValueError, match=r"It has the tasks 1, 11\.$"):
         babi.load(3, path=archive)
-
-
-def test_missing_splits_raise(tmp_path):
     path = write_archive(tmp_path / "a.tar.gz", {"x/en/qa1_train.txt": b"", "x/b.txt": b""})
     with pytest.raises(ValueError, match=r"It has no test files\. For this task it has"):
         babi.load(1, "test", path, "en")
-    with pytest.raises(ValueError, match=r"It has no bAbI files\.$"):
-        babi.load(1, path=write_archive(tmp_path / "b.tar.gz", {"x/b.txt": b""}))
 
 
 def test_members_outside_the_archive_are_skipped(tmp_path):
@@ -139,6 +123,10 @@ def test_members_outside_the_archive_are_skipped(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=r"It has no bAbI files\.$"):
         babi.load(1, path=path)
+    # It is not taken for bAbI with missing tasks.
+    with pytest.raises(ValueError, match=r"It has no bAbI files\.$") as caught:
+        babi.load_tasks(1, path, simulate=50)
+    assert not isinstance(caught.value, babi.AbsentError)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -147,27 +135,27 @@ class Zeros(io.RawIOBase):
         return bytes(size)
 
 
-@pytest.mark.parametrize("name", [f"{TOP}/en-valid-10k/qa1_train.txt", "x"])
-def test_too_large_members_raise(tmp_path, name):
-    size = 65 * 2**20
+@pytest.mark.parametrize(
+    ("name", "kind", "size", "message"),
+    [
+        (
+            "qa1_train.txt",
+            tarfile.REGTYPE,
+            65 * 2**20,
+            "has a member of more than 67,108,864 bytes",
+        ),
+        # A pax header is read whole by `tarfile` itself.
+        ("x", tarfile.XHDTYPE, 65 * 2**20, "has a member of more than 67,108,864 bytes"),
+        ("big", tarfile.REGTYPE, 2**40, "unpacks to more than 1,073,741,824 bytes"),
+    ],
+)
+def test_too_large_archives_raise(tmp_path, name, kind, size, message):
     path = tmp_path / "bomb.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-        member = tarfile.TarInfo(name)
-        # A pax header is read whole by `tarfile` itself.
-        member.type = tarfile.XHDTYPE if name == "x" else tarfile.REGTYPE
-        member.size = size
-        archive.addfile(member, Zeros())
-    with pytest.raises(ValueError, match=r"has a member of more than 67,108,864 bytes\.$"):
-        babi.load(1, path=path)
-
-
-def test_too_large_archives_raise(tmp_path):
-    path = tmp_path / "bomb.tar.gz"
-    member = tarfile.TarInfo("big")
-    member.size = 2**40
-    with tarfile.open(path, "w:gz") as archive:
-        archive.addfile(member, None)
-    with pytest.raises(ValueError, match=r"unpacks to more than 1,073,741,824 bytes\.$"):
+        member = tarfile.TarInfo(f"{TOP}/en-valid-10k/{name}")
+        member.type, member.size = kind, size
+        archive.addfile(member, Zeros() if size < 2**30 else None)
+    with pytest.raises(ValueError, match=rf"{message}\.$"):
         babi.load(1, path=path)
 
 
@@ -219,14 +207,11 @@ def test_other_encodings_raise(tmp_path):
         babi.load(1, path=tmp_path, variant="en")
 
 
-@pytest.mark.parametrize("task", [0, 21, -1, 1.0, True, "1", None])
-def test_bad_tasks_raise(task, archive):
+def test_bad_arguments_raise(archive):
     pattern = r"^`task` must be an integer from 1 to 20\. Received: task="
-    with pytest.raises(ValueError, match=pattern):
-        babi.load(task, path=archive)
-
-
-def test_bad_splits_and_variants_raise(archive):
+    for task in (0, 21, -1, 1.0, True, "1", None):
+        with pytest.raises(ValueError, match=pattern):
+            babi.load(task, path=archive)
     with pytest.raises(ValueError, match=r"^`split` must be one of 'train', 'valid', 'test'"):
         babi.load(1, "dev", archive)
     with pytest.raises(ValueError, match=r"^`variant` must be one of 'en', .*variant='de'"):
@@ -247,3 +232,69 @@ def test_sparse_members_raise(tmp_path):
         file.write(bytes(header) + b"1 Mary went home.\n".ljust(512, b"\0") + bytes(1024))
     with pytest.raises(ValueError, match=r"qa1_train.txt` is sparse\.$"):
         babi.load(1, path=path)
+
+
+BIG, SMALL = f"{TOP}/en-valid-10k", f"{TOP}/en-valid"
+VALID = "1 Mary went home.\n2 Where is Mary?\thome\t1\n3 John left.\n4 Where is John?\taway\t3\n"
+# The story of the validation split, cut shorter, equally long and longer; and another story.
+LEAK = "1 Mary went home.\n2 Who is at home?\tMary\t1\n3 John left.\n4 Ann came.\n5 Who?\tAnn\t4\n"
+OTHER = "1 Mary went home by bus.\n2 Where is Mary?\thome\t1\n"
+TASK_FILES = {
+    f"{BIG}/qa1_train.txt": b"1 A.\n2 Q?\tone\t1\n",
+    f"{BIG}/qa1_valid.txt": b"1 B.\n2 Q?\ttwo\t1\n",
+    f"{BIG}/qa3_valid.txt": VALID.encode(),
+    f"{SMALL}/qa3_train.txt": (LEAK + OTHER).encode(),
+    f"{BIG}/qa2_train.txt": b"1 C.\n2 Q?\tthree\t1\n",
+    f"{BIG}/qa4_valid.txt": b"1 D.\n2 Q?\tfour\t1\n",
+}
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    return write_archive(tmp_path / "tasks.tar.gz", TASK_FILES)
+
+
+def answers(examples: list[Example]) -> list[str]:
+    return [item.answers[0] for item in examples]
+
+
+def test_complete_tasks_are_not_simulated(tasks):
+    parts = babi.load_tasks(1, tasks, simulate=50)
+    assert (answers(parts.train), answers(parts.valid)) == (["one"], ["two"])
+    assert (parts.simulated, parts.notes) == (0, ())
+
+
+def test_missing_training_file_is_replaced(tasks):
+    parts = babi.load_tasks([1, 3], tasks, simulate=50, seed=4)
+    assert answers(parts.valid) == ["two", "home", "away"]
+    other = Example("Mary went home by bus.", "Where is Mary?", "home", (), (), (0,), "qa3_train_2")
+    assert parts.train == [*babi.load(1, "train", tasks), other, *babi.simulate(3, 50, 4)]
+    assert parts.simulated == 50
+    assert parts.notes == (
+        "Task 3: en-valid-10k has no train file. Used instead: 50 simulated questions and 1 real "
+        "questions of en-valid (2 more have stories of the validation split).",
+    )
+
+
+def test_missing_validation_file_is_replaced_by_a_tenth(tasks):
+    parts = babi.load_tasks(2, tasks, simulate=50)
+    assert answers(parts.train) == ["three"]
+    assert parts.valid == babi.simulate(2, 5, 1_000_003)
+    assert parts.notes == (
+        "Task 2: en-valid-10k has no valid file. Used instead: 5 simulated questions.",
+    )
+
+
+def test_missing_files_raise_by_default_and_of_other_tasks(tasks):
+    message = r"no file for `task=3`, `split='train'`.* Pass `simulate=9000`"
+    with pytest.raises(babi.AbsentError, match=message):
+        babi.load_tasks(3, tasks)
+    with pytest.raises(babi.AbsentError, match=r"no file for `task=4`, `split='train'`"):
+        babi.load_tasks(4, tasks, simulate=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("qa7_train_0", 7), ("qa20_simulated_9", 20), ("q7", None), (None, None)]
+)
+def test_task_of_an_example(name: str | None, task: int | None):
+    assert babi.task_of(Example("A.", "Q?", id=name)) == task

@@ -267,27 +267,24 @@ def test_sqlite_without_fts5_raises(tmp_path, monkeypatch) -> None:
         raise sqlite3.OperationalError("no such module: fts5")
 
     monkeypatch.setattr(indexing, "create_words", create_words)
-    with pytest.raises(
-        ImportError, match=r"^The index needs SQLite with FTS5, which SQLite [\d.]+ la"
-    ):
+    with pytest.raises(ImportError, match=r"^The index needs SQLite with FTS5, which SQLite"):
         Index.create(tmp_path / "a.index", language="en")
 
 
 def test_bad_documents_raise_and_are_rolled_back(index: Index) -> None:
-    with pytest.raises(TypeError, match=r"^The document at position 1: `text` of a document must"):
-        index.add([{"name": "new", "text": "New."}, {"name": "bad", "text": 3}])
-    assert len(index) == 3
-    for entries, message in (
-        ([3], r"^`documents` must hold `Document` objects or mappings\. Received a int at pos"),
-        ({"name": "a"}, r"^`documents` must be a list of documents\. Received one dict\. Put it"),
-        ("folder", r"^`documents` must be a list of documents\. Received one str\. Put it in a"),
+    new, bad = {"name": "new", "text": "New."}, {"name": "bad", "text": 3}
+    frame = pd.DataFrame({"name": ["a"], "text": [None]})
+    for entries, error, message in (
+        ([new, bad], TypeError, "The document at position 1: `text` of a document must"),
+        (frame, TypeError, "The document at position 0: `text` of a document must"),
+        ([3], TypeError, "`documents` must hold `Document` objects or mappings. Received a int at"),
+        ({"name": "a"}, TypeError, "`documents` must be a list of documents. Received one dict. P"),
+        ("folder", TypeError, "`documents` must be a list of documents. Received one str. Put it"),
+        ([{"text": "a"}], ValueError, ".* at position 0 must have the keys `name` and `text`. It"),
     ):
-        with pytest.raises(TypeError, match=message):
+        with pytest.raises(error, match=f"^{message}"):
             index.add(entries)
-    with pytest.raises(
-        ValueError, match=r"at position 0 must have the keys `name` and `text`\. It"
-    ):
-        index.add([{"text": "No name."}])
+        assert len(index) == 3
 
 
 def test_data_frames_are_added_and_searched_with(tmp_path) -> None:
@@ -298,9 +295,6 @@ def test_data_frames_are_added_and_searched_with(tmp_path) -> None:
         expected = [index.search(question, 2) for question in questions]
         for asked in (questions, pd.Series(questions, index=[3, 1, 1]), np.array(questions)):
             assert index.search(asked, 2) == expected
-        with pytest.raises(TypeError, match="at position 0: `text` of a document"):
-            index.add(pd.DataFrame({"name": ["a"], "text": [None]}))
-        assert len(index) == 3
 
 
 def test_arguments_of_search_are_checked(index: Index) -> None:
@@ -320,9 +314,7 @@ def test_arguments_of_search_are_checked(index: Index) -> None:
 def test_a_closed_index_raises(index: Index) -> None:
     index.close()
     for use in (lambda: len(index), lambda: index.search("a"), lambda: index.add(CITIES)):
-        with pytest.raises(
-            ValueError, match=r"^`.*cities\.index` is closed\. Open it with `Index\."
-        ):
+        with pytest.raises(ValueError, match=r"^`.*cities\.index` is closed\. Open it with"):
             use()
 
 
@@ -350,18 +342,15 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
         with pytest.raises(ValueError, match=rf"^`{path}` {message}.*\.$"):
             Index.open(path).search("words")
     path.write_bytes(whole)
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 9")
-    connection.close()
-    with pytest.raises(
-        ValueError, match=r"is of version 9, but this keras-qa reads up to 2\. Inst"
+    for setting, message in (
+        ("user_version", r"is of version 9, but this keras-qa reads up to 2\. Inst"),
+        ("application_id", r"is not an index of keras-qa: it is another SQLite file"),
     ):
-        Index.open(path)
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA application_id = 9")
-    connection.close()
-    with pytest.raises(ValueError, match=r"is not an index of keras-qa: it is another SQLite file"):
-        Index.open(path)
+        connection = sqlite3.connect(path)
+        connection.execute(f"PRAGMA {setting} = 9")
+        connection.close()
+        with pytest.raises(ValueError, match=message):
+            Index.open(path)
 
 
 KILLED = """

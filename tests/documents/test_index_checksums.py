@@ -1,7 +1,9 @@
-"""Checksums of an index: damage is found before anything is returned."""
+"""Checksums of an index: damage is found before anything is returned. Earlier versions."""
 
+import json
 import pathlib
 import random
+import shutil
 import sqlite3
 import warnings
 
@@ -20,6 +22,8 @@ TEXTS = [
     )
     for n in range(20)
 ]
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
+SEARCHES = ["How long is the warranty?", "send back", "zebra"]
 QUESTIONS = ["fjord n7", "lake number3", "n12 word river", "東京 größe", "end of n3"]
 
 
@@ -152,7 +156,7 @@ def test_each_change_writes_a_checksum_and_others_can_read_meanwhile(path, monke
     ],
 )
 def test_damage_to_an_index_of_the_first_version_is_named(path, statement, message) -> None:
-    """It has no checksum for searches; `test_golden_indexes.py` reads and writes such an index."""
+    """It has no checksum for searches."""
     change(path, statement)
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE checksums")
@@ -163,3 +167,22 @@ def test_damage_to_an_index_of_the_first_version_is_named(path, statement, messa
         pytest.raises(ValueError, match=f"^`{path}` is damaged: {message}"),
     ):
         answers(path, Letters())
+
+
+@pytest.mark.parametrize(("name", "encoder"), [("words", None), ("vectors", Letters())])
+def test_a_golden_index_returns_the_same_passages(tmp_path, name: str, encoder) -> None:
+    expected = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    # A copy, because the test writes to it.
+    path = shutil.copy(GOLDEN / f"{name}.index", tmp_path)
+    with pytest.warns(UserWarning, match="made by an earlier version and has no checksum"):
+        index = Index.open(path, encoder=encoder)
+    with index:
+        found = index.search(SEARCHES, k=3)
+        assert {name: index.text(name) for name in index.names} == expected["texts"]
+        assert index.add([{"name": "new", "text": "A zebra."}]) == 1
+        assert [hit.document for hit in index.search("zebra", k=1)] == ["new"]
+    # It was written, so it has a checksum, and opens without a warning.
+    Index.open(path, encoder=encoder).close()
+    for hits, before in zip(found, expected["hits"], strict=True):
+        assert [[hit.document, hit.start, hit.text] for hit in hits] == [one[:3] for one in before]
+        assert [hit.score for hit in hits] == pytest.approx([one[3] for one in before])

@@ -14,11 +14,8 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
     with Index.create(path, encoder=Letters()) as index:
         index.add([Document("a", "Some words."), Document("b", "Other words.")])
     with Index.open(path) as index:
-        assert (index.encoder_name, index.names, index.text("a")) == (
-            "letters",
-            ["a", "b"],
-            "Some words.",
-        )
+        assert (index.encoder_name, index.names) == ("letters", ["a", "b"])
+        assert index.text("a") == "Some words."
         with pytest.warns(
             UserWarning,
             match=r"^`.*a\.index` has vectors of the encoder 'letters', but was opened without it, "
@@ -30,12 +27,11 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
             warnings.simplefilter("error")
             assert index.search("nothing") == []
         for write in (lambda: index.add([Document("c", "New.")]), lambda: index.update(tmp_path)):
-            with pytest.raises(
-                ValueError,
-                match=r"^`.*a\.index` has vectors of the encoder 'letters', so new documents "
-                r"need it, too\. Open it with `Index\.open\(path, encoder=…\)`, or "
-                r"`keras-qa index --embed letters`\.$",
-            ):
+            message = (
+                r"^`.*a\.index` has vectors of the encoder 'letters', so new documents need it, "
+                r"too\. .* `Index\.open\(path, encoder=…\)`, or `keras-qa index --embed letters`\.$"
+            )
+            with pytest.raises(ValueError, match=message):
                 write()
         index.remove("b")
         assert places(index) == ([1], [1])
@@ -45,22 +41,15 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
         for make in (Index.create, Index.open):
-            with pytest.raises(
-                TypeError, match=r"^`encoder` must have a `name`, a string, and return vectors whe"
-            ):
+            with pytest.raises(TypeError, match=r"^`encoder` must have a `name`, a string, and "):
                 make(path, encoder=wrong)
     assert not path.exists()
     Index.create(path).close()
-    with pytest.raises(
-        ValueError, match=r"a\.index` was made without an encoder, and has no vectors\. Create an"
-    ):
+    with pytest.raises(ValueError, match=r"a\.index` was made without an encoder, and has no vec"):
         Index.open(path, Letters())
     path.unlink()
     Index.create(path, encoder=Letters()).close()
-    with pytest.raises(
-        ValueError,
-        match=r"^`.*a\.index` has vectors of the encoder 'letters', and none of 'table'\. Open it",
-    ):
+    with pytest.raises(ValueError, match=r"^`.*` has vectors of the encoder 'letters', and none"):
         Index.open(path, Table({}))
     # A name may be a path with undecodable bytes.
     odd = Letters()
@@ -73,6 +62,7 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
     ("wrong", "message"),
     [
         (np.ones((2, 3)), r"\(1, 3\)\. Received: shape \(2, 3\) of float64\.$"),
+        (np.ones((1, 2)), r"of shape \(1, 3\)\. Received: shape \(1, 2\) of float64\.$"),
         (np.ones(1), r"\(1,\) of float64\.$"),
         (np.ones((1, 0)), r"\(1, 0\) of float64\.$"),
         ([["a"]], r"\(1, 1\) of <U1\.$"),
@@ -93,6 +83,8 @@ def test_vectors_of_an_encoder_are_checked(tmp_path, wrong, message) -> None:
 
     with Index.create(path, encoder=Wrong()) as index:
         index.add([Document("a", "Old.")])
+    # The dimension is known to the file.
+    with Index.open(path, Wrong()) as index:
         # `update` raises, too, and does not report the file as unreadable.
         for use in (
             lambda: index.add([Document("b", "New.")]),
@@ -104,19 +96,3 @@ def test_vectors_of_an_encoder_are_checked(tmp_path, wrong, message) -> None:
             assert str(raised.value).startswith("The encoder 'wrong' ")
             assert index.names == ["a"]
             assert places(index) == ([1], [1])
-
-
-def test_vectors_of_another_dimension_raise(tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, encoder=Letters()) as index:
-        index.add([Document("a", "Old.")])
-    other = Table({})
-    other.name = "letters"
-    message = (
-        r"^The encoder 'letters' must return an array of numbers of shape \(1, 26\)\. "
-        r"Received: shape \(1, 2\) of float32\.$"
-    )
-    with Index.open(path, other) as index:
-        for use in (lambda: index.search("old"), lambda: index.add([Document("b", "New.")])):
-            with pytest.raises(ValueError, match=message):
-                use()

@@ -30,18 +30,15 @@ def test_a_hit_of_three_fields_is_the_whole_document() -> None:
     assert Hit("b", "", 1.0, 4).end == 4
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
+def test_fields_of_hits_are_checked() -> None:
+    for values, message in (
         ((3, "text", 1.0), "`document` of a hit must be a string. Received: 3 (of type int)."),
         (("a", None, 1.0), "`text` of a hit must be a string. Received: None (of type NoneType)."),
         (("a", "text", "1"), "`score` of a hit must be a number. Received: '1' (of type str)."),
-    ],
-)
-def test_fields_of_hits_are_checked(values, message) -> None:
-    with pytest.raises(TypeError) as caught:
-        Hit(*values)
-    assert str(caught.value) == message
+    ):
+        with pytest.raises(TypeError) as caught:
+            Hit(*values)
+        assert str(caught.value) == message
 
 
 def test_results_are_returned_unchanged() -> None:

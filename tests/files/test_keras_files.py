@@ -1,6 +1,8 @@
 """Saved files: damaged and dangerous ones raise an error of one line."""
 
+import io
 import json
+import pathlib
 import random
 import zipfile
 
@@ -23,6 +25,13 @@ def saved(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture
+def path(saved: bytes, tmp_path) -> pathlib.Path:
+    path = tmp_path / "qa.keras"
+    path.write_bytes(saved)
+    return path
+
+
 def refused(path, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         keras_qa.load(path)
@@ -30,30 +39,24 @@ def refused(path, message: str) -> None:
     assert len(str(caught.value)) <= 300
 
 
-def rewritten(saved: bytes, path, change):
-    """Writes the archive anew with its config changed."""
-    original = path.with_suffix(".zip")
-    original.write_bytes(saved)
-    with zipfile.ZipFile(original) as old, zipfile.ZipFile(path, "w") as new:
+def refused_after(saved: bytes, path, change, message: str) -> None:
+    """Writes the archive anew with its config changed in place, and loads it."""
+    with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if name == "config.json":
-                data = json.dumps(change(json.loads(data))).encode()
+                config = json.loads(data)
+                change(config["config"])
+                data = json.dumps(config).encode()
             new.writestr(name, data)
-    return path
+    refused(path, message)
 
 
-def test_keras_itself_loads_the_file(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "qa.keras"
-    path.write_bytes(saved)
-    assert keras_qa.load(path).evaluate(EXAMPLES)["examples"] == 9
+def test_without_its_optimizer_it_answers_and_does_not_train(path) -> None:
+    # Keras itself loads the file, too.
     assert keras.saving.load_model(path).count_params() > 0
-
-
-def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "qa.keras"
-    path.write_bytes(saved)
     whole, bare = keras_qa.load(path), keras_qa.load(path, compile=False)
+    assert whole.evaluate(EXAMPLES)["examples"] == 9
     assert whole.model_.optimizer.iterations > 0
     assert not bare.model_.compiled
     texts, asked = ([getattr(item, name) for item in EXAMPLES] for name in ("text", "question"))
@@ -64,17 +67,41 @@ def test_without_its_optimizer_it_answers_and_does_not_train(saved: bytes, tmp_p
     assert same_weights(bare.model_, before)
 
 
+DAMAGED = "is not a `.keras` file, or it is damaged or truncated"
+
+
 @pytest.mark.parametrize("content", [0.0, 0.1, 0.5, 0.999, b"not a zip", b"PK\x03\x04" + bytes(99)])
 def test_a_truncated_file_and_no_zip_file_raise(saved: bytes, tmp_path, content) -> None:
     path = tmp_path / "qa.keras"
+    with pytest.raises(FileNotFoundError, match="There is no file `.*qa.keras`"):
+        keras_qa.load(path)
     cut = isinstance(content, float)
     path.write_bytes(saved[: int(len(saved) * content)] if cut else content)
-    refused(path, "is not a `.keras` file, or it is damaged or truncated")
+    refused(path, DAMAGED)
 
 
-def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "flipped.keras"
-    path.write_bytes(saved)
+def zipped(name: str, content: str) -> bytearray:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return bytearray(file.getvalue())
+
+
+def test_other_zip_files_raise(tmp_path) -> None:
+    path = tmp_path / "qa.keras"
+    bad = zipped("config.json", json.dumps({"layers": ["x"] * 99}))
+    # The first byte of the stream contains the type of the block. Type 3 does not exist.
+    bad[30 + len("config.json")] |= 6
+    for content, message in (
+        (zipped("readme.txt", "hello"), "is a zip file, but not a `.keras` file"),
+        (zipped("config.json", "[" * 100_000), DAMAGED),
+        (bad, DAMAGED),
+    ):
+        path.write_bytes(content)
+        refused(path, message)
+
+
+def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, path) -> None:
     expected = keras_qa.load(path).model_
     with zipfile.ZipFile(path) as archive:
         directory = archive.start_dir
@@ -99,9 +126,7 @@ def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, tmp_path) -> No
     assert raised > 100
 
 
-def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "qa.keras"
-    path.write_bytes(saved)
+def test_a_member_missing_from_the_directory_raises(saved: bytes, path) -> None:
     with zipfile.ZipFile(path) as archive:
         # The directory entry of `config.json` claims a comment, which hides the weights behind it.
         place = archive.start_dir + 46 + len("metadata.json") + 33
@@ -109,18 +134,6 @@ def test_a_member_missing_from_the_directory_raises(saved: bytes, tmp_path) -> N
     flipped[place] |= 1
     path.write_bytes(flipped)
     refused(path, "bytes of weights. Save|cannot be loaded: ")
-
-
-def test_another_zip_file_raises(tmp_path) -> None:
-    path = tmp_path / "qa.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    refused(path, "is a zip file, but not a `.keras` file")
-
-
-def test_a_missing_file_raises(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="There is no file `.*none.keras`"):
-        keras_qa.load(tmp_path / "none.keras")
 
 
 def test_a_lambda_layer_raises_and_is_not_executed(tmp_path) -> None:
@@ -138,20 +151,11 @@ def test_a_lambda_layer_raises_and_is_not_executed(tmp_path) -> None:
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("name", ["Lambda", "__lambda__"])
-def test_lambda_is_found_anywhere_in_the_config(saved: bytes, tmp_path, name: str) -> None:
-    def hide(config):
-        config["config"]["layers"][2]["config"]["extra"] = [{"class_name": name, "config": {}}]
-        return config
-
-    refused(rewritten(saved, tmp_path / "hidden.keras", hide), "contains a `Lambda`")
-
-
 def test_a_function_of_another_module_is_not_called(saved: bytes, tmp_path) -> None:
     marker = tmp_path / "executed"
 
-    def call_system(config):
-        config["config"]["layers"][2] = {
+    def call_system(model):
+        model["layers"][2] = {
             "module": "os",
             "class_name": "system",
             "config": {"command": f"touch {marker}"},
@@ -159,10 +163,32 @@ def test_a_function_of_another_module_is_not_called(saved: bytes, tmp_path) -> N
             "name": "x",
             "inbound_nodes": [],
         }
-        return config
 
-    refused(rewritten(saved, tmp_path / "system.keras", call_system), "cannot be loaded: ")
+    refused_after(saved, tmp_path / "system.keras", call_system, "cannot be loaded: ")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": [{"class_name": "Lambda", "config": {}}]}, "contains a `Lambda`"),
+        ({"extra": [{"class_name": "__lambda__", "config": {}}]}, "contains a `Lambda`"),
+        (
+            {"vocabulary_size": 10**12},
+            "has `vocabulary_size=1000000000000` in its config, but only",
+        ),
+        # Each is smaller than the weights; the matrix would take 20 GB.
+        (
+            {"vocabulary_size": 70_000, "embedding_dim": 70_000},
+            r"cannot be loaded: its layers have more than [\d,]+ numbers, which is more than",
+        ),
+    ],
+)
+def test_an_invalid_layer_raises_before_allocation(saved: bytes, tmp_path, change, message) -> None:
+    def apply(model):
+        model["layers"][2]["config"] |= change
+
+    refused_after(saved, tmp_path / "odd.keras", apply, message)
 
 
 def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
@@ -172,28 +198,6 @@ def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     feed, _ = batch(3)
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
-
-
-def test_sizes_beyond_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
-    def enlarge(config):
-        config["config"]["layers"][2]["config"]["vocabulary_size"] = 10**12
-        return config
-
-    path = rewritten(saved, tmp_path / "large.keras", enlarge)
-    refused(path, "has `vocabulary_size=1000000000000` in its config, but only")
-
-
-def test_layers_larger_than_the_weights_raise_before_allocation(saved: bytes, tmp_path) -> None:
-    def enlarge(config):
-        # Each is smaller than the weights; the matrix would take 20 GB.
-        config["config"]["layers"][2]["config"] |= {
-            "vocabulary_size": 70_000,
-            "embedding_dim": 70_000,
-        }
-        return config
-
-    path = rewritten(saved, tmp_path / "large.keras", enlarge)
-    refused(path, r"cannot be loaded: its layers have more than [\d,]+ numbers, which is more than")
 
 
 def nested(depth: int):
@@ -207,10 +211,7 @@ def nested(depth: int):
     ("change", "message"),
     [
         ({"preprocessor": None}, "holds a model without a preprocessor, which cannot read strings"),
-        (
-            {"preprocessor": 3},
-            r"cannot be loaded: `preprocessor` must be an object\. Received: preprocessor=3\.",
-        ),
+        ({"preprocessor": 3}, r"`preprocessor` must be an object\. Received: preprocessor=3\."),
         ({"preprocessor": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
         ({"preprocessor": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
         ({"answers": [1, 2]}, "`answers` must be a list of strings. Received: 1 at position 0"),
@@ -221,40 +222,16 @@ def nested(depth: int):
         ({"lines": 1}, "unexpected keyword argument 'lines'"),
         ({"tokenizer": 3}, "`tokenizer` must be a string. Received: 3"),
         ({"tokenizer": json.dumps(nested(900))}, "The tokenizer must be a JSON object"),
-        ({"tokenizer": "[" * 100_000}, "The tokenizer is not JSON: .*recursion"),
         (
             {"tokenizer": json.dumps({"normalizer": nested(900)})},
             "The tokenizer cannot be read: recursion limit exceeded",
         ),
-        (
-            {"preprocessor": nested(300)},
-            "has an invalid config: more than 200 objects and lists are nested",
-        ),
+        ({"preprocessor": nested(300)}, "an invalid config: more than 200 objects and lists are "),
     ],
 )
 def test_an_invalid_preprocessor_raises(saved: bytes, tmp_path, change, message) -> None:
-    def apply(config):
-        home = config["config"]
-        home = home if "preprocessor" in change else home["preprocessor"]["vectorizer"]
+    def apply(model):
+        home = model if "preprocessor" in change else model["preprocessor"]["vectorizer"]
         home |= change
-        return config
 
-    refused(rewritten(saved, tmp_path / "odd.keras", apply), message)
-
-
-def test_a_config_that_is_nested_too_deeply_raises(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "deep.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", "[" * 100_000)
-    refused(path, "is not a `.keras` file, or it is damaged or truncated")
-
-
-def test_a_member_that_cannot_be_decompressed_raises(saved: bytes, tmp_path) -> None:
-    path = tmp_path / "member.keras"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("config.json", json.dumps({"layers": ["x"] * 99}))
-    data = bytearray(path.read_bytes())
-    # The first byte of the stream contains the type of the block. Type 3 does not exist.
-    data[30 + len("config.json")] |= 6
-    path.write_bytes(bytes(data))
-    refused(path, "is not a `.keras` file, or it is damaged or truncated")
+    refused_after(saved, tmp_path / "odd.keras", apply, message)

@@ -282,7 +282,7 @@ def test_wrong_types(reader) -> None:
         reader.run(None, DOCUMENTS)
     for documents in (DOCUMENTS[0], [DOCUMENTS[0], "Mary is here."]):
         with pytest.raises(
-            TypeError, match=r"^`documents` must be a list of Haystack's `Document` objects\. Rec"
+            TypeError, match=r"^`documents` must be a list of Haystack's `Document`"
         ):
             reader.run(QUERY, documents)
 

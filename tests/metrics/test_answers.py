@@ -4,23 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.metrics import exact_match, f1, normalize_answer
-
-
-@pytest.mark.parametrize(
-    ("answer", "normal"),
-    [
-        ("The  Kitchen.", "kitchen"),
-        ("an apple a day", "apple day"),
-        ("U.S.A.", "usa"),
-        ("theatre", "theatre"),
-        ("milk,football", "milkfootball"),
-        ("«Élan»", "«élan»"),
-        ("the", ""),
-    ],
-)
-def test_normalized_answer(answer: str, normal: str) -> None:
-    assert normalize_answer(answer) == normal
+from keras_qa.metrics import exact_match, f1
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import official_squad as official
 import pytest
 
 from keras_qa import Example
-from keras_qa.metrics import f1, squad
+from keras_qa.metrics import squad
 
-WORDS = ("the", "a", "an", "The", "red", "Red.", "wine", "é", "-", "«x»", "\u00a0", "12", "1,2")
+WORDS = [
+    *("the", "a", "an", "The", "theatre", "red", "Red.", "wine", "U.S.A.", "usa"),
+    *("é", "É", "-", "«x»", "\u00a0", "12", "1,2"),
+]
 
 
 def article(golds: dict[str, list[str]]) -> list[dict]:
@@ -25,34 +28,6 @@ def article(golds: dict[str, list[str]]) -> list[dict]:
         {"title": "t", "paragraphs": [{"context": "c", "qas": qas[::2]}]},
         {"title": "u", "paragraphs": [{"context": "d", "qas": qas[1::2]}]},
     ]
-
-
-def test_version_1_counts_a_missing_prediction_as_0() -> None:
-    data = article({"1": ["red wine", "wine"], "2": ["x"], "3": ["y z w"], "4": ["q"]})
-    predictions = {"1": "The wine!", "3": "y", "4": "", "other": "q"}
-    assert squad(predictions, data) == {"exact_match": 100 / 4, "f1": 100 * 1.5 / 4}
-
-
-def test_version_1_gives_no_overlap_to_two_empty_answers_but_a_match() -> None:
-    assert squad({"1": "the"}, article({"1": ["a"]})) == {"exact_match": 100.0, "f1": 0.0}
-    assert f1("the", ["a"]) == 1.0
-
-
-def test_version_2_by_hand() -> None:
-    data = article({"1": ["red wine"], "2": [], "3": ["the", "x"], "4": ["a", "."]})
-    predictions = {"1": "wine", "2": "", "3": "an", "4": "the"}
-    # Both answers of 4 normalize to "" and are ignored; then "" is right, and so is "the".
-    assert squad(predictions, data, version="2.0") == {
-        "exact": 50.0,
-        "f1": 100 * (2 / 3 + 2) / 4,
-        "total": 4,
-        "HasAns_exact": 100 / 3,
-        "HasAns_f1": 100 * (2 / 3 + 1) / 3,
-        "HasAns_total": 3,
-        "NoAns_exact": 100.0,
-        "NoAns_f1": 100.0,
-        "NoAns_total": 1,
-    }
 
 
 def test_the_best_thresholds_by_hand() -> None:
@@ -109,7 +84,7 @@ def test_a_repeated_id_counts_as_in_the_official_evaluations() -> None:
     assert squad(predictions, data) == official.evaluate_1(data, predictions)
 
 
-def test_examples_and_json_are_references_alike() -> None:
+def test_references_and_predictions_of_every_form() -> None:
     golds = {"1": ["red wine"], "3": ["x", "y"], "2": []}
     data = article(golds)
     examples = [Example("t", "q", answers, id=id) for id, answers in golds.items()]
@@ -117,15 +92,11 @@ def test_examples_and_json_are_references_alike() -> None:
     expected = official.evaluate_2(data, predictions)
     for references in (data, {"version": "v2.0", "data": data}, examples, iter(examples)):
         assert squad(predictions, references, version="2.0") == expected
-
-
-def test_lists_are_in_the_order_of_the_examples() -> None:
-    golds = {"1": ["red wine"], "3": ["x", "y"], "2": []}
+    # Without ids, lists are in the order of the examples.
     examples = [Example("t", "q", answers) for answers in golds.values()]
+    found = squad(["wine", "y", "z"], examples, "2.0", [0.5, 0.1, 0.9], 0.6)
     predictions, chances = {"1": "wine", "3": "y", "2": "z"}, {"1": 0.5, "3": 0.1, "2": 0.9}
-    assert squad(
-        list(predictions.values()), examples, "2.0", list(chances.values()), 0.6
-    ) == official.evaluate_2(article(golds), predictions, chances, 0.6)
+    assert found == official.evaluate_2(data, predictions, chances, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -137,16 +108,10 @@ def test_lists_are_in_the_order_of_the_examples() -> None:
         (({}, [Example("t", "q", "x")]), "`references` must have ids.*at position 0"),
         (({}, [{"context": "c"}]), "position 0 is neither: KeyError: 'paragraphs'"),
         (({}, "dev.json"), "`references` must be a list .*Received: 'dev.json'"),
-        (
-            ({"1": "x"}, article({"1": []})),
-            "an answer for each question .*'1'. Pass version=\"2.0\"",
-        ),
+        (({"1": "x"}, article({"1": []})), "an answer for each question .*'1'. Pass version="),
         (({}, article({"1": []}), "3.0"), "`version` must be one of '1.1', '2.0'.*='3.0'"),
         (({}, article({"7": []}), "2.0"), "`predictions` must have an entry .*1 of 1, .*'7'"),
-        (
-            ({"7": ""}, article({"7": []}), "2.0", {}),
-            "`no_answer_probabilities` must have an entry",
-        ),
+        (({"7": ""}, article({"7": []}), "2.0", {}), "`no_answer_probabilities` must have an en"),
         (({"7": ""}, article({"7": []}), "2.0", [0.5]), "`no_answer_probabilities` must be a d"),
         (({"7": ""}, article({"7": []}), "2.0", {"7": float("nan")}), "Received: nan .*'7'"),
         (({"7": ""}, article({"7": ["x"]}), "1.1", {"7": 0.5}), 'are for version="2.0"'),

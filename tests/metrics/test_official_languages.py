@@ -21,20 +21,17 @@ LETTERS = st.text(
 @pytest.mark.parametrize(
     ("language", "predicted", "expected", "score"),
     [
-        # 2 of 3 characters are right, and 2 of 2 are found.
-        ("zh", "北京市", "北京", 80.0),
-        ("zh", "在2008年", "2008年。", 80.0),
-        ("de", "das Haus", "ein Haus!", 100.0),
-        ("es", "la casa", "¿casa?", 100.0),
+        # 2 of 5 characters are right, and 2 of 2 are found.
         ("ja", "東京タワー", "東京", 4 / 7 * 100),
         ("th", "กรุง", "กรุงเทพ", 8 / 11 * 100),
     ],
 )
-def test_f1_of_an_answer(language: str, predicted: str, expected: str, score: float) -> None:
+def test_f1_of_languages_that_mlqa_does_not_have(
+    language: str, predicted: str, expected: str, score: float
+) -> None:
     references = [Example("", "?", expected, id="q")]
     found = metrics.squad({"q": predicted}, references, language=language)
-    assert found["f1"] == pytest.approx(score)
-    assert found["exact_match"] == (100.0 if score == 100 else 0.0)
+    assert found == {"exact_match": 0.0, "f1": pytest.approx(score)}
 
 
 @given(st.sampled_from(LANGUAGES), LETTERS, LETTERS)

@@ -30,16 +30,12 @@ STORIES = [
         ("", []),
         ("门是红色的。什么颜色？", ["门是红色的。", "什么颜色？"]),
         ("वह घर गई। कब?", ["वह घर गई।", "कब?"]),
+        (["Mary went. home", "", "by bus"], ["Mary went. home", "", "by bus"]),
     ],
 )
-def test_sentences_of_a_string(text: str, sentences: list[str]) -> None:
-    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
-
-
-def test_entries_of_a_list_are_sentences() -> None:
-    sentences = ["Mary went. home", "", "by bus"]
-    text = "\n".join(sentences)
-    assert [text[start:end] for start, end in sentence_spans(sentences)] == sentences
+def test_sentences_of_a_string_or_a_list(text: str | list[str], sentences: list[str]) -> None:
+    whole = text if isinstance(text, str) else "\n".join(text)
+    assert [whole[start:end] for start, end in sentence_spans(text)] == sentences
 
 
 @settings(max_examples=300, deadline=None)

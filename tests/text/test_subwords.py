@@ -35,7 +35,9 @@ def test_special_tokens_are_read_from_the_file(
     tmp_path, kind, before, between, after, segments, padding
 ) -> None:
     KINDS[kind]().save(str(tmp_path / "tokenizer.json"))
-    for path in (tmp_path, tmp_path / "tokenizer.json", str(tmp_path)):
+    # A byte order mark is skipped.
+    (tmp_path / "marked.json").write_text(KINDS[kind]().to_str(), "utf-8-sig")
+    for path in (tmp_path, tmp_path / "tokenizer.json", str(tmp_path), tmp_path / "marked.json"):
         tokenizer = SubwordTokenizer.from_file(path)
         assert (tokenizer.before, tokenizer.between, tokenizer.after) == (before, between, after)
         assert tokenizer.segments == segments
@@ -119,7 +121,6 @@ TEXT = "Unbelievable, the 1990s: 3.5 km!"
         ("byte bpe", "می\u200cروم ok", ["می\u200cروم", "ok"]),
         ("wordpiece", "home\u200cslept ok", ["home\u200cslept", "ok"]),
         ("wordpiece", "我喜欢猫", ["我", "喜", "欢", "猫"]),
-        ("byte bpe", "我喜", ["我", "喜"]),
         ("byte bpe", "👩‍🚀 👍🏽 🇫🇷", ["👩‍🚀", "👍🏽", "🇫🇷"]),
         ("wordpiece", "a\r\nb\tc\u200bd  e", ["a", "b", "c", "d", "e"]),
         ("byte bpe", "a\r\nb\tc  e", ["a", "b", "c", "e"]),
@@ -145,18 +146,11 @@ def test_pieces_of_a_text_do_not_depend_on_the_texts_beside_it() -> None:
         assert found.words[part].tolist() == alone.words.tolist()
 
 
-ODD = ["\ud800x", "e\u0301\u0323\u0301 a", "\u200d\u200d", "ﬁ ½ ﷺ", "\x00\x07a\x85b", "[PAD]</s>▁"]
-
-
 @pytest.mark.parametrize("kind", [*KINDS, "words"])
 @settings(max_examples=150, deadline=None)
 @given(text=st.text())
-@example(text=ODD[0])
-@example(text=ODD[1])
-@example(text=ODD[2])
-@example(text=ODD[3])
-@example(text=ODD[4])
-@example(text=ODD[5])
+@example(text="\ud800x e\u0301\u0323\u0301 a ﬁ ½ ﷺ \x00\x07a\x85b [PAD]</s>▁")
+@example(text="\u200d\u200d")
 def test_offsets_hold_for_any_text(kind, text) -> None:
     tokenizer = WordTokenizer.train([text]) if kind == "words" else SubwordTokenizer(KINDS[kind]())
     found = tokenizer.pieces([text])
@@ -209,17 +203,44 @@ def test_bad_files_raise(tmp_path) -> None:
             SubwordTokenizer.from_file(path)
 
 
-def test_a_byte_order_mark_is_skipped(tmp_path) -> None:
-    path = tmp_path / "tokenizer.json"
-    path.write_text(wordpiece().to_str(), "utf-8-sig")
-    assert SubwordTokenizer.from_file(path).to_json() == SubwordTokenizer(wordpiece()).to_json()
+PLAIN = json.loads(WordTokenizer.train(["Mary went home ."]).to_json())
+FAR = {**PLAIN["model"], "vocab": {**PLAIN["model"]["vocab"], "far": 2**31}}
+
+
+def replacements(*pairs: tuple[str, str]) -> dict:
+    steps = [
+        {"type": "Replace", "pattern": {"String": before}, "content": after}
+        for before, after in pairs
+    ]
+    return {"normalizer": {"type": "Sequence", "normalizers": steps}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": FAR}, "has id 2147483648, but"),
+        (replacements(("a", "a" * 1000)), "1000 times as long"),
+        (replacements(*[("a", "aaaa")] * 10), "1048576 times as long"),
+        (replacements(("", "x" * 100)), "100 times as long"),
+    ],
+)
+@pytest.mark.parametrize("kind", [WordTokenizer, SubwordTokenizer])
+def test_exceeded_limits_raise(kind, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        kind(json.dumps(PLAIN | change))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
+
+
+def test_replacements_of_published_tokenizers_are_allowed() -> None:
+    change = replacements(("``", '"'), ("''", '"'), (" ", "▁"), (".", "..."))
+    tokenizer = WordTokenizer(json.dumps(PLAIN | change))
+    assert json.loads(tokenizer.to_json())["normalizer"]["type"] == "Sequence"
 
 
 def test_a_tokenizer_without_a_first_special_token_raises() -> None:
     plain = tokenizers.Tokenizer(models.WordLevel({"a": 0, "b": 1, "</s>": 2}, unk_token="a"))
-    with pytest.raises(
-        ValueError, match=r"must put a special token before.*Received: \['a', 'b'\]"
-    ):
+    with pytest.raises(ValueError, match=r"must put a special token before.*: \['a', 'b'\]"):
         SubwordTokenizer(plain)
     plain.post_processor = processors.TemplateProcessing(
         pair="$A </s> $B </s>", special_tokens=[("</s>", 2)]

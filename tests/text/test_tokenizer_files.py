@@ -1,10 +1,9 @@
 """Tokenizers of encoders that have no `tokenizer.json`."""
 
-from __future__ import annotations
-
 import json
 import pathlib
 import random
+import shutil
 
 import pytest
 import sentencepiece
@@ -92,42 +91,9 @@ def model(tmp_path_factory) -> pathlib.Path:
     return folder / "spm.model"
 
 
-def test_sentencepiece_of_deberta(model, tmp_path) -> None:
-    folder = folder_of(tmp_path / "deberta", "deberta-v2", do_lower_case=False)
-    (folder / "spm.model").write_bytes(model.read_bytes())
-    ours = SubwordTokenizer.from_file(folder)
-    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    for text in TEXTS[:-2]:
-        assert ours.encode(text)[0].tolist() == reference.encode(text), text
-    named = [reference.piece_to_id(piece) for piece in ("[CLS]", "[SEP]", "[PAD]")]
-    assert [*ours.before, *ours.after, ours.padding_id] == named
-    assert ours.segments[3] == (1,)
-
-
-def test_sentencepiece_of_albert_is_normalized(model, tmp_path) -> None:
-    folder = folder_of(tmp_path / "albert", "albert")
-    (folder / "spiece.model").write_bytes(model.read_bytes())
-    ours = SubwordTokenizer.from_file(folder)
-    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    for text, normal in [
-        (" \nZoë  said ``home'' \t", 'zoe said "home"'),
-        ("MARY\u00a0\u3000slept ", "mary slept"),
-        (" \n", ""),
-    ]:
-        assert ours.encode(text)[0].tolist() == reference.encode(normal), text
-
-
-def test_sentencepiece_of_xlm_roberta_has_other_ids(model, tmp_path) -> None:
-    folder = folder_of(tmp_path / "xlm", "xlm-roberta")
-    (folder / "sentencepiece.bpe.model").write_bytes(model.read_bytes())
-    ours = SubwordTokenizer.from_file(folder)
-    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    for text in TEXTS[:-2]:
-        # The vocabulary begins with <s>, <pad>, </s> and <unk>.
-        expected = [3 if id == 0 else id + 1 for id in reference.encode(text)]
-        assert ours.encode(text)[0].tolist() == expected, text
-    assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
-    assert ours.padding_id == 1
+@pytest.fixture
+def reference(model) -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_file=str(model))
 
 
 SENTENCEPIECE = {
@@ -138,16 +104,49 @@ SENTENCEPIECE = {
 }
 
 
+def with_model(model: pathlib.Path, kind: str, folder: pathlib.Path, **settings: object):
+    """The tokenizer of a folder with a SentencePiece model."""
+    folder_of(folder / kind, kind, **settings)
+    shutil.copy(model, folder / kind / SENTENCEPIECE[kind])
+    return SubwordTokenizer.from_file(folder / kind)
+
+
+def test_sentencepiece_of_deberta(model, reference, tmp_path) -> None:
+    ours = with_model(model, "deberta-v2", tmp_path, do_lower_case=False)
+    for text in TEXTS[:-2]:
+        assert ours.encode(text)[0].tolist() == reference.encode(text), text
+    named = [reference.piece_to_id(piece) for piece in ("[CLS]", "[SEP]", "[PAD]")]
+    assert [*ours.before, *ours.after, ours.padding_id] == named
+    assert ours.segments[3] == (1,)
+
+
+def test_sentencepiece_of_albert_is_normalized(model, reference, tmp_path) -> None:
+    ours = with_model(model, "albert", tmp_path)
+    for text, normal in [
+        (" \nZoë  said ``home'' \t", 'zoe said "home"'),
+        ("MARY\u00a0\u3000slept ", "mary slept"),
+        (" \n", ""),
+    ]:
+        assert ours.encode(text)[0].tolist() == reference.encode(normal), text
+
+
+def test_sentencepiece_of_xlm_roberta_has_other_ids(model, reference, tmp_path) -> None:
+    ours = with_model(model, "xlm-roberta", tmp_path)
+    for text in TEXTS[:-2]:
+        # The vocabulary begins with <s>, <pad>, </s> and <unk>.
+        expected = [3 if id == 0 else id + 1 for id in reference.encode(text)]
+        assert ours.encode(text)[0].tolist() == expected, text
+    assert (ours.before, ours.between, ours.after) == ((0,), (2, 2), (2,))
+    assert ours.padding_id == 1
+
+
 @pytest.mark.parametrize("kind", SENTENCEPIECE)
-def test_texts_never_hold_special_or_control_pieces(model, kind: str, tmp_path) -> None:
+def test_texts_never_hold_special_or_control_pieces(model, reference, kind, tmp_path) -> None:
     # SentencePiece encodes user-defined symbols in a text, but never control pieces.
-    reference = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    folder = folder_of(tmp_path / kind, kind)
-    (folder / SENTENCEPIECE[kind]).write_bytes(model.read_bytes())
-    tokenizer = SubwordTokenizer.from_file(folder)
+    tokenizer = with_model(model, kind, tmp_path)
     assert_letters(tokenizer, " ".join(NAMES))
     control = {tokenizer._tokenizer.token_to_id(name) for name in ("<s>", "</s>")}
-    assert {reference.is_control(reference.piece_to_id(name)) for name in ("<s>", "</s>")} == {True}
+    assert all(reference.is_control(reference.piece_to_id(name)) for name in ("<s>", "</s>"))
     ids, offsets = tokenizer.encode("a<s></s>b")
     assert not control.intersection(ids.tolist())
     assert offsets[-1].tolist() == [8, 9]

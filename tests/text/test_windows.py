@@ -1,11 +1,8 @@
 """`Windower`: against the truncation of `tokenizers`, labels, batches, any text, bad input."""
 
-import json
-import pathlib
 import random
 import re
 import tracemalloc
-import zipfile
 
 import numpy as np
 import pytest
@@ -18,8 +15,6 @@ from keras_qa import Example
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer, windows
 
 WORDS = ["Mary", "unbelievable", "1990s", "home,", "bathroom", "slept.", "Zoë", "3.5", "so—there"]
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
-
 ARRAYS = ("offsets", "words", "word_sizes", "spans")
 
 
@@ -28,7 +23,7 @@ def random_text(rng: random.Random, most: int) -> str:
 
 
 def random_examples(rng: random.Random, count: int = 6) -> list[Example]:
-    """Examples with none to three answers, which are whole words of the text."""
+    """Examples with answers that are whole words of the text, the first one twice."""
     examples = []
     for number in range(count):
         text = random_text(rng, 60)
@@ -38,6 +33,7 @@ def random_examples(rng: random.Random, count: int = 6) -> list[Example]:
             first = rng.randrange(len(spans))
             last = min(first + rng.randint(0, 2), len(spans) - 1)
             found.append((spans[first][0], spans[last][1]))
+        found += found[:1]
         answers = [text[start:end] for start, end in found]
         starts = [start for start, _ in found]
         question = random_text(rng, 4)
@@ -109,6 +105,7 @@ def test_answers_are_labelled_in_windows_of_words() -> None:
         found = windower(examples, labels=True)
         assert found.offsets.shape[1] == found.feed["text"].shape[1] + 1
         assert (found.offsets[:, 0] == -1).all()
+        assert {found.spans.dtype, found.example.dtype, found.offsets.dtype} == {np.dtype("int32")}
         for row, place in enumerate(found.example):
             item = examples[place]
             expected = naive_spans(found, row, item)
@@ -125,38 +122,17 @@ def test_answers_are_labelled_in_windows_of_words() -> None:
             assert labelled == bool(item.answers)
 
 
-def test_answers_are_labelled_once_and_the_first_ones_first() -> None:
-    text = "one two three four five six"
-    answers, starts = ("six", "two", "two", "two three"), (24, 4, 4, 4)
-    windower = Windower(WordTokenizer.train([text]), max_length=4, stride=2)
-    found = windower([Example(text, "", answers, starts), Example(text, "")], labels=True)
-    none = [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
-    assert found.spans.tolist() == [
-        [[2, 2], [2, 3], [-1, -1], [-1, -1]],
-        [[4, 4], [-1, -1], [-1, -1], [-1, -1]],
-        none,
-        none,
-    ]
-    assert found.example.tolist() == [0, 0, 1, 1]
-    assert {array.dtype.name for array in (found.spans, found.example, found.offsets)} == {"int32"}
-
-
 def test_an_answer_that_is_part_of_a_word_stands_for_the_word() -> None:
-    example = Example("In the 1990s.", "When?", "1990", 7)
-    for tokenizer in (SubwordTokenizer(wordpiece()), WordTokenizer.train([example.text])):
+    # The sentences of a list are lines.
+    example = Example(["She.", "In the 1990s."], "When?", "1990", 12)
+    for tokenizer in (SubwordTokenizer(wordpiece()), WordTokenizer.train([example.plain_text])):
         found = Windower(tokenizer)([example], labels=True)
         first, last = found.spans[0, 0]
-        assert found.words[0, [first, last]].tolist() == [[7, 12], [7, 12]]
-        assert found.offsets[0, first, 0] == 7
-        assert found.offsets[0, last, 1] >= 11
+        assert found.words[0, [first, last]].tolist() == [[12, 17], [12, 17]]
+        assert found.offsets[0, first, 0] == 12
+        assert found.offsets[0, last, 1] >= 16
     ids = found.feed["text"][0]
     assert ids[first - 1] == tokenizer.encode("1990s")[0][0]
-
-
-def test_sentences_count_as_their_lines() -> None:
-    example = Example(["Mary went.", "John slept."], "Who slept?", "John", 11)
-    found = Windower(WordTokenizer.train([example.plain_text]))([example], labels=True)
-    assert found.offsets[0, found.spans[0, 0, 0]].tolist() == [11, 15]
 
 
 def test_the_stride_is_reduced_for_long_questions() -> None:
@@ -278,9 +254,7 @@ def test_config_makes_the_same_windower(kind) -> None:
     twin = Windower.from_config(windower.get_config())
     assert twin.get_config() == windower.get_config()
     assert (twin.max_length, twin.stride) == (100, 7)
-    examples = random_examples(random.Random(4))
-    for name, array in windower(examples).feed.items():
-        assert (twin(examples).feed[name] == array).all()
+    assert twin.tokenizer.to_json() == tokenizer.to_json()
 
 
 def test_old_names_of_arguments_warn() -> None:
@@ -291,17 +265,13 @@ def test_old_names_of_arguments_warn() -> None:
         pytest.warns(FutureWarning, match=r"^`length` was renamed to `max_length`\. Pass `max_len"),
     ):
         assert Windower(tokenizer, length=100, overlap=7).get_config() == expected
+    # In saved configs they do not warn.
+    old = {**expected, "length": 100, "overlap": 7}
+    del old["max_length"], old["stride"]
+    assert Windower.from_config(old).get_config() == expected
     message = r"^`length` was renamed .* only\. Received: length=100, max_length=99\.$"
     with pytest.raises(TypeError, match=message):
         Windower(tokenizer, length=100, max_length=99)
-
-
-def test_configs_with_old_names_load_without_a_warning() -> None:
-    with zipfile.ZipFile(GOLDEN / "reader.keras") as file:
-        config = json.loads(file.read("config.json"))["config"]["windower"]
-    assert (config["length"], config["overlap"]) == (16, 4)
-    windower = Windower.from_config(config)
-    assert (windower.max_length, windower.stride) == (16, 4)
 
 
 def test_bad_arguments_raise() -> None:
@@ -310,11 +280,11 @@ def test_bad_arguments_raise() -> None:
     good = Example("a", "a a a")
     for windower, question, size in ((words, "a " * 6, 6), (pieces, "a " * 5, 5)):
         long = Example("a", question, id="x7")
-        with pytest.raises(
-            ValueError,
-            match=rf"^The question of the example at position 1 \(id 'x7'\) has {size} pieces, "
-            r"too many for a window of \d positions\. .*with `max_length`\.$",
-        ):
+        message = (
+            rf"^The question of the example at position 1 \(id 'x7'\) has {size} pieces, too many "
+            r"for a window of \d positions\. .*with `max_length`\.$"
+        )
+        with pytest.raises(ValueError, match=message):
             windower([good, long])
         with pytest.raises(ValueError, match="position 1 "):
             list(windower.batches([good, long]))
@@ -339,7 +309,5 @@ def test_bad_arguments_raise() -> None:
             Windower(words.tokenizer, length, stride)
     with pytest.raises(TypeError, match=r"`tokenizer` must be .* Received a str\."):
         Windower("bert")
-    with pytest.raises(
-        ValueError, match=r"`windows` must be a positive integer\. Received: windows=0\."
-    ):
+    with pytest.raises(ValueError, match=r"`windows` must be a positive integer\. .*: windows=0\."):
         next(words.batches([good], windows=0))

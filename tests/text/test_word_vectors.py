@@ -27,7 +27,6 @@ def text(words=WORDS, array=ARRAY, header: bool = False, end: str = "\n") -> byt
 
 
 FORMATS = {
-    "glove.txt": text(),
     "windows.txt": text(end="\r\n"),
     "trailing.txt": text(header=True, end=" \n"),
     "marked.txt": b"\xef\xbb\xbf" + text(header=True),
@@ -82,21 +81,14 @@ def test_any_words_and_numbers_survive_a_round_trip(data) -> None:
     )
     numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
     dim = data.draw(st.integers(1, 4))
-    rows = data.draw(
-        st.lists(
-            st.lists(numbers, min_size=dim, max_size=dim),
-            min_size=len(words),
-            max_size=len(words),
-        )
-    )
-    array = np.array(rows, "float32")
+    count = len(words) * dim
+    values = data.draw(st.lists(numbers, min_size=count, max_size=count))
+    array = np.array(values, "float32").reshape(len(words), dim)
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in {
-            "a.txt": text(words, array),
-            "b.txt": text(words, array, header=True),
-        }.items():
-            (Path(folder) / name).write_bytes(content)
-            vectors = WordVectors.load(Path(folder) / name)
+        path = Path(folder) / "a.txt"
+        for header in (False, True):
+            path.write_bytes(text(words, array, header))
+            vectors = WordVectors.load(path)
             assert vectors.words == words
             np.testing.assert_array_equal(vectors.array, array)
 
@@ -106,10 +98,7 @@ BAD = {
     "long.txt": (b"a 1 2\nb 3 4 5\n", "line 2: expected a word and 2 numbers.*Received 4 columns"),
     "odd.txt": (b"a 1 2\nb 3 x\n", "line 2: expected 2 numbers: could not convert .*'x'"),
     "twice.txt": (b"a 1 2\nb 3 4\na 5 6\n", "`words` holds 'a' more than once"),
-    "nan.txt": (
-        b"a 1 2\nb nan 4\n",
-        "vector of 'b' must hold finite .*Received: nan at position 0",
-    ),
+    "nan.txt": (b"a 1 2\nb nan 4\n", "vector of 'b' must hold finite .*: nan at position 0"),
     "huge.txt": (b"a 1 1e60\n", "vector of 'a' must hold finite .*Received: inf at position 1"),
     "latin.txt": (b"a 1 2\nna\xefve 3 4\n", "line 2: expected UTF-8"),
     "empty.txt": (b"", "must have a word and its numbers on each line"),
@@ -161,10 +150,6 @@ def test_bad_arguments(tmp_path) -> None:
         WordVectors.load(tmp_path / "none.txt")
     with pytest.raises(ValueError, match=r"one row for each of the 8 `words`. Received: \(7, 3\)"):
         WordVectors(WORDS, ARRAY[1:])
-    with pytest.raises(ValueError, match="`words` holds 'a' more than once"):
-        WordVectors(["a", "b", "a"], ARRAY[:3])
-    with pytest.raises(ValueError, match="vector of 'b' must hold finite .*Received: nan"):
-        WordVectors(["a", "b"], np.array([[1], [np.nan]]))
     with pytest.raises(TypeError, match="must be a `WordTokenizer`. Received a SubwordTokenizer"):
         WordVectors(WORDS, ARRAY).table(SubwordTokenizer(wordpiece()))
     with pytest.raises(ValueError, match="must hold at least one vector"):
