@@ -98,13 +98,6 @@ def assert_alike(one, other, atol: float = 1e-5) -> None:
         np.testing.assert_allclose(got, expected, atol=atol)
 
 
-def assert_trains_as_keras(model, plain, feed=None, labels=None) -> None:
-    """Asserts that both models train alike on one batch."""
-    if feed is None:
-        feed, labels = batch(ROWS)
-    assert_alike(*(trained(one, feed, labels, steps=STEPS + 2) for one in (model, plain)), 2e-5)
-
-
 def lora_of_words(model) -> None:
     embedding = model.get_layer("text_encoder").embedding
     embedding.enable_lora(2)

@@ -57,22 +57,6 @@ def test_every_size_is_an_argument() -> None:
     np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_list_and_dict_train_alike(twins) -> None:
-    (text, question), labels = batch(16)
-    feeds = ([text, question], {"question": question, "text": text})
-    results = []
-    for model, feed in zip(twins, feeds, strict=True):
-        np.random.seed(0)
-        history = model.fit(
-            feed, labels, epochs=2, verbose=0, batch_size=8, validation_data=(feed, labels)
-        )
-        scores = model.evaluate(feed, labels, 8, verbose=0)
-        results.append([*history.history.values(), scores, *model.get_weights()])
-    # Where an array lies in memory may change the last bit of a product on TensorFlow.
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize("form", ["integers", "rows", "tensor"])
 def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
     feed, labels = batch(8)

@@ -1,6 +1,5 @@
 """`span_reader`: backbones and word vectors, training to the end, bad use."""
 
-import json
 import sys
 
 import keras
@@ -104,10 +103,3 @@ def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -
 def test_bad_use_is_named(use, message: str, tmp_path) -> None:
     with pytest.raises((TypeError, ValueError, OSError), match=message):
         use(tmp_path)
-
-
-def test_backbone_of_an_unknown_kind_is_one_line(tmp_path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
-    with pytest.raises(ValueError, match="of the unknown family 'telepathy'") as caught:
-        span_reader(backbone=tmp_path)
-    assert "\n" not in str(caught.value)
