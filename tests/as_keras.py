@@ -98,6 +98,28 @@ def assert_alike(one, other, atol: float = 1e-5) -> None:
         np.testing.assert_allclose(got, expected, atol=atol)
 
 
+def lora(dense) -> None:
+    dense.enable_lora(2)
+    dense.lora_kernel_b.assign(np.random.default_rng(0).normal(size=dense.lora_kernel_b.shape))
+
+
+def quantized(dense) -> None:
+    dense.quantize("int8")
+
+
+def own_activation(dense) -> None:
+    dense.activation = lambda x: 3 * x
+
+
+def overridden(layer) -> None:
+    call = layer.call
+    layer.call = lambda *arguments, **options: 0.5 * call(*arguments, **options)
+
+
+# Changes of a dense layer.
+DENSE_CHANGES = [lora, quantized, own_activation, overridden]
+
+
 def lora_of_words(model) -> None:
     embedding = model.get_layer("text_encoder").embedding
     embedding.enable_lora(2)

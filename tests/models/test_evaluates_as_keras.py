@@ -5,8 +5,8 @@ import functools
 import keras
 import numpy as np
 import pytest
-from as_keras import ROWS, keras_model, small, twins
-from small_models import batch, memory, padded_batch, stories
+from as_keras import ROWS, small, twins
+from small_models import batch, padded_batch
 
 import keras_qa
 from keras_qa.execution.graph import rows_are_independent
@@ -132,13 +132,3 @@ def test_layers_over_the_batch_axis_make_rows_dependent(mixes) -> None:
     vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
     assert rows_are_independent(keras.Model(words, vectors))
     assert not rows_are_independent(keras.Model(words, mixes(vectors)))
-
-
-def test_rows_of_a_memory_network_are_independent() -> None:
-    network = memory(supporting_facts=True)
-    assert rows_are_independent(network)
-    feed, _, _ = stories(8)
-    twin = keras_model(network)
-    whole, part = (twin.predict_on_batch(x) for x in (feed, [array[:3] for array in feed]))
-    for name, output in part.items():
-        np.testing.assert_allclose(output, whole[name][:3], rtol=1e-5, atol=1e-7)

@@ -132,10 +132,7 @@ def test_a_rank_beyond_the_weights_raises_before_allocation(files, tmp_path) -> 
         (10**9, "has `lora_rank=1000000000` in its config, but only"),
         (60_000, "its layers"),
     ):
-        with (
-            zipfile.ZipFile(files / "encoder.keras") as old,
-            zipfile.ZipFile(path, "w") as new,
-        ):
+        with zipfile.ZipFile(files / "encoder.keras") as old, zipfile.ZipFile(path, "w") as new:
             for name in old.namelist():
                 content = old.read(name)
                 if name == "config.json":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keras
-import keras_hub
 import numpy as np
 import pytest
 from as_keras import ROWS, changed_inside, keras_model, small, twins
@@ -138,20 +137,3 @@ def test_branches_in_a_graph_are_computed() -> None:
     feed = np.ones((2, 4), "float32")
     np.testing.assert_array_equal(model.predict(feed, verbose=0), 3 * feed)
     np.testing.assert_array_equal(model.predict(-feed, verbose=0), -2 * feed)
-
-
-def test_backbones_that_do_not_read_in_both_directions_are_refused() -> None:
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8,
-        max_sequence_length=16,
-    )  # fmt: skip
-    with pytest.raises(
-        ValueError, match="a GPT2Backbone, which reads from left to right"
-    ) as caught:
-        keras_qa.models.span_reader(backbone=backbone)
-    assert "\n" not in str(caught.value)
-    backbone = keras_hub.models.XLNetBackbone(
-        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8
-    )
-    with pytest.raises(ValueError, match="a XLNetBackbone, whose vectors change with the padding"):
-        keras_qa.models.span_reader(backbone=backbone)

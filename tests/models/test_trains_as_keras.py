@@ -7,16 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from as_keras import (
-    BACKEND,
-    ROWS,
-    STEPS,
-    assert_alike,
-    fitted,
-    small,
-    trained,
-    twins,
-)
+from as_keras import BACKEND, ROWS, STEPS, assert_alike, fitted, small, trained, twins
 from small_models import batch
 
 import keras_qa

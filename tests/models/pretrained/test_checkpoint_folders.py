@@ -25,13 +25,6 @@ def changed(folder, change) -> None:
 
 
 class TestReading:
-    def test_a_folder_answers_without_training(self, tmp_path) -> None:
-        qa = keras_qa.load(copy("bert", tmp_path / "reader"))
-        answers = qa.answer(text=TEXT, question="Who went?", top_k=3)
-        assert len(answers) == 3
-        for answer in answers:
-            assert TEXT[answer.start : answer.end] == answer.text
-
     def test_a_part_of_the_weights_a_file_is_put_together(self, tmp_path) -> None:
         folder = copy("bert", tmp_path / "reader", tokenizer=False)
         tensors = load_file(folder / "model.safetensors")
