@@ -8,7 +8,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from as_keras import DENSE_CHANGES, keras_model, quantized
+from as_keras import DENSE_CHANGES, keras_model, overridden, quantized
 from keras import ops
 
 import keras_qa
@@ -58,8 +58,13 @@ def over_positions(block) -> None:
     block.output_norm.gamma = block.output_norm.beta = None
 
 
+def overridden_norm(block) -> None:
+    overridden(block.output_norm)
+
+
 BLOCK_CHANGES = [
     nothing, activation, activation_over_positions, epsilon, by_root_mean_square, over_positions,
+    overridden_norm,
 ]  # fmt: skip
 
 

@@ -93,11 +93,6 @@ def test_an_adapter_belongs_to_one_encoder(folder, tmp_path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="needs the encoder .*has no weights"):
         keras_qa.load(tmp_path / "adapter.keras")
-    content = bytearray((tmp_path / "adapter.keras").read_bytes())
-    content[200] ^= 1
-    (tmp_path / "adapter.keras").write_bytes(bytes(content))
-    with pytest.raises(ValueError, match="damaged"):
-        keras_qa.load(tmp_path / "adapter.keras")
 
 
 def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> None:
@@ -269,7 +264,6 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
         ({"keras_qa_adapter": 2}, "adapter of version 2, and this keras-qa reads version 1"),
         ({"keras_qa_adapter": None}, "adapter of version None"),
         ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
-        ({"fingerprint": "0"}, "trained on an encoder with other weights"),
         ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
         ({"lora_rank": 0}, "`lora_rank` must be positive"),
         ({"lora_rank": 3}, "`lora_rank` is 3, but it has .* weights, too few"),
