@@ -1,7 +1,5 @@
 """Compares `QAModel`s with plain `keras.Model`s of the same layers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

@@ -1,7 +1,5 @@
 """The table of layers for the tests of values, gradients, masks, configs and saving."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """NumPy implementations of layers, from the papers, that tests compare with."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

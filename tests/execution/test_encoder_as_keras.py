@@ -1,7 +1,5 @@
 """Predictions of an encoder equal those of Keras after changes of its layers."""
 
-from __future__ import annotations
-
 import functools
 import math
 

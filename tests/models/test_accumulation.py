@@ -1,7 +1,5 @@
 """Gradients of several batches make one update, as if they were one batch."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from as_keras import ROWS, STEPS, twins

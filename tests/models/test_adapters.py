@@ -1,7 +1,5 @@
 """Low-rank adaptation of published encoders, and what it has learned in a file of its own."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Whatever is done to a model between two calls, it predicts what `keras.Model` does."""
 
-from __future__ import annotations
-
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor

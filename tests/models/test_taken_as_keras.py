@@ -1,7 +1,5 @@
 """What `keras.Model` takes is taken, saved and split; what would spoil the weights is refused."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """`fit` gives the numbers of `keras.Model.fit`."""
 
-from __future__ import annotations
-
 import warnings
 
 import keras

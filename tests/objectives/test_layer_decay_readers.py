@@ -1,7 +1,5 @@
 """Readers with `LayerDecayAdamW`: the factors of layers, files, recipes."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Folders in Hugging Face's layout: what is read, what is written, what is refused."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Published encoders: the logits of `transformers`, and what stays through files and training."""
 
-from __future__ import annotations
-
 import importlib.util
 import pathlib
 import pickle
