@@ -59,15 +59,14 @@ class RaisingLoader(Loader):
 
 def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
     feed, labels = batch(48)
+    options = {"callbacks": callbacks, "verbose": 0}
     if method == "fit in validation":
-        options = {"batch_size": 8, "callbacks": callbacks, "verbose": 0}
-        model.fit(feed, labels, validation_data=source, **options)
+        model.fit(feed, labels, batch_size=8, validation_data=source, **options)
     elif source is not None:
-        getattr(model, method)(source, callbacks=callbacks, verbose=0)
-    elif method == "predict":
-        model.predict(feed, batch_size=8, callbacks=callbacks, verbose=0)
+        getattr(model, method)(source, **options)
     else:
-        getattr(model, method)(feed, labels, batch_size=8, callbacks=callbacks, verbose=0)
+        data = (feed,) if method == "predict" else (feed, labels)
+        getattr(model, method)(*data, batch_size=8, **options)
 
 
 def goes_on(model: keras.Model, batches: int = 2) -> None:

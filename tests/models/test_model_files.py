@@ -99,21 +99,28 @@ def changed(config, rng: random.Random):
     return config
 
 
+def read(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["words", "spans", "encoder", "adapter"])
 def test_a_changed_config_loads_or_raises(files, kind: str) -> None:
-    with zipfile.ZipFile(files / f"{kind}.keras") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = read(files / f"{kind}.keras")
     config = json.loads(members["config.json"])
     # An adapter finds its encoder next to it.
     path = files / "changed.keras"
     refused = 0
     for seed in range(140):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, content in members.items():
-                if name == "config.json":
-                    content = json.dumps(changed(config, random.Random(seed)))
-                archive.writestr(name, content)
+        content = json.dumps(changed(config, random.Random(seed))).encode()
+        write(path, {**members, "config.json": content})
         try:
             keras_qa.load(path)
         except (TypeError, ValueError) as error:
@@ -126,18 +133,14 @@ def test_a_changed_config_loads_or_raises(files, kind: str) -> None:
 
 
 def test_a_rank_beyond_the_weights_raises_before_allocation(files, tmp_path) -> None:
-    path = tmp_path / "rank.keras"
+    members, path = read(files / "encoder.keras"), tmp_path / "rank.keras"
     # The second rank is smaller than the file: its matrices are not.
     for rank, message in (
         (10**9, "has `lora_rank=1000000000` in its config, but only"),
         (60_000, "its layers"),
     ):
-        with zipfile.ZipFile(files / "encoder.keras") as old, zipfile.ZipFile(path, "w") as new:
-            for name in old.namelist():
-                content = old.read(name)
-                if name == "config.json":
-                    content = content.replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
-                    assert content != old.read(name)
-                new.writestr(name, content)
+        config = members["config.json"].replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
+        assert config != members["config.json"]
+        write(path, {**members, "config.json": config})
         with pytest.raises(ValueError, match=f"^`{path}` .*{message}"):
             keras_qa.load(path)
