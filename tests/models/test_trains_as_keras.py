@@ -9,6 +9,7 @@ from as_keras import BACKEND, ROWS, STEPS, assert_alike, fitted, small, trained,
 from small_models import batch
 
 import keras_qa
+from keras_qa.recipes import Recipe
 
 
 def added_loss() -> keras_qa.models.QAModel:
@@ -101,6 +102,41 @@ def test_an_overridden_compute_loss() -> None:
         models.append(model.get_weights())
     for one, other in zip(*models, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def word_classifier() -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    ids = keras.Input((None,), dtype="int32", name="text")
+    # TensorFlow clips the gradients of a word before they are added up, where it accumulates none.
+    words = keras.layers.Embedding(50, 4, "normal", trainable=False)(ids)
+    hidden = keras.layers.Dense(5, activation="tanh")(keras.layers.GlobalAveragePooling1D()(words))
+    return keras_qa.models.QAModel([ids], keras.layers.Dense(7, activation="softmax")(hidden))
+
+
+def test_gradients_of_several_batches_make_one_update() -> None:
+    model, plain = twins(word_classifier)
+    before = model.get_weights()
+    (text, _), labels = batch(3 * ROWS)
+    for one, steps in ((plain, 1), (model, 3)):
+        sizes = {"epochs": 10, "batch_size": 3 * ROWS // steps}
+        recipe = Recipe(
+            learning_rate=0.03,
+            warmup=0.25,
+            weight_decay=0.1,
+            clip_norm=0.5,
+            decay="linear",
+            gradient_accumulation_steps=steps,
+            **sizes,
+        )
+        one.compile(recipe.optimizer(3 * ROWS), "sparse_categorical_crossentropy")
+        one.fit([text], labels, shuffle=False, verbose=0, **sizes)
+    for got, expected in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-6)
+    for got, start in zip(model.get_weights()[1:], before[1:], strict=True):
+        assert np.abs(got - start).max() > 0.01
+    # The rate is where it was to be at the end of training.
+    assert float(model.optimizer.learning_rate) == 0.0
+    assert int(model.optimizer.iterations) == 10
 
 
 def test_a_loss_that_xla_cannot_compile() -> None:
