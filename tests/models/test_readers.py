@@ -68,7 +68,7 @@ def test_fitted_saved_and_loaded_reads_the_same(readers, kind: str, tmp_path) ->
 def test_backbone_reads_text_and_not_question(readers) -> None:
     model = readers["backbone"]
     # No window is longer than the backbone can read.
-    assert model.preprocessor.vectorizer.length == 64
+    assert model.preprocessor.vectorizer.max_length == 64
     assert [tensor.name for tensor in model.inputs] == ["token_ids", "segment_ids", "padding_mask"]
     sizes = [item.vocabulary_size for item in model_inputs(model)]
     assert sizes == [TOKENIZER.vocabulary_size, 2, 2]
