@@ -1,7 +1,5 @@
 """Compares `QAModel`s with plain `keras.Model`s of the same layers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras
@@ -98,11 +96,26 @@ def assert_alike(one, other, atol: float = 1e-5) -> None:
         np.testing.assert_allclose(got, expected, atol=atol)
 
 
-def assert_trains_as_keras(model, plain, feed=None, labels=None) -> None:
-    """Asserts that both models train alike on one batch."""
-    if feed is None:
-        feed, labels = batch(ROWS)
-    assert_alike(*(trained(one, feed, labels, steps=STEPS + 2) for one in (model, plain)), 2e-5)
+def lora(dense) -> None:
+    dense.enable_lora(2)
+    dense.lora_kernel_b.assign(np.random.default_rng(0).normal(size=dense.lora_kernel_b.shape))
+
+
+def quantized(dense) -> None:
+    dense.quantize("int8")
+
+
+def own_activation(dense) -> None:
+    dense.activation = lambda x: 3 * x
+
+
+def overridden(layer) -> None:
+    call = layer.call
+    layer.call = lambda *arguments, **options: 0.5 * call(*arguments, **options)
+
+
+# Changes of a dense layer.
+DENSE_CHANGES = [lora, quantized, own_activation, overridden]
 
 
 def lora_of_words(model) -> None:

@@ -1,7 +1,5 @@
 """Calls functions of backend tensors, and their gradients, with NumPy arrays."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 from keras import ops

@@ -1,7 +1,5 @@
 """Shapes, masks, settings and arrays for the tests of kernels."""
 
-from __future__ import annotations
-
 import numpy as np
 from backend_calls import BACKEND
 from keras import ops

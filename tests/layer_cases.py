@@ -1,7 +1,5 @@
 """The table of layers for the tests of values, gradients, masks, configs and saving."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -105,11 +103,7 @@ def _universal(attention: bool) -> Case:
     return Case(
         f"universal{'-attention' * attention}",
         lambda: layers.UniversalTransformerEncoder(
-            num_steps=3,
-            num_heads=2,
-            hidden_dim=5,
-            max_positions=3,
-            return_attention=attention,
+            num_steps=3, num_heads=2, hidden_dim=5, max_positions=3, return_attention=attention
         ),
         [STATE, STORIES[0]],
         expected,
@@ -163,10 +157,7 @@ CASES = [
     _universal(False),
     _universal(True),
     Case(
-        "support",
-        lambda: layers.SupportHead(5),
-        [STATE, STORIES[0]],
-        story_reference.support_head,
+        "support", lambda: layers.SupportHead(5), [STATE, STORIES[0]], story_reference.support_head
     ),
     _context("lstm", 1),
     _context("gru", 2),

@@ -1,7 +1,5 @@
 """NumPy implementations of layers, from the papers, that tests compare with."""
 
-from __future__ import annotations
-
 import numpy as np
 
 
@@ -41,11 +39,7 @@ def states(cell: str, words: np.ndarray, weights: list[np.ndarray]) -> np.ndarra
 
 
 def encode(
-    ids: np.ndarray,
-    weights: list[np.ndarray],
-    cell: str,
-    bidirectional: bool,
-    pooling: str,
+    ids: np.ndarray, weights: list[np.ndarray], cell: str, bidirectional: bool, pooling: str
 ) -> np.ndarray:
     """`SequenceEncoder`, row by row, without padding."""
     table, *recurrent = [np.asarray(weight, "float64") for weight in weights]

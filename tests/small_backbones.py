@@ -1,7 +1,5 @@
 """A small KerasHub BERT, its tokenizer, and a reader with both."""
 
-from __future__ import annotations
-
 import keras
 import keras_hub
 from small_tokenizers import wordpiece

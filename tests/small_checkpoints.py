@@ -1,7 +1,5 @@
 """The small checkpoints of `tests/checkpoints`, and their logits from `transformers`."""
 
-from __future__ import annotations
-
 import json
 import pathlib
 import shutil

@@ -1,7 +1,5 @@
 """Small models, their inputs, and comparisons of weights."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

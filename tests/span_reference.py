@@ -1,7 +1,5 @@
 """NumPy implementations of the layers and metrics of a reader, from the papers."""
 
-from __future__ import annotations
-
 import numpy as np
 from reference import softmax, states
 

@@ -1,7 +1,5 @@
 """NumPy implementations of the layers for stories, from the papers."""
 
-from __future__ import annotations
-
 import numpy as np
 from reference import sigmoid, softmax
 
@@ -38,12 +36,8 @@ def sentence_matrix(row, weights) -> np.ndarray:
 
 def sentence_multiplicative(row, weights) -> np.ndarray:
     """Henaff et al. 2017, equation 1."""
-    places, table = (np.asarray(weight, "float64") for weight in weights)
-    result = np.zeros(table.shape[1])
-    for place, word in enumerate(row):
-        if word:
-            result += table[word] * places[min(place, len(places) - 1)]
-    return result
+    places, table = weights
+    return sentence_matrix(row, [[np.diag(place) for place in places], table])
 
 
 def sentence_positional(row, weights) -> np.ndarray:

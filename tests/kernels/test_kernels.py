@@ -1,6 +1,6 @@
 """Each backend's kernels against the reference: values and gradients, for every kind of mask."""
 
-import functools
+import itertools
 import os
 
 import keras
@@ -28,91 +28,62 @@ def call(module, kind, mask, use_bias=True, **options):
     return fn
 
 
-# The effect of a mask depends on the direction and on `return_sequences`.
-MASKED = [
-    *((options, mask) for options in (1, 3) for mask in MASKS),
-    *((options, mask) for options in (0, 2) for mask in ("right_padded", "scattered")),
+# Settings, mask, and whether the kernel keeps what its gradient needs. The effect of a mask depends
+# on the direction and on `return_sequences`. In inference, each setting and each mask occurs once.
+QUICK = [
+    *((options, mask, True) for options in (1, 3) for mask in MASKS),
+    *((options, mask, True) for options in (0, 2) for mask in ("right_padded", "scattered")),
+    (0, "right_padded", False),
+    (1, "dense", False),
+    (1, "all_masked", False),
+    (2, "left_padded", False),
+    (3, "scattered", False),
 ]
-# Each setting, and each mask, once.
-EACH = [
-    (0, "right_padded"),
-    (1, "dense"),
-    (1, "all_masked"),
-    (2, "left_padded"),
-    (3, "scattered"),
-]
+CASES = itertools.product(range(4), MASKS, (True, False))
 
 
-def full_beside(pairs):
-    """The pairs, and all other pairs of settings and masks marked `full`."""
-    everything = [(options, mask) for options in range(4) for mask in MASKS]
-    rest = [pair for pair in everything if pair not in pairs]
-    return [*pairs, *(pytest.param(*pair, marks=pytest.mark.full) for pair in rest)]
-
-
-@functools.cache
-def reference(kind, options, mask):
-    """Values and gradients of the reference for a kind, an index of options and a mask."""
-    fn, arrays = call(reference_kernels, kind, MASKS[mask], **OPTIONS[kind][options]), case(kind)
-    return run(fn, arrays), gradients(weighted(fn), arrays)
-
-
-def assert_is_reference(fn, kind, options, mask, mode="eager"):
-    values, slopes = reference(kind, options, mask)
-    for got, expected in zip(run(fn, case(kind), mode), values, strict=True):
+def assert_is_reference(kind, mask, arrays, mode="eager", training=True, **options):
+    """Compares the values and gradients of a kernel with those of the reference."""
+    fused = call(kernels, kind, mask, training=training, **options)
+    reference = call(reference_kernels, kind, mask, **options)
+    for got, expected in zip(run(fused, arrays, mode), run(reference, arrays), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
-    for got, expected in zip(gradients(weighted(fn), case(kind), mode), slopes, strict=True):
+    slopes = gradients(weighted(reference), arrays)
+    for got, expected in zip(gradients(weighted(fused), arrays, mode), slopes, strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(("options", "mask"), full_beside(MASKED))
+@pytest.mark.parametrize(
+    ("options", "mask", "training"),
+    [pytest.param(*c, marks=() if c in QUICK else pytest.mark.full) for c in CASES],
+)
 @pytest.mark.parametrize("kind", GATES)
-def test_values_and_gradients_equal_the_reference(kind, options, mask):
-    fused = call(kernels, kind, MASKS[mask], **OPTIONS[kind][options])
-    assert_is_reference(fused, kind, options, mask)
-
-
-@pytest.mark.parametrize(("options", "mask"), full_beside(EACH))
-@pytest.mark.parametrize("kind", GATES)
-def test_inference_equals_the_reference_with_its_gradients(kind, options, mask):
-    fused = call(kernels, kind, MASKS[mask], training=False, **OPTIONS[kind][options])
-    assert_is_reference(fused, kind, options, mask)
+def test_values_and_gradients_equal_the_reference(kind, options, mask, training):
+    options = OPTIONS[kind][options]
+    assert_is_reference(kind, MASKS[mask], case(kind), training=training, **options)
 
 
 @pytest.mark.parametrize("mode", MODES[1:] or MODES)
 @pytest.mark.parametrize("mask", ["dense", "right_padded", "scattered"])
 @pytest.mark.parametrize("kind", GATES)
 def test_every_mode_equals_the_reference(kind, mask, mode):
-    assert_is_reference(call(kernels, kind, MASKS[mask], **OPTIONS[kind][3]), kind, 3, mask, mode)
+    assert_is_reference(kind, MASKS[mask], case(kind), mode, **OPTIONS[kind][3])
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(1, 7), (5, 1), (1, 1)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("kind", GATES)
 def test_smallest_sizes(kind, masked, batch, steps):
-    arrays = case(kind, batch=batch, steps=steps)
     # With one step every other row is empty; with more, the rows end early.
-    mask = (
-        (np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2) if masked else None
-    )
-    options = OPTIONS[kind][1]
-    fused, reference = (call(m, kind, mask, **options) for m in (kernels, reference_kernels))
-    for got, expected in zip(run(fused, arrays), run(reference, arrays), strict=True):
-        np.testing.assert_allclose(got, expected, atol=1e-5)
-    got = gradients(weighted(fused), arrays)
-    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
-        np.testing.assert_allclose(g, e, atol=1e-4)
+    mask = np.arange(steps) < np.arange(1, batch + 1)[:, None] % 2 + steps // 2
+    arrays = case(kind, batch=batch, steps=steps)
+    assert_is_reference(kind, mask if masked else None, arrays, **OPTIONS[kind][1])
 
 
 @pytest.mark.parametrize("mask", ["dense", "right_padded"])
 @pytest.mark.parametrize("kind", GATES)
 def test_without_bias(kind, mask):
-    arrays, mask = case(kind, use_bias=False), MASKS[mask]
-    fused, reference = (call(m, kind, mask, use_bias=False) for m in (kernels, reference_kernels))
-    np.testing.assert_allclose(run(fused, arrays)[0], run(reference, arrays)[0], atol=1e-5)
-    got = gradients(weighted(fused), arrays)
-    for g, e in zip(got, gradients(weighted(reference), arrays), strict=True):
-        np.testing.assert_allclose(g, e, atol=1e-4)
+    assert_is_reference(kind, MASKS[mask], case(kind, use_bias=False), use_bias=False)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

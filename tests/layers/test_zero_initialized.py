@@ -1,7 +1,5 @@
 """`skip_initializers`: weights start with zeros, whose memory is free once they are replaced."""
 
-from __future__ import annotations
-
 import pathlib
 
 import keras

@@ -1,10 +1,7 @@
 """Low-rank adaptation of published encoders, and what it has learned in a file of its own."""
 
-from __future__ import annotations
-
 import io
 import json
-import random
 import shutil
 import zipfile
 
@@ -93,11 +90,6 @@ def test_an_adapter_belongs_to_one_encoder(folder, tmp_path) -> None:
         keras_qa.load(tmp_path / "adapter.keras")
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="needs the encoder .*has no weights"):
-        keras_qa.load(tmp_path / "adapter.keras")
-    content = bytearray((tmp_path / "adapter.keras").read_bytes())
-    content[200] ^= 1
-    (tmp_path / "adapter.keras").write_bytes(bytes(content))
-    with pytest.raises(ValueError, match="damaged"):
         keras_qa.load(tmp_path / "adapter.keras")
 
 
@@ -245,38 +237,6 @@ def damaged(adapter, tmp_path):
     return shutil.copy(adapter[0], tmp_path / "adapter.keras")
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"keras_qa_adapter": 2}, "adapter of version 2, and this keras-qa reads version 1"),
-        ({"keras_qa_adapter": None}, "adapter of version None"),
-        ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
-        ({"fingerprint": "0"}, "trained on an encoder with other weights"),
-        ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
-        ({"lora_rank": 0}, "`lora_rank` must be positive"),
-        ({"lora_rank": 3}, "`lora_rank` is 3, but it has .* weights, too few"),
-        ({"lora_rank": 1}, "trained on an encoder with other weights"),
-        ({"dtype": "int8_from_float32"}, "`dtype` must be one of float32"),
-        ({"dtype": {"class_name": "DTypePolicy", "config": 1}}, "`dtype` must be one of float32"),
-        ({"preprocessor": None}, "`preprocessor` must be of type dict. Received: "),
-        ({"preprocessor": {"name": "songs"}}, "`preprocessor` cannot be read: .*'songs'"),
-        ({"preprocessor": {"name": "spans", "vectorizer": 1}}, "`preprocessor` cannot be read"),
-    ],
-)
-def test_odd_settings_are_named_in_one_line(settings, message: str, damaged) -> None:
-    rewrite(damaged, settings)
-    with pytest.raises(ValueError, match=f"adapter.keras` cannot be loaded: .*{message}") as raised:
-        keras_qa.load(damaged)
-    assert_one_line(raised)
-
-
-def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
-    vectorizer = {**adapter[1]["preprocessor"]["vectorizer"], "max_length": 10**9}
-    rewrite(damaged, {"preprocessor": {**adapter[1]["preprocessor"], "vectorizer": vectorizer}})
-    with pytest.raises(ValueError, match="`max_length` is 1000000000, but .* reads at most 64"):
-        keras_qa.load(damaged)
-
-
 def archive_of(**members: bytes) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", members.pop("compression", zipfile.ZIP_STORED)) as archive:
@@ -297,8 +257,20 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
+    ("change", "message"),
     [
+        ({"keras_qa_adapter": 2}, "adapter of version 2, and this keras-qa reads version 1"),
+        ({"keras_qa_adapter": None}, "adapter of version None"),
+        ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
+        ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
+        ({"lora_rank": 0}, "`lora_rank` must be positive"),
+        ({"lora_rank": 3}, "`lora_rank` is 3, but it has .* weights, too few"),
+        ({"lora_rank": 1}, "trained on an encoder with other weights"),
+        ({"dtype": "int8_from_float32"}, "`dtype` must be one of float32"),
+        ({"dtype": {"class_name": "DTypePolicy", "config": 1}}, "`dtype` must be one of float32"),
+        ({"preprocessor": None}, "`preprocessor` must be of type dict. Received: "),
+        ({"preprocessor": {"name": "songs"}}, "`preprocessor` cannot be read: .*'songs'"),
+        ({"preprocessor": {"name": "spans", "vectorizer": 1}}, "`preprocessor` cannot be read"),
         (b"no archive", "zip file"),
         (archive_of(), "too few"),
         (patched(archive_of(**{"0": b""})), "compressed patched data"),
@@ -311,11 +283,18 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
         (archive_of(compression=zipfile.ZIP_DEFLATED, **{"0": bytes(10**6)}), "are compressed"),
     ],
 )
-def test_odd_arrays_are_named_in_one_line(weights, message: str, damaged) -> None:
-    rewrite(damaged, weights=weights)
+def test_odd_settings_and_arrays_are_named_in_one_line(change, message: str, damaged) -> None:
+    rewrite(damaged, **{"settings" if isinstance(change, dict) else "weights": change})
     with pytest.raises(ValueError, match=f"adapter.keras` cannot be loaded: .*{message}") as raised:
         keras_qa.load(damaged)
     assert_one_line(raised)
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
+    vectorizer = {**adapter[1]["preprocessor"]["vectorizer"], "max_length": 10**9}
+    rewrite(damaged, {"preprocessor": {**adapter[1]["preprocessor"], "vectorizer": vectorizer}})
+    with pytest.raises(ValueError, match="`max_length` is 1000000000, but .* reads at most 64"):
+        keras_qa.load(damaged)
 
 
 def test_compressed_weights_are_refused(damaged) -> None:
@@ -331,49 +310,6 @@ def test_compressed_weights_are_refused(damaged) -> None:
     with pytest.raises(ValueError, match="damaged or truncated") as raised:
         keras_qa.load(damaged)
     assert_one_line(raised)
-
-
-def test_settings_at_random_are_loaded_or_named_in_one_line(adapter, damaged) -> None:
-    generator = random.Random(0)
-    odd = (None, True, -1, 10**12, 1e308, "", "x" * 1000, [], [[1]], {}, {"name": "words"})
-    messages = []
-    for _ in range(100):
-        config = copy_of(adapter[1])
-        for _ in range(generator.choice((1, 1, 2))):
-            parents = [part for part in parts(config) if part]
-            parent = generator.choice(parents)
-            keys = list(parent) if isinstance(parent, dict) else range(len(parent))
-            key = generator.choice(keys)
-            if generator.random() < 0.2:
-                del parent[key]
-            else:
-                parent[key] = copy_of(generator.choice(odd))
-        with zipfile.ZipFile(adapter[0]) as archive:
-            weights = archive.read("adapter.npz")
-        with zipfile.ZipFile(damaged, "w") as archive:
-            archive.writestr("config.json", json.dumps(config))
-            archive.writestr("adapter.npz", weights)
-        try:
-            keras_qa.load(damaged)
-        except ValueError as error:
-            messages.append(str(error))
-    assert len(messages) > 50
-    for message in messages:
-        assert "adapter.keras`" in message
-        assert "\n" not in message
-        assert len(message) <= 300
-
-
-def copy_of(config):
-    return json.loads(json.dumps(config))
-
-
-def parts(config):
-    """All objects and lists of a config."""
-    if isinstance(config, (dict, list)):
-        yield config
-        for value in config.values() if isinstance(config, dict) else config:
-            yield from parts(value)
 
 
 def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:

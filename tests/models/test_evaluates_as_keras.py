@@ -5,8 +5,8 @@ import functools
 import keras
 import numpy as np
 import pytest
-from as_keras import ROWS, keras_model, small, twins
-from small_models import batch, memory, padded_batch, stories
+from as_keras import ROWS, small, twins
+from small_models import batch, padded_batch
 
 import keras_qa
 from keras_qa.execution.graph import rows_are_independent
@@ -16,45 +16,24 @@ SOME, EPOCHS = 20, 3
 WEIGHTS = np.linspace(0, 2, SOME)
 
 
-def uncompiled() -> keras_qa.models.QAModel:
+def classifier() -> keras_qa.models.QAModel:
     model = small()
     return keras_qa.models.QAModel(model.inputs, model.outputs)
 
 
-def compiled_twins():
-    """A model, and Keras' own."""
-    models = twins(uncompiled)
-    for model in models:
-        model.compile(
-            keras.optimizers.SGD(0.1, momentum=0.5),
-            "sparse_categorical_crossentropy",
-            metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
-            weighted_metrics=["accuracy"],
-        )
-    return models
-
-
-def test_a_smaller_last_batch_trains_as_in_keras() -> None:
-    model, other = compiled_twins()
-    feed, labels = batch(SOME, seed=3)
-    options = {"batch_size": ROWS, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
-    histories = [
-        one.fit(feed, labels, sample_weight=WEIGHTS, **options).history for one in (model, other)
-    ]
-    assert histories[0].keys() == histories[1].keys()
-    for name, values in histories[0].items():
-        np.testing.assert_allclose(values, histories[1][name], rtol=2e-6, atol=1e-6)
-    for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_allclose(got, expected, atol=1e-6)
-    # A batch of another size, and what comes after, count as they are.
-    scores = [
-        one.train_on_batch([array[:3] for array in feed], labels[:3]) for one in (model, other)
-    ]
-    np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+def compile_classifier(model: keras.Model) -> None:
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.5),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)],
+        weighted_metrics=["accuracy"],
+    )
 
 
 def test_a_smaller_last_batch_is_evaluated_as_in_keras() -> None:
-    models = compiled_twins()
+    models = twins(classifier)
+    for model in models:
+        compile_classifier(model)
 
     def assert_alike(rows: int, weights=None, make=batch) -> None:
         feed, labels = make(rows, seed=3)
@@ -90,42 +69,51 @@ def reader() -> keras_qa.models.QAModel:
     return keras_qa.models.span_reader(50, embedding_dim=4, units=3, dropout=0.0)
 
 
-def some(make) -> tuple:
-    """A feed of a model, its labels, and what it is compiled with."""
+def data_of(make) -> tuple:
+    """A feed of a model, its labels, and its losses."""
     (text, question), labels = batch(SOME, seed=3)
-    if make is two_answers:
+    if make is not reader:
         losses = ["sparse_categorical_crossentropy"] * 2
-        return [text, question], [labels, 6 - labels], {"loss": losses}
+        return [text, question], [labels, 6 - labels] if make is two_answers else labels, losses
     starts = np.where(labels < 2, 0, labels)
     span_loss = keras_qa.objectives.SpanLoss()
     spans = {"start": starts, "end": np.minimum(starts + labels % 2, 9)}
-    return [text, question], spans, {"loss": {"start": span_loss, "end": span_loss}}
+    return [text, question], spans, {"start": span_loss, "end": span_loss}
 
 
-@pytest.mark.parametrize("make", [two_answers, reader])
-def test_a_smaller_last_batch_of_other_models(make) -> None:
-    model, other = twins(make)
-    feed, labels, compiled = some(make)
-    for one in (model, other):
-        one.compile(keras.optimizers.SGD(0.1, momentum=0.5), **compiled)
+@pytest.mark.parametrize("make", [classifier, two_answers, reader])
+def test_a_smaller_last_batch_trains_as_in_keras(make) -> None:
+    model, plain = twins(make)
+    feed, labels, losses = data_of(make)
     options = {"batch_size": ROWS, "verbose": 0}
-    histories = [
-        one.fit(feed, labels, epochs=EPOCHS, shuffle=False, **options).history
-        for one in (model, other)
-    ]
-    for name, values in histories[1].items():
-        np.testing.assert_allclose(histories[0][name], values, rtol=2e-6, atol=1e-6, err_msg=name)
-    for got, expected in zip(model.get_weights(), other.get_weights(), strict=True):
+    weights = WEIGHTS if make is classifier else None
+    found = []
+    for one in (model, plain):
+        if make is classifier:
+            compile_classifier(one)
+        else:
+            one.compile(keras.optimizers.SGD(0.1, momentum=0.5), losses)
+        fit = {"sample_weight": weights, "epochs": EPOCHS, "shuffle": False, **options}
+        history = one.fit(feed, labels, **fit).history
+        found.append((history, one.evaluate(feed, labels, return_dict=True, **options)))
+    for ours, expected in zip(*found, strict=True):
+        for name, values in expected.items():
+            np.testing.assert_allclose(ours[name], values, rtol=2e-6, atol=1e-6, err_msg=name)
+    for got, expected in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-6)
-    scores = [one.evaluate(feed, labels, return_dict=True, **options) for one in (model, other)]
-    for name, value in scores[1].items():
-        np.testing.assert_allclose(scores[0][name], value, rtol=2e-6, atol=1e-6, err_msg=name)
     if make is reader:
         # Positions are measured by means over rows, which are alike in one batch.
         whole = model.evaluate(feed, labels, batch_size=SOME, verbose=0, return_dict=True)
         assert 0 < whole["f1"] < 1
         for name in ("exact_match", "f1"):
-            np.testing.assert_allclose(scores[0][name], whole[name], rtol=1e-6)
+            np.testing.assert_allclose(found[0][1][name], whole[name], rtol=1e-6)
+    # A batch of another size, and what comes after, count as they are.
+    few = keras.tree.map_structure(lambda array: array[:3], (feed, labels))
+    for one in (model, plain):
+        one.reset_metrics()
+    ours, expected = (one.train_on_batch(*few, return_dict=True) for one in (model, plain))
+    for name, value in expected.items():
+        np.testing.assert_allclose(ours[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +132,3 @@ def test_layers_over_the_batch_axis_make_rows_dependent(mixes) -> None:
     vectors = keras_qa.layers.SequenceEncoder(50, 4, 7)(words)
     assert rows_are_independent(keras.Model(words, vectors))
     assert not rows_are_independent(keras.Model(words, mixes(vectors)))
-
-
-def test_rows_of_a_memory_network_are_independent() -> None:
-    network = memory(supporting_facts=True)
-    assert rows_are_independent(network)
-    feed, _, _ = stories(8)
-    twin = keras_model(network)
-    whole, part = (twin.predict_on_batch(x) for x in (feed, [array[:3] for array in feed]))
-    for name, output in part.items():
-        np.testing.assert_allclose(output, whole[name][:3], rtol=1e-5, atol=1e-7)

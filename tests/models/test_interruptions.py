@@ -1,6 +1,7 @@
 """No weight is ever lost: whatever is raised, wherever, the model goes on."""
 
 import _thread
+import itertools
 import signal
 import threading
 
@@ -58,22 +59,14 @@ class RaisingLoader(Loader):
 
 def run(model: keras.Model, method: str, source=None, callbacks=None) -> None:
     feed, labels = batch(48)
+    options = {"callbacks": callbacks, "verbose": 0}
     if method == "fit in validation":
-        source = source if source is not None else (feed, labels)
-        model.fit(
-            feed,
-            labels,
-            batch_size=8,
-            callbacks=callbacks,
-            validation_data=source,
-            verbose=0,
-        )
+        model.fit(feed, labels, batch_size=8, validation_data=source, **options)
     elif source is not None:
-        getattr(model, method)(source, callbacks=callbacks, verbose=0)
-    elif method == "predict":
-        model.predict(feed, batch_size=8, callbacks=callbacks, verbose=0)
+        getattr(model, method)(source, **options)
     else:
-        getattr(model, method)(feed, labels, batch_size=8, callbacks=callbacks, verbose=0)
+        data = (feed,) if method == "predict" else (feed, labels)
+        getattr(model, method)(*data, batch_size=8, **options)
 
 
 def goes_on(model: keras.Model, batches: int = 2) -> None:
@@ -102,10 +95,9 @@ def is_saved(model: keras.Model, tmp_path) -> None:
 
 METHODS = ["fit", "evaluate", "predict"]
 ERRORS = [Stop("enough"), KeyboardInterrupt()]
-every_error = pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C"])
 
 
-@every_error
+@pytest.mark.parametrize("error", ERRORS, ids=["exception", "Ctrl-C"])
 @pytest.mark.parametrize("method", METHODS)
 def test_callback_that_raises(model, method: str, error) -> None:
     before = model.get_weights()
@@ -118,22 +110,19 @@ def test_callback_that_raises(model, method: str, error) -> None:
     goes_on(model)
 
 
-@every_error
-@pytest.mark.parametrize("make", [raising_batches, RaisingBatches, RaisingLoader])
-@pytest.mark.parametrize("method", METHODS)
-def test_data_source_that_raises(model, method: str, make, error) -> None:
-    check_source_that_raises(model, method, make, error)
+MAKERS = [raising_batches, RaisingBatches, RaisingLoader]
 
 
 @pytest.mark.parametrize(
-    ("make", "error"),
-    [(raising_batches, ERRORS[1]), (RaisingBatches, ERRORS[0]), (RaisingLoader, ERRORS[1])],
+    ("method", "make", "error"),
+    [
+        *itertools.product(METHODS, MAKERS, ERRORS),
+        ("fit in validation", raising_batches, ERRORS[1]),
+        ("fit in validation", RaisingBatches, ERRORS[0]),
+        ("fit in validation", RaisingLoader, ERRORS[1]),
+    ],
 )
-def test_validation_source_that_raises(model, make, error) -> None:
-    check_source_that_raises(model, "fit in validation", make, error)
-
-
-def check_source_that_raises(model, method: str, make, error) -> None:
+def test_data_source_that_raises(model, method: str, make, error) -> None:
     before = model.get_weights()
     with pytest.raises(type(error)) as caught:
         run(model, method, source=make(error))
@@ -143,13 +132,7 @@ def check_source_that_raises(model, method: str, make, error) -> None:
     goes_on(model, batches=2 if method == "fit in validation" else 1)
 
 
-def test_what_is_left_after_an_exception_is_saved(model, tmp_path) -> None:
-    with pytest.raises(Stop):
-        run(model, "fit", callbacks=[RaiseAt(Stop())])
-    is_saved(model, tmp_path)
-
-
-def test_exception_keeps_what_was_learned_before_it(twins) -> None:
+def test_what_was_learned_before_an_exception_is_kept_and_saved(twins, tmp_path) -> None:
     one, other = twins
     with pytest.raises(Stop):
         one.fit(raising_batches(Stop()), verbose=0)
@@ -158,6 +141,7 @@ def test_exception_keeps_what_was_learned_before_it(twins) -> None:
             other.train_on_batch(feed, labels)
     for kept, expected in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(kept, expected, atol=1e-6)
+    is_saved(one, tmp_path)
 
 
 def test_epochs_before_the_exception_count(model) -> None:

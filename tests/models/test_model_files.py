@@ -48,8 +48,10 @@ def encoder(folder) -> keras_qa.QuestionAnswerer:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    for kind, qa in {"words": words(), "spans": spans(), "encoder": encoder(folder)}.items():
+    made = {"words": words(), "spans": spans(), "encoder": encoder(folder)}
+    for kind, qa in made.items():
         qa.save(folder / f"{kind}.keras")
+    made["encoder"].save_adapter(folder / "adapter.keras")
     return folder
 
 
@@ -82,42 +84,48 @@ def change(root, rng: random.Random, part: str) -> None:
 
 def changed(config, rng: random.Random):
     config = copy.deepcopy(config)
+    # An adapter has its settings at the top.
+    settings = config.get("config", config)
     part = rng.choice(["preprocessor", "tokenizer", "layers", "all"])
     if part == "tokenizer":
-        home, key = config["config"]["preprocessor"]["vectorizer"], "tokenizer"
+        home, key = settings["preprocessor"]["vectorizer"], "tokenizer"
         if isinstance(home[key], dict):
             home, key = home[key], "json"
         tokenizer = json.loads(home[key])
         change(tokenizer, rng, part)
         home[key] = json.dumps(tokenizer)
     else:
-        roots = {
-            "preprocessor": config["config"]["preprocessor"],
-            "layers": config["config"]["layers"],
-        }
-        change(roots.get(part, config), rng, part)
+        change(settings.get(part, config), rng, part)
     return config
 
 
+def read(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write(path, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["words", "spans", "encoder"])
-def test_a_changed_config_loads_or_raises(files, tmp_path, kind: str) -> None:
-    with zipfile.ZipFile(files / f"{kind}.keras") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+@pytest.mark.parametrize("kind", ["words", "spans", "encoder", "adapter"])
+def test_a_changed_config_loads_or_raises(files, kind: str) -> None:
+    members = read(files / f"{kind}.keras")
     config = json.loads(members["config.json"])
-    path = tmp_path / "changed.keras"
+    # An adapter finds its encoder next to it.
+    path = files / "changed.keras"
     refused = 0
     for seed in range(140):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, content in members.items():
-                if name == "config.json":
-                    content = json.dumps(changed(config, random.Random(seed)))
-                archive.writestr(name, content)
+        content = json.dumps(changed(config, random.Random(seed))).encode()
+        write(path, {**members, "config.json": content})
         try:
             keras_qa.load(path)
         except (TypeError, ValueError) as error:
             message = str(error)
-            assert message.startswith(f"`{path}` "), (seed, message)
+            assert message.startswith(f"`{str(path)[-100:]}` "), (seed, message)
             assert len(message.splitlines()) == 1, (seed, message)
             assert len(message) <= 300, (seed, message)
             refused += 1
@@ -125,21 +133,14 @@ def test_a_changed_config_loads_or_raises(files, tmp_path, kind: str) -> None:
 
 
 def test_a_rank_beyond_the_weights_raises_before_allocation(files, tmp_path) -> None:
-    path = tmp_path / "rank.keras"
+    members, path = read(files / "encoder.keras"), tmp_path / "rank.keras"
     # The second rank is smaller than the file: its matrices are not.
     for rank, message in (
         (10**9, "has `lora_rank=1000000000` in its config, but only"),
         (60_000, "its layers"),
     ):
-        with (
-            zipfile.ZipFile(files / "encoder.keras") as old,
-            zipfile.ZipFile(path, "w") as new,
-        ):
-            for name in old.namelist():
-                content = old.read(name)
-                if name == "config.json":
-                    content = content.replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
-                    assert content != old.read(name)
-                new.writestr(name, content)
+        config = members["config.json"].replace(b'"lora_rank": 2', b'"lora_rank": %d' % rank)
+        assert config != members["config.json"]
+        write(path, {**members, "config.json": config})
         with pytest.raises(ValueError, match=f"^`{path}` .*{message}"):
             keras_qa.load(path)

@@ -57,22 +57,6 @@ def test_every_size_is_an_argument() -> None:
     np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_list_and_dict_train_alike(twins) -> None:
-    (text, question), labels = batch(16)
-    feeds = ([text, question], {"question": question, "text": text})
-    results = []
-    for model, feed in zip(twins, feeds, strict=True):
-        np.random.seed(0)
-        history = model.fit(
-            feed, labels, epochs=2, verbose=0, batch_size=8, validation_data=(feed, labels)
-        )
-        scores = model.evaluate(feed, labels, 8, verbose=0)
-        results.append([*history.history.values(), scores, *model.get_weights()])
-    # Where an array lies in memory may change the last bit of a product on TensorFlow.
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize("form", ["integers", "rows", "tensor"])
 def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
     feed, labels = batch(8)
@@ -106,32 +90,6 @@ def test_empty_text_and_question_give_a_finite_answer(model) -> None:
     loss = model.train_on_batch([empty, empty], [3])[0]
     assert np.isfinite(loss)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
-
-
-def test_model_with_a_second_output_trains_and_is_saved(tmp_path) -> None:
-    text = keras.Input((None,), dtype="int32", name="text")
-    vector = keras_qa.layers.SequenceEncoder(50, 4, 3)(text)
-    outputs = {
-        "answer": keras_qa.layers.answer_head(7, name="answer")(vector),
-        "found": keras.layers.Dense(1, activation="sigmoid", name="found")(vector),
-    }
-    model = keras_qa.models.QAModel([text], outputs)
-    losses = {"answer": "sparse_categorical_crossentropy", "found": "binary_crossentropy"}
-    model.compile("adam", losses)
-    (feed, _), labels = batch(8)
-    targets = {"found": labels[:, None] > 3, "answer": labels}
-    before = model.get_weights()
-    model.fit({"text": feed}, targets, verbose=0)
-    assert not same_weights(model, before)
-    result = model.predict(feed, verbose=0)
-    assert {name: value.shape for name, value in result.items()} == {
-        "answer": (8, 7),
-        "found": (8, 1),
-    }
-    model.save(tmp_path / "two.keras")
-    again = keras.saving.load_model(tmp_path / "two.keras").predict([feed], verbose=0)
-    for name, value in result.items():
-        np.testing.assert_array_equal(again[name], value)
 
 
 def test_fitted_saved_and_loaded_trains_on(model, tmp_path) -> None:

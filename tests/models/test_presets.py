@@ -60,7 +60,7 @@ def test_from_preset_returns_an_answerer_or_its_model() -> None:
     assert isinstance(answerer.model_.preprocessor, WordPreprocessor)
 
 
-def test_a_path_comes_first_then_a_preset(tmp_path, monkeypatch) -> None:
+def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert presets.find_file("minilm-squad-small").parent == presets.FOLDER
     here = pathlib.Path("minilm-squad-small")
@@ -68,9 +68,6 @@ def test_a_path_comes_first_then_a_preset(tmp_path, monkeypatch) -> None:
     assert presets.find_file(str(here)) == str(here)
     with pytest.raises(ValueError, match="not a `.keras` file"):
         keras_qa.load("minilm-squad-small")
-
-
-def test_what_is_neither_lists_the_presets(tmp_path) -> None:
     message = r"There is no file `none`, and no preset of that name\. .*minilm-squad-small"
     with pytest.raises(FileNotFoundError, match=message):
         keras_qa.load("none")

@@ -65,21 +65,6 @@ def test_fitted_saved_and_loaded_reads_the_same(readers, kind: str, tmp_path) ->
             assert not any("pooled" in name for name in names)
 
 
-def test_scores_are_those_of_the_logits(readers) -> None:
-    model = readers["scratch"]
-    x, y = feed(model)
-    logits = model.predict(x, verbose=0)
-    rows = np.arange(len(x["text"]))
-    costs = []
-    for name in ("start", "end"):
-        exponents = np.exp(logits[name] - logits[name].max(axis=1, keepdims=True))
-        chances = exponents / exponents.sum(axis=1, keepdims=True)
-        costs.append(-np.log(chances[rows, y[name]]).mean())
-    with untraced(model):
-        scores = model.evaluate(x, y, verbose=0, return_dict=True)
-    assert scores["loss"] == pytest.approx(np.mean(costs), abs=1e-5)
-
-
 def test_backbone_reads_text_and_not_question(readers) -> None:
     model = readers["backbone"]
     # No window is longer than the backbone can read.

@@ -1,9 +1,6 @@
 """What `keras.Model` takes is taken, saved and split; what would spoil the weights is refused."""
 
-from __future__ import annotations
-
 import keras
-import keras_hub
 import numpy as np
 import pytest
 from as_keras import ROWS, changed_inside, keras_model, small, twins
@@ -68,14 +65,36 @@ def two_outputs() -> keras_qa.models.QAModel:
     return model
 
 
-def test_weights_of_examples_may_be_a_list_for_a_list_of_outputs() -> None:
-    feed, labels = batch(ROWS)
-    weights = [np.linspace(0, 1, ROWS), np.linspace(2, 0, ROWS)]
-    losses = []
-    for one in twins(two_outputs):
-        one.compile("sgd", ["sparse_categorical_crossentropy"] * 2)
-        losses.append(one.evaluate(feed, [labels] * 2, sample_weight=weights, verbose=0))
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+class Rows(keras.losses.SparseCategoricalCrossentropy):
+    """Takes rows of two labels, of which the first counts."""
+
+    def call(self, y_true, y_pred):
+        return super().call(y_true[:, :1], y_pred)
+
+
+LABELS = batch(ROWS)[1]
+WEIGHTS = [np.linspace(0, 1, ROWS), np.linspace(2, 0, ROWS)]
+IGNORING = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
+
+
+@pytest.mark.parametrize(
+    ("make", "loss", "labels", "weights"),
+    [
+        (two_outputs, ["sparse_categorical_crossentropy"] * 2, [LABELS] * 2, WEIGHTS),
+        (small, IGNORING, np.where(np.arange(ROWS) < 3, 255, LABELS), None),
+        (small, Rows(), np.stack([LABELS, np.full(ROWS, 99)], axis=1), None),
+    ],
+    ids=["a list of weights", "an ignored class", "a derived loss"],
+)
+def test_losses_are_those_of_keras(make, loss, labels, weights) -> None:
+    feed, _ = batch(ROWS)
+    found = []
+    for one in twins(make):
+        one.compile("sgd", loss)
+        given = {"sample_weight": weights, "verbose": 0, "return_dict": True}
+        found.append(one.evaluate(feed, labels, **given))
+    for name, value in found[1].items():
+        np.testing.assert_allclose(found[0][name], value, rtol=1e-5)
 
 
 class Cost(keras.layers.Layer):
@@ -101,33 +120,6 @@ def test_what_layers_add_may_be_all_the_loss() -> None:
     assert losses[0][-1] < losses[0][0]
 
 
-def test_a_class_may_be_left_out_of_the_loss() -> None:
-    feed, labels = batch(ROWS)
-    labels[:3] = 255
-    losses = []
-    for one in twins(small):
-        one.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=255))
-        losses.append(np.ravel(one.evaluate(feed, labels, verbose=0))[0])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
-
-
-class Rows(keras.losses.SparseCategoricalCrossentropy):
-    """Takes rows of two labels, of which the first counts."""
-
-    def call(self, y_true, y_pred):
-        return super().call(y_true[:, :1], y_pred)
-
-
-def test_a_loss_derived_from_keras_may_take_other_labels() -> None:
-    feed, labels = batch(ROWS)
-    both = np.stack([labels, np.full(ROWS, 99)], axis=1)
-    losses = []
-    for one in twins(small):
-        one.compile("sgd", Rows())
-        losses.append(np.ravel(one.evaluate(feed, both, verbose=0))[0])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
-
-
 def double(x):
     return 2 * x
 
@@ -143,20 +135,3 @@ def test_branches_in_a_graph_are_computed() -> None:
     feed = np.ones((2, 4), "float32")
     np.testing.assert_array_equal(model.predict(feed, verbose=0), 3 * feed)
     np.testing.assert_array_equal(model.predict(-feed, verbose=0), -2 * feed)
-
-
-def test_backbones_that_do_not_read_in_both_directions_are_refused() -> None:
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8,
-        max_sequence_length=16,
-    )  # fmt: skip
-    with pytest.raises(
-        ValueError, match="a GPT2Backbone, which reads from left to right"
-    ) as caught:
-        keras_qa.models.span_reader(backbone=backbone)
-    assert "\n" not in str(caught.value)
-    backbone = keras_hub.models.XLNetBackbone(
-        vocabulary_size=20, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=8
-    )
-    with pytest.raises(ValueError, match="a XLNetBackbone, whose vectors change with the padding"):
-        keras_qa.models.span_reader(backbone=backbone)

@@ -1,7 +1,5 @@
 """`LayerDecayAdamW` against NumPy, and in a training."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

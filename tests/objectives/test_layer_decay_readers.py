@@ -1,7 +1,5 @@
 """Readers with `LayerDecayAdamW`: the factors of layers, files, recipes."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest
@@ -70,8 +68,3 @@ def test_a_recipe_for_another_model_raises() -> None:
     recipe = Recipe(epochs=1, batch_size=2, layer_decay=0.5)
     with pytest.raises(ValueError, match=message):
         train(EXAMPLES, model="span_reader", recipe=recipe, verbose=0)
-
-
-def test_a_layer_decay_out_of_range_raises() -> None:
-    with pytest.raises(ValueError, match="`layer_decay` must be above 0 and at most 1.*=0.0"):
-        LayerDecayAdamW(0.1, layer_decay=0.0)

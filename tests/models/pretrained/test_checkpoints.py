@@ -1,7 +1,5 @@
 """Published encoders: the logits of `transformers`, and what stays through files and training."""
 
-from __future__ import annotations
-
 import importlib.util
 import pathlib
 import pickle
@@ -13,6 +11,7 @@ from safetensors.numpy import load_file
 from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences, feed
 
 from keras_qa.models import span_reader
+from keras_qa.models.presets import load_model
 
 
 def test_there_is_one_of_each_family() -> None:
@@ -34,23 +33,48 @@ def test_a_keras_file_holds_all_of_a_checkpoint(kind: str, tmp_path) -> None:
     assert max(differences(loaded, kind)) < TOLERANCE
 
 
-# One kind for each kind of block.
-@pytest.mark.parametrize("kind", ["albert", "bert", "deberta-v2", "modernbert", "mpnet"])
-def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
-    reader = span_reader(backbone=FOLDER / kind, optimizer=keras.optimizers.SGD(0.5))
+LABELS = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
+
+
+def train(reader: keras.Model, kind: str) -> list[str]:
+    """Trains two steps. Returns the paths of the weights that did not change."""
     # TensorFlow traces a graph for longer than these steps take.
     reader.run_eagerly = keras.config.backend() == "tensorflow"
     before = [variable.numpy() for variable in reader.trainable_variables]
-    arrays = feed(reader, kind)
-    labels = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
-    reader.fit(arrays, labels, epochs=2, batch_size=3, verbose=0)
+    reader.fit(feed(reader, kind), LABELS, epochs=2, batch_size=3, verbose=0)
     still = [
         variable.path
         for variable, value in zip(reader.trainable_variables, before, strict=True)
         if np.array_equal(variable.numpy(), value)
     ]
     # A softmax is the same whatever is added to all logits.
-    assert [path for path in still if path != "span/logits/bias"] == []
+    return [path for path in still if path != "span/logits/bias"]
+
+
+# One kind for each kind of block.
+@pytest.mark.parametrize("kind", ["albert", "bert", "deberta-v2", "modernbert", "mpnet"])
+def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
+    reader = span_reader(backbone=FOLDER / kind, optimizer=keras.optimizers.SGD(0.5))
+    assert train(reader, kind) == []
+
+
+@pytest.mark.parametrize("load", [load_model, keras.saving.load_model])
+def test_a_loaded_reader_trains_all_its_lora(load, tmp_path) -> None:
+    keras.utils.set_random_seed(0)
+    optimizer = keras.optimizers.Adam(0.05)
+    reader = span_reader(backbone=FOLDER / "bert", lora_rank=2, optimizer=optimizer)
+    assert train(reader, "bert") == []
+    reader.save(tmp_path / "reader.keras")
+    loaded = load(tmp_path / "reader.keras")
+    arrays = feed(reader, "bert")
+    found = loaded.predict(arrays, verbose=0)
+    for name, value in reader.predict(arrays, verbose=0).items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5)
+    assert sum("lora_kernel" in variable.path for variable in loaded.trainable_variables) == 24
+    loss = loaded.evaluate(arrays, LABELS, verbose=0)[0]
+    loaded.optimizer.learning_rate = 0.01
+    assert train(loaded, "bert") == []
+    assert loaded.evaluate(arrays, LABELS, verbose=0)[0] < loss
 
 
 def pickled(content: object, folder: pathlib.Path) -> pathlib.Path:

@@ -1,7 +1,5 @@
 """Checkpoints from a hub: fetched once, gone on with, refused in one line."""
 
-from __future__ import annotations
-
 import os
 import pathlib
 import subprocess
