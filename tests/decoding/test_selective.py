@@ -85,16 +85,12 @@ def test_thresholds_are_the_lowest_with_the_precision(answers, least) -> None:
     assert given.sum() == (scores >= min(enough)).sum()
 
 
-def test_bad_scores_raise() -> None:
-    for function in (risk_coverage, precision_thresholds):
-        with pytest.raises(
-            ValueError, match=r"^`scores` and `correct` must have one entry per ans"
-        ):
-            function([0.5], [True, False])
-        with pytest.raises(
-            ValueError, match=r"^`scores` must be finite numbers. Received: nan at position 1"
-        ):
-            function([0.5, np.nan], [True, False])
+@pytest.mark.parametrize("function", [risk_coverage, precision_thresholds])
+def test_bad_scores_raise(function) -> None:
+    with pytest.raises(ValueError, match=r"^`scores` and `correct` must have one entry per ans"):
+        function([0.5], [True, False])
+    with pytest.raises(ValueError, match="^`scores` must be finite numbers. Received: nan at pos"):
+        function([0.5, np.nan], [True, False])
 
 
 def test_a_threshold_lies_between_two_scores() -> None:
@@ -108,18 +104,17 @@ def test_a_threshold_lies_between_two_scores() -> None:
 def test_unreachable_precisions_raise() -> None:
     fitted = AskCalibration(1.0, 4.0, precisions=(0.5, 0.66666), thresholds=(0.0, 0.4))
     assert [fitted.threshold(share) for share in (0.1, 0.5, 0.6)] == [0.0, 0.0, 0.4]
-    with pytest.raises(
-        ValueError,
-        match=r"^`min_precision` is 0\.9, but the questions of `calibrate` support at most "
-        r"0\.6666, with a confidence of 0\.9\. Use a lower value, or calibrate on more q",
-    ):
+    message = (
+        r"^`min_precision` is 0\.9, but the questions of `calibrate` support at most 0\.6666, with "
+        r"a confidence of 0\.9\. Use a lower value, or calibrate on more q"
+    )
+    with pytest.raises(ValueError, match=message):
         fitted.threshold(0.9)
     with pytest.raises(ValueError, match=r"^`min_precision` is 1, but .* at most 0, "):
         AskCalibration(1.0, 4.0).threshold(1)
+    message = r"^`min_precision` must be a number above 0 and at most 1\. R"
     for share in (0, -1, 1.1, math.nan):
-        with pytest.raises(
-            ValueError, match=r"^`min_precision` must be a number above 0 and at most 1\. R"
-        ):
+        with pytest.raises(ValueError, match=message):
             fitted.threshold(share)
 
 
