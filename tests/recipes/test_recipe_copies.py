@@ -13,7 +13,7 @@ from keras_qa.recipes.recipe import recipe_for
 from keras_qa.recipes.training import checkpoint_path
 
 
-def test_training_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None:
+def test_training_with_and_without_copies(tmp_path, monkeypatch) -> None:
     seen = []
     fit = keras_qa.QuestionAnswerer.fit
 
@@ -22,24 +22,16 @@ def test_training_with_and_without_copies(tmp_path, capsys, monkeypatch) -> None
         return fit(answerer, examples, *arguments, **options)
 
     monkeypatch.setattr(keras_qa.QuestionAnswerer, "fit", noted)
-    monkeypatch.setattr("keras_qa.terminal.FILE_INTERVAL", 0.0)
     recipe = dataclasses.replace(RECIPE, augment_to=(64, 100))
     out = tmp_path / "qa.keras"
-    done = small(recipe=recipe, out=out, verbose=1)
+    done = small(recipe=recipe, out=out)
     # Training without copies comes last, because there were errors.
-    assert [(run.model, run.copies, run.questions) for run in done.runs] == [
-        ("memory_network", 1, 32),
-        ("memory_network", 2, 32),
-        ("memory_network", 0, 32),
-    ]
+    assert [run.copies for run in done.runs] == [1, 2, 0]
+    assert {(run.model, run.questions) for run in done.runs} == {("memory_network", 32)}
     assert seen == [STORIES[:32] + swap_words(STORIES[:32], count, seed=3) for count in (1, 2, 0)]
     errors = [run.validation_error for run in done.runs]
     assert done.runs[done.best].validation_error == done.mean_error == min(errors) > 0
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
-    printed = capsys.readouterr().out
-    assert printed.startswith("memory_network with 1 copy  seed 3  epoch 1/4")
-    for label in ("memory_network with 2 copies", "memory_network"):
-        assert f"\n{label}  seed 3  epoch 1/4" in printed
     assert done.summary().splitlines()[0] == (
         f"best error by model: memory_network with 1 copy {errors[0]:.2f} %, "
         f"memory_network with 2 copies {errors[1]:.2f} %, memory_network {errors[2]:.2f} %"
@@ -57,12 +49,8 @@ def test_resume_with_copies(tmp_path) -> None:
 
 def test_number_of_copies() -> None:
     recipe = Recipe(augment_to=(3_600, 9_000))
-    assert [recipe.copies(count) for count in (900, 904, 1_801, 4_501)] == [
-        [3, 9],
-        [2, 8],
-        [3],
-        [],
-    ]
+    assert [recipe.copies(count) for count in (900, 904, 1_801)] == [[3, 9], [2, 8], [3]]
+    assert recipe.copies(4_501) == []
     assert Recipe().copies(1) == []
     assert Recipe(augment_to=[9]) == Recipe(augment_to=(9,))
     for model, sizes in (("universal_transformer", (3_600, 9_000)), ("span_reader", ())):
