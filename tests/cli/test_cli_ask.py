@@ -4,6 +4,7 @@ import io
 import pathlib
 
 import pytest
+from command_line import error_line
 
 import keras_qa
 from keras_qa.cli import main
@@ -35,9 +36,7 @@ def test_answers_are_marked_with_their_locations(path, capsys) -> None:
     for at in (0, 3):
         answer = lines[at].split(" %")[0] and lines[at].split("  ")[-1]
         assert f"«{answer}»" in lines[at + 1]
-        assert (
-            "a.txt:901" in lines[at + 2] or "\N{REPLACEMENT CHARACTER}[32m.txt:1" in lines[at + 2]
-        )
+        assert lines[at + 2].strip() in ("a.txt:901", "\N{REPLACEMENT CHARACTER}[32m.txt:1")
     assert "\x1b" not in printed
 
 
@@ -46,8 +45,8 @@ def test_questions_from_a_prompt(path, capsys, monkeypatch) -> None:
     assert main(["ask", path, "--reader", READER, "--min-score=1"]) == 0
     assert capsys.readouterr().out.count("(no answer)") == 2
     monkeypatch.setattr("sys.stdin", None)
-    assert main(["ask", path, "--reader", READER]) == 2
-    assert "`ask` needs a question: standard input is closed." in capsys.readouterr().err
+    errors = error_line(capsys, "ask", path, "--reader", READER)
+    assert "`ask` needs a question: standard input is closed." in errors
 
 
 @pytest.fixture
@@ -109,10 +108,7 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
     [
         (["hanbook"], "There is no folder and no index 'hanbook'. Give a folder of documents, or"),
         (["empty"], "The folder 'empty' holds no documents that can be read. Expected files that"),
-        (
-            ["handbook/lamp.txt"],
-            "is not an index of keras-qa: it is not an SQLite file. Make one of a",
-        ),
+        (["handbook/lamp.txt"], "is not an index of keras-qa: it is not an SQLite file. Make one"),
         (["handbook/lamp.txt", "--index=a.index"], "`--index` is for a folder, and 'handbook/lam"),
         (["handbook/lamp.txt", "--language=en"], "`--language` is for a folder, and 'handbook/"),
         (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),
@@ -126,11 +122,8 @@ def test_errors_are_one_line(folder, tmp_path, capsys, arguments, message) -> No
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "picture.png").write_bytes(b"")
     reader = [] if any("--reader" in one for one in arguments) else ["--reader", READER]
-    assert main(["ask", arguments[0], "a", *arguments[1:], *reader]) == 2
-    printed, errors = capsys.readouterr()
-    assert printed == ""
-    assert errors.startswith("keras-qa: error: ")
+    errors = error_line(capsys, "ask", arguments[0], "a", *arguments[1:], *reader)
     assert message in errors
-    assert (errors.count("\n"), len(errors) < 330) == (1, True)
+    assert len(errors) < 330
     # A failed command leaves no files.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "handbook"]

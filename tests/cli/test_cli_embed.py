@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from command_line import error_line
 from small_checkpoints import copy
 
 from keras_qa.cli import main
@@ -27,9 +28,8 @@ def encoder(tmp_path):
     return copy("bert", tmp_path / "encoder")
 
 
-def ask(out: pathlib.Path, question: str, *more: str) -> int:
-    arguments = ["ask", str(out), "--reader", READER, f"--question={question}", "--no-answer=no"]
-    return main([*arguments, *more])
+def asking(out: pathlib.Path, question: str, *more: str) -> list[str]:
+    return ["ask", str(out), "--reader", READER, f"--question={question}", "--no-answer=no", *more]
 
 
 class Constant:
@@ -51,16 +51,14 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
         count = index._connection.execute("SELECT count(*) FROM vectors").fetchone()
         assert count == (2,)
     # The texts have no word of the question, so only vectors can find them.
-    assert ask(out, "Who is there?") == 0
+    assert main(asking(out, "Who is there?")) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""
     assert ".txt:1" in printed
     # Update the index without its encoder, and with it.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
-    assert main(["index", texts, f"--out={out}"]) == 2
-    errors = capsys.readouterr().err
+    errors = error_line(capsys, "index", texts, f"--out={out}")
     assert f"`keras-qa index --embed {encoder.resolve()}`." in errors
-    assert errors.count("\n") == 1
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
 
@@ -69,15 +67,12 @@ def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
     shutil.rmtree(encoder)
-    capsys.readouterr()
-    assert ask(out, "Where is Mary?") == 2
-    assert capsys.readouterr().err == (
+    assert error_line(capsys, *asking(out, "Where is Mary?")) == (
         f"keras-qa: error: `{out}` names the encoder '{encoder.resolve()}', which is neither "
         "minilm nor a local folder. Pass it by `--embed` to load it.\n"
     )
     encoder.mkdir()
-    assert ask(out, "Where is Mary?") == 2
-    assert capsys.readouterr().err.startswith(
+    assert error_line(capsys, *asking(out, "Where is Mary?")).startswith(
         f"keras-qa: error: The encoder '{encoder.resolve()}' of `{out}` cannot be loaded. "
         f"`{encoder.resolve()}` has no `config.json`"
     )
@@ -102,8 +97,7 @@ def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, mo
     out = tmp_path / "a.index"
     with Index.create(out, encoder=Constant(name)) as index:
         index.update(texts)
-    assert ask(out, "Where is Mary?") == 2
-    assert capsys.readouterr().err == (
+    assert error_line(capsys, *asking(out, "Where is Mary?")) == (
         f"keras-qa: error: `{out}` names the encoder {name!r}, which is neither minilm nor a local "
         "folder. Pass it by `--embed` to load it.\n"
     )
@@ -115,7 +109,7 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
     Index.create(plain).close()
     second = copy("roberta", tmp_path / "second")
     capsys.readouterr()
-    assert ask(out, "Who is there?", f"--embed={encoder}") == 0
+    assert main(asking(out, "Who is there?", f"--embed={encoder}")) == 0
     printed, errors = capsys.readouterr()
     assert (".txt:1" in printed, errors) == (True, "")
     for path, told, message in (
@@ -124,23 +118,20 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
         (plain, encoder, "was made without an encoder, and has no vectors."),
         (tmp_path / "none.index", encoder, "There is no folder and no index '"),
     ):
-        assert ask(path, "Who is there?", f"--embed={told}") == 2
-        errors = capsys.readouterr().err
-        assert message in errors
-        assert errors.count("\n") == 1
-    assert main(["index", texts, f"--out={tmp_path / 'c.index'}", "--embed=none"]) == 2
-    assert "There is no file `none`, and no preset" in capsys.readouterr().err
+        assert message in error_line(capsys, *asking(path, "Who is there?", f"--embed={told}"))
+    errors = error_line(capsys, "index", texts, f"--out={tmp_path / 'c.index'}", "--embed=none")
+    assert "There is no file `none`, and no preset" in errors
     assert not (tmp_path / "c.index").exists()
 
 
 def test_ask_updates_vectors_of_a_folder(texts, encoder, tmp_path, capsys) -> None:
-    assert ask(texts, "Who is there?", f"--embed={encoder}") == 0
+    assert main(asking(texts, "Who is there?", f"--embed={encoder}")) == 0
     printed, errors = capsys.readouterr()
     assert ".txt:1" in printed
     assert "2 documents, 2 passages with vectors. 2 new" in errors
     # The encoder of the index also encodes new documents.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
-    assert ask(texts, "Who is there?") == 0
+    assert main(asking(texts, "Who is there?")) == 0
     printed, errors = capsys.readouterr()
     assert "3 documents, 3 passages with vectors. 1 new" in errors
     with Index.open(f"{texts}.index") as index:
