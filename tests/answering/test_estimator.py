@@ -202,28 +202,23 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "message"),
+    ("options", "message"),
     [
-        (
-            {"model": "reader"},
-            ValueError,
-            "`model` must be a `keras.Model` or one of .* Received: model='reader'",
-        ),
-        ({"vocabulary_size": 0}, ValueError, "`vocabulary_size` must be a positive integer"),
-        ({"model": "span_reader", "max_length": 1.5}, ValueError, "`max_length` must be a pos"),
-        ({"model": "span_reader", "stride": 1.5}, ValueError, "`stride` must be a non-negative"),
-        ({"model": "span_reader", "no_answer_threshold": "a"}, ValueError, "`no_answer_threshold`"),
+        ({"model": "reader"}, "`model` must be a `keras.Model` or one of .* Received: model='rea"),
+        ({"vocabulary_size": 0}, "`vocabulary_size` must be a positive integer"),
+        ({"model": "span_reader", "max_length": 1.5}, "`max_length` must be a positive integer"),
+        ({"model": "span_reader", "stride": 1.5}, "`stride` must be a non-negative"),
+        ({"model": "span_reader", "no_answer_threshold": "a"}, "`no_answer_threshold` must be"),
         (
             {"model": "span_reader", "answer_vocabulary_size": 5},
-            ValueError,
             r"`answer_vocabulary_size` is for models that .* marks spans of the text\. Leave it",
         ),
-        ({"seed": 1.5}, ValueError, "`seed` must be a non-negative integer. Received: seed=1.5."),
-        ({"model_options": [("cell", "gru")]}, TypeError, "`model_options` must be a mapping"),
+        ({"seed": 1.5}, "`seed` must be a non-negative integer. Received: seed=1.5."),
+        ({"model_options": [("cell", "gru")]}, "`model_options` must be a mapping"),
     ],
 )
-def test_arguments_are_checked_in_fit(options, kind, message: str) -> None:
-    with pytest.raises(kind, match=f"^{message}"):
+def test_arguments_are_checked_in_fit(options, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         QuestionAnswerer(**options).fit(EXAMPLES)
 
 
