@@ -4,10 +4,10 @@ import io
 import pathlib
 import shutil
 
-import numpy as np
 import pytest
 from command_line import error_line
 from small_checkpoints import copy
+from small_encoders import Letters
 
 import keras_qa
 from keras_qa.cli import main
@@ -150,16 +150,6 @@ def asking(out: pathlib.Path, question: str, *more: str) -> list[str]:
     return ["ask", str(out), "--reader", READER, f"--question={question}", "--no-answer=no", *more]
 
 
-class Constant:
-    """An encoder with any name."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        return np.ones((len(texts), 4), "float32")
-
-
 def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
     assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
@@ -210,8 +200,9 @@ def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, mo
     if name.startswith(("hf:", "\\")):
         # A folder with this name makes no difference.
         pathlib.Path(name).mkdir(parents=True)
-    out = tmp_path / "a.index"
-    with Index.create(out, encoder=Constant(name)) as index:
+    out, named = tmp_path / "a.index", Letters()
+    named.name = name
+    with Index.create(out, encoder=named) as index:
         index.update(texts)
     assert error_line(capsys, *asking(out, "Where is Mary?")) == (
         f"keras-qa: error: `{out}` names the encoder {name!r}, which is neither minilm nor a local "
