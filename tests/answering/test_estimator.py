@@ -99,9 +99,13 @@ def test_a_pair_that_is_wrong_trains_nothing(classifier, validation, message) ->
 
 # Two sentences each: in a window of six words one of them is cut.
 PAIRS = [
-    Example(f"{other.text} {item.text}", item.question, item.answers, start)
+    Example(
+        f"{other.text} {item.text}",
+        item.question,
+        item.answers,
+        item.answer_start[0] + len(other.text) + 1,
+    )
     for item, other in zip(SPANS, SPANS[5:] + SPANS[:5], strict=True)
-    for start in [item.answer_start[0] + len(other.text) + 1]
 ]
 
 
@@ -195,9 +199,9 @@ def test_a_model_that_is_given_says_what_it_does() -> None:
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"^`max_length` is for .*, but the model `answer_cl"):
         QuestionAnswerer(model, max_length=9).fit(EXAMPLES)
-    for options in ({"vectors": "glove.txt"}, {"model_options": {"cell": "gru"}}):
-        with pytest.raises(ValueError, match=rf"^`{next(iter(options))}` is for a factory, but"):
-            QuestionAnswerer(model, **options).fit(EXAMPLES)
+    for name, value in (("vectors", "glove.txt"), ("model_options", {"cell": "gru"})):
+        with pytest.raises(ValueError, match=rf"^`{name}` is for a factory, but"):
+            QuestionAnswerer(model, **{name: value}).fit(EXAMPLES)
     assert same_weights(model, before)
 
 
