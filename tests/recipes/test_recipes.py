@@ -12,16 +12,7 @@ import keras
 import numpy as np
 import pytest
 import recipe_cases
-from recipe_cases import (
-    RECIPE,
-    SMALL,
-    STORIES,
-    Stop,
-    StopAt,
-    assert_same_run,
-    small,
-    without_time,
-)
+from recipe_cases import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, small, without_time
 from small_examples import EXAMPLES
 from small_models import same_weights
 
