@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pathlib
 import random
 
 import keras
 import numpy as np
 import pytest
-from small_examples import EXAMPLES
+from small_examples import EXAMPLES, SPANS
 from small_models import state, trained_model
 
 import keras_qa
 from keras_qa import QuestionAnswerer, execution
+from keras_qa.decoding import SpanDecoder
+from keras_qa.preprocessing import SpanPreprocessor
 
 if keras.config.backend() == "tensorflow":
     import tensorflow as tf
@@ -78,3 +81,24 @@ def classifier_file(classifier, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("classifier") / "qa.keras"
     classifier.save(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def golden_reader() -> QuestionAnswerer:
+    """The reader in `tests/golden`, which knows texts without an answer. Tests must not train it.
+
+    With its own decoder it would give no answer to every question.
+    """
+    loaded = keras_qa.load(pathlib.Path(__file__).parent / "golden" / "reader.keras")
+    vectorizer = loaded.model_.preprocessor.vectorizer
+    loaded.model_.preprocessor = SpanPreprocessor(vectorizer, SpanDecoder(4, True, 1.0, 1.5))
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def reader() -> QuestionAnswerer:
+    """Knows `SPANS` by heart. Tests must not train it."""
+    options = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
+    options["optimizer"] = keras.optimizers.Adam(0.02)
+    answerer = QuestionAnswerer("span_reader", model_options=options, seed=1)
+    return answerer.fit(SPANS, epochs=30, batch_size=8, verbose=0)

@@ -22,8 +22,7 @@ class Page(html.parser.HTMLParser):
         assert not self.open
 
     def handle_starttag(self, tag: str, attributes) -> None:
-        self.elements.append((tag, dict(attributes)))
-        self.texts[len(self.elements) - 1] = ""
+        self.handle_startendtag(tag, attributes)
         if tag != "meta":
             self.open.append(len(self.elements) - 1)
         if tag == "table":

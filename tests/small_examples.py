@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
+from collections.abc import Sequence
+
 from keras_qa import Example
 
 COLOURS = ("red", "green", "blue")
@@ -26,3 +30,24 @@ WITHOUT = [
     Example(item.text, f"What colour is the {other}?", id=f"{other} in {item.text}")
     for item, other in zip(SPANS, ("moon", "house", "tree", "hat") * 4, strict=True)
 ]
+
+
+def squad_file(path: pathlib.Path, examples: Sequence[Example]) -> str:
+    """Writes a file in SQuAD's format. The ids are `q0`, `q1` and so on."""
+    paragraphs = []
+    for place, item in enumerate(examples):
+        offsets = item.answer_start or [None] * len(item.answers)
+        answers = [
+            {"text": text, "answer_start": start}
+            for text, start in zip(item.answers, offsets, strict=True)
+            if start is not None
+        ]
+        asked = {"id": f"q{place}", "question": item.question, "answers": answers}
+        paragraphs.append({"context": item.text, "qas": [asked]})
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    return str(path)
+
+
+def read_lines(path: pathlib.Path) -> list[dict]:
+    """Reads a file of one JSON object per line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
 from small_checkpoints import copy
+from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example
 
 TEXT = "Mary went to the bathroom, then she slept at home. John slept in the garden."
 QUESTION = "Who went?"
+READER_OPTIONS = (
+    "`max_answer_words`, `no_answer`, `whole_words`, `max_length`, `stride`, `max_question_length`"
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +61,18 @@ def test_a_question_is_cut_where_asked(qa) -> None:
 
 
 def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
-    fed = []
-    predict = qa.model_.predict
-    monkeypatch.setattr(
-        qa.model_,
-        "predict",
-        lambda x, **rest: fed.append(x["token_ids"].shape) or predict(x, **rest),
-    )
+    fed, predict = [], qa.model_.predict
+
+    def noted(feed, **options):
+        fed.append(feed["token_ids"].shape)
+        return predict(feed, **options)
+
+    monkeypatch.setattr(qa.model_, "predict", noted)
     qa.answer(TEXT, QUESTION)
-    whole = fed.pop()
+    assert [rows for rows, _ in fed] == [1]
     qa.answer(TEXT, QUESTION, max_length=24, stride=4)
-    assert whole[0] == 1
-    assert sum(rows for rows, _ in fed) > 1
-    assert max(width for _, width in fed) <= 24
+    assert sum(rows for rows, _ in fed[1:]) > 1
+    assert max(width for _, width in fed[1:]) <= 24
     with pytest.raises(ValueError, match="`max_length` is 65, but the backbone reads at most 64"):
         qa.answer(TEXT, QUESTION, max_length=65)
 
@@ -113,23 +115,18 @@ def test_values_of_options_are_checked(qa, name: str, value, message: str) -> No
 
 
 def test_unknown_options_are_listed(qa) -> None:
-    readers = (
-        "`max_answer_words`, `no_answer`, `whole_words`, `max_length`, `stride`, "
-        "`max_question_length`"
-    )
     for name in ("max_anwser_words", "min_score", "x" * 500):
         with pytest.raises(TypeError) as caught:
             qa.answer(TEXT, QUESTION, **{name: None})
         assert str(caught.value) == (
             f"There is no option `{name[:40]}`. The options are `question`, `top_k`, "
-            f"`batch_size`, `verbose`, {readers}."
+            f"`batch_size`, `verbose`, {READER_OPTIONS}."
         )
     for call in (qa.ask, qa.calibrate):
-        with pytest.raises(
-            TypeError, match=r"^There is no option `nonsense`\. .*`passages`, "
-        ) as caught:
+        message = r"^There is no option `nonsense`\. .*`passages`, "
+        with pytest.raises(TypeError, match=message) as caught:
             call(None, [QUESTION], nonsense=1)
-        assert readers in str(caught.value)
+        assert READER_OPTIONS in str(caught.value)
         assert len(str(caught.value)) <= 300
     with pytest.raises(TypeError, match=r"^There is no option `nonsense`\. .*, `min_precision`, "):
         qa.ask(None, QUESTION, min_precision=0.9, nonsense=1)
@@ -158,8 +155,7 @@ def test_what_is_not_for_a_model_is_said() -> None:
         words.answer("Mary went home.", "Where is Mary?", max_words=None)
     with pytest.raises(TypeError, match="must be an `Example`, a mapping, or a list of them"):
         words.answer("Mary went home.")
-    for one, other in zip(before, words.model_.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert same_weights(words.model_, before)
 
 
 def test_a_text_of_another_language_is_warned_of(qa) -> None:

@@ -1,12 +1,9 @@
 """Questions to an index: passages are found, read together, and answers say where they stand."""
 
-import pathlib
-
 import numpy as np
 import pandas as pd
 import pytest
 
-import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.answering import merging, retrieval_mixin
 from keras_qa.decoding import SpanDecoder
@@ -25,32 +22,18 @@ DOCUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def qa() -> QuestionAnswerer:
-    """Knows texts without an answer."""
-    golden = pathlib.Path(__file__).parents[1] / "golden" / "reader.keras"
-    loaded = keras_qa.load(golden)
-    preprocessor = loaded.model_.preprocessor
-    assert preprocessor.decoder.no_answer
-    # Its own says of each that there is none.
-    loaded.model_.preprocessor = SpanPreprocessor(
-        preprocessor.vectorizer, SpanDecoder(4, True, 1.0, 1.5)
-    )
-    return loaded
-
-
-@pytest.fixture(scope="module")
 def index(tmp_path_factory):
     with Index.create(tmp_path_factory.mktemp("asking") / "a.index", language="en") as made:
         made.add(DOCUMENTS)
         yield made
 
 
-def expected(qa: QuestionAnswerer, index: Index, question: str, weight: float) -> dict:
+def expected(golden_reader: QuestionAnswerer, index: Index, question: str, weight: float) -> dict:
     """The mass of each span of each passage, and of no answer, one by one."""
-    preprocessor = qa.model_.preprocessor
+    preprocessor = golden_reader.model_.preprocessor
     hits = index.search(question, 10)
     windows = preprocessor.vectorizer([Example(hit.text, question) for hit in hits])
-    outputs = qa.model_.predict(dict(windows.feed), verbose=0)
+    outputs = golden_reader.model_.predict(dict(windows.feed), verbose=0)
     masses, lowest = {}, np.inf
     for row, hit in enumerate(hits):
         start, end, words = outputs["start"][row], outputs["end"][row], windows.words[row]
@@ -59,13 +42,9 @@ def expected(qa: QuestionAnswerer, index: Index, question: str, weight: float) -
         there = np.flatnonzero(words[:, 0] >= 0)
         for first in there:
             for last in there[there >= first][: preprocessor.decoder.max_answer_words]:
-                place = (
-                    hit.document,
-                    int(hit.start + words[first, 0]),
-                    int(hit.start + words[last, 1]),
-                )
+                ends = int(hit.start + words[first, 0]), int(hit.start + words[last, 1])
                 logit = float(start[first] + end[last] + prior)
-                masses[place] = np.exp(logit / preprocessor.decoder.temperature)
+                masses[hit.document, *ends] = np.exp(logit / preprocessor.decoder.temperature)
     none = np.exp(lowest / preprocessor.decoder.temperature)
     total = sum(masses.values()) + none
     return {"": none / total, **{place: mass / total for place, mass in masses.items()}}
@@ -81,12 +60,14 @@ def said(index: Index, place: tuple) -> str:
 
 
 @pytest.mark.parametrize("weight", [0.0, 4.0])
-def test_scores_are_of_all_passages_and_no_answer_together(qa, index, weight, monkeypatch) -> None:
-    masses = expected(qa, index, QUESTION, weight)
+def test_scores_are_of_all_passages_and_no_answer_together(
+    golden_reader, index, weight, monkeypatch
+) -> None:
+    masses = expected(golden_reader, index, QUESTION, weight)
     assert {place[0] for place in masses if place} == {"one.txt", "two.pdf", "three.txt"}
     assert sum(masses.values()) == pytest.approx(1.0)
     monkeypatch.setattr(retrieval_mixin, "_SPANS", 500)
-    answers = qa.ask(index, QUESTION, top_k=99, retrieval_weight=weight)
+    answers = golden_reader.ask(index, QUESTION, top_k=99, retrieval_weight=weight)
     places = []
     for answer in answers:
         if not answer.text:
@@ -113,22 +94,16 @@ def test_scores_are_of_all_passages_and_no_answer_together(qa, index, weight, mo
     assert [a.score for a in answers[1:]] == sorted((a.score for a in answers[1:]), reverse=True)
 
 
-def test_an_answer_says_where_it_stands(qa, index) -> None:
-    answers = qa.ask(index, QUESTION, top_k=9)
+def test_an_answer_says_where_it_stands(golden_reader, index) -> None:
     seen = set()
-    for answer in answers:
+    for answer in golden_reader.ask(index, QUESTION, top_k=9):
         if answer.text:
             text = index.text(answer.document)
             assert text[answer.start : answer.end] == answer.text
             assert answer.line == text.count("\n", 0, answer.start) + 1
             assert answer.page == ({1: 1, 3: 2}[answer.line] if ".pdf" in answer.document else None)
-            best = answer.sources[0]
-            assert (best.document, best.start, best.end) == (
-                answer.document,
-                answer.start,
-                answer.end,
-            )
-            assert (best.line, best.page) == (answer.line, answer.page)
+            for name in ("document", "start", "end", "line", "page"):
+                assert getattr(answer.sources[0], name) == getattr(answer, name)
             seen.add((answer.document, answer.line))
     assert {("one.txt", 4), ("two.pdf", 3)} <= seen
 
@@ -146,8 +121,8 @@ def test_no_answer_stays_where_it_was() -> None:
         assert [answer.text for answer in merging.merge_answers(given, hits)] == expected
 
 
-def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
-    model = qa.model_
+def test_there_being_no_answer_is_said_beside_the_spans(golden_reader) -> None:
+    model = golden_reader.model_
     passages = [document.text for document in DOCUMENTS[:2]]
     # However unlikely it is: here a span is likelier than that.
     example, sure = Example(passages, QUESTION), SpanDecoder(4, True, 1.0, 0.1)
@@ -158,39 +133,41 @@ def test_there_being_no_answer_is_said_beside_the_spans(qa) -> None:
     assert found[1].score < found[0].score
 
 
-def test_many_questions_are_read_together(qa, index, monkeypatch, capsys) -> None:
+def test_many_questions_are_read_together(golden_reader, index, monkeypatch, capsys) -> None:
     questions = [f"Where is {name}?" for name in ("Mary", "John", "Once", "Sandra")]
-    alone = [qa.ask(index, question, top_k=2) for question in questions]
+    alone = [golden_reader.ask(index, question, top_k=2) for question in questions]
     assert len({answers[-1].text for answers in alone}) > 1
     monkeypatch.setattr(retrieval_mixin, "_QUESTIONS", 3)
     monkeypatch.setattr(span_preprocessor, "WINDOWS", 2)
-    together = qa.ask(index, questions, top_k=2)
+    together = golden_reader.ask(index, questions, top_k=2)
     for one, other in zip(alone, together, strict=True):
         places = [[(a.text, a.document, a.start) for a in answers] for answers in (one, other)]
         assert places[0] == places[1]
         assert [a.score for a in one] == pytest.approx([a.score for a in other], abs=1e-5)
     capsys.readouterr()
-    assert qa.ask(index, iter(questions), verbose=1) == qa.ask(index, questions)
+    assert golden_reader.ask(index, iter(questions), verbose=1) == golden_reader.ask(
+        index, questions
+    )
     assert "] 4/4  100 %" in capsys.readouterr().out
-    assert qa.ask(index, []) == []
-    assert [len(answers) for answers in qa.ask(index, questions, top_k=1)] == [1] * 4
+    assert golden_reader.ask(index, []) == []
+    assert [len(answers) for answers in golden_reader.ask(index, questions, top_k=1)] == [1] * 4
 
 
-def test_what_no_passage_has_a_word_of_has_no_answer(qa, index, tmp_path) -> None:
-    assert qa.ask(index, "zebra?") == Answer("", 1.0)
-    assert qa.ask(index, ["", "zebra?"], top_k=3) == [[Answer("", 1.0)]] * 2
+def test_what_no_passage_has_a_word_of_has_no_answer(golden_reader, index, tmp_path) -> None:
+    assert golden_reader.ask(index, "zebra?") == Answer("", 1.0)
+    assert golden_reader.ask(index, ["", "zebra?"], top_k=3) == [[Answer("", 1.0)]] * 2
     with Index.create(tmp_path / "a.index") as empty:
-        assert qa.ask(empty, QUESTION) == Answer("", 1.0)
+        assert golden_reader.ask(empty, QUESTION) == Answer("", 1.0)
 
 
-def test_answers_that_are_not_sure_are_left_out(qa, index) -> None:
-    answers = qa.ask(index, QUESTION, top_k=5)
+def test_answers_that_are_not_sure_are_left_out(golden_reader, index) -> None:
+    answers = golden_reader.ask(index, QUESTION, top_k=5)
     said = [answer for answer in answers if answer.text]
-    sure = qa.ask(index, QUESTION, top_k=5, min_score=said[1].score)
+    sure = golden_reader.ask(index, QUESTION, top_k=5, min_score=said[1].score)
     assert [answer for answer in sure if answer.text] == said[:2]
-    best = qa.ask(index, QUESTION, no_answer=False)
-    assert qa.ask(index, QUESTION, min_score=best.score, no_answer=False) == best
-    none = qa.ask(index, QUESTION, min_score=1.0, no_answer=False)
+    best = golden_reader.ask(index, QUESTION, no_answer=False)
+    assert golden_reader.ask(index, QUESTION, min_score=best.score, no_answer=False) == best
+    none = golden_reader.ask(index, QUESTION, min_score=1.0, no_answer=False)
     assert none == Answer("", pytest.approx(1 - best.score))
 
 
@@ -205,98 +182,95 @@ class Shelf:
         return [sorted(hits, key=lambda hit: -hit.score)[:k] for _ in questions]
 
 
-def test_any_retriever_stands_in_the_place_of_an_index(qa, index) -> None:
+def test_any_retriever_stands_in_the_place_of_an_index(golden_reader, index) -> None:
     hits = index.search(QUESTION, 10)
     # Each of these documents is one passage.
     assert all(hit.start == 0 and hit.text == index.text(hit.document) for hit in hits)
     shelf = Shelf({d.name: d.text for d in DOCUMENTS}, {hit.document: hit.score for hit in hits})
-    found, same = (qa.ask(each, QUESTION, top_k=9) for each in (shelf, index))
-    assert [(a.text, a.score, a.document, a.start, a.end, a.line) for a in found] == [
-        (a.text, a.score, a.document, a.start, a.end, a.line) for a in same
-    ]
+    found, same = (golden_reader.ask(each, QUESTION, top_k=9) for each in (shelf, index))
+    for one, other in zip(found, same, strict=True):
+        for name in ("text", "score", "document", "start", "end", "line"):
+            assert getattr(one, name) == getattr(other, name)
     assert any(a.page for a in same)
     assert not any(a.page for a in found)
     # As many as are asked for, and for each question.
-    one = qa.ask(shelf, [QUESTION, "Where is John?"], top_k=9, passages=1)
+    one = golden_reader.ask(shelf, [QUESTION, "Where is John?"], top_k=9, passages=1)
     assert [{a.document for a in answers if a.text} for answers in one] == [{hits[0].document}] * 2
-    assert qa.ask(Shelf({}, {}), QUESTION) == Answer("", 1.0)
+    assert golden_reader.ask(Shelf({}, {}), QUESTION) == Answer("", 1.0)
 
 
-def test_a_retriever_that_gives_something_else_is_said(qa) -> None:
+def test_a_retriever_that_gives_something_else_is_said(golden_reader) -> None:
     class Texts:
         def search(self, questions, k):
             return [["Mary went home."] for _ in questions]
 
     for index, message in (
-        ("handbook.index", "`index` must be a `documents.Index`, or have a method `search(questi"),
+        (
+            "handbook.index",
+            r"^`index` must be a `documents.Index`, or have a method `search\(questi",
+        ),
         (
             Texts(),
-            "`search` of the Texts must return a list of at most 10 `Hit` objects for each quest",
+            r"^`search` of the Texts must return a list of at most 10 `Hit` objects for each",
         ),
     ):
-        with pytest.raises(TypeError) as caught:
-            qa.ask(index, QUESTION)
-        assert str(caught.value).startswith(message)
+        with pytest.raises(TypeError, match=message):
+            golden_reader.ask(index, QUESTION)
     far = Shelf({"a": "Mary went home.", "b": "She slept."}, {"a": -0.5, "b": -2.0})
     with pytest.raises(ValueError, match="^The scores of hits") as caught:
-        qa.ask(far, QUESTION)
+        golden_reader.ask(far, QUESTION)
     assert str(caught.value) == (
         "The scores of hits must be finite and the best one positive, because they are divided by "
         "it. Received: -0.5, -2. Return other scores, or pass `retrieval_weight=0`."
     )
-    assert qa.ask(far, QUESTION, top_k=9, retrieval_weight=0)[1].document in ("a", "b")
+    answers = golden_reader.ask(far, QUESTION, top_k=9, retrieval_weight=0)
+    assert answers[1].document in ("a", "b")
 
 
-def test_a_reader_that_knows_no_texts_without_an_answer_says_so(qa, index, monkeypatch) -> None:
-    preprocessor = qa.model_.preprocessor
-    monkeypatch.setattr(
-        qa.model_, "preprocessor", SpanPreprocessor(preprocessor.vectorizer, SpanDecoder())
-    )
+def test_a_reader_that_knows_no_texts_without_an_answer_says_so(
+    golden_reader, index, monkeypatch
+) -> None:
+    plain = SpanPreprocessor(golden_reader.model_.preprocessor.vectorizer, SpanDecoder())
+    monkeypatch.setattr(golden_reader.model_, "preprocessor", plain)
     with pytest.warns(UserWarning, match=r"^This reader was not trained on texts without an"):
-        assert qa.ask(index, QUESTION).text
+        assert golden_reader.ask(index, QUESTION).text
     # Said to be known.
-    assert qa.ask(index, QUESTION, no_answer=False).text
-    assert "" in [answer.text for answer in qa.ask(index, QUESTION, top_k=9, no_answer=True)]
+    assert golden_reader.ask(index, QUESTION, no_answer=False).text
+    answers = golden_reader.ask(index, QUESTION, top_k=9, no_answer=True)
+    assert "" in [answer.text for answer in answers]
 
 
-def test_a_series_of_questions_is_asked_as_a_list(qa, index) -> None:
+def test_a_series_of_questions_is_asked_as_a_list(golden_reader, index) -> None:
     questions = [QUESTION, "Where is John?"]
-    series = pd.Series(questions, index=[1, 1])
-    answers = qa.ask(index, questions, top_k=2)
+    answers = golden_reader.ask(index, pd.Series(questions, index=[1, 1]), top_k=2)
+    assert answers == golden_reader.ask(index, questions, top_k=2)
     assert len(answers) == 2
-    assert qa.ask(index, series, top_k=2) == answers
-    passage = qa.read("Mary went to the hallway. John slept.")
-    assert passage.ask(series) == passage.ask(questions)
-    frame = pd.DataFrame({"question": questions})
-    for ask in (lambda: qa.ask(index, frame), lambda: passage.ask(frame)):
-        with pytest.raises(TypeError, match=r"^`question` must be .* Received: a DataFrame\. Give"):
-            ask()
+    with pytest.raises(TypeError, match=r"^`question` must be .* Received: a DataFrame\. Give"):
+        golden_reader.ask(index, pd.DataFrame({"question": questions}))
 
 
-def test_what_is_asked_is_checked(qa, index, classifier) -> None:
-    for name, value, message in (
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
         ("top_k", 0, "`top_k` must be a positive integer. Received: top_k=0."),
-        ("passages", 0, "`passages` must be a positive integer. Received: passages=0."),
         ("passages", True, "`passages` must be a positive integer. Received: passages=True."),
-        ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
-        (
-            "retrieval_weight",
-            -1,
-            "`retrieval_weight` must be a finite non-negative number. Received",
-        ),
-        ("max_length", 0, "`max_length` must be a positive integer. Received: max_length=0."),
-        ("top_k", True, "`top_k` must be a positive integer. Received: top_k=True."),
         ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
-        ("min_score", "a", "`min_score` must be between 0 and 1. Received: min_score='a'."),
+        ("max_length", 0, "`max_length` must be a positive integer. Received: max_length=0."),
+        ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
+        ("retrieval_weight", -1, "`retrieval_weight` must be a finite non-negative number."),
         ("retrieval_weight", "a", "`retrieval_weight` must be a finite non-negative number."),
-    ):
-        with pytest.raises(ValueError, match=f"^{message}"):
-            qa.ask(index, QUESTION, **{name: value})
-    assert qa.ask(index, QUESTION, np.int64(2), np.int64(5)) == qa.ask(index, QUESTION, 2, 5)
+    ],
+)
+def test_options_are_checked(golden_reader, index, name: str, value, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        golden_reader.ask(index, QUESTION, **{name: value})
+
+
+def test_what_is_asked_is_checked(golden_reader, index, classifier) -> None:
+    numbers = np.int64(2), np.int64(5)
+    assert golden_reader.ask(index, QUESTION, *numbers) == golden_reader.ask(index, QUESTION, 2, 5)
     for question in (3, {"a": 1}, ["a", 3]):
         with pytest.raises(TypeError, match=r"^`question` must be a string"):
-            qa.ask(index, question)
-    with pytest.raises(ValueError, match=r"^This answerer is not fitted\. Call `fit"):
-        QuestionAnswerer().ask(index, QUESTION)
+            golden_reader.ask(index, question)
     with pytest.raises(ValueError, match=r"^Only span readers answer from documents, but this"):
         classifier.ask(index, QUESTION)

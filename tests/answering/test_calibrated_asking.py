@@ -14,7 +14,6 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.selective import precision_bounds, precision_thresholds
 from keras_qa.documents import Document, Index
 from keras_qa.preprocessing import SpanPreprocessor
-from keras_qa.preprocessing.ask_calibration import AskCalibration
 
 COLOURS = {"door": "red", "box": "green", "car": "blue", "sky": "dark grey"}
 DOCUMENTS = [Document(thing, f"the {thing} is {shade}.") for thing, shade in COLOURS.items()]
@@ -36,16 +35,10 @@ QUESTIONS = [item.question for item in EXAMPLES]
 def trained() -> QuestionAnswerer:
     """Knows texts without an answer."""
     options = {"units": 16, "embedding_dim": 8, "dropout": 0.0}
+    options["optimizer"] = keras.optimizers.Adam(0.02)
     data = SPANS + WITHOUT
     qa = QuestionAnswerer("span_reader", options, seed=1)
-    return qa.fit(
-        data,
-        validation_data=data,
-        epochs=40,
-        batch_size=16,
-        verbose=0,
-        optimizer=keras.optimizers.Adam(0.02),
-    )
+    return qa.fit(data, validation_data=data, epochs=40, batch_size=16, verbose=0)
 
 
 @pytest.fixture
@@ -150,45 +143,31 @@ def test_passages_that_all_fit_alike_leave_the_weight(qa, tmp_path) -> None:
     assert fitted.retrieval_weight == 4.0
 
 
-def test_what_is_wrong_is_said_in_one_line(qa, index, classifier) -> None:
-    for message, options in (
-        ("`min_precision` needs a calibration. Call `calibrate(", {}),
-        (
-            "`min_score` and `min_precision` exclude each other. Leave one of them out",
-            {"min_score": 0.5},
-        ),
-    ):
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-            qa.ask(index, QUESTIONS[0], min_precision=0.9, **options)
-    with pytest.raises(ValueError, match=r"^`examples` is empty\. Give some to calibrate on\.$"):
-        qa.calibrate(index, [])
-    with pytest.raises(ValueError, match=r"^`passages` must be a positive integer\. Received: pas"):
-        qa.calibrate(index, EXAMPLES, passages=0)
-    with pytest.raises(
-        ValueError, match=r"^`batch_size` must be a positive integer\. Received: ba"
-    ):
-        qa.calibrate(index, EXAMPLES, batch_size=-1)
-    with pytest.raises(ValueError, match=r"^Only span readers answer from documents, but this"):
-        classifier.calibrate(index, EXAMPLES)
-    with pytest.raises(ValueError, match=r"^This answerer is not fitted\. Call `fit"):
-        QuestionAnswerer().calibrate(index, EXAMPLES)
-    with pytest.raises(ValueError, match=r"^No passage holds a right answer of at most \d+ words"):
-        qa.calibrate(index, [Example("", QUESTIONS[0], "zebra")])
+@pytest.mark.parametrize(
+    ("examples", "options", "message"),
+    [
+        ([], {}, "`examples` is empty. Give some to calibrate on."),
+        (EXAMPLES, {"passages": 0}, "`passages` must be a positive integer. Received: passages=0."),
+        (EXAMPLES, {"batch_size": -1}, "`batch_size` must be a positive integer."),
+        ([Example("", QUESTIONS[0], "zebra")], {}, "No passage holds a right answer of at most "),
+    ],
+)
+def test_wrong_arguments_calibrate_nothing(qa, index, examples, options, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        qa.calibrate(index, examples, **options)
     assert qa.model_.preprocessor.asking is None
+    with pytest.raises(ValueError, match=r"^`min_precision` needs a calibration\. Call `calibrate"):
+        qa.ask(index, QUESTIONS[0], min_precision=0.9)
+    with pytest.raises(ValueError, match="^`min_score` and `min_precision` exclude each other. Le"):
+        qa.ask(index, QUESTIONS[0], min_precision=0.9, min_score=0.5)
+
+
+def test_a_precision_needs_the_settings_of_the_calibration(qa, index) -> None:
     qa.calibrate(index, EXAMPLES, max_answer_words=3)
     for name, value in (("passages", 4), ("retrieval_weight", 1.0), ("no_answer", False)):
         message = f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, "
         with pytest.raises(ValueError, match=f"^{message}"):
             qa.ask(index, QUESTIONS[0], min_precision=0.1, **{name: value})
     assert qa.ask(index, QUESTIONS[0], min_precision=0.1)
-    with pytest.raises(
-        ValueError, match=r"^`min_precision` must be a number above 0 and at most 1\. R"
-    ):
+    with pytest.raises(ValueError, match=r"^`min_precision` must be a number above 0 and at most"):
         qa.ask(index, QUESTIONS[0], min_precision=0)
-    with pytest.raises(
-        ValueError, match=r"^`min_precision` must be a number .*min_precision='a'\.$"
-    ):
-        qa.ask(index, QUESTIONS[0], min_precision="a")
-    qa.model_.preprocessor.asking = AskCalibration(1.0, 4.0, precisions=(0.5,), thresholds=(0.0,))
-    with pytest.raises(ValueError, match=r"^`min_precision` is 0\.9, but .* support at most 0\.5,"):
-        qa.ask(index, QUESTIONS[0], min_precision=0.9)

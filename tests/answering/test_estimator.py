@@ -1,6 +1,5 @@
-"""`QuestionAnswerer` as scikit-learn's own functions use it."""
+"""`QuestionAnswerer` as an estimator: its arguments, and scikit-learn's own functions."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +7,8 @@ import sklearn.base
 import sklearn.utils
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.utils.validation import check_is_fitted
-from small_backbones import TOKENIZER, bert
 from small_examples import EXAMPLES, SPANS
+from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
@@ -61,8 +60,6 @@ def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
     assert classifier.predict([]) == []
     with pytest.raises(TypeError, match=r"^`examples` must be a list of examples\. Received one d"):
         classifier.predict(ROWS[0])
-    with pytest.raises(ValueError, match=r"^This answerer is not fitted\."):
-        QuestionAnswerer().predict(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +76,8 @@ def test_predictions_are_the_best_answers_as_strings(classifier) -> None:
 def test_validation_data_may_be_a_pair(validation) -> None:
     def losses(data) -> list[float]:
         qa = QuestionAnswerer(model_options=SMALL, seed=0)
-        return qa.fit(EXAMPLES, validation_data=data, epochs=2, verbose=0).history_.history[
-            "val_loss"
-        ]
+        qa.fit(EXAMPLES, validation_data=data, epochs=2, verbose=0)
+        return qa.history_.history["val_loss"]
 
     assert losses(validation(ROWS[:2], ANSWERS[:2])) == losses(EXAMPLES[:2])
 
@@ -94,15 +90,11 @@ def test_validation_data_may_be_a_pair(validation) -> None:
         ((ROWS, ANSWERS, ANSWERS), r"^`examples` must hold `Example` objects or mappings\. Receiv"),
     ],
 )
-def test_a_pair_that_is_wrong_trains_nothing(classifier, tmp_path, validation, message) -> None:
-    path = tmp_path / "qa.keras"
-    classifier.save(path)
-    loaded = keras_qa.load(path)
-    before = loaded.model_.get_weights()
+def test_a_pair_that_is_wrong_trains_nothing(classifier, validation, message) -> None:
+    before = classifier.model_.get_weights()
     with pytest.raises((TypeError, ValueError), match=message):
-        loaded.fit(EXAMPLES, validation_data=validation, epochs=1, verbose=0)
-    for old, new in zip(before, loaded.model_.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+        classifier.fit(EXAMPLES, validation_data=validation, epochs=1, verbose=0)
+    assert same_weights(classifier.model_, before)
 
 
 # Two sentences each: in a window of six words one of them is cut.
@@ -118,13 +110,9 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def reader_file(tmp_path_factory) -> str:
-    sizes = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
-    qa = QuestionAnswerer(
-        "span_reader", {**sizes, "optimizer": keras.optimizers.Adam(0.02)}, seed=1
-    )
+def reader_file(reader, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("reader") / "qa.keras"
-    qa.fit(SPANS, epochs=30, batch_size=8, verbose=0).save(path)
+    reader.save(path)
     return str(path)
 
 
@@ -133,23 +121,19 @@ def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file
     before = loaded.model_.get_weights()
     grid = {"max_length": np.array([6, 64]), "stride": [0, 1]}
     search = GridSearchCV(loaded, grid, cv=2).fit(PAIRS, epochs=0, verbose=0)
-    scores = dict(
-        zip(map(str, grid["max_length"]), search.cv_results_["mean_test_score"][::2], strict=True)
-    )
+    short, long = search.cv_results_["mean_test_score"][::2]
     # Nothing is trained: the windows alone make the difference.
-    for length in grid["max_length"]:
+    for length, score in ((6, short), (64, long)):
         alone = keras_qa.load(reader_file).set_params(max_length=length, stride=0)
-        assert alone.fit(PAIRS, epochs=0, verbose=0).score(PAIRS) == scores[str(length)]
-    assert scores["6"] < scores["64"] == 1.0
+        assert alone.fit(PAIRS, epochs=0, verbose=0).score(PAIRS) == score
+    assert short < long == 1.0
     best = search.best_estimator_
     assert (best.vectorizer_.max_length, best.vectorizer_.stride) == (64, 0)
     assert best.model_.preprocessor.vectorizer is best.vectorizer_
     # What was loaded is as it was.
     windower = loaded.model_.preprocessor.vectorizer
     assert (windower.max_length, windower.stride) == (384, 128)
-    assert all(
-        (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
-    )
+    assert same_weights(loaded.model_, before)
 
 
 def test_a_loaded_reader_keeps_its_windows_and_takes_one_setting_alone(
@@ -166,18 +150,17 @@ def test_a_loaded_reader_keeps_its_windows_and_takes_one_setting_alone(
 def test_a_vocabulary_that_cannot_change_is_refused(
     reader_file, classifier_file, name: str
 ) -> None:
-    path = reader_file if name == "vocabulary_size" else classifier_file
-    examples = PAIRS if name == "vocabulary_size" else EXAMPLES
+    path, examples = {
+        "vocabulary_size": (reader_file, PAIRS),
+        "answer_vocabulary_size": (classifier_file, EXAMPLES),
+    }[name]
     loaded = keras_qa.load(path).set_params(**{name: 10})
     before, preprocessor = loaded.model_.get_weights(), loaded.model_.preprocessor
-    with pytest.raises(
-        ValueError, match=rf"^`{name}` is for models without a vocabulary, but .* Leave"
-    ):
+    message = rf"^`{name}` is for models without a vocabulary, but .* Leave"
+    with pytest.raises(ValueError, match=message):
         loaded.fit(examples, epochs=1, verbose=0)
     assert loaded.model_.preprocessor is preprocessor
-    assert all(
-        (one == two).all() for one, two in zip(before, loaded.model_.get_weights(), strict=True)
-    )
+    assert same_weights(loaded.model_, before)
 
 
 def test_windows_that_cannot_be_read_leave_the_loaded_ones(reader_file) -> None:
@@ -190,7 +173,97 @@ def test_windows_that_cannot_be_read_leave_the_loaded_ones(reader_file) -> None:
     assert preprocessor.vectorizer.max_length == 384
 
 
-def test_a_backbone_has_a_vocabulary_of_its_own() -> None:
-    options = {"backbone": bert(), "tokenizer": TOKENIZER}
-    with pytest.raises(ValueError, match=r"^`vocabulary_size` is for a reader from scratch, but"):
-        QuestionAnswerer("span_reader", options, vocabulary_size=50).fit(SPANS, epochs=1, verbose=0)
+OF_READERS = {
+    "vectors": "glove.txt",
+    "max_length": 128,
+    "stride": 16,
+    "max_answer_words": 5,
+    "no_answer_threshold": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", OF_READERS)
+def test_options_of_readers_are_refused_by_models_of_words(name: str) -> None:
+    qa = QuestionAnswerer("answer_classifier", **{name: OF_READERS[name]})
+    message = (
+        rf"^`{name}` is for span readers \(model=\"span_reader\"\), but "
+        r"model='answer_classifier' answers with words of a vocabulary\. Leave it out\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        qa.fit(EXAMPLES)
+    assert not hasattr(qa, "model_")
+
+
+def test_a_model_that_is_given_says_what_it_does() -> None:
+    model = keras_qa.models.answer_classifier(30, 30, 5)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"^`max_length` is for .*, but the model `answer_cl"):
+        QuestionAnswerer(model, max_length=9).fit(EXAMPLES)
+    for name, value in (("vectors", "glove.txt"), ("model_options", {"cell": "gru"})):
+        with pytest.raises(ValueError, match=rf"^`{name}` is for a factory, but"):
+            QuestionAnswerer(model, **{name: value}).fit(EXAMPLES)
+    assert same_weights(model, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "reader"}, "`model` must be a `keras.Model` or one of .* Received: model='rea"),
+        ({"vocabulary_size": 0}, "`vocabulary_size` must be a positive integer"),
+        ({"model": "span_reader", "max_length": 1.5}, "`max_length` must be a positive integer"),
+        ({"model": "span_reader", "stride": 1.5}, "`stride` must be a non-negative"),
+        ({"model": "span_reader", "no_answer_threshold": "a"}, "`no_answer_threshold` must be"),
+        (
+            {"model": "span_reader", "answer_vocabulary_size": 5},
+            r"`answer_vocabulary_size` is for models that .* marks spans of the text\. Leave it",
+        ),
+        ({"seed": 1.5}, "`seed` must be a non-negative integer. Received: seed=1.5."),
+        ({"model_options": [("cell", "gru")]}, "`model_options` must be a mapping"),
+    ],
+)
+def test_arguments_are_checked_in_fit(options, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
+        QuestionAnswerer(**options).fit(EXAMPLES)
+
+
+def test_integers_of_numpy_are_taken_and_saved(tmp_path) -> None:
+    sizes = {"vocabulary_size": np.int64(9), "answer_vocabulary_size": np.int64(3)}
+    qa = QuestionAnswerer(**sizes, seed=np.int64(1)).fit(EXAMPLES, epochs=np.int64(1), verbose=0)
+    qa.save(tmp_path / "qa.keras")
+    found = keras_qa.load(tmp_path / "qa.keras").vectorizer_
+    assert (found.vocabulary_size, found.answer_vocabulary_size) == (9, 3)
+    same = QuestionAnswerer("answer_classifier", None, 9, 3, 1).fit(EXAMPLES, epochs=1, verbose=0)
+    assert same_weights(qa.model_, same.model_.get_weights())
+
+
+def test_a_table_and_answers_that_stand_apart_are_taken() -> None:
+    qa = QuestionAnswerer(seed=0).fit(pd.DataFrame(ROWS), ANSWERS, epochs=1, verbose=0)
+    same = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
+    assert same_weights(qa.model_, same.model_.get_weights())
+    found = qa.predict(EXAMPLES)
+    right = sum(text == answer for text, answer in zip(found, ANSWERS, strict=True))
+    assert qa.score(ROWS, ANSWERS) == qa.score(EXAMPLES) == pytest.approx(right / len(EXAMPLES))
+    message = rf"^`y` has 1 answers, but there are {len(EXAMPLES)} examples\."
+    with pytest.raises(ValueError, match=message):
+        qa.fit(ROWS, ANSWERS[:1])
+
+
+def test_params_are_given_and_set() -> None:
+    qa = QuestionAnswerer(seed=3)
+    assert qa.get_params()["seed"] == 3
+    assert qa.get_params()["max_length"] is None
+    assert qa.set_params(seed=4, model_options={"cell": "gru"}) is qa
+    assert repr(qa) == "QuestionAnswerer(model_options={'cell': 'gru'}, seed=4)"
+    with pytest.raises(ValueError, match=r"^There is no argument `size`\. Expected: `model`, "):
+        qa.set_params(size=1)
+
+
+def test_old_names_of_params_warn() -> None:
+    with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
+        qa = QuestionAnswerer("span_reader", length=9)
+    with pytest.warns(FutureWarning, match="`overlap` was renamed to `stride`"):
+        assert qa.set_params(overlap=2) is qa
+    assert repr(qa) == "QuestionAnswerer(model='span_reader', max_length=9, stride=2)"
+    with pytest.raises(TypeError, match=r"only\. Received: length=8, max_length=7\.$"):
+        qa.set_params(length=8, max_length=7)
+    assert qa.get_params()["max_length"] == 9

@@ -1,55 +1,62 @@
 """The command line, as a user types it."""
 
+import io
 import json
 import os
 import re
 import sys
 
-import numpy as np
 import pytest
 from babi_archive import write_archive
+from command_line import error_line
 from small_examples import EXAMPLES
+from small_models import same_weights
 
 import keras_qa
+from keras_qa.answering import answerer
 from keras_qa.cli import main
 from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
+TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with a data file, and an answerer that was trained on it."""
-    folder = tmp_path_factory.mktemp("cli")
+
+def test_train_and_evaluate(tmp_path, capsys) -> None:
     rows = [
         {"context": item.text, "question": item.question, "answer": item.answers[0]}
         for item in EXAMPLES
     ]
-    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    done = main(
-        [
-            "train",
-            f"--data={folder / 'data.jsonl'}",
-            "--columns=text=context,answers=answer",
-            f"--validation={folder / 'data.jsonl'}",
-            f"--out={folder / 'qa.keras'}",
-            "--model=answer_classifier",
-            "--epochs=2",
-            "--seed=0",
-        ]
-    )
-    assert done == 0
-    return folder
-
-
-def test_evaluate_prints_the_scores(folder, capsys) -> None:
-    loaded = keras_qa.load(folder / "qa.keras")
+    path, out = tmp_path / "data.jsonl", tmp_path / "qa.keras"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    data = [f"--data={path}", "--columns=text=context,answers=answer"]
+    options = [f"--validation={path}", "--model=answer_classifier", "--epochs=2", "--seed=0"]
+    assert main(["train", *data, *options, f"--out={out}"]) == 0
+    loaded = keras_qa.load(out)
     assert set(loaded.vectorizer_.answers) == {"", "red", "green", "blue"}
     scores = loaded.evaluate(EXAMPLES)
-    arguments = [f"--data={folder / 'data.jsonl'}", "--columns=text=context,answers=answer"]
-    assert main(["evaluate", str(folder / "qa.keras"), *arguments]) == 0
-    printed = capsys.readouterr().out
-    assert printed.strip() == (
-        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, 9 examples"
+    capsys.readouterr()
+    assert main(["evaluate", str(out), *data]) == 0
+    assert capsys.readouterr().out == (
+        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, 9 examples\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
+        (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
+        (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
+        (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
+        (["answer", "QA", "A text.", "?", "--top-k=0"], "`top_k` must be a positive"),
+    ],
+)
+def test_errors_are_one_line(
+    classifier_file, tmp_path, monkeypatch, capsys, arguments, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [classifier_file if part == "QA" else part for part in arguments]
+    assert message in error_line(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
 
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:
@@ -106,8 +113,7 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     printed = capsys.readouterr().out
     assert "Task 3: en-valid has no train file. Used instead: 1 simulated questions." in printed
     models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("stopped", "unbroken")]
-    for one, other in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert same_weights(models[0], models[1].get_weights())
     one, other = json.loads((tmp_path / "results.json").read_text())
     assert (one["task"], one["variant"], one["simulated"]) == ("all", "en-valid", 1)
     assert (one["questions"], one["validation_questions"]) == (19 + 1, 20)
@@ -119,52 +125,23 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     assert printed.count(line) == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
-        (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
-        (["train", "--data=simulated", "--out=x.h5"], "`out` must end in `.keras`"),
-        (["train", "--data=simulated", "--out=/none/x.keras"], "folder that does not exist"),
-        (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
-        (["train", "--data=simulated", "--patience=0", "--out=x.keras"], "`patience` must be"),
-        (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
-        (["train", "--data=simulated", "--model=none", "--out=x.keras"], "`model` must be"),
-        (["answer", "QA", "--text=-", "--question=?", "--top-k=0"], "`top_k` must be a positive"),
-    ],
-)
-def test_errors_are_one_line(folder, tmp_path, monkeypatch, capsys, arguments, message) -> None:
-    monkeypatch.chdir(tmp_path)
-    arguments = [str(folder / "qa.keras") if part == "QA" else part for part in arguments]
-    if "--text=-" in arguments:
-        import io
-
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
-    assert main(arguments) == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith("keras-qa: error: ")
-    assert message in printed
-    assert printed.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
 def test_quickstart(capsys) -> None:
     assert main(["quickstart"]) == 0
     printed = capsys.readouterr().out
     ready, trained = printed.split("Now train a model on")
-    for question, answer in (("Where is the milk?", "bathroom"), ("Where is Mary?", "garden")):
-        assert re.match(rf"\n +[\d.]+%  {answer}\n", ready.split(question)[1])
-    right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", printed)
-    assert float(right.group(1)) >= 98
-    for question, answer, fact in (
-        ("Where is Mary?", "garden", "Mary went to the garden."),
-        ("Where is John?", "hallway", "John went to the hallway."),
+    for part, question, answer in (
+        (ready, "Where is the milk?", "bathroom"),
+        (ready, "Where is Mary?", "garden"),
+        (trained, "Where is Mary?", "garden"),
+        (trained, "Where is John?", "hallway"),
     ):
-        part = trained.split(question)[1]
-        assert re.match(rf"\n +[\d.]+%  {answer}\n", part)
-        assert f"Supported by: {fact}" in part
+        assert re.match(rf"\n +[\d.]+%  {answer}\n", part.split(question)[1])
+    right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", trained)
+    assert float(right.group(1)) >= 98
+    for fact in ("Mary went to the garden.", "John went to the hallway."):
+        assert f"Supported by: {fact}" in trained
     for line in ("Try next:", "keras-qa train"):
-        assert line in printed
+        assert line in trained
 
 
 @pytest.mark.parametrize(
@@ -183,3 +160,69 @@ def test_jax_compilation_cache_folder(switch, given, used, tmp_path, monkeypatch
     assert main(["answer", str(tmp_path / "missing.keras"), "a text", "a question"]) != 0
     found = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     assert found == (str(tmp_path / "jax") if used == "own" else used)
+
+
+@pytest.fixture
+def printed(classifier_file, capsys, monkeypatch):
+    """Returns the output of `keras-qa answer` for a text."""
+
+    def run(text: str, stdin: bytes = b"") -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        arguments = [f"--text={text}", f"--question={QUESTION}", "--top-k=3"]
+        assert main(["answer", str(classifier_file), *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_text_from_argument_file_and_standard_input(
+    printed, classifier, classifier_file, tmp_path, capsys
+) -> None:
+    path = tmp_path / "my text.txt"
+    path.write_text(TEXT)
+    found = printed(TEXT)
+    assert found == printed(str(path)) == printed("-", TEXT.encode())
+    expected = classifier.answer(TEXT, QUESTION, top_k=3)
+    scores = re.findall(r"^ +([\d.]+)%  (\w+)$", found, re.MULTILINE)
+    assert scores == [(f"{100 * answer.score:.1f}", answer.text) for answer in expected]
+    # Positional arguments.
+    for text in (TEXT, str(path)):
+        assert main(["answer", str(classifier_file), text, "--top-k=3", QUESTION]) == 0
+        assert capsys.readouterr().out == found
+
+
+def test_control_characters_of_a_text_are_replaced(printed) -> None:
+    text = "the \x1b]0;title\x07door\x1b[2J is red\x9b, green\x08\tor blue."
+    found = printed("-", text.encode())
+    shown = "the �]0;title�door�[2J is red�, green� or blue."
+    for colour in ("red", "green", "blue"):
+        assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
+
+
+def test_keras_progress_bars_only_on_terminals(
+    classifier_file, tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(answerer, "LONG_WORK", 1)
+    rows = [f"{item.text},{item.question},{item.answers[0]}\n" for item in EXAMPLES]
+    path = tmp_path / "data.csv"
+    path.write_text("text,question,answer\n" + "".join(rows * 8))
+    arguments = ["evaluate", str(classifier_file), f"--data={path}"]
+    assert main(arguments) == 0
+    line = capsys.readouterr().out
+    assert re.fullmatch(r"exact match [\d.]+ %, F1 [\d.]+ %, 72 examples\n", line)
+    # The command restores the setting of Keras.
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "3/3" in shown
+    assert shown.endswith(line)
+
+
+def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
+    arguments = ["train", "--data=simulated", "--examples=10", f"--out={tmp_path / 'qa.keras'}"]
+    (tmp_path / "r.json").write_text("{}")
+    assert main([*arguments, f"--results={tmp_path / 'r.json'}"]) == 2
+    printed = capsys.readouterr()
+    assert "has no JSON list to append results to. Delete it, or name another" in printed.err
+    assert printed.out == "10 questions to train on, 200 to validate on.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

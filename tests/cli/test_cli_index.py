@@ -1,6 +1,7 @@
 """`keras-qa index` without a backend."""
 
 import pytest
+from command_line import error_line
 from interpreters import BACKENDS, python
 
 from keras_qa.cli import main
@@ -40,8 +41,7 @@ def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> Non
         assert main(["index", given]) == 0
         assert "handbook.index: 1 documents, 1 passages." in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["handbook", "handbook.index"]
-    assert main(["index", "/"]) == 2
-    assert capsys.readouterr().err == (
+    assert error_line(capsys, "index", "/") == (
         "keras-qa: error: The folder '/' has no name. Name its index by `--out`.\n"
     )
 
@@ -56,25 +56,17 @@ def test_many_unreadable_files_are_counted(folder, tmp_path, capsys) -> None:
 
 
 def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
-    out = tmp_path / "a.index"
-    out.write_text("A text.")
-    english = tmp_path / "b.index"
+    text, english, missing = tmp_path / "a.index", tmp_path / "b.index", tmp_path / "c"
+    text.write_text("A text.")
     Index.create(english, language="en").close()
-    for arguments, message in (
-        ([str(tmp_path / "none"), f"--out={out}"], "There is no folder '"),
-        ([str(folder), f"--out={out}"], "is not an index of keras-qa: it is not an SQLite file."),
-        (
-            [str(folder), f"--out={english}", "--language=de"],
-            "was made for the language 'en', whic",
-        ),
-        ([str(folder), f"--out={tmp_path / 'c'}", "--language=x"], "`language` must be a code of"),
+    for name, out, options, message in (
+        (missing, text, [], "There is no folder '"),
+        (folder, text, [], "is not an index of keras-qa: it is not an SQLite file."),
+        (folder, english, ["--language=de"], "was made for the language 'en', which"),
+        (folder, missing, ["--language=x"], "`language` must be a code of"),
     ):
-        assert main(["index", *arguments]) == 2
-        errors = capsys.readouterr().err
-        assert errors.startswith("keras-qa: error: ")
-        assert message in errors
-        assert errors.count("\n") == 1
-    assert not (tmp_path / "c").exists()
+        assert message in error_line(capsys, "index", name, f"--out={out}", *options)
+    assert not missing.exists()
 
 
 def test_it_needs_no_backend(folder, tmp_path) -> None:

@@ -20,6 +20,8 @@ EXAMPLES = [
     Example("Ann left. Bob slept.", "Who left?", "Ann", 0),
     Example("Cat ran. Bob left.", "Who left?", "Bob", 9),
 ]
+# The decoder's options that are chosen by calibration.
+CALIBRATED = {"max_answer_words": None, "no_answer_threshold": None}
 TEXT = "one two three four five six seven eight nine"
 
 
@@ -132,7 +134,7 @@ def test_details_are_those_of_the_answers() -> None:
 def test_calibration_sets_the_decoder() -> None:
     preprocessor = span_preprocessor()
     golds = [Example(TEXT, "one", "nine", TEXT.index("nine")), Example(TEXT, "two", "one", 0)]
-    preprocessor.configure_decoding(golds, {"max_answer_words": None, "no_answer_threshold": None})
+    preprocessor.configure_decoding(golds, CALIBRATED)
     assert preprocessor.decoder == SpanDecoder()
     found = fit_decoder(preprocessor, Table(), golds, 32)
     assert preprocessor.decoder.temperature == found["temperature"] != 1.0
@@ -166,12 +168,9 @@ def test_the_threshold_is_the_one_that_the_official_script_finds() -> None:
 
 @pytest.mark.parametrize("preprocessor", [word_preprocessor(), span_preprocessor()])
 def test_unknown_options_are_listed(preprocessor: preprocessing.Preprocessor) -> None:
-    with pytest.raises(TypeError) as caught:
+    message = "^There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
+    with pytest.raises(TypeError, match=message):
         preprocessor.with_options(Table(), temperature=None)
-    assert str(caught.value) == (
-        "There is no option `temperature`. The options are `max_answer_words`, `no_answer`, "
-        "`whole_words`, `max_length`, `stride`, `max_question_length`."
-    )
 
 
 def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
@@ -192,9 +191,7 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
 @pytest.mark.parametrize(
     "preprocessor", [word_preprocessor(), span_preprocessor(no_answer=True, temperature=2.0)]
 )
-def test_round_trip_through_the_config(
-    preprocessor: preprocessing.Preprocessor,
-) -> None:
+def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor) -> None:
     config = preprocessing.serialize(preprocessor)
     again = preprocessing.deserialize(config)
     assert type(again) is type(preprocessor)
@@ -217,9 +214,7 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     config["asking"]["options"] = {"length": 4}
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking
-    preprocessor.configure_decoding(
-        EXAMPLES, {"max_answer_words": None, "no_answer_threshold": None}
-    )
+    preprocessor.configure_decoding(EXAMPLES, CALIBRATED)
     assert preprocessor.asking is None
 
 

@@ -45,16 +45,12 @@ def line(epoch: int, past: str, left: str) -> str:
 
 def test_fast_epochs_in_a_file(clock, capsys) -> None:
     train(clock, 4, 5.0)
-    assert capsys.readouterr().out.splitlines() == [
-        line(2, "0:10", "0:10"),
-        line(4, "0:20", "0:00"),
-    ]
+    expected = [line(2, "0:10", "0:10"), line(4, "0:20", "0:00")]
+    assert capsys.readouterr().out.splitlines() == expected
     # If training stops early, the last line is written once.
     train(clock, 3, 5.0)
-    assert capsys.readouterr().out.splitlines() == [
-        line(2, "0:10", "0:10"),
-        line(3, "0:15", "0:05"),
-    ]
+    expected = [line(2, "0:10", "0:10"), line(3, "0:15", "0:05")]
+    assert capsys.readouterr().out.splitlines() == expected
     train(clock, 1, 1.0)
     assert capsys.readouterr().out.splitlines() == [line(1, "0:01", "0:03")]
 

@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from small_examples import EXAMPLES
+from small_examples import EXAMPLES, SPANS
 
 from keras_qa import Example
 from keras_qa.recipes import Recipe, train
@@ -52,3 +52,27 @@ def test_without_validation_data() -> None:
     run = train(EXAMPLES, None, "answer_classifier", recipe=recipe, verbose=0).runs[0]
     assert (run.epochs, run.best_epoch, run.validation_error) == (3, 3, None)
     assert sorted(run.history) == ["accuracy", "loss"]
+
+
+def test_best_epoch_of_a_reader_is_kept(tmp_path) -> None:
+    done = train(
+        SPANS,
+        SPANS,
+        "span_reader",
+        {"units": 8, "embedding_dim": 8, "dropout": 0.0},
+        recipe=Recipe(epochs=12, batch_size=8, learning_rate=0.02, decay="linear"),
+        out=tmp_path / "reader.keras",
+        verbose=0,
+        answerer_options={"max_answer_words": 3},
+    )
+    run = done.runs[0]
+    assert run.validation_error == 0.0
+    accuracies, losses = run.history["val_accuracy"], run.history["val_loss"]
+    assert run.epochs == len(losses)
+    assert accuracies[run.best_epoch - 1] == 1.0
+    right = [loss for loss, accuracy in zip(losses, accuracies, strict=True) if accuracy == 1.0]
+    assert losses[run.best_epoch - 1] == min(right)
+    decoder = done.answerer.model_.preprocessor.decoder
+    assert decoder.max_answer_words == 3
+    assert done.answerer.calibration_["temperature"] == decoder.temperature
+    assert (tmp_path / "reader.keras").exists()

@@ -6,15 +6,14 @@ import pathlib
 
 import numpy as np
 import pytest
+from command_line import error_line
 from report_cases import Page
 
 import keras_qa
-from keras_qa import Answer, AnswerLocation, Example, QuestionAnswerer, metrics, report
+from keras_qa import Answer, AnswerLocation, Example, metrics, report
 from keras_qa.cli import main
-from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import Place
-from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.report import evaluation
 from keras_qa.report.findings import Point, coverage_steps
 
@@ -31,15 +30,6 @@ EXAMPLES = [
     Example("Unknown John.", "Where is John?", "John", 8),
     Example(TEXTS["two.txt"], "Where is Sandra?"),
 ]
-
-
-@pytest.fixture(scope="module")
-def qa() -> QuestionAnswerer:
-    loaded = keras_qa.load(READER)
-    # With the saved decoder the reader gives no answer to every question.
-    decoder = SpanDecoder(4, True, 1.0, 1.5)
-    loaded.model_.preprocessor = SpanPreprocessor(loaded.model_.preprocessor.vectorizer, decoder)
-    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +50,7 @@ def test_risk_against_coverage_by_hand() -> None:
     examples = [Example("", "", gold) for gold in ("a", "b", ("c", "d"), (), "e")]
     answers = [Answer("the A", 0.9), Answer("x", 0.5), Answer("d", 0.5), Answer("y", 0.7)]
     points = evaluation._points(examples, [*answers, Answer("", 0.99)])
-    assert points == [
-        Point(0.9, 1, 0.2, 0.0),
-        Point(0.7, 2, 0.4, 0.5),
-        Point(0.5, 4, 0.8, 0.5),
-    ]
+    assert points == [Point(0.9, 1, 0.2, 0.0), Point(0.7, 2, 0.4, 0.5), Point(0.5, 4, 0.8, 0.5)]
     # Parts above the highest coverage have no row.
     assert coverage_steps(points, 10) == coverage_steps(points, 5) == points
     assert coverage_steps(points[:1], 10) == points[:1]
@@ -85,10 +71,10 @@ def test_offsets_in_the_text_of_the_example() -> None:
     assert evaluation._in_text(Answer("", 0.5), places) == Answer("", 0.5)
 
 
-def test_report_agrees_with_ask(qa, index) -> None:
-    found = report.evaluate(qa, EXAMPLES, index, passages=2)
+def test_report_agrees_with_ask(golden_reader, index) -> None:
+    found = report.evaluate(golden_reader, EXAMPLES, index, passages=2)
     questions = [item.question for item in EXAMPLES]
-    answers = qa.ask(index, questions, passages=2)
+    answers = golden_reader.ask(index, questions, passages=2)
     golds = [item.answers or [""] for item in EXAMPLES]
     pairs = list(zip(answers, golds, strict=True))
     assert found.questions == 5
@@ -119,16 +105,16 @@ def test_report_agrees_with_ask(qa, index) -> None:
             assert index.text(source.document, source.start, source.end)
 
 
-def test_a_passage_that_is_not_found(qa, index) -> None:
+def test_a_passage_that_is_not_found(golden_reader, index) -> None:
     lost = dataclasses.replace(EXAMPLES[1], question="zebra?")
-    found = report.evaluate(qa, [EXAMPLES[1], lost], index)
+    found = report.evaluate(golden_reader, [EXAMPLES[1], lost], index)
     assert (found.located, found.recall[20]) == (2, 50.0)
-    found = report.evaluate(qa, [lost], index)
+    found = report.evaluate(golden_reader, [lost], index)
     assert (found.recall, found.points) == ({1: 0.0, 5: 0.0, 20: 0.0}, [])
 
 
-def test_page_shows_escaped_sources(qa, index) -> None:
-    found = report.evaluate(qa, EXAMPLES, index)
+def test_page_shows_escaped_sources(golden_reader, index) -> None:
+    found = report.evaluate(golden_reader, EXAMPLES, index)
     sources = tuple(
         AnswerLocation(f"<i>{n}.txt", n, n + 1, 0.1, n + 1, n or None) for n in range(7)
     )
@@ -163,13 +149,13 @@ def test_page_shows_escaped_sources(qa, index) -> None:
     assert "No question got an answer." in nothing
 
 
-def test_invalid_examples(qa, index) -> None:
+def test_invalid_examples(golden_reader, index) -> None:
     with pytest.raises(ValueError, match=r"^`examples` is empty\. Give at least one to evaluate"):
-        report.evaluate(qa, [], index)
+        report.evaluate(golden_reader, [], index)
     with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
-        report.evaluate(qa, [Example("a", "b", "a", document="x")], index)
+        report.evaluate(golden_reader, [Example("a", "b", "a", document="x")], index)
     with pytest.raises(ValueError, match=r"^`passages` is an option of answers from an index\. "):
-        report.evaluate(qa, EXAMPLES, passages=3)
+        report.evaluate(golden_reader, EXAMPLES, passages=3)
 
 
 @pytest.fixture(scope="module")
@@ -221,25 +207,19 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     assert printed[1] == f"Saved {out}."
     assert keras_qa.load(out).model_.preprocessor.asking == fitted
     ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
-    assert main([*ask, "--min-precision=0.9"]) == 2
-    assert "support at most 0, with" in capsys.readouterr().err
-    assert main([*ask, "--min-precision=0.9", "--min-score=0.5"]) == 2
-    assert "`min_score` and `min_precision` exclude" in capsys.readouterr().err
+    assert "support at most 0, with" in error_line(capsys, *ask, "--min-precision=0.9")
+    errors = error_line(capsys, *ask, "--min-precision=0.9", "--min-score=0.5")
+    assert "`min_score` and `min_precision` exclude" in errors
 
 
 def test_invalid_combinations_of_options(path, data, capsys) -> None:
     index = ["--index", str(path)]
+    for option in ("--fit", "--no-answer=no", "--passages=2", "--embed=minilm", "--out=a.keras"):
+        message = f"`{option.split('=')[0]}` is for asking documents: name them by `--index`."
+        assert message in error_line(capsys, "evaluate", READER, "--data", data, option)
     for arguments, message in (
-        (["--fit"], "`--fit` is for asking documents: name them by `--index`."),
-        (["--no-answer=no"], "`--no-answer` is for asking documents: name them by `--index`."),
-        (["--passages=2"], "`--passages` is for asking documents: name them by `--index`."),
-        (["--embed=minilm"], "`--embed` is for asking documents: name them by `--index`."),
-        (["--out=a.keras"], "`--out` is for asking documents: name them by `--index`."),
         ([*index, "--out=a.keras"], "`--out` saves what `--fit` calibrates: give both, or neither"),
         ([*index, "--fit", "--out=a.h5"], "`out` must end in `.keras`"),
         (["--index=none.index"], "There is no index at "),
     ):
-        assert main(["evaluate", str(READER), "--data", data, *arguments]) == 2
-        errors = capsys.readouterr().err
-        assert message in errors
-        assert errors.count("\n") == 1
+        assert message in error_line(capsys, "evaluate", READER, "--data", data, *arguments)

@@ -47,13 +47,6 @@ def test_report_agrees_with_the_answerer(fitted) -> None:
     assert (supported > 0) == (fitted.model == "memory_network")
 
 
-def test_examples_must_have_answers(fitted) -> None:
-    with pytest.raises(ValueError, match="`examples` is empty"):
-        report.evaluate(fitted, [])
-    with pytest.raises(ValueError, match="position 1 has no right answer"):
-        report.evaluate(fitted, [EXAMPLES[0], Example("A.", "Q?")])
-
-
 def test_evaluate_command_writes_the_page(fitted, tmp_path, capsys) -> None:
     fitted.save(tmp_path / "qa.keras")
     path = tmp_path / "report.html"
