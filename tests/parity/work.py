@@ -138,7 +138,7 @@ TRAINED = {
     "classifier": (small_model, lambda model: padded_batch(96)),
     "memory-network": (functools.partial(memory, noise=0.0), lambda model: stories(96)[:2]),
     "universal-transformer": (
-        functools.partial(universal, supporting_facts=True, halting=True, noise=0.0),
+        functools.partial(universal, supporting_facts=True),
         with_facts,
     ),
     "reader": (functools.partial(reader, dropout=0.0), lambda model: words_to_find(96)),
