@@ -76,15 +76,12 @@ def test_a_backend_that_cannot_be_used_raises(
         _backend.require()
 
 
-def test_a_choice_of_the_user_stays(environment, monkeypatch) -> None:
-    environment(("jax",), None)
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    _backend.choose()
-    assert os.environ["KERAS_BACKEND"] == "torch"
-
-
-def test_nothing_is_set_if_keras_is_imported(environment, monkeypatch) -> None:
+def test_a_choice_of_the_user_and_an_imported_keras_stay(environment, monkeypatch) -> None:
     environment(("jax",), None)
     monkeypatch.setitem(sys.modules, "keras", object())
     _backend.choose()
     assert "KERAS_BACKEND" not in os.environ
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    _backend.choose()
+    assert os.environ["KERAS_BACKEND"] == "torch"

@@ -1,7 +1,6 @@
 """Importing has no side effects, and uses the installed backend."""
 
 import json
-import re
 
 import keras
 import pytest
@@ -97,9 +96,3 @@ from keras_qa.integrations.haystack import KerasReader
     assert last_line(done) == f"ImportError: {needs}"
     with pytest.raises(AttributeError, match=r"^module 'keras_qa.integrations' has no attribute"):
         keras_qa.integrations.nothing  # noqa: B018
-
-
-def test_public_names_are_there() -> None:
-    for name in keras_qa.__all__:
-        assert getattr(keras_qa, name) is not None
-    assert re.fullmatch(r"\d+\.\d+\.\d+", keras_qa.__version__)

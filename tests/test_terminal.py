@@ -9,16 +9,10 @@ from keras_qa import terminal
 from keras_qa.terminal import Bar, Line, on_terminal, plain
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch) -> types.SimpleNamespace:
+    """The clock of `terminal`, which tests set."""
+    clock = types.SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
     monkeypatch.setattr(terminal, "time", clock)
     return clock
 

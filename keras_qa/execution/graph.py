@@ -168,7 +168,7 @@ def all_layers(model: keras.Model) -> Iterator[Any]:
             waiting.extend(part for part in parts if isinstance(part, keras.Operation))
 
 
-def smallest_vocabulary(model: keras.Model, most: int | None = None) -> int | None:
+def smallest_vocabulary(model: keras.Model, most: int | None) -> int | None:
     """The smallest vocabulary of the inputs of a model, at most `most`. `None` if unknown."""
     sizes = (*(item.vocabulary_size for item in model_inputs(model)), most)
     return min((size for size in sizes if size is not None), default=None)

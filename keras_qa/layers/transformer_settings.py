@@ -12,6 +12,7 @@ from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.transformer_block import TERMS
 
 RELATIVE = ("bias", "disentangled")
+T5_MAX_DISTANCE = 128
 
 
 def check_settings(s: dict[str, Any]) -> None:
@@ -93,13 +94,14 @@ def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
     return ops.take(table, positions[None, :] - positions[:, None] + (longest - 1))
 
 
-def t5_buckets(distances: np.ndarray, num_buckets: int, max_distance: int = 128) -> np.ndarray:
+def t5_buckets(distances: np.ndarray, num_buckets: int) -> np.ndarray:
     """Buckets of Raffel et al. 2020 (arXiv:1910.10683): half of them for each direction.
+
+    Distances of at least `T5_MAX_DISTANCE` share the last bucket of their direction.
 
     Args:
         distances: Integers, position of the key minus position of the query.
         num_buckets: Number of buckets.
-        max_distance: All distances from this one on share the last bucket.
 
     Returns:
         int32, of the shape of `distances`.
@@ -107,7 +109,7 @@ def t5_buckets(distances: np.ndarray, num_buckets: int, max_distance: int = 128)
     half = num_buckets // 2
     exact = half // 2
     size = np.abs(distances)
-    steps = np.log(np.maximum(size, 1) / exact) / np.log(max_distance / exact) * (half - exact)
+    steps = np.log(np.maximum(size, 1) / exact) / np.log(T5_MAX_DISTANCE / exact) * (half - exact)
     far = np.minimum(exact + steps.astype("int32"), half - 1)
     return np.where(distances > 0, half, 0) + np.where(size < exact, size, far).astype("int32")
 

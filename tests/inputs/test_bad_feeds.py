@@ -114,15 +114,30 @@ BAD_FEEDS = {
     ),
 }
 
+ROWS_OF_ONES = np.eye(7)
 BAD_LABELS = {
     "none": (None, "`y` is missing: training and evaluation need a label for each example."),
-    "of the number of classes": ([0, 7], "hold 7 at [1], but there are 7 classes"),
-    "negative": ([-1, 0], "hold -1 at [0], but there are 7 classes"),
+    "of the number of classes": (
+        [0, 7],
+        "hold 7 at [1], but there are 7 classes (0 to 6). Build the model",
+    ),
+    "negative": ([-1, 0], "hold -1 at [0], but there are 7 classes (0 to 6)."),
     "half": ([0.5, 1.0], "hold 0.5 at [0], but class labels must be whole numbers."),
     "NaN": ([np.nan, 1.0], "hold nan at [0], but must be finite."),
     "rows of zeros": (np.zeros((2, 7)), "hold a row at [0] that adds up to 0 and has 0 ones"),
+    "two ones": (
+        ROWS_OF_ONES[[0, 1]] + [[0] * 7, ROWS_OF_ONES[2]],
+        "hold a row at [1] that adds up to 2 and has 2 ones, but a one-hot row holds exactly one 1",
+    ),
+    "negative row": (
+        ROWS_OF_ONES[[0, 1]] * 2 - ROWS_OF_ONES[[1, 2]],
+        "hold a row at [0] that adds up",
+    ),
+    "too narrow": (np.eye(6)[[0, 1]], "have rows 6 wide, but the output has 7 classes."),
+    "too wide": (np.eye(8)[[0, 1]], "have rows 8 wide, but the output has 7 classes."),
     "too few": ([0], "have shape (1,), but the inputs hold 2 examples."),
-    "strings": (["kitchen", "garden"], "but must be numbers."),
+    "rank 3": (np.zeros((2, 1, 7)), "have shape (2, 1, 7), but expected integers of shape"),
+    "strings": (["kitchen", "garden"], "but must be numbers. Use `keras_qa.QuestionAnswerer`"),
     "other names": (
         {str(place): [0, 1] for place in range(50_000)},
         "Labels are missing for `answer`.",
@@ -139,11 +154,12 @@ BAD_WEIGHTS = {
 }
 
 
-def assert_refused(model, method: str, message: str, **arguments: Any) -> None:
+def assert_refused(model, method: str, message: str, **arguments: Any) -> str:
     with pytest.raises((TypeError, ValueError), match=re.escape(message)) as caught:
         getattr(model, method)(**arguments)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 300
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("kind", BAD_FEEDS)
@@ -157,8 +173,9 @@ def test_a_bad_feed_raises_in_each_method(kept_models, kind: str) -> None:
     assert same_weights(model, before)
 
 
-def test_bad_labels_and_weights_raise_in_each_method(kept_models) -> None:
-    model = kept_models["sparse_categorical_crossentropy"]
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_bad_labels_and_weights_raise_in_each_method(kept_models, loss: str) -> None:
+    model = kept_models[loss]
     before = model.get_weights()
     feed = [TEXT, QUESTION]
     for method in LABELLED:
@@ -198,10 +215,9 @@ def test_bad_arguments_are_refused_in_one_line(
     for method in methods:
         arguments = {"x": feed, **({"y": labels} if method in LABELLED else {})}
         for value in values:
-            with pytest.raises((TypeError, ValueError)) as caught:
-                getattr(model, method)(**arguments, **{name: value})
-            assert str(caught.value).startswith(f"`{name}` {message}")
-            assert "\n" not in str(caught.value)
+            wanted = f"`{name}` {message}"
+            said = assert_refused(model, method, wanted, **arguments, **{name: value})
+            assert said.startswith(wanted)
     with pytest.raises(
         ValueError, match=r"^`class_weight\[0\]` must be a number\. Received: .*'a'"
     ):
@@ -215,17 +231,9 @@ def test_integers_of_numpy_and_weights_in_a_column_are_taken(twins) -> None:
     for model, number, column in zip(
         twins, (int, np.int64), (weights, weights[:, None]), strict=True
     ):
-        model.fit(
-            feed,
-            labels,
-            batch_size=number(3),
-            epochs=number(2),
-            initial_epoch=number(0),
-            validation_data=(feed, labels),
-            validation_freq=number(1),
-            sample_weight=column,
-            shuffle=False,
-            verbose=0,
-        )
+        sizes = {"batch_size": 3, "epochs": 2, "initial_epoch": 0, "validation_freq": 1}
+        options = {name: number(size) for name, size in sizes.items()}
+        options |= {"validation_data": (feed, labels), "sample_weight": column}
+        model.fit(feed, labels, shuffle=False, verbose=0, **options)
         assert model.predict(feed, batch_size=number(4), verbose=0).shape == (ROWS, ANSWERS)
     assert same_weights(twins[0], twins[1].get_weights())

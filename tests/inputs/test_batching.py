@@ -4,13 +4,7 @@ import keras
 import numpy as np
 import pytest
 from as_keras import keras_model
-from small_models import (
-    assert_predicted_again,
-    batch,
-    padded_batch,
-    same_weights,
-    state,
-)
+from small_models import assert_predicted_again, batch, padded_batch, same_weights, state
 
 import keras_qa
 

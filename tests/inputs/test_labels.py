@@ -1,7 +1,6 @@
 """Labels: integers or one-hot, with either cross-entropy, and everything that is neither."""
 
 import functools
-import re
 
 import keras
 import numpy as np
@@ -12,7 +11,6 @@ import keras_qa
 from keras_qa.inputs.labels import ModelOutput, to_class_weights, to_labels
 
 ONE_HOT = np.eye(4, dtype="float32")
-OUTPUTS = (ModelOutput("answer", (None, 4), "sparse_categorical_crossentropy"),)
 
 
 @functools.cache
@@ -46,19 +44,14 @@ GOOD_LABELS = {
 
 
 @pytest.mark.parametrize("kind", GOOD_LABELS)
-@pytest.mark.parametrize("loss", SPARSE_LOSSES, ids=["string", "object", "function"])
-def test_labels_become_integers_for_the_sparse_loss(kind: str, loss) -> None:
-    labels = to_labels(GOOD_LABELS[kind], classifier(loss), 2)
-    assert labels.dtype == "int32"
-    assert labels.tolist() == [3, 0]
-
-
-@pytest.mark.parametrize("kind", GOOD_LABELS)
-@pytest.mark.parametrize("loss", DENSE_LOSSES, ids=["string", "object", "function"])
-def test_labels_become_rows_for_the_dense_loss(kind: str, loss) -> None:
-    labels = to_labels(GOOD_LABELS[kind], classifier(loss), 2)
-    assert labels.dtype == "float32"
-    np.testing.assert_array_equal(labels, ONE_HOT[[3, 0]])
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [(SPARSE_LOSSES, np.array([3, 0], "int32")), (DENSE_LOSSES, ONE_HOT[[3, 0]])],
+)
+def test_labels_become_what_the_loss_takes(kind: str, losses, expected: np.ndarray) -> None:
+    for loss in losses:
+        labels = to_labels(GOOD_LABELS[kind], classifier(loss), 2)
+        np.testing.assert_array_equal(labels, expected, strict=True)
 
 
 def test_soft_labels_go_with_the_dense_loss_alone() -> None:
@@ -66,36 +59,6 @@ def test_soft_labels_go_with_the_dense_loss_alone() -> None:
     np.testing.assert_array_equal(to_labels(soft, classifier(DENSE_LOSSES[0]), 1), soft)
     with pytest.raises(ValueError, match="row of probabilities.*categorical_crossentropy"):
         to_labels(soft, classifier(SPARSE_LOSSES[0]), 1)
-
-
-BAD_LABELS = {
-    "out of range": ([0, 7], "hold 7 at [1], but there are 7 classes (0 to 6). Build the model"),
-    "negative": ([-1, 0], "hold -1 at [0], but there are 7 classes (0 to 6)."),
-    "half": ([0.5, 1.0], "hold 0.5 at [0], but class labels must be whole numbers."),
-    "NaN": ([np.nan, 1.0], "hold nan at [0], but must be finite."),
-    "all zero": (np.zeros((2, 7)), "hold a row at [0] that adds up to 0 and has 0 ones"),
-    "two ones": (
-        np.eye(7)[[0, 1]] + np.eye(7)[[0, 2]] - np.eye(7)[[0, 0]] * [[1], [0]],
-        "hold a row at [1] that adds up to 2 and has 2 ones, but a one-hot row holds exactly one 1",
-    ),
-    "negative row": (np.eye(7)[[0, 1]] * 2 - np.eye(7)[[1, 2]], "hold a row at [0] that adds up"),
-    "too narrow": (np.eye(6)[[0, 1]], "have rows 6 wide, but the output has 7 classes."),
-    "too wide": (np.eye(8)[[0, 1]], "have rows 8 wide, but the output has 7 classes."),
-    "too few": ([0], "have shape (1,), but the inputs hold 2 examples."),
-    "rank 3": (np.zeros((2, 1, 7)), "have shape (2, 1, 7), but expected integers of shape"),
-    "strings": (["kitchen", "garden"], "but must be numbers. Use `keras_qa.QuestionAnswerer`"),
-    "other name": ({"answers": [0, 1]}, "Labels are missing for `answer`."),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_LABELS)
-@pytest.mark.parametrize("loss", [SPARSE_LOSSES[0], DENSE_LOSSES[0]])
-def test_bad_labels_are_named_in_one_line(kind: str, loss: str) -> None:
-    labels, message = BAD_LABELS[kind]
-    model = keras_qa.models.answer_classifier(10, 10, 7, loss=loss)
-    with pytest.raises((ValueError, TypeError), match=re.escape(message)) as caught:
-        to_labels(labels, model, 2)
-    assert "\n" not in str(caught.value)
 
 
 def two_outputs(loss) -> keras.Model:
@@ -148,4 +111,5 @@ def test_output_without_a_loss_needs_no_labels() -> None:
 
 
 def test_missing_class_weights_are_1() -> None:
-    assert to_class_weights({0: 2}, OUTPUTS) == {0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0}
+    outputs = (ModelOutput("answer", (None, 4), "sparse_categorical_crossentropy"),)
+    assert to_class_weights({0: 2}, outputs) == {0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0}

@@ -35,22 +35,6 @@ def classifier() -> keras.Model:
     return keras_qa.models.answer_classifier(50, 50, 5, 4, 3)
 
 
-@pytest.fixture
-def compiled(encoder, classifier):
-    before = encoder.jit_compile, classifier.jit_compile
-    encoder.jit_compile = classifier.jit_compile = True
-    yield
-    encoder.jit_compile, classifier.jit_compile = before
-
-
-@pytest.fixture
-def uncompiled(encoder, classifier):
-    before = encoder.jit_compile, classifier.jit_compile
-    encoder.jit_compile = classifier.jit_compile = False
-    yield
-    encoder.jit_compile, classifier.jit_compile = before
-
-
 def found(batches: PredictionBatches) -> list[tuple[list[int], list[tuple[int, ...]]]]:
     """The rows of each batch and the shapes of its arrays, after a check of their values."""
     seen = []
@@ -68,7 +52,8 @@ def windows(lengths: list[int]) -> list[np.ndarray]:
     return [rows_of(lengths, 64), rows_of([n // 2 for n in lengths], 64), rows_of(lengths, 64)]
 
 
-def test_an_encoder_has_exact_widths_without_compilation(encoder, uncompiled) -> None:
+def test_an_encoder_has_exact_widths_without_compilation(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder, "jit_compile", False)
     batches = PredictionBatches(encoder, windows([40, 7, 40, 64, 9, 33]), 2)
     assert found(batches) == [
         ([1, 4], [(2, 9)] * 3),
@@ -78,7 +63,8 @@ def test_an_encoder_has_exact_widths_without_compilation(encoder, uncompiled) ->
     assert batches.order.tolist() == [1, 4, 5, 0, 2, 3]
 
 
-def test_a_compiled_encoder_has_widths_of_the_grid(encoder, compiled) -> None:
+def test_a_compiled_encoder_has_widths_of_the_grid(encoder, monkeypatch) -> None:
+    monkeypatch.setattr(encoder, "jit_compile", True)
     batches = PredictionBatches(encoder, windows([40, 7, 40, 50, 9]), 2)
     assert found(batches) == [
         ([1, 4], [(2, 32)] * 3),
@@ -108,7 +94,8 @@ def test_batches_of_an_encoder_on_a_cpu_have_few_long_rows(encoder, width: int, 
     assert [len(part) for part in batches.parts] == [rows, 1]
 
 
-def test_loops_that_end_early_have_one_shape(classifier, compiled) -> None:
+def test_loops_that_end_early_have_one_shape(classifier, monkeypatch) -> None:
+    monkeypatch.setattr(classifier, "jit_compile", True)
     feed = [rows_of([9, 3, 40, 20, 5], 60), rows_of([2, 1, 3, 4, 2], 12)]
     shapes = [(2, 48), (2, 8)]
     assert found(PredictionBatches(classifier, feed, 2)) == [
@@ -119,14 +106,14 @@ def test_loops_that_end_early_have_one_shape(classifier, compiled) -> None:
     # Single batches of different lengths have the same shape.
     one = fitted(classifier, [array[:3] for array in feed])
     assert [array.shape for array in one] == [(4, 48), (4, 32)]
+    # Without compilation it has its own.
+    classifier.jit_compile = False
+    (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
+    assert ids.shape == (3, 9)
 
 
-def test_dependent_rows_are_not_sorted(classifier, compiled) -> None:
+def test_dependent_rows_are_not_sorted(classifier, monkeypatch) -> None:
+    monkeypatch.setattr(classifier, "jit_compile", True)
     feed = [rows_of([9, 3, 40], 60), rows_of([2, 1, 3], 12)]
     batches = PredictionBatches(classifier, feed, 2, sort=False, fill=False)
     assert found(batches) == [([0, 1], [(2, 60), (2, 12)]), ([2], [(1, 60), (1, 12)])]
-
-
-def test_one_batch_is_cut_without_compilation(classifier, uncompiled) -> None:
-    (ids,) = fitted(classifier, [rows_of([9, 3, 5], 60)])
-    assert ids.shape == (3, 9)

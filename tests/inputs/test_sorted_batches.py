@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import memory, stories
 
 import keras_qa
 from keras_qa.inputs.batching import (
@@ -16,14 +17,11 @@ from keras_qa.inputs.batching import (
 )
 
 
-def test_each_width_avoids_a_tenth_of_the_positions() -> None:
+def test_each_width_avoids_a_tenth_of_the_positions_and_many() -> None:
     assert training_widths(np.array([100] * 10_000)) == [128]
     # With widths 8 and 128 there are 1,288,000 positions instead of 1,408,000: less than a tenth.
     assert training_widths(np.array([100] * 10_000 + [8] * 1_000)) == [128]
     assert training_widths(np.array([100] * 10_000 + [8] * 2_000)) == [8, 128]
-
-
-def test_each_width_avoids_many_positions() -> None:
     # 8 instead of 128: 120 positions a row.
     assert training_widths(np.array([100] * 166 + [8] * 166)) == [128]
     assert training_widths(np.array([100] * 167 + [8] * 167)) == [8, 128]
@@ -89,20 +87,11 @@ def test_batches_contain_every_row_with_its_label(model, seed, jit_compile) -> N
     np.testing.assert_array_equal(again.order, orders[0])
 
 
-def stories(rows: int = 60, seed: int = 0) -> list[np.ndarray]:
-    """Texts with different numbers of sentences and words, and questions."""
-    rng = np.random.default_rng(seed)
-    sentences = np.arange(12) < rng.integers(0, 13, rows)[:, None]
-    words = np.arange(9) < rng.integers(1, 10, (rows, 12))[..., None]
-    text = rng.integers(1, 30, (rows, 12, 9), dtype="int32") * (sentences[..., None] & words)
-    question = rng.integers(1, 30, (rows, 5), dtype="int32")
-    return [text.astype("int32"), question]
-
-
 @pytest.mark.parametrize("seed", [None, 3])
 def test_batches_of_stories_are_cut_on_both_axes(seed) -> None:
-    text, question = stories()
-    network = keras_qa.models.memory_network(30, None, 5, embedding_dim=4)
+    (text, question), _, _ = stories(60)
+    text[7] = 0
+    network = memory()
     network.jit_compile = False
     batches = SortedBatches([text, question], (np.arange(60),), network, 8, seed)
     seen = [batches[position] for position in range(len(batches))]

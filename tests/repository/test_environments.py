@@ -57,7 +57,7 @@ def test_some_folders_are_collected_only_by_name(tests) -> None:
     assert "test_b" not in collected(tests, "--environment", "host")
 
 
-def test_a_file_without_an_environment_is_an_error(tests) -> None:
+def test_a_file_without_an_environment_and_an_entry_without_a_file_are_errors(tests) -> None:
     new = tests / "test_new.py"
     new.touch()
     assert (
@@ -65,9 +65,5 @@ def test_a_file_without_an_environment_is_an_error(tests) -> None:
         "tests/conftest.py."
     ) in collected(tests, "--environment", "host")
     new.unlink()
-
-
-def test_an_entry_without_a_file_is_an_error(tests) -> None:
     (tests / "rivals").rmdir()
     assert "tests/conftest.py lists rivals, which does not exist." in collected(tests)
-    (tests / "rivals").mkdir()

@@ -8,6 +8,8 @@ import pathlib
 import re
 import tomllib
 
+import pytest
+
 import keras_qa
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
@@ -45,10 +47,17 @@ PAIRS = 90
 # Checks of arguments, which are no room.
 COMMON = "_arguments"
 
-# Their results depend on the inputs and the model alone, not on time or on earlier calls.
-WITHOUT_CLOCK = ("decoding", "kernels", "execution", "layers", "inputs", "models")
-CLOCK = re.compile(
-    r"^\s*(import|from) (time|timeit|datetime)\b|^\s*global |\bself\.\w+ \+= ", re.MULTILINE
+# What the sources of rooms do not contain.
+FORBIDDEN = (
+    (ROOMS, r"keras\.src"),
+    (HOST, r"^\s*(import|from) keras\b"),
+    # Only `kernels` and `execution` ask which backend is used.
+    (set(ROOMS) - {"kernels", "execution"}, r"\bbackend\(\)"),
+    # Results depend on the inputs and the model alone, not on time or on earlier calls.
+    (
+        ("decoding", "kernels", "execution", "layers", "inputs", "models"),
+        r"^\s*(import|from) (time|timeit|datetime)\b|^\s*global |\bself\.\w+ \+= ",
+    ),
 )
 ATTRIBUTE_FUNCTIONS = ("getattr", "hasattr", "setattr", "delattr")
 # Public functions of other rooms take and return objects of Keras or of a backend.
@@ -132,12 +141,16 @@ def private_uses(tree: ast.Module) -> set[str]:
     return set(filter(is_private, found))
 
 
-def documented_private_names() -> dict[str, set[str]]:
-    """Private names of other libraries by the file that uses them, as docs/keras.md lists them."""
+def private_names_table() -> str:
+    """The table in docs/keras.md of private names of other libraries."""
     page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
-    table = page.split("## Private names of libraries\n")[1]
+    return page.split("## Private names of libraries\n")[1].split("\n## ")[0]
+
+
+def documented_private_names() -> dict[str, set[str]]:
+    """Private names of other libraries by the file that uses them."""
     found: dict[str, set[str]] = {}
-    for row in table.split("\n## ")[0].splitlines():
+    for row in private_names_table().splitlines():
         if row.startswith("| `"):
             what, where = row.split("|")[1:3]
             for file in re.findall(r"`([\w/]+\.py)`", where):
@@ -189,31 +202,15 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 def test_files_have_names_of_their_own() -> None:
     paths = [path.relative_to(PACKAGE) for path in MODULES.values()]
     counts = collections.Counter(path.name for path in paths)
-    assert {name for name, count in counts.items() if count > 1} <= {
-        *("__init__.py", "__main__.py"),
-        # The versions of each backend, in `kernels/` and `execution/`.
-        *("tensorflow.py", "torch.py", "jax.py"),
-    }
+    # `kernels/` and `execution/` have a version of each backend.
+    repeated = {"__init__.py", "tensorflow.py", "torch.py", "jax.py"}
+    assert {name for name, count in counts.items() if count > 1} <= repeated
 
 
-def test_rooms_without_a_backend_do_not_import_keras() -> None:
+@pytest.mark.parametrize(("rooms", "pattern"), FORBIDDEN)
+def test_rooms_do_not_contain_what_is_forbidden_in_them(rooms, pattern: str) -> None:
     for name, source in SOURCES.items():
-        if room(name) in HOST:
-            assert not re.search(r"^\s*(import|from) keras\b", source, re.MULTILINE), name
-
-
-def test_only_kernels_and_execution_ask_which_backend_is_used() -> None:
-    for name, source in SOURCES.items():
-        assert "keras.src" not in source, name
-        if room(name) not in ("kernels", "execution"):
-            assert not re.search(r"\bbackend\(\)", source), name
-
-
-def test_no_clock_and_no_counter_decides_how_a_model_runs() -> None:
-    assert CLOCK.search("    from time import perf_counter")
-    for name, source in SOURCES.items():
-        if room(name) in WITHOUT_CLOCK:
-            assert not CLOCK.search(source), name
+        assert room(name) not in rooms or not re.search(pattern, source, re.MULTILINE), name
 
 
 def test_rooms_use_only_their_own_private_names_and_those_in_the_docs() -> None:
@@ -231,9 +228,7 @@ def test_rooms_use_only_their_own_private_names_and_those_in_the_docs() -> None:
 def test_documented_private_names_are_used_and_have_the_tests_that_the_docs_name() -> None:
     tests = sorted((ROOT / "tests").rglob("test_*.py"))
     code = "".join(path.read_text(encoding="utf-8") for path in tests)
-    page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
-    table = page.split("## Private names of libraries\n")[1]
-    for name in re.findall(r"`(test_\w+)`", table):
+    for name in re.findall(r"`(test_\w+)`", private_names_table()):
         assert f"def {name}(" in code, name
     for file, names in documented_private_names().items():
         source = (PACKAGE / file).read_text(encoding="utf-8")

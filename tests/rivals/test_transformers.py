@@ -85,7 +85,7 @@ def files_of(kind: str, folder: pathlib.Path, checkpoints: pathlib.Path = FOLDER
             lines = ["<s>", "<pad>", "</s>", "<unk>", *lines, "<mask>"]
         (folder / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:
-        name, special = {**SENTENCEPIECE, **DEBERTA}[kind]
+        name, special = SENTENCEPIECE[kind]
         with (folder / name).open("wb") as file:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter([*LINES, MORE] * 20),
@@ -99,7 +99,7 @@ def files_of(kind: str, folder: pathlib.Path, checkpoints: pathlib.Path = FOLDER
     return folder
 
 
-# The files of SentencePiece, and where their special tokens are.
+# The files of SentencePiece, and their special tokens.
 SENTENCEPIECE: dict[str, tuple[str, dict[str, Any]]] = {
     "albert": (
         "spiece.model",
@@ -110,8 +110,6 @@ SENTENCEPIECE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "camembert": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
     "xlm-roberta": ("sentencepiece.bpe.model", {"unk_id": 0, "bos_id": 1, "eos_id": 2}),
-}
-DEBERTA: dict[str, tuple[str, dict[str, Any]]] = {
     "deberta-v2": (
         "spm.model",
         {
@@ -119,24 +117,26 @@ DEBERTA: dict[str, tuple[str, dict[str, Any]]] = {
             **{"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]"},
             **{"unk_piece": "[UNK]", "control_symbols": ["[MASK]"]},
         },
-    )
+    ),
 }
 MORE = "in the house, at home; who are they? 1,200 or 34, caf\u00e9 (can't) the bathroom slept"
 
 
-@pytest.mark.parametrize(
-    "kind", ["bert", "distilbert", "electra", "mpnet", "roberta", *SENTENCEPIECE]
-)
+def assert_same_ids(ours: SubwordTokenizer, theirs: Any, texts: list[str]) -> None:
+    found = ours.pieces(texts)
+    expected = theirs(texts, add_special_tokens=False)["input_ids"]
+    for place, (text, ids) in enumerate(zip(texts, expected, strict=True)):
+        got = found.ids[found.begins[place] : found.begins[place + 1]].tolist()
+        assert got == ids, repr(text)
+
+
+# ModernBERT is published with `tokenizer.json` alone; for DeBERTa see `CLASSES`.
+@pytest.mark.parametrize("kind", sorted({*KINDS} - {"deberta-v2", "modernbert"}))
 def test_ids_of_odd_texts_are_those_of_the_fast_tokenizer(kind: str, tmp_path) -> None:
     folder = files_of(kind, tmp_path / kind)
     theirs = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
     ours = SubwordTokenizer.from_file(folder)
-    texts = odd_texts(10_000)
-    expected = theirs(texts, add_special_tokens=False)["input_ids"]
-    found = ours.pieces(texts)
-    for place, (text, ids) in enumerate(zip(texts, expected, strict=True)):
-        got = found.ids[found.begins[place] : found.begins[place + 1]].tolist()
-        assert got == ids, repr(text)
+    assert_same_ids(ours, theirs, odd_texts(10_000))
     ids = ours.encode("Mary")[0].tolist()
     pair = [*ours.before, *ids, *ours.between, *ids, *ours.after]
     assert theirs("Mary", "Mary")["input_ids"] == pair
@@ -190,12 +190,7 @@ def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, t
         of_text = found[name] > -1e8
         assert of_text.sum() > 15
         np.testing.assert_allclose(logits.numpy()[of_text], found[name][of_text], atol=1e-4)
-
-    texts = odd_texts(2_000)
-    pieces = ours.pieces(texts)
-    for place, ids in enumerate(theirs(texts, add_special_tokens=False)["input_ids"]):
-        got = pieces.ids[pieces.begins[place] : pieces.begins[place + 1]].tolist()
-        assert got == ids, repr(texts[place])
+    assert_same_ids(ours, theirs, odd_texts(2_000))
 
 
 def test_a_tokenizer_of_another_family_keeps_its_segments(tmp_path) -> None:
