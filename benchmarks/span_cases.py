@@ -79,38 +79,33 @@ def windows(device: str) -> tuple[Contenders, int]:
     }, len(examples)
 
 
-def fine_tuning(half: bool) -> Callable[[str], tuple[Contenders, int]]:
-    """Fine-tunes MiniLM for one epoch, in bfloat16 if `half`; a sample is a window.
+def fine_tuning(device: str) -> tuple[Contenders, int]:
+    """Fine-tunes MiniLM for one epoch; a sample is a window.
 
     Both contenders put windows of similar length in one batch.
     """
+    import keras
 
-    def make(device: str) -> tuple[Contenders, int]:
-        import keras
+    import keras_qa
+    from benchmarks.rivals.bert_reader import ReaderRival
 
-        import keras_qa
-        from benchmarks.rivals.bert_reader import ReaderRival
-
-        folder = encoder_folder()
-        model = keras_qa.models.span_reader(
-            backbone=folder,
-            dtype="mixed_bfloat16" if half else None,
-            optimizer=keras.optimizers.AdamW(1e-4, weight_decay=0.01),
-        )
-        examples = spread(questions(), sized(160, 8))
-        windows = model.preprocessor.vectorizer(examples, labels=True)
-        first = windows.spans[:, 0]
-        labels = {"start": first[:, 0], "end": first[:, 1]}
-        feed = {tensor.name: windows.feed[tensor.name] for tensor in model.inputs}
-        options = {"batch_size": 16, "verbose": 0}
-        positions = labels["start"], labels["end"]
-        rival = ReaderRival(folder, windows.feed, *positions, 16, half, device)
-        return {
-            "keras-qa": lambda: model.fit(feed, labels, **options),
-            "transformers": lambda: rival.train(1),
-        }, len(windows)
-
-    return make
+    folder = encoder_folder()
+    model = keras_qa.models.span_reader(
+        backbone=folder,
+        optimizer=keras.optimizers.AdamW(1e-4, weight_decay=0.01),
+    )
+    examples = spread(questions(), sized(160, 8))
+    windows = model.preprocessor.vectorizer(examples, labels=True)
+    first = windows.spans[:, 0]
+    labels = {"start": first[:, 0], "end": first[:, 1]}
+    feed = {tensor.name: windows.feed[tensor.name] for tensor in model.inputs}
+    options = {"batch_size": 16, "verbose": 0}
+    positions = labels["start"], labels["end"]
+    rival = ReaderRival(folder, windows.feed, *positions, 16, False, device)
+    return {
+        "keras-qa": lambda: model.fit(feed, labels, **options),
+        "transformers": lambda: rival.train(1),
+    }, len(windows)
 
 
 def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
@@ -148,6 +143,5 @@ CASES = {
     "windows": windows,
     "answering": answering(False),
     "answering, one at a time": answering(True),
-    "fine-tuning": fine_tuning(False),
-    "fine-tuning, bfloat16": fine_tuning(True),
+    "fine-tuning": fine_tuning,
 }

@@ -81,7 +81,6 @@ RATIOS = (
     ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
     ("300 questions to MiniLM", "`transformers`", "answering", _TRANSFORMERS),
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
-    ("fine-tune MiniLM in bfloat16", "`transformers`", "fine-tuning, bfloat16", _TRANSFORMERS),
 )
 CONTENDERS = {
     "backbone": "on the six layers of MiniLM",
