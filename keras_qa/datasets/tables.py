@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,8 +160,10 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     if "text" not in row and "context" in row:
         names["text"] = "context"
     nested = row.get("answers")
-    if isinstance(nested, str) and nested.lstrip().startswith("{"):
-        nested = {"text": None, "answer_start": None}
+    if isinstance(nested, str):
+        # A cell of CSV. Other text is an answer.
+        with contextlib.suppress(json.JSONDecodeError, RecursionError):
+            nested = json.loads(nested)
     if isinstance(nested, Mapping) and {"text", "answer_start"} <= nested.keys():
         names.update(answers="answers.text", answer_start="answers.answer_start")
     elif "answers.text" in row:

@@ -65,7 +65,8 @@ class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
         accumulation_steps: Number of batches of an update.
 
     Examples:
-        >>> from keras_qa.objectives import AccumulatedSchedule, WarmupLinearDecay
+        >>> from keras_qa.objectives import WarmupLinearDecay
+        >>> from keras_qa.objectives.schedules import AccumulatedSchedule
         >>> rate = AccumulatedSchedule(WarmupLinearDecay(0.1, steps=4), accumulation_steps=2)
         >>> tuple(round(float(rate(step)), 3) for step in range(6))
         (0.1, 0.1, 0.075, 0.075, 0.05, 0.05)

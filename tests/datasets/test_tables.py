@@ -69,6 +69,8 @@ cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 @example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".csv")
 @example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".tsv")
 @example(data=[("a\r\nb\rc", "\u2028\x85\ufeff\x0b", '"\t,')], suffix=".jsonl")
+@example(data=[("", "", "{")], suffix=".csv")
+@example(data=[("", "", "{}")], suffix=".jsonl")
 def test_any_text_survives_a_round_trip(tmp_path, data, suffix):
     rows = [dict(zip(("question", "text", "answers"), row, strict=True)) for row in data]
     path = write(tmp_path / f"any{suffix}", rows)
