@@ -78,7 +78,6 @@ RATIOS = (
     ("train on full stories", "PyTorch", "stories, full", _TORCH),
     ("train on stories of any length", "PyTorch", "stories, simulated", _TORCH),
     ("texts to windows", "`transformers`", "windows", _ratio("Windower", "transformers")),
-    ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
     ("300 questions to MiniLM", "`transformers`", "answering", _TRANSFORMERS),
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
 )
