@@ -140,11 +140,9 @@ class SpanPreprocessor:
     ) -> Ranked:
         """Returns the best answers to each example, best first."""
         windows = self.vectorizer.batches(examples, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, verbose, (self.decoder, count))
+        found = self._spans(model, examples, windows, batch_size, verbose, count)
         return [
-            row
-            for part, (spans,) in found
-            for row in rank_answers(spans, part, self.decoder, count)
+            row for part, spans in found for row in rank_answers(spans, part, self.decoder, count)
         ]
 
     def answer_from_passages(
@@ -170,10 +168,10 @@ class SpanPreprocessor:
             The answers to each example, best first, with offsets in its `plain_text`.
         """
         windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, 0, (self.decoder, count))
+        found = self._spans(model, examples, windows, batch_size, 0, count)
         return [
             row
-            for part, (spans,) in found
+            for part, spans in found
             for row in rank_answers(spans, part, self.decoder, count + 1)
         ]
 
@@ -186,8 +184,7 @@ class SpanPreprocessor:
         if not decoder.no_answer:
             details = dataclasses.replace(details, threshold=1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, verbose, (decoder, 1))
-        for part, (spans,) in found:
+        for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
             details.spans.extend(best_texts(spans, part))
             details.no_answer.extend(spans.no_answer.tolist())
@@ -229,9 +226,9 @@ class SpanPreprocessor:
         windows: Iterator[Windows],
         batch_size: int,
         verbose: Verbose,
-        *decoders: tuple[SpanDecoder, int],
-    ) -> Iterator[tuple[list[Example], list[Spans]]]:
-        """Yields examples whose windows have all been read, with their spans by each decoder."""
+        count: int,
+    ) -> Iterator[tuple[list[Example], Spans]]:
+        """Yields examples whose windows have all been read, with their best spans."""
         bar = Bar(len(examples)) if verbose else None
         pending: list[tuple[np.ndarray, ...]] = []
         done = 0
@@ -247,14 +244,18 @@ class SpanPreprocessor:
                 whole = join_windows(pending)
                 ready = whole[3] < last
                 found = [part[ready] for part in whole]
-                yield examples[done:last], _decode(found, decoders)
+                yield examples[done:last], self._decode(found, count)
                 pending, done = [tuple(part[~ready] for part in whole)], last
                 if bar is not None:
                     bar.show(done)
         if done < len(examples):
-            yield examples[done:], _decode(join_windows(pending), decoders)
+            yield examples[done:], self._decode(join_windows(pending), count)
         if bar is not None:
             bar.end(len(examples))
+
+    def _decode(self, parts: list[np.ndarray], count: int) -> Spans:
+        start, end, words, example, sizes = parts
+        return self.decoder(start, end, words, example, count, sizes)
 
     def read_windows(
         self, model: Model, windows: Windows, batch_size: int
@@ -268,11 +269,6 @@ class SpanPreprocessor:
         if self.decoder.whole_words:
             return (*logits, windows.words, windows.example, windows.word_sizes)
         return (*logits, windows.offsets, windows.example, np.ones_like(windows.word_sizes))
-
-
-def _decode(parts: list[np.ndarray], decoders: Sequence[tuple[SpanDecoder, int]]) -> list[Spans]:
-    start, end, words, example, sizes = parts
-    return [decode(start, end, words, example, count, sizes) for decode, count in decoders]
 
 
 def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
