@@ -148,11 +148,10 @@ def transaction(connection: sqlite3.Connection, writes: bool = True) -> Iterator
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
-        # SQLite rolls back by itself after some errors.
+    finally:
+        # After an error. SQLite rolls back by itself after some of them.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
 
 
 @contextlib.contextmanager
