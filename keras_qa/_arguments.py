@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import os
+import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
@@ -116,6 +118,13 @@ def entry(config: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
         received = short_repr(value) if name in config else "none"
         raise ValueError(f"`{name}` must be {_KINDS[kind]}. Received: {received}.")
     return value
+
+
+def to_keras_path(name: str, value: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the path of a file to save. Raises `ValueError` if it does not end in `.keras`."""
+    if not str(value).endswith(".keras"):
+        raise ValueError(f"`{name}` must end in `.keras`. Received: {name}={str(value)!r}.")
+    return pathlib.Path(value)
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

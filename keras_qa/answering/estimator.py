@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from keras_qa._arguments import accept_old_names
+from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
 from keras_qa.preprocessing import Preprocessor
 
@@ -74,7 +74,7 @@ class Estimator:
         Raises:
             ValueError: If the path does not end in `.keras`, or the answerer is not fitted.
         """
-        path = _keras_file(path)
+        path = to_keras_path("path", path)
         self._fitted()[0].save(path)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
@@ -118,7 +118,7 @@ class Estimator:
         """
         from keras_qa.models import adapters
 
-        adapters.save(self._fitted()[0], _keras_file(path))
+        adapters.save(self._fitted()[0], to_keras_path("path", path))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Returns the constructor's arguments.
@@ -141,11 +141,12 @@ class Estimator:
         Raises:
             ValueError: If a name is unknown.
         """
+        known = self._defaults()
         for name in params:
-            if name not in self._defaults():
+            if name not in known:
                 raise ValueError(
                     f"There is no argument `{name}`. Expected: "
-                    f"{', '.join(f'`{known}`' for known in self._defaults())}."
+                    f"{', '.join(f'`{other}`' for other in known)}."
                 )
         for name, value in params.items():
             setattr(self, name, value)
@@ -203,8 +204,9 @@ class Estimator:
 
     def __repr__(self) -> str:
         shown = []
-        for name, value in self.get_params().items():
-            if value != self._defaults()[name]:
+        for name, default in self._defaults().items():
+            value = getattr(self, name)
+            if value != default:
                 is_model = hasattr(value, "layers")
                 shown.append(f"{name}=<{value.name}>" if is_model else f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -236,9 +238,3 @@ def to_validation_examples(
         examples, answers = data
         return with_answers(to_examples(examples), answers, "`y` of `validation_data`")  # type: ignore[arg-type]
     return to_examples(data)  # type: ignore[arg-type]
-
-
-def _keras_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    if not str(path).endswith(".keras"):
-        raise ValueError(f"`path` must end in `.keras`. Received: path={str(path)!r}.")
-    return pathlib.Path(path)

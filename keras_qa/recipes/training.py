@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from keras_qa import _backend
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import check_positive_integers, to_keras_path
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.datasets import babi
 from keras_qa.datasets.augmentation import interchangeable_words, swap_words
@@ -156,9 +156,7 @@ def check_keras_path(path: str | os.PathLike[str], argument: str = "out") -> Non
         path: The path of a file to save.
         argument: The name of the argument, for the message.
     """
-    if not str(path).endswith(".keras"):
-        raise ValueError(f"`{argument}` must end in `.keras`. Received: {argument}={str(path)!r}.")
-    folder = pathlib.Path(path).resolve().parent
+    folder = to_keras_path(argument, path).resolve().parent
     if not folder.is_dir():
         raise ValueError(f"`{argument}` is in a folder that does not exist: {str(folder)!r}.")
 
