@@ -107,6 +107,12 @@ def has_large_products(model: keras.Model) -> bool:
     return any(getattr(layer, "has_large_products", False) for layer in model.layers)
 
 
+def text_position(model: keras.Model) -> int:
+    """The position of the input that outputs may be as wide as: `text`, or else the first."""
+    names = [tensor.name for tensor in model.inputs]
+    return names.index("text") if "text" in names else 0
+
+
 def rows_are_independent(model: keras.Model) -> bool:
     """Whether each row of a batch is computed independently of the other rows.
 

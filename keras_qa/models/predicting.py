@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.graph import LayerState
+from keras_qa.execution.graph import LayerState, text_position
 from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
 from keras_qa.preprocessing.ask_options import Verbose
 
@@ -40,8 +40,7 @@ def predict(
     is_fixed = all(None not in tensor.shape[1:] for tensor in model.outputs)
     fill = state.rows_are_independent
     sort = fill and state.ignores_padding and (is_fixed or padding is not None)
-    names = [tensor.name for tensor in model.inputs]
-    read = names.index("text") if "text" in names else 0
+    read = text_position(model)
 
     def run(rows: int, arrays: list[np.ndarray]) -> list[np.ndarray]:
         outputs = [output[:rows] for output in predict_batch(arrays)]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa.decoding.decoder import MASKED
+from keras_qa.execution.graph import text_position
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
@@ -100,9 +101,7 @@ class SpanReader(QAModel):
             probe = [keras.KerasTensor((1, _PROBE), tensor.dtype) for tensor in self.inputs]
             feed = keras.tree.pack_sequence_as(self.input, probe)
             self._more_positions = self.compute_output_spec(feed)["start"].shape[1] - _PROBE
-        names = [tensor.name for tensor in self.inputs]
-        read = names.index("text") if "text" in names else 0
-        return inputs[read].shape[1] + self._more_positions
+        return inputs[text_position(self)].shape[1] + self._more_positions
 
 
 def span_reader(
