@@ -80,12 +80,13 @@ def add_unanswerable(
     random = np.random.default_rng(seed)
     drawn = random.permutation(answered)[: round(share * len(answered))]
     added = []
-    with _Similar(data) as similar:
-        makers: dict[str, Callable[[Example], Example | None]] = {
-            "found": similar.find,
-            "removed": _without_sentences,
-            "changed": lambda item: _with_changed_question(item, random),
-        }
+    makers: dict[str, Callable[[Example], Example | None]] = {
+        "removed": _without_sentences,
+        "changed": lambda item: _with_changed_question(item, random),
+    }
+    with contextlib.ExitStack() as stack:
+        if "found" in kinds:
+            makers["found"] = stack.enter_context(_Similar(data)).find
         for place in sorted(drawn):
             first = int(random.integers(len(kinds)))
             for kind in [*kinds[first:], *kinds[:first]]:
@@ -134,17 +135,13 @@ def _search(index: sqlite3.Connection, question: str) -> list[int]:
 def _without_sentences(item: Example) -> Example | None:
     """Removes the sentences that contain an answer."""
     text = item.plain_text
+    sentences = [text[start:end] for start, end in sentence_spans(text)]
     answers = [answer.lower() for answer in item.answers]
-    kept = [
-        text[start:end]
-        for start, end in sentence_spans(text)
-        if not any(answer in text[start:end].lower() for answer in answers)
-    ]
+    kept = [one for one in sentences if not any(answer in one.lower() for answer in answers)]
     rest = " ".join(kept)
+    left = normalize_answer(rest)
     # An answer may be longer than a sentence, or stand across two.
-    if len(kept) < 2 or any(normalize_answer(a) in normalize_answer(rest) for a in answers):
-        return None
-    if len(kept) == len(sentence_spans(text)):
+    if not 2 <= len(kept) < len(sentences) or any(normalize_answer(a) in left for a in answers):
         return None
     return _unanswerable(item, text=rest)
 
@@ -160,8 +157,12 @@ def _with_changed_question(item: Example, random: np.random.Generator) -> Exampl
             m[0] for m in pattern.finditer(text) if m.start() not in starts or pattern is _NUMBER
         ]
         given = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
-        others = sorted({m for m in mentions if m not in question and m.lower() not in answers})
-        others = [m for m in others if not any(part.lower() in answers for part in m.split())]
+        others = sorted(
+            mention
+            for mention in set(mentions)
+            if mention not in question
+            and not any(part.lower() in answers for part in mention.split())
+        )
         if given and others:
             old = given[int(random.integers(len(given)))]
             new = others[int(random.integers(len(others)))]
