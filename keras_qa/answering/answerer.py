@@ -146,6 +146,7 @@ class QuestionAnswerer(RetrievalMixin):
         verbose: Verbose = "auto",
         optimizer: Optimizer | Callable[[int], Optimizer] | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
         lora_rank: int | None = None,
     ) -> QuestionAnswerer:
         """Builds the vocabulary and the model, and trains the model.
@@ -170,6 +171,8 @@ class QuestionAnswerer(RetrievalMixin):
                 the model's own.
             initial_epoch: Number of the first epoch, to resume training. The state of the earlier
                 epochs must be restored by a callback, as `keras_qa.recipes.train` does.
+            steps_per_epoch: Number of steps in an epoch, which continues where the last one ended.
+                `None` for a pass over all examples.
             lora_rank: For readers on a published encoder: train matrices of this rank instead of
                 the encoder's weights, see `layers.TransformerEncoder.enable_lora`. `None` to train
                 all weights.
@@ -210,6 +213,7 @@ class QuestionAnswerer(RetrievalMixin):
             callbacks=callbacks,
             verbose=verbose,
             initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
         )
         if validation and isinstance(preprocessor, SpanPreprocessor):
             self.calibration_ = fit_decoder(

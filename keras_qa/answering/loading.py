@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
+from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.text_embedder import TextEmbedder
+
+
+@overload
+def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...
+
+
+@overload
+def load(
+    path: str | os.PathLike[str],
+    compile: bool = ...,
+    backbone: str | os.PathLike[str] | None = ...,
+) -> QuestionAnswerer: ...
 
 
 def load(
     path: str | os.PathLike[str],
     compile: bool = True,
     backbone: str | os.PathLike[str] | None = None,
-) -> QuestionAnswerer:
+) -> QuestionAnswerer | TextEmbedder:
     """Loads an answerer from a file, a published reader, or a preset.
 
     A damaged file, or one that contains code, raises an error, and nothing in it is executed.
@@ -29,7 +43,8 @@ def load(
 
     Returns:
         A `QuestionAnswerer`. Its `fit` trains the loaded model further. An encoder without a head
-        for question answering gives a warning and must be trained first.
+        for question answering gives a warning and must be trained first. For the preset
+        `"minilm-embed"` an `answering.TextEmbedder`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -46,6 +61,12 @@ def load(
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
+    # Not at the top: it needs Keras.
+    from keras_qa.models.presets import EMBEDDERS
+
+    name = os.fspath(path)
+    if name in EMBEDDERS and not os.path.exists(name):
+        return TextEmbedder(EMBEDDERS[name])
     return QuestionAnswerer.from_preset(path, compile, backbone)
 
 

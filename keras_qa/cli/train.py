@@ -36,6 +36,7 @@ Options that are not given come from the model's recipe.
 # Options that are fields of `Recipe`: type, name of the value, help.
 RECIPE: dict[str, tuple[type, str, str]] = {
     "epochs": (int, "N", "largest number of epochs"),
+    "steps_per_epoch": (int, "N", "steps in an epoch, if not a pass over the data"),
     "batch_size": (int, "N", "questions per step"),
     "gradient_accumulation_steps": (int, "N", "batches per update of the weights"),
     "learning_rate": (float, "RATE", "the highest learning rate"),
@@ -157,7 +158,7 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SHARE",
         help="share of the questions to repeat with a similar text that does not answer them, so "
-        "that the reader learns to give no answer; also in the validation data",
+        "that the reader learns to give no answer; also in validation data without such questions",
     )
     reader.add_argument(
         "--unanswerable-kinds",
@@ -199,15 +200,10 @@ def run(options: argparse.Namespace) -> None:
     model_options, answerer_options = _options(options)
     train, valid, about = data.training_parts(options)
     if options.unanswerable:
-        train, valid = (
-            unanswerable.add_unanswerable(
-                part,
-                options.unanswerable,
-                options.seed,
-                options.unanswerable_kinds or unanswerable.KINDS[:1],
-            )
-            for part in (train, valid)
-        )
+        kinds = options.unanswerable_kinds or unanswerable.KINDS[:1]
+        train = unanswerable.add_unanswerable(train, options.unanswerable, options.seed, kinds)
+        if all(item.answers for item in valid):
+            valid = unanswerable.add_unanswerable(valid, options.unanswerable, options.seed, kinds)
     say(f"{len(train):,} questions to train on, {len(valid):,} to validate on.")
     if options.results:
         # Check the file before the training, not after it.

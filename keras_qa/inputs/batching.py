@@ -237,6 +237,8 @@ class SortedBatches(keras.utils.PyDataset):
         batch_size: Number of rows in a batch. The last one may be smaller.
         seed: Seed of the order of rows and batches, which differs between epochs. `None` to sort
             by length.
+        steps: Number of batches in an epoch, which continues where the last one ended. `None` for
+            all rows in each epoch.
 
     Attributes:
         epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
@@ -252,6 +254,7 @@ class SortedBatches(keras.utils.PyDataset):
         model: keras.Model,
         batch_size: int,
         seed: int | None = None,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -259,6 +262,7 @@ class SortedBatches(keras.utils.PyDataset):
         self.structure = model.input
         self.batch_size = batch_size
         self.seed = seed
+        self.steps = steps
         self.epoch = 0
         self.draw: Draw | None = None
         self.axes = count_axes(inputs)
@@ -302,7 +306,19 @@ class SortedBatches(keras.utils.PyDataset):
 
     def arrange(self) -> None:
         """Puts the rows of the next epoch into batches."""
-        random = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+        if self.steps is None:
+            self.batches = self._batches(self.epoch)
+            return
+        # An epoch is a part of an endless sequence of passes over the rows.
+        each = math.ceil(len(self.inputs[0]) / self.batch_size)
+        place, first = divmod(self.epoch * self.steps, each)
+        passes = (self._batches(number) for number in itertools.count(place))
+        endless = itertools.chain.from_iterable(passes)
+        self.batches = list(itertools.islice(endless, first, first + self.steps))
+
+    def _batches(self, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns the batches of one pass over the rows."""
+        random = None if self.seed is None else np.random.default_rng((self.seed, number))
         rows, size = np.arange(len(self.inputs[0])), self.batch_size
         if random is not None:
             rows = random.permutation(rows)
@@ -316,9 +332,10 @@ class SortedBatches(keras.utils.PyDataset):
                 length = grid[length]
             rows = rows[np.argsort(length, kind="stable")]
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        self.batches = [(part, self._widths(part)) for part in parts]
+        batches = [(part, self._widths(part)) for part in parts]
         if random is not None:
-            random.shuffle(self.batches)
+            random.shuffle(batches)
+        return batches
 
     def _widths(self, rows: np.ndarray) -> np.ndarray:
         lengths = self.lengths

@@ -60,6 +60,11 @@ class HardExampleSampling(keras.callbacks.Callback):
                 "`HardExampleSampling` needs arrays and `shuffle=True`. "
                 f"Received: {type(batches).__name__}."
             )
+        if batches.steps is not None:
+            raise ValueError(
+                "`HardExampleSampling` chooses the batches of an epoch. Leave out "
+                f"`steps_per_epoch`. Received: steps_per_epoch={batches.steps}."
+            )
         outputs = model_outputs(model)
         names = [item.name for item in outputs if item.name == "answer" or len(outputs) == 1]
         answers = [item for item in outputs if item.name in names and len(item.shape) == 2]

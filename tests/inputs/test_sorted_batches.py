@@ -87,6 +87,23 @@ def test_batches_contain_every_row_with_its_label(model, seed, jit_compile) -> N
     np.testing.assert_array_equal(again.order, orders[0])
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(95, 4), (95, 10), (7, 25)])
+def test_epochs_of_some_steps_are_passes_in_a_row(model, rows, steps) -> None:
+    text = np.tril(np.ones((rows, 30), "int32"))
+    model.jit_compile = False
+    passes = SortedBatches([text], (), model, 10, 3)
+    expected, found = [], []
+    for passes.epoch in range(30):
+        passes.on_epoch_begin()
+        expected += [part.tolist() for part, _ in passes.batches]
+    epochs = SortedBatches([text], (), model, 10, 3, steps)
+    assert len(epochs) == steps
+    for epochs.epoch in range(len(expected) // steps):
+        epochs.on_epoch_begin()
+        found += [part.tolist() for part, _ in epochs.batches]
+    assert found == expected[: len(found)]
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_batches_of_stories_are_cut_on_both_axes(seed) -> None:
     (text, question), _, _ = stories(60)

