@@ -23,6 +23,8 @@ class Example:
         supporting_facts: Numbers of the sentences that support the answer, from 0.
         id: A name for reports and error messages.
         document: The name of the document in an index that the text comes from.
+        source: Where the question comes from, such as a data set. Reports have a table by source;
+            training ignores it.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -42,15 +44,18 @@ class Example:
     supporting_facts: tuple[int, ...] = ()
     id: str | None = None
     document: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             object.__setattr__(self, "text", list(_strings("text", self.text)))
-        if not isinstance(self.question, str):
-            raise TypeError(
-                f"`question` must be a string. Received: {self.question!r} "
-                f"(of type {type(self.question).__name__})."
-            )
+        for name, kinds in (("question", (str,)), ("source", (str, type(None)))):
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise TypeError(
+                    f"`{name}` must be a string. Received: {value!r} "
+                    f"(of type {type(value).__name__})."
+                )
         for name in ("answers", "choices"):
             value = getattr(self, name)
             value = (value,) if isinstance(value, str) else _strings(name, value)

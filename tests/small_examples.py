@@ -32,7 +32,7 @@ WITHOUT = [
 ]
 
 
-def squad_file(path: pathlib.Path, examples: Sequence[Example]) -> str:
+def squad_file(path: pathlib.Path, examples: Sequence[Example], source: str | None = None) -> str:
     """Writes a file in SQuAD's format. The ids are `q0`, `q1` and so on."""
     paragraphs = []
     for place, item in enumerate(examples):
@@ -44,7 +44,7 @@ def squad_file(path: pathlib.Path, examples: Sequence[Example]) -> str:
         ]
         asked = {"id": f"q{place}", "question": item.question, "answers": answers}
         paragraphs.append({"context": item.text, "qas": [asked]})
-    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    path.write_text(json.dumps({"data": [{"source": source, "paragraphs": paragraphs}]}))
     return str(path)
 
 

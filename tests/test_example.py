@@ -16,8 +16,8 @@ def test_single_values_become_tuples() -> None:
 
 
 def test_mappings_become_examples() -> None:
-    rows = [{"text": "a", "question": "q"}, Example("b", "r", "x")]
-    assert to_examples(iter(rows)) == [Example("a", "q"), Example("b", "r", "x")]
+    rows = [{"text": "a", "question": "q", "source": "s"}, Example("b", "r", "x")]
+    assert to_examples(iter(rows)) == [Example("a", "q", source="s"), Example("b", "r", "x")]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def test_mappings_become_examples() -> None:
         (Example("a", "q"), "Received one Example."),
         ([{"text": None, "question": "q"}], "position 0: `text` must be a string or a list"),
         ([{"text": "a", "question": 5}], "position 0: `question` must be a string. Received: 5"),
+        ([{"text": "a", "question": "q", "source": 5}], "position 0: `source` must be a string. R"),
         ([{"text": "a", "question": "q", "answers": 5}], "position 0: `answers` must be a string"),
         ([{"text": ["a", 1], "question": "q"}], "`text` must be a string or a list of strings"),
     ],

@@ -9,10 +9,18 @@ import re
 import stat
 import sys
 import warnings
+from collections.abc import Sequence
+
+import numpy as np
 
 from keras_qa.cli.output import say
 from keras_qa.datasets import babi, tables
 from keras_qa.example import Example
+
+# Values of `--data` that are not files.
+STORIES = ("babi", "simulated")
+# The largest weight of a file.
+MAX_WEIGHT = 1_000
 
 _TEXT_SOURCES = "Give a file, - to read standard input, or the text itself in quotes"
 
@@ -25,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("the data")
     group.add_argument(
         "--data",
+        nargs="+",
+        action="extend",
         required=True,
-        help="a .csv, .tsv, .jsonl or .parquet file, SQuAD's .json, babi, or simulated (stories "
-        f"like bAbI's, tasks {', '.join(map(str, babi.SIMULATED_TASKS))})",
+        help="one or more files: .csv, .tsv, .jsonl, .parquet or SQuAD's .json; or babi; or "
+        f"simulated (stories like bAbI's, tasks {', '.join(map(str, babi.SIMULATED_TASKS))}). For "
+        "train, FILE:2 repeats all questions of a file, and FILE:0.5 draws a random half",
     )
     add_columns(group)
     group.add_argument(
@@ -65,7 +76,7 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
         default="",
         metavar="text=NAME,question=NAME,...",
         help="columns of a file whose names are not text (or context), question, answers (or "
-        "answer), answer_start, id and document",
+        "answer), answer_start, id, document and source",
     )
 
 
@@ -79,20 +90,78 @@ def tasks(options: argparse.Namespace) -> list[int]:
     """Returns the bAbI tasks of `--task`."""
     if options.task != "all":
         return [options.task]
-    return list(babi.SIMULATED_TASKS if options.data == "simulated" else range(1, 21))
+    return list(babi.SIMULATED_TASKS if options.data == ["simulated"] else range(1, 21))
 
 
-def examples(options: argparse.Namespace, split: str) -> list[Example]:
-    """Returns the examples of `--data`. `split` is the part of bAbI or of the simulation."""
-    if options.data == "babi":
+def examples(options: argparse.Namespace, split: str, seed: int | None = None) -> list[Example]:
+    """Returns the examples of `--data`.
+
+    Args:
+        options: The options of the command.
+        split: The part of bAbI or of the simulation.
+        seed: As in `from_files`.
+    """
+    if options.data == ["babi"]:
         parts = [babi.load(task, split, options.path, options.variant) for task in tasks(options)]
-    elif options.data == "simulated":
-        seed = babi.SEEDS[split]
+    elif options.data == ["simulated"]:
+        first = babi.SEEDS[split]
         count = options.examples if split != "valid" else max(200, options.examples // 10)
-        parts = [babi.simulate(task, count, seed) for task in tasks(options)]
+        parts = [babi.simulate(task, count, first) for task in tasks(options)]
     else:
-        return from_file(options.data, options)
+        return from_files(options.data, options, seed)
     return [example for part in parts for example in part]
+
+
+def from_files(
+    values: Sequence[str], options: argparse.Namespace, seed: int | None = None
+) -> list[Example]:
+    """Returns the examples of files, in order.
+
+    Args:
+        values: Files. With a seed also `FILE:WEIGHT`, see `repeat`.
+        options: The options of the command.
+        seed: The seed of what weights draw. `None` allows no weights.
+    """
+    random = np.random.default_rng(seed)
+    found: list[Example] = []
+    for value in values:
+        path, weight = _split_weight(value)
+        if path in STORIES:
+            raise ValueError(
+                f"`{path}` must be the only value of `--data`, without a weight. Received: "
+                f"{' '.join(values):.100}."
+            )
+        if path != value and seed is None:
+            raise ValueError(
+                f"Only `--data` of `train` takes weights. Received: {value:.100}. Leave it out: "
+                f"{path:.100}."
+            )
+        found += repeat(from_file(path, options), weight, random)
+    return found
+
+
+def repeat(rows: list[Example], weight: float, random: np.random.Generator) -> list[Example]:
+    """Repeats examples by a weight: 2 means all of them twice, 0.5 a random half, 1.5 both once."""
+    whole, share = divmod(weight, 1)
+    drawn = random.permutation(len(rows))[: round(share * len(rows))]
+    return rows * int(whole) + [rows[place] for place in sorted(drawn)]
+
+
+def _split_weight(value: str) -> tuple[str, float]:
+    """Splits `FILE:WEIGHT`. Without a weight, or if a file has the whole name, it is 1."""
+    path, _, number = value.rpartition(":")
+    try:
+        weight = float(number)
+    except ValueError:
+        return value, 1.0
+    if not path or os.path.exists(os.path.expanduser(value)):
+        return value, 1.0
+    if not 0 < weight <= MAX_WEIGHT:
+        raise ValueError(
+            f"The weight of a file must be above 0 and at most {MAX_WEIGHT:,}. Received: "
+            f"{value:.100}."
+        )
+    return path, weight
 
 
 def from_file(path: str, options: argparse.Namespace) -> list[Example]:
@@ -120,8 +189,9 @@ def training_parts(
     options: argparse.Namespace,
 ) -> tuple[list[Example], list[Example], dict[str, object]]:
     """Returns training examples, validation examples, and facts about them for `--results`."""
-    about: dict[str, object] = {"data": options.data, "task": None, "variant": None, "simulated": 0}
-    if options.data == "babi":
+    data = ", ".join(options.data)
+    about: dict[str, object] = {"data": data, "task": None, "variant": None, "simulated": 0}
+    if options.data == ["babi"]:
         parts = babi.load_tasks(
             tasks(options), options.path, options.variant, options.simulate, options.seed
         )
@@ -130,12 +200,12 @@ def training_parts(
         train, valid = parts.train, parts.valid
         about.update(task=options.task, variant=options.variant, simulated=parts.simulated)
     else:
-        train, valid = examples(options, "train"), []
-        if options.data == "simulated":
+        train, valid = examples(options, "train", options.seed), []
+        if options.data == ["simulated"]:
             valid = examples(options, "valid")
             about.update(task=options.task, simulated=len(train) + len(valid))
     if options.validation_data:
-        valid = from_file(options.validation_data, options)
+        valid = from_files(options.validation_data, options)
     return train, valid, about
 
 

@@ -23,7 +23,7 @@ EPILOG = """\
 examples:
   keras-qa evaluate qa.keras --data questions.csv
   keras-qa evaluate qa.keras --data simulated --task 1 --report report.html
-  keras-qa evaluate reader.keras --data dev-v2.0.json --report report.html
+  keras-qa evaluate reader.keras --data dev-v2.0.json more.json --report report.html
   keras-qa evaluate reader.keras --index handbook.index --data questions.json
   keras-qa evaluate reader.keras --index handbook.index --data questions.json \
       --fit --out calibrated.keras
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
 
     _check(options)
     answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
-    title = f"{pathlib.Path(options.file).name} on {options.data}"
+    title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
         given = {"passages": options.passages, "no_answer": options.no_answer}
         settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}

@@ -27,6 +27,8 @@ examples:
   keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
       --vectors glove.6B.50d.txt --out reader.keras
+  keras-qa train --data small.json:2 large.json:0.5 --validation-data dev.json \\
+      --model span_reader --out reader.keras
 
 Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
 are right, when its loss no longer falls.
@@ -100,9 +102,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--validation-data",
+        nargs="+",
+        action="extend",
         metavar="FILE",
-        help="file of examples, like --data, that the best epoch is chosen by (default: the "
-        "validation part of bAbI or of the simulation; none for a file)",
+        help="one or more files of examples, like --data, that the best epoch is chosen by "
+        "(default: the validation part of bAbI or of the simulation; none for files)",
     )
 
 

@@ -72,8 +72,9 @@ def load(
 
     Returns:
         A list of `Example` objects with `id`, `answers`, one `answer_start`
-        per answer, and `document` if the paragraph has one. Questions marked
-        as impossible in version 2.0 have no answers.
+        per answer, `document` if the paragraph has one, and `source` if the
+        article has one. Questions marked as impossible in version 2.0 have no
+        answers.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
@@ -115,18 +116,20 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
     place = f"`{path}`"
     for at, article in enumerate(_field(place, content, "data", list)):
         outer = f"{place}, data[{at}]"
-        for part, paragraph in enumerate(_field(outer, article, "paragraphs", list)):
+        paragraphs = _field(outer, article, "paragraphs", list)
+        source = _optional_string(outer, article, "source")
+        for part, paragraph in enumerate(paragraphs):
             inner = f"{outer}.paragraphs[{part}]"
             text = _field(inner, paragraph, "context", str)
-            document = paragraph.get("document")
-            if document is not None and not isinstance(document, str):
-                raise _field_error(inner, paragraph, "document", "a string")
+            document = _optional_string(inner, paragraph, "document")
             for number, question in enumerate(_field(inner, paragraph, "qas", list)):
                 name = f"{inner}.qas[{number}]"
-                yield name, _example(name, text, question, document)
+                yield name, _example(name, text, question, document, source)
 
 
-def _example(place: str, text: str, question: Any, document: str | None) -> Example:
+def _example(
+    place: str, text: str, question: Any, document: str | None, source: str | None
+) -> Example:
     asked = _field(place, question, "question", str)
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
@@ -144,7 +147,8 @@ def _example(place: str, text: str, question: Any, document: str | None) -> Exam
         name = f"{place}, answers[{number}]"
         answers.append(_field(name, answer, "text", str))
         starts.append(_field(name, answer, "answer_start", int))
-    return Example(text, asked, tuple(answers), tuple(starts), id=str(id), document=document)
+    spans = tuple(answers), tuple(starts)
+    return Example(text, asked, *spans, id=str(id), document=document, source=source)
 
 
 def _field(place: str, holder: Any, name: str, kind: type) -> Any:
@@ -154,6 +158,13 @@ def _field(place: str, holder: Any, name: str, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _field_error(place, holder, name, _KINDS[kind])
     return value
+
+
+def _optional_string(place: str, holder: Mapping[str, object], name: str) -> str | None:
+    value = holder.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _field_error(place, holder, name, "a string")
 
 
 def _field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:

@@ -14,7 +14,7 @@ from keras_qa.example import Example
 from keras_qa.files import table_files
 
 SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
-FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document")
+FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document", "source")
 _ABSENT = object()
 
 
@@ -31,12 +31,12 @@ def load(
             false, such examples are skipped with a warning.
         **columns: Names of columns, by field of `Example`: `text`, `question`,
             `answers`, `answer_start`, `choices` (or a list of columns with one
-            choice each), `id` and `document`. A dot selects a nested column; in
-            CSV and TSV, the cell then holds JSON. `answers=None` if the table
-            has no answers. By default, texts are in the column `text` or
+            choice each), `id`, `document` and `source`. A dot selects a nested
+            column; in CSV and TSV, the cell then holds JSON. `answers=None` if
+            the table has no answers. By default, texts are in the column `text` or
             `context`, answers in `answers` or `answer` or nested in `answers`,
-            like SQuAD on Hugging Face. The columns `answer_start`, `id` and
-            `document` are optional.
+            like SQuAD on Hugging Face. The columns `answer_start`, `id`,
+            `document` and `source` are optional.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings
@@ -156,7 +156,8 @@ def _columns(
 def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     """The columns of a table by default."""
     names = {"text": "text", "question": "question", "answers": "answers"}
-    names.update({name: name for name in ("answer_start", "id", "document") if name in row})
+    optional = ("answer_start", "id", "document", "source")
+    names.update({name: name for name in optional if name in row})
     if "text" not in row and "context" in row:
         names["text"] = "context"
     nested = row.get("answers")
@@ -193,7 +194,7 @@ def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -
             fields[name] = ()
     if "answer_start" in fields:
         fields["answer_start"] = _offsets(place, fields["answer_start"])
-    for name in ("id", "document"):
+    for name in ("id", "document", "source"):
         if fields.get(name) is not None:
             fields[name] = str(fields[name])
     try:

@@ -170,6 +170,7 @@ def judge(
         f1=100.0 * sum(item.f1 for item in judged) / len(judged),
         by_task=findings.by_task(judged),
         by_answer=findings.by_answer(judged),
+        by_source=findings.by_source(judged),
         errors=wrong[:errors],
         bins=bins,
         calibration_error=error,

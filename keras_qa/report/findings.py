@@ -11,6 +11,7 @@ from keras_qa.datasets import babi
 from keras_qa.example import Answer, Example
 
 NO_ANSWER = "no answer"
+NO_SOURCE = "no source"
 _OTHER = "other"
 
 # The tables have this order.
@@ -44,7 +45,7 @@ class JudgedAnswer:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Questions with the same task, right answer, question word or answer length.
+    """Questions with the same task, right answer, source, question word or answer length.
 
     Args:
         name: What they have in common.
@@ -147,8 +148,16 @@ def by_task(judged: Sequence[JudgedAnswer]) -> list[Group]:
 
 def by_answer(judged: Sequence[JudgedAnswer]) -> list[Group]:
     """Groups of the right answers, the most frequent first."""
-    groups = _groups([(item.example.answers[0], item) for item in judged if item.example.answers])
-    return sorted(groups.values(), key=lambda group: (-group.questions, group.name))
+    return _most_frequent(
+        [(item.example.answers[0], item) for item in judged if item.example.answers]
+    )
+
+
+def by_source(judged: Sequence[JudgedAnswer]) -> list[Group]:
+    """Groups of the sources, the most frequent first. Empty if no example has a source."""
+    if not any(item.example.source for item in judged):
+        return []
+    return _most_frequent([(item.example.source or NO_SOURCE, item) for item in judged])
 
 
 def by_question_word(judged: Sequence[JudgedAnswer]) -> list[Group]:
@@ -162,6 +171,10 @@ def by_length(judged: Sequence[JudgedAnswer]) -> list[Group]:
     groups = _groups([(answer_length(item.example.answers), item) for item in judged])
     names = (NO_ANSWER, *_LENGTHS.values(), _LONGER)
     return [groups[name] for name in names if name in groups]
+
+
+def _most_frequent(items: Sequence[tuple[str, JudgedAnswer]]) -> list[Group]:
+    return sorted(_groups(items).values(), key=lambda group: (-group.questions, group.name))
 
 
 def _groups(items: Sequence[tuple[str, JudgedAnswer]]) -> dict[str, Group]:

@@ -63,6 +63,8 @@ class Report:
             answers with at least the score `threshold` are given, there are
             `answers` of them, `coverage` is their share of all questions, and
             `risk` the share of wrong ones among them.
+        by_source: A group for each source, the most frequent first, if examples
+            have a `source`.
     """
 
     questions: int
@@ -80,6 +82,7 @@ class Report:
     located: int = 0
     recall: dict[int, float] = dataclasses.field(default_factory=dict)
     points: list[Point] = dataclasses.field(default_factory=list)
+    by_source: list[Group] = dataclasses.field(default_factory=list)
 
     @property
     def wrong(self) -> int:
@@ -173,6 +176,9 @@ def _sections(found: Report) -> list[Section]:
         text = f"<p>A task with an accuracy below {passed:g} % counts as failed.</p>\n"
         table = _groups("tasks", "task", [_named(group) for group in found.by_task], passed)
         sections.append(Section("by-task", "By task", text + table))
+    if found.by_source:
+        table = _overlaps("sources", "source", found.by_source)
+        sections.append(Section("by-source", "By source", table))
     if found.by_question_word:
         table = _overlaps("words", "question word", found.by_question_word)
         sections.append(Section("by-question-word", "By question word", table))

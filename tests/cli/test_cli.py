@@ -46,6 +46,10 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
         (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
         (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
         (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
+        (
+            ["train", "--data", "simulated", "x.csv", "--out=x.keras"],
+            "`simulated` must be the only",
+        ),
         (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
         (["answer", "QA", "A text.", "?", "--top-k=0"], "`top_k` must be a positive"),
     ],

@@ -22,9 +22,11 @@ SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 def folder(tmp_path_factory):
     """A reader that can give no answer, and its files."""
     folder = tmp_path_factory.mktemp("readers")
-    data = squad_file(folder / "both.json", EXAMPLES + WITHOUT)
-    squad_file(folder / "answered.json", EXAMPLES)
-    arguments = [f"--data={data}", f"--validation-data={data}", f"--out={folder / 'reader.keras'}"]
+    both = squad_file(folder / "both.json", EXAMPLES + WITHOUT, "made")
+    # Its ids are those of the first questions of the other file.
+    answered = squad_file(folder / "answered.json", EXAMPLES)
+    arguments = ["--data", both, f"{answered}:0.5", f"--validation-data={both}"]
+    arguments += [f"--out={folder / 'reader.keras'}"]
     arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
     arguments += ["--max-length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
     assert main(["train", *arguments]) == 0
@@ -36,7 +38,8 @@ def test_train_uses_recipe_and_window_length(folder) -> None:
     assert loaded.vectorizer_.max_length == 16
     assert loaded.model_.preprocessor.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
-    assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32, 2)
+    assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32 + 8, 2)
+    assert run["data"] == f"{folder / 'both.json'}, {folder / 'answered.json'}:0.5"
     assert len(run["history"]["val_accuracy"]) == 2
     scores = loaded.evaluate(EXAMPLES + WITHOUT)
     assert run["validation_error"] == pytest.approx(100 - scores["exact_match"], abs=1e-3)
@@ -62,6 +65,26 @@ def test_evaluate_prints_official_scores(folder, capsys) -> None:
     official = json.loads(capsys.readouterr().out.split("Official scores of SQuAD 1.1: ")[1])
     kept = {e.id: predictions[e.id] for e in data if e.answers}
     assert official == metrics.squad(kept, [e for e in data if e.answers], "1.1")
+
+
+def test_several_files_are_evaluated_by_source(folder, tmp_path, capsys) -> None:
+    # The ids of both files are the same.
+    both = str(folder / "both.json")
+    other = squad_file(tmp_path / "other.json", EXAMPLES[:4], "more")
+    path = tmp_path / "report.html"
+    arguments = ["evaluate", str(folder / "reader.keras"), "--data", both, other]
+    assert main([*arguments, f"--report={path}"]) == 0
+    printed = capsys.readouterr().out
+    official = json.loads(printed.split("Official scores of SQuAD 2.0: ")[1].splitlines()[0])
+    examples = EXAMPLES + WITHOUT + EXAMPLES[:4]
+    predictions = keras_qa.load(folder / "reader.keras").predict(examples)
+    for name, value in metrics.squad(predictions, examples, "2.0").items():
+        assert official[name] == value
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.found("h1") == [f"reader.keras on {both}, {other}"]
+    assert [row[:2] for row in page.tables["sources"][1:]] == [["made", "32"], ["more", "4"]]
+    headings = ["By source", "By question word", "By answer length"]
+    assert page.found("h2")[1:4] == headings
 
 
 def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:

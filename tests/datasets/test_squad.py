@@ -21,7 +21,7 @@ def content(*qas, version="1.1", others=()):
     return {
         "version": version,
         "data": [
-            {"title": "one", "paragraphs": [{"context": TEXT, "qas": list(qas)}]},
+            {"title": "one", "source": "news", "paragraphs": [{"context": TEXT, "qas": list(qas)}]},
             {"paragraphs": [{"context": OTHER, "qas": list(others), "document": "two.txt"}]},
         ],
     }
@@ -46,8 +46,10 @@ def test_version_1(write):
         )
     )
     expected = [
-        Example(TEXT, "What of a?", ("home", "at home", "home"), (15, 31, 34), id="a"),
-        Example(TEXT, "What of b?", ("Zoë",), (0,), id="b"),
+        Example(
+            TEXT, "What of a?", ("home", "at home", "home"), (15, 31, 34), id="a", source="news"
+        ),
+        Example(TEXT, "What of b?", ("Zoë",), (0,), id="b", source="news"),
         Example(OTHER, "What of 7?", ("John",), (2,), id="7", document="two.txt"),
     ]
     assert squad.load(path) == expected
@@ -66,8 +68,8 @@ def test_version_2_has_unanswerable_questions(write):
         )
     )
     assert squad.load(path) == [
-        Example(TEXT, "What of a?", id="a"),
-        Example(TEXT, "What of b?", "home", 15, id="b"),
+        Example(TEXT, "What of a?", id="a", source="news"),
+        Example(TEXT, "What of b?", "home", 15, id="b", source="news"),
     ]
     assert squad.load(path.rename(path.with_name("dev-v2.0.json")).parent, "valid", "2.0") != []
 
@@ -111,7 +113,9 @@ def test_repeated_ids_raise(write):
     with pytest.raises(ValueError, match=message):
         squad.load(path)
     with pytest.warns(UserWarning, match="Skipped 1 of 2"):
-        assert squad.load(path, strict=False) == [Example(TEXT, "What of a?", id="a")]
+        assert squad.load(path, strict=False) == [
+            Example(TEXT, "What of a?", id="a", source="news")
+        ]
 
 
 def test_malformed_json_raises(write):
@@ -143,6 +147,10 @@ def test_malformed_json_raises(write):
         (
             {"data": [{"paragraphs": [{"context": "", "qas": [], "document": 7}]}]},
             ", data[0].paragraphs[0]: expected a string `document`. Received: 7.",
+        ),
+        (
+            {"data": [{"paragraphs": [], "source": ["news"]}]},
+            ", data[0]: expected a string `source`. Received: ['news'].",
         ),
         (content({"id": "a"}), ".qas[0]: expected a string `question`. Received only: `id`."),
         (content({"question": "?"}), ".qas[0]: expected a string `id`. Received only: `q"),

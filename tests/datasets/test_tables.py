@@ -1,6 +1,7 @@
 """`datasets.tables`: every file format gives the same examples, and errors name the line."""
 
 import csv
+import dataclasses
 import json
 import re
 import sys
@@ -80,9 +81,9 @@ def test_any_text_survives_a_round_trip(tmp_path, data, suffix):
 
 TEXT = "He went home by bus."
 MARKED = [
-    Example(TEXT, "Where?", "home", 8, id="q1", document="7"),
-    Example(TEXT, "How?", ("by bus", "bus"), (13, 16), id="q2", document="7"),
-    Example(TEXT, "Why?", id="q3", document="7"),
+    Example(TEXT, "Where?", "home", 8, id="q1", document="7", source="news"),
+    Example(TEXT, "How?", ("by bus", "bus"), (13, 16), id="q2", document="7", source="news"),
+    Example(TEXT, "Why?", id="q3", document="7", source="news"),
 ]
 NESTED = [
     {
@@ -91,6 +92,7 @@ NESTED = [
         "question": item.question,
         "answers": {"text": list(item.answers), "answer_start": list(item.answer_start)},
         "document": 7,
+        "source": "news",
     }
     for item in MARKED
 ]
@@ -123,8 +125,7 @@ def test_the_layout_is_detected(rows, suffixes, expected, tmp_path):
         assert tables.load(path) == expected
         assert tables.count(path) == len(expected)
         assert [item for _, item in tables.records(path, {}, answers=False)] == [
-            Example(item.text, item.question, id=item.id, document=item.document)
-            for item in expected
+            dataclasses.replace(item, answers=(), answer_start=()) for item in expected
         ]
         # Given columns override detected ones.
         named = tables.load(path, question="id", id="question")
@@ -132,10 +133,10 @@ def test_the_layout_is_detected(rows, suffixes, expected, tmp_path):
 
 
 def test_columns_are_selected_by_name(tmp_path):
-    row = {"c": "a b", "q": "?", "a": "b", "at": 2, "x": "a", "y": "b", "n": 7, "from": "d"}
+    row = {"c": "a b", "q": "?", "a": "b", "at": 2, "x": "a", "y": "b", "n": 7, "from": "d", "s": 1}
     names = {"text": "c", "question": "q", "answers": "a", "answer_start": "at", "id": "n"}
-    names["document"] = "from"
-    expected = Example("a b", "?", "b", (2,), choices=("a", "b"), id="7", document="d")
+    names |= {"document": "from", "source": "s"}
+    expected = Example("a b", "?", "b", 2, ("a", "b"), id="7", document="d", source="1")
     for suffix in (".csv", ".jsonl", ".parquet"):
         path = write(tmp_path / f"t{suffix}", [row])
         assert tables.load(path, **names, choices=("x", "y")) == [expected]
@@ -161,10 +162,10 @@ def test_missing_answers_are_allowed_but_not_missing_texts(tmp_path):
 
 def test_empty_cells_in_csv_are_empty_texts_but_no_answers(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("text,question,answers,at\n,,,\n\nac,b,c,1\n")
+    path.write_text("text,question,answers,at,source\n,,,,\n\nac,b,c,1,d\n")
     assert tables.load(path, answer_start="at") == [
         Example("", ""),
-        Example("ac", "b", "c", answer_start=(1,)),
+        Example("ac", "b", "c", answer_start=(1,), source="d"),
     ]
 
 

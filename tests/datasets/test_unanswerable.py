@@ -12,7 +12,9 @@ CHOIR = "The notes of the choir are lost, and so is whoever wrote them."
 COPY = "Notes on engines were written by Ada, too."
 RAIN = "It rains on the roof."
 EXAMPLES = [
-    Example(NOTES, "Who wrote notes on engines?", "Ada", 0, id="ada", document="a.txt"),
+    Example(
+        NOTES, "Who wrote notes on engines?", "Ada", 0, id="ada", document="a.txt", source="news"
+    ),
     Example(CHOIR, "What is lost?", "notes", 4, document="choir.txt"),
     Example(COPY, "Of what?", "engines", 9),
     Example(RAIN, "Where does it rain?", "on the roof", 9),
@@ -23,8 +25,10 @@ EXAMPLES = [
 def test_the_most_similar_text_without_the_answer_is_used() -> None:
     data = add_unanswerable(EXAMPLES, share=1.0)
     assert data[:5] == EXAMPLES
-    # Without a document. COPY is the best result, but it contains "Ada".
-    assert data[5] == Example(CHOIR, "Who wrote notes on engines?", id="ada-unanswerable")
+    # Without a document, with the source. COPY is the best result, but it contains "Ada".
+    assert data[5] == Example(
+        CHOIR, "Who wrote notes on engines?", id="ada-unanswerable", source="news"
+    )
     # The next two questions share no word with another text; the last one has no answer.
     assert data[6:] == [Example(CHOIR, "Of what?")]
 

@@ -153,8 +153,8 @@ def test_shown_and_total_number_of_errors() -> None:
 def test_texts_are_escaped_and_nothing_is_loaded(spans) -> None:
     start = (0,) if spans else ()
     items = [
-        Example(f"{EVIL}\nNo.", EVIL, EVIL, start, id=EVIL),
-        Example(f"{EVIL}\nNo.", EVIL, EVIL + " then", id=EVIL),
+        Example(f"{EVIL}\nNo.", EVIL, EVIL, start, id=EVIL, source=EVIL),
+        Example(f"{EVIL}\nNo.", EVIL, EVIL + " then", id=EVIL, source=EVIL),
     ]
     # Metrics ignore punctuation, so the wrong answer has another word.
     wrong = Answer(EVIL + " now", 0.9, 3, 9, (Support(EVIL, 0.5, 0, len(EVIL), 0),))
@@ -170,6 +170,7 @@ def test_texts_are_escaped_and_nothing_is_loaded(spans) -> None:
     first, second = [EVIL, EVIL + " now", EVIL + " then"], [EVIL, EVIL + " now", EVIL]
     assert page.found("bdi") == [*first, *second]
     assert page.found("small", dir="auto") == [EVIL] * 2
+    assert page.tables["sources"][1][:3] == [EVIL, "2", "0"]
     if not spans:
         assert [row[0] for row in page.tables["answers"][1:]] == [EVIL, EVIL + " then"]
         assert [row[4] for row in page.tables["answers"][1:]] == [EVIL + " now"] * 2

@@ -1,5 +1,7 @@
 """Reports on spans: groups that are computed by hand, official scores, marked errors."""
 
+import dataclasses
+
 import pytest
 from report_cases import Page
 
@@ -65,6 +67,31 @@ def test_groups_and_errors() -> None:
     # Score times (1 - F1), such as 0.9 * 1/3 and 0.85 * 1/5.
     lacks = [item.answer.score * (1 - item.f1) for item in found.errors]
     assert lacks == pytest.approx([0.6, 0.45, 0.3, 0.3, 0.17])
+
+
+def test_groups_by_source() -> None:
+    sources = ["quiz", "news", "news", "quiz", "quiz", None, ""]
+    items = [
+        (dataclasses.replace(item, source=source), given)
+        for (item, given), source in zip(ITEMS, sources, strict=True)
+    ]
+    found = judged(items)
+    assert [(g.name, g.questions, g.right) for g in found.by_source] == [
+        ("quiz", 3, 1),
+        ("news", 2, 0),
+        ("no source", 2, 1),
+    ]
+    page = Page(found.html())
+    assert page.tables["sources"] == [
+        ["source", "questions", "right", "exact match", "F1"],
+        ["quiz", "3", "1", "33.3 %", "60.0 %"],
+        ["news", "2", "0", "0.0 %", "33.3 %"],
+        ["no source", "2", "1", "50.0 %", "50.0 %"],
+    ]
+    headings = ["By source", "By question word", "By answer length"]
+    assert page.found("h2")[1:4] == headings
+    assert judged().by_source == []
+    assert "sources" not in Page(judged().html()).tables
 
 
 def test_official_scores() -> None:
