@@ -18,11 +18,12 @@ class TextEmbedder:
     """Turns texts into vectors. The dot product of two vectors is the similarity of their texts.
 
     A vector is the mean of the encoder's outputs over all pieces of the text, special tokens
-    included, normalized to length 1. With `"minilm"` these are the vectors of `all-MiniLM-L6-v2`.
-    Use an encoder that was trained for similarity with mean pooling.
+    included, normalized to length 1. With `"minilm"` these are the vectors of `all-MiniLM-L6-v2`,
+    whose weights are rounded to int8. Use an encoder that was trained for similarity with mean
+    pooling.
 
     Args:
-        encoder: `"minilm"` (extra `minilm`); a folder in Hugging Face's layout or
+        encoder: `"minilm"`, which is in this package; a folder in Hugging Face's layout or
             `hf://owner/name` (extra `hf`), optionally with `@revision`; or a reader with a
             published encoder, such as a `.keras` file.
         max_length: Maximum number of pieces in a text, special tokens included, at most the limit
@@ -37,7 +38,7 @@ class TextEmbedder:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ImportError: If a library that reads checkpoints, or the package of `minilm`, is missing.
+        ImportError: If a library that reads checkpoints is missing.
         ValueError: If the encoder cannot be loaded, has no tokenizer, or the model has no encoder;
             or if `max_length` leaves no room for a text.
 
@@ -46,7 +47,7 @@ class TextEmbedder:
 
     Examples:
         >>> from keras_qa.answering import TextEmbedder
-        >>> encoder = TextEmbedder("minilm-squad-small")
+        >>> encoder = TextEmbedder("minilm")
         >>> vectors = encoder(["How long is the warranty?", "It lasts for two years.", "No."])
         >>> vectors.shape
         (3, 384)

@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embed",
         metavar="ENCODER",
-        help="store vectors of passages, and search by words and vectors: minilm, a folder in "
-        "Hugging Face's layout, hf://owner/name, or a reader (default: search by words alone)",
+        help="store vectors of passages, and search by words and vectors: minilm, which is in this "
+        "package, a folder in Hugging Face's layout, hf://owner/name, or a reader (default: search "
+        "by words alone)",
     )
 
 

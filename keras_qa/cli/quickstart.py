@@ -1,4 +1,4 @@
-"""`keras-qa quickstart`: asks a preset, then trains and asks a small model, in about a minute."""
+"""`keras-qa quickstart`: asks two presets, then trains and asks a model, in about a minute."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from keras_qa import _backend
 from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.datasets import babi
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
 
-HELP = "ask a preset, then train a small model and ask it, in about a minute"
+HELP = "ask two presets, then train a small model and ask it, in about a minute"
 USAGE = "%(prog)s [options]"
 EPILOG = """\
 example:
@@ -25,6 +26,33 @@ READY_STORY = (
     "Mary got the milk.\nJohn went to the hallway.\nMary moved to the bathroom.\n"
     "Mary left the milk there.\nMary went to the garden."
 )
+
+HANDBOOK = """\
+The Heron is an electric bicycle for the city.
+It was designed by Ingrid Solberg and is built in Bergen.
+The motor helps at up to 25 kilometres an hour and stops when you brake.
+
+The battery takes four hours to charge.
+One charge is enough for 90 kilometres on flat roads.
+In winter the range is a third shorter.
+To take the battery out, turn the key to the left and lift the handle.
+Keep the battery in a dry room if you do not ride for a month.
+
+Clean the bicycle with a damp cloth.
+Do not use a pressure washer, since water damages the motor.
+Oil the chain after every long ride in the rain.
+If the display shows a red triangle, the brakes are worn: stop, and call a mechanic.
+
+The warranty lasts three years.
+It covers the frame, the motor and the battery, but not the tyres and the brake pads."""
+
+# The handbook does not answer the last question.
+HANDBOOK_QUESTIONS = [
+    "Who designed the Heron?",
+    "How long does it take to charge the battery?",
+    "How long is the warranty?",
+    "Who won the football world cup?",
+]
 
 # Trains in less than a minute on two cores, to 98 % of unseen questions right.
 EXAMPLES = 2_000
@@ -44,9 +72,10 @@ OPTIONS = {
     "encoding": "matrix",
 }
 STORY = "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
-NEXT = """
+NEXT = f"""
 Try next:
-  keras-qa answer babi story.txt "Where is the milk?"
+  keras-qa answer {DEFAULT_READER} handbook.txt "How long is the warranty?"
+  keras-qa ask handbook/ "How long is the warranty?"      # a folder of documents
   keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
   keras-qa answer qa.keras story.txt "Where is the milk?"
   keras-qa train --data questions.csv --out mine.keras    # columns: text, question, answers"""
@@ -63,12 +92,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Asks a preset, then trains a small model on simulated stories and asks it."""
+    """Asks two presets, then trains a small model on simulated stories and asks it."""
     from keras_qa import recipes
     from keras_qa.answering import load
 
-    say(f"keras-qa on {_backend.configured()}: `{PRESET}`, a preset of this package.\n")
+    say(f"keras-qa on {_backend.configured()}: `{PRESET}`, a preset that answers about stories.\n")
     _ask(load(PRESET), READY_STORY, ("Where is the milk?", "Where is Mary?"))
+    say(f"\n`{DEFAULT_READER}`, a preset that marks answers in texts, here in a handbook.\n")
+    _ask_handbook(load(DEFAULT_READER, compile=False))
     say(f"\nNow train a model on {EXAMPLES:,} simulated questions of bAbI task 1.")
     stories = babi.simulate(task=1, examples=EXAMPLES + UNSEEN, seed=options.seed)
     answerer = recipes.train(
@@ -91,3 +122,11 @@ def _ask(answerer: QuestionAnswerer, story: str, questions: Iterable[str]) -> No
         answers = answerer.answer(story, question, top_k=3)
         print_answers(answers)
         say(f"  Supported by: {answers[0].support[0].text}")
+
+
+def _ask_handbook(reader: QuestionAnswerer) -> None:
+    say(HANDBOOK)
+    answers = reader.answer(HANDBOOK, HANDBOOK_QUESTIONS)
+    for question, answer in zip(HANDBOOK_QUESTIONS, answers, strict=True):
+        say(f"\n{question}")
+        print_answers([answer], HANDBOOK)

@@ -138,8 +138,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--backbone",
         metavar="DIR",
-        help="a pretrained encoder: folder in Hugging Face's layout, hf://... or minilm "
-        "(default: none, the reader is trained from scratch)",
+        help="a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
+        "layout, or hf://... (default: none, the reader is trained from scratch)",
     )
     reader.add_argument(
         "--tokenizer",

@@ -149,9 +149,9 @@ def span_reader(
         backbone: A folder in Hugging Face's layout or `hf://owner/name`, optionally with
             `@revision` (extra `hf`): BERT, DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA,
             ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT, with their head for question answering if
-            they have one; or `"minilm"`, an encoder of six layers in a Python package (extra
-            `minilm`). Or a `keras_hub.models.Backbone` (extra `hub`). All arguments above, except
-            `dropout`, are then ignored.
+            they have one; or `"minilm"`, an encoder of six layers in this package. Or a
+            `keras_hub.models.Backbone` (extra `hub`). All arguments above, except `dropout`, are
+            then ignored.
         tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, its `tokenizer.json` or
             folder. `None` for the one in the backbone's folder. Without a tokenizer the start of
             the text is unknown, and only padding is masked.

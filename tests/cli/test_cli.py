@@ -15,6 +15,7 @@ from small_models import same_weights
 import keras_qa
 from keras_qa.answering import answerer
 from keras_qa.cli import main
+from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
 TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
@@ -131,8 +132,8 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
 
 def test_quickstart(capsys) -> None:
     assert main(["quickstart"]) == 0
-    printed = capsys.readouterr().out
-    ready, trained = printed.split("Now train a model on")
+    printed, trained = capsys.readouterr().out.split("Now train a model on")
+    ready, handbook = printed.split(f"`{DEFAULT_READER}`, a preset that marks answers")
     for part, question, answer in (
         (ready, "Where is the milk?", "bathroom"),
         (ready, "Where is Mary?", "garden"),
@@ -140,6 +141,23 @@ def test_quickstart(capsys) -> None:
         (trained, "Where is John?", "hallway"),
     ):
         assert re.match(rf"\n +[\d.]+%  {answer}\n", part.split(question)[1])
+    for question, answer, line in (
+        (
+            "Who designed the Heron?",
+            "Ingrid Solberg",
+            "It was designed by «Ingrid Solberg» and is built in Bergen.",
+        ),
+        (
+            "How long does it take to charge the battery?",
+            "four hours",
+            "The battery takes «four hours» to charge.",
+        ),
+        ("How long is the warranty?", "three years", "The warranty lasts «three years»."),
+        ("Who won the football world cup?", "(no answer)", None),
+    ):
+        lines = handbook.split(question)[1].split("\n")
+        assert re.fullmatch(r" +[\d.]+%", lines[1].removesuffix(f"  {answer}"))
+        assert lines[2] == (f"          {line}" if line else "")
     right = re.search(r"Right on ([\d.]+) % of 500 unseen questions", trained)
     assert float(right.group(1)) >= 98
     for fact in ("Mary went to the garden.", "John went to the hallway."):

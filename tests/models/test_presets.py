@@ -18,10 +18,9 @@ TEXT = (
 
 
 def test_each_preset_is_a_small_file_of_the_package() -> None:
-    assert set(keras_qa.presets()) == {path.stem for path in presets.FOLDER.glob("*")}
-    for name in keras_qa.presets():
-        size = (presets.FOLDER / f"{name}.keras").stat().st_size
-        assert 100_000 < size < 8_000_000
+    sizes = {path.stem: path.stat().st_size for path in presets.FOLDER.glob("*.keras")}
+    assert keras_qa.presets().keys() == {*sizes, *presets.EMBEDDERS}
+    assert all(100_000 < size < 8_000_000 for size in sizes.values())
 
 
 def test_a_span_preset_answers_and_finds_no_answer() -> None:
