@@ -40,7 +40,6 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "batch_size": (int, "N", "questions per step"),
     "gradient_accumulation_steps": (int, "N", "batches per update of the weights"),
     "learning_rate": (float, "RATE", "the highest learning rate"),
-    "layer_decay": (float, "FACTOR", "factor of the rate from each block to the block below"),
     "weight_decay": (float, "RATE", "weight decay of AdamW; 0 for Adam"),
     "patience": (int, "N", "epochs without improvement before training stops"),
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),

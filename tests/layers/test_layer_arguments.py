@@ -6,7 +6,7 @@ from layer_cases import STATE, STORIES
 
 from keras_qa import layers
 from keras_qa.layers.recurrent import LSTM
-from keras_qa.objectives import LayerDecayAdamW, SpanF1
+from keras_qa.objectives import SpanF1
 
 
 def encoder(**options):
@@ -32,10 +32,6 @@ def encoder(**options):
         (lambda: layers.ContextEncoder(cell="rnn"), "`cell` must be one of.*cell='rnn'"),
         (lambda: layers.SpanHead("none"), "`no_answer` must be one of.*no_answer='none'"),
         (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
-        (
-            lambda: LayerDecayAdamW(0.1, layer_decay=0.0),
-            "`layer_decay` must be above 0 and at most 1.*=0.0",
-        ),
         (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
         (lambda: layers.SentenceEncoder(5, 6, "roles", num_roles=0), "`num_roles` must be"),
