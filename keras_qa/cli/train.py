@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -45,8 +43,6 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
     "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
-# `--dtype auto` takes bfloat16 if it needs less than this share of the time of float32.
-MAX_TIME_RATIO = 0.8
 # Options that are for `span_reader` only.
 READER = (
     "backbone",
@@ -122,9 +118,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="further arguments of the factory, such as '{\"units\": 32}'",
     )
     model.add_argument(
-        "--dtype",
-        help="dtype policy, such as mixed_bfloat16; with --backbone also auto, which measures "
-        "whether bfloat16 is faster on this machine (default: float32)",
+        "--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)"
     )
 
 
@@ -259,14 +253,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
     for name in ("backbone", "tokenizer", "lora_rank"):
         if name in given:
             model_options[name] = given[name]
-    if options.dtype == "auto":
-        if "backbone" not in given:
-            raise ValueError(
-                "`--dtype auto` needs `--backbone`: it measures the matrix products of an encoder. "
-                "Or name a dtype policy, such as mixed_bfloat16."
-            )
-        model_options["dtype"] = _fastest_dtype()
-    elif options.dtype:
+    if options.dtype:
         model_options["dtype"] = options.dtype
     answerer_options: dict[str, Any] = {
         name: given[name] for name in ("max_length", "length") if name in given
@@ -276,35 +263,6 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options
-
-
-def _fastest_dtype() -> str:
-    """Measures a matrix product of BERT base in float32 and bfloat16, and says which is faster.
-
-    bfloat16 is faster on GPUs and on processors with bfloat16 instructions. On others it can take
-    twice the time.
-    """
-    from keras import ops
-
-    shapes = (1_024, 768), (768, 3_072)
-    pairs = {
-        dtype: [ops.ones(shape, dtype) for shape in shapes] for dtype in ("float32", "bfloat16")
-    }
-    seconds = dict.fromkeys(pairs, math.inf)
-    # The first round may compile. The dtypes alternate, so that other work slows down both.
-    for _ in range(6):
-        for dtype, pair in pairs.items():
-            start = time.perf_counter()
-            # Backends compute asynchronously: wait for the result by reading one number.
-            ops.convert_to_numpy(ops.cast(ops.matmul(*pair)[0, 0], "float32"))
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
-    is_faster = seconds["bfloat16"] < MAX_TIME_RATIO * seconds["float32"]
-    found = "mixed_bfloat16" if is_faster else "float32"
-    say(
-        f"A matrix product takes {1e3 * seconds['float32']:.2f} ms in float32 and "
-        f"{1e3 * seconds['bfloat16']:.2f} ms in bfloat16: training in {found}."
-    )
-    return found
 
 
 def _json(name: str, text: str) -> dict[str, Any]:
