@@ -86,6 +86,7 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
         ("max_length", 1.5, "`max_length` must be a positive integer. Received: max_length=1.5."),
         ("stride", -1, "`stride` must be a non-negative integer. Received: stride=-1."),
         ("no_answer", "a", "`no_answer` must be `True` or `False`. Received: no_answer='a'."),
+        ("whole_words", 1, "`whole_words` must be `True` or `False`. Received: whole_words=1."),
     ],
 )
 def test_values_of_options_are_checked(qa, name: str, value, message: str) -> None:

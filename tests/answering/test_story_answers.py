@@ -97,15 +97,6 @@ def test_any_story_gets_a_finite_answer(fitted, name, text, question, sentences)
     assert fitted[name].read(text).ask(question) == answer
 
 
-@both
-def test_passage_answers_as_answer_does(fitted, name: str) -> None:
-    text, questions = EXAMPLES[0].text, [EXAMPLES[0].question, EXAMPLES[1].question, ""]
-    passage = fitted[name].read(text)
-    assert passage.ask(questions, top_k=2) == fitted[name].answer(text, questions, top_k=2)
-    with pytest.raises(TypeError, match="`question` must be a string or a list of strings"):
-        passage.ask(None)
-
-
 def test_model_with_two_vocabularies_is_read_anew_for_each_question() -> None:
     words = {"text_vocabulary_size": 15, "question_vocabulary_size": 15}
     model = keras_qa.models.memory_network(**words, answer_vocabulary_size=4, embedding_dim=8)

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from babi_archive import write_archive
-from command_line import error_line
 from small_examples import EXAMPLES
 from small_models import same_weights
 
@@ -38,25 +37,6 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
     assert capsys.readouterr().out == (
         f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, 9 examples\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
-        (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
-        (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
-        (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
-        (["answer", "QA", "A text.", "?", "--top-k=0"], "`top_k` must be a positive"),
-    ],
-)
-def test_errors_are_one_line(
-    classifier_file, tmp_path, monkeypatch, capsys, arguments, message
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    arguments = [classifier_file if part == "QA" else part for part in arguments]
-    assert message in error_line(capsys, *arguments)
-    assert not list(tmp_path.iterdir())
 
 
 def test_simulated_stories_train(tmp_path, capsys) -> None:
@@ -189,14 +169,6 @@ def test_text_from_argument_file_and_standard_input(
     for text in (TEXT, str(path)):
         assert main(["answer", str(classifier_file), text, "--top-k=3", QUESTION]) == 0
         assert capsys.readouterr().out == found
-
-
-def test_control_characters_of_a_text_are_replaced(printed) -> None:
-    text = "the \x1b]0;title\x07door\x1b[2J is red\x9b, green\x08\tor blue."
-    found = printed("-", text.encode())
-    shown = "the �]0;title�door�[2J is red�, green� or blue."
-    for colour in ("red", "green", "blue"):
-        assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
 
 
 def test_keras_progress_bars_only_on_terminals(

@@ -5,7 +5,6 @@ import pathlib
 import pytest
 
 import keras_qa
-from keras_qa.cli import main
 from keras_qa.models import presets
 
 TEXT = (
@@ -41,12 +40,6 @@ def test_the_story_preset_answers_all_tasks() -> None:
     for task in (1, 2, 3, 6, 15):
         stories = keras_qa.datasets.babi.simulate(task=task, examples=100, seed=7)
         assert qa.evaluate(stories, verbose=0)["exact_match"] >= 97
-
-
-def test_the_command_answers_by_a_preset(capsys) -> None:
-    asked = ["--text", TEXT, "--question", "Where are repairs done?"]
-    assert main(["answer", "minilm-squad-small", *asked]) == 0
-    assert "Bergen" in capsys.readouterr().out
 
 
 def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:
