@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import pytest
 from as_keras import keras_model
-from small_models import STORY_QUESTION as QUESTION
-from small_models import STORY_TEXT as TEXT
 from small_models import memory, same_weights, stories, universal, untraced
 
 import keras_qa
@@ -90,13 +88,6 @@ def test_noise_moves_all_sentences_but_the_last() -> None:
     assert (np.diff(moved, axis=1)[mask[:, 1:]] < 0).all()
     assert (moved[still == 9] - 9).mean() == pytest.approx(4.5, abs=1.5)
     assert not np.array_equal(ages(True), moved)
-
-
-def test_half_precision_gives_probabilities() -> None:
-    for model in (universal(dtype="mixed_bfloat16"), memory(dtype="mixed_float16")):
-        result = model.predict([TEXT, QUESTION], verbose=0)
-        assert result.dtype == "float32"
-        np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-5)
 
 
 def test_nothing_but_padding_trains_to_finite_weights() -> None:
