@@ -145,7 +145,7 @@ CASES = [
     ),
     _head(None),
     _head(5),
-    *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "multiplicative", "positional")),
+    *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "positional")),
     _sentences("roles", STORY_IDS, num_roles=3),
     _sentences("roles", STORY_IDS[:, 0], num_roles=2),
     _sentences("matrix", STORY_IDS[:, 0]),

@@ -34,12 +34,6 @@ def sentence_matrix(row, weights) -> np.ndarray:
     return result
 
 
-def sentence_multiplicative(row, weights) -> np.ndarray:
-    """Henaff et al. 2017, equation 1."""
-    places, table = weights
-    return sentence_matrix(row, [[np.diag(place) for place in places], table])
-
-
 def sentence_positional(row, weights) -> np.ndarray:
     """Sukhbaatar et al. 2015, section 4.1."""
     table = np.asarray(weights[0], "float64")

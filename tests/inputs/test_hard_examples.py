@@ -26,7 +26,7 @@ def feed(rows: int = 100, seed: int = 0):
 def classifier(loss: str = "sparse_categorical_crossentropy"):
     """A model that compiles soon, and learns nothing: after an epoch it answers as before."""
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("text", "question")]
-    encoder = SentenceEncoder(20, 8, "multiplicative")
+    encoder = SentenceEncoder(20, 8, "positional")
     vectors = [encoder(item) for item in inputs]
     model = QAModel(inputs, answer_head(CLASSES)(keras.layers.Add()(vectors)))
     model.compile(keras.optimizers.SGD(0.0), loss)
