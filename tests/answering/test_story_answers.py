@@ -105,12 +105,3 @@ def test_model_with_two_vocabularies_is_read_anew_for_each_question() -> None:
         split_model(model, "text")
     item = EXAMPLES[0]
     assert answerer.read(item.text).ask(item.question) == answerer.answer(item.text, item.question)
-
-
-def test_answers_of_several_words_are_classes() -> None:
-    pair = Example("Mary took milk. Mary took the ball.", "What has Mary?", "milk,ball")
-    answerer = QuestionAnswerer("memory_network", {"embedding_dim": 8}, seed=0)
-    answerer.fit([pair, Example("", "What has Mary?", "nothing")], epochs=1, verbose=0)
-    assert answerer.vectorizer_.answers == ["", "milk,ball", "nothing"]
-    found = {answer.text: answer for answer in answerer.answer(pair.text, "What?", top_k=2)}
-    assert found["milk,ball"].start is None

@@ -1,6 +1,5 @@
 """Arguments of layers: messages for invalid ones, and the names in older files."""
 
-import numpy as np
 import pytest
 from layer_cases import STATE, STORIES
 
@@ -57,10 +56,6 @@ def encoder(**options):
 def test_invalid_arguments_raise(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_sizes_may_be_numpy_integers() -> None:
-    assert layers.SequenceEncoder(np.int64(5), np.int32(2)).vocabulary_size == 5
 
 
 @pytest.mark.parametrize(
