@@ -115,9 +115,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="further arguments of the factory, such as '{\"units\": 32}'",
     )
-    model.add_argument(
-        "--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)"
-    )
+    model.add_argument("--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)")
 
 
 def _add_reader(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 import keras
 
-from keras_qa._arguments import check_choice, check_number, is_integer, must_be, to_integer, to_optional_integer
+from keras_qa._arguments import (
+    check_choice,
+    check_number,
+    is_integer,
+    must_be,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.objectives import WarmupLinearDecay
 from keras_qa.objectives.schedules import AccumulatedSchedule
 
