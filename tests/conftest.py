@@ -48,8 +48,6 @@ ENVIRONMENTS = {
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",
     "models/test_story_accuracy.py": "once",
-    "objectives": "backend",
-    "objectives/test_layer_decay_readers.py": "once",
     "parity": "named",
     "preprocessing": "host",
     "recipes": "once",

@@ -145,7 +145,7 @@ CASES = [
     ),
     _head(None),
     _head(5),
-    *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "multiplicative", "positional")),
+    *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "positional")),
     _sentences("roles", STORY_IDS, num_roles=3),
     _sentences("roles", STORY_IDS[:, 0], num_roles=2),
     _sentences("matrix", STORY_IDS[:, 0]),
@@ -156,9 +156,6 @@ CASES = [
     _hops(True),
     _universal(False),
     _universal(True),
-    Case(
-        "support", lambda: layers.SupportHead(5), [STATE, STORIES[0]], story_reference.support_head
-    ),
     _context("lstm", 1),
     _context("gru", 2),
     Case("aligned", layers.AlignedQuestionEmbedding, TEXT_AND_QUESTION, span_reference.aligned),

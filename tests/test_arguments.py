@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from keras_qa._arguments import check_flag, check_fraction, must_be, to_integer, to_optional_integer
 from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.text import Windower, WordTokenizer
 
 
@@ -61,18 +60,3 @@ def test_configs_contain_python_integers() -> None:
     sizes = windower.max_length, windower.stride, windower.max_question_length
     assert sizes == (9, 0, 5)
     assert {type(size) for size in sizes} == {int}
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: SpanDecoder(1.5), "`max_answer_words` must be a positive integer."),
-        (lambda: SpanDecoder(no_answer="a"), "`no_answer` must be `True` or `False`."),
-        (lambda: SpanDecoder(whole_words=1), "`whole_words` must be `True` or `False`."),
-        (lambda: SpanDecoder(no_answer_threshold="a"), "`no_answer_threshold` must be between"),
-        (lambda: AskCalibration(1.0, 4.0).threshold("a"), "`min_precision` must be a number above"),
-    ],
-)
-def test_options_of_readers_are_checked(make, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        make()

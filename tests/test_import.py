@@ -1,7 +1,5 @@
 """Importing has no side effects, and uses the installed backend."""
 
-import json
-
 import keras
 import pytest
 from interpreters import BACKENDS, last_line, python
@@ -10,17 +8,6 @@ from small_examples import EXAMPLES
 import keras_qa
 
 ALL_BUT_ONE = tuple(name for name in BACKENDS if name != keras.config.backend())
-
-
-def test_the_only_installed_backend_is_used(tmp_path) -> None:
-    (tmp_path / "keras.json").write_text(json.dumps({"backend": ALL_BUT_ONE[0]}))
-    code = (
-        "import keras_qa\n"
-        "print(keras_qa.models.answer_classifier(9, 8, 7).count_params() > 0)\n"
-        "import keras; print(keras.config.backend())"
-    )
-    done = python(code, hidden=ALL_BUT_ONE, KERAS_HOME=str(tmp_path))
-    assert done.stdout.split() == ["True", keras.config.backend()], done.stderr
 
 
 def test_command_looks_for_no_garbage_while_it_imports() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -42,14 +40,11 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "batch_size": (int, "N", "questions per step"),
     "gradient_accumulation_steps": (int, "N", "batches per update of the weights"),
     "learning_rate": (float, "RATE", "the highest learning rate"),
-    "layer_decay": (float, "FACTOR", "factor of the rate from each block to the block below"),
     "weight_decay": (float, "RATE", "weight decay of AdamW; 0 for Adam"),
     "patience": (int, "N", "epochs without improvement before training stops"),
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
     "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
-# `--dtype auto` takes bfloat16 if it needs less than this share of the time of float32.
-MAX_TIME_RATIO = 0.8
 # Options that are for `span_reader` only.
 READER = (
     "backbone",
@@ -59,9 +54,7 @@ READER = (
     "unanswerable",
     "unanswerable_kinds",
     "vectors",
-    "vectors_words",
     "max_length",
-    "length",
 )
 
 
@@ -126,11 +119,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="further arguments of the factory, such as '{\"units\": 32}'",
     )
-    model.add_argument(
-        "--dtype",
-        help="dtype policy, such as mixed_bfloat16; with --backbone also auto, which measures "
-        "whether bfloat16 is faster on this machine (default: float32)",
-    )
+    model.add_argument("--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)")
 
 
 def _add_reader(parser: argparse.ArgumentParser) -> None:
@@ -171,15 +160,13 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="how they are made: a similar text that is found by a search, the text without the "
         "sentences of the answer, or another name or number in the question (default: found)",
     )
-    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
-    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors, as GloVe writes them")
     reader.add_argument(
         "--max-length",
         type=int,
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
-    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -264,52 +251,16 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
     for name in ("backbone", "tokenizer", "lora_rank"):
         if name in given:
             model_options[name] = given[name]
-    if options.dtype == "auto":
-        if "backbone" not in given:
-            raise ValueError(
-                "`--dtype auto` needs `--backbone`: it measures the matrix products of an encoder. "
-                "Or name a dtype policy, such as mixed_bfloat16."
-            )
-        model_options["dtype"] = _fastest_dtype()
-    elif options.dtype:
+    if options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {
-        name: given[name] for name in ("max_length", "length") if name in given
-    }
+    answerer_options: dict[str, Any] = {}
+    if "max_length" in given:
+        answerer_options["max_length"] = given["max_length"]
     if "vectors" in given:
-        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
+        found = WordVectors.load(given["vectors"])
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options
-
-
-def _fastest_dtype() -> str:
-    """Measures a matrix product of BERT base in float32 and bfloat16, and says which is faster.
-
-    bfloat16 is faster on GPUs and on processors with bfloat16 instructions. On others it can take
-    twice the time.
-    """
-    from keras import ops
-
-    shapes = (1_024, 768), (768, 3_072)
-    pairs = {
-        dtype: [ops.ones(shape, dtype) for shape in shapes] for dtype in ("float32", "bfloat16")
-    }
-    seconds = dict.fromkeys(pairs, math.inf)
-    # The first round may compile. The dtypes alternate, so that other work slows down both.
-    for _ in range(6):
-        for dtype, pair in pairs.items():
-            start = time.perf_counter()
-            # Backends compute asynchronously: wait for the result by reading one number.
-            ops.convert_to_numpy(ops.cast(ops.matmul(*pair)[0, 0], "float32"))
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
-    is_faster = seconds["bfloat16"] < MAX_TIME_RATIO * seconds["float32"]
-    found = "mixed_bfloat16" if is_faster else "float32"
-    say(
-        f"A matrix product takes {1e3 * seconds['float32']:.2f} ms in float32 and "
-        f"{1e3 * seconds['bfloat16']:.2f} ms in bfloat16: training in {found}."
-    )
-    return found
 
 
 def _json(name: str, text: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
 
-ENCODINGS = ("roles", "matrix", "multiplicative", "positional")
+ENCODINGS = ("roles", "matrix", "positional")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -35,11 +35,9 @@ class SentenceEncoder(Composite):
               Schmidhuber 2018, arXiv:1811.12143).
             - `"matrix"`: the sum of word vectors, each times a learned matrix
               for its position. It distinguishes all orders.
-            - `"multiplicative"`: the sum of word vectors, each times a learned
-              vector for its position, elementwise (Henaff et al. 2017,
-              arXiv:1612.03969, equation 1).
-            - `"positional"`: the same with fixed weights (Sukhbaatar et al.
-              2015, arXiv:1503.08895, section 4.1).
+            - `"positional"`: the sum of word vectors, each times fixed weights
+              for its position, elementwise (Sukhbaatar et al. 2015,
+              arXiv:1503.08895, section 4.1).
         max_words: Number of positions with weights of their own; later words
             share the last one. Not for `"positional"`.
         num_roles: Number of weighted sums. For `"roles"`.
@@ -108,10 +106,6 @@ class SentenceEncoder(Composite):
             self.places = self.add_weight(
                 shape=(self.max_words, dim, dim), initializer=_near_identity, name="places"
             )
-        elif self.encoding == "multiplicative":
-            self.places = self.add_weight(
-                shape=(self.max_words, dim), initializer="ones", name="places"
-            )
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -148,9 +142,6 @@ class SentenceEncoder(Composite):
         width = ops.shape(words)[1] * self.embedding_dim
         matrices = ops.reshape(self._place_weights(self.places, words), (width, self.embedding_dim))
         return ops.matmul(ops.reshape(words, (ops.shape(words)[0], width)), matrices)
-
-    def _multiplicative(self, words: Tensor, present: Tensor) -> Tensor:
-        return ops.sum(words * self._place_weights(self.places, words), axis=1)
 
     def _positional(self, words: Tensor, present: Tensor) -> Tensor:
         # The weight of entry k of d of word j of J is (1 - j/J) - (k/d)(1 - 2j/J).

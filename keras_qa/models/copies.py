@@ -130,9 +130,7 @@ def evidence_model(model: Any) -> Any:
     layers[0]["config"]["return_attention"] = True
     twin = type(model).from_config(config)
     attention, support = keras.tree.flatten(twin.get_layer(layers[0]["name"]).output)[-2:]
-    outputs = {"attention": attention, "support": support}
-    # Support that was learned from supporting facts takes precedence over attention.
-    outputs.update(twin.output if isinstance(twin.output, dict) else {"answer": twin.output})
+    outputs = {"answer": twin.outputs[0], "attention": attention, "support": support}
     evidence = type(model)(twin.inputs, outputs)
     evidence.output_padding = 0.0
     evidence.set_weights(model.get_weights())

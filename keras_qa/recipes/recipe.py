@@ -9,8 +9,15 @@ from typing import Any
 
 import keras
 
-from keras_qa._arguments import check_choice, check_number, is_integer, must_be, to_integer, to_optional_integer
-from keras_qa.objectives import LayerDecayAdamW, WarmupLinearDecay
+from keras_qa._arguments import (
+    check_choice,
+    check_number,
+    is_integer,
+    must_be,
+    to_integer,
+    to_optional_integer,
+)
+from keras_qa.objectives import WarmupLinearDecay
 from keras_qa.objectives.schedules import AccumulatedSchedule
 
 # Weights without weight decay: biases, gains and position tables.
@@ -48,9 +55,6 @@ class Recipe:
             averaged for one update of the weights. An update may use batches
             of two epochs. An incomplete update at the end of training is
             dropped.
-        layer_decay: For readers on a published encoder: the factor of the
-            learning rate from each block to the block below, see
-            `objectives.LayerDecayAdamW`. 1 for the same rate everywhere.
         steps_per_epoch: Number of batches in an epoch, which continues where
             the last one ended. With less than a pass over the examples, a long
             training has more checkpoints. `None` for a pass.
@@ -71,7 +75,6 @@ class Recipe:
     augment_to: tuple[int, ...] = ()
     hard_example_share: float = 1.0
     gradient_accumulation_steps: int = 1
-    layer_decay: float = 1.0
     steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,9 +89,9 @@ class Recipe:
         for name in ("warmup", "linear_start"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(must_be(name, "at least 0 and below 1", getattr(self, name)))
-        for name in ("hard_example_share", "layer_decay"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(must_be(name, "above 0 and at most 1", getattr(self, name)))
+        if not 0 < self.hard_example_share <= 1:
+            expected = "above 0 and at most 1"
+            raise ValueError(must_be("hard_example_share", expected, self.hard_example_share))
         if not self.weight_decay >= 0:
             raise ValueError(must_be("weight_decay", "at least 0", self.weight_decay))
         if not isinstance(self.augment_to, Sequence) or not all(map(is_integer, self.augment_to)):
@@ -163,14 +166,9 @@ class Recipe:
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
             options["gradient_accumulation_steps"] = self.gradient_accumulation_steps
-        if self.layer_decay == 1 and not self.weight_decay:
+        if not self.weight_decay:
             return keras.optimizers.Adam(rate, **options)
-        options["weight_decay"] = self.weight_decay
-        optimizer = (
-            keras.optimizers.AdamW(rate, **options)
-            if self.layer_decay == 1
-            else LayerDecayAdamW(rate, self.layer_decay, **options)
-        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
         return optimizer
 

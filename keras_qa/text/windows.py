@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import (
-    accept_old_names,
     check_positive_integers,
     entry,
     to_integer,
@@ -109,7 +108,6 @@ class Windower:
         [16, 20]
     """
 
-    @accept_old_names
     def __init__(
         self,
         tokenizer: SubwordTokenizer | WordTokenizer,

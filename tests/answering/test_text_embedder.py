@@ -12,7 +12,6 @@ from small_checkpoints import copy
 
 import keras_qa
 from keras_qa.answering import TextEmbedder
-from keras_qa.documents import Index
 from keras_qa.models import span_reader
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -94,18 +93,6 @@ def test_the_encoder_of_a_saved_reader(tmp_path) -> None:
     assert saved(texts) == pytest.approx(plain(texts), abs=1e-6)
     assert saved.name == str((tmp_path / "qa.keras").resolve())
     assert TextEmbedder(folder, name="mine").name == "mine"
-
-
-def test_an_index_takes_it(minilm, tmp_path) -> None:
-    path = tmp_path / "a.index"
-    with Index.create(path, language="en", encoder=minilm) as index:
-        index.add([{"name": f"{n}", "text": text} for n, text in enumerate(TEXTS[1:])])
-        index.add([{"name": "cats", "text": "Cats sleep all day."}])
-    with Index.open(path, minilm) as index:
-        assert index.encoder_name == "minilm"
-        # It shares no word with what answers it.
-        hits = index.search("What is the duration of your guarantee period?")
-    assert hits[0].text == TEXTS[1]
 
 
 def test_what_is_wrong_is_one_line(tmp_path) -> None:

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from babi_archive import write_archive
-from command_line import error_line
 from small_examples import EXAMPLES
 from small_models import same_weights
 
@@ -211,14 +210,6 @@ def test_text_from_argument_file_and_standard_input(
     for text in (TEXT, str(path)):
         assert main(["answer", str(classifier_file), text, "--top-k=3", QUESTION]) == 0
         assert capsys.readouterr().out == found
-
-
-def test_control_characters_of_a_text_are_replaced(printed) -> None:
-    text = "the \x1b]0;title\x07door\x1b[2J is red\x9b, green\x08\tor blue."
-    found = printed("-", text.encode())
-    shown = "the �]0;title�door�[2J is red�, green� or blue."
-    for colour in ("red", "green", "blue"):
-        assert f"  {shown.replace(colour, f'«{colour}»')}\n" in found
 
 
 def test_keras_progress_bars_only_on_terminals(

@@ -57,10 +57,10 @@ def _sources() -> pathlib.Path:
 
 
 def test_options_of_train_are_fields_of_its_recipe() -> None:
-    given = ["--gradient-accumulation-steps=4", "--layer-decay=0.8", "--epochs=3"]
+    given = ["--gradient-accumulation-steps=4", "--learning-rate=0.8", "--epochs=3"]
     options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *given])
     found = {name: value for name in train.RECIPE if (value := getattr(options, name)) is not None}
-    assert found == {"gradient_accumulation_steps": 4, "layer_decay": 0.8, "epochs": 3}
+    assert found == {"gradient_accumulation_steps": 4, "learning_rate": 0.8, "epochs": 3}
 
 
 @pytest.mark.parametrize(

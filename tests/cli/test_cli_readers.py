@@ -1,8 +1,6 @@
 """Readers of spans on the command line: training, official scores, options of answers."""
 
-import itertools
 import json
-import types
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from small_examples import WITHOUT, read_lines, squad_file
 
 import keras_qa
 from keras_qa import Example, metrics
-from keras_qa.cli import main, parser, train
+from keras_qa.cli import main
 
 SMALL = json.dumps({"units": 8, "embedding_dim": 8, "dropout": 0.0})
 
@@ -107,21 +105,6 @@ def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     np.testing.assert_array_equal(loaded.model_.get_layer("words").get_weights()[0], table)
 
 
-@pytest.mark.parametrize(("bfloat16", "dtype"), [(0.375, "mixed_bfloat16"), (0.4375, "float32")])
-def test_the_faster_dtype_is_measured(bfloat16: float, dtype: str, monkeypatch, capsys) -> None:
-    # The clock is read before and after each product.
-    pauses = itertools.cycle([0.0, 0.5, 0.0, bfloat16])
-    clock = types.SimpleNamespace(perf_counter=itertools.accumulate(pauses).__next__)
-    monkeypatch.setattr(train, "time", clock)
-    arguments = ["--data=d", "--out=o", "--model=span_reader", "--backbone=b", "--dtype=auto"]
-    options = parser().parse_args(["train", *arguments])
-    assert train._options(options) == ({"backbone": "b", "dtype": dtype}, {})
-    assert capsys.readouterr().out == (
-        f"A matrix product takes 500.00 ms in float32 and {1_000 * bfloat16:.2f} ms in bfloat16: "
-        f"training in {dtype}.\n"
-    )
-
-
 def test_wrong_offsets_raise_or_are_counted(folder, tmp_path, capsys) -> None:
     wrong = Example(EXAMPLES[0].text, EXAMPLES[0].question, "red", 3)
     data = squad_file(tmp_path / "data.json", [EXAMPLES[0], wrong])
@@ -165,17 +148,6 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str, value, flag: str
     assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
 
 
-def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
-    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
-    train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
-    for command in (asked, [*train, "--model=span_reader"]):
-        with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
-            assert main([*command, "--length=0"]) == 2
-        assert "`max_length` must be a positive integer. Received" in capsys.readouterr().err
-        assert main([*command, "--length=9", "--max-length=9"]) == 2
-        assert "only. Received: length=9, max_length=9." in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -185,7 +157,6 @@ def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
         ("train --backbone=x --model=memory_network", "`--backbone` is for --model span_reader"),
         ("train --vectors=x", "`--vectors` is for --model span_reader"),
         ("train --model-options=[]", "`--model-options` must be a JSON object"),
-        ("train --model=span_reader --dtype=auto", "`--dtype auto` needs `--backbone`: it meas"),
     ],
 )
 def test_errors_are_one_line(folder, tmp_path, capsys, command: str, message: str) -> None:

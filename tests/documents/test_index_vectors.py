@@ -182,19 +182,3 @@ def test_lengths_do_not_count(tmp_path) -> None:
         pytest.approx([half, half]),
         [0.0, 0.0],
     ]
-
-
-def test_others_can_write_between_two_batches_of_encoded_passages(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(writing, "ENCODED", 4)
-    path = tmp_path / "a.index"
-    seen = []
-
-    class Looking(Letters):
-        def __call__(self, texts):
-            with Index.open(path, Letters()) as other:
-                seen.append((len(other), *map(len, places(other))))
-            return super().__call__(texts)
-
-    with Index.create(path, language="en", encoder=Looking()) as index:
-        index.add({"name": f"{n}", "text": f"word n{n}"} for n in range(6))
-    assert seen == [(0, 0, 0), (2, 2, 2), (4, 4, 4)]

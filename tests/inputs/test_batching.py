@@ -3,10 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from as_keras import keras_model
 from small_models import assert_predicted_again, batch, padded_batch, same_weights, state
-
-import keras_qa
 
 
 def test_one_full_batch_trains_as_it_does_in_full_width(twins) -> None:
@@ -42,17 +39,6 @@ def test_training_in_two_parts_sees_the_rows_in_the_same_order(twins, lengths_di
         np.testing.assert_array_equal(one, other)
     # Each epoch has an order of its own.
     assert not same_weights(twins[0], results[0])
-
-
-def test_layers_that_read_padding_are_fed_it() -> None:
-    ids = keras.Input((None,), dtype="int32", name="text")
-    mean = keras.ops.mean(keras.layers.Embedding(50, 3)(ids), axis=1)
-    model = keras_qa.models.QAModel([ids], keras.layers.Dense(2)(mean))
-    (text, _), _ = padded_batch()
-    for rows in (text, text[:3]):
-        expected = keras_model(model).predict_on_batch([rows])
-        got = model.predict(rows, batch_size=8, verbose=0)
-        np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 def test_rows_that_are_not_to_be_written_to_are_predicted(model) -> None:

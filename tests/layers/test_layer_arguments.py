@@ -1,12 +1,11 @@
 """Arguments of layers: messages for invalid ones, and the names in older files."""
 
-import numpy as np
 import pytest
 from layer_cases import STATE, STORIES
 
 from keras_qa import layers
 from keras_qa.layers.recurrent import LSTM
-from keras_qa.objectives import LayerDecayAdamW, SpanF1
+from keras_qa.objectives import SpanF1
 
 
 def encoder(**options):
@@ -32,10 +31,6 @@ def encoder(**options):
         (lambda: layers.ContextEncoder(cell="rnn"), "`cell` must be one of.*cell='rnn'"),
         (lambda: layers.SpanHead("none"), "`no_answer` must be one of.*no_answer='none'"),
         (lambda: SpanF1(0), "`max_positions` must be.*max_positions=0"),
-        (
-            lambda: LayerDecayAdamW(0.1, layer_decay=0.0),
-            "`layer_decay` must be above 0 and at most 1.*=0.0",
-        ),
         (lambda: layers.SentenceEncoder(5, encoding="bag"), "`encoding` must be one of.*'bag'"),
         (lambda: layers.SentenceEncoder(5, max_words=0), "`max_words` must be a positive"),
         (lambda: layers.SentenceEncoder(5, 6, "roles", num_roles=0), "`num_roles` must be"),
@@ -48,7 +43,6 @@ def encoder(**options):
         (lambda: encoder(relative_positions="bias"), "`num_buckets` must be a positive.*None"),
         (lambda: encoder(relative_terms=["p2p"]), "`relative_terms` must be one of.*'p2p'"),
         (lambda: encoder(windows=[0]), r"`windows` must have one entry for each.*=\[0\]"),
-        (lambda: layers.SupportHead(0), "`hidden_dim` must be a positive integer"),
         (
             lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
             "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",
@@ -62,10 +56,6 @@ def encoder(**options):
 def test_invalid_arguments_raise(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_sizes_may_be_numpy_integers() -> None:
-    assert layers.SequenceEncoder(np.int64(5), np.int32(2)).vocabulary_size == 5
 
 
 @pytest.mark.parametrize(

@@ -136,25 +136,6 @@ def test_a_prediction_may_be_written_to() -> None:
         model.predict(batch(rows)[0], batch_size=ROWS, verbose=0)[:] = 0
 
 
-@pytest.mark.parametrize("batch_size", [8, 48])
-def test_progress_of_one_batch_and_of_several(model, batch_size: int, capsys) -> None:
-    model.predict(batch(48)[0], batch_size=batch_size, verbose=1)
-    assert f"{48 // batch_size}/{48 // batch_size}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("layer", [keras_qa.layers.LSTM, keras_qa.layers.GRU])
-def test_masked_steps_may_have_any_value(layer) -> None:
-    vectors = keras.Input((None, 2), name="vectors")
-    state = layer(3)(keras.layers.Masking(2.0)(vectors))
-    model = keras_qa.models.QAModel([vectors], keras.layers.Dense(4)(state))
-    feed = np.random.default_rng(0).uniform(-1, 1, (8, 6, 2)).astype("float32")
-    hidden = feed.copy()
-    hidden[:3, 2:] = 2
-    for rows in [feed, hidden] * 2:
-        expected = keras_model(model).predict_on_batch([rows])
-        np.testing.assert_allclose(model.predict(rows, verbose=0), expected, atol=1e-6)
-
-
 def test_a_model_that_was_trained_and_deleted_is_freed() -> None:
     model = small()
     fitted(model)

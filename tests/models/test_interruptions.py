@@ -144,23 +144,6 @@ def test_what_was_learned_before_an_exception_is_kept_and_saved(twins, tmp_path)
     is_saved(one, tmp_path)
 
 
-def test_epochs_before_the_exception_count(model) -> None:
-    feed, labels = batch(48)
-    seen = []
-
-    class StopInThirdEpoch(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch: int, logs=None) -> None:
-            seen.append(self.model.get_weights())
-
-        def on_train_batch_begin(self, step: int, logs=None) -> None:
-            if len(seen) == 2:
-                raise Stop
-
-    with pytest.raises(Stop):
-        model.fit(feed, labels, epochs=5, batch_size=8, callbacks=[StopInThirdEpoch()], verbose=0)
-    assert same_weights(model, seen[1])
-
-
 # While TensorFlow traces, whatever catches exceptions there takes an interrupt for one of its own
 # and raises another: which one hangs on the moment.
 INTERRUPTED: tuple[type[BaseException], ...] = (KeyboardInterrupt,)

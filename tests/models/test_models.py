@@ -57,21 +57,6 @@ def test_every_size_is_an_argument() -> None:
     np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["integers", "rows", "tensor"])
-def test_either_loss_takes_integers_and_rows(kept_models, form: str) -> None:
-    feed, labels = batch(8)
-    forms = {
-        "integers": labels,
-        "rows": np.eye(7)[labels],
-        "tensor": keras.ops.convert_to_tensor(labels),
-    }
-    for model in kept_models.values():
-        chances = model.predict(feed, verbose=0)[np.arange(8), labels]
-        loss = model.test_on_batch(feed, forms[form])[0]
-        model.reset_metrics()
-        assert loss == pytest.approx(-np.log(chances).mean(), rel=1e-4)
-
-
 def test_bad_validation_data_is_found_before_training(kept_models) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     before = model.get_weights()

@@ -96,11 +96,3 @@ def test_backbone_does_not_see_padding_nor_which_input_it_was_cut_from(readers) 
     np.testing.assert_allclose(
         model.predict(short, verbose=0)["end"], model.predict(blank, verbose=0)["end"], atol=1e-6
     )
-
-
-def test_half_precision_gives_float32_logits() -> None:
-    model = reader(dtype="mixed_bfloat16")
-    x, y = feed(model)
-    assert model.predict(x, verbose=0)["start"].dtype == "float32"
-    with untraced(model):
-        assert np.isfinite(model.train_on_batch(x, y)).all()

@@ -11,7 +11,7 @@ from keras_qa.recipes import Recipe, train
 # The short test run has the quickstart's test, with 98 %.
 pytestmark = pytest.mark.full
 
-OPTIONS = {"embedding_dim": 32, "encoding": "multiplicative", "dropout": 0.0}
+OPTIONS = {"embedding_dim": 32, "encoding": "matrix", "dropout": 0.0}
 LONG = {"hidden_dim": 128, "num_steps": 3}
 SHORT = {"hidden_dim": 64, "num_steps": 2}
 UNSEEN = 500

@@ -259,8 +259,6 @@ def test_weight_decay_selects_adamw() -> None:
         ("augment_to", (9, -1)),
         ("gradient_accumulation_steps", 0),
         ("gradient_accumulation_steps", 2.5),
-        ("layer_decay", 0.0),
-        ("layer_decay", 1.1),
         ("decay", "steep"),
     ],
 )

@@ -3,7 +3,6 @@
 import json
 import unicodedata
 
-import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given, settings
@@ -116,14 +115,6 @@ def test_labels_are_answers_by_frequency() -> None:
     unseen = Example("", "", "kitchen")
     assert vectorizer.labels([*STORIES, unseen]).tolist() == [2, 1, 1, 0]
     assert Vectorizer(answer_vocabulary_size=2).adapt(STORIES).answers == ["", "garden"]
-
-
-def test_config_makes_the_same_vectorizer() -> None:
-    vectorizer = Vectorizer(vocabulary_size=8, answer_vocabulary_size=2, sentences=True)
-    vectorizer.adapt(STORIES)
-    twin = Vectorizer.from_config(vectorizer.get_config())
-    assert twin.get_config() == vectorizer.get_config()
-    np.testing.assert_array_equal(twin(STORIES)["text"], vectorizer(STORIES)["text"])
 
 
 def test_bad_arguments_raise() -> None:
