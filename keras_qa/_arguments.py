@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import os
 import pathlib
 import sys
-from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,9 +19,11 @@ MAX_INT = 2**31 - 1
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _Kind = TypeVar("_Kind")
+_Params = ParamSpec("_Params")
+_Result = TypeVar("_Result")
 
-# Former and current names of entries in saved configs.
-_RENAMED = {"length": "max_length", "overlap": "stride"}
+# Former and current names of arguments.
+RENAMED = {"length": "max_length", "overlap": "stride"}
 
 
 def short_repr(value: object) -> str:
@@ -129,6 +133,31 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ValueError(must_be(name, f"one of {', '.join(map(repr, choices))}", value))
 
 
-def with_new_names(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the entries of a saved config under their current names."""
-    return {_RENAMED.get(name, name): value for name, value in config.items()}
+def with_new_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options under the current names of arguments.
+
+    Raises:
+        TypeError: If an option is given by both names.
+    """
+    for old, new in RENAMED.items():
+        if old in options and new in options:
+            raise TypeError(
+                f"`{old}` was renamed to `{new}`. Pass `{new}` only. Received: "
+                f"{old}={short_repr(options[old])}, {new}={short_repr(options[new])}."
+            )
+    return {RENAMED.get(name, name): value for name, value in options.items()}
+
+
+def accept_old_names(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
+    """Makes a function accept the former names of arguments, with a `FutureWarning`."""
+
+    @functools.wraps(function)
+    def call(*args: _Params.args, **kwargs: _Params.kwargs) -> _Result:
+        options = with_new_names(kwargs)
+        for old, new in RENAMED.items():
+            if old in kwargs:
+                message = f"`{old}` was renamed to `{new}`. Pass `{new}` instead."
+                warnings.warn(message, FutureWarning, stacklevel=2)
+        return function(*args, **options)
+
+    return call

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from keras_qa import _backend
-from keras_qa._arguments import check_positive_integers, to_integer, to_optional_integer
+from keras_qa._arguments import (
+    accept_old_names,
+    check_positive_integers,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.answering.estimator import Answers, Examples, to_validation_examples
 from keras_qa.answering.passage import (
     AnswerOptions,
@@ -104,6 +109,7 @@ class QuestionAnswerer(RetrievalMixin):
 
     calibration_: dict[str, float]
 
+    @accept_old_names
     def __init__(
         self,
         model: str | keras.Model = "answer_classifier",
@@ -253,6 +259,7 @@ class QuestionAnswerer(RetrievalMixin):
         **options: Unpack[AnswerOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def answer(
         self,
         text: Text | Texts | Example | Mapping[str, Any] | Examples,

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from keras_qa._arguments import to_keras_path
+from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
 from keras_qa.preprocessing import Preprocessor
 
@@ -128,6 +128,7 @@ class Estimator:
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
+    @accept_old_names
     def set_params(self, **params: Any) -> Self:
         """Sets arguments of the constructor for the next `fit`.
 

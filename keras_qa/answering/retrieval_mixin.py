@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_qa import metrics
 from keras_qa._arguments import (
+    accept_old_names,
     check_fraction,
     check_positive_integers,
     is_number,
@@ -90,6 +91,7 @@ class RetrievalMixin(Estimator):
         **options: Unpack[RetrievalOptions],
     ) -> list[list[Answer]]: ...
 
+    @accept_old_names
     def ask(
         self,
         index: Retriever,
@@ -197,6 +199,7 @@ class RetrievalMixin(Estimator):
             bar.end(len(questions))
         return select_answers(ranked, top_k, several) if questions else []
 
+    @accept_old_names
     def calibrate(
         self,
         index: Retriever,
@@ -335,7 +338,7 @@ def _span_preprocessor(
             "This reader was not trained on texts without an answer, so it finds one in every "
             "passage. Train it with such examples, or pass `no_answer=True` if it was trained on "
             "them elsewhere, and `no_answer=False` if not.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return preprocessor
 

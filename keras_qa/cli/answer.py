@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, cast
 
+from keras_qa._arguments import RENAMED
 from keras_qa.cli import data
 from keras_qa.cli.output import print_answers, say
 from keras_qa.cli.parsing import (
@@ -125,6 +126,8 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="N",
         help="largest number of tokens of a question; the rest is cut off",
     )
+    for name in RENAMED:
+        spans.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -153,7 +156,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer_options(options: argparse.Namespace) -> AskOptions:
-    given = {name: getattr(options, name) for name in SPANS if getattr(options, name) is not None}
+    names = (*SPANS, *RENAMED)
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return cast("AskOptions", given)
 
 

@@ -55,6 +55,7 @@ READER = (
     "unanswerable_kinds",
     "vectors",
     "max_length",
+    "length",
 )
 
 
@@ -167,6 +168,7 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
+    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -253,9 +255,9 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
             model_options[name] = given[name]
     if options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {}
-    if "max_length" in given:
-        answerer_options["max_length"] = given["max_length"]
+    answerer_options: dict[str, Any] = {
+        name: given[name] for name in ("max_length", "length") if name in given
+    }
     if "vectors" in given:
         found = WordVectors.load(given["vectors"])
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")

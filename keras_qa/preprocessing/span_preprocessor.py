@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from keras_qa import metrics
-from keras_qa._arguments import entry
+from keras_qa._arguments import accept_old_names, entry
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.decoder import MASKED, Spans
 from keras_qa.example import Answer, Example
@@ -94,6 +94,7 @@ class SpanPreprocessor:
         # It was fitted to the outputs before this training.
         self.asking = None
 
+    @accept_old_names
     def with_options(self, model: Model, **options: Unpack[AskOptions]) -> SpanPreprocessor:
         """Returns a preprocessor with other options.
 

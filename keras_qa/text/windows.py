@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import (
+    accept_old_names,
     check_positive_integers,
     entry,
     to_integer,
@@ -108,6 +109,7 @@ class Windower:
         [16, 20]
     """
 
+    @accept_old_names
     def __init__(
         self,
         tokenizer: SubwordTokenizer | WordTokenizer,

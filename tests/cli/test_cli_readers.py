@@ -148,6 +148,17 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str, value, flag: str
     assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
 
 
+def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
+    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
+    train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
+    for command in (asked, [*train, "--model=span_reader"]):
+        with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
+            assert main([*command, "--length=0"]) == 2
+        assert "`max_length` must be a positive integer. Received" in capsys.readouterr().err
+        assert main([*command, "--length=9", "--max-length=9"]) == 2
+        assert "only. Received: length=9, max_length=9." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
