@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -67,6 +69,19 @@ class QAModel(PortableModel):
     _predict_batch: execution.BatchPredictor | None = None
     # Compiled functions that have to be made again.
     _outdated: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_preset(
+        cls,
+        path: str | os.PathLike[str],
+        compile: bool = True,
+        backbone: str | os.PathLike[str] | None = None,
+    ) -> QAModel:
+        """Loads a model by the name of a preset, a file or a folder, see `keras_qa.load`."""
+        # Not at the top: the functions that create models import this class.
+        presets = importlib.import_module("keras_qa.models.presets")
+        model: QAModel = presets.open_model(path, compile, backbone)[0]
+        return model
 
     def fit(
         self,

@@ -2,10 +2,14 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
 import keras_qa
-from keras_qa.models import presets
+from keras_qa import QuestionAnswerer
+from keras_qa.cli import main
+from keras_qa.models import QAModel, presets
+from keras_qa.preprocessing import WordPreprocessor
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
@@ -39,6 +43,20 @@ def test_the_story_preset_answers_all_tasks() -> None:
     for task in (1, 2, 3, 6, 15):
         stories = keras_qa.datasets.babi.simulate(task=task, examples=100, seed=7)
         assert qa.evaluate(stories, verbose=0)["exact_match"] >= 97
+
+
+def test_the_command_answers_by_a_preset(capsys) -> None:
+    asked = ["--text", TEXT, "--question", "Where are repairs done?"]
+    assert main(["answer", "minilm-squad-small", *asked]) == 0
+    assert "Bergen" in capsys.readouterr().out
+
+
+def test_from_preset_returns_an_answerer_or_its_model() -> None:
+    answerer = QuestionAnswerer.from_preset("babi")
+    model = QAModel.from_preset("babi")
+    for one, other in zip(answerer.model_.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert isinstance(answerer.model_.preprocessor, WordPreprocessor)
 
 
 def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:
