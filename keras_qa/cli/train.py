@@ -54,6 +54,7 @@ READER = (
     "unanswerable",
     "unanswerable_kinds",
     "vectors",
+    "vectors_words",
     "max_length",
     "length",
 )
@@ -161,7 +162,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="how they are made: a similar text that is found by a search, the text without the "
         "sentences of the answer, or another name or number in the question (default: found)",
     )
-    reader.add_argument("--vectors", metavar="FILE", help="word vectors, as GloVe writes them")
+    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
+    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
     reader.add_argument(
         "--max-length",
         type=int,
@@ -259,7 +261,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         name: given[name] for name in ("max_length", "length") if name in given
     }
     if "vectors" in given:
-        found = WordVectors.load(given["vectors"])
+        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
         answerer_options["vectors"] = found
     return model_options, answerer_options

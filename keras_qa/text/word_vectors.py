@@ -1,4 +1,4 @@
-"""Pretrained word vectors from GloVe's text files."""
+"""Pretrained word vectors from GloVe's text files and NumPy's arrays."""
 
 from __future__ import annotations
 
@@ -70,19 +70,25 @@ class WordVectors:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> WordVectors:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        vocabulary: Sequence[str] | os.PathLike[str] | None = None,
+    ) -> WordVectors:
         """Reads vectors from a file.
 
         Args:
             path: UTF-8 text with a word and its numbers on each line, as GloVe
                 writes it. A first line with the numbers of words and dimensions
-                is skipped.
+                is skipped. Or a `.npy` file of shape `(words, dim)`.
+            vocabulary: The words of a `.npy` file: a list, or a UTF-8 file with
+                a word on each line.
 
         Returns:
             The `WordVectors`, in the order of the file.
 
         Raises:
-            FileNotFoundError: If `path` does not exist.
+            FileNotFoundError: If `path` or `vocabulary` does not exist.
             ValueError: If the file is malformed.
 
         Examples:
@@ -90,10 +96,14 @@ class WordVectors:
             vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt")
             ```
         """
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
-        found = _read_text(file)
+        file = _check_file("path", path)
+        is_numpy = file.suffix.lower() == ".npy"
+        if is_numpy != (vocabulary is not None):
+            raise ValueError(
+                "`vocabulary` must be given for a `.npy` file, and for no other. Received: "
+                f"path={str(path)!r}, vocabulary={vocabulary!r:.60}."
+            )
+        found = _read_text(file) if vocabulary is None else _read_numpy(file, vocabulary)
         try:
             return cls(*found)
         except ValueError as error:
@@ -154,6 +164,28 @@ class WordVectors:
         table[known] = self.array[rows[known]]
         table[0] = 0.0
         return table
+
+
+def _check_file(name: str, path: str | os.PathLike[str]) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"`{name}` must be a file. Received: {name}={str(path)!r}.")
+    return file
+
+
+def _read_numpy(
+    path: Path, vocabulary: Sequence[str] | os.PathLike[str]
+) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
+    if isinstance(vocabulary, (str, os.PathLike)):
+        file = _check_file("vocabulary", vocabulary)
+        try:
+            vocabulary = file.read_text("utf-8-sig").rstrip("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"`{file}` must be UTF-8: {error}.") from None
+    try:
+        return vocabulary, np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise ValueError(f"`{path}` must be an array that NumPy saved. It is not.") from None
 
 
 def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:

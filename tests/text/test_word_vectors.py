@@ -121,6 +121,30 @@ def test_errors_name_the_file_and_the_line(name, tmp_path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_numpy_with_a_list_or_a_file_of_words(tmp_path) -> None:
+    path, words = tmp_path / "vectors.npy", tmp_path / "words.txt"
+    np.save(path, ARRAY.astype("float64"))
+    words.write_bytes("\r\n".join(WORDS).encode())
+    for vocabulary in (words, str(words), WORDS):
+        vectors = WordVectors.load(path, vocabulary)
+        assert vectors.words == WORDS
+        np.testing.assert_array_equal(vectors.array, ARRAY)
+    (tmp_path / "glove.txt").write_bytes(text())
+    for file, named in ((path, None), (tmp_path / "glove.txt", WORDS)):
+        with pytest.raises(
+            ValueError, match=r"^`vocabulary` must be given for a `\.npy` file, and"
+        ):
+            WordVectors.load(file, named)
+    with pytest.raises(FileNotFoundError, match=r"^`vocabulary` must be a file\..*none\.txt"):
+        WordVectors.load(path, tmp_path / "none.txt")
+    words.write_bytes(b"na\xefve")
+    with pytest.raises(ValueError, match=r"words\.txt` must be UTF-8: .*position 2"):
+        WordVectors.load(path, words)
+    path.write_bytes(b"no array")
+    with pytest.raises(ValueError, match="must be an array that NumPy saved"):
+        WordVectors.load(path, WORDS)
+
+
 def test_bad_arguments(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"`path` must be a file.*none\.txt"):
         WordVectors.load(tmp_path / "none.txt")
