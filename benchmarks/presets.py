@@ -70,11 +70,9 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
     from keras_qa.decoding import expected_calibration_error
     from keras_qa.preprocessing.span_calibration import fit_decoder
 
-    both = [*itertools.chain(*zip(answerable, unanswerable))]  # noqa: B905: the longer one is cut
-    # Even and odd places of each half.
-    fitted, held_out = [
-        [item for place, item in enumerate(both) if place // 2 % 2 == part] for part in (0, 1)
-    ]
+    # Half of each, in pairs. The longer list is cut.
+    pairs = list(zip(answerable, unanswerable, strict=False))
+    fitted, held_out = [[*itertools.chain(*pairs[part::2])] for part in (0, 1)]
     decoder = copy.copy(reader.model_.preprocessor.decoder)
     fit_decoder(reader.model_.preprocessor, reader.model_, fitted, 32)
     answers = reader.answer(held_out, verbose=0)

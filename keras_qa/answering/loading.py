@@ -10,7 +10,7 @@ from keras_qa.answering.text_embedder import TextEmbedder
 
 
 @overload
-def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...
+def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...  # type: ignore[overload-overlap]
 
 
 @overload

@@ -107,8 +107,8 @@ class QAModel(PortableModel):
         If the model's layers ignore padding, batches are made of rows of similar length and trimmed
         to it. `shuffle=False` keeps the rows in order, and every batch as wide as the feed.
         Otherwise the order of the rows depends on NumPy's global seed when `fit` is called, and on
-        the number of the epoch, see `initial_epoch`. An epoch of `steps_per_epoch` batches continues
-        where the last one ended.
+        the number of the epoch, see `initial_epoch`. An epoch of `steps_per_epoch` batches
+        continues where the last one ended.
         """
         batch_size = to_optional_integer("batch_size", batch_size)
         validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from babi_archive import write_archive
+from command_line import error_line
 from small_examples import EXAMPLES
 from small_models import same_weights
 
