@@ -175,7 +175,8 @@ def save_int8(tensors: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
 
 def _int8(path: pathlib.Path) -> dict[str, _Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # `np.load` leaves a file open that it cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             saved = dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"`{path}` is damaged ({error!s:.100}). Install keras-qa again.") from None
