@@ -48,7 +48,6 @@ ENVIRONMENTS = {
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",
     "models/test_story_accuracy.py": "once",
-    "objectives": "backend",
     "parity": "named",
     "preprocessing": "host",
     "recipes": "once",
