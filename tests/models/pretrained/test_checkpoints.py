@@ -82,7 +82,8 @@ def test_a_loaded_reader_trains_all_its_lora(load, tmp_path) -> None:
     assert loaded.evaluate(arrays, LABELS, verbose=0)[0] < loss
 
 
-@pytest.mark.parametrize("kind", ["albert", "bert", "deberta-v2", "modernbert", "mpnet"])
+# With and without biases.
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
 def test_a_loaded_adapter_is_merged(kind: str, tmp_path) -> None:
     keras.utils.set_random_seed(0)
     reader = keras_qa.load(copy(kind, tmp_path / kind)).model_
@@ -98,8 +99,6 @@ def test_a_loaded_adapter_is_merged(kind: str, tmp_path) -> None:
     expected = reader.predict(arrays, verbose=0)
     for name, value in loaded.predict(arrays, verbose=0).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-5)
-    recompile(loaded, keras.optimizers.SGD(0.5))
-    assert train(loaded, arrays, labels) == []
     assert len(loaded.trainable_variables) == len(loaded.weights)
 
 
