@@ -42,9 +42,10 @@ def load(
             folder of the same name next to the file.
 
     Returns:
-        A `QuestionAnswerer`. Its `fit` trains the loaded model further. An encoder without a head
-        for question answering gives a warning and must be trained first. For the preset
-        `"minilm-embed"` an `answering.TextEmbedder`.
+        A `QuestionAnswerer`. Its `fit` trains the loaded model further. The LoRA matrices of an
+        adapter are merged into the weights of its encoder. An encoder without a head for question
+        answering gives a warning and must be trained first. For the preset `"minilm-embed"` an
+        `answering.TextEmbedder`.
 
     Raises:
         FileNotFoundError: If the file does not exist.

@@ -11,7 +11,7 @@ import pathlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,9 +20,9 @@ import numpy as np
 from keras_qa import preprocessing
 from keras_qa.files import json_files, replace_atomically
 from keras_qa.files.keras_files import check_keras_file
+from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.base import QAModel
-from keras_qa.models.compiling import recompile
 from keras_qa.models.pretrained import (
     PACKAGES,
     PREFIX,
@@ -57,8 +57,9 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     checkpoint: Mapping[str, Any] = (encoder.settings["checkpoint"] if encoder else None) or {}
     if encoder is None or encoder.lora_rank is None or "_name_or_path" not in checkpoint:
         raise ValueError(
-            "Only readers on a published encoder that were trained with LoRA have an adapter. Call "
-            "`fit(…, lora_rank=16)` first, or `save` the whole reader."
+            "Only readers on a published encoder that were trained with LoRA have an adapter, and "
+            "loading a file merges LoRA into the encoder. Load the encoder and call "
+            "`fit(…, lora_rank=16)`, or save the whole reader with `save`."
         )
     assert model.preprocessor is not None
     name = checkpoint["_name_or_path"]
@@ -73,13 +74,13 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     # NumPy has no bfloat16.
     values = [
         keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
-        for variable in model.trainable_variables
+        for variable in _trained(model)
     ]
     if not _rebuilds(model, config, values, name):
         raise ValueError(
             f"`save_adapter` needs the encoder `{name[-60:]}` without changes except LoRA, but it "
-            "was trained in full, quantized, or loaded from a `.keras` file. Save the whole "
-            "reader with `save`."
+            "was trained in full, quantized, or loaded from a `.keras` file, which merges LoRA. "
+            "Save the whole reader with `save`."
         )
     weights = io.BytesIO()
     np.savez(weights, **{str(place): value for place, value in enumerate(values)})
@@ -99,12 +100,15 @@ def _rebuilds(
             f"`save_adapter` compares the reader with its encoder `{name[-60:]}`, which cannot be "
             f"opened: {_reason(error, 100)} Save the whole reader with `save`."
         ) from None
+    if checkpoint is None:
+        return False
     try:
-        return checkpoint is not None and _structure(model) == _structure(
-            _rebuild(config, _preprocessor(config), values, checkpoint)
-        )
+        other = _build(config, _preprocessor(config), values, checkpoint)
     except ValueError:
         return False
+    with skip_initializers():
+        enable_lora(transformer_of(other), config["lora_rank"])
+    return _structure(model) == _structure(other)
 
 
 def is_adapter(path: str | os.PathLike[str]) -> bool:
@@ -117,7 +121,7 @@ def is_adapter(path: str | os.PathLike[str]) -> bool:
 
 
 def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> QAModel:
-    """Loads an adapter and its encoder.
+    """Loads an adapter, and merges its LoRA matrices into the kernels of its encoder.
 
     Args:
         path: A file that `save` wrote.
@@ -147,9 +151,12 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
     try:
         _check(config)
         preprocessor = _preprocessor(config)
-        return _rebuild(config, preprocessor, values, _find(path, config["backbone"], backbone))
+        checkpoint = _find(path, config["backbone"], backbone)
+        model = _build(config, preprocessor, values, checkpoint)
     except ValueError as error:
         raise _load_error(path, error) from None
+    _merge(model, values, checkpoint)
+    return model
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -269,41 +276,75 @@ def _is_portable(name: str) -> bool:
     return name.startswith(PREFIX) or name in PACKAGES
 
 
-def _rebuild(
+def _build(
     config: Mapping[str, Any],
     preprocessor: SpanPreprocessor,
     values: Sequence[np.ndarray],
     checkpoint: PretrainedCheckpoint,
 ) -> QAModel:
-    """Builds the reader of an encoder and an adapter."""
+    """Builds the reader of an encoder, without LoRA, and checks that an adapter belongs to it."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
     tokenizer = preprocessor.vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
     with skip_initializers():
         model = span_reader(backbone=checkpoint, tokenizer=tokenizer, dtype=_dtype(config))
-        encoder = transformer_of(model)
-        assert encoder is not None
-        rows_and_columns = sum(sum(layer.kernel.shape) for layer in encoder.lora_layers)
-        weights = sum(value.size for value in values)
-        if rank * rows_and_columns > weights:
-            raise ValueError(
-                f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
-                f"this rank with the encoder `{name}`."
-            )
-        enable_lora(encoder, rank)
+    rows_and_columns = sum(sum(layer.kernel.shape) for layer in _encoder(model).lora_layers)
+    weights = sum(value.size for value in values)
+    if rank * rows_and_columns > weights:
+        raise ValueError(
+            f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
+            f"this rank with the encoder `{name}`."
+        )
     check_windows(model, preprocessor.vectorizer)
-    recompile(model, model.optimizer)
     model.preprocessor = preprocessor
-    shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-    is_same = shapes == [value.shape for value in values]
+    is_same = _shapes(model, rank) == [value.shape for value in values]
     if not is_same or _fingerprint(model) != config["fingerprint"]:
         raise ValueError(
             f"it was trained on an encoder with other weights than `{name}`. Pass the right one as "
             "`backbone`, or train again."
         )
-    for variable, value in zip(model.trainable_variables, values, strict=True):
-        variable.assign(value)
     return model
+
+
+def _encoder(model: QAModel) -> TransformerEncoder:
+    encoder = transformer_of(model)
+    assert encoder is not None
+    return encoder
+
+
+def _shapes(model: QAModel, rank: int) -> list[tuple[int, ...]]:
+    """Returns the shapes of an adapter's arrays for a reader without LoRA."""
+    shapes: list[tuple[int, ...]] = []
+    for layer in _encoder(model).lora_layers:
+        inputs, units = layer.kernel.shape
+        if layer.use_bias:
+            shapes.append((units,))
+        shapes += [(inputs, rank), (rank, units)]
+    return [*shapes, *(tuple(variable.shape) for variable in model.layers[-1].weights)]
+
+
+def _merge(model: QAModel, values: Sequence[np.ndarray], checkpoint: PretrainedCheckpoint) -> None:
+    """Assigns an adapter's arrays, and adds the products of its LoRA matrices to the kernels.
+
+    The sums are computed in float32, so that a half-precision dtype rounds them once. `save`
+    accepts only LoRA with a scale of 1.
+    """
+    encoder = _encoder(model)
+    arrays = iter(values)
+    for layer, kernel in zip(encoder.lora_layers, checkpoint.lora_kernels(encoder), strict=True):
+        if layer.use_bias:
+            layer.bias.assign(next(arrays))
+        first, second = next(arrays).astype("float32"), next(arrays).astype("float32")
+        layer.kernel.assign(kernel + first @ second)
+    for variable, value in zip(model.layers[-1].weights, arrays, strict=True):
+        variable.assign(value)
+
+
+def _trained(model: QAModel) -> list[keras.Variable]:
+    """Returns the weights that LoRA trains: biases and LoRA matrices, then the head."""
+    weights = [weight for layer in _encoder(model).lora_layers for weight in layer.weights]
+    trained = [weight for weight in weights if weight.name != "kernel"]
+    return trained + model.layers[-1].weights
 
 
 def _structure(model: QAModel) -> list[dict[str, Any]]:
@@ -318,15 +359,12 @@ def _structure(model: QAModel) -> list[dict[str, Any]]:
 def _fingerprint(model: QAModel) -> str:
     """Returns a checksum of the weights that LoRA does not train."""
     digest = hashlib.sha256()
-    for value in _frozen(model):
-        digest.update(np.ascontiguousarray(value).tobytes())
+    trained = {id(variable) for variable in _trained(model)}
+    for variable in model.variables:
+        if id(variable) not in trained and keras.backend.is_float_dtype(variable.dtype):
+            value = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+            digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
-
-
-def _frozen(model: QAModel) -> Iterator[np.ndarray]:
-    for variable in model.non_trainable_variables:
-        if keras.backend.is_float_dtype(variable.dtype):
-            yield keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
 
 
 def _load_error(path: pathlib.Path, error: Exception) -> ValueError:

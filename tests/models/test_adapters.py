@@ -13,6 +13,7 @@ from small_checkpoints import copy
 
 import keras_qa
 from keras_qa import Example
+from keras_qa.answering import TextEmbedder
 from keras_qa.cli import main
 from keras_qa.layers import TransformerEncoder
 
@@ -74,7 +75,7 @@ def test_both_files_answer_as_before(folder, tmp_path) -> None:
     for name in ("whole.keras", "adapter.keras"):
         loaded = keras_qa.load(tmp_path / name)
         np.testing.assert_allclose(scores(loaded), expected, rtol=1e-5)
-        assert encoder_of(loaded).lora_rank == 2
+        assert encoder_of(loaded).lora_rank == (2 if name == "whole.keras" else None)
         loaded.fit(EXAMPLES, epochs=1, verbose=0)
     # What was added is part of the product where the folder is written.
     qa.save_pretrained(tmp_path / "again")
@@ -111,11 +112,12 @@ def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> 
     for backbone in (moved, str(moved)):
         loaded = keras_qa.load(path, backbone=backbone)
         np.testing.assert_allclose(scores(loaded), expected, rtol=1e-5)
-    # A reader that was loaded with an encoder from elsewhere is saved as before.
-    loaded.save_adapter(tmp_path / "again.keras")
+    # A reader on an encoder from elsewhere is saved as well.
+    other = trained(moved)
+    other.save_adapter(tmp_path / "again.keras")
     moved.rename(tmp_path / "moved again")
     again = keras_qa.load(tmp_path / "again.keras", backbone=tmp_path / "moved again")
-    np.testing.assert_allclose(scores(again), expected, rtol=1e-5)
+    np.testing.assert_allclose(scores(again), scores(other), rtol=1e-5)
 
 
 def test_a_file_of_an_older_version_with_a_path_is_loaded(folder, tmp_path) -> None:
@@ -187,16 +189,87 @@ def test_what_an_adapter_would_not_rebuild_is_refused(make, message, folder, tmp
     np.testing.assert_allclose(scores(whole), scores(qa), rtol=0.1 if make is quantized else 1e-4)
 
 
-@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"tokenizer": None}])
-def test_a_reader_with_options_is_rebuilt(options, folder, tmp_path) -> None:
-    if "tokenizer" in options:
-        options = {"tokenizer": tmp_path / "tokenizer.json"}
-        (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
-    qa = keras_qa.QuestionAnswerer("span_reader", {"backbone": str(folder), **options})
+def test_a_reader_with_its_own_tokenizer_is_rebuilt(folder, tmp_path) -> None:
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    options = {"backbone": str(folder), "tokenizer": tmp_path / "tokenizer.json"}
+    qa = keras_qa.QuestionAnswerer("span_reader", options)
     qa.fit(EXAMPLES, epochs=1, verbose=0, optimizer=keras.optimizers.Adam(0.05), lora_rank=2)
     qa.save_adapter(tmp_path / "adapter.keras")
     loaded = keras_qa.load(tmp_path / "adapter.keras")
     np.testing.assert_allclose(scores(loaded), scores(qa), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "mixed_bfloat16"])
+def test_a_half_precision_dtype_rounds_merged_kernels_once(dtype: str, folder, tmp_path) -> None:
+    qa = keras_qa.QuestionAnswerer("span_reader", {"backbone": str(folder), "dtype": dtype})
+    qa.fit(EXAMPLES, epochs=1, verbose=0, lora_rank=2)
+    draw = np.random.default_rng(0).normal
+    for layer in encoder_of(qa).lora_layers:
+        layer.lora_kernel_b.assign(draw(scale=0.02, size=layer.lora_kernel_b.shape))
+    qa.save_adapter(tmp_path / "adapter.keras")
+    loaded = keras_qa.load(tmp_path / "adapter.keras")
+    assert encoder_of(loaded).dtype_policy.name == dtype
+    np.testing.assert_allclose(scores(loaded), scores(qa), rtol=0.05)
+    layers = [encoder_of(reader).lora_layers for reader in (keras_qa.load(folder), qa, loaded)]
+    for published, trained, merged in zip(*layers, strict=True):
+        product = trained.lora_kernel_a.numpy() @ trained.lora_kernel_b.numpy()
+        expected = keras.ops.cast(published.kernel.numpy() + product, merged.kernel.dtype)
+        assert keras.ops.all(merged.kernel.value == expected)
+
+
+def test_lora_starts_again_from_a_loaded_adapter(folder, tmp_path) -> None:
+    trained(folder).save_adapter(tmp_path / "adapter.keras")
+    qa = keras_qa.load(tmp_path / "adapter.keras")
+    before, weights = scores(qa), qa.model_.get_weights()
+    with pytest.raises(
+        ValueError, match=r"merges LoRA into the .*`fit\(…, lora_rank=16\)`"
+    ) as raised:
+        qa.save_adapter(tmp_path / "other.keras")
+    assert_one_line(raised)
+    for one, other in zip(weights, qa.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    qa.fit(EXAMPLES, epochs=0, verbose=0, lora_rank=3)
+    assert scores(qa) == pytest.approx(before, rel=1e-6)
+    qa.fit(EXAMPLES, epochs=1, verbose=0, optimizer=keras.optimizers.Adam(0.05), lora_rank=3)
+    assert scores(qa) != pytest.approx(before, rel=1e-3)
+    qa.save(tmp_path / "whole.keras")
+    np.testing.assert_allclose(
+        scores(keras_qa.load(tmp_path / "whole.keras")), scores(qa), rtol=1e-5
+    )
+    with pytest.raises(
+        ValueError, match="loaded from a `.keras` file, which merges LoRA"
+    ) as raised:
+        qa.save_adapter(tmp_path / "other.keras")
+    assert_one_line(raised)
+    assert not (tmp_path / "other.keras").exists()
+
+
+def test_all_weights_of_a_loaded_adapter_are_trained(folder, tmp_path) -> None:
+    trained(folder).save_adapter(tmp_path / "adapter.keras")
+    qa = keras_qa.load(tmp_path / "adapter.keras")
+    encoder = encoder_of(qa)
+    kernels = [layer.kernel for layer in encoder.lora_layers]
+    before = [kernel.numpy() for kernel in [*kernels, encoder.tokens.embeddings]]
+    qa.fit(EXAMPLES, epochs=1, verbose=0)
+    for one, other in zip([*kernels, encoder.tokens.embeddings], before, strict=True):
+        assert np.any(one.numpy() != other)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_loaded_adapter_is_a_reader_like_any_other(folder, tmp_path) -> None:
+    qa = trained(folder)
+    qa.save(tmp_path / "whole.keras")
+    qa.save_adapter(tmp_path / "adapter.keras")
+    expected = scores(qa)
+    loaded = keras_qa.load(tmp_path / "adapter.keras")
+    asked = loaded.read(TEXT).ask("Who slept?", top_k=20)
+    np.testing.assert_allclose([answer.score for answer in asked], expected, rtol=1e-5)
+    embedders = [TextEmbedder(tmp_path / f"{name}.keras") for name in ("whole", "adapter")]
+    np.testing.assert_allclose(*(embed([TEXT]) for embed in embedders), atol=1e-5)
+    loaded.save_pretrained(tmp_path / "again")
+    np.testing.assert_allclose(scores(keras_qa.load(tmp_path / "again")), expected, rtol=1e-5)
+    loaded.model_.quantize("int8")
+    np.testing.assert_allclose(scores(loaded), expected, rtol=0.2)
 
 
 def test_backbone_is_for_adapters(folder, tmp_path) -> None:
@@ -338,7 +411,7 @@ def test_the_command_trains_by_lora(folder, tmp_path, capsys) -> None:
     assert main(arguments) == 0
     assert "4 questions to train on" in capsys.readouterr().out
     whole, adapter = (keras_qa.load(tmp_path / f"{name}.keras") for name in ("qa", "adapter"))
-    assert encoder_of(whole).lora_rank == encoder_of(adapter).lora_rank == 2
+    assert (encoder_of(whole).lora_rank, encoder_of(adapter).lora_rank) == (2, None)
     np.testing.assert_allclose(scores(adapter), scores(whole), rtol=1e-5)
     size = (tmp_path / "adapter.keras").stat().st_size
     assert size < (tmp_path / "qa.keras").stat().st_size / 2

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
@@ -109,6 +112,19 @@ class PretrainedCheckpoint:
         if self.has_head:
             parts += weights.head_parts(head, self.family)
         weights.fill(parts, self.tensors, self.names, self.folder)
+
+    def lora_kernels(self, encoder: TransformerEncoder) -> Iterator[np.ndarray]:
+        """Yields the kernels of `encoder.lora_layers` as the checkpoint has them.
+
+        The dtype of the encoder does not round them.
+        """
+        parts = {
+            part.layer: part
+            for part in weights.encoder_parts(encoder, self.family)
+            if part.weight == "kernel"
+        }
+        for layer in encoder.lora_layers:
+            yield weights.read(parts[layer], self.tensors, self.names)
 
     def _check_sizes(self, settings: dict[str, Any]) -> None:
         """Compares sizes in the config with tensors, before memory is allocated for the encoder."""

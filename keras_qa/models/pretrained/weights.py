@@ -127,13 +127,18 @@ def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
         raise ValueError(_listed(where, "has an unexpected tensor:", left))
     for part in parts:
         variable: Any = getattr(part.layer, part.weight)
-        value = part.joined([tensors[names[name]] for name in part.names])
+        value = read(part, tensors, names)
         if value.shape != tuple(variable.shape):
             raise ValueError(
                 f"`{where}`: the tensor `{part.names[0]}` makes a weight of shape {value.shape}, "
                 f"but `config.json` says {tuple(variable.shape)}."
             )
         variable.assign(value)
+
+
+def read(part: Part, tensors: Tensors, names: Names) -> np.ndarray:
+    """Reads a weight from a checkpoint."""
+    return part.joined([tensors[names[name]] for name in part.names])
 
 
 def lacks(where: Any, names: list[str]) -> str:

@@ -10,8 +10,13 @@ import pytest
 from safetensors.numpy import load_file
 from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences, feed
 
-from keras_qa.models import span_reader
+import keras_qa
+from keras_qa import Example
+from keras_qa.models import adapters, span_reader
+from keras_qa.models.compiling import recompile
 from keras_qa.models.presets import load_model
+from keras_qa.models.pretrained import transformer_of
+from keras_qa.models.reader import enable_lora
 
 
 def test_there_is_one_of_each_family() -> None:
@@ -36,12 +41,12 @@ def test_a_keras_file_holds_all_of_a_checkpoint(kind: str, tmp_path) -> None:
 LABELS = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
 
 
-def train(reader: keras.Model, kind: str) -> list[str]:
+def train(reader: keras.Model, arrays, labels=LABELS) -> list[str]:
     """Trains two steps. Returns the paths of the weights that did not change."""
     # TensorFlow traces a graph for longer than these steps take.
     reader.run_eagerly = keras.config.backend() == "tensorflow"
     before = [variable.numpy() for variable in reader.trainable_variables]
-    reader.fit(feed(reader, kind), LABELS, epochs=2, batch_size=3, verbose=0)
+    reader.fit(arrays, labels, epochs=2, batch_size=3, verbose=0)
     still = [
         variable.path
         for variable, value in zip(reader.trainable_variables, before, strict=True)
@@ -55,7 +60,7 @@ def train(reader: keras.Model, kind: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["albert", "bert", "deberta-v2", "modernbert", "mpnet"])
 def test_every_weight_of_a_checkpoint_is_trained(kind: str) -> None:
     reader = span_reader(backbone=FOLDER / kind, optimizer=keras.optimizers.SGD(0.5))
-    assert train(reader, kind) == []
+    assert train(reader, feed(reader, kind)) == []
 
 
 @pytest.mark.parametrize("load", [load_model, keras.saving.load_model])
@@ -63,18 +68,38 @@ def test_a_loaded_reader_trains_all_its_lora(load, tmp_path) -> None:
     keras.utils.set_random_seed(0)
     optimizer = keras.optimizers.Adam(0.05)
     reader = span_reader(backbone=FOLDER / "bert", lora_rank=2, optimizer=optimizer)
-    assert train(reader, "bert") == []
+    arrays = feed(reader, "bert")
+    assert train(reader, arrays) == []
     reader.save(tmp_path / "reader.keras")
     loaded = load(tmp_path / "reader.keras")
-    arrays = feed(reader, "bert")
     found = loaded.predict(arrays, verbose=0)
     for name, value in reader.predict(arrays, verbose=0).items():
         np.testing.assert_allclose(found[name], value, atol=1e-5)
     assert sum("lora_kernel" in variable.path for variable in loaded.trainable_variables) == 24
     loss = loaded.evaluate(arrays, LABELS, verbose=0)[0]
     loaded.optimizer.learning_rate = 0.01
-    assert train(loaded, "bert") == []
+    assert train(loaded, arrays) == []
     assert loaded.evaluate(arrays, LABELS, verbose=0)[0] < loss
+
+
+# With and without biases.
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_a_loaded_adapter_is_merged(kind: str, tmp_path) -> None:
+    keras.utils.set_random_seed(0)
+    reader = keras_qa.load(copy(kind, tmp_path / kind)).model_
+    examples = [Example("Mary went home, then she slept.", "Who went?", "Mary", 0)]
+    arrays, labels = reader.preprocessor.make_training_data(reader, examples)
+    enable_lora(transformer_of(reader), 2)
+    recompile(reader, keras.optimizers.Adam(0.05))
+    assert train(reader, arrays, labels) == []
+    adapters.save(reader, tmp_path / "adapter.keras")
+    loaded = adapters.load(tmp_path / "adapter.keras")
+    assert transformer_of(loaded).lora_rank is None
+    assert not any("lora" in variable.path for variable in loaded.variables)
+    expected = reader.predict(arrays, verbose=0)
+    for name, value in loaded.predict(arrays, verbose=0).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-5)
+    assert len(loaded.trainable_variables) == len(loaded.weights)
 
 
 def pickled(content: object, folder: pathlib.Path) -> pathlib.Path:
