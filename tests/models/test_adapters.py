@@ -332,7 +332,7 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keras_qa_adapter": 2}, "adapter of version 2, and this keras-qa reads version 1"),
+        ({"keras_qa_adapter": 3}, "adapter of version 3, and this keras-qa reads versions up to 2"),
         ({"keras_qa_adapter": None}, "adapter of version None"),
         ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
         ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
