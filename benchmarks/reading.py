@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.measure import RESULTS, circumstances
 from benchmarks.rivals import sliding_window
-from benchmarks.span_cases import encoder_folder
+from benchmarks.span_cases import encoder_folder, spread
 
 Examples = list[Any]
 Answers = list[str]
@@ -46,6 +46,8 @@ def _work(options: argparse.Namespace) -> None:
     train, valid = (
         datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")
     )
+    if options.questions is not None:
+        train = spread([item for item in train if item.answers], options.questions)
     started = time.perf_counter()
     answers = CONTENDERS[contender](train, options, seed)
     minutes = (time.perf_counter() - started) / 60
@@ -79,7 +81,10 @@ def _ours(
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         further = {"vectors": vectors(options)} if vectors is not None else None
-        done = recipes.train(train, None, "span_reader", given, seed=seed, answerer_options=further)
+        epochs = {"epochs": options.epochs} if options.epochs is not None else None
+        done = recipes.train(
+            train, None, "span_reader", given, epochs, seed=seed, answerer_options=further
+        )
         return lambda asked: [
             answer.text
             for answer in done.answerer.answer(
@@ -113,7 +118,7 @@ def _transformers(
     windows = windower(train, labels=True)
     start, end = windows.spans[:, 0, 0], windows.spans[:, 0, 1]
     rival = ReaderRival(folder, windows.feed, start, end, recipe.batch_size, options.half, "cpu")
-    rival.train(recipe.epochs, recipe.warmup)
+    rival.train(options.epochs or recipe.epochs, recipe.warmup)
 
     def answers(asked: Examples) -> Answers:
         windows = windower(asked)
@@ -148,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
         "--contenders", nargs="+", choices=CONTENDERS, default=["backbone", "transformers"]
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument(
+        "--questions", type=int, help="train on so many with answers (default: all)"
+    )
+    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
     parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
     parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
     parser.add_argument("--out", default=RESULTS / "reading.json", help="file of results")
