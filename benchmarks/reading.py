@@ -153,9 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "--contenders", nargs="+", choices=CONTENDERS, default=["backbone", "transformers"]
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument(
-        "--questions", type=int, help="train on so many with answers (default: all)"
-    )
+    parser.add_argument("--questions", type=int, help="train on so many (default: all)")
     parser.add_argument("--epochs", type=int, help="default: those of the recipe")
     parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
     parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
