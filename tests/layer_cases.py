@@ -156,6 +156,9 @@ CASES = [
     _hops(True),
     _universal(False),
     _universal(True),
+    Case(
+        "support", lambda: layers.SupportHead(5), [STATE, STORIES[0]], story_reference.support_head
+    ),
     _context("lstm", 1),
     _context("gru", 2),
     Case("aligned", layers.AlignedQuestionEmbedding, TEXT_AND_QUESTION, span_reference.aligned),

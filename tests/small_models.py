@@ -103,7 +103,7 @@ def memory(**options) -> keras_qa.models.QAModel:
 
 
 def stories(rows: int = 40, seed: int = 0):
-    """Stories of up to twelve sentences with one to four words, questions and answers.
+    """Stories of up to twelve sentences with one to four words, questions, answers and facts.
 
     Half of the stories are short, so that batches have two widths.
     """
@@ -114,7 +114,8 @@ def stories(rows: int = 40, seed: int = 0):
     words = np.arange(4) < rng.integers(1, 5, (rows, 12))[..., None]
     text = rng.integers(1, 12, (rows, 12, 4)) * (there[..., None] & words)
     question = rng.integers(1, 12, (rows, 4))
-    return [text, question], rng.integers(0, 4, rows)
+    facts = there & (rng.random((rows, 12)) < 0.3)
+    return [text, question], rng.integers(0, 4, rows), facts.astype("float32")
 
 
 def reader(**options) -> keras_qa.models.SpanReader:

@@ -150,3 +150,11 @@ def _universal(query, story, weights, steps, heads):
     share = total[0, 1:] / max(total[0, 1:].sum(), 1e-12)
     attention = np.array([weights_of_step[0, 1:] for weights_of_step in maps])
     return norm(state, *norms[2]), attention, share
+
+
+def support_head(inputs, weights) -> np.ndarray:
+    hidden, hidden_bias, last, bias = (np.asarray(weight, "float64") for weight in weights)
+    state, sentences = inputs
+    features = np.concatenate([sentences, sentences * state[:, None]], axis=-1)
+    chances = sigmoid(np.maximum(features @ hidden + hidden_bias, 0) @ last + bias)[..., 0]
+    return np.where((sentences != 0).any(axis=-1), chances, 0.0)

@@ -12,6 +12,7 @@ from keras_qa import models
 from keras_qa._arguments import check_fraction, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.execution import graph
+from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
 from keras_qa.models.compiling import Optimizer, recompile
 from keras_qa.models.pretrained import transformer_of
@@ -151,7 +152,7 @@ def _wrap_model(
         texts = (text for item in examples for text in (item.plain_text, item.question))
         tokenizer = WordTokenizer.train(texts, known)
         return wrapped, SpanPreprocessor(_windower(wrapped, tokenizer, options))
-    classes = wrapped.outputs[0].shape[-1]
+    classes = answer_of(wrapped.output).shape[-1]
     answers = min(options["answer_vocabulary_size"] or classes, classes)
     vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(wrapped))
     return wrapped, WordPreprocessor(vectorizer.adapt(examples))
@@ -238,10 +239,13 @@ def _wrap_reader(model: keras.Model) -> QAModel:
 
 def _wrap_word_model(model: keras.Model) -> QAModel:
     names = [tensor.name for tensor in model.inputs]
-    if sorted(names) != ["question", "text"] or len(model.outputs) != 1:
+    several = len(model.outputs) != 1
+    if several and isinstance(model.output, Mapping):
+        several = sorted(model.output) != ["answer", "support"]
+    if sorted(names) != ["question", "text"] or several:
         raise ValueError(
             "`model` must have the inputs `text` and `question` and one output, or a dict of "
-            "the outputs `start` and `end`. Received: "
+            "the outputs `answer` and `support`, or of `start` and `end`. Received: "
             f"inputs {', '.join(f'`{name}`' for name in names)} and "
             f"{len(model.outputs)} outputs."
         )

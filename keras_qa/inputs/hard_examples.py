@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.inputs.batching import SortedBatches
-from keras_qa.inputs.labels import ONE_HOT, SPARSE, model_outputs
+from keras_qa.inputs.labels import ONE_HOT, SPARSE, answer_of, model_outputs
 
 # Minimum weight of a row. Rows that are never drawn again would be forgotten.
 LEAST_WEIGHT = 0.02
@@ -66,8 +66,9 @@ class HardExampleSampling(keras.callbacks.Callback):
                 f"`steps_per_epoch`. Received: steps_per_epoch={batches.steps}."
             )
         outputs = model_outputs(model)
-        answers = [item for item in outputs if len(item.shape) == 2]
-        if len(outputs) > 1 or not answers or answers[0].loss not in (SPARSE, ONE_HOT):
+        names = [item.name for item in outputs if item.name == "answer" or len(outputs) == 1]
+        answers = [item for item in outputs if item.name in names and len(item.shape) == 2]
+        if not answers or answers[0].loss not in (SPARSE, ONE_HOT):
             raise ValueError(
                 "`HardExampleSampling` needs a model that predicts probabilities of answers with a "
                 "cross-entropy loss. Received: outputs "
@@ -83,14 +84,15 @@ class HardExampleSampling(keras.callbacks.Callback):
             )
         self.batches = batches
         self.predict_batch = execution.BatchPredictor(model)
-        self.labels: Any = keras.tree.flatten(batches.others[0])[0]
+        self.labels: Any = answer_of(batches.others[0])
         batches.draw = self._draw
         batches.arrange()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for step, (rows, _) in enumerate(self.batches.batches):
-            [probabilities] = self.predict_batch(keras.tree.flatten(self.batches[step][0]))
-            labels = self.labels[rows]
+            outputs = self.predict_batch(keras.tree.flatten(self.batches[step][0]))
+            outputs = keras.tree.pack_sequence_as(self.model.output, outputs)
+            probabilities, labels = answer_of(outputs), self.labels[rows]
             if labels.ndim == 1:
                 labels = np.eye(probabilities.shape[1], dtype=probabilities.dtype)[labels]
             wrong = 1.0 - np.sum(probabilities * labels, axis=1)

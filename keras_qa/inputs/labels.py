@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from keras_qa._arguments import is_number, must_be
 from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, quote_names, to_numpy
 from keras_qa.objectives import SpanLoss
+
+Part = TypeVar("Part")
 
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"
@@ -120,6 +122,11 @@ def to_labels(
     if isinstance(model.output, Mapping):
         return dict(zip(names, arrays, strict=True))
     return arrays[0] if len(arrays) == 1 else arrays
+
+
+def answer_of(parts: Part | Mapping[str, Part]) -> Part:
+    """Returns the part of the output `answer`, or the only part."""
+    return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
 def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]) -> Arrays:

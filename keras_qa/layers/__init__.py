@@ -6,7 +6,7 @@ _backend.require()
 
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.encoders import SequenceEncoder, question_encoder, text_encoder
-from keras_qa.layers.heads import AnswerHead, answer_head
+from keras_qa.layers.heads import AnswerHead, SupportHead, answer_head
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.memory import MemoryHops
 from keras_qa.layers.order import TemporalEncoding
@@ -33,6 +33,7 @@ __all__ = [
     "SentenceEncoder",
     "SequenceEncoder",
     "SpanHead",
+    "SupportHead",
     "TemporalEncoding",
     "TransformerEncoder",
     "UniversalTransformerEncoder",

@@ -1,14 +1,15 @@
-"""The answer head: encodings in, probabilities of answers out."""
+"""Answer heads: encodings in, probabilities of answers or supporting sentences out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 
@@ -90,6 +91,71 @@ class AnswerHead(Composite):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SupportHead(Composite):
+    """The probability that each sentence supports the answer.
+
+    A ReLU layer reads each sentence and its elementwise product with the state; a sigmoid follows.
+    The probabilities are float32 under every dtype policy.
+
+    Args:
+        hidden_dim: Width of the ReLU layer.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of the state, `(batch, features)`, and the sentences,
+            `(batch, sentences, features)`.
+        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
+            sentences. `None` if no sentence is padding.
+
+    Output shape: `(batch, sentences)`, zeros for padding.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers import SupportHead
+        >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
+        (2, 5)
+    """
+
+    ignores_padding = True
+
+    def __init__(self, hidden_dim: int = 64, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self.hidden_dim = to_integer("hidden_dim", hidden_dim)
+        policy = self.dtype_policy
+        self.hidden = Dense(self.hidden_dim, activation="relu", dtype=policy, name="hidden")
+        self.logits = Dense(1, dtype=policy, name="logits")
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        width: Any = input_shape[1][-1]
+        self.hidden.build((None, None, 2 * width))
+        self.logits.build((None, None, self.hidden_dim))
+        self.built = True
+
+    def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
+        state, sentences = inputs
+        features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
+        logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
+        chances = ops.sigmoid(logits)
+        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        return chances if sentence_mask is None else ops.where(sentence_mask, chances, 0.0)
+
+    def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:
+        # `SupportLoss` handles padding itself.
+        return None
+
+    def compute_output_spec(
+        self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
+    ) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs[1].shape[:2], dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "hidden_dim": self.hidden_dim}
 
 
 class HeadOptions(UnnamedOptions, total=False):

@@ -130,7 +130,9 @@ def evidence_model(model: Any) -> Any:
     layers[0]["config"]["return_attention"] = True
     twin = type(model).from_config(config)
     attention, support = keras.tree.flatten(twin.get_layer(layers[0]["name"]).output)[-2:]
-    outputs = {"answer": twin.outputs[0], "attention": attention, "support": support}
+    outputs = {"attention": attention, "support": support}
+    # Support that was learned from supporting facts takes precedence over attention.
+    outputs.update(twin.output if isinstance(twin.output, dict) else {"answer": twin.output})
     evidence = type(model)(twin.inputs, outputs)
     evidence.output_padding = 0.0
     evidence.set_weights(model.get_weights())

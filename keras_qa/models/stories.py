@@ -9,6 +9,7 @@ import keras
 from keras_qa.layers import (
     MemoryHops,
     SentenceEncoder,
+    SupportHead,
     TemporalEncoding,
     UniversalTransformerEncoder,
     answer_head,
@@ -17,6 +18,7 @@ from keras_qa.layers.composite import DType
 from keras_qa.layers.order import PreviousSentence
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Loss, Optimizer
+from keras_qa.objectives import SupportLoss
 
 
 def universal_transformer(
@@ -32,6 +34,7 @@ def universal_transformer(
     max_words: int = 12,
     max_sentences: int = 128,
     dropout: float = 0.1,
+    supporting_facts: bool = False,
     dtype: DType = None,
     optimizer: Optimizer | None = None,
     loss: Loss = "sparse_categorical_crossentropy",
@@ -60,6 +63,8 @@ def universal_transformer(
         max_sentences: Number of positions in a story with their own encoding, counted from the
             end. Earlier sentences share the last one.
         dropout: Dropout rate of the sentence vectors, the block's updates and the head's input.
+        supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
+            second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
@@ -70,7 +75,8 @@ def universal_transformer(
     Returns:
         A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
         `question`, `(batch, words)` int32, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32.
+        `(batch, answer_vocabulary_size)` float32. With `supporting_facts` the outputs are a dict
+        of `answer` and `support`, `(batch, sentences)` float32.
 
     Raises:
         ValueError: If a size or the encoding is out of its range.
@@ -103,9 +109,12 @@ def universal_transformer(
         name="reasoner",
     )
     taking_up = PreviousSentence(dtype=dtype, name="previous")
-    state, _ = reasoner([encoder(question), taking_up(encoder(text))])
+    state, sentences = reasoner([encoder(question), taking_up(encoder(text))])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
-    return _compiled([text, question], answer, optimizer, loss, name)
+    support = None
+    if supporting_facts:
+        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, sentences])
+    return _compiled([text, question], answer, support, optimizer, loss, name)
 
 
 def memory_network(
@@ -119,6 +128,7 @@ def memory_network(
     max_sentences: int = 128,
     noise: float = 0.1,
     dropout: float = 0.0,
+    supporting_facts: bool = False,
     dtype: DType = None,
     optimizer: Optimizer | None = None,
     loss: Loss = "sparse_categorical_crossentropy",
@@ -142,6 +152,8 @@ def memory_network(
             Earlier sentences share the last one.
         noise: Probability of an empty position before each sentence in training.
         dropout: Dropout rate of the sentence vectors and the head's input.
+        supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
+            second output.
         dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
             for Keras' global policy.
         optimizer: Optimizer to compile with. `None` for Adam with a learning
@@ -152,7 +164,8 @@ def memory_network(
     Returns:
         A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
         `question`, `(batch, words)` int32, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32.
+        `(batch, answer_vocabulary_size)` float32. With `supporting_facts` the outputs are a dict
+        of `answer` and `support`, `(batch, sentences)` float32.
 
     Raises:
         ValueError: If a size or the encoding is out of its range.
@@ -190,7 +203,10 @@ def memory_network(
     ]
     state = hops([asked(question), *memories])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
-    return _compiled([text, question], answer, optimizer, loss, name)
+    support = None
+    if supporting_facts:
+        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, memories[-1]])
+    return _compiled([text, question], answer, support, optimizer, loss, name)
 
 
 def _inputs() -> tuple[Any, Any]:
@@ -200,8 +216,19 @@ def _inputs() -> tuple[Any, Any]:
     )
 
 
-def _compiled(inputs: list[Any], answer: Any, optimizer: Any, loss: Any, name: str) -> QAModel:
-    model = QAModel(inputs=inputs, outputs=answer, name=name)
-    optimizer = keras.optimizers.Adam(1.5e-3) if optimizer is None else optimizer
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+def _compiled(
+    inputs: list[Any], answer: Any, support: Any, optimizer: Any, loss: Any, name: str
+) -> QAModel:
+    if optimizer is None:
+        optimizer = keras.optimizers.Adam(1.5e-3)
+    if support is None:
+        model = QAModel(inputs=inputs, outputs=answer, name=name)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        return model
+    model = QAModel(inputs=inputs, outputs={"answer": answer, "support": support}, name=name)
+    model.compile(
+        optimizer=optimizer,
+        loss={"answer": loss, "support": SupportLoss()},
+        metrics={"answer": ["accuracy"]},
+    )
     return model

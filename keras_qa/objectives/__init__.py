@@ -4,7 +4,7 @@ from keras_qa import _backend
 
 _backend.require()
 
-from keras_qa.objectives.losses import SpanLoss
+from keras_qa.objectives.losses import SpanLoss, SupportLoss
 from keras_qa.objectives.metrics import SpanExactMatch, SpanF1
 from keras_qa.objectives.schedules import WarmupLinearDecay
 
@@ -12,5 +12,6 @@ __all__ = [
     "SpanExactMatch",
     "SpanF1",
     "SpanLoss",
+    "SupportLoss",
     "WarmupLinearDecay",
 ]

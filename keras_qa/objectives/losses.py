@@ -1,4 +1,4 @@
-"""The loss of answer spans."""
+"""Losses of supporting sentences and of answer spans."""
 
 from __future__ import annotations
 
@@ -16,6 +16,38 @@ class LossOptions(TypedDict, total=False):
 
     reduction: str | None
     dtype: DType
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class SupportLoss(keras.losses.Loss):
+    """Binary cross-entropy of supporting sentences, summed over the sentences of a text.
+
+    Labels and predictions may have different widths. Missing columns are padding, with label and
+    loss 0.
+
+    Args:
+        name: Name of the loss.
+        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.objectives import SupportLoss
+        >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
+        1.386
+    """
+
+    def __init__(self, name: str = "support_loss", **kwargs: Unpack[LossOptions]) -> None:
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        # Always padded, then cut: a compiled program may not know which one is shorter.
+        width = ops.shape(y_pred)[1]
+        y_true = ops.concatenate([ops.cast(y_true, y_pred.dtype), ops.zeros_like(y_pred)], axis=1)
+        y_true = y_true[:, :width]
+        small = keras.config.epsilon()
+        chance = ops.clip(y_pred, small, 1.0 - small)
+        losses = y_true * ops.log(chance) + (1.0 - y_true) * ops.log(1.0 - chance)
+        return -ops.sum(losses, axis=1)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -27,7 +27,8 @@ from keras_qa.text.sentence_splitting import sentence_spans
 class WordPreprocessor:
     """Answers with words of a vocabulary.
 
-    For models with the inputs `text` and `question` and one output of probabilities.
+    For models with the inputs `text` and `question` and one output of probabilities, or the
+    outputs `answer` and `support`.
 
     Args:
         vectorizer: Turns examples into the model's inputs, and answers into labels.
@@ -73,7 +74,11 @@ class WordPreprocessor:
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """Returns inputs and labels for `fit`."""
-        return self.vectorizer(examples), self.vectorizer.labels(examples)
+        labels = self.vectorizer.labels(examples)
+        if not isinstance(model.output, Mapping):
+            return self.vectorizer(examples), labels
+        support = self.vectorizer.support(examples)
+        return self.vectorizer(examples), {"answer": labels, "support": support}
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
@@ -107,7 +112,8 @@ class WordPreprocessor:
 
         Args:
             outputs: Probabilities, `(examples, classes)`, where class 0 stands for all unknown
-                answers. Or the outputs of `models.copies.evidence_model`.
+                answers; or a dict of them as `answer`, and `support`, `(examples, sentences)`: how
+                much each sentence supports the answer.
             examples: The examples.
             count: Number of answers to each.
 

@@ -63,13 +63,17 @@ class Progress(keras.callbacks.Callback):
 
 
 def metric(logs: dict[str, Any], name: str) -> float | None:
-    """Returns a metric of the answers, or `None`. The accuracy of span readers is `exact_match`.
+    """Returns a metric of the answers, or `None`, whatever its key in the logs.
+
+    If the model has a second output, the key has the prefix `answer_`. The accuracy of readers of
+    spans is `exact_match`.
 
     Examples:
         >>> from keras_qa.recipes.progress import metric
-        >>> metric({"val_exact_match": 0.5}, "val_accuracy")
+        >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
         0.5
     """
-    names = (name, name.replace("accuracy", "exact_match"))
+    head, rest = ("val_", name.removeprefix("val_")) if name.startswith("val_") else ("", name)
+    names = [name, f"{head}answer_{rest}", *([f"{head}exact_match"] * (rest == "accuracy"))]
     value = next((logs[key] for key in names if key in logs), None)
     return None if value is None else float(value)

@@ -168,6 +168,36 @@ class Vectorizer:
         labels = {answer: label for label, answer in enumerate(self.answers)}
         return np.array([labels.get(answer, 0) for answer in _first_answer(examples)], "int32")
 
+    def support(self, examples: Sequence[Example]) -> npt.NDArray[np.float32]:
+        """Converts the supporting facts of each example to labels.
+
+        Args:
+            examples: `Example` objects.
+
+        Returns:
+            `(batch, sentences)` float32: 1 for supporting sentences, else 0.
+
+        Raises:
+            ValueError: If no example has supporting facts, or one is out of
+                the range of the text's sentences.
+        """
+        counts = [len(sentence_spans(item.text)) for item in examples]
+        labels = np.zeros((len(examples), max(counts, default=0) or 1), "float32")
+        if not any(item.supporting_facts for item in examples):
+            raise ValueError(
+                "At least one example must have `supporting_facts`. Set them, or build the model "
+                "with `supporting_facts=False`."
+            )
+        for row, (item, count) in enumerate(zip(examples, counts, strict=True)):
+            for fact in item.supporting_facts:
+                if not 0 <= fact < count:
+                    raise ValueError(
+                        f"The example at position {row} has the supporting fact {fact}, but its "
+                        f"text has {count} sentences. Positions count from 0."
+                    )
+                labels[row, fact] = 1.0
+        return labels
+
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments."""
         return {

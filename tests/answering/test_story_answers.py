@@ -16,6 +16,7 @@ EXAMPLES = [
         f"The {THINGS[0]} is {colours[0]}. The {THINGS[1]} is {colours[1]}.",
         f"What colour is the {THINGS[asked]}?",
         colours[asked],
+        supporting_facts=asked,
     )
     for colours in itertools.product(COLOURS, repeat=2)
     for asked in (0, 1)
@@ -27,11 +28,11 @@ def fitted() -> dict[str, QuestionAnswerer]:
     # Fewer weights than by roles: there are 18 examples.
     universal = {"num_steps": 2, "num_heads": 2, "dropout": 0.0, "encoding": "matrix"}
     universal["num_roles"] = 1
-    memory = {"num_hops": 2, "noise": 0.0}
+    facts = {"num_hops": 2, "supporting_facts": True, "noise": 0.0}
     answerers = {}
     for name, model, options in (
         ("universal", "universal_transformer", universal),
-        ("memory", "memory_network", memory),
+        ("facts", "memory_network", facts),
     ):
         options |= {"embedding_dim": 16, "optimizer": keras.optimizers.Adam(0.01)}
         answerers[name] = QuestionAnswerer(model, model_options=options, seed=1)
@@ -39,7 +40,7 @@ def fitted() -> dict[str, QuestionAnswerer]:
     return answerers
 
 
-both = pytest.mark.parametrize("name", ["universal", "memory"])
+both = pytest.mark.parametrize("name", ["universal", "facts"])
 
 
 @both
@@ -56,7 +57,17 @@ def test_what_was_learned_is_answered_with_its_support(fitted, name: str) -> Non
     }
     weights = [part.weight for part in answer.support]
     assert weights == sorted(weights, reverse=True)
-    assert sum(weights) == pytest.approx(1.0, abs=1e-5)
+    if name == "universal":
+        assert sum(weights) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_supporting_facts_are_learned(fitted) -> None:
+    found = fitted["facts"].answer(
+        [item.text for item in EXAMPLES], [item.question for item in EXAMPLES]
+    )
+    for answer, item in zip(found, EXAMPLES, strict=True):
+        assert answer.support[0].position == item.supporting_facts[0]
+        assert answer.support[0].weight > 0.5 > answer.support[1].weight
 
 
 @both
@@ -105,3 +116,10 @@ def test_model_with_two_vocabularies_is_read_anew_for_each_question() -> None:
         split_model(model, "text")
     item = EXAMPLES[0]
     assert answerer.read(item.text).ask(item.question) == answerer.answer(item.text, item.question)
+
+
+def test_supporting_facts_must_be_there_to_be_learned() -> None:
+    answerer = QuestionAnswerer("memory_network", {"supporting_facts": True, "embedding_dim": 8})
+    bare = [Example(item.text, item.question, item.answers) for item in EXAMPLES]
+    with pytest.raises(ValueError, match="At least one example must have `supporting_facts`"):
+        answerer.fit(bare)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_models import same_weights
 
+import keras_qa
 from keras_qa.inputs.hard_examples import LEAST_WEIGHT, HardExampleSampling
 from keras_qa.layers import SentenceEncoder, answer_head
 from keras_qa.models import QAModel
@@ -78,14 +79,26 @@ def test_later_epochs_follow_the_weights() -> None:
     assert (sampling.weights[::2] == np.float32(1e-6)).all()
 
 
-def test_one_hot_labels() -> None:
+@pytest.mark.parametrize("kind", ["one-hot", "support"])
+def test_labels_of_other_forms(kind: str) -> None:
     inputs, labels = feed(40)
-    model = classifier(loss="categorical_crossentropy")
+    if kind == "one-hot":
+        model = classifier(loss="categorical_crossentropy")
+        answers = labels
+    else:
+        model = keras_qa.models.memory_network(
+            20, answer_vocabulary_size=CLASSES, embedding_dim=8, num_hops=1, supporting_facts=True
+        )
+        model.optimizer.learning_rate = 0.0
+        inputs[0] = inputs[0].reshape(40, 6, 4)
+        answers = {"answer": labels, "support": np.zeros((40, 6), "int32")}
     sampling = HardExampleSampling(1.0)
     # The last batch is smaller.
-    model.fit(inputs, labels, batch_size=12, callbacks=[sampling], verbose=0)
-    chances = model.predict(inputs, verbose=0)[np.arange(40), labels]
-    np.testing.assert_allclose(sampling.weights, np.maximum(1.0 - chances, LEAST_WEIGHT), atol=1e-6)
+    model.fit(inputs, answers, batch_size=12, callbacks=[sampling], verbose=0)
+    chances = model.predict(inputs, verbose=0)
+    chances = chances if kind == "one-hot" else chances["answer"]
+    wanted = np.maximum(1.0 - chances[np.arange(40), labels], LEAST_WEIGHT)
+    np.testing.assert_allclose(sampling.weights, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])

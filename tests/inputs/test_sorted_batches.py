@@ -106,7 +106,7 @@ def test_epochs_of_some_steps_are_passes_in_a_row(model, rows, steps) -> None:
 
 @pytest.mark.parametrize("seed", [None, 3])
 def test_batches_of_stories_are_cut_on_both_axes(seed) -> None:
-    (text, question), _ = stories(60)
+    (text, question), _, _ = stories(60)
     text[7] = 0
     network = memory()
     network.jit_compile = False

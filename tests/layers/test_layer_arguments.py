@@ -43,6 +43,7 @@ def encoder(**options):
         (lambda: encoder(relative_positions="bias"), "`num_buckets` must be a positive.*None"),
         (lambda: encoder(relative_terms=["p2p"]), "`relative_terms` must be one of.*'p2p'"),
         (lambda: encoder(windows=[0]), r"`windows` must have one entry for each.*=\[0\]"),
+        (lambda: layers.SupportHead(0), "`hidden_dim` must be a positive integer"),
         (
             lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
             "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",

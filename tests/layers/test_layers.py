@@ -180,7 +180,7 @@ def test_half_precision_is_close(case: Case, policy: str) -> None:
     # bfloat16 has 8 significant bits, and the errors of six steps add up.
     result = np.asarray(value(half, case), "float32")
     np.testing.assert_allclose(result, value(layer, case), atol=0.05)
-    if isinstance(layer, (layers.AnswerHead, layers.SpanHead)):
+    if isinstance(layer, (layers.AnswerHead, layers.SupportHead, layers.SpanHead)):
         for output in keras.tree.flatten(half(case.inputs)):
             assert keras.backend.standardize_dtype(output.dtype) == "float32"
 

@@ -58,7 +58,7 @@ def train_classifier(name: str) -> keras_qa.QuestionAnswerer:
 def train_on_stories(name: str) -> keras_qa.QuestionAnswerer:
     options = {"embedding_dim": 8, "max_words": 6, "max_sentences": 8}
     if name == "universal_transformer":
-        options |= {"num_steps": 2, "num_heads": 2}
+        options |= {"num_steps": 2, "num_heads": 2, "supporting_facts": True}
     answerer = keras_qa.QuestionAnswerer(name, options, seed=0)
     return answerer.fit(EXAMPLES, epochs=1, verbose=0)
 
@@ -128,11 +128,19 @@ def windows(model: keras.Model) -> tuple[dict, dict]:
     return found.feed, {"start": found.spans[..., 0], "end": found.spans[..., 1]}
 
 
+def with_facts(model: keras.Model) -> tuple[list, dict]:
+    feed, labels, facts = stories(96)
+    return feed, {"answer": labels, "support": facts}
+
+
 # Models without dropout, and functions that make their data.
 TRAINED = {
     "classifier": (small_model, lambda model: padded_batch(96)),
-    "memory-network": (functools.partial(memory, noise=0.0), lambda model: stories(96)),
-    "universal-transformer": (universal, lambda model: stories(96)),
+    "memory-network": (functools.partial(memory, noise=0.0), lambda model: stories(96)[:2]),
+    "universal-transformer": (
+        functools.partial(universal, supporting_facts=True),
+        with_facts,
+    ),
     "reader": (functools.partial(reader, dropout=0.0), lambda model: words_to_find(96)),
     "backbone": (functools.partial(backbone_reader, dropout=0.0), windows),
 }

@@ -91,11 +91,19 @@ def test_equal_probabilities_are_in_the_order_of_the_vocabulary() -> None:
     assert [answer.text for answer in answers] == ["Ann", "Bob"]
 
 
-def test_words_train_on_labels() -> None:
-    model = types.SimpleNamespace(output=np.zeros(3))
-    feed, labels = word_preprocessor().make_training_data(model, EXAMPLES)
+def test_words_train_on_labels_and_facts() -> None:
+    preprocessor = word_preprocessor()
+    feed, labels = preprocessor.make_training_data(
+        types.SimpleNamespace(output=np.zeros(3)), EXAMPLES
+    )
     assert sorted(feed) == ["question", "text"]
     assert labels.tolist() == [1, 2]
+    facts = [Example(e.text, e.question, e.answers, supporting_facts=(1,)) for e in EXAMPLES]
+    _, both = preprocessor.make_training_data(
+        types.SimpleNamespace(output={"answer": 0, "support": 0}), facts
+    )
+    assert both["answer"].tolist() == [1, 2]
+    assert both["support"].tolist() == [[0, 1], [0, 1]]
 
 
 @pytest.mark.parametrize("most", [2, 256])

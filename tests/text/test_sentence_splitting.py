@@ -1,4 +1,4 @@
-"""Sentences: their offsets and their ids."""
+"""Sentences: their offsets, their ids, supporting facts as labels."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from keras_qa.text import Vectorizer
 from keras_qa.text.sentence_splitting import sentence_spans
 
 STORIES = [
-    Example("Mary went home. John slept.", "Where is Mary?", "home"),
-    Example(["Mary got milk", "", "She left."], "What?", "milk"),
+    Example("Mary went home. John slept.", "Where is Mary?", "home", supporting_facts=0),
+    Example(["Mary got milk", "", "She left."], "What?", "milk", supporting_facts=(0, 2)),
     Example("", "Where?", "home"),
 ]
 
@@ -66,6 +66,19 @@ def test_ids_are_those_of_each_sentence() -> None:
     assert vectorizer([])["text"].shape == (0, 1, 1)
 
 
-def test_a_vectorizer_without_a_vocabulary_raises() -> None:
+def test_supporting_facts_are_labels() -> None:
+    vectorizer = Vectorizer(sentences=True).adapt(STORIES)
+    labels = vectorizer.support(STORIES)
+    assert labels.dtype == "float32"
+    assert labels.tolist() == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
+
+
+def test_bad_supporting_facts_raise() -> None:
+    vectorizer = Vectorizer(sentences=True)
+    bad = Example("One. Two.", "What?", "one", supporting_facts=2)
+    with pytest.raises(ValueError, match="position 1 has the supporting fact 2.* has 2 sentences"):
+        vectorizer.support([STORIES[0], bad])
+    with pytest.raises(ValueError, match="At least one example must have `supporting_facts`"):
+        vectorizer.support([STORIES[2]])
     with pytest.raises(ValueError, match="has no vocabulary"):
-        Vectorizer(sentences=True)(STORIES)
+        vectorizer(STORIES)
