@@ -80,6 +80,7 @@ RATIOS = (
     ("texts to windows", "`transformers`", "windows", _ratio("Windower", "transformers")),
     ("300 questions to MiniLM", "`transformers`", "answering", _TRANSFORMERS),
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
+    ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
 )
 CONTENDERS = {
     "backbone": "on the six layers of MiniLM",
