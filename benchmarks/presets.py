@@ -12,7 +12,6 @@ FOLDER holds, in SQuAD's format, `reading/valid.json`, `reading/valid-unanswerab
 from __future__ import annotations
 
 import argparse
-import copy
 import itertools
 import pathlib
 from typing import Any
@@ -73,11 +72,12 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
     # Half of each, in pairs. The longer list is cut.
     pairs = list(zip(answerable, unanswerable, strict=False))
     fitted, held_out = [[*itertools.chain(*pairs[part::2])] for part in (0, 1)]
-    decoder = copy.copy(reader.model_.preprocessor.decoder)
-    fit_decoder(reader.model_.preprocessor, reader.model_, fitted, 32)
+    preprocessor = reader.model_.preprocessor
+    before = preprocessor.decoder
+    fit_decoder(preprocessor, reader.model_, fitted, 32)
     answers = reader.answer(held_out, verbose=0)
     always = reader.answer(held_out, verbose=0, no_answer=False)
-    reader.model_.preprocessor.decoder = decoder
+    preprocessor.decoder = before
     found = metrics.squad([one.text for one in answers], held_out, "2.0")
     right = [
         metrics.exact_match(one.text, item.answers or ("",))
