@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         recipes,
         report,
     )
-    from keras_qa.answering import QuestionAnswerer, load, presets
+    from keras_qa.answering import QuestionAnswerer, load, presets, verify
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,7 @@ _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
     "presets": "answering",
+    "verify": "answering",
 }
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "recipes",
     "report",
     "text",
+    "verify",
 ]
 
 

@@ -7,5 +7,16 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import load, presets
 from keras_qa.answering.passage import Passage
 from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.answering.verification import Verdict, Verification, fit_threshold, verify
 
-__all__ = ["Passage", "QuestionAnswerer", "TextEmbedder", "load", "presets"]
+__all__ = [
+    "Passage",
+    "QuestionAnswerer",
+    "TextEmbedder",
+    "Verdict",
+    "Verification",
+    "fit_threshold",
+    "load",
+    "presets",
+    "verify",
+]

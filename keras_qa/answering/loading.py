@@ -8,6 +8,9 @@ from typing import Literal, overload
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.text_embedder import TextEmbedder
 
+# The reader of documents if the user names no other.
+DEFAULT_READER = "minilm-squad-small"
+
 
 @overload
 def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...  # type: ignore[overload-overlap]

@@ -7,15 +7,10 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from keras_qa._arguments import RENAMED
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_answers, say
-from keras_qa.cli.parsing import (
-    DEFAULT_READER,
-    CommandParser,
-    given_once,
-    positive,
-    yes_or_no,
-)
+from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:

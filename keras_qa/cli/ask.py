@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import (
     add_folder_options,
     add_reading_options,
@@ -18,7 +19,7 @@ from keras_qa.cli.indexing import (
     open_index,
 )
 from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
-from keras_qa.cli.parsing import DEFAULT_READER, CommandParser, given_once, positive
+from keras_qa.cli.parsing import CommandParser, given_once, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
