@@ -384,8 +384,9 @@ class QuestionAnswerer(RetrievalMixin):
                 "This answerer is not fitted. Call `fit(examples)` first, or load one with "
                 "`keras_qa.load(path)`."
             )
-        assert self.model_.preprocessor is not None
-        return self.model_, self.model_.preprocessor
+        preprocessor = self.model_.preprocessor
+        assert isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor))
+        return self.model_, preprocessor
 
 
 def _with_support(model: Model, preprocessor: Preprocessor) -> Model:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-import pathlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing import Preprocessor, SpanPreprocessor, WordPreprocessor
 
 if TYPE_CHECKING:
     from keras_qa.models import QAModel
@@ -92,11 +91,7 @@ class Estimator:
             ValueError: If the model was not created from a checkpoint or was quantized, or the
                 answerer is not fitted.
         """
-        from keras_qa.models.pretrained import save_reader
-
-        model, preprocessor = self._fitted()
-        tokenizer: Any = preprocessor.vectorizer.tokenizer
-        save_reader(model, tokenizer, pathlib.Path(folder))
+        self._fitted()[0].save_pretrained(folder)
 
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
@@ -217,7 +212,7 @@ class Estimator:
         return {name: parameter.default for name, parameter in parameters.items()}
 
     def _set_model(self, model: QAModel) -> None:
-        assert model.preprocessor is not None
+        assert isinstance(model.preprocessor, (SpanPreprocessor, WordPreprocessor))
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}

@@ -13,6 +13,7 @@ from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
+from keras_qa.models.pretrained.family import SPANS
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -105,7 +106,7 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
             f"`{name}` has no tokenizer. Pass one: `QuestionAnswerer(model=span_reader("
             "backbone=…, tokenizer=…))`."
         )
-    return model, checkpoint.has_head
+    return model, checkpoint.has_head(SPANS)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

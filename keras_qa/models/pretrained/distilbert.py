@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.bert import NAMES
-from keras_qa.models.pretrained.family import Config, Family, activation
+from keras_qa.models.pretrained.bert import NAMES, SPAN_HEAD
+from keras_qa.models.pretrained.family import (
+    CHOICE,
+    SEQUENCE,
+    SPANS,
+    TOKENS,
+    Config,
+    Family,
+    Head,
+    activation,
+)
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -22,6 +31,12 @@ def _settings(config: Config) -> dict[str, Any]:
         "attention_dropout": config["attention_dropout"],
     }
 
+
+_POOLED = Head(
+    "classifier",
+    lambda config: {"activation": "relu", "dropout": config["seq_classif_dropout"]},
+    "pre_classifier",
+)
 
 DISTILBERT = Family(
     architecture="DistilBert",
@@ -49,5 +64,12 @@ DISTILBERT = Family(
         "activation": "gelu",
         "dropout": 0.1,
         "attention_dropout": 0.1,
+        "seq_classif_dropout": 0.2,
+    },
+    heads={
+        SPANS: SPAN_HEAD,
+        SEQUENCE: _POOLED,
+        TOKENS: Head("classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}),
+        CHOICE: _POOLED,
     },
 )

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, after_padding
-from keras_qa.models.pretrained.family import Config, Family
+from keras_qa.models.pretrained.bert import (
+    DEFAULTS,
+    DENSE_HEAD,
+    NAMES,
+    SPAN_HEAD,
+    TOKENS_HEAD,
+    after_padding,
+    pooled,
+)
+from keras_qa.models.pretrained.family import (
+    CHOICE,
+    SEQUENCE,
+    SPANS,
+    TOKENS,
+    Config,
+    Family,
+    Head,
+)
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -36,5 +52,11 @@ MPNET = Family(
         "pad_token_id": 1,
         "type_vocab_size": 0,
         "relative_attention_num_buckets": 32,
+    },
+    heads={
+        SPANS: SPAN_HEAD,
+        SEQUENCE: DENSE_HEAD,
+        TOKENS: TOKENS_HEAD,
+        CHOICE: Head("classifier", pooled, "mpnet.pooler.dense"),
     },
 )
