@@ -246,6 +246,7 @@ class SortedBatches(keras.utils.PyDataset):
         epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
             training has the same batches as uninterrupted training.
         batches: The rows of each batch, and the widths of its inputs' axes.
+        cuts_labels: Whether labels are as wide as the text, and are trimmed with it.
         draw: Chooses rows of an epoch from all rows in random order. Call `arrange` after a change.
     """
 
@@ -270,7 +271,6 @@ class SortedBatches(keras.utils.PyDataset):
         self.axes = count_axes(inputs)
         self.compiled = bool(model.jit_compile)
         self.lengths: _Lengths | None = None
-        # Labels of each position are as wide as the text.
         self.cuts_labels = classifies_positions(model)
         self.text = text_position(model)
         if (
