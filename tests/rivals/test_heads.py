@@ -14,6 +14,8 @@ from safetensors.numpy import load_file
 from small_checkpoints import KINDS
 from test_transformers import PAIRS, files_of, load_make
 
+import keras_qa
+from keras_qa.answering import Ranker
 from keras_qa.models import encoder_classifier
 
 AUTO = {
@@ -131,3 +133,37 @@ def test_logits_and_saved_folders(kind, task, changes, labels, tmp_path) -> None
             there = feed["padding_mask"]
             np.testing.assert_array_equal(np.array(pairs[NAMES[name]]) * there, array * there)
     np.testing.assert_allclose(logits_of(again, feed, task), expected, atol=1e-6)
+
+
+LONG = " ".join(["Mary went to the bathroom, then she slept at home."] * 12)
+TEXTS = ["Mary slept.", LONG, "", "1990s and 3.5 km", LONG[:200], "Mary slept."]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("identity", [False, True])
+def test_a_ranker_gives_the_scores_of_a_cross_encoder(kind, identity, tmp_path) -> None:
+    """Pairs are cut off and scored as in `CrossEncoder` of `sentence-transformers`."""
+    theirs = make(kind, "sequence_classification", {}, tmp_path / kind, 1)
+    config = json.loads((tmp_path / kind / "config.json").read_text())
+    if identity:
+        config["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
+        (tmp_path / kind / "config.json").write_text(json.dumps(config))
+    ranker = keras_qa.load(tmp_path / kind)
+    assert isinstance(ranker, Ranker)
+    ranker.save_pretrained(tmp_path / "saved")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    question = "Where is Mary?"
+    pairs = tokenizer(
+        [question] * len(TEXTS), TEXTS, padding=True, truncation=True, return_tensors="pt"
+    )
+    assert pairs["input_ids"].shape[1] == tokenizer.model_max_length == 64
+    with torch.no_grad():
+        logits = theirs(**pairs).logits[:, 0]
+    scores = (logits if identity else torch.sigmoid(logits)).numpy()
+    ranked = ranker.rank(question, TEXTS, batch_size=2)
+    assert sorted(item.index for item in ranked) == list(range(len(TEXTS)))
+    for item in ranked:
+        assert item.score == pytest.approx(scores[item.index], abs=1e-4)
+        assert item.text == TEXTS[item.index]
+    found = [item.score for item in ranked]
+    assert found == sorted(found, reverse=True)

@@ -1,7 +1,7 @@
 """Published encoders in Hugging Face's layout, with a table for each family."""
 
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
-from keras_qa.models.pretrained.checkpoint_writer import save_checkpoint, transformer_of
+from keras_qa.models.pretrained.checkpoint_writer import save_checkpoint, task_of, transformer_of
 from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint, open_backbone
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "find_checkpoint",
     "open_backbone",
     "save_checkpoint",
+    "task_of",
     "transformer_of",
 ]

@@ -36,8 +36,8 @@ def save_checkpoint(
             "Only models that were created from a checkpoint can be saved as one. Save this one "
             "as a `.keras` file."
         )
+    preprocessor = getattr(model, "preprocessor", None)
     if tokenizer is None:
-        preprocessor = getattr(model, "preprocessor", None)
         tokenizer = getattr(getattr(preprocessor, "vectorizer", preprocessor), "tokenizer", None)
     if tokenizer is None:
         raise ValueError(
@@ -46,13 +46,7 @@ def save_checkpoint(
     kinds = (SpanHead, ClassificationHead)
     layer = next(item for item in model.layers if isinstance(item, kinds))
     family = FAMILIES[config["model_type"]]
-    # The encoder of a classifier has a config with its architecture.
-    found = (
-        task
-        for task, suffix in TASKS.items()
-        if isinstance(layer, ClassificationHead) and config["architectures"][0].endswith(suffix)
-    )
-    task = next(found, SPANS)
+    task = task_of(model) or SPANS
     described = {
         **{key: value for key, value in config.items() if key != "_name_or_path"},
         "architectures": [f"{family.architecture}{TASKS[task]}"],
@@ -62,12 +56,27 @@ def save_checkpoint(
         WHOLE: save(_tensors(encoder, layer, family, family.heads[task]), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(tokenizer_config(tokenizer, family.architecture, encoder)),
+        "tokenizer_config.json": _json(
+            {
+                **tokenizer_config(tokenizer, family.architecture, encoder),
+                "model_max_length": getattr(preprocessor, "max_length", encoder.max_length),
+            }
+        ),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with replace_atomically(folder / name) as partial:
             partial.write_bytes(content)
+
+
+def task_of(model: keras.Model) -> str | None:
+    """Returns the task of a model of `encoder_classifier`, and `None` for other models."""
+    encoder = transformer_of(model)
+    if encoder is None or not any(isinstance(item, ClassificationHead) for item in model.layers):
+        return None
+    # The encoder's config names the architecture of the whole model.
+    names = (encoder.settings["checkpoint"] or {}).get("architectures") or [""]
+    return next((task for task, suffix in TASKS.items() if str(names[0]).endswith(suffix)), None)
 
 
 def transformer_of(model: keras.Model) -> TransformerEncoder | None:
