@@ -7,21 +7,12 @@ from typing import Any
 from keras_qa.models.pretrained.bert import (
     DEFAULTS,
     NAMES,
-    SPAN_HEAD,
     UNSUPPORTED,
     pooled,
     settings,
     tokens,
 )
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-)
+from keras_qa.models.pretrained.family import Config, Family, Head
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -69,11 +60,8 @@ ALBERT = Family(
         "attention_probs_dropout_prob": 0.0,
         "classifier_dropout_prob": 0.1,
     },
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: _POOLED,
-        TOKENS: Head("classifier", lambda config: tokens(_renamed(config))),
-        CHOICE: _POOLED,
-    },
+    sequence=_POOLED,
+    tokens=Head("classifier", lambda config: tokens(_renamed(config))),
+    choice=_POOLED,
     unsupported={**UNSUPPORTED, "inner_group_num": 1},
 )

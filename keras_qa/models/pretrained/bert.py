@@ -5,16 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-    activation,
-)
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -120,7 +111,6 @@ DEFAULTS = {
 
 UNSUPPORTED = {"position_embedding_type": "absolute", "is_decoder": False}
 
-SPAN_HEAD = Head("qa_outputs")
 TOKENS_HEAD = Head("classifier", tokens)
 DENSE_HEAD = Head("classifier.out_proj", dense, "classifier.dense")
 
@@ -132,7 +122,9 @@ BERT = Family(
     NAMES,
     settings,
     DEFAULTS,
-    heads={SPANS: SPAN_HEAD, SEQUENCE: _POOLED, TOKENS: TOKENS_HEAD, CHOICE: _POOLED},
+    sequence=_POOLED,
+    tokens=TOKENS_HEAD,
+    choice=_POOLED,
     unsupported=UNSUPPORTED,
 )
 
@@ -142,12 +134,9 @@ ROBERTA = dataclasses.replace(
     prefix="roberta",
     settings=after_padding,
     defaults={**DEFAULTS, "vocab_size": 50265, "pad_token_id": 1},
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: DENSE_HEAD,
-        TOKENS: TOKENS_HEAD,
-        CHOICE: Head("classifier", _pooled_choice, "roberta.pooler.dense"),
-    },
+    sequence=DENSE_HEAD,
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", _pooled_choice, "roberta.pooler.dense"),
 )
 
 ELECTRA = dataclasses.replace(
@@ -168,12 +157,9 @@ ELECTRA = dataclasses.replace(
         "summary_first_dropout": 0.0,
         "summary_last_dropout": 0.1,
     },
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: dataclasses.replace(
-            DENSE_HEAD, settings=lambda config: {**dense(config), "activation": "gelu"}
-        ),
-        TOKENS: TOKENS_HEAD,
-        CHOICE: Head("classifier", _summary, "sequence_summary.summary"),
-    },
+    sequence=dataclasses.replace(
+        DENSE_HEAD, settings=lambda config: {**dense(config), "activation": "gelu"}
+    ),
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", _summary, "sequence_summary.summary"),
 )

@@ -109,7 +109,7 @@ class PretrainedCheckpoint:
 
     def has_head(self, task: str) -> bool:
         """Whether it has a head for a task."""
-        logits = f"{self.family.heads[task].logits}.weight"
+        logits = f"{self.family.head(task).logits}.weight"
         return self.task in (task, None) and logits in self.names
 
     @property
@@ -135,10 +135,10 @@ class PretrainedCheckpoint:
         self._check_task(task)
         settings = {**self._settings(), "final_dense": False}
         family = self.family
-        width = settings["hidden_dim"] if family.heads[task].dense else None
+        width = settings["hidden_dim"] if family.head(task).dense else None
         options = {"hidden_dim": width, **self._head_settings(task)}
         config = {**self.config, "architectures": [f"{family.architecture}{TASKS[task]}"]}
-        logits = f"{family.heads[task].logits}.weight"
+        logits = f"{family.head(task).logits}.weight"
         if self.task == task and logits not in self.names:
             raise ValueError(weights.lacks(self.folder, [logits]))
         if self.has_head(task):
@@ -163,7 +163,7 @@ class PretrainedCheckpoint:
         """Loads the weights of an encoder, and those of a head that the checkpoint has."""
         parts = list(weights.encoder_parts(encoder, self.family))
         whole = self.has_head(task)
-        for part in weights.head_parts(head, self.family.heads[task]):
+        for part in weights.head_parts(head, self.family.head(task)):
             # An encoder only may have a pooler, but no logits.
             if whole or (self.task is None and all(name in self.names for name in part.names)):
                 parts.append(part)
@@ -255,7 +255,7 @@ class PretrainedCheckpoint:
         return settings
 
     def _head_settings(self, task: str) -> dict[str, Any]:
-        return self._read(self.family.heads[task].settings)
+        return self._read(self.family.head(task).settings)
 
     def _read(self, settings: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
         """Calls a function of the family with the config. Raises if that is not supported."""

@@ -53,7 +53,7 @@ def save_checkpoint(
         **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
     }
     files = {
-        WHOLE: save(_tensors(encoder, layer, family, family.heads[task]), {"format": "pt"}),
+        WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
         "tokenizer_config.json": _json(

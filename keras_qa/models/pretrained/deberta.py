@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keras_qa.layers.transformer_block import TERMS
-from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, SPAN_HEAD, TOKENS_HEAD, settings
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-    activation,
-)
+from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, TOKENS_HEAD, settings
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -81,11 +72,8 @@ DEBERTA = Family(
         "pooler_hidden_act": "gelu",
         "cls_dropout": None,
     },
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: _POOLED,
-        TOKENS: TOKENS_HEAD,
-        CHOICE: _POOLED,
-    },
+    sequence=_POOLED,
+    tokens=TOKENS_HEAD,
+    choice=_POOLED,
     unsupported={"conv_kernel_size": 0, "share_att_key": True},
 )

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.bert import NAMES, SPAN_HEAD
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-    activation,
-)
+from keras_qa.models.pretrained.bert import NAMES
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -66,10 +57,7 @@ DISTILBERT = Family(
         "attention_dropout": 0.1,
         "seq_classif_dropout": 0.2,
     },
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: _POOLED,
-        TOKENS: Head("classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}),
-        CHOICE: _POOLED,
-    },
+    sequence=_POOLED,
+    tokens=Head("classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}),
+    choice=_POOLED,
 )

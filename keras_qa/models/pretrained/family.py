@@ -58,7 +58,10 @@ class Family:
             block. Without `key` and `value`, `query` contains all three.
         settings: Returns the encoder's settings for a config.
         defaults: Values of missing config entries.
-        heads: The heads by their task, a key of `TASKS`.
+        sequence: The head for sequence classification.
+        tokens: The head for token classification.
+        choice: The head for multiple choice.
+        spans: The head for question answering.
         unsupported: Required values of entries for which the encoder has no other option.
     """
 
@@ -67,8 +70,21 @@ class Family:
     names: Mapping[str, str]
     settings: Callable[[Config], dict[str, Any]]
     defaults: Mapping[str, Any]
-    heads: Mapping[str, Head]
+    sequence: Head
+    tokens: Head
+    choice: Head
+    spans: Head = Head("qa_outputs")
     unsupported: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def head(self, task: str) -> Head:
+        """Returns the head for a task."""
+        heads = {
+            SPANS: self.spans,
+            SEQUENCE: self.sequence,
+            TOKENS: self.tokens,
+            CHOICE: self.choice,
+        }
+        return heads[task]
 
 
 ACTIVATIONS = {

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-    activation,
-)
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 
@@ -123,11 +114,9 @@ MODERNBERT = Family(
         "classifier_bias": False,
         **dict.fromkeys(_BIASES, False),
     },
-    heads={
-        SPANS: Head("classifier", _span_head),
-        SEQUENCE: _POOLED,
-        TOKENS: Head("classifier", _tokens, "head.dense", "head.norm"),
-        CHOICE: _POOLED,
-    },
+    spans=Head("classifier", _span_head),
+    sequence=_POOLED,
+    tokens=Head("classifier", _tokens, "head.dense", "head.norm"),
+    choice=_POOLED,
     unsupported=dict.fromkeys(_BIASES, False),
 )

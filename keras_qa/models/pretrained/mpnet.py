@@ -8,20 +8,11 @@ from keras_qa.models.pretrained.bert import (
     DEFAULTS,
     DENSE_HEAD,
     NAMES,
-    SPAN_HEAD,
     TOKENS_HEAD,
     after_padding,
     pooled,
 )
-from keras_qa.models.pretrained.family import (
-    CHOICE,
-    SEQUENCE,
-    SPANS,
-    TOKENS,
-    Config,
-    Family,
-    Head,
-)
+from keras_qa.models.pretrained.family import Config, Family, Head
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -53,10 +44,7 @@ MPNET = Family(
         "type_vocab_size": 0,
         "relative_attention_num_buckets": 32,
     },
-    heads={
-        SPANS: SPAN_HEAD,
-        SEQUENCE: DENSE_HEAD,
-        TOKENS: TOKENS_HEAD,
-        CHOICE: Head("classifier", pooled, "mpnet.pooler.dense"),
-    },
+    sequence=DENSE_HEAD,
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", pooled, "mpnet.pooler.dense"),
 )
