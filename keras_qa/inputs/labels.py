@@ -67,9 +67,8 @@ def to_labels(
     For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
     probabilities that sum to one, `(batch, classes)`. A model of `models.encoder_classifier` for
     tokens has such a label for each position. For the binary cross-entropy, labels are between 0
-    and 1. For `SpanLoss` they are positions, `(batch,)`
-    or `(batch, answers)`: the right ones first, then -1. For any other loss only their number is
-    checked, and that they are finite.
+    and 1. For `SpanLoss` they are positions, `(batch,)` or `(batch, answers)`: the right ones
+    first, then -1. For any other loss only their number is checked, and that they are finite.
 
     Args:
         labels: The labels of the only output, or a dict by output name, or a list in the order of

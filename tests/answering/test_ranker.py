@@ -6,8 +6,7 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
-from small_checkpoints import copy
+from small_checkpoints import copy, cross_encoder
 
 import keras_qa
 from keras_qa import Ranked
@@ -18,24 +17,9 @@ from keras_qa.models import encoder_classifier, span_reader
 TEXTS = ["Mary slept.", "She went home.", "", "Mary went to the bathroom.", "Mary slept."]
 
 
-def checkpoint(folder: pathlib.Path, labels: int = 1, **config: object) -> pathlib.Path:
-    """A small cross-encoder."""
-    names = {str(label): f"LABEL_{label}" for label in range(labels)}
-    given = {"architectures": ["BertForSequenceClassification"], "id2label": names, **config}
-    copy("bert", folder, **given)
-    tensors = load_file(folder / "model.safetensors")
-    random = np.random.default_rng(0)
-    for name, width in (("bert.pooler.dense", 16), ("classifier", labels)):
-        tensors[f"{name}.weight"] = random.normal(size=(width, 16)).astype("float32")
-        tensors[f"{name}.bias"] = random.normal(size=width).astype("float32")
-    tensors = {name: value for name, value in tensors.items() if "qa_outputs" not in name}
-    save_file(tensors, folder / "model.safetensors")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> pathlib.Path:
-    return checkpoint(tmp_path_factory.mktemp("ranker") / "cross")
+    return cross_encoder(tmp_path_factory.mktemp("ranker") / "cross")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +80,7 @@ class TestRanking:
         ],
     )
     def test_the_logit_if_the_checkpoint_says_so(self, config, cross, tmp_path) -> None:
-        raw = keras_qa.load(checkpoint(tmp_path / "cross", **config))
+        raw = keras_qa.load(cross_encoder(tmp_path / "cross", **config))
         pairs = zip(raw.rank("Who?", TEXTS), cross.rank("Who?", TEXTS), strict=True)
         for one, other in pairs:
             assert one.index == other.index
@@ -167,8 +151,8 @@ class TestRefusing:
 
     def test_a_model_that_is_no_ranker(self, folder, tmp_path) -> None:
         for model in (
-            checkpoint(tmp_path / "labels", 3),
-            encoder_classifier(checkpoint(tmp_path / "more", 3)),
+            cross_encoder(tmp_path / "labels", 3),
+            encoder_classifier(cross_encoder(tmp_path / "more", 3)),
             encoder_classifier("minilm", "multiple_choice"),
             encoder_classifier("minilm", "token_classification", num_labels=1),
             span_reader(backbone=copy("bert", tmp_path / "reader")),
@@ -187,10 +171,10 @@ class TestRefusing:
     def test_an_unknown_activation(self, tmp_path) -> None:
         config = {"sentence_transformers": {"activation_fn": "os.system"}}
         with pytest.raises(ValueError, match="must be one of Identity, Sigmoid. .*'os.system'"):
-            keras_qa.load(checkpoint(tmp_path / "cross", **config))
+            keras_qa.load(cross_encoder(tmp_path / "cross", **config))
 
     def test_a_ranker_without_a_tokenizer(self, folder, tmp_path) -> None:
-        bare = checkpoint(tmp_path / "bare")
+        bare = cross_encoder(tmp_path / "bare")
         (bare / "tokenizer.json").unlink()
         with pytest.raises(
             ValueError, match=r"no tokenizer. Pass one: `Ranker\(encoder_classifier"

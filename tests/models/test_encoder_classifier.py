@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 import reference
-from safetensors.numpy import load_file, save_file
-from small_checkpoints import copy
+from safetensors.numpy import load_file
+from small_checkpoints import bert_tokens, roberta_labels, with_head
 
 import keras_qa
 from keras_qa.models import encoder_classifier
@@ -17,35 +17,6 @@ from keras_qa.models.pretrained import transformer_of
 QUESTIONS = ["Where is Mary?", "Who slept?", ""]
 TEXTS = ["Mary went to the bathroom, then she slept at home.", "", "home"]
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-
-
-def checkpoint(folder: pathlib.Path, kind: str, suffix: str, heads: dict, **config) -> pathlib.Path:
-    """A small checkpoint whose head is replaced by tensors of these shapes, or by no head."""
-    copy(kind, folder, **{"architectures": [f"X{suffix}"], **config})
-    tensors = load_file(folder / "model.safetensors")
-    tensors = {name: value for name, value in tensors.items() if "qa_outputs" not in name}
-    tensors = {name: value for name, value in tensors.items() if not name.startswith("classif")}
-    random = np.random.default_rng(0)
-    for name, shape in heads.items():
-        tensors[name] = random.normal(size=shape).astype("float32")
-    save_file(tensors, folder / "model.safetensors")
-    return folder
-
-
-def roberta(folder: pathlib.Path, labels: int = 1, **config) -> pathlib.Path:
-    heads = {
-        "classifier.dense.weight": (16, 16),
-        "classifier.dense.bias": (16,),
-        "classifier.out_proj.weight": (labels, 16),
-        "classifier.out_proj.bias": (labels,),
-    }
-    config = {"id2label": {str(n): f"L{n}" for n in range(labels)}, **config}
-    return checkpoint(folder, "roberta", "ForSequenceClassification", heads, **config)
-
-
-def bert_tokens(folder: pathlib.Path, **config) -> pathlib.Path:
-    heads = {"classifier.weight": (2, 16), "classifier.bias": (2,)}
-    return checkpoint(folder, "bert", "ForTokenClassification", heads, **config)
 
 
 def feed_of(model: keras.Model) -> dict[str, np.ndarray]:
@@ -61,7 +32,7 @@ def vectors_of(model: keras.Model, feed) -> np.ndarray:
 
 class TestValues:
     def test_a_sequence(self, tmp_path) -> None:
-        model = encoder_classifier(roberta(tmp_path / "cross", 3))
+        model = encoder_classifier(roberta_labels(tmp_path / "cross", 3))
         feed = feed_of(model)
         first = vectors_of(model, feed)[:, 0].astype("float64")
         kernel, bias, last, offset = model.get_layer("logits").get_weights()
@@ -86,7 +57,10 @@ class TestValues:
         assert (found[:, -9:] == 0).all()
 
     def test_one_file_holds_all_of_a_model(self, tmp_path) -> None:
-        for name, folder in (("a", roberta(tmp_path / "a")), ("b", bert_tokens(tmp_path / "b"))):
+        for name, folder in (
+            ("a", roberta_labels(tmp_path / "a")),
+            ("b", bert_tokens(tmp_path / "b")),
+        ):
             model = encoder_classifier(folder)
             feed = feed_of(model)
             model.save(tmp_path / f"{name}.keras")
@@ -115,7 +89,7 @@ class TestTraining:
         assert model.evaluate(feed, labels, verbose=0) < before
 
     def test_labels_of_a_sequence(self, tmp_path) -> None:
-        folder = roberta(tmp_path / "cross", 3, **NO_DROPOUT)
+        folder = roberta_labels(tmp_path / "cross", 3, **NO_DROPOUT)
         feed = feed_of(encoder_classifier(folder))
         self.train(folder, feed, np.array([2, 0, 1]))
 
@@ -153,7 +127,7 @@ class TestTraining:
         self.refused(model, feed, labels, message)
 
     def test_bad_labels_of_one_logit(self, tmp_path) -> None:
-        model = encoder_classifier(roberta(tmp_path / "cross"))
+        model = encoder_classifier(roberta_labels(tmp_path / "cross"))
         self.refused(model, feed_of(model), [0, 2, 1], r"hold 2 at \[1\], but must be between 0 a")
 
     def refused(self, model: keras.Model, feed, labels, message: str) -> None:
@@ -168,7 +142,7 @@ class TestTraining:
 class TestHeads:
     def test_an_encoder_gets_a_new_head_and_keeps_its_pooler(self, tmp_path) -> None:
         heads = {"bert.pooler.dense.weight": (16, 16), "bert.pooler.dense.bias": (16,)}
-        folder = checkpoint(tmp_path / "encoder", "bert", "Model", heads)
+        folder = with_head(tmp_path / "encoder", "bert", "Model", heads)
         model = encoder_classifier(folder, task="sequence_classification", num_labels=3)
         head = model.get_layer("logits")
         pooler = load_file(folder / "model.safetensors")["bert.pooler.dense.weight"]
@@ -182,13 +156,13 @@ class TestHeads:
         assert again.output.shape == (None, 3)
 
     def test_lora_trains_the_head_too(self, tmp_path) -> None:
-        model = encoder_classifier(roberta(tmp_path / "cross"), lora_rank=2)
+        model = encoder_classifier(roberta_labels(tmp_path / "cross"), lora_rank=2)
         paths = [variable.path for variable in model.trainable_variables]
         assert sum("lora_kernel" in path for path in paths) == 24
         assert sum(path.startswith("logits/") for path in paths) == 4
 
     def test_a_tokenizer_of_its_own(self, tmp_path) -> None:
-        folder = roberta(tmp_path / "cross")
+        folder = roberta_labels(tmp_path / "cross")
         file = folder / "tokenizer.json"
         file.rename(tmp_path / "tokenizer.json")
         assert encoder_classifier(folder).preprocessor is None
@@ -208,7 +182,7 @@ class TestHeads:
         ],
     )
     def test_bad_arguments(self, options, message: str, tmp_path) -> None:
-        self.refused(roberta(tmp_path / "cross"), options, message)
+        self.refused(roberta_labels(tmp_path / "cross"), options, message)
 
     @pytest.mark.parametrize(
         ("config", "message"),
@@ -246,11 +220,11 @@ class TestHeads:
                 "activation 'x' is",
             ),
         ):
-            folder = checkpoint(tmp_path / f"{kind}{suffix}", kind, suffix, {}, **config)
+            folder = with_head(tmp_path / f"{kind}{suffix}", kind, suffix, {}, **config)
             self.refused(folder, {}, message)
 
     def test_several_logits_of_a_choice(self, tmp_path) -> None:
-        folder = checkpoint(tmp_path / "encoder", "bert", "Model", {})
+        folder = with_head(tmp_path / "encoder", "bert", "Model", {})
         options = {"task": "multiple_choice", "num_labels": 4}
         self.refused(folder, options, "`num_labels` must be 1 for multiple choice: each choice is")
 
