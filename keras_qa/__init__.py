@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
-from keras_qa.example import Answer, AnswerLocation, Example, Support
+from keras_qa.example import Answer, AnswerLocation, Example, Ranked, Support
 
 if TYPE_CHECKING:
     from keras_qa import (
@@ -42,6 +42,7 @@ __all__ = [
     "AnswerLocation",
     "Example",
     "QuestionAnswerer",
+    "Ranked",
     "Support",
     "answering",
     "datasets",

@@ -157,10 +157,10 @@ def _answer_options(options: argparse.Namespace) -> AskOptions:
 
 
 def _answer_one(options: argparse.Namespace) -> None:
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
 
     text = data.read_text(options.text)
-    answers = load(options.file, compile=False).answer(
+    answers = QuestionAnswerer.from_preset(options.file, compile=False).answer(
         text,
         options.question,
         top_k=1 if options.top_k is None else options.top_k,
@@ -170,12 +170,12 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 
 def _answer_file(options: argparse.Namespace) -> None:
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
     from keras_qa.answering.answer_file import answer_file
 
     columns = data.columns(options)
     text = None if options.text is None else data.read_text(options.text)
-    answerer = load(options.file, compile=False)
+    answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     began = time.monotonic()
     try:
         done, earlier = answer_file(
