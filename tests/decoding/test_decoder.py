@@ -227,7 +227,8 @@ def test_a_temperature_that_does_not_help_other_folds_is_1(seed, texts, truth) -
     gaps = rng.normal(scale=3, size=texts)
     right = rng.random(texts) < 1 / (1 + np.exp(-gaps / truth))
     gain = gain_on_unseen(gaps, right, 5)
-    assume(abs(gain) > 1e-3)
+    # The search of a fold ends within 0.5 % of its best temperature.
+    assume(abs(gain) > 0.01)
     windows = one_word_texts(gaps, right)
     found = fit_temperature(*windows, folds=5)
     assert found == (fit_temperature(*windows) if gain > 0 else 1.0)
