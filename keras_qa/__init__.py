@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
-from keras_qa.example import Answer, AnswerLocation, Example, Support
+from keras_qa.example import Answer, AnswerLocation, Example, Ranked, Support
 
 if TYPE_CHECKING:
     from keras_qa import (
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         recipes,
         report,
     )
-    from keras_qa.answering import QuestionAnswerer, load, presets
+    from keras_qa.answering import QuestionAnswerer, load, presets, verify
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,7 @@ _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
     "presets": "answering",
+    "verify": "answering",
 }
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "AnswerLocation",
     "Example",
     "QuestionAnswerer",
+    "Ranked",
     "Support",
     "answering",
     "datasets",
@@ -58,6 +60,7 @@ __all__ = [
     "recipes",
     "report",
     "text",
+    "verify",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The data types of the package: `Example`, and `Answer` with its parts."""
+"""The data types of the package: `Example`, `Answer` with its parts, and `Ranked`."""
 
 from __future__ import annotations
 
@@ -140,6 +140,21 @@ class Answer:
     line: int | None = None
     page: int | None = None
     sources: tuple[AnswerLocation, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """A text with its score for a question, as `answering.Ranker` returns it.
+
+    Args:
+        index: Position of the text among the texts that were ranked.
+        text: The text.
+        score: How well it answers the question. Higher is better.
+    """
+
+    index: int
+    text: str
+    score: float
 
 
 def _strings(name: str, values: object) -> tuple[str, ...]:

@@ -20,11 +20,13 @@ TESTS = pathlib.Path(__file__).parent
 # The longest entry applies to a file.
 ENVIRONMENTS = {
     "answering": "once",
+    "answering/test_verification.py": "host",
     "cli": "once",
     "cli/test_cli_endings.py": "host",
     "cli/test_cli_index.py": "host",
     "cli/test_cli_options.py": "host",
     "cli/test_cli_texts.py": "host",
+    "cli/test_cli_verify.py": "host",
     "datasets": "host",
     "decoding": "host",
     "documents": "host",

@@ -11,6 +11,7 @@ import span_reference
 import story_reference
 
 from keras_qa import layers
+from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.order import PreviousSentence
 from keras_qa.layers.word_features import ExactMatch
 
@@ -68,6 +69,17 @@ def _head(hidden_dim: int | None) -> Case:
         lambda: layers.AnswerHead(4, hidden_dim=hidden_dim),
         FEATURES,
         reference.softmax_head,
+    )
+
+
+def _classification(pooling: str | None, **options: Any) -> Case:
+    if "hidden_dim" in options:
+        options |= {"activation": "tanh", "layer_norm_epsilon": 1e-3}
+    return Case(
+        f"classify-{pooling}-{len(options)}",
+        lambda: ClassificationHead(3, pooling, **options),
+        STORIES[0],
+        lambda features, weights: reference.classification_head(features, weights, pooling),
     )
 
 
@@ -145,6 +157,11 @@ CASES = [
     ),
     _head(None),
     _head(5),
+    _classification("first"),
+    _classification("first", hidden_dim=5),
+    _classification("mean", hidden_dim=5, use_bias=False),
+    _classification(None),
+    _classification(None, hidden_dim=5, use_bias=False),
     *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "positional")),
     _sentences("roles", STORY_IDS, num_roles=3),
     _sentences("roles", STORY_IDS[:, 0], num_roles=2),

@@ -62,6 +62,24 @@ def encode(
     return np.array(rows)
 
 
+def classification_head(
+    features: np.ndarray, weights: list[np.ndarray], pooling: str | None
+) -> np.ndarray:
+    """`ClassificationHead`: pooling, with five weights a tanh layer and a norm, and logits."""
+    *before, kernel, bias = [np.asarray(weight, "float64") for weight in weights]
+    mask = (features != 0).any(axis=-1)[..., None]
+    if pooling == "first":
+        features = features[:, 0]
+    elif pooling == "mean":
+        features = features.sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
+    if before:
+        features = np.tanh(features @ before[0] + (before[1] if len(before) == 3 else 0))
+        centered = features - features.mean(axis=-1, keepdims=True)
+        features = centered / np.sqrt(features.var(axis=-1, keepdims=True) + 1e-3) * before[-1]
+    logits = features @ kernel + bias
+    return logits * mask if pooling is None else logits
+
+
 def softmax_head(features: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     """`AnswerHead`: an optional ReLU layer and a softmax."""
     weights = [np.asarray(weight, "float64") for weight in weights]

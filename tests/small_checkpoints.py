@@ -6,6 +6,7 @@ import shutil
 
 import keras
 import numpy as np
+from safetensors.numpy import load_file, save_file
 from small_tokenizers import wordpiece
 
 FOLDER = pathlib.Path(__file__).parent / "checkpoints"
@@ -40,3 +41,46 @@ def copy(kind: str, folder: pathlib.Path, tokenizer: bool = True, **config: obje
     if tokenizer:
         wordpiece().save(str(folder / "tokenizer.json"))
     return folder
+
+
+def with_head(folder: pathlib.Path, kind: str, suffix: str, heads: dict, **config) -> pathlib.Path:
+    """A small checkpoint whose head is replaced by tensors of these shapes, or by no head."""
+    copy(kind, folder, **{"architectures": [f"X{suffix}"], **config})
+    tensors = load_file(folder / "model.safetensors")
+    tensors = {name: value for name, value in tensors.items() if "qa_outputs" not in name}
+    tensors = {name: value for name, value in tensors.items() if not name.startswith("classif")}
+    random = np.random.default_rng(0)
+    for name, shape in heads.items():
+        tensors[name] = random.normal(size=shape).astype("float32")
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def roberta_labels(folder: pathlib.Path, labels: int = 1, **config) -> pathlib.Path:
+    """A model for sequence classification with a dense layer in its head."""
+    heads = {
+        "classifier.dense.weight": (16, 16),
+        "classifier.dense.bias": (16,),
+        "classifier.out_proj.weight": (labels, 16),
+        "classifier.out_proj.bias": (labels,),
+    }
+    config = {"id2label": {str(n): f"L{n}" for n in range(labels)}, **config}
+    return with_head(folder, "roberta", "ForSequenceClassification", heads, **config)
+
+
+def bert_tokens(folder: pathlib.Path, **config) -> pathlib.Path:
+    """A model for token classification with two labels."""
+    heads = {"classifier.weight": (2, 16), "classifier.bias": (2,)}
+    return with_head(folder, "bert", "ForTokenClassification", heads, **config)
+
+
+def cross_encoder(folder: pathlib.Path, labels: int = 1, **config: object) -> pathlib.Path:
+    """A model for sequence classification with a pooler: with one label, a ranker."""
+    heads = {
+        "bert.pooler.dense.weight": (16, 16),
+        "bert.pooler.dense.bias": (16,),
+        "classifier.weight": (labels, 16),
+        "classifier.bias": (labels,),
+    }
+    config = {"id2label": {str(n): f"L{n}" for n in range(labels)}, **config}
+    return with_head(folder, "bert", "ForSequenceClassification", heads, **config)

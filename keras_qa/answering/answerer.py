@@ -34,7 +34,7 @@ from keras_qa.example import (
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import (
     Model,
-    Ranked,
+    RankedAnswers,
     SpanDetails,
     Verbose,
     check_option_names,
@@ -346,7 +346,7 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
 
-        def ask(examples: list[Example], count: int) -> Ranked:
+        def ask(examples: list[Example], count: int) -> RankedAnswers:
             return preprocessor.answer(_with_support(model, preprocessor), examples, count, 32, 0)
 
         return Passage(example, split_at_text(model, preprocessor, example) or ask)
@@ -384,8 +384,9 @@ class QuestionAnswerer(RetrievalMixin):
                 "This answerer is not fitted. Call `fit(examples)` first, or load one with "
                 "`keras_qa.load(path)`."
             )
-        assert self.model_.preprocessor is not None
-        return self.model_, self.model_.preprocessor
+        preprocessor = self.model_.preprocessor
+        assert isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor))
+        return self.model_, preprocessor
 
 
 def _with_support(model: Model, preprocessor: Preprocessor) -> Model:

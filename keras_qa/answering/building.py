@@ -19,6 +19,7 @@ from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
 
@@ -47,6 +48,11 @@ def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
     """Returns the class of a model's preprocessor, or the class that fits its outputs."""
     if isinstance(model, keras.Model):
         preprocessor = getattr(model, "preprocessor", None)
+        if isinstance(preprocessor, PairPreprocessor):
+            raise ValueError(
+                f"`model` must answer questions, but `{model.name}` {preprocessor.description}. "
+                "Pass a reader, or use this model with `answering.Ranker`."
+            )
         # A model of KerasHub may have a preprocessor of another class.
         if isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor)):
             return type(preprocessor)
@@ -129,7 +135,7 @@ def _wrap_model(
     """
     is_reader = preprocessor_class(model) is SpanPreprocessor
     wrapped = (_wrap_reader if is_reader else _wrap_word_model)(model)
-    if wrapped.preprocessor is not None:
+    if isinstance(wrapped.preprocessor, (SpanPreprocessor, WordPreprocessor)):
         for name in ("vocabulary_size", "answer_vocabulary_size"):
             if options[name] is not None:
                 raise ValueError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-import pathlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing import Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 if TYPE_CHECKING:
     from keras_qa.models import QAModel
@@ -54,12 +54,21 @@ class Estimator:
         from keras_qa.models.presets import open_model
 
         model, is_trained = open_model(path, compile, backbone)
+        if isinstance(model.preprocessor, PairPreprocessor):
+            raise ValueError(
+                f"`{os.fspath(path)[-150:]}` holds a ranker, which answers no questions. Load it "
+                "with `keras_qa.load` and call its `rank`."
+            )
+        return cls._from_model(model, is_trained, os.fspath(path))
+
+    @classmethod
+    def _from_model(cls, model: QAModel, is_trained: bool, name: str) -> Self:
         answerer = cls(model)  # type: ignore[call-arg]
         if is_trained:
             answerer._set_model(model)
         else:
             warnings.warn(
-                f"`{os.fspath(path)}` holds an encoder without a head for question answering. "
+                f"`{name}` holds an encoder without a head for question answering. "
                 "Train it with `fit` before it answers.",
                 stacklevel=3,
             )
@@ -92,11 +101,7 @@ class Estimator:
             ValueError: If the model was not created from a checkpoint or was quantized, or the
                 answerer is not fitted.
         """
-        from keras_qa.models.pretrained import save_reader
-
-        model, preprocessor = self._fitted()
-        tokenizer: Any = preprocessor.vectorizer.tokenizer
-        save_reader(model, tokenizer, pathlib.Path(folder))
+        self._fitted()[0].save_pretrained(folder)
 
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
@@ -217,7 +222,7 @@ class Estimator:
         return {name: parameter.default for name, parameter in parameters.items()}
 
     def _set_model(self, model: QAModel) -> None:
-        assert model.preprocessor is not None
+        assert isinstance(model.preprocessor, (SpanPreprocessor, WordPreprocessor))
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}

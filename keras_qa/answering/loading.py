@@ -1,4 +1,4 @@
-"""`load` and `presets`: saved answerers, published readers and presets."""
+"""`load` and `presets`: saved answerers and rankers, published ones, and presets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import os
 from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+
+# The reader of documents if the user names no other.
+DEFAULT_READER = "minilm-squad-small"
 
 
 @overload
@@ -25,15 +30,16 @@ def load(
     path: str | os.PathLike[str],
     compile: bool = True,
     backbone: str | os.PathLike[str] | None = None,
-) -> QuestionAnswerer | TextEmbedder:
-    """Loads an answerer from a file, a published reader, or a preset.
+) -> QuestionAnswerer | Ranker | TextEmbedder:
+    """Loads an answerer or a ranker from a file, a published one, or a preset.
 
     A damaged file, or one that contains code, raises an error, and nothing in it is executed.
 
     Args:
         path: A `.keras` file, as `save` and `save_adapter` write it; a reader in Hugging Face's
             layout (extra `hf`), which is a folder or `hf://owner/name`, optionally with
-            `@revision`, see `models.span_reader` for the families; or the name of a preset, see
+            `@revision`, see `models.span_reader` for the families; a ranker in that layout, which
+            is a model for sequence classification with one label; or the name of a preset, see
             `keras_qa.presets`.
         compile: Whether to restore the optimizer of a `.keras` file, as in
             `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.
@@ -44,8 +50,8 @@ def load(
     Returns:
         A `QuestionAnswerer`. Its `fit` trains the loaded model further. The LoRA matrices of an
         adapter are merged into the weights of its encoder. An encoder without a head for question
-        answering gives a warning and must be trained first. For the preset `"minilm-embed"` an
-        `answering.TextEmbedder`.
+        answering gives a warning and must be trained first. For a ranker an `answering.Ranker`, and
+        for the preset `"minilm-embed"` an `answering.TextEmbedder`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -63,12 +69,15 @@ def load(
         QuestionAnswerer(model=<answer_classifier>)
     """
     # Not at the top: it needs Keras.
-    from keras_qa.models.presets import EMBEDDERS
+    from keras_qa.models.presets import EMBEDDERS, open_model
 
     name = os.fspath(path)
     if name in EMBEDDERS and not os.path.exists(name):
         return TextEmbedder(EMBEDDERS[name])
-    return QuestionAnswerer.from_preset(path, compile, backbone)
+    model, is_trained = open_model(path, compile, backbone)
+    if isinstance(model.preprocessor, PairPreprocessor):
+        return Ranker(model)
+    return QuestionAnswerer._from_model(model, is_trained, name)
 
 
 def presets() -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import overload
 from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, select_answers, to_questions
 from keras_qa.preprocessing import AskOptions, Preprocessor, WordPreprocessor
-from keras_qa.preprocessing.ask_options import Model, Ranked, Verbose
+from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
 
 # A string, or a list of sentences.
 Text = str | Sequence[str]
@@ -23,7 +23,7 @@ Questions = list[str] | tuple[str, ...] | Iterator[str]
 AnswerResult = Answer | list[Answer] | list[list[Answer]]
 
 # Takes examples with one text, and the number of answers to each.
-Ask = Callable[[list[Example], int], Ranked]
+Ask = Callable[[list[Example], int], RankedAnswers]
 
 
 class AnswerOptions(AskOptions, total=False):
@@ -109,7 +109,7 @@ def split_at_text(model: Model, preprocessor: Preprocessor, example: Example) ->
     vectorizer, decode = preprocessor.vectorizer, preprocessor.decode
     encoded = parts.encode(vectorizer([example])["text"])
 
-    def ask(examples: list[Example], count: int) -> Ranked:
+    def ask(examples: list[Example], count: int) -> RankedAnswers:
         ids = vectorizer.ids([item.question for item in examples])
         return decode(parts.finish(encoded, [ids]), examples, count)
 

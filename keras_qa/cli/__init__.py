@@ -12,13 +12,24 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from keras_qa import _backend
-from keras_qa.cli import answer, ask, evaluate, indexing, interrupts, output, quickstart, train
+from keras_qa.cli import (
+    answer,
+    ask,
+    evaluate,
+    indexing,
+    interrupts,
+    output,
+    quickstart,
+    train,
+    verify,
+)
 from keras_qa.cli.parsing import CommandParser, Parser
 from keras_qa.files.download import cache_folder
 from keras_qa.terminal import on_terminal
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
-# only. `needs_backend`, which is optional, says whether given options need a backend.
+# only. `run` returns the exit code, or `None` for 0. `needs_backend`, which is optional, says
+# whether given options need a backend.
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -26,6 +37,7 @@ COMMANDS = {
     "answer": answer,
     "index": indexing,
     "ask": ask,
+    "verify": verify,
 }
 
 ERROR = 2
@@ -50,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 2 after an error, which is printed as one line; 130 after Ctrl-C; 1 if
-        the reader of the output, such as `head`, has closed it.
+        the reader of the output, such as `head`, has closed it, or if `verify` finds a sentence
+        without support.
     """
     try:
         with interrupts.handle_sigint():
@@ -95,10 +108,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    code: int | None
     if options.needs_backend is not None and not options.needs_backend(options):
-        options.run(options)
+        code = options.run(options)
         output.flush()
-        return 0
+        return code or 0
     # By default, TensorFlow logs a page about the processor.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # JAX reads compiled functions from this folder instead of compiling them in each process.
@@ -109,9 +123,9 @@ def _run(options: argparse.Namespace) -> int:
         return _fail(f"error: {problem}", ERROR)
     _import_backend()
     with _progress_bars_on_terminals_only():
-        options.run(options)
+        code = options.run(options)
     output.flush()
-    return 0
+    return code or 0
 
 
 def _import_backend() -> None:

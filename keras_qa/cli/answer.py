@@ -7,15 +7,10 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from keras_qa._arguments import RENAMED
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_answers, say
-from keras_qa.cli.parsing import (
-    DEFAULT_READER,
-    CommandParser,
-    given_once,
-    positive,
-    yes_or_no,
-)
+from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -162,10 +157,10 @@ def _answer_options(options: argparse.Namespace) -> AskOptions:
 
 
 def _answer_one(options: argparse.Namespace) -> None:
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
 
     text = data.read_text(options.text)
-    answers = load(options.file, compile=False).answer(
+    answers = QuestionAnswerer.from_preset(options.file, compile=False).answer(
         text,
         options.question,
         top_k=1 if options.top_k is None else options.top_k,
@@ -175,12 +170,12 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 
 def _answer_file(options: argparse.Namespace) -> None:
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
     from keras_qa.answering.answer_file import answer_file
 
     columns = data.columns(options)
     text = None if options.text is None else data.read_text(options.text)
-    answerer = load(options.file, compile=False)
+    answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     began = time.monotonic()
     try:
         done, earlier = answer_file(

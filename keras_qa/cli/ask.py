@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import (
     add_folder_options,
     add_reading_options,
@@ -18,7 +19,7 @@ from keras_qa.cli.indexing import (
     open_index,
 )
 from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
-from keras_qa.cli.parsing import DEFAULT_READER, CommandParser, given_once, positive
+from keras_qa.cli.parsing import CommandParser, given_once, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -81,19 +82,19 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of a prompt."""
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
 
     questions = _questions(given_once(options, "question"))
     is_folder = _is_folder(options)
     with contextlib.ExitStack() as stack:
         # Load the reader before reading a folder, which takes longer, so that an error comes early.
         if is_folder:
-            reader = load(options.reader, compile=False)
+            reader = QuestionAnswerer.from_preset(options.reader, compile=False)
             opened = open_folder(options.documents, options.index, options)
             index = stack.enter_context(opened)
         else:
             index = stack.enter_context(open_index(options.documents, options.embed))
-            reader = load(options.reader, compile=False)
+            reader = QuestionAnswerer.from_preset(options.reader, compile=False)
         shown: set[str] = set()
         for question in questions:
             with warnings.catch_warnings(record=True) as caught:

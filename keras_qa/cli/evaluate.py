@@ -79,11 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
-    from keras_qa.answering import load
+    from keras_qa.answering import QuestionAnswerer
     from keras_qa.report.evaluation import has_spans
 
     _check(options)
-    answerer, examples = load(options.file, compile=False), data.examples(options, options.split)
+    answerer, examples = (
+        QuestionAnswerer.from_preset(options.file, compile=False),
+        data.examples(options, options.split),
+    )
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
         given = {"passages": options.passages, "no_answer": options.no_answer}

@@ -1,6 +1,6 @@
 """The output of the commands: answers with their sentences, scores, and the end of a stream.
 
-Only `say` and `print_answers` print, and they remove what could control the terminal.
+Only the functions `say` and `print_…` print, and they remove what could control the terminal.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ NO_ANSWER = "(no answer)"
 # Marks before and after an answer: bold and inverse on a terminal.
 TERMINAL_MARKS = ("\x1b[1;7m", "\x1b[0m")
 PLAIN_MARKS = ("«", "»")
+# On a terminal, unsupported sentences are red.
+TERMINAL_WARNING_MARKS = ("\x1b[1;31m", "\x1b[0m")
 
 # The most characters of its sentence that are printed before and after an answer.
 CONTEXT = 120
@@ -28,8 +30,7 @@ SENTENCE_REACH = 2_000
 
 def say(text: str, error: bool = False) -> None:
     """Prints lines without characters that control the terminal; `error` for standard error."""
-    lines = "\n".join(plain(line) for line in text.split("\n"))
-    _write(lines, sys.stderr if error else sys.stdout)
+    _write(_plain_lines(text), sys.stderr if error else sys.stdout)
 
 
 def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
@@ -40,6 +41,16 @@ def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
             # `mark_answer` returns plain text and the marks, which `say` would remove.
             line = mark_answer(text, answer.start, answer.end, _marks())
             _write(f"          {line}", sys.stdout)
+
+
+def print_marked(text: str, spans: Sequence[tuple[int, int]]) -> None:
+    """Prints a text of several lines, with marks around its unsupported sentences `spans`."""
+    before, after = _marks(TERMINAL_WARNING_MARKS)
+    parts, last = [], 0
+    for start, end in spans:
+        parts += [_plain_lines(text[last:start]), before, plain(text[start:end]), after]
+        last = end
+    _write("".join([*parts, _plain_lines(text[last:])]).rstrip(), sys.stdout)
 
 
 def print_scores(scores: Mapping[str, float]) -> None:
@@ -97,10 +108,14 @@ def discard_unwritten() -> None:
         os.close(null)
 
 
-def _marks() -> tuple[str, str]:
+def _plain_lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def _marks(on_terminals: tuple[str, str] = TERMINAL_MARKS) -> tuple[str, str]:
     """The marks for standard output. `NO_COLOR` asks for plain ones: https://no-color.org."""
     no_color = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return PLAIN_MARKS if no_color or not on_terminal() else TERMINAL_MARKS
+    return PLAIN_MARKS if no_color or not on_terminal() else on_terminals
 
 
 def _write(line: str, stream: TextIO | None) -> None:

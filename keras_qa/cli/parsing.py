@@ -8,9 +8,6 @@ from typing import Any, NoReturn
 
 from keras_qa.terminal import plain
 
-# The reader of documents if the user names no other.
-DEFAULT_READER = "minilm-squad-small"
-
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that names the help."""

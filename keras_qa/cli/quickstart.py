@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_qa import _backend
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.output import print_answers, say
-from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.datasets import babi
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ Properties are read from optional attributes or properties of the layers:
 - `has_large_products`: matrix products, which use several cores, take most of the time.
 - `vocabulary_size`, or `vocabulary_sizes` with one for each input: ids must be below.
 - `max_length`: the longest sequence.
+- `output_padding`: the constant value of its output at padding, if that is as wide as the text.
 """
 
 from __future__ import annotations
@@ -111,6 +112,20 @@ def text_position(model: keras.Model) -> int:
     """The position of the input that outputs may be as wide as: `text`, or else the first."""
     names = [tensor.name for tensor in model.inputs]
     return names.index("text") if "text" in names else 0
+
+
+def output_padding(model: keras.Model) -> float | None:
+    """The constant value at padding of outputs that are as wide as the text, or `None`."""
+    own: float | None = getattr(model, "output_padding", None)
+    if own is not None or len(model.outputs) > 1:
+        return own
+    return getattr(model.operations[-1], "output_padding", None)
+
+
+def classifies_positions(model: keras.Model) -> bool:
+    """Whether the only output has logits of labels for each position of the text."""
+    is_wide = len(model.outputs) == 1 and len(model.outputs[0].shape) == 3
+    return is_wide and output_padding(model) is not None
 
 
 def rows_are_independent(model: keras.Model) -> bool:

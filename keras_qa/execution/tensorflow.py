@@ -188,11 +188,13 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     first = batches[0]
     arrays = keras.tree.flatten(first)
-    # Inputs may have any width. Metrics need the other sizes.
+    # Inputs may have any width, and so may labels of positions. Metrics need the other sizes.
     inputs = len(keras.tree.flatten(first[0]))
+    free = 2 if getattr(batches, "cuts_labels", False) else 1
+    unknown = [array.ndim if place < inputs else free for place, array in enumerate(arrays)]
     shapes = [
-        (None,) * array.ndim if place < inputs else (None, *array.shape[1:])
-        for place, array in enumerate(arrays)
+        (*[None] * min(count, array.ndim), *array.shape[count:])
+        for count, array in zip(unknown, arrays, strict=True)
     ]
 
     def read(position: np.ndarray) -> list[np.ndarray]:

@@ -18,11 +18,13 @@ import numpy as np
 
 from keras_qa import execution
 from keras_qa.execution.graph import (
+    classifies_positions,
     ends_early,
     has_large_products,
     ignores_padding,
     model_inputs,
     rows_are_independent,
+    text_position,
 )
 from keras_qa.inputs.arrays import Arrays
 
@@ -244,6 +246,7 @@ class SortedBatches(keras.utils.PyDataset):
         epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
             training has the same batches as uninterrupted training.
         batches: The rows of each batch, and the widths of its inputs' axes.
+        cuts_labels: Whether labels are as wide as the text, and are trimmed with it.
         draw: Chooses rows of an epoch from all rows in random order. Call `arrange` after a change.
     """
 
@@ -268,6 +271,8 @@ class SortedBatches(keras.utils.PyDataset):
         self.axes = count_axes(inputs)
         self.compiled = bool(model.jit_compile)
         self.lengths: _Lengths | None = None
+        self.cuts_labels = classifies_positions(model)
+        self.text = text_position(model)
         if (
             any(self.axes)
             and ignores_padding(model)
@@ -296,6 +301,9 @@ class SortedBatches(keras.utils.PyDataset):
         left = iter(widths)
         inputs = [_cut(a, rows, left, n) for a, n in zip(self.inputs, self.axes, strict=True)]
         parts = keras.tree.map_structure(lambda array: array[rows], self.others)
+        if self.cuts_labels:
+            width = inputs[self.text].shape[1]
+            parts = keras.tree.map_structure(lambda a: a[:, :width] if a.ndim > 1 else a, parts)
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
         # tf.data converts a list to one tensor, but keeps a tuple.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))

@@ -18,6 +18,7 @@ Part = TypeVar("Part")
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"
 SPAN = "span_loss"
+BINARY = "binary_crossentropy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +67,10 @@ def to_labels(
     """Converts labels to checked arrays for a model's loss.
 
     For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
-    probabilities that sum to one, `(batch, classes)`. For `SpanLoss` they are positions, `(batch,)`
-    or `(batch, answers)`: the right ones first, then -1. For any other loss only their number is
-    checked, and that they are finite.
+    probabilities that sum to one, `(batch, classes)`. A model of `models.encoder_classifier` for
+    tokens has such a label for each position. For the binary cross-entropy, labels are between 0
+    and 1. For `SpanLoss` they are positions, `(batch,)` or `(batch, answers)`: the right ones
+    first, then -1. For any other loss only their number is checked, and that they are finite.
 
     Args:
         labels: The labels of the only output, or a dict by output name, or a list in the order of
@@ -220,6 +222,7 @@ def _loss_name(loss: Any) -> str | None:
             keras.losses.SparseCategoricalCrossentropy,
         ),
         (ONE_HOT, keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
+        (BINARY, keras.losses.binary_crossentropy, keras.losses.BinaryCrossentropy),
     ):
         # Not `isinstance`: a subclass may use other labels.
         if loss is function or type(loss) is cls:
@@ -252,8 +255,20 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
         )
     if item.loss == SPAN:
         return _from_positions(array, item, positions)
+    if item.loss == BINARY and ((array < 0) | (array > 1)).any():
+        place = np.argwhere((array < 0) | (array > 1))[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
+            "between 0 and 1."
+        )
     if item.loss not in (SPARSE, ONE_HOT):
         return array
+    is_wide = positions is not None and array.ndim > 1 and array.shape[1] != positions
+    if is_wide and len(item.shape) == 3:
+        raise ValueError(
+            f"The labels of `{item.name}` have shape {array.shape}, but there are {positions} "
+            "positions in this feed. Pass a label for each position."
+        )
     classes = item.classes
     if array.ndim == len(item.shape) and (array.shape[-1] != 1 or classes == 1):
         return _from_rows(array, item)
@@ -265,9 +280,12 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
 def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
     classes = item.classes
     if array.ndim != len(item.shape) - 1:
+        rows, whole = "(batch,)", f"(batch, {classes})"
+        if len(item.shape) == 3:
+            rows, whole = "(batch, time)", f"(batch, time, {classes})"
         raise ValueError(
             f"The labels of `{item.name}` have shape {array.shape}, but expected integers of shape "
-            f"(batch,) or one-hot rows of shape (batch, {classes})."
+            f"{rows} or one-hot rows of shape {whole}."
         )
     _check_whole(array, item, "class labels")
     wrong = (array < 0) | (array >= classes)
@@ -275,10 +293,11 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
         wrong &= array != item.ignored
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
+        most = max(int(array.max()) + 1, classes)
+        size = f"`answer_vocabulary_size={most}`" if item.name == "answer" else f"{most} labels"
         raise ValueError(
             f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
-            f"{classes} classes (0 to {classes - 1}). Build the model with "
-            f"`{item.name}_vocabulary_size={max(int(array.max()) + 1, classes)}` or more, "
+            f"{classes} classes (0 to {classes - 1}). Build the model with {size} or more, "
             "or map other answers to one of these classes."
         )
     array = array.astype("int32")

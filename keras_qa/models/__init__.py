@@ -6,6 +6,7 @@ _backend.require()
 
 from keras_qa.models.base import QAModel
 from keras_qa.models.classifier import answer_classifier
+from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.reader import SpanReader, span_reader
 from keras_qa.models.stories import memory_network, universal_transformer
 
@@ -13,6 +14,7 @@ __all__ = [
     "QAModel",
     "SpanReader",
     "answer_classifier",
+    "encoder_classifier",
     "memory_network",
     "span_reader",
     "universal_transformer",

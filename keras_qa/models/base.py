@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib
 import os
+import pathlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -15,7 +16,7 @@ import numpy as np
 
 from keras_qa import execution, preprocessing
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.execution.graph import LayerState, ends_early
+from keras_qa.execution.graph import LayerState, classifies_positions, ends_early, text_position
 from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, is_source, to_arrays
 from keras_qa.inputs.batching import SetEpoch, SortedBatches
 from keras_qa.inputs.hard_examples import HardExampleSampling
@@ -24,7 +25,8 @@ from keras_qa.inputs.sources import Batch, CheckedSource, RaiseErrors, split_off
 from keras_qa.kernels.masking import ending_early
 from keras_qa.models.compiling import Callbacks, PortableModel, Scores
 from keras_qa.models.predicting import predict
-from keras_qa.preprocessing import Preprocessor
+from keras_qa.models.pretrained import save_checkpoint
+from keras_qa.preprocessing import AnyPreprocessor
 from keras_qa.preprocessing.ask_options import Verbose
 
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
@@ -62,8 +64,9 @@ class QAModel(PortableModel):
         (2, 3)
     """
 
-    preprocessor: Preprocessor | None = None
-    # The constant value of outputs at padding, if they are as wide as the first input.
+    preprocessor: AnyPreprocessor | None = None
+    # The constant value of outputs at padding, if they are as wide as the first input. `None` for
+    # that of the last layer.
     output_padding: float | None = None
     _layer_state: LayerState | None = None
     _predict_batch: execution.BatchPredictor | None = None
@@ -82,6 +85,22 @@ class QAModel(PortableModel):
         presets = importlib.import_module("keras_qa.models.presets")
         model: QAModel = presets.open_model(path, compile, backbone)[0]
         return model
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
+
+        `transformers` reads the folder, as do `keras_qa.load` and the functions of
+        `keras_qa.models` with a `backbone`.
+
+        Args:
+            folder: The folder. Created if it does not exist.
+
+        Raises:
+            ImportError: If the `safetensors` library is missing.
+            ValueError: If the model was not created from a checkpoint, was quantized or has no
+                tokenizer.
+        """
+        save_checkpoint(self, pathlib.Path(folder))
 
     def fit(
         self,
@@ -288,7 +307,7 @@ class QAModel(PortableModel):
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         """Returns the width of outputs that depends on these inputs, or `None`."""
-        return None
+        return inputs[text_position(self)].shape[1] if classifies_positions(self) else None
 
     @contextlib.contextmanager
     def _remade_if_changed(self, function: str) -> Iterator[LayerState]:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa.execution.graph import LayerState, text_position
+from keras_qa.execution.graph import LayerState, output_padding, text_position
 from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
 from keras_qa.preprocessing.ask_options import Verbose
 
@@ -36,7 +36,7 @@ def predict(
         Arrays in the structure of the model's outputs, in the order of the rows.
     """
     model = predict_batch.model
-    padding: float | None = getattr(model, "output_padding", None)
+    padding = output_padding(model)
     is_fixed = all(None not in tensor.shape[1:] for tensor in model.outputs)
     fill = state.rows_are_independent
     sort = fill and state.ignores_padding and (is_fixed or padding is not None)

@@ -12,7 +12,9 @@ from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
+from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
+from keras_qa.models.pretrained.family import SEQUENCE, SPANS
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -99,13 +101,13 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
             f"`{name}` has no `config.json` with a `model_type`. Expected a reader in Hugging "
             "Face's layout."
         )
-    model = span_reader(backbone=checkpoint)
+    is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
+    make = encoder_classifier if is_ranker else span_reader
+    model = make(backbone=checkpoint)
     if model.preprocessor is None:
-        raise ValueError(
-            f"`{name}` has no tokenizer. Pass one: `QuestionAnswerer(model=span_reader("
-            "backbone=…, tokenizer=…))`."
-        )
-    return model, checkpoint.has_head
+        use = "Ranker(encoder_classifier(" if is_ranker else "QuestionAnswerer(model=span_reader("
+        raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
+    return model, is_ranker or checkpoint.has_head(SPANS)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

@@ -27,7 +27,8 @@ from keras_qa.layers.span_head import TextPositions
 from keras_qa.layers.word_features import ExactMatch
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer
-from keras_qa.models.pretrained import PretrainedCheckpoint, find_checkpoint
+from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
+from keras_qa.models.pretrained.family import SPANS
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
@@ -217,6 +218,18 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         encoder.enable_lora(rank)
 
 
+def check_tokenizer(
+    tokenizer: SubwordTokenizer, encoder: PretrainedEncoder | TransformerEncoder
+) -> None:
+    """Raises if a tokenizer has ids that an encoder does not have."""
+    known = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
+    if tokenizer.vocabulary_size > known:
+        raise ValueError(
+            f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` has {known}. Pass "
+            "the backbone's own tokenizer."
+        )
+
+
 def _words(
     vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: DType
 ) -> WordEmbedding:
@@ -268,14 +281,7 @@ def _find_backbone(backbone: Backbone) -> keras.Model | PretrainedCheckpoint:
             f"`keras_hub.models.Backbone`. Received: {backbone!r:.80} (of type "
             f"{type(backbone).__name__})."
         )
-    name = os.fspath(backbone)
-    checkpoint = find_checkpoint(name)
-    if checkpoint is None:
-        raise ValueError(
-            "`backbone` must be a folder in Hugging Face's layout, with a `config.json` that has "
-            f"a `model_type`, or `hf://owner/name`. Received: backbone={name[-100:]!r}."
-        )
-    return checkpoint
+    return open_backbone(backbone)
 
 
 def _on_backbone(
@@ -299,18 +305,13 @@ def _on_backbone(
     by_name = dict(zip(encoder.input_names, inputs, strict=True))
     mask = by_name["padding_mask"]
     if tokenizer is not None:
-        known = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
-        if tokenizer.vocabulary_size > known:
-            raise ValueError(
-                f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` has "
-                f"{known}. Pass the backbone's own tokenizer."
-            )
+        check_tokenizer(tokenizer, encoder)
         place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
         mask = place([by_name["token_ids"], mask])
     head = SpanHead("first", dropout=dropout, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
     if isinstance(found, PretrainedCheckpoint):
-        found.load(encoder, head)
+        found.load(encoder, head, SPANS)
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)

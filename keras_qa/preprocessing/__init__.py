@@ -8,24 +8,26 @@ from typing import Any, TypeAlias
 
 from keras_qa._arguments import entry, must_be
 from keras_qa.preprocessing.ask_options import AskOptions
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
 __all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
 
 Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor
+AnyPreprocessor: TypeAlias = Preprocessor | PairPreprocessor
 
-_PREPROCESSORS: dict[str, type[SpanPreprocessor] | type[WordPreprocessor]] = {
-    kind.name: kind for kind in (WordPreprocessor, SpanPreprocessor)
+_PREPROCESSORS: dict[str, type[AnyPreprocessor]] = {
+    kind.name: kind for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor)
 }
 
 
-def serialize(preprocessor: Preprocessor) -> dict[str, Any]:
+def serialize(preprocessor: AnyPreprocessor) -> dict[str, Any]:
     """Returns the config that `deserialize` takes."""
     return {"name": preprocessor.name, **preprocessor.get_config()}
 
 
-def deserialize(config: Mapping[str, Any]) -> Preprocessor:
+def deserialize(config: Mapping[str, Any]) -> AnyPreprocessor:
     """Creates a preprocessor from the result of `serialize`."""
     if not isinstance(config, Mapping):
         raise ValueError(must_be("preprocessor", "an object", config))
@@ -40,7 +42,7 @@ def deserialize(config: Mapping[str, Any]) -> Preprocessor:
     return _PREPROCESSORS[name].from_config(settings)
 
 
-def pop_preprocessor(config: dict[str, Any]) -> Preprocessor | None:
+def pop_preprocessor(config: dict[str, Any]) -> AnyPreprocessor | None:
     """Removes the preprocessor from a model's config, of any version, and creates it."""
     # Earlier versions wrote `task`, and before that the vectorizer or the windower alone.
     keys = ("preprocessor", "task", "vectorizer", "windower", "decoder")

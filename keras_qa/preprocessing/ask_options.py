@@ -12,7 +12,7 @@ import numpy as np
 from keras_qa.example import Answer
 
 # The answers to each question, best first.
-Ranked = list[list[Answer]]
+RankedAnswers = list[list[Answer]]
 
 # 0 is silent; any other value shows progress.
 Verbose = int | str

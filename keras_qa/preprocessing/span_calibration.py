@@ -14,7 +14,7 @@ from keras_qa import metrics
 from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_error, fit_temperature
 from keras_qa.decoding.decoder import Spans, find_firsts
 from keras_qa.example import Example
-from keras_qa.preprocessing.ask_options import Model, Ranked, Verbose
+from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
 from keras_qa.preprocessing.span_preprocessor import (
     WINDOWS,
     SpanPreprocessor,
@@ -118,7 +118,7 @@ def fit_retrieval(
     count: int,
     batch_size: int,
     verbose: Verbose = 0,
-) -> tuple[float, float | None, Ranked]:
+) -> tuple[float, float | None, RankedAnswers]:
     """Fits the temperature and the retrieval weight, and answers with them.
 
     `examples`, `priors` and the answers are as in `SpanPreprocessor.answer_from_passages`; every

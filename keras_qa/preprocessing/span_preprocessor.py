@@ -17,7 +17,7 @@ from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.ask_options import (
     AskOptions,
     Model,
-    Ranked,
+    RankedAnswers,
     SpanDetails,
     Verbose,
     check_option_names,
@@ -137,7 +137,7 @@ class SpanPreprocessor:
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
-    ) -> Ranked:
+    ) -> RankedAnswers:
         """Returns the best answers to each example, best first."""
         windows = self.vectorizer.batches(examples, WINDOWS)
         found = self._spans(model, examples, windows, batch_size, verbose, count)
@@ -152,7 +152,7 @@ class SpanPreprocessor:
         priors: Sequence[Sequence[float]],
         count: int,
         batch_size: int,
-    ) -> Ranked:
+    ) -> RankedAnswers:
         """Returns the best answers to each example from several passages.
 
         Each passage is read separately. The scores are normalized over all passages of an example.
@@ -302,7 +302,9 @@ def join_windows(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
     return whole
 
 
-def rank_answers(spans: Spans, examples: list[Example], decoder: SpanDecoder, count: int) -> Ranked:
+def rank_answers(
+    spans: Spans, examples: list[Example], decoder: SpanDecoder, count: int
+) -> RankedAnswers:
     """Returns the answers to each example, with "no answer" at its place."""
     ranked = []
     for row, item in enumerate(examples):

@@ -15,7 +15,7 @@ from keras_qa.preprocessing.ask_options import (
     AskOptions,
     Model,
     Outputs,
-    Ranked,
+    RankedAnswers,
     SpanDetails,
     Verbose,
     check_option_names,
@@ -82,7 +82,7 @@ class WordPreprocessor:
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
-    ) -> Ranked:
+    ) -> RankedAnswers:
         """Returns the best answers to each example, best first."""
         feed = self.vectorizer(examples)
         outputs = model.predict(feed, batch_size=batch_size, verbose=verbose)
@@ -107,7 +107,7 @@ class WordPreprocessor:
         }
         return {**scores, "examples": len(data)}
 
-    def decode(self, outputs: Outputs, examples: list[Example], count: int) -> Ranked:
+    def decode(self, outputs: Outputs, examples: list[Example], count: int) -> RankedAnswers:
         """Turns outputs into answers.
 
         Args:

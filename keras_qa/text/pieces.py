@@ -138,6 +138,11 @@ def concat_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
 
+def cells_of(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of `counts` cells in each row, from column `shift` on."""
+    return np.repeat(np.arange(len(counts)), counts), concat_ranges(shift, counts)
+
+
 def _split_into_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
     chunk: list[str] = []
     size = 0

@@ -20,7 +20,8 @@ from keras_qa._arguments import (
 )
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
-from keras_qa.text.pieces import Pieces, concat_ranges
+from keras_qa.text.pairs import join_pairs
+from keras_qa.text.pieces import Pieces, cells_of, concat_ranges
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
 
@@ -280,8 +281,9 @@ class _Layout:
         if isinstance(self.tokenizer, SubwordTokenizer):
             before = len(self.tokenizer.before) + len(self.tokenizer.between)
             shift = before + self.asked[example]
-            cells = _cells(shift, counts)
-            feed = self._sequence(self.tokenizer, example, shift + counts, cells, places)
+            cells = cells_of(shift, counts)
+            question = self.question.ids, self.question.begins[example], self.asked[example]
+            feed = join_pairs(self.tokenizer, question, (self.text.ids, begins, counts))
             positions = feed["token_ids"].shape[1]
         else:
             feed = {
@@ -293,7 +295,7 @@ class _Layout:
                 ),
             }
             shift = np.ones(len(example), "int64")
-            cells = _cells(shift, counts)
+            cells = cells_of(shift, counts)
             positions = feed["text"].shape[1] + 1
         words = np.full((len(example), positions, 2), -1, "int32")
         words[cells] = self.text.words[places]
@@ -307,40 +309,6 @@ class _Layout:
             spans = gold_spans.find_in_windows(self.golds[example], begins, counts, shift)
         numbers = (example + self.first).astype("int32")
         return Windows(feed, numbers, offsets, words, word_sizes, spans)
-
-    def _sequence(
-        self,
-        tokenizer: SubwordTokenizer,
-        example: np.ndarray,
-        after: np.ndarray,
-        cells: tuple[np.ndarray, np.ndarray],
-        places: np.ndarray,
-    ) -> dict[str, np.ndarray]:
-        """Inputs of a pretrained encoder: `cells` and `places` say where the text's pieces go."""
-        asked = self.asked[example]
-        between = len(tokenizer.before) + asked
-        lengths = after + len(tokenizer.after)
-        shape = (len(example), int(lengths.max(initial=1)))
-        ids = np.full(shape, tokenizer.padding_id, "int32")
-        segments = np.zeros(shape, "int32")
-        rows = np.arange(len(example))
-        starts = (np.zeros_like(asked), between, after)
-        for at, specials, kinds in zip(
-            starts,
-            (tokenizer.before, tokenizer.between, tokenizer.after),
-            tokenizer.segments[::2],
-            strict=True,
-        ):
-            for place, (id, kind) in enumerate(zip(specials, kinds, strict=True)):
-                ids[rows, at + place] = id
-                segments[rows, at + place] = kind
-        question = _cells(np.full_like(asked, len(tokenizer.before)), asked)
-        ids[question] = self.question.ids[concat_ranges(self.question.begins[example], asked)]
-        segments[question] = tokenizer.segments[1][0]
-        ids[cells] = self.text.ids[places]
-        segments[cells] = tokenizer.segments[3][0]
-        mask = (np.arange(shape[1]) < lengths[:, None]).astype("int32")
-        return {"token_ids": ids, "segment_ids": segments, "padding_mask": mask}
 
 
 def _warn_about_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
@@ -361,10 +329,5 @@ def _warn_about_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
 
 def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
     rows = np.zeros((len(counts), int(counts.max(initial=1))), "int32")
-    rows[_cells(np.zeros_like(counts), counts)] = ids[concat_ranges(begins, counts)]
+    rows[cells_of(np.zeros_like(counts), counts)] = ids[concat_ranges(begins, counts)]
     return rows
-
-
-def _cells(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of `counts` cells in each row, from column `shift` on."""
-    return np.repeat(np.arange(len(counts)), counts), concat_ranges(shift, counts)

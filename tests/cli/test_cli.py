@@ -14,8 +14,8 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa.answering import answerer
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import main
-from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.recipes.checkpoints import TrainingCheckpoint
 
 TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question

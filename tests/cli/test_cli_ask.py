@@ -1,6 +1,7 @@
 """`keras-qa ask`: answers from a folder or an index, with or without vectors."""
 
 import io
+import json
 import pathlib
 import shutil
 
@@ -10,8 +11,8 @@ from small_checkpoints import copy
 from small_encoders import Letters
 
 import keras_qa
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import main
-from keras_qa.cli.parsing import DEFAULT_READER
 from keras_qa.documents import Index
 
 READER = str(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
@@ -73,6 +74,25 @@ def test_default_reader_answers_from_a_folder(folder, capsys) -> None:
     assert errors.startswith("handbook.index: 2 documents, 2 passages. 2 new or changed, 0 gone")
     with Index.open("handbook.index") as index:
         assert sorted(index.names) == ["desk.txt", "lamp.txt"]
+
+
+def test_verify_with_a_question(folder, capsys) -> None:
+    answer = "It has three years of warranty. It is made of glass."
+    asked = ["verify", answer, "--documents=handbook"]
+    assert main([*asked, "--question=How long does the warranty last?"]) == 1
+    assert capsys.readouterr() == (
+        "It has three years of warranty. «It is made of glass.»\n\n"
+        "Supported: 1 of 2 sentences.\n"
+        "  lamp.txt:1  three years\n",
+        "",
+    )
+    sure = ["--question=How long does the warranty last?", "--threshold=1"]
+    assert main([*asked, *sure, f"--reader={DEFAULT_READER}", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["supported"] == 0.0
+    assert 0 < found["verdicts"][0]["score"] < 1
+    # Nothing is left beside the folder.
+    assert [path.name for path in folder.parent.iterdir()] == ["handbook"]
 
 
 def test_the_index_is_updated_before_each_question(folder, capsys) -> None:

@@ -9,6 +9,7 @@ from layer_cases import CASES, IDS, Case, flat
 from small_models import untraced
 
 from keras_qa import layers
+from keras_qa.layers.classification_head import ClassificationHead
 
 
 def cases(*chosen: Case):
@@ -132,7 +133,7 @@ def test_padding_never_counts(case: Case) -> None:
         case
         for case in CASES
         if not case.name.startswith("span")
-        and (case.inputs[-1].ndim == 3 or case.name.startswith(("temporal", "context")))
+        and (case.inputs[-1].ndim == 3 or case.name.startswith(("temporal", "context", "classify")))
     )
 )
 def test_padding_of_sentences_never_counts(case: Case) -> None:
@@ -180,7 +181,8 @@ def test_half_precision_is_close(case: Case, policy: str) -> None:
     # bfloat16 has 8 significant bits, and the errors of six steps add up.
     result = np.asarray(value(half, case), "float32")
     np.testing.assert_allclose(result, value(layer, case), atol=0.05)
-    if isinstance(layer, (layers.AnswerHead, layers.SupportHead, layers.SpanHead)):
+    heads = layers.AnswerHead, layers.SupportHead, layers.SpanHead, ClassificationHead
+    if isinstance(layer, heads):
         for output in keras.tree.flatten(half(case.inputs)):
             assert keras.backend.standardize_dtype(output.dtype) == "float32"
 

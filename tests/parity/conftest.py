@@ -22,7 +22,8 @@ def folder(tmp_path_factory) -> pathlib.Path:
     so each backend has two processes.
     """
     folder = tmp_path_factory.mktemp("backends")
-    for functions in (["save", "start"], ["ask", "train", "ask_golden"]):
+    begin, end = ["save", "save_head", "start"], ["ask", "predict_heads", "train", "ask_golden"]
+    for functions in (begin, end):
 
         def run(backend: str, functions: list[str] = functions) -> None:
             done = subprocess.run(

@@ -49,6 +49,15 @@ def test_the_same_start_gives_the_same_losses_in_24_steps(folder, kind: str) -> 
     assert found["torch"][-1] < 0.99 * found["torch"][len(found["torch"]) // 2 - 1]
 
 
+def test_a_classifier_that_one_backend_saved_gives_the_same_logits_on_all(folder) -> None:
+    found = {name: dict(np.load(folder / "heads" / f"{name}.npz")) for name in BACKENDS}
+    assert found["torch"].keys() == {"electra", "modernbert", "roberta"}
+    for kind, logits in found["torch"].items():
+        assert logits.std() > 0.01
+        for name in BACKENDS:
+            np.testing.assert_allclose(found[name][kind], logits, rtol=0, atol=1e-5, err_msg=kind)
+
+
 def test_no_golden_file_is_lost() -> None:
     assert len(KINDS) == 9
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from small_backbones import MARKED as FEW_MARKED
 from small_backbones import TOKENIZER, backbone_reader, bert
+from small_checkpoints import with_head
 from small_models import (
     memory,
     padded_batch,
@@ -120,6 +121,35 @@ def ask_golden() -> None:
             for path in GOLDEN.glob("*.keras")
         }
     pathlib.Path(f"golden-{BACKEND}.json").write_text(json.dumps(found), "utf-8")
+
+
+# The classifiers that each backend saves: family, task, number of labels.
+HEADS = {
+    "tensorflow": ("roberta", "sequence_classification", 3),
+    "torch": ("modernbert", "token_classification", 2),
+    "jax": ("electra", "multiple_choice", 1),
+}
+
+
+def save_head() -> None:
+    kind, task, labels = HEADS[BACKEND]
+    folder = with_head(pathlib.Path(f"encoder-{kind}"), kind, "Model", {})
+    model = keras_qa.models.encoder_classifier(folder, task, labels)
+    random = np.random.default_rng(0)
+    for weight in model.get_layer("logits").weights:
+        weight.assign(random.normal(size=weight.shape, scale=0.3))
+    pathlib.Path("heads").mkdir(exist_ok=True)
+    model.save(f"heads/{kind}.keras")
+
+
+def predict_heads() -> None:
+    found = {}
+    for path in pathlib.Path("heads").glob("*.keras"):
+        model = keras.saving.load_model(path)
+        texts = [item.plain_text for item in EXAMPLES[:20]]
+        feed = model.preprocessor.make_feed(model, [item.question for item in EXAMPLES[:20]], texts)
+        found[path.stem] = model.predict(feed, verbose=0)
+    np.savez(f"heads/{BACKEND}.npz", **found)
 
 
 def windows(model: keras.Model) -> tuple[dict, dict]:

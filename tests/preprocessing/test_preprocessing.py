@@ -199,7 +199,9 @@ def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor)
 
 
 def test_an_unknown_preprocessor_raises() -> None:
-    with pytest.raises(ValueError, match=r" 'choices', but .* knows only 'words', 'spans'\."):
+    with pytest.raises(
+        ValueError, match=r" 'choices', but .* knows only 'words', 'spans', 'pairs'\."
+    ):
         preprocessing.deserialize({"name": "choices"})
 
 

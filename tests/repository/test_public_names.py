@@ -14,13 +14,13 @@ NAMES = [
     if line.startswith("::: ")
 ]
 # The most names. Lower it when you can.
-MOST = 82
+MOST = 89
 # It needs Haystack: `tests/integrations` imports it.
 ELSEWHERE = "keras_qa.integrations.haystack.KerasReader"
 # Names in `__all__` of a room that only other rooms use.
 INTERNAL = {
     "keras_qa.preprocessing": {
-        *("AskOptions", "Preprocessor", "Ranked"),
+        *("AskOptions", "Preprocessor", "RankedAnswers"),
         *("deserialize", "pop_preprocessor", "serialize"),
     },
 }

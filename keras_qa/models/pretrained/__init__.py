@@ -1,14 +1,16 @@
 """Published encoders in Hugging Face's layout, with a table for each family."""
 
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
-from keras_qa.models.pretrained.checkpoint_writer import save_reader, transformer_of
-from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint
+from keras_qa.models.pretrained.checkpoint_writer import save_checkpoint, task_of, transformer_of
+from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint, open_backbone
 
 __all__ = [
     "PACKAGES",
     "PREFIX",
     "PretrainedCheckpoint",
     "find_checkpoint",
-    "save_reader",
+    "open_backbone",
+    "save_checkpoint",
+    "task_of",
     "transformer_of",
 ]

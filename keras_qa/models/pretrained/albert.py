@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, UNSUPPORTED, settings
-from keras_qa.models.pretrained.family import Config, Family
+from keras_qa.models.pretrained.bert import (
+    DEFAULTS,
+    NAMES,
+    UNSUPPORTED,
+    pooled,
+    settings,
+    tokens,
+)
+from keras_qa.models.pretrained.family import Config, Family, Head
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -15,6 +22,12 @@ def _settings(config: Config) -> dict[str, Any]:
         "num_groups": config["num_hidden_groups"],
     }
 
+
+def _renamed(config: Config) -> Config:
+    return {**config, "classifier_dropout": config["classifier_dropout_prob"]}
+
+
+_POOLED = Head("classifier", lambda config: pooled(_renamed(config)), "albert.pooler")
 
 ALBERT = Family(
     architecture="Albert",
@@ -45,6 +58,10 @@ ALBERT = Family(
         "hidden_act": "gelu_new",
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
+        "classifier_dropout_prob": 0.1,
     },
+    sequence=_POOLED,
+    tokens=Head("classifier", lambda config: tokens(_renamed(config))),
+    choice=_POOLED,
     unsupported={**UNSUPPORTED, "inner_group_num": 1},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from keras_qa.models.pretrained.family import Config, Family, activation
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -30,6 +30,44 @@ def after_padding(config: Config) -> dict[str, Any]:
     offset = config["pad_token_id"] + 1
     longest = config["max_position_embeddings"] - offset
     return {**settings(config), "position_offset": offset, "max_length": longest}
+
+
+def classifier_dropout(config: Config) -> float:
+    """Returns the dropout rate of a head."""
+    own: float | None = config["classifier_dropout"]
+    hidden: float = config["hidden_dropout_prob"]
+    return hidden if own is None else own
+
+
+def pooled(config: Config) -> dict[str, Any]:
+    """Returns the settings of a head with BERT's pooler."""
+    return {"activation": "tanh", "dropout": classifier_dropout(config)}
+
+
+def dense(config: Config) -> dict[str, Any]:
+    """Returns the settings of a head with a dense layer, as in RoBERTa."""
+    return {**pooled(config), "input_dropout": classifier_dropout(config)}
+
+
+def tokens(config: Config) -> dict[str, Any]:
+    """Returns the settings of a head with logits for each position."""
+    return {"pooling": None, "dropout": classifier_dropout(config)}
+
+
+def _pooled_choice(config: Config) -> dict[str, Any]:
+    return {"activation": "tanh", "dropout": config["hidden_dropout_prob"]}
+
+
+def _summary(config: Config) -> dict[str, Any]:
+    if config["summary_type"] != "first":
+        raise ValueError(f"`summary_type={config['summary_type']!r:.40}` is not supported")
+    name = config["summary_activation"]
+    found = {
+        "activation": activation(name) if name else None,
+        "input_dropout": config["summary_first_dropout"],
+        "dropout": config["summary_last_dropout"],
+    }
+    return found if config["summary_use_proj"] else {**found, "hidden_dim": None}
 
 
 def _electra(config: Config) -> dict[str, Any]:
@@ -66,13 +104,29 @@ DEFAULTS = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
     "pad_token_id": 0,
+    "classifier_dropout": None,
     "position_embedding_type": "absolute",
     "is_decoder": False,
 }
 
 UNSUPPORTED = {"position_embedding_type": "absolute", "is_decoder": False}
 
-BERT = Family("Bert", "bert", NAMES, settings, DEFAULTS, unsupported=UNSUPPORTED)
+TOKENS_HEAD = Head("classifier", tokens)
+DENSE_HEAD = Head("classifier.out_proj", dense, "classifier.dense")
+
+_POOLED = Head("classifier", pooled, "bert.pooler.dense")
+
+BERT = Family(
+    "Bert",
+    "bert",
+    NAMES,
+    settings,
+    DEFAULTS,
+    sequence=_POOLED,
+    tokens=TOKENS_HEAD,
+    choice=_POOLED,
+    unsupported=UNSUPPORTED,
+)
 
 ROBERTA = dataclasses.replace(
     BERT,
@@ -80,6 +134,9 @@ ROBERTA = dataclasses.replace(
     prefix="roberta",
     settings=after_padding,
     defaults={**DEFAULTS, "vocab_size": 50265, "pad_token_id": 1},
+    sequence=DENSE_HEAD,
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", _pooled_choice, "roberta.pooler.dense"),
 )
 
 ELECTRA = dataclasses.replace(
@@ -94,5 +151,15 @@ ELECTRA = dataclasses.replace(
         "hidden_size": 256,
         "num_attention_heads": 4,
         "intermediate_size": 1024,
+        "summary_type": "first",
+        "summary_use_proj": True,
+        "summary_activation": "gelu",
+        "summary_first_dropout": 0.0,
+        "summary_last_dropout": 0.1,
     },
+    sequence=dataclasses.replace(
+        DENSE_HEAD, settings=lambda config: {**dense(config), "activation": "gelu"}
+    ),
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", _summary, "sequence_summary.summary"),
 )

@@ -1,17 +1,19 @@
-"""Checkpoints in Hugging Face's layout: an encoder and its head for question answering."""
+"""Checkpoints in Hugging Face's layout: an encoder and its head."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from keras_qa._arguments import is_integer, short_repr
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained import weights
@@ -20,7 +22,7 @@ from keras_qa.models.pretrained.bert import BERT, ELECTRA, ROBERTA
 from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.deberta import DEBERTA
 from keras_qa.models.pretrained.distilbert import DISTILBERT
-from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.family import CHOICE, SPANS, TASKS, Config, Family
 from keras_qa.models.pretrained.modernbert import MODERNBERT
 from keras_qa.models.pretrained.mpnet import MPNET
 from keras_qa.text import SubwordTokenizer
@@ -41,18 +43,12 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": dataclasses.replace(ROBERTA, architecture="XLMRoberta"),
 }
 
-# Suffixes of architectures with heads for other tasks.
-_OTHER_TASKS = (
-    "ForSequenceClassification",
-    "ForTokenClassification",
-    "ForMultipleChoice",
-    "ForNextSentencePrediction",
-    "ForImageClassification",
-)
+# Suffixes of architectures with heads that are not supported.
+_OTHER_TASKS = ("ForNextSentencePrediction", "ForImageClassification")
 
 
 class PretrainedCheckpoint:
-    """A folder with a published encoder, with or without a head for question answering.
+    """A folder with a published encoder, with or without a head.
 
     Args:
         folder: The folder.
@@ -60,7 +56,7 @@ class PretrainedCheckpoint:
 
     Attributes:
         config: The contents of its `config.json`.
-        has_head: Whether it has a head for question answering.
+        task: The task of its head, a key of `TASKS`. `None` for an encoder only.
 
     Raises:
         ImportError: If the `safetensors` library is missing.
@@ -86,10 +82,35 @@ class PretrainedCheckpoint:
                     f"`{self.folder}` has a {model}: a model for another task. Use a checkpoint "
                     "for question answering, or of the encoder only."
                 )
+        found = [
+            task
+            for task, suffix in TASKS.items()
+            for model in self.config.get("architectures") or ()
+            if str(model).endswith(suffix)
+        ]
+        self.task: str | None = next(iter(found), None)
         self.family: Family = FAMILIES[kind]
         self.tensors = Tensors(self.folder)
         self.names = weights.Names(self.tensors, self.family)
-        self.has_head = f"{self.family.head}.weight" in self.names
+
+    @property
+    def num_labels(self) -> int:
+        """Number of labels of a head for classification. 1 for multiple choice."""
+        if self.task == CHOICE:
+            return 1
+        labels = self.config.get("id2label")
+        found = len(labels) if isinstance(labels, dict) else self.config.get("num_labels", 2)
+        if not is_integer(found):
+            raise ValueError(
+                f"The `config.json` of `{self.folder}` must have a positive `num_labels`. "
+                f"Received: {short_repr(found)}."
+            )
+        return int(found)
+
+    def has_head(self, task: str) -> bool:
+        """Whether it has a head for a task."""
+        logits = f"{self.family.head(task).logits}.weight"
+        return self.task in (task, None) and logits in self.names
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -98,20 +119,72 @@ class PretrainedCheckpoint:
         return settings["hidden_dim"], settings["intermediate_dim"]
 
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
-        """Creates the encoder with weights of 0. `load` sets them."""
+        """Creates the encoder of a span reader with weights of 0. `load` sets them."""
+        self._check_task(SPANS)
         settings = self._settings()
+        self._head_settings(SPANS)
+        return self._encoder(settings, self.config, dtype, name)
+
+    def classifier(
+        self, task: str, num_labels: int, dtype: DType = None
+    ) -> tuple[TransformerEncoder, ClassificationHead]:
+        """Creates the encoder and the head of a classifier. `load` sets the encoder's weights.
+
+        The head has initial weights, which `load` replaces by those that the checkpoint has.
+        """
+        self._check_task(task)
+        settings = {**self._settings(), "final_dense": False}
+        family = self.family
+        width = settings["hidden_dim"] if family.head(task).dense else None
+        options = {"hidden_dim": width, **self._head_settings(task)}
+        config = {**self.config, "architectures": [f"{family.architecture}{TASKS[task]}"]}
+        logits = f"{family.head(task).logits}.weight"
+        if self.task == task and logits not in self.names:
+            raise ValueError(weights.lacks(self.folder, [logits]))
+        if self.has_head(task):
+            shape = self.tensors.shape(self.names[logits])
+            if shape != (expected := (num_labels, settings["hidden_dim"])):
+                raise ValueError(
+                    f"`{self.folder}` has logits of the shape {shape}, but expected {expected}. "
+                    f"Received: num_labels={num_labels}. Leave `num_labels` out."
+                )
+        if task != CHOICE and num_labels != self.num_labels:
+            config.pop("num_labels", None)
+            config["id2label"] = {str(label): f"LABEL_{label}" for label in range(num_labels)}
+            config["label2id"] = {f"LABEL_{label}": label for label in range(num_labels)}
+        encoder = self._encoder(settings, config, dtype, "backbone")
+        head = ClassificationHead(num_labels, **options, dtype=dtype, name="logits")
+        head.build((None, None, settings["hidden_dim"]))
+        return encoder, head
+
+    def load(
+        self, encoder: TransformerEncoder, head: SpanHead | ClassificationHead, task: str
+    ) -> None:
+        """Loads the weights of an encoder, and those of a head that the checkpoint has."""
+        parts = list(weights.encoder_parts(encoder, self.family))
+        whole = self.has_head(task)
+        for part in weights.head_parts(head, self.family.head(task)):
+            # An encoder only may have a pooler, but no logits.
+            if whole or (self.task is None and all(name in self.names for name in part.names)):
+                parts.append(part)
+        weights.fill(parts, self.tensors, self.names, self.folder)
+
+    def _encoder(
+        self, settings: dict[str, Any], config: dict[str, Any], dtype: DType, name: str
+    ) -> TransformerEncoder:
         self._check_sizes(settings)
-        encoder = TransformerEncoder(**settings, checkpoint=self.config, dtype=dtype, name=name)
+        encoder = TransformerEncoder(**settings, checkpoint=config, dtype=dtype, name=name)
         with skip_initializers():
             encoder.build()
         return encoder
 
-    def load(self, encoder: TransformerEncoder, head: SpanHead) -> None:
-        """Loads the weights of an encoder, and of a head if the checkpoint has one."""
-        parts = list(weights.encoder_parts(encoder, self.family))
-        if self.has_head:
-            parts += weights.head_parts(head, self.family)
-        weights.fill(parts, self.tensors, self.names, self.folder)
+    def _check_task(self, task: str) -> None:
+        if self.task is not None and self.task != task:
+            raise ValueError(
+                f"`{self.folder}` has a {self.family.architecture}{TASKS[self.task]}: a model for "
+                f"another task. Use a checkpoint for {task.replace('_', ' ')}, or of the encoder "
+                "only."
+            )
 
     def lora_kernels(self, encoder: TransformerEncoder) -> Iterator[np.ndarray]:
         """Yields the kernels of `encoder.lora_layers` as the checkpoint has them.
@@ -159,6 +232,14 @@ class PretrainedCheckpoint:
         except FileNotFoundError:
             return None
 
+    @property
+    def max_length(self) -> int | None:
+        """The `model_max_length` in `tokenizer_config.json`, or `None`."""
+        file = self.folder / "tokenizer_config.json"
+        found = read_object(file).get("model_max_length") if file.is_file() else None
+        # `transformers` writes 1e30 for no limit.
+        return found if isinstance(found, int) and found > 0 else None
+
     def _settings(self) -> dict[str, Any]:
         config = {**self.family.defaults, **self.config}
         for name, value in self.family.unsupported.items():
@@ -167,18 +248,25 @@ class PretrainedCheckpoint:
                     f"`{self.folder}` has `{name}={config[name]!r}` in its `config.json`, which is "
                     f"not supported: only `{name}={value!r}` is."
                 )
+        settings = self._read(self.family.settings)
+        # Checkpoints of the encoder only lack this layer.
+        if settings.get("final_dense"):
+            settings["final_dense"] = f"{self.family.names['final_dense']}.weight" in self.names
+        return settings
+
+    def _head_settings(self, task: str) -> dict[str, Any]:
+        return self._read(self.family.head(task).settings)
+
+    def _read(self, settings: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
+        """Calls a function of the family with the config. Raises if that is not supported."""
         try:
-            settings = self.family.settings(config)
+            return settings({**self.family.defaults, **self.config})
         except ValueError as error:
             raise ValueError(f"`{self.folder}`: {error}.") from None
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(
                 f"The `config.json` of `{self.folder}` cannot be read ({error!r:.100})."
             ) from None
-        # Checkpoints of the encoder only lack this layer.
-        if settings.get("final_dense"):
-            settings["final_dense"] = f"{self.family.names['final_dense']}.weight" in self.names
-        return settings
 
 
 def is_checkpoint(folder: str | os.PathLike[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Writes readers as checkpoints in Hugging Face's layout."""
+"""Writes models as checkpoints in Hugging Face's layout."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import numpy as np
 
 from keras_qa.files import replace_atomically
 from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
 from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
-from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.family import SPANS, TASKS, Family, Head
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.text import SubwordTokenizer
 
 
-def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib.Path) -> None:
-    """Writes a reader that was created from a checkpoint, so that `transformers` can read it."""
+def save_checkpoint(
+    model: keras.Model, folder: pathlib.Path, tokenizer: SubwordTokenizer | None = None
+) -> None:
+    """Writes a model that was created from a checkpoint, so that `transformers` can read it.
+
+    Without `tokenizer` it writes that of the model's preprocessor.
+    """
     safetensors()
     from safetensors.numpy import save
 
@@ -27,26 +33,50 @@ def save_reader(model: keras.Model, tokenizer: SubwordTokenizer, folder: pathlib
     config = encoder.settings["checkpoint"] if encoder is not None else None
     if encoder is None or config is None:
         raise ValueError(
-            "Only readers that were created from a checkpoint can be saved as one. Save this one "
+            "Only models that were created from a checkpoint can be saved as one. Save this one "
             "as a `.keras` file."
         )
-    head = next(item for item in model.layers if isinstance(item, SpanHead))
+    preprocessor = getattr(model, "preprocessor", None)
+    if tokenizer is None:
+        tokenizer = getattr(getattr(preprocessor, "vectorizer", preprocessor), "tokenizer", None)
+    if tokenizer is None:
+        raise ValueError(
+            f"The model `{model.name}` has no tokenizer. Pass one to the function that creates it."
+        )
+    kinds = (SpanHead, ClassificationHead)
+    layer = next(item for item in model.layers if isinstance(item, kinds))
     family = FAMILIES[config["model_type"]]
+    task = task_of(model) or SPANS
     described = {
         **{key: value for key, value in config.items() if key != "_name_or_path"},
-        "architectures": [f"{family.architecture}ForQuestionAnswering"],
+        "architectures": [f"{family.architecture}{TASKS[task]}"],
         **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
     }
     files = {
-        WHOLE: save(_tensors(encoder, head, family), {"format": "pt"}),
+        WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(tokenizer_config(tokenizer, family.architecture, encoder)),
+        "tokenizer_config.json": _json(
+            {
+                **tokenizer_config(tokenizer, family.architecture, encoder),
+                "model_max_length": getattr(preprocessor, "max_length", encoder.max_length),
+            }
+        ),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with replace_atomically(folder / name) as partial:
             partial.write_bytes(content)
+
+
+def task_of(model: keras.Model) -> str | None:
+    """Returns the task of a model of `encoder_classifier`, and `None` for other models."""
+    encoder = transformer_of(model)
+    if encoder is None or not any(isinstance(item, ClassificationHead) for item in model.layers):
+        return None
+    # The encoder's config names the architecture of the whole model.
+    names = (encoder.settings["checkpoint"] or {}).get("architectures") or [""]
+    return next((task for task, suffix in TASKS.items() if str(names[0]).endswith(suffix)), None)
 
 
 def transformer_of(model: keras.Model) -> TransformerEncoder | None:
@@ -58,17 +88,19 @@ def _json(value: object) -> bytes:
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _tensors(encoder: TransformerEncoder, head: SpanHead, family: Family) -> dict[str, np.ndarray]:
+def _tensors(
+    encoder: TransformerEncoder, layer: keras.layers.Layer, family: Family, head: Head
+) -> dict[str, np.ndarray]:
     # ModernBERT's final dense layer belongs to the head, so its name has no prefix.
     beside = tuple(
         f"{name}." for key, name in family.names.items() if key.startswith("final_dense")
     )
     encoder_parts = list(weights.encoder_parts(encoder, family))
-    head_parts = list(weights.head_parts(head, family))
+    head_parts = list(weights.head_parts(layer, head))
     modes = {part.layer.quantization_mode for part in (*encoder_parts, *head_parts)} - {None}
     if modes:
         raise ValueError(
-            f"A reader that was quantized to {', '.join(sorted(modes))} cannot be saved as a "
+            f"A model that was quantized to {', '.join(sorted(modes))} cannot be saved as a "
             "checkpoint, which holds float weights. Save it with `save`, or call "
             "`save_pretrained` before `quantize`."
         )

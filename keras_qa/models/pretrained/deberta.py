@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from keras_qa.layers.transformer_block import TERMS
-from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, settings
-from keras_qa.models.pretrained.family import Config, Family
+from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, TOKENS_HEAD, settings
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -27,6 +27,17 @@ def _settings(config: Config) -> dict[str, Any]:
         found["relative_norm"] = "layer_norm" in config["norm_rel_ebd"]
     return found
 
+
+def _pooled(config: Config) -> dict[str, Any]:
+    own = config["cls_dropout"]
+    return {
+        "activation": activation(config["pooler_hidden_act"]),
+        "input_dropout": config["pooler_dropout"],
+        "dropout": config["hidden_dropout_prob"] if own is None else own,
+    }
+
+
+_POOLED = Head("classifier", _pooled, "pooler.dense")
 
 DEBERTA = Family(
     architecture="DebertaV2",
@@ -57,6 +68,12 @@ DEBERTA = Family(
         "norm_rel_ebd": "none",
         "share_att_key": False,
         "conv_kernel_size": 0,
+        "pooler_dropout": 0.0,
+        "pooler_hidden_act": "gelu",
+        "cls_dropout": None,
     },
+    sequence=_POOLED,
+    tokens=TOKENS_HEAD,
+    choice=_POOLED,
     unsupported={"conv_kernel_size": 0, "share_att_key": True},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_qa.models.pretrained.bert import NAMES
-from keras_qa.models.pretrained.family import Config, Family, activation
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -22,6 +22,12 @@ def _settings(config: Config) -> dict[str, Any]:
         "attention_dropout": config["attention_dropout"],
     }
 
+
+_POOLED = Head(
+    "classifier",
+    lambda config: {"activation": "relu", "dropout": config["seq_classif_dropout"]},
+    "pre_classifier",
+)
 
 DISTILBERT = Family(
     architecture="DistilBert",
@@ -49,5 +55,9 @@ DISTILBERT = Family(
         "activation": "gelu",
         "dropout": 0.1,
         "attention_dropout": 0.1,
+        "seq_classif_dropout": 0.2,
     },
+    sequence=_POOLED,
+    tokens=Head("classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}),
+    choice=_POOLED,
 )

@@ -1,4 +1,4 @@
-"""`Family`: the names of settings and tensors in the checkpoints of a family."""
+"""`Family`: the names of settings and tensors in the checkpoints of a family, and its heads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,42 @@ from typing import Any, TypeAlias
 
 # A `config.json` with the family's defaults.
 Config: TypeAlias = Mapping[str, Any]
+
+# The tasks of heads, with the suffixes of their class names in `transformers`.
+SPANS = "question_answering"
+SEQUENCE = "sequence_classification"
+TOKENS = "token_classification"
+CHOICE = "multiple_choice"
+TASKS = {
+    SPANS: "ForQuestionAnswering",
+    SEQUENCE: "ForSequenceClassification",
+    TOKENS: "ForTokenClassification",
+    CHOICE: "ForMultipleChoice",
+}
+
+
+def _no_settings(config: Config) -> dict[str, Any]:
+    return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """The names of settings and tensors of a head.
+
+    Attributes:
+        logits: The prefix of the tensors of the last layer. This and the other prefixes include
+            the family's prefix, if the tensors have it.
+        settings: Returns for a config the arguments of `ClassificationHead`, except `num_labels`
+            and `hidden_dim`. Raises a `ValueError` for an unsupported config.
+        dense: The prefix of the tensors of the dense layer before the logits. `None` for no such
+            layer.
+        norm: The prefix of the tensors of the normalization after it. `None` for none.
+    """
+
+    logits: str
+    settings: Callable[[Config], dict[str, Any]] = _no_settings
+    dense: str | None = None
+    norm: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +58,10 @@ class Family:
             block. Without `key` and `value`, `query` contains all three.
         settings: Returns the encoder's settings for a config.
         defaults: Values of missing config entries.
-        head: The prefix of the tensors of the head for question answering.
+        sequence: The head for sequence classification.
+        tokens: The head for token classification.
+        choice: The head for multiple choice.
+        spans: The head for question answering.
         unsupported: Required values of entries for which the encoder has no other option.
     """
 
@@ -31,8 +70,21 @@ class Family:
     names: Mapping[str, str]
     settings: Callable[[Config], dict[str, Any]]
     defaults: Mapping[str, Any]
-    head: str = "qa_outputs"
+    sequence: Head
+    tokens: Head
+    choice: Head
+    spans: Head = Head("qa_outputs")
     unsupported: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def head(self, task: str) -> Head:
+        """Returns the head for a task."""
+        heads = {
+            SPANS: self.spans,
+            SEQUENCE: self.sequence,
+            TOKENS: self.tokens,
+            CHOICE: self.choice,
+        }
+        return heads[task]
 
 
 ACTIVATIONS = {

@@ -34,6 +34,18 @@ def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
 
 
+def open_backbone(name: str | os.PathLike[str]) -> PretrainedCheckpoint:
+    """Opens a checkpoint as `find_checkpoint` does. Raises if there is none."""
+    name = os.fspath(name)
+    checkpoint = find_checkpoint(name)
+    if checkpoint is None:
+        raise ValueError(
+            "`backbone` must be a folder in Hugging Face's layout, with a `config.json` that has "
+            f"a `model_type`, or `hf://owner/name`. Received: backbone={name[-100:]!r}."
+        )
+    return checkpoint
+
+
 def _fetch(name: str) -> pathlib.Path:
     """Downloads the checkpoint `hf://owner/name`, or finds it in the cache, and returns its folder.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.family import Config, Family, activation
+from keras_qa.models.pretrained.family import Config, Family, Head, activation
 
 _LOCAL, _GLOBAL = "sliding_attention", "full_attention"
 
@@ -21,8 +21,6 @@ def _settings(config: Config) -> dict[str, Any]:
                 f"rotary positions of the type {rope['rope_type']!r} are not supported"
             )
         wavelengths[kind] = rope["rope_theta"]
-    if config["classifier_activation"] != config["hidden_activation"]:
-        raise ValueError("`classifier_activation` other than `hidden_activation` is not supported")
     return {
         "vocabulary_size": config["vocab_size"],
         "num_layers": layers,
@@ -45,7 +43,35 @@ def _settings(config: Config) -> dict[str, Any]:
     }
 
 
-_BIASES = ("attention_bias", "mlp_bias", "norm_bias", "classifier_bias")
+def _span_head(config: Config) -> dict[str, Any]:
+    # The encoder has the dense layer of this head, with the encoder's settings.
+    if config["classifier_activation"] != config["hidden_activation"]:
+        raise ValueError("`classifier_activation` other than `hidden_activation` is not supported")
+    if config["classifier_bias"]:
+        raise ValueError("`classifier_bias=True` is not supported")
+    return {}
+
+
+def _tokens(config: Config) -> dict[str, Any]:
+    return {
+        "pooling": None,
+        "activation": activation(config["classifier_activation"]),
+        "use_bias": config["classifier_bias"],
+        "layer_norm_epsilon": config["norm_eps"],
+        "dropout": config["classifier_dropout"],
+    }
+
+
+def _pooled(config: Config) -> dict[str, Any]:
+    pooling = {"cls": "first", "mean": "mean"}
+    if (kind := config["classifier_pooling"]) not in pooling:
+        raise ValueError(f"`classifier_pooling={kind!r:.40}` is not supported")
+    return {**_tokens(config), "pooling": pooling[kind]}
+
+
+_POOLED = Head("classifier", _pooled, "head.dense", "head.norm")
+
+_BIASES = ("attention_bias", "mlp_bias", "norm_bias")
 
 MODERNBERT = Family(
     architecture="ModernBert",
@@ -83,8 +109,14 @@ MODERNBERT = Family(
         "local_rope_theta": 10_000.0,
         "rope_parameters": None,
         "layer_types": None,
+        "classifier_pooling": "cls",
+        "classifier_dropout": 0.0,
+        "classifier_bias": False,
         **dict.fromkeys(_BIASES, False),
     },
-    head="classifier",
+    spans=Head("classifier", _span_head),
+    sequence=_POOLED,
+    tokens=Head("classifier", _tokens, "head.dense", "head.norm"),
+    choice=_POOLED,
     unsupported=dict.fromkeys(_BIASES, False),
 )

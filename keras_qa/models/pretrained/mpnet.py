@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa.models.pretrained.bert import DEFAULTS, NAMES, after_padding
-from keras_qa.models.pretrained.family import Config, Family
+from keras_qa.models.pretrained.bert import (
+    DEFAULTS,
+    DENSE_HEAD,
+    NAMES,
+    TOKENS_HEAD,
+    after_padding,
+    pooled,
+)
+from keras_qa.models.pretrained.family import Config, Family, Head
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -37,4 +44,7 @@ MPNET = Family(
         "type_vocab_size": 0,
         "relative_attention_num_buckets": 32,
     },
+    sequence=DENSE_HEAD,
+    tokens=TOKENS_HEAD,
+    choice=Head("classifier", pooled, "mpnet.pooler.dense"),
 )

@@ -41,7 +41,6 @@ def tokenizer_config(
         found = {token: found.get(token) for token in _SPECIAL_TOKENS}
     return {
         "tokenizer_class": name,
-        "model_max_length": encoder.max_length,
         "model_input_names": [_INPUT_NAMES[each] for each in encoder.input_names],
         **options,
         **found,

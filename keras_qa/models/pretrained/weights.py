@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.layers import TransformerEncoder
 from keras_qa.models.pretrained.checkpoint_tensors import Tensors
-from keras_qa.models.pretrained.family import Family
+from keras_qa.models.pretrained.family import Family, Head
 
 # Tensors of pretraining heads, which are ignored.
 _LEFT_OVER = re.compile(
@@ -70,9 +70,12 @@ def encoder_parts(encoder: TransformerEncoder, family: Family) -> Iterator[Part]
                 yield from _parts(layer, f"{before}.{names[name]}")
 
 
-def head_parts(head: SpanHead, family: Family) -> Iterator[Part]:
-    """Yields the weights of a head."""
-    return _parts(head.logits, family.head)
+def head_parts(layer: keras.layers.Layer, head: Head) -> Iterator[Part]:
+    """Yields the weights of a `SpanHead` or a `ClassificationHead`, with whole tensor names."""
+    for name in ("dense", "norm", "logits"):
+        inner = getattr(layer, name, None)
+        if inner is not None:
+            yield from _parts(inner, getattr(head, name))
 
 
 def _parts(layer: keras.layers.Layer, *names: str) -> Iterator[Part]:
@@ -91,29 +94,31 @@ def _parts(layer: keras.layers.Layer, *names: str) -> Iterator[Part]:
 
 
 class Names:
-    """A checkpoint's tensor names by their current names without the family's prefix."""
+    """A checkpoint's tensor names by their current names, with or without the family's prefix."""
 
     def __init__(self, tensors: Tensors, family: Family) -> None:
+        self._prefix = f"{family.prefix}."
         self.found: dict[str, str] = {}
         for name in tensors.names:
-            short = name.removeprefix(f"{family.prefix}.")
+            short = name.removeprefix(self._prefix)
             for old, new in _OLD.items():
                 if short.endswith(old):
                     short = short.removesuffix(old) + new
             self.found[short] = name
 
     def __contains__(self, name: str) -> bool:
-        return name in self.found
+        return name.removeprefix(self._prefix) in self.found
 
     def __getitem__(self, name: str) -> str:
-        return self.found[name]
+        return self.found[name.removeprefix(self._prefix)]
 
     def left_over(self, used: set[str]) -> list[str]:
         """Returns the names of unused tensors, except those of pretraining heads."""
+        short_names = {name.removeprefix(self._prefix) for name in used}
         return sorted(
             name
             for short, name in self.found.items()
-            if short not in used and not _LEFT_OVER.match(short)
+            if short not in short_names and not _LEFT_OVER.match(short)
         )
 
 

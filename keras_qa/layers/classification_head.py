@@ -1,0 +1,162 @@
+"""The heads of published classifiers: vectors of an encoder in, logits of labels out."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import keras
+from keras import ops
+
+from keras_qa._arguments import check_choice, to_integer, to_optional_integer
+from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.keras_layers import Dropout
+from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
+
+POOLINGS = ("first", "mean")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class ClassificationHead(Composite):
+    """Logits of labels, for a sequence or for each of its positions.
+
+    The settings cover the heads of the families that `models.encoder_classifier` reads. The order
+    is: pooling, dropout, dense layer, activation, normalization, dropout, logits. The logits are
+    float32 under every dtype policy.
+
+    Args:
+        num_labels: Number of labels.
+        pooling: What is classified.
+
+            - `"first"`: the first vector of the sequence, such as BERT's [CLS].
+            - `"mean"`: the mean of the vectors, without padding.
+            - `None`: each vector. The logits of padding are 0.
+        hidden_dim: Width of a dense layer before the logits. `None` for no such layer.
+        activation: Activation after the dense layer, as in `TransformerEncoder`. `None` for none.
+        use_bias: Whether the dense layer has a bias.
+        layer_norm_epsilon: Added to the variances of a normalization after the activation, which
+            has a scale and no offset. `None` for no normalization.
+        input_dropout: Fraction of the vectors' entries dropped in training.
+        dropout: Fraction of the entries dropped before the logits in training.
+        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(batch, time, features)`.
+        mask: `(batch, time)`: 0 for padding. `None` for no padding.
+
+    Output shape: `(batch, num_labels)`, or `(batch, time, num_labels)` without pooling.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.layers.classification_head import ClassificationHead
+        >>> tuple(ClassificationHead(3)(np.ones((2, 5, 4))).shape)
+        (2, 3)
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self,
+        num_labels: int,
+        pooling: str | None = "first",
+        hidden_dim: int | None = None,
+        activation: str | None = None,
+        use_bias: bool = True,
+        layer_norm_epsilon: float | None = None,
+        input_dropout: float = 0.0,
+        dropout: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_labels = to_integer("num_labels", num_labels)
+        if pooling is not None:
+            check_choice("pooling", pooling, POOLINGS)
+        self.pooling = pooling
+        self.hidden_dim = to_optional_integer("hidden_dim", hidden_dim)
+        self.activation = activation
+        self.use_bias = use_bias
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.input_dropout = input_dropout
+        self.dropout = dropout
+        policy = self.dtype_policy
+        self.drop_inputs = Dropout(input_dropout, dtype=policy, name="drop_inputs")
+        self.drop = Dropout(dropout, dtype=policy, name="drop")
+        self.activate = None if activation is None else get_activation(activation)
+        self.dense: Any = None
+        self.norm: Any = None
+        if self.hidden_dim is not None:
+            self.dense = make_dense(self.hidden_dim, "dense", use_bias, policy)
+        if layer_norm_epsilon is not None:
+            self.norm = make_norm("norm", layer_norm_epsilon, False, policy)
+        self.logits = make_dense(self.num_labels, "logits", True, policy)
+
+    @property
+    def output_padding(self) -> float | None:
+        """The logits of padding. `None` with pooling."""
+        return 0.0 if self.pooling is None else None
+
+    def build(self, input_shape: Shape) -> None:
+        shape = tuple(input_shape) if self.pooling is None else (input_shape[0], input_shape[-1])
+        if self.dense is not None:
+            self.dense.build(shape)
+            shape = (*shape[:-1], self.hidden_dim)
+        if self.norm is not None:
+            self.norm.build(shape)
+        self.logits.build(shape)
+        self.built = True
+
+    def call(
+        self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
+        state = self.drop_inputs(self._pool(inputs, mask), training=training)
+        if self.dense is not None:
+            state = self.dense(state)
+        if self.activate is not None:
+            state = self.activate(state)
+        if self.norm is not None:
+            state = self.norm(state)
+        logits = ops.cast(self.logits(self.drop(state, training=training)), "float32")
+        if self.pooling is None and mask is not None:
+            logits = ops.where(ops.cast(mask, "bool")[..., None], logits, 0.0)
+        return logits
+
+    def _pool(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        if self.pooling is None:
+            return inputs
+        if self.pooling == "first":
+            return inputs[:, 0]
+        if mask is None:
+            return ops.mean(inputs, axis=1)
+        weights = ops.cast(mask, "float32")[..., None]
+        total = ops.sum(ops.cast(inputs, "float32") * weights, axis=1)
+        mean = total / ops.maximum(ops.sum(weights, axis=1), 1.0)
+        return ops.cast(mean, self.compute_dtype)
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
+        # Labels tell which positions count in the loss.
+        return None
+
+    def compute_output_spec(
+        self,
+        inputs: keras.KerasTensor,
+        mask: Tensor | None = None,
+        training: bool | None = None,
+    ) -> keras.KerasTensor:
+        shape = inputs.shape[:-1] if self.pooling is None else inputs.shape[:1]
+        return keras.KerasTensor((*shape, self.num_labels), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_labels": self.num_labels,
+            "pooling": self.pooling,
+            "hidden_dim": self.hidden_dim,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "input_dropout": self.input_dropout,
+            "dropout": self.dropout,
+        }

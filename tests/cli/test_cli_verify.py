@@ -1,0 +1,117 @@
+"""`keras-qa verify` without a question, which needs no backend."""
+
+import io
+import json
+import sys
+
+import pytest
+from command_line import error_line
+from interpreters import BACKENDS, python
+
+from keras_qa.cli import main
+from keras_qa.documents import Index
+
+ANSWER = "The warranty is two years. It is \x1b[31mred.\n\nThe lamp is sold for 1200 euros.\n"
+ODD = "\N{REPLACEMENT CHARACTER}[31m"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    (tmp_path / "handbook").mkdir()
+    text = "The \x1b[31mlamp.\nThe warranty\n is two years. The lamp costs 1,200 euros."
+    (tmp_path / "handbook" / "\x1b[31m.txt").write_text(text)
+    (tmp_path / "answer.txt").write_text(ANSWER)
+    return tmp_path / "handbook"
+
+
+SOURCES = (
+    "Supported: 2 of 3 sentences.\n"
+    f"  {ODD}.txt:2  The warranty  is two years.\n"
+    f"  {ODD}.txt:3  1,200\n"
+)
+
+
+def test_unsupported_sentences_are_marked(folder, capsys, monkeypatch) -> None:
+    verify = ["verify", "answer.txt", "--documents=handbook"]
+    last = "The lamp is sold for 1200 euros.\n\n"
+    assert main(verify) == 1
+    plain = f"The warranty is two years. «It is {ODD}red.»\n\n{last}{SOURCES}"
+    assert capsys.readouterr() == (plain, "")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(verify) == 1
+    coloured = f"The warranty is two years. \x1b[1;31mIt is {ODD}red.\x1b[0m\n\n{last}{SOURCES}"
+    assert capsys.readouterr().out == coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(verify) == 1
+    assert capsys.readouterr().out == plain
+    # Nothing is left beside the documents.
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["answer.txt", "handbook"]
+
+
+def test_exit_codes_and_sources_of_the_answer(folder, capsys, monkeypatch) -> None:
+    with Index.create("a.index") as index:
+        index.update(folder)
+    for documents in ("handbook", "a.index", "handbook/\x1b[31m.txt"):
+        assert main(["verify", "It costs 1,200.", "--documents", documents]) == 0
+        assert "Supported: 1 of 1 sentences." in capsys.readouterr().out
+        assert main(["verify", "It costs 1,300.", "--documents", documents]) == 1
+        assert capsys.readouterr().out == "«It costs 1,300.»\n\nSupported: 0 of 1 sentences.\n"
+    stream = io.TextIOWrapper(io.BytesIO(b""))
+    monkeypatch.setattr(sys, "stdin", stream)
+    assert main(["verify", "-", "--documents=handbook"]) == 0
+    assert capsys.readouterr().out == "\n\nSupported: 0 of 0 sentences.\n"
+
+
+def test_json(folder, capsys) -> None:
+    assert main(["verify", "answer.txt", "--documents=handbook", "--json"]) == 1
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    found = json.loads(printed)
+    assert found["supported"] == pytest.approx(2 / 3)
+    unsupported = {"supported": False, "score": 0.0}
+    unsupported |= dict.fromkeys(("document", "document_start", "document_end"))
+    assert found["verdicts"][1] == {
+        **{"text": "It is \x1b[31mred.", "start": 27, "end": 42},
+        **unsupported,
+    }
+    assert found["verdicts"][2]["document_start"] == 58
+
+
+def test_long_sources_are_cut_and_unreadable_files_are_named(folder, capsys) -> None:
+    (folder / "a.txt").write_text("word " * 100 + "end.")
+    (folder / "b\x1b.txt").write_bytes(b"\xff")
+    assert main(["verify", "word " * 100 + "end.", "--documents=handbook"]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed.splitlines()[-1] == f"  a.txt:1  {'word ' * 24}…"
+    assert errors.startswith("keras-qa: Left out b\N{REPLACEMENT CHARACTER}.txt: it is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a b"], "the following arguments are required: --documents"),
+        (["a b", "--documents=none"], "There is no folder, file or index 'none'."),
+        (["none.txt", "--documents=handbook"], "There is no text file 'none.txt', and without a "),
+        (["a b", "--documents=empty"], "and different names. Received the names: []."),
+        (["a b", "--documents=picture.png"], "is not an index of keras-qa: it is not an SQLite"),
+        (["a b", "--documents=handbook", "--threshold=0.5"], "`reader` and `threshold` need a qu"),
+        (["a b", "--documents=handbook", "--reader=minilm"], "`reader` and `threshold` need a qu"),
+    ],
+)
+def test_errors_are_one_line(folder, capsys, arguments, message: str) -> None:
+    (folder.parent / "empty").mkdir()
+    (folder.parent / "picture.png").write_bytes(b"no picture")
+    assert message in error_line(capsys, "verify", *arguments)
+
+
+def test_no_backend_is_needed_without_a_question(folder) -> None:
+    code = "import sys; from keras_qa.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["verify", "It costs 1,200.", "--documents=handbook"]
+    done = python(code, *arguments, hidden=BACKENDS, KERAS_HOME=str(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = python(code, *arguments, "--question=?", hidden=BACKENDS, KERAS_HOME=str(folder))
+    assert done.returncode == 2
+    assert "keras-qa needs a backend and none is installed." in done.stderr
