@@ -8,7 +8,7 @@ from keras_qa.answering.loading import load, presets
 from keras_qa.answering.passage import Passage
 from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
-from keras_qa.answering.verification import Verdict, Verification, fit_threshold, verify
+from keras_qa.answering.verification import Verdict, verify
 
 __all__ = [
     "Passage",
@@ -16,8 +16,6 @@ __all__ = [
     "Ranker",
     "TextEmbedder",
     "Verdict",
-    "Verification",
-    "fit_threshold",
     "load",
     "presets",
     "verify",

@@ -8,23 +8,20 @@ import os
 import pathlib
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from keras_qa import metrics
-from keras_qa._arguments import check_fraction, must_be, short_repr
+from keras_qa._arguments import check_fraction, must_be
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import DEFAULT_READER, load
-from keras_qa.decoding.selective import CONFIDENCE, precision_thresholds
-from keras_qa.example import Answer, Example, is_frame, to_examples
 from keras_qa.preprocessing import SpanPreprocessor
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index
 
-# What `verify` reads: texts, a path, or an index.
+# What `verify` reads: texts or documents, a path, or an index.
 Documents: TypeAlias = (
-    "Iterable[str | Document | Mapping[str, str]] | str | os.PathLike[str] | Index"
+    "Sequence[str | Document | Mapping[str, str]] | str | os.PathLike[str] | Index"
 )
 Reader: TypeAlias = QuestionAnswerer | str | os.PathLike[str]
 
@@ -58,30 +55,13 @@ class Verdict:
     score: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Verification:
-    """The result of `verify`.
-
-    Args:
-        verdicts: A `Verdict` for each sentence of the answer, in order.
-    """
-
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def supported(self) -> float:
-        """Share of supported sentences, between 0 and 1. 1 if the answer has no sentence."""
-        flags = [verdict.supported for verdict in self.verdicts]
-        return sum(flags) / len(flags) if flags else 1.0
-
-
 def verify(
     answer: str,
     documents: Documents,
     question: str | None = None,
     reader: Reader | None = None,
     threshold: float | None = None,
-) -> Verification:
+) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
     A sentence is supported if a document contains it, or if one document contains each of its
@@ -89,8 +69,8 @@ def verify(
     everything else must be the same, in whole words and whole numbers. A sentence without
     quotations and numbers must stand in a document as a whole.
 
-    - A quotation is a text of at least one word between “ ”, „ “, " ", « », » « or ‘ ’ in one line.
-      A full stop or comma at its end does not count.
+    - A quotation is a text of at least one word between “ ”, „ “, " ", « » or » « in one line. A
+      full stop or comma at its end does not count.
     - A number is a word with a digit, such as `1,234.5`, `-3`, `5 %`, `1990s` or `5km`. Commas and
       apostrophes between groups of three digits do not count: `1,000` is `1000`. White space
       separates numbers, except before a percent sign.
@@ -100,19 +80,21 @@ def verify(
 
     Args:
         answer: The answer, such as the output of a language model, as plain text.
-        documents: A list of texts, or of what `Index.add` takes, such as mappings with the keys
-            `name` and `text`; a `documents.Index`; or the path of a folder, of a file that
-            `Index.update` reads, or of an index. A text's name is its position in the list, from
-            `"0"`. An index saves time if many answers have the same documents.
+        documents: A list of texts, which are named by their positions from `"0"`, or of `Document`
+            objects or mappings with `name` and `text`; a `documents.Index`; or the path of a
+            folder, of a file that `Index.update` reads, or of an index. An index saves time if many
+            answers have the same documents.
         question: The question that the answer is about.
         reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes. `None` for
             the preset `"minilm-squad-small"`. Only with a question.
-        threshold: The lowest score of the reader's answer, see `fit_threshold`. `None` to follow
-            the reader: it decides whether there is an answer if it was trained on texts without
-            one; otherwise 0.5. Only with a question.
+        threshold: The lowest score of the reader's answer, from 0 to 1. To fit it on validation
+            data, use `reader.calibrate(index, examples).threshold(0.9)`: nine in ten of the
+            reader's answers above it are right. `None` for 0 if the reader was trained on texts
+            without an answer, since it then decides whether there is one, and else for 0.5. Only
+            with a question.
 
     Returns:
-        A `Verification`, with a `Verdict` for each sentence.
+        A `Verdict` for each sentence, in order.
 
     Raises:
         FileNotFoundError: If there is no such path.
@@ -129,10 +111,8 @@ def verify(
         >>> text = "The warranty is two years. The lamp costs 1,200 euros."
         >>> answer = "The lamp is sold for 1200 euros. The warranty is ten years."
         >>> found = keras_qa.verify(answer, [text])
-        >>> [(one.supported, one.document, one.document_start) for one in found.verdicts]
+        >>> [(one.supported, one.document, one.document_start) for one in found]
         [(True, '0', 42), (False, None, None)]
-        >>> found.supported
-        0.5
     """
     for name, given in (("answer", answer), ("question", question)):
         if not isinstance(given, str) and (given is not None or name == "answer"):
@@ -141,92 +121,13 @@ def verify(
         raise ValueError("`reader` and `threshold` need a question. Pass `question`.")
     if threshold is not None:
         check_fraction("threshold", threshold)
-    if question is None and not isinstance(documents, (str, os.PathLike)):
-        # A list of texts needs no index.
-        return Verification(tuple(_find_verbatim(answer, _each_document(documents))))
     # Load the reader first: reading documents takes longer.
     loaded = None if question is None else _load_reader(reader)
     with open_documents(documents) as index:
-        verdicts = _find_verbatim(answer, _each_document(index))
+        verdicts = _find_verbatim(answer, index)
         if loaded is not None and question is not None:
-            best, is_accepted = _read(loaded, index, [question], threshold)[0]
-            for place, one in enumerate(verdicts):
-                if best is None or one.supported or not _contains(one.text, best.text):
-                    continue
-                verdicts[place] = dataclasses.replace(one, score=best.score)
-                if is_accepted:
-                    source = best.document, best.start, best.end, best.score
-                    verdicts[place] = Verdict(one.text, one.start, one.end, True, *source)
-    return Verification(tuple(verdicts))
-
-
-def fit_threshold(
-    examples: Iterable[Example | Mapping[str, Any]],
-    documents: Documents,
-    reader: Reader | None = None,
-    min_precision: float = 0.9,
-) -> float:
-    """Fits the `threshold` of `verify` on questions with right and wrong answers.
-
-    Args:
-        examples: Questions. `choices` has the answers to verify, and `answers` those of them that
-            are right. Their texts are not used. Pass several hundred, and none of a test set.
-        documents: As in `verify`.
-        reader: As in `verify`.
-        min_precision: The share of right answers among those that the reader supports, above 0 and
-            at most 1.
-
-    Returns:
-        The lowest score above which this share is reached with a confidence of 0.9, as in
-        `QuestionAnswerer.calibrate`.
-
-    Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If no choice is wrong, no score reaches this precision, or an argument is wrong
-            as in `verify`.
-
-    Examples:
-        >>> import keras_qa
-        >>> texts = [f"Room {number} has {number + 2} windows." for number in range(6)]
-        >>> examples = [
-        ...     {
-        ...         "text": "",
-        ...         "question": f"How many windows has room {number}?",
-        ...         "answers": [f"It has {number + 2} windows."],
-        ...         "choices": [f"It has {number + 2} windows.", f"It has {number + 3} windows."],
-        ...     }
-        ...     for number in range(6)
-        ... ]
-        >>> 0 <= keras_qa.answering.fit_threshold(examples, texts, min_precision=0.5) < 1
-        True
-    """
-    check_fraction("min_precision", min_precision)
-    data = to_examples(examples)
-    choices = [(place, choice) for place, item in enumerate(data) for choice in item.choices]
-    is_right = [
-        bool(data[place].answers) and metrics.exact_match(choice, data[place].answers) == 1
-        for place, choice in choices
-    ]
-    if all(is_right):
-        raise ValueError("`examples` must have wrong answers among their `choices`.")
-    loaded = _load_reader(reader)
-    with open_documents(documents) as index:
-        read = _read(loaded, index, [item.question for item in data], 0.0)
-    scores, correct = [], []
-    for (place, choice), right in zip(choices, is_right, strict=True):
-        best, _ = read[place]
-        if best is not None and _contains(choice, best.text):
-            scores.append(best.score)
-            correct.append(right)
-    precisions, thresholds = precision_thresholds(scores, correct)
-    reached = thresholds[precisions >= min_precision]
-    if not len(reached):
-        raise ValueError(
-            f"`min_precision` is {min_precision:g}, but the examples support at most "
-            f"{precisions.max(initial=0.0):.3f}, with a confidence of {CONFIDENCE:g}. Use a lower "
-            "value, or more examples."
-        )
-    return float(reached[0])
+            verdicts = _add_answer(verdicts, index, question, loaded, threshold)
+    return verdicts
 
 
 @contextlib.contextmanager
@@ -236,84 +137,57 @@ def open_documents(documents: Documents) -> Iterator[Index]:
     from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
 
-    with contextlib.ExitStack() as stack:
-        if isinstance(documents, Index):
-            index = documents
-        elif isinstance(documents, (str, os.PathLike)):
-            path = pathlib.Path(documents).expanduser()
-            if not path.exists():
-                raise FileNotFoundError(f"There is no folder, file or index {str(path)!r:.80}.")
-            if path.is_dir() or path.suffix.lower() in SUFFIXES:
-                index = stack.enter_context(_temporary_index())
-                for name, reason in index.update(path, verbose=0).unreadable.items():
-                    warnings.warn(f"Left out {name}: {reason}.", stacklevel=4)
-            else:
-                index = stack.enter_context(Index.open(path))
-        else:
-            index = stack.enter_context(_temporary_index())
-            index.add(_each_document(documents))
+    opened: contextlib.AbstractContextManager[Index] = _temporary_index(documents)
+    if isinstance(documents, Index):
+        opened = contextlib.nullcontext(documents)
+    elif isinstance(documents, (str, os.PathLike)):
+        path = pathlib.Path(documents).expanduser()
+        if path.is_file() and path.suffix.lower() not in SUFFIXES:
+            opened = Index.open(path)
+    with opened as index:
+        if not len(index):
+            raise ValueError("`documents` must hold at least one document that can be read.")
         yield index
 
 
-def _each_document(documents: Documents) -> Iterator[Document]:
-    """Yields the `documents` of `verify`, other than those of a path. Raises if there are none."""
-    from keras_qa.documents import Document, Index
-    from keras_qa.documents.document import to_documents
-
-    if isinstance(documents, Index):
-        names = documents.names
-        found = (Document(name, documents.text(name)) for name in names)
-    elif isinstance(documents, Iterable) and not isinstance(documents, (bytes, Mapping)):
-        entries: Any = documents
-        if not is_frame(documents):
-            entries = [
-                Document(str(place), entry) if isinstance(entry, str) else entry
-                for place, entry in enumerate(documents)
-            ]
-        entries = list(to_documents(entries))
-        names, found = [one.name for one in entries], iter(entries)
-    else:
-        expected = "a list of texts or of documents, a path, or an index"
-        raise TypeError(must_be("documents", expected, documents))
-    if len(set(names)) < max(len(names), 1):
-        raise ValueError(
-            "`documents` must hold at least one document, and different names. Received the names: "
-            f"{short_repr(names)}."
-        )
-    yield from found
-
-
 @contextlib.contextmanager
-def _temporary_index() -> Iterator[Index]:
-    from keras_qa.documents import Index
+def _temporary_index(documents: Documents) -> Iterator[Index]:
+    from keras_qa.documents import Document, Index
 
     with (
         tempfile.TemporaryDirectory() as folder,
         Index.create(pathlib.Path(folder, "documents.index")) as index,
     ):
+        if isinstance(documents, (str, os.PathLike)):
+            for name, reason in index.update(documents, verbose=0).unreadable.items():
+                warnings.warn(f"Left out {name}: {reason}.", stacklevel=6)
+        elif isinstance(documents, (list, tuple)):
+            index.add(
+                Document(str(place), entry) if isinstance(entry, str) else entry
+                for place, entry in enumerate(documents)
+            )
+            if len(index) < len(documents):
+                raise ValueError(
+                    "`documents` must have different names. A text is named by its position."
+                )
+        else:
+            expected = "a list of texts or of documents, a path, or an index"
+            raise TypeError(must_be("documents", expected, documents))
         yield index
 
 
-def _find_verbatim(answer: str, documents: Iterable[Document]) -> list[Verdict]:
+def _find_verbatim(answer: str, index: Index) -> list[Verdict]:
     """Returns the verdicts on the sentences of an answer without a reader."""
     from keras_qa.documents.verbatim import FoldedText, find_claims
 
     claims = find_claims(answer)
     verdicts = [Verdict(answer[one.start : one.end], one.start, one.end) for one in claims]
-    # Sentences that no document so far contains as a whole.
-    waiting = set(range(len(claims)))
-    for document in documents:
-        if not waiting:
-            break
-        text = FoldedText(document.text)
-        for place in sorted(waiting):
-            span, is_whole = text.locate(claims[place])
-            one = verdicts[place]
-            if span is not None and (is_whole or not one.supported):
-                source = document.name, *span, 1.0
-                verdicts[place] = Verdict(one.text, one.start, one.end, True, *source)
-            if is_whole:
-                waiting.remove(place)
+    for name in index.names:
+        text = FoldedText(index.text(name))
+        for place, (claim, one) in enumerate(zip(claims, verdicts, strict=True)):
+            span = None if one.supported else text.locate(claim)
+            if span is not None:
+                verdicts[place] = Verdict(one.text, one.start, one.end, True, name, *span, 1.0)
     return verdicts
 
 
@@ -328,28 +202,29 @@ def _load_reader(reader: Reader | None) -> QuestionAnswerer:
     return loaded
 
 
-def _read(
-    reader: QuestionAnswerer, index: Index, questions: list[str], threshold: float | None
-) -> list[tuple[Answer | None, bool]]:
-    """Returns the best span for each question, and whether its score is high enough."""
+def _add_answer(
+    verdicts: list[Verdict],
+    index: Index,
+    question: str,
+    reader: QuestionAnswerer,
+    threshold: float | None,
+) -> list[Verdict]:
+    """Changes the verdicts on sentences that contain the reader's answer to the question."""
+    from keras_qa.documents.verbatim import FoldedText, fold
+
     _, preprocessor = reader._fitted()
     assert isinstance(preprocessor, SpanPreprocessor)
     no_answer = preprocessor.decoder.no_answer
     if preprocessor.asking is not None:
         no_answer = bool(preprocessor.asking.options.get("no_answer", no_answer))
-    found: list[tuple[Answer | None, bool]] = []
-    for answers in reader.ask(index, questions, top_k=2, no_answer=no_answer, verbose=0):
-        best = next((one for one in answers if one.text), None)
-        if threshold is None and no_answer:
-            found.append((best, answers[0] is best))
-        else:
-            least = THRESHOLD if threshold is None else threshold
-            found.append((best, best is not None and best.score >= least))
-    return found
-
-
-def _contains(sentence: str, part: str) -> bool:
-    """Whether a sentence contains a text verbatim."""
-    from keras_qa.documents.verbatim import FoldedText
-
-    return any(FoldedText(sentence).find(FoldedText(part).text))
+    if threshold is None:
+        threshold = 0.0 if no_answer else THRESHOLD
+    found = reader.ask(index, question, no_answer=no_answer, verbose=0)
+    is_accepted = found.score >= threshold
+    source = (True, found.document, found.start, found.end) if is_accepted else ()
+    return [
+        Verdict(one.text, one.start, one.end, *source, score=found.score)
+        if found.text and not one.supported and any(FoldedText(one.text).find(fold(found.text)))
+        else one
+        for one in verdicts
+    ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import warnings
+from typing import TYPE_CHECKING
 
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import CONTEXT, print_marked, say
 from keras_qa.terminal import plain
+
+if TYPE_CHECKING:
+    from keras_qa.answering import Verdict
+    from keras_qa.documents import Index
 
 HELP = "mark the sentences of an answer that the documents do not support"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -61,27 +65,27 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering.verification import open_documents, verify
 
     answer = data.read_text(options.answer)
-    with contextlib.ExitStack() as stack:
-        caught = stack.enter_context(warnings.catch_warnings(record=True))
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        index = stack.enter_context(open_documents(options.documents))
-        found = verify(answer, index, options.question, options.reader, options.threshold)
-        places = []
-        for verdict in found.verdicts:
-            if verdict.document is not None:
-                before = index.text(verdict.document, 0, verdict.document_start)
-                text = index.text(verdict.document, len(before), verdict.document_end)
-                text = plain(text if len(text) <= CONTEXT else f"{text[:CONTEXT]}…")
-                line = before.count("\n") + 1
-                places.append(f"  {plain(verdict.document)}:{line}  {text}")
+        with open_documents(options.documents) as index:
+            found = verify(answer, index, options.question, options.reader, options.threshold)
+            sources = [_source(one, index) for one in found if one.supported]
     for warning in caught:
         if warning.category is UserWarning:
             say(f"keras-qa: {warning.message}", error=True)
+    unsupported = [(one.start, one.end) for one in found if not one.supported]
     if options.json:
-        say(json.dumps({"supported": found.supported, **dataclasses.asdict(found)}, indent=2))
+        say(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
     else:
-        print_marked(answer, [(one.start, one.end) for one in found.verdicts if not one.supported])
-        say(f"\nSupported: {len(places)} of {len(found.verdicts)} sentences.")
-        for place in places:
-            say(place)
-    return 0 if len(places) == len(found.verdicts) else 1
+        print_marked(answer, unsupported)
+        say("\n".join([f"\nUnsupported: {len(unsupported)}.", *sources]))
+    return 1 if unsupported else 0
+
+
+def _source(verdict: Verdict, index: Index) -> str:
+    """One line: where the documents support a sentence, and what stands there."""
+    assert verdict.document is not None
+    before = index.text(verdict.document, 0, verdict.document_start)
+    text = index.text(verdict.document, verdict.document_start or 0, verdict.document_end)
+    text = plain(text if len(text) <= CONTEXT else f"{text[:CONTEXT]}…")
+    return f"  {plain(verdict.document)}:{before.count(chr(10)) + 1}  {text}"

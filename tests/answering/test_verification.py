@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from interpreters import BACKENDS, python
 
 import keras_qa
-from keras_qa.answering import Verdict, Verification
+from keras_qa.answering import Verdict
 from keras_qa.documents import Document, Index
-from keras_qa.documents.verbatim import FoldedText, find_claims
+from keras_qa.documents.verbatim import FoldedText, find_claims, fold
 from keras_qa.text.sentence_splitting import sentence_spans
 
 LAMP = 'The “Aurora” lamp costs\n 1,200 euros. It grew by 12.5 % in 1990.\nIt’s made in "Old Town".'
 
 
 def is_supported(answer: str, *texts: str) -> bool:
-    (verdict,) = keras_qa.verify(answer, texts).verdicts
+    (verdict,) = keras_qa.verify(answer, texts)
     return verdict.supported
 
 
@@ -37,12 +37,11 @@ def is_supported(answer: str, *texts: str) -> bool:
         # Quotations.
         ("Buy “Aurora”!", True),
         ("Buy «aurora lamp»!", False),
-        ("Buy ‘Auror’!", False),
         ("They say: “made in Old Town,” indeed.", False),
         ("They say: „lamp costs 1,200.“", True),
         ('It comes from "Old Town," where “—” lives.', True),
-        ("It’s Ann’s ‘old town’ and “aurora”.", True),
-        ("It’s Ann’s ‘new town’ and “aurora”.", False),
+        ("It’s Ann’s «old town» and “aurora”.", True),
+        ("It’s Ann’s «new town» and “aurora”.", False),
         # Numbers.
         ("The price is 1200.", True),
         ("The price is 1'200.", True),
@@ -65,9 +64,9 @@ def test_what_stands_in_a_document(answer: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [
-        ("1,000 1’000.5 1,234,567 12,34 0,500 1,0000", "1000 1000.5 1234567 12,34 0,500 1,0000"),
+        ("1,000 1’000.5 1,234,567 12,34 0,500 1,0000", "1000 1000.5 1234567 12,34 0500 1,0000"),
         ("-5 to \N{MINUS SIGN}6, 2010-2015, F-16", "-5 -6 2010 2015 16"),
-        ("5 % 5% 5‰ 5 per cent", "5% 5% 5‰ 5"),
+        ("5 % 5% 5 per cent", "5% 5% 5"),
         ("H2O, 5km, 12.05.2010, 10:30", "h2o 5km 12.05.2010 10 30"),
         ("In 1990. 10 000 000", "1990 10 000 000"),
         ("他在1990年，๕๐ บาท", "1990 ๕๐"),
@@ -90,22 +89,25 @@ def test_scripts_without_spaces() -> None:
     assert is_supported("Straße und ΟΔΟΣ İ ẞ.", "STRAßE UND οδος İ ß.")
 
 
+def test_every_letter_keeps_its_length() -> None:
+    letters = "".join(map(chr, range(0x110000)))
+    assert len(fold(letters)) == len(letters)
+
+
 def test_each_part_is_in_one_document_and_the_shortest_place_is_named() -> None:
     texts = ["1990 was far. “Ann” is 7.", 'In 7 days. In 1990 "Ann" left. In 7 days.', "Ann."]
-    (verdict,) = keras_qa.verify("“Ann” came in 1990 with 7.", texts).verdicts
+    (verdict,) = keras_qa.verify("“Ann” came in 1990 with 7.", texts)
     assert verdict == Verdict("“Ann” came in 1990 with 7.", 0, 26, True, "0", 0, 24, 1.0)
     found = keras_qa.verify("“Ann” came in 1990. Ann. 8 of 7.", texts)
-    places = [(one.document, one.document_start, one.document_end) for one in found.verdicts]
-    # A document with the whole sentence goes before one with its parts.
+    places = [(one.document, one.document_start, one.document_end) for one in found]
     assert places == [("0", 0, 18), ("2", 0, 4), (None, None, None)]
-    assert found.supported == pytest.approx(2 / 3)
-    (verdict,) = keras_qa.verify("“Ann” came in 1990.", texts[1:]).verdicts
+    (verdict,) = keras_qa.verify("“Ann” came in 1990.", texts[1:])
     assert texts[1][verdict.document_start : verdict.document_end] == '1990 "Ann'
 
 
-def test_answers_without_sentences() -> None:
-    assert keras_qa.verify(" ...\n„—“", ["A text."]) == Verification(())
-    assert keras_qa.verify("", ["A text."]).supported == 1.0
+@pytest.mark.parametrize("answer", ["", " ...\n„—“"])
+def test_answers_without_sentences(answer: str) -> None:
+    assert keras_qa.verify(answer, ["A text."]) == []
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def folder(tmp_path) -> pathlib.Path:
 def test_kinds_of_documents(folder, tmp_path) -> None:
     def names(documents: object) -> list[str | None]:
         found = keras_qa.verify("Ann left. Bob left.", documents)
-        return [verdict.document for verdict in found.verdicts]
+        return [verdict.document for verdict in found]
 
     with Index.create(tmp_path / "a.index") as index:
         index.update(folder)
@@ -129,7 +131,7 @@ def test_kinds_of_documents(folder, tmp_path) -> None:
         assert names(path) == ["a.txt", "b.md"]
     assert names(folder / "a.txt") == ["a.txt", None]
     mixed = ["Bob left.", {"name": "ann", "text": "Ann left."}, Document("c", "")]
-    assert names(mixed) == names(iter(mixed)) == ["ann", "0"]
+    assert names(mixed) == names(tuple(mixed)) == ["ann", "0"]
     # Nothing is left beside the documents.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "docs"]
 
@@ -139,7 +141,7 @@ def test_unreadable_files_warn(folder) -> None:
     with pytest.warns(
         UserWarning, match=r"^Left out c\.txt: it is not UTF-8 at byte 0\."
     ) as caught:
-        assert keras_qa.verify("Ann left.", folder).supported == 1.0
+        assert keras_qa.verify("Ann left.", folder)[0].supported
     assert [pathlib.Path(one.filename).name for one in caught] == ["test_verification.py"]
 
 
@@ -153,9 +155,9 @@ def test_unreadable_files_warn(folder) -> None:
         (("a", {"a": "b"}), TypeError, "`documents` must be a list of texts or of documents, a"),
         (("a", ["a", 5]), TypeError, "Received a int at position 1."),
         (("a", [{"name": "a"}]), ValueError, "position 0 must have the keys `name` and `text`."),
-        (("a", []), ValueError, "`documents` must hold at least one document, and differ"),
-        (("a", ["a", {"name": "0", "text": ""}]), ValueError, "the names: ['0', '0']."),
-        (("a", "none"), FileNotFoundError, "There is no folder, file or index 'none'."),
+        (("a", []), ValueError, "`documents` must hold at least one document that can be read."),
+        (("a", ["a", {"name": "0", "text": ""}]), ValueError, "must have different names. A text "),
+        (("a", "none"), FileNotFoundError, "must be a folder or a file. There is no 'none'."),
         (("a", ["a"], None, "minilm"), ValueError, "`reader` and `threshold` need a question. P"),
         (("a", ["a"], None, None, 0.5), ValueError, "`reader` and `threshold` need a question."),
         (("a", ["a"], "b", None, 2), ValueError, "`threshold` must be between 0 and 1. Received:"),
@@ -171,11 +173,11 @@ def test_errors_are_one_line(arguments: tuple, kind: type, message: str, monkeyp
 def test_no_backend_is_needed(tmp_path) -> None:
     code = """
 import sys, keras_qa
-print(keras_qa.verify("It costs 5.", ["5 euros"]).supported, "keras" in sys.modules)
+print(keras_qa.verify("It costs 5.", ["5 euros"])[0].supported, "keras" in sys.modules)
 keras_qa.verify("It costs 5.", ["5 euros"], "What?")
 """
     done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
-    assert done.stdout == "1.0 False\n"
+    assert done.stdout == "True False\n"
     assert "ImportError: keras-qa needs a backend and none is installed." in done.stderr
 
 
@@ -200,13 +202,12 @@ def test_sentences_of_a_document_are_supported_at_their_place(text, change, data
     start, end = data.draw(st.sampled_from(sentence_spans(text)))
     sentence = text[start:end]
     (claim,) = find_claims(sentence)
-    found, is_whole = FoldedText(text).locate(claim)
-    assert is_whole
+    found = FoldedText(text).locate(claim)
     assert found[0] <= start
     assert " ".join(text[slice(*found)].split()).lower() == " ".join(sentence.split()).lower()
     # `str.upper` would make SS of ß.
     assume(len(change(sentence)) == len(sentence))
-    assert keras_qa.verify(change(sentence), ["", text]).supported == 1.0
+    assert all(FoldedText(text).locate(claim) for claim in find_claims(change(sentence)))
 
 
 @settings(deadline=None, max_examples=100)
@@ -219,4 +220,4 @@ def test_another_digit_is_unsupported(text, data) -> None:
     place = data.draw(st.sampled_from(digits))
     # No number of the text has a 6 or an 8.
     changed = sentence[:place] + data.draw(st.sampled_from("68")) + sentence[place + 1 :]
-    assert keras_qa.verify(changed, [text]).supported == 0.0
+    assert [FoldedText(text).locate(claim) for claim in find_claims(changed)] == [None]

@@ -4,13 +4,11 @@ import dataclasses
 import re
 
 import pytest
-from small_examples import SPANS
 from small_models import same_weights
 
 import keras_qa
 from keras_qa import QuestionAnswerer
-from keras_qa.answering import Verdict, fit_threshold
-from keras_qa.decoding.selective import precision_thresholds
+from keras_qa.answering import Verdict
 from keras_qa.documents import Index
 from keras_qa.preprocessing import SpanPreprocessor
 
@@ -34,14 +32,13 @@ def score(reader, index) -> float:
     return answer.score
 
 
-def check(found: keras_qa.answering.Verification, is_accepted: bool, score: float) -> None:
+def check(found: list[Verdict], is_accepted: bool, score: float) -> None:
     read = (True, "a", 12, 15, score) if is_accepted else (False, None, None, None, score)
     expected = [read, read, (False, None, None, None, 0.0), (True, "a", 0, 16, 1.0)]
-    assert found.verdicts == tuple(
+    assert found == [
         Verdict(ANSWER[start:end], start, end, *one)
         for (start, end), one in zip(SENTENCES, expected, strict=True)
-    )
-    assert found.supported == (0.75 if is_accepted else 0.25)
+    ]
 
 
 def test_sentences_with_the_answer_of_the_reader(reader, index, score) -> None:
@@ -51,7 +48,7 @@ def test_sentences_with_the_answer_of_the_reader(reader, index, score) -> None:
     check(keras_qa.verify(ANSWER, index, QUESTION, reader, threshold=score + 1e-6), False, score)
     assert same_weights(reader.model_, before)
     # Without a document about the question there is nothing to read.
-    (verdict,) = keras_qa.verify("It is red.", ["A blue car."], "Zebra?", reader).verdicts
+    (verdict,) = keras_qa.verify("It is red.", ["A blue car."], "Zebra?", reader)
     assert verdict == Verdict("It is red.", 0, 10)
 
 
@@ -61,16 +58,15 @@ def test_documents_without_an_index_are_read_in_the_same_way(reader, tmp_path, s
     for text in texts:
         (tmp_path / text["name"]).with_suffix(".txt").write_text(text["text"])
     found = keras_qa.verify(ANSWER, tmp_path, QUESTION, reader)
-    assert [one.document for one in found.verdicts] == ["a.txt", "a.txt", None, "a.txt"]
+    assert [one.document for one in found] == ["a.txt", "a.txt", None, "a.txt"]
 
 
 @pytest.mark.parametrize(
-    ("no_answer_threshold", "threshold", "is_accepted"),
-    # A threshold replaces the reader's decision.
-    [(1.0, None, True), (0.0, None, False), (0.0, 0.0, True), (1.0, 1.0, False)],
+    ("no_answer_threshold", "threshold", "is_found", "is_accepted"),
+    [(1.0, None, True, True), (0.0, None, False, False), (1.0, 1.0, True, False)],
 )
 def test_a_reader_of_texts_without_an_answer_decides_itself(
-    reader, index, monkeypatch, no_answer_threshold, threshold, is_accepted
+    reader, index, monkeypatch, no_answer_threshold, threshold, is_found, is_accepted
 ) -> None:
     own = reader.model_.preprocessor
     decoder = dataclasses.replace(
@@ -78,9 +74,25 @@ def test_a_reader_of_texts_without_an_answer_decides_itself(
     )
     changed = SpanPreprocessor(own.vectorizer, decoder)
     monkeypatch.setattr(reader.model_, "preprocessor", changed)
-    score = next(one.score for one in reader.ask(index, QUESTION, top_k=2) if one.text)
+    score = reader.ask(index, QUESTION).score if is_found else 0.0
     found = keras_qa.verify(ANSWER, index, QUESTION, reader, threshold)
     check(found, is_accepted, score)
+
+
+def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch) -> None:
+    own = reader.model_.preprocessor
+    changed = SpanPreprocessor(own.vectorizer, own.decoder)
+    monkeypatch.setattr(reader.model_, "preprocessor", changed)
+    examples = [
+        {"text": "", "question": QUESTION, "answers": [answer]}
+        for answer in ["red"] * 8 + ["blue"] * 3
+    ]
+    fitted = reader.calibrate(index, examples, no_answer=False)
+    calibrated = reader.ask(index, QUESTION).score
+    assert calibrated != score
+    check(keras_qa.verify(ANSWER, index, QUESTION, reader, fitted.threshold(0.4)), True, calibrated)
+    with pytest.raises(ValueError, match="`min_precision` is 0.9, but the questions of"):
+        fitted.threshold(0.9)
 
 
 @pytest.mark.parametrize(
@@ -101,56 +113,3 @@ def test_a_classifier_cannot_verify(classifier) -> None:
     with pytest.raises(ValueError, match="`reader` must mark spans, but this model "):
         keras_qa.verify(ANSWER, [TEXT], QUESTION, classifier)
     assert same_weights(classifier.model_, before)
-
-
-THINGS = ("door", "box", "car", "sky")
-SHADES = ("red", "green", "blue", "dark grey")
-
-
-@pytest.fixture(scope="module")
-def questions() -> tuple[list[str], list[dict]]:
-    """Texts, and questions. Every third has no right answer among its choices."""
-    texts, examples = [], []
-    for place, thing in enumerate(THINGS * 8):
-        shade = SHADES[place // 4 % 4]
-        texts.append(f"the {thing} is {shade}.")
-        choices = [f"It is {one}." for one in SHADES]
-        right = [f"It is {shade}."] if place % 3 else []
-        question = f"What colour is the {thing}?"
-        examples.append({"text": "", "question": question, "answers": right, "choices": choices})
-    return texts, examples
-
-
-def test_threshold_for_a_precision(reader, questions) -> None:
-    texts, examples = questions
-    documents = [{"name": str(place), "text": text} for place, text in enumerate(texts)]
-    scores, correct = [], []
-    for example in examples:
-        for choice in example["choices"]:
-            (verdict,) = keras_qa.verify(choice, documents, example["question"], reader, 0).verdicts
-            if verdict.supported:
-                scores.append(verdict.score)
-                correct.append(choice in example["answers"])
-    assert 0 < sum(correct) < len(correct)
-    precisions, thresholds = precision_thresholds(scores, correct)
-    wanted = float(precisions[-1])
-    before = reader.model_.get_weights()
-    assert fit_threshold(examples, texts, reader, wanted) == pytest.approx(thresholds[-1], abs=1e-6)
-    message = rf"^`min_precision` is 0.99, but the examples support at most {wanted:.3f}, with a c"
-    with pytest.raises(ValueError, match=message):
-        fit_threshold(examples, texts, reader, 0.99)
-    assert same_weights(reader.model_, before)
-
-
-@pytest.mark.parametrize(
-    ("examples", "options", "message"),
-    [
-        ([], {}, "`examples` must have wrong answers among their `choices`."),
-        ([SPANS[0]], {}, "`examples` must have wrong answers among their `choices`."),
-        ([dataclasses.replace(SPANS[0], choices=("Red.",))], {}, "must have wrong answers"),
-        ([SPANS[0]], {"min_precision": 2}, "`min_precision` must be between 0 and 1. Received: "),
-    ],
-)
-def test_examples_that_fit_no_threshold(examples, options, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        fit_threshold(examples, [TEXT], **options)
