@@ -29,6 +29,7 @@ ENVIRONMENTS = {
     "cli/test_cli_verify.py": "host",
     "datasets": "host",
     "decoding": "host",
+    "detectors": "named",
     "documents": "host",
     "execution": "backend",
     "files": "host",

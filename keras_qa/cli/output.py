@@ -44,11 +44,11 @@ def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
 
 
 def print_marked(text: str, spans: Sequence[tuple[int, int]]) -> None:
-    """Prints a text of several lines, with marks around its unsupported sentences `spans`."""
+    """Prints a text of several lines, with marks around its unsupported `spans`."""
     before, after = _marks(TERMINAL_WARNING_MARKS)
     parts, last = [], 0
     for start, end in spans:
-        parts += [_plain_lines(text[last:start]), before, plain(text[start:end]), after]
+        parts += [_plain_lines(text[last:start]), before, _plain_lines(text[start:end]), after]
         last = end
     _write("".join([*parts, _plain_lines(text[last:])]).rstrip(), sys.stdout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import pathlib
 import warnings
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from keras_qa.answering import Verdict
     from keras_qa.documents import Index
 
-HELP = "mark the sentences of an answer that the documents do not support"
+HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
 EPILOG = """\
 examples:
   keras-qa verify answer.txt --documents handbook/
   keras-qa verify answer.txt --documents handbook/ --question "How long is the warranty?"
   cat answer.txt | keras-qa verify - --documents handbook.index --json
-The exit code is 0 if every sentence is supported, 1 if one is not, and 2 after an error.
+The exit code is 0 if nothing is unsupported, 1 if something is, and 2 after an error.
 """
 
 
@@ -43,31 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--question", help="also accept sentences that contain the answer of a reader to it"
     )
     parser.add_argument(
-        "--reader", help=f"the reader for the question, as in `ask` (default: {DEFAULT_READER})"
+        "--reader",
+        help=f"the reader for the question, as in `ask` (default: {DEFAULT_READER}); or a model "
+        "that classifies tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1",
     )
     parser.add_argument(
         "--threshold",
         type=float,
         metavar="P",
-        help="the lowest score of the reader's answer, between 0 and 1 (default: as the reader "
-        "decides)",
+        help="the lowest score of the reader's answer or of an unsupported span (default: as the "
+        "reader decides)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the options need a backend: a question does."""
-    return options.question is not None
+    """Whether the options need a backend: a question and a reader do."""
+    return options.question is not None or options.reader is not None
 
 
 def run(options: argparse.Namespace) -> int:
     """Verifies the answer. Returns the exit code."""
     from keras_qa.answering.verification import open_documents, verify
+    from keras_qa.documents import Index
+    from keras_qa.documents.file_formats import SUFFIXES
 
     answer = data.read_text(options.answer)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with open_documents(options.documents) as index:
+        path = pathlib.Path(options.documents).expanduser()
+        is_index = path.is_file() and path.suffix.lower() not in SUFFIXES
+        with Index.open(path) if is_index else open_documents(path) as index:
             found = verify(answer, index, options.question, options.reader, options.threshold)
             sources = [_source(one, index) for one in found if one.supported]
     for warning in caught:

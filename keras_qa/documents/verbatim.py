@@ -70,8 +70,8 @@ class FoldedText:
 
     def _is_inside(self, place: int) -> bool:
         """Whether a place is inside a word or a number."""
-        around = self.text[max(place - 1, 0) : place + 1]
-        if len(around) == 2 and all(map(_is_word_letter, around)):
+        around = _UNSPACED_LETTER.sub(" ", self.text[max(place - 1, 0) : place + 1])
+        if len(around) == 2 and all(unicodedata.category(one)[0] in "LMN" for one in around):
             return True
         number = bisect.bisect_left(self._number_spans, (place, place)) - 1
         return number >= 0 and place < self._number_spans[number][1]
@@ -95,10 +95,6 @@ def find_claims(answer: str) -> list[Claim]:
         if re.search(r"\w", sentence.text):
             claims.append(Claim(start, end, sentence.text, quoted, set(sentence.numbers)))
     return claims
-
-
-def _is_word_letter(letter: str) -> bool:
-    return unicodedata.category(letter)[0] in "LMN" and not _UNSPACED_LETTER.match(letter)
 
 
 def _shortest_cover(parts: list[list[tuple[int, int]]]) -> tuple[int, int]:

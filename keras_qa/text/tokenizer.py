@@ -75,6 +75,11 @@ class Tokenizer:
         """
         return pieces.encode(self._tokenizer, texts)
 
+    def raw_offsets(self, text: str) -> list[tuple[int, int]]:
+        """Returns the offsets of the `tokenizers` library, whose pieces may include white space."""
+        plain = pieces.replace_surrogates(text)
+        return list(self._tokenizer.encode(plain, add_special_tokens=False).offsets)
+
     def to_json(self) -> str:
         """The tokenizer as JSON, in the format of the `tokenizers` library."""
         return self._tokenizer.to_str()

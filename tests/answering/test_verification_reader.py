@@ -98,7 +98,11 @@ def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch
 @pytest.mark.parametrize(
     ("reader", "kind", "message"),
     [
-        (5, TypeError, "`reader` must be a `QuestionAnswerer`, or what `load` takes. Received: re"),
+        (
+            5,
+            TypeError,
+            "`reader` must be a `QuestionAnswerer`, a classifier of tokens, or the name",
+        ),
         ("none", FileNotFoundError, "There is no file `none`, and no preset of that name."),
         (QuestionAnswerer(), ValueError, "This answerer is not fitted."),
     ],
@@ -106,6 +110,11 @@ def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch
 def test_readers_that_cannot_verify(reader, kind: type, message: str) -> None:
     with pytest.raises(kind, match=re.escape(message)):
         keras_qa.verify(ANSWER, [TEXT], QUESTION, reader)
+
+
+def test_a_reader_of_spans_needs_a_question(reader) -> None:
+    with pytest.raises(ValueError, match="A `reader` that marks spans needs a question. Pass `que"):
+        keras_qa.verify(ANSWER, [TEXT], reader=reader)
 
 
 def test_a_classifier_cannot_verify(classifier) -> None:
