@@ -113,10 +113,11 @@ def verify(
         raise TypeError(must_be("question", "a string", question))
     if threshold is not None:
         check_fraction("threshold", threshold)
-        if question is reader is None:
+        if question is None and reader is None:
             raise ValueError("`threshold` needs a reader. Pass `question` or `reader`.")
     # Load the reader first: reading documents takes longer.
-    loaded = None if question is reader is None else _load_reader(reader, question)
+    is_read = question is not None or reader is not None
+    loaded = _load_reader(reader, question) if is_read else None
     with open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
