@@ -339,7 +339,7 @@ def _read(
         no_answer = bool(preprocessor.asking.options.get("no_answer", no_answer))
     found: list[tuple[Answer | None, bool]] = []
     for answers in reader.ask(index, questions, top_k=2, no_answer=no_answer, verbose=0):
-        best = next((one for one in answers if one.text), None)
+        best = next((one for one in answers if one.start is not None), None)
         if threshold is None and no_answer:
             found.append((best, answers[0] is best))
         else:
