@@ -122,7 +122,7 @@ class Answer:
         score: Its probability, between 0 and 1.
         start: Character offset in the text, or in the document's text. For an answer from a
             vocabulary this is its last mention, or `None` if the text does not contain it as whole
-            words.
+            words. `None` for no answer, and for yes and no of a reader with `answer_types`.
         end: Offset one past its last character, or `None`.
         support: The sentences of the text with their weights, the highest first, if the model reads
             sentences; otherwise empty.
