@@ -17,7 +17,7 @@ class Example:
         text: The text: a string, or a list of sentences. Offsets in a list refer to its sentences
             joined by line breaks, see `plain_text`.
         question: The question. May be empty.
-        answers: All right answers. A string is one answer.
+        answers: All right answers. A string is one answer; true and false are "yes" and "no".
         answer_start: Character offset of each answer in the text, if known.
         choices: The answers to choose from, if the question has any.
         supporting_facts: Numbers of the sentences that support the answer, from 0.
@@ -56,6 +56,8 @@ class Example:
                     f"`{name}` must be a string. Received: {value!r} "
                     f"(of type {type(value).__name__})."
                 )
+        if isinstance(self.answers, bool):
+            object.__setattr__(self, "answers", "yes" if self.answers else "no")
         for name in ("answers", "choices"):
             value = getattr(self, name)
             value = (value,) if isinstance(value, str) else _strings(name, value)
@@ -120,7 +122,7 @@ class Answer:
         score: Its probability, between 0 and 1.
         start: Character offset in the text, or in the document's text. For an answer from a
             vocabulary this is its last mention, or `None` if the text does not contain it as whole
-            words.
+            words. `None` for no answer, and for yes and no of a reader with `answer_types`.
         end: Offset one past its last character, or `None`.
         support: The sentences of the text with their weights, the highest first, if the model reads
             sentences; otherwise empty.
@@ -168,8 +170,8 @@ def _strings(name: str, values: object) -> tuple[str, ...]:
 def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
     """Returns examples, and mappings with the fields of `Example` as keys, as examples.
 
-    It also takes SQuAD rows in Hugging Face's layout, with `context` and `answers`, and a pandas or
-    polars DataFrame with such columns.
+    It also takes rows of SQuAD and BoolQ in Hugging Face's layout, with `context` or `passage` and
+    `answers` or `answer`, and a pandas or polars DataFrame with such columns.
     """
     if isinstance(examples, (str, bytes, Mapping, Example)):
         raise TypeError(
@@ -189,8 +191,8 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
                 f"`examples` must hold `Example` objects or mappings. Received a "
                 f"{type(entry).__name__} at position {position}."
             )
-        if "context" in entry and "text" not in entry:
-            entry = _of_squad(entry)
+        if "text" not in entry and ("context" in entry or "passage" in entry):
+            entry = _of_row(entry)
         for key in entry:
             if key not in names:
                 raise ValueError(
@@ -210,10 +212,10 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
     return result
 
 
-def _of_squad(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields of a SQuAD row in Hugging Face's layout."""
-    entry = {key: value for key, value in row.items() if key not in ("context", "title")}
-    entry["text"] = row["context"]
+def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a row of SQuAD or BoolQ in Hugging Face's layout."""
+    names = {"context": "text", "passage": "text", "answer": "answers"}
+    entry = {names.get(key, key): value for key, value in row.items() if key != "title"}
     answers = entry.get("answers")
     if isinstance(answers, Mapping):
         entry["answers"] = list(answers.get("text", ()))

@@ -154,7 +154,7 @@ class QuestionAnswerer(RetrievalMixin):
         Args:
             examples: `Example` objects, mappings with the same keys, or a DataFrame with such
                 columns, each with an answer. For span readers with `answer_start`, or without an
-                answer if the text has none.
+                answer if the text has none; yes and no of `answer_types` need no `answer_start`.
             y: The answers, if `examples` do not have them: a string for each example, or a list of
                 all right answers.
             validation_data: Examples for the loss and accuracy after each epoch; or a tuple

@@ -10,6 +10,7 @@ import keras
 
 from keras_qa import models
 from keras_qa._arguments import check_fraction, to_optional_integer
+from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
@@ -157,7 +158,7 @@ def _wrap_model(
     if is_reader:
         texts = (text for item in examples for text in (item.plain_text, item.question))
         tokenizer = WordTokenizer.train(texts, known)
-        return wrapped, SpanPreprocessor(_windower(wrapped, tokenizer, options))
+        return wrapped, _span_preprocessor(wrapped, tokenizer, options)
     classes = answer_of(wrapped.output).shape[-1]
     answers = min(options["answer_vocabulary_size"] or classes, classes)
     vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(wrapped))
@@ -203,7 +204,7 @@ def _build_reader(
             examples, options["vocabulary_size"], vectors, settings
         )
         model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
-    return model, SpanPreprocessor(_windower(model, tokenizer, options))
+    return model, _span_preprocessor(model, tokenizer, options)
 
 
 def _train_tokenizer(
@@ -222,9 +223,11 @@ def _train_tokenizer(
     return tokenizer, {**settings, "word_vectors": vectors.table(tokenizer)}
 
 
-def _windower(
+def _span_preprocessor(
     model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
-) -> Windower:
+) -> SpanPreprocessor:
+    assert isinstance(model, SpanReader)
+    decoder = SpanDecoder(answer_types=model.answer_types)
     settings = {
         name: options[name] for name in ("max_length", "stride") if options[name] is not None
     }
@@ -232,7 +235,7 @@ def _windower(
         settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
     windower = Windower(tokenizer, **settings)
     check_windows(model, windower)
-    return windower
+    return SpanPreprocessor(windower, decoder)
 
 
 def _wrap_reader(model: keras.Model) -> QAModel:

@@ -41,14 +41,15 @@ class _Place:
 def merge_answers(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
     """Returns answers with their places in documents, best first. Equal answers are merged.
 
-    "No answer" stays first if it was first.
+    "No answer" stays first if it was first. Answers that are not spans stay without a place.
     """
     locate = locator(hit.text for hit in hits)
     found: dict[str, list[_Place]] = {}
     none: list[Answer] = []
+    placeless: list[Answer] = []
     for answer in answers:
         if answer.start is None or answer.end is None:
-            none.append(answer)
+            (placeless if answer.text else none).append(answer)
             continue
         number, within = locate(answer.start)
         hit = hits[number]
@@ -64,7 +65,9 @@ def merge_answers(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer
         elif not any(one.overlaps(*at) for others in found.values() for one in others):
             location = AnswerLocation(*at, answer.score, *hit.place(start))
             found.setdefault(key, []).append(_Place(answer.text, location))
-    merged = sorted((_answer(places) for places in found.values()), key=lambda one: -one.score)
+    merged = sorted(
+        [*placeless, *(_answer(places) for places in found.values())], key=lambda one: -one.score
+    )
     if none:
         better = sum(answer.score >= none[0].score for answer in merged)
         merged.insert(0 if answers[0] is none[0] else max(better, 1), none[0])

@@ -133,7 +133,7 @@ class RetrievalMixin(Estimator):
         Returns:
             An `Answer`, or with `top_k` a list of answers, best first. For several questions a list
             with one entry for each. Answers have `document`, `line` and `page`, and `start` and
-            `end` in the document's text. The empty answer has none of these.
+            `end` in the document's text. The empty answer, yes and no have none of these.
 
         Raises:
             TypeError: If a question is not a string, an option is unknown, or `index` is not a

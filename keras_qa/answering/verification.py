@@ -221,9 +221,12 @@ def _add_answer(
     if found.score >= threshold:
         places = {"document_start": found.start, "document_end": found.end}
         changes |= {"supported": True, "document": found.document, **places}
+    if found.start is None:
+        return verdicts
+    answer = fold(found.text)
     return [
         dataclasses.replace(one, **changes)
-        if found.text and not one.supported and any(FoldedText(one.text).find(fold(found.text)))
+        if not one.supported and any(FoldedText(one.text).find(answer))
         else one
         for one in verdicts
     ]

@@ -75,8 +75,8 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
         "--columns",
         default="",
         metavar="text=NAME,question=NAME,...",
-        help="columns of a file whose names are not text (or context), question, answers (or "
-        "answer), answer_start, id, document and source",
+        help="columns of a file whose names are not text (or context, passage), question, answers "
+        "(or answer), answer_start, id, document and source",
     )
 
 

@@ -27,6 +27,8 @@ examples:
       --vectors glove.6B.50d.txt --out reader.keras
   keras-qa train --data small.json:2 large.json:0.5 --validation-data dev.json \\
       --model span_reader --out reader.keras
+  keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
+      --model span_reader --backbone minilm --answer-types span yes no --out reader.keras
 
 Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
 are right, when its loss no longer falls.
@@ -49,6 +51,7 @@ RECIPE: dict[str, tuple[type, str, str]] = {
 READER = (
     "backbone",
     "tokenizer",
+    "answer_types",
     "lora_rank",
     "adapter",
     "unanswerable",
@@ -136,6 +139,12 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         "--tokenizer",
         metavar="FILE",
         help="tokenizer.json, if it is not in the folder of the backbone",
+    )
+    reader.add_argument(
+        "--answer-types",
+        nargs="+",
+        choices=("span", "yes", "no"),
+        help="span and yes or no or both, for questions whose answer is yes or no (default: span)",
     )
     reader.add_argument(
         "--lora-rank",
@@ -252,7 +261,7 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
             f"--model {' '.join(options.model or MODELS)}."
         )
     model_options = _json("--model-options", options.model_options)
-    for name in ("backbone", "tokenizer", "lora_rank"):
+    for name in ("backbone", "tokenizer", "answer_types", "lora_rank"):
         if name in given:
             model_options[name] = given[name]
     if options.dtype:

@@ -33,16 +33,16 @@ def load(
             `answers`, `answer_start`, `choices` (or a list of columns with one
             choice each), `id`, `document` and `source`. A dot selects a nested
             column; in CSV and TSV, the cell then holds JSON. `answers=None` if
-            the table has no answers. By default, texts are in the column `text` or
-            `context`, answers in `answers` or `answer` or nested in `answers`,
+            the table has no answers. By default, texts are in the column `text`,
+            `context` or `passage`, answers in `answers` or `answer` or nested in `answers`,
             like SQuAD on Hugging Face. The columns `answer_start`, `id`,
             `document` and `source` are optional.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings
-        or, in JSON Lines and Parquet, lists of sentences; answers are strings
-        or lists of strings. A missing answer, or an empty cell in CSV and TSV,
-        means no answer.
+        or, in JSON Lines and Parquet, lists of sentences; answers are strings,
+        lists of strings, or true and false for "yes" and "no". A missing
+        answer, or an empty cell in CSV and TSV, means no answer.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
@@ -158,8 +158,8 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     names = {"text": "text", "question": "question", "answers": "answers"}
     optional = ("answer_start", "id", "document", "source")
     names.update({name: name for name in optional if name in row})
-    if "text" not in row and "context" in row:
-        names["text"] = "context"
+    texts = ("text", "context", "passage")
+    names["text"] = next((name for name in texts if name in row), "text")
     nested = row.get("answers")
     if isinstance(nested, str):
         # A cell of CSV. Other text is an answer.

@@ -36,6 +36,7 @@ def fit_temperature(
     no_answer: bool = True,
     word_sizes: npt.ArrayLike | None = None,
     folds: int | None = None,
+    num_types: int = 0,
 ) -> float:
     """Finds the temperature that makes the right answers of validation data likeliest.
 
@@ -50,7 +51,8 @@ def fit_temperature(
         spans: `(windows, answers, 2)`: first and last position of each right
             answer in the window, `(0, 0)` or `(-1, -1)` for none, as
             `Windows.spans`. A text without right answers in any window has no
-            answer.
+            answer. If the answer is an answer type, its position comes first in
+            each window of the text.
         max_answer_words: As of `SpanDecoder`. Longer right answers are ignored.
         no_answer: As of `SpanDecoder`. If false, texts without an answer are
             ignored.
@@ -59,6 +61,7 @@ def fit_temperature(
             temperatures fitted on the other folds do not make the right
             answers likelier than 1.0 does, the result is 1.0. `None` skips
             this test.
+        num_types: Number of `answer_types` of the `SpanDecoder`.
 
     Returns:
         The temperature, between 0.05 and 20.
@@ -84,7 +87,7 @@ def fit_temperature(
         0.75
     """
     logits = check_logits(start, end, words, example, word_sizes)
-    masses = _cache_masses(logits, spans, max_answer_words, no_answer)
+    masses = _cache_masses(logits, spans, max_answer_words, no_answer, num_types)
     if not masses(1.0).is_compared.any():
         raise ValueError(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
@@ -104,6 +107,7 @@ def fit_retrieval(
     no_answer: bool = True,
     word_sizes: npt.ArrayLike | None = None,
     folds: int | None = None,
+    num_types: int = 0,
 ) -> tuple[float, float | None]:
     """Finds the temperature and the weight of retrieval that make right answers likeliest.
 
@@ -116,7 +120,7 @@ def fit_retrieval(
     "Multi-passage BERT", arXiv:1908.08167: one softmax over all passages).
     """
     logits = check_logits(start, end, words, example, word_sizes)
-    masses = _cache_masses(logits, spans, max_answer_words, no_answer)
+    masses = _cache_masses(logits, spans, max_answer_words, no_answer, num_types)
     if not masses(1.0).is_reachable.any():
         raise ValueError(
             f"No passage holds a right answer of at most {max_answer_words} words. Give examples "
@@ -131,6 +135,10 @@ class _Masses(NamedTuple):
     # `(windows,)`: all spans, and the right answers.
     total: npt.NDArray[np.float64]
     right: npt.NDArray[np.float64]
+    # `(windows, types)`: the mass of an answer type is its highest over the windows of a text.
+    types: npt.NDArray[np.float64]
+    # `(texts,)`: the type of the right answer, from 1; 0 for spans and no answer.
+    right_type: npt.NDArray[np.int64]
     # `(texts,)`.
     no_answer: npt.NDArray[np.float64]
     # `(texts,)`: whether a window holds a right answer, and one of allowed length.
@@ -141,7 +149,11 @@ class _Masses(NamedTuple):
 
 
 def _cache_masses(
-    logits: WindowLogits, spans: npt.ArrayLike, max_answer_words: int, no_answer: bool
+    logits: WindowLogits,
+    spans: npt.ArrayLike,
+    max_answer_words: int,
+    no_answer: bool,
+    num_types: int,
 ) -> Callable[[float], _Masses]:
     """Checks `spans`, and returns a cached function from temperatures to masses."""
     spans = np.asarray(spans)
@@ -150,6 +162,8 @@ def _cache_masses(
         raise ValueError(
             f"`spans` must have the shape ({windows}, answers, 2). Received: {spans.shape}."
         )
+    first = spans[logits.firsts, :1, 0].max(axis=1, initial=0)
+    right_type = np.where(first <= num_types, first, 0)
     chunks = []
     for rows, chunk in logits.chunks():
         chunk_windows = np.repeat(logits.firsts[rows] - chunk.firsts, chunk.counts)
@@ -159,19 +173,22 @@ def _cache_masses(
     @functools.cache
     def masses(temperature: float) -> _Masses:
         total, right = np.zeros((2, windows))
-        none = np.zeros(texts)
+        types, none = np.zeros((windows, num_types)), np.zeros(texts)
         answerable, reachable = np.zeros((2, texts), bool)
         for rows, chunk_windows, chunk in chunks:
-            words = sum_words(chunk, max_answer_words, no_answer, temperature)
+            words = sum_words(chunk, max_answer_words, no_answer, temperature, num_types)
             mass, is_answerable, is_reachable = _sum_right_answers(words, spans[chunk_windows])
             spans_mass = (words.start * words.ends_within).sum(axis=1)
             total[chunk_windows] = spans_mass * words.weight[words.text]
             right[chunk_windows] = mass
+            types[chunk_windows] = words.types
             none[rows] = words.no_answer
             answerable[rows] = np.bincount(words.text, is_answerable, len(rows)) > 0
             reachable[rows] = np.bincount(words.text, is_reachable, len(rows)) > 0
+        answerable |= right_type > 0
+        reachable |= right_type > 0
         compared = reachable | ~answerable if no_answer else reachable
-        return _Masses(total, right, none, answerable, reachable, compared)
+        return _Masses(total, right, types, right_type, none, answerable, reachable, compared)
 
     return masses
 
@@ -181,7 +198,7 @@ def _sum_right_answers(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """For each window the mass of the right answers, whether it holds any, and any in the limit."""
     windows = len(spans)
-    rows, answers = np.nonzero(spans[..., 0] > 0)
+    rows, answers = np.nonzero(spans[..., 0] > words.types.shape[1])
     first, last = words.column[rows[:, None], spans[rows, answers]].T
     # Two answers that are parts of the same words count once.
     kept = np.unique(np.stack([rows, first, last], axis=1), axis=0)
@@ -210,7 +227,10 @@ def _fit(
         found = masses(temperature)
         factor = np.exp(weight * prior / temperature)
         right = np.bincount(text, found.right * factor)
-        everything = np.bincount(text, found.total * factor) + found.no_answer
+        types = np.maximum.reduceat(found.types * factor[:, None], logits.firsts)
+        everything = np.bincount(text, found.total * factor) + found.no_answer + types.sum(axis=1)
+        typed = np.flatnonzero(found.right_type)
+        right[typed] = types[typed, found.right_type[typed] - 1]
         if no_answer:
             right = np.where(found.is_answerable, right, found.no_answer)
         likelihood = right[found.is_compared] / everything[found.is_compared]

@@ -14,6 +14,7 @@ from keras_qa._arguments import (
     check_fraction,
     check_number,
     check_positive_integers,
+    must_be,
     to_integer,
 )
 
@@ -26,6 +27,9 @@ MAX_POSITIONS = 2**18
 # Logit of masked positions. It is finite, so that differences are numbers.
 MASKED = -1e9
 
+# Answers that are not spans.
+ANSWER_TYPES = ("yes", "no")
+
 # Logits are clipped to this far below the best of their text, so that no mass is zero.
 _MIN_LOGIT = -300.0
 
@@ -37,6 +41,7 @@ class Spans(NamedTuple):
     end: npt.NDArray[np.int32]
     score: npt.NDArray[np.float64]
     no_answer: npt.NDArray[np.float64]
+    answer_types: npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,8 @@ class SpanDecoder:
     all spans of all windows of a text, and over "no answer". The scores of a
     span that several windows contain are added. The logit of "no answer" is
     that of position 0 in the window where it is lowest, because an answer in
-    any window is an answer of the text.
+    any window is an answer of the text. The logit of an answer type, such as
+    "yes", is that of its position in the window where it is highest.
 
     Args:
         max_answer_words: Maximum number of words of an answer, including punctuation marks. In
@@ -61,6 +67,8 @@ class SpanDecoder:
         whole_words: Whether answers begin and end at the borders of words. If
             false, they begin and end with any piece of the tokenizer, and
             `max_answer_words` counts pieces.
+        answer_types: Answers that are not spans, such as `("yes", "no")`. Their logits are at the
+            positions 1, 2 and so on.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -88,6 +96,7 @@ class SpanDecoder:
     no_answer_threshold: float | None = None
     temperature: float = 1.0
     whole_words: bool = True
+    answer_types: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         words = to_integer("max_answer_words", self.max_answer_words)
@@ -97,6 +106,7 @@ class SpanDecoder:
             check_fraction("no_answer_threshold", self.no_answer_threshold)
         check_number("temperature", self.temperature, positive=True)
         check_flag("whole_words", self.whole_words)
+        object.__setattr__(self, "answer_types", check_answer_types(self.answer_types))
 
     @property
     def threshold(self) -> float:
@@ -115,7 +125,8 @@ class SpanDecoder:
         """Finds the `k` best spans of each text.
 
         Args:
-            start: `(windows, positions)` start logits. Position 0 stands for no answer.
+            start: `(windows, positions)` start logits. Position 0 stands for no answer, and the
+                next ones for `answer_types`.
             end: `(windows, positions)` end logits.
             words: `(windows, positions, 2)`: offsets of the word at each position, negative at
                 positions without a word, which are never part of an answer: `Windows.words`. With
@@ -128,23 +139,26 @@ class SpanDecoder:
         Returns:
             A named tuple with a row for each text: `start` and `end`, `(texts, k)`, the first
             character of each span and one past its last, padded with -1; `score`, `(texts, k)`,
-            their probabilities; and `no_answer`, `(texts,)`, the probability of no answer.
+            their probabilities; `no_answer`, `(texts,)`, the probability of no answer; and
+            `answer_types`, `(texts, answer_types)`, those of the answer types.
 
         Raises:
             ValueError: If shapes do not match, or a logit is NaN or infinity.
         """
         check_positive_integers(k=k)
         logits = check_logits(start, end, words, example, word_sizes)
-        texts = len(logits.counts)
+        texts, types = len(logits.counts), len(self.answer_types)
         found = Spans(
             np.full((texts, k), -1, "int32"),
             np.full((texts, k), -1, "int32"),
             np.zeros((texts, k)),
             np.ones(texts),
+            np.zeros((texts, types)),
         )
         for rows, part in logits.chunks():
-            summed = sum_words(part, self.max_answer_words, self.no_answer, self.temperature)
+            summed = sum_words(part, self.max_answer_words, self.no_answer, self.temperature, types)
             found.no_answer[rows] = summed.no_answer
+            found.answer_types[rows] = np.maximum.reduceat(summed.types, part.firsts)
             if summed.start.shape[1]:
                 _fill_rows(found, rows, summed, k)
         return found
@@ -213,6 +227,8 @@ class WindowWords(NamedTuple):
     # `(texts,)` float64. `no_answer` is the probability of no answer.
     weight: np.ndarray
     no_answer: np.ndarray
+    # `(windows, types)` float64. The probability of an answer type is its highest over a text.
+    types: np.ndarray
 
 
 def _fill_rows(found: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
@@ -289,6 +305,15 @@ def _slots(owner: np.ndarray, texts: int) -> tuple[np.ndarray, int]:
     return np.arange(len(owner)) - np.repeat(np.cumsum(each) - each, each), int(each.max())
 
 
+def check_answer_types(given: object) -> tuple[str, ...]:
+    """Returns answer types that are not spans, as a tuple, or raises."""
+    types = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    if any(one not in ANSWER_TYPES or types.count(one) > 1 for one in types):
+        expected = 'a list that holds "yes" or "no" or both besides "span", each once'
+        raise ValueError(must_be("answer_types", expected, given))
+    return types
+
+
 def check_logits(
     start: npt.ArrayLike,
     end: npt.ArrayLike,
@@ -344,7 +369,11 @@ def find_firsts(numbers: np.ndarray) -> npt.NDArray[np.int64]:
 
 
 def sum_words(
-    part: WindowLogits, max_answer_words: int, no_answer: bool, temperature: float
+    part: WindowLogits,
+    max_answer_words: int,
+    no_answer: bool,
+    temperature: float,
+    num_types: int = 0,
 ) -> WindowWords:
     """Sums the masses of the pieces of each word, and normalizes them over each text."""
     texts, windows = len(part.counts), len(part.start)
@@ -391,12 +420,16 @@ def sum_words(
         # An answer in any window is an answer of the text.
         lowest = part.start[:, 0].astype("float64") + part.end[:, 0]
         none = np.maximum(np.minimum.reduceat(lowest, part.firsts) / temperature, -1e300)
-    # A text without words has the probability 1 of no answer.
+    types = part.start[:, 1 : 1 + num_types].astype("float64") + part.end[:, 1 : 1 + num_types]
+    types = np.maximum(types / temperature, -1e300)
+    type_logits = np.maximum.reduceat(types, part.firsts) if texts else types
+    # A text without words has the probability 1 of no answer, unless there are other types.
     scale = np.where(total > 0, scale, -np.inf)
-    none = np.where((total > 0) | (none > -np.inf), none, 0.0)
-    most = np.maximum(scale, none)
+    none = np.where((total > 0) | (none > -np.inf) | (num_types > 0), none, 0.0)
+    most = np.maximum(np.maximum(scale, none), type_logits.max(axis=1, initial=-np.inf))
     weight, no_answer_mass = np.exp(scale - most), np.exp(none - most)
     everything = weight * total + no_answer_mass
+    everything = everything + np.exp(type_logits - most[:, None]).sum(axis=1)
     return WindowWords(
         start,
         end,
@@ -407,6 +440,7 @@ def sum_words(
         ends_within,
         weight / everything,
         no_answer_mass / everything,
+        np.exp(types - most[text, None]) / everything[text, None],
     )
 
 

@@ -258,12 +258,18 @@ def _extracted(
 ) -> list[ExtractedAnswer]:
     """Converts spans to Haystack's answers, best first."""
     locate = locator(map(_content, documents))
-    none = [answer for answer in found if answer.start is None]
+    none = [answer for answer in found if not answer.text]
     # Position of the document, start and end in its content, for each answer.
     kept: list[tuple[int, int, int]] = []
-    answers = []
+    answers: list[ExtractedAnswer] = []
     for answer in found:
+        if len(answers) == settings["top_k"]:
+            break
         if answer.start is None or answer.end is None:
+            # An answer such as "yes" has no document.
+            if answer.text:
+                extracted = ExtractedAnswer(query=query, score=answer.score, data=answer.text)
+                answers.append(extracted)
             continue
         number, start = locate(answer.start)
         place = (number, start, start + answer.end - answer.start)
@@ -280,8 +286,6 @@ def _extracted(
                 meta=_page(documents[number], place[1]),
             )
         )
-        if len(answers) == settings["top_k"]:
-            break
     if settings["no_answer"]:
         answers += [ExtractedAnswer(query=query, score=answer.score) for answer in none]
     least = settings["score_threshold"] or 0.0

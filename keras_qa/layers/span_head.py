@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_qa import execution
 from keras_qa._arguments import check_choice
-from keras_qa.decoding.decoder import MASKED
+from keras_qa.decoding.decoder import MASKED, check_answer_types
 from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
@@ -33,6 +33,9 @@ class SpanHead(Composite):
               [CLS], even if it is masked (Devlin et al. 2019,
               arXiv:1810.04805).
         dropout: Fraction of the inputs' entries dropped in training.
+        answer_types: Answers that are not spans: `"yes"`, `"no"` or both. Each has a position after
+            position 0, with the same logit for start and end, computed from the first position of
+            the inputs.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -61,19 +64,26 @@ class SpanHead(Composite):
         self,
         no_answer: str = "learned",
         dropout: float = 0.0,
+        answer_types: Sequence[str] = (),
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         check_choice("no_answer", no_answer, ("learned", "first"))
         self.no_answer = no_answer
         self.dropout = dropout
+        self.answer_types = check_answer_types(answer_types)
         policy = self.dtype_policy
         self.input_dropout = Dropout(dropout, dtype=policy, name="input_dropout")
         self.logits = Dense(2, dtype=policy, name="logits")
+        self.type_logits = None
+        if self.answer_types:
+            self.type_logits = Dense(len(self.answer_types), dtype=policy, name="type_logits")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
         width: Any = sum(shape[-1] for shape in shape_list(input_shape))
         self.logits.build((None, None, width))
+        if self.type_logits is not None:
+            self.type_logits.build((None, width))
         if self.no_answer == "learned":
             self.none = self.add_weight(shape=(2,), initializer="zeros", name="no_answer")
         self.built = True
@@ -98,6 +108,10 @@ class SpanHead(Composite):
         if self.no_answer == "learned":
             none = ops.broadcast_to(ops.cast(self.none, "float32"), (ops.shape(logits)[0], 1, 2))
             logits = ops.concatenate([none, logits], axis=1)
+        if self.type_logits is not None:
+            types = ops.cast(self.type_logits(features[:, 0]), "float32")
+            types = ops.stack([types, types], axis=-1)
+            logits = ops.concatenate([logits[:, :1], types, logits[:, 1:]], axis=1)
         return logits[..., 0], logits[..., 1]
 
     def compute_mask(
@@ -113,8 +127,8 @@ class SpanHead(Composite):
         training: bool | None = None,
     ) -> tuple[keras.KerasTensor, ...]:
         batch, time, _ = (inputs[0] if isinstance(inputs, (list, tuple)) else inputs).shape
-        if self.no_answer == "learned" and time is not None:
-            time += 1
+        if time is not None:
+            time += (self.no_answer == "learned") + len(self.answer_types)
         return tuple(keras.KerasTensor((batch, time), "float32") for _ in range(2))
 
     def get_config(self) -> dict[str, Any]:
@@ -122,6 +136,7 @@ class SpanHead(Composite):
             **super().get_config(),
             "no_answer": self.no_answer,
             "dropout": self.dropout,
+            "answer_types": list(self.answer_types),
         }
 
 

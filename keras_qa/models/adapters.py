@@ -287,7 +287,12 @@ def _build(
     tokenizer = preprocessor.vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
     with skip_initializers():
-        model = span_reader(backbone=checkpoint, tokenizer=tokenizer, dtype=_dtype(config))
+        model = span_reader(
+            backbone=checkpoint,
+            tokenizer=tokenizer,
+            dtype=_dtype(config),
+            answer_types=["span", *preprocessor.decoder.answer_types],
+        )
     rows_and_columns = sum(sum(layer.kernel.shape) for layer in _encoder(model).lora_layers)
     weights = sum(value.size for value in values)
     if rank * rows_and_columns > weights:

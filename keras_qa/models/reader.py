@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.decoder import MASKED
+from keras_qa.decoding import SpanDecoder
+from keras_qa.decoding.decoder import MASKED, check_answer_types
 from keras_qa.execution.graph import text_position
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
@@ -48,9 +49,9 @@ _PROBE = 7
 class SpanReader(QAModel):
     """A `QAModel` with the outputs `start` and `end`: logits over the positions of a text.
 
-    Position 0 stands for no answer. Labels are a dict of `start` and `end`, `(batch,)` or
-    `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate` report `exact_match` and `f1`
-    of the best span, by positions.
+    Position 0 stands for no answer, the next ones for `answer_types`. Labels are a dict of `start`
+    and `end`, `(batch,)` or `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate`
+    report `exact_match` and `f1` of the best span, by positions.
 
     Args:
         inputs: A list of named `keras.Input`.
@@ -59,6 +60,7 @@ class SpanReader(QAModel):
 
     Attributes:
         preprocessor: A `keras_qa.preprocessing.SpanPreprocessor`, or `None`.
+        answer_types: The answers that are not spans: `"yes"`, `"no"`, both or none.
 
     Raises:
         ValueError: If the outputs are not `start` and `end`.
@@ -80,8 +82,14 @@ class SpanReader(QAModel):
                 f"{sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__}."
             )
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        self.output_padding = MASKED if isinstance(self.layers[-1], SpanHead) else None
-        self.span_metrics = [SpanExactMatch(name="exact_match"), SpanF1(name="f1")]
+        head = self.layers[-1]
+        self.output_padding = MASKED if isinstance(head, SpanHead) else None
+        self.answer_types = head.answer_types if isinstance(head, SpanHead) else ()
+        types = len(self.answer_types)
+        self.span_metrics = [
+            SpanExactMatch(name="exact_match", num_types=types),
+            SpanF1(name="f1", num_types=types),
+        ]
 
     def compute_metrics(
         self,
@@ -122,6 +130,7 @@ def span_reader(
     dtype: DType = None,
     optimizer: Optimizer | None = None,
     name: str = "span_reader",
+    answer_types: Sequence[str] | None = None,
 ) -> SpanReader:
     """A span reader: it marks the words of a text that answer a question. Compiled.
 
@@ -164,6 +173,8 @@ def span_reader(
         optimizer: Optimizer to compile with. `None` for Adam with a learning rate of 0.002; with a
             backbone, AdamW with 0.00005 and a weight decay of 0.01.
         name: Name of the model.
+        answer_types: `"span"` with `"yes"`, `"no"` or both, such as `["span", "yes", "no"]`: the
+            reader also learns questions whose answer is yes or no. `None` for spans only.
 
     Returns:
         A compiled `SpanReader` with the outputs `start` and `end`, `(batch, positions)` float32
@@ -171,7 +182,8 @@ def span_reader(
         `(batch, words)` int32, and it has one position more than words. With a backbone, its inputs
         are `token_ids`, `segment_ids` if the backbone uses them, and `padding_mask`,
         `(batch, time)` int32, and it has as many positions; with a tokenizer it has a
-        `preprocessing.SpanPreprocessor`.
+        `preprocessing.SpanPreprocessor`. Yes and no have a position each after position 0, so that
+        one softmax is over them, the spans and no answer.
 
     Raises:
         ImportError: If a library that reads checkpoints is not installed.
@@ -187,15 +199,16 @@ def span_reader(
         >>> logits["start"].shape, logits["end"].shape
         ((2, 8), (2, 8))
     """
+    types = _other_types(answer_types)
     if backbone is not None:
         dropout = 0.1 if dropout is None else dropout
-        model = _on_backbone(backbone, tokenizer, dropout, lora_rank, dtype, name)
+        model = _on_backbone(backbone, tokenizer, dropout, lora_rank, dtype, name, types)
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     else:
         vocabulary_size = max(text_vocabulary_size, question_vocabulary_size or 0)
         words = _words(vocabulary_size, embedding_dim, dropout, word_vectors, dtype)
         words.trainable = trainable_vectors or word_vectors is None
-        model = _from_scratch(words, units, num_layers, cell, fused, dtype, name)
+        model = _from_scratch(words, units, num_layers, cell, fused, dtype, name, types)
         if word_vectors is not None:
             words.set_weights([np.asarray(word_vectors, "float32")])
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
@@ -205,6 +218,17 @@ def span_reader(
         loss_weights={"start": 0.5, "end": 0.5},
     )
     return model
+
+
+def _other_types(answer_types: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the answer types that are not spans."""
+    given = ["span"] if answer_types is None else answer_types
+    if not isinstance(given, (list, tuple)) or list(given).count("span") != 1:
+        raise ValueError(
+            '`answer_types` must be a list of "span" and "yes" or "no" or both. Received: '
+            f"answer_types={given!r:.80}."
+        )
+    return check_answer_types([one for one in given if one != "span"])
 
 
 def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
@@ -254,6 +278,7 @@ def _from_scratch(
     fused: str | bool,
     dtype: DType,
     name: str,
+    types: tuple[str, ...],
 ) -> SpanReader:
     text = keras.Input((None,), dtype="int32", name="text")
     question = keras.Input((None,), dtype="int32", name="question")
@@ -268,7 +293,8 @@ def _from_scratch(
     understood = context("question_context")(asked)
     flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([read, understood])
     features = [context("reasoner")(flow), flow]
-    start, end = SpanHead(dropout=words.dropout, dtype=dtype, name="span")(features)
+    head = SpanHead(dropout=words.dropout, answer_types=types, dtype=dtype, name="span")
+    start, end = head(features)
     return SpanReader([text, question], {"start": start, "end": end}, name=name)
 
 
@@ -291,6 +317,7 @@ def _on_backbone(
     lora_rank: int | None,
     dtype: DType,
     name: str,
+    types: tuple[str, ...],
 ) -> SpanReader:
     found = _find_backbone(backbone)
     if tokenizer is not None and not isinstance(tokenizer, SubwordTokenizer):
@@ -308,7 +335,7 @@ def _on_backbone(
         check_tokenizer(tokenizer, encoder)
         place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
         mask = place([by_name["token_ids"], mask])
-    head = SpanHead("first", dropout=dropout, dtype=encoder.dtype_policy, name="span")
+    head = SpanHead("first", dropout, types, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
     if isinstance(found, PretrainedCheckpoint):
         found.load(encoder, head, SPANS)
@@ -317,5 +344,6 @@ def _on_backbone(
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)
     if tokenizer is not None:
         longest = min(MAX_LENGTH, encoder.max_length or MAX_LENGTH)
-        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, longest))
+        decoder = SpanDecoder(answer_types=types)
+        reader.preprocessor = SpanPreprocessor(Windower(tokenizer, longest), decoder)
     return reader

@@ -25,9 +25,12 @@ class _SpanMetric(keras.metrics.Metric):
     The predicted span has the highest sum of start and end logits.
     """
 
-    def __init__(self, max_positions: int, name: str, **kwargs: Unpack[MetricOptions]) -> None:
+    def __init__(
+        self, max_positions: int, name: str, num_types: int, **kwargs: Unpack[MetricOptions]
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.max_positions = to_integer("max_positions", max_positions)
+        self.num_types = to_integer("num_types", num_types, least=0)
         self.total = self.add_variable((), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
 
@@ -38,7 +41,8 @@ class _SpanMetric(keras.metrics.Metric):
         sample_weight: Tensor | Mapping[str, Tensor] | None = None,
     ) -> None:
         firsts, lasts = (_columns(y_true[name]) for name in ("start", "end"))
-        first, last = best_span(y_pred["start"], y_pred["end"], self.max_positions)
+        logits = y_pred["start"], y_pred["end"]
+        first, last = best_span(*logits, self.max_positions, self.num_types)
         scores = self.compare(ops.expand_dims(first, 1), ops.expand_dims(last, 1), firsts, lasts)
         scores = ops.max(ops.where(firsts >= 0, scores, 0.0), axis=1)
         weights = ops.ones_like(scores)
@@ -57,7 +61,11 @@ class _SpanMetric(keras.metrics.Metric):
         return ops.divide_no_nan(self.total, self.count)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_positions": self.max_positions}
+        return {
+            **super().get_config(),
+            "max_positions": self.max_positions,
+            "num_types": self.num_types,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -67,6 +75,8 @@ class SpanExactMatch(_SpanMetric):
     Args:
         max_positions: Highest number of positions of a span.
         name: Name of the metric.
+        num_types: Number of answer types that are not spans, such as "yes". They are at the
+            positions from 1.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
     Call arguments:
@@ -89,9 +99,10 @@ class SpanExactMatch(_SpanMetric):
         self,
         max_positions: int = 30,
         name: str = "span_exact_match",
+        num_types: int = 0,
         **kwargs: Unpack[MetricOptions],
     ) -> None:
-        super().__init__(max_positions, name, **kwargs)
+        super().__init__(max_positions, name, num_types, **kwargs)
 
     def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         same = ops.logical_and(ops.equal(first, firsts), ops.equal(last, lasts))
@@ -105,6 +116,8 @@ class SpanF1(_SpanMetric):
     Args:
         max_positions: Highest number of positions of a span.
         name: Name of the metric.
+        num_types: Number of answer types that are not spans, such as "yes". They are at the
+            positions from 1.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
     Call arguments: as in `SpanExactMatch`.
@@ -120,9 +133,13 @@ class SpanF1(_SpanMetric):
     """
 
     def __init__(
-        self, max_positions: int = 30, name: str = "span_f1", **kwargs: Unpack[MetricOptions]
+        self,
+        max_positions: int = 30,
+        name: str = "span_f1",
+        num_types: int = 0,
+        **kwargs: Unpack[MetricOptions],
     ) -> None:
-        super().__init__(max_positions, name, **kwargs)
+        super().__init__(max_positions, name, num_types, **kwargs)
 
     def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         shared = ops.minimum(last, lasts) - ops.maximum(first, firsts) + 1
@@ -130,13 +147,16 @@ class SpanF1(_SpanMetric):
         return 2.0 * ops.cast(ops.maximum(shared, 0), "float32") / ops.cast(lengths, "float32")
 
 
-def best_span(start: Tensor, end: Tensor, max_positions: int) -> tuple[Tensor, Tensor]:
+def best_span(
+    start: Tensor, end: Tensor, max_positions: int, num_types: int = 0
+) -> tuple[Tensor, Tensor]:
     """First and last position of the span with the highest sum of logits in each row.
 
     Args:
         start: `(batch, positions)` logits. Position 0, no answer, is a span of its own.
         end: `(batch, positions)` logits.
         max_positions: Highest number of positions of a span.
+        num_types: Number of positions after position 0 that are spans of their own, too.
 
     Returns:
         Two tensors of `(batch,)` int32.
@@ -147,7 +167,7 @@ def best_span(start: Tensor, end: Tensor, max_positions: int) -> tuple[Tensor, T
     reach = ops.arange(max_positions, dtype="int32")
     first = ops.expand_dims(ops.arange(positions, dtype="int32"), 1)
     last = first + reach
-    there = ops.logical_and(last < positions, ops.logical_or(first > 0, reach == 0))
+    there = ops.logical_and(last < positions, ops.logical_or(first > num_types, reach == 0))
     ends = ops.take(end, ops.minimum(last, positions - 1), axis=1)
     ends = ops.where(there, ends, -1e30)
     scores = start + ops.max(ends, axis=2)

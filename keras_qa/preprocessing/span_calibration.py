@@ -19,6 +19,7 @@ from keras_qa.preprocessing.span_preprocessor import (
     WINDOWS,
     SpanPreprocessor,
     best_texts,
+    find_type,
     join_windows,
     rank_answers,
 )
@@ -48,9 +49,8 @@ def fit_decoder(
     `temperature`, and the expected calibration error with and without it, `calibration_error` and
     `calibration_error_before`; or an empty dict if no window contains a right answer.
     """
-    windows = preprocessor.vectorizer(examples, labels=True)
-    spans = windows.spans
-    if spans is None or not (spans[..., 0] > 0).any():
+    windows, spans = preprocessor.make_labels(examples)
+    if not (spans[..., 0] > 0).any():
         return {}
     start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
     found = start, end, words, example
@@ -59,13 +59,14 @@ def fit_decoder(
         most = _best_limit(given, found, sizes, examples)
         given = dataclasses.replace(given, max_answer_words=most)
     limits = given.max_answer_words, given.no_answer
-    temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS)
+    types = len(given.answer_types)
+    temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS, types)
     decoder, errors = given, []
     for heat in (1.0, temperature):
         decoder = dataclasses.replace(decoder, temperature=heat)
         best = decoder(*found, 1, sizes)
         if decoder.no_answer and given.no_answer_threshold is None:
-            threshold = _best_threshold(best, examples)
+            threshold = _best_threshold(best, examples, decoder)
             decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
         answers = [row[0] for row in rank_answers(best, examples, decoder, 1)]
         right = [
@@ -92,7 +93,7 @@ def _best_limit(
 
     def right(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        texts = best_texts(free(*found, 1, sizes), examples)
+        texts = best_texts(free(*found, 1, sizes), examples, free)
         return sum(
             metrics.exact_match(text, item.answers)
             for text, item in zip(texts, examples, strict=True)
@@ -103,9 +104,9 @@ def _best_limit(
     return max(LIMITS, key=lambda most: (right(most), most == decoder.max_answer_words))
 
 
-def _best_threshold(best: Spans, examples: list[Example]) -> float:
+def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) -> float:
     """Returns the threshold with the highest F1, by the official script of SQuAD 2.0."""
-    answers = best_texts(best, examples)
+    answers = best_texts(best, examples, decoder)
     scores = metrics.squad(answers, examples, "2.0", best.no_answer.tolist())
     return min(scores["best_f1_thresh"], 1.0)
 
@@ -145,12 +146,13 @@ def fit_retrieval(
         end,
         words,
         example,
-        gold_mentions(words, example, examples),
+        gold_mentions(words, example, examples, decoder.answer_types),
         prior,
         decoder.max_answer_words,
         decoder.no_answer,
         sizes,
         FOLDS,
+        len(decoder.answer_types),
     )
     decoder = dataclasses.replace(decoder, temperature=temperature)
     start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
@@ -159,11 +161,15 @@ def fit_retrieval(
 
 
 def gold_mentions(
-    words: np.ndarray, example: np.ndarray, examples: Sequence[Example]
+    words: np.ndarray,
+    example: np.ndarray,
+    examples: Sequence[Example],
+    types: Sequence[str] = (),
 ) -> npt.NDArray[np.int32]:
     """Finds the mentions of right answers in windows.
 
-    A mention is a sequence of whole words, in upper or lower case, with or without its article.
+    A mention is a sequence of whole words, in upper or lower case, with or without its article. The
+    position of an answer type is a mention of this type in every window.
     `words` and `example` are as in a call of `SpanDecoder`. Returns `(windows, mentions, 2)`: the
     first and the last position of each mention, padded with -1.
     """
@@ -171,7 +177,12 @@ def gold_mentions(
     begins, ends = words[..., 0], words[..., 1]
     edges = [*find_firsts(example), len(example)]
     for first, stop in itertools.pairwise(edges):
-        for start, end in _mentions(examples[int(example[first])]):
+        item = examples[int(example[first])]
+        right = find_type(item, types)
+        if right:
+            found += [(row, right, right) for row in range(int(first), int(stop))]
+            continue
+        for start, end in _mentions(item):
             begun, ended = begins[first:stop] == start, ends[first:stop] == end
             for row in np.flatnonzero(begun.any(axis=1) & ended.any(axis=1)).tolist():
                 place = int(begun[row].argmax()), int(ended[row].argmax())

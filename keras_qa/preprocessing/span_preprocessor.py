@@ -90,7 +90,10 @@ class SpanPreprocessor:
         # A model that was trained on texts without answers before still recognizes them.
         no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
         most = options["max_answer_words"] or self.decoder.max_answer_words
-        self.decoder = SpanDecoder(most, no_answer, options["no_answer_threshold"])
+        types = self.decoder.answer_types
+        self.decoder = SpanDecoder(
+            most, no_answer, options["no_answer_threshold"], answer_types=types
+        )
         # It was fitted to the outputs before this training.
         self.asking = None
 
@@ -130,10 +133,30 @@ class SpanPreprocessor:
         """Returns inputs and labels for `fit`."""
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to train on.")
-        windows = self.vectorizer(examples, labels=True)
+        self._check_types(model)
+        windows, spans = self.make_labels(examples)
+        return make_feed(model, windows), {"start": spans[..., 0], "end": spans[..., 1]}
+
+    def make_labels(self, examples: list[Example]) -> tuple[Windows, np.ndarray]:
+        """Returns windows, and the positions of right answers in the outputs of a model.
+
+        The positions are those of `Windows.spans`, after the positions of the decoder's
+        `answer_types`. Each window of an example whose answer is such a type has its position.
+        """
+        types = self.decoder.answer_types
+        right = np.array([find_type(item, types) for item in examples], "int32")
+        windows = self.vectorizer(
+            [
+                dataclasses.replace(item, answers=()) if type else item
+                for item, type in zip(examples, right, strict=True)
+            ],
+            labels=True,
+        )
         assert windows.spans is not None
-        labels = {"start": windows.spans[..., 0], "end": windows.spans[..., 1]}
-        return make_feed(model, windows), labels
+        spans = np.where(windows.spans > 0, windows.spans + np.int32(len(types)), windows.spans)
+        typed = right[windows.example]
+        spans[typed > 0, 0] = typed[typed > 0, None]
+        return windows, spans
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
@@ -186,7 +209,7 @@ class SpanPreprocessor:
         windows = self.vectorizer.batches(examples, WINDOWS)
         for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
-            details.spans.extend(best_texts(spans, part))
+            details.spans.extend(best_texts(spans, part, decoder))
             details.no_answer.extend(spans.no_answer.tolist())
         return answers, details
 
@@ -261,14 +284,42 @@ class SpanPreprocessor:
         self, model: Model, windows: Windows, batch_size: int
     ) -> tuple[np.ndarray, ...]:
         """Returns the first arguments of a decoder, and the sizes of words: its last one."""
+        self._check_types(model)
         outputs = model.predict(make_feed(model, windows), batch_size=batch_size, verbose=0)
-        logits = np.full((2, *windows.words.shape[:2]), MASKED, "float32")
+        words, sizes = windows.words, windows.word_sizes
+        if not self.decoder.whole_words:
+            words, sizes = windows.offsets, np.ones_like(sizes)
+        types = [1] * len(self.decoder.answer_types)
+        if types:
+            # Their positions come before those of the text and have no words.
+            words, sizes = np.insert(words, types, -1, axis=1), np.insert(sizes, types, 0, axis=1)
+        logits = np.full((2, *sizes.shape), MASKED, "float32")
         for place, name in enumerate(("start", "end")):
             found = outputs[name][:, : logits.shape[2]]
             logits[place, :, : found.shape[1]] = found
-        if self.decoder.whole_words:
-            return (*logits, windows.words, windows.example, windows.word_sizes)
-        return (*logits, windows.offsets, windows.example, np.ones_like(windows.word_sizes))
+        return (*logits, words, windows.example, sizes)
+
+    def _check_types(self, model: Model) -> None:
+        """Raises if the model has other positions of answer types than the decoder."""
+        own, types = getattr(model, "answer_types", None), self.decoder.answer_types
+        if own is not None and own != types:
+            raise ValueError(
+                f"The model has answer_types={own!r}, but its preprocessor has "
+                f"answer_types={types!r}. Pass `SpanPreprocessor` a "
+                "`SpanDecoder(answer_types=model.answer_types)`."
+            )
+
+
+def find_type(item: Example, types: Sequence[str]) -> int:
+    """Returns the number of an example's answer among answer types, from 1; 0 for other answers.
+
+    An answer with `answer_start` is a span, even if it is "no". Of several answers without it, all
+    must be types, and the first counts.
+    """
+    names = [metrics.normalize_answer(answer) for answer in item.answers if types]
+    if not names or item.answer_start or not set(names) <= set(types):
+        return 0
+    return types.index(names[0]) + 1
 
 
 def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
@@ -308,14 +359,8 @@ def rank_answers(
     """Returns the answers to each example, with "no answer" at its place."""
     ranked = []
     for row, item in enumerate(examples):
-        text, nothing = item.plain_text, float(spans.no_answer[row])
-        answers = [
-            Answer(text[start:end], float(score), int(start), int(end))
-            for start, end, score in zip(
-                spans.start[row], spans.end[row], spans.score[row], strict=True
-            )
-            if start >= 0
-        ]
+        nothing = float(spans.no_answer[row])
+        answers = _answers(spans, row, item.plain_text, decoder.answer_types)
         if decoder.no_answer or not answers:
             none = Answer("", nothing)
             first = nothing > decoder.threshold or not answers
@@ -325,12 +370,24 @@ def rank_answers(
     return ranked
 
 
-def best_texts(spans: Spans, examples: list[Example]) -> list[str]:
-    """Returns the text of the best span of each example, empty if there is no span."""
-    return [
-        item.plain_text[start:end] if start >= 0 else ""
-        for item, start, end in zip(examples, spans.start[:, 0], spans.end[:, 0], strict=True)
+def best_texts(spans: Spans, examples: list[Example], decoder: SpanDecoder) -> list[str]:
+    """Returns the best answer to each example other than no answer, empty if there is none."""
+    types = decoder.answer_types
+    ranked = (_answers(spans, row, item.plain_text, types) for row, item in enumerate(examples))
+    return [answers[0].text if answers else "" for answers in ranked]
+
+
+def _answers(spans: Spans, row: int, text: str, types: Sequence[str]) -> list[Answer]:
+    """Returns the spans of an example and its answer types, best first."""
+    answers = [
+        Answer(text[start:end], float(score), int(start), int(end))
+        for start, end, score in zip(
+            spans.start[row], spans.end[row], spans.score[row], strict=True
+        )
+        if start >= 0
     ]
+    answers += map(Answer, types, spans.answer_types[row].tolist())
+    return sorted(answers, key=lambda answer: -answer.score)
 
 
 def check_windows(model: Model, windower: Windower) -> None:

@@ -34,7 +34,10 @@ def find_in_texts(
     for row, item in enumerate(examples):
         problem = answer_problem(item)
         if problem is None and item.answers and not item.answer_start:
-            problem = f"the answer {item.answers[0]!r} has no offset. Give its `answer_start`"
+            problem = (
+                f"the answer {item.answers[0]!r:.80} has no offset. Give its `answer_start`, or, "
+                "for yes and no, build the reader with `answer_types`"
+            )
         if problem is not None:
             raise ValueError(f"{describe(row + first, item, 'The')}: {problem}.")
         for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):

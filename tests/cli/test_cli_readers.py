@@ -43,6 +43,25 @@ def test_train_uses_recipe_and_window_length(folder) -> None:
     assert run["validation_error"] == pytest.approx(100 - scores["exact_match"], abs=1e-3)
 
 
+def test_yes_and_no_are_trained_and_printed_without_a_place(tmp_path, capsys) -> None:
+    rows = [
+        {"question": "is it red", "passage": "the car is red.", "answer": True, "title": "Car"},
+        {"question": "is it blue", "passage": "the car is red.", "answer": False, "title": "Car"},
+    ]
+    data, out = tmp_path / "train.jsonl", str(tmp_path / "reader.keras")
+    data.write_text("\n".join(map(json.dumps, rows * 4)))
+    arguments = ["train", f"--data={data}", f"--validation-data={data}", "--model=span_reader"]
+    arguments += [f"--model-options={SMALL}", "--epochs=12", "--learning-rate=0.02"]
+    assert main([*arguments, "--answer-types", "span", "yes", "no", f"--out={out}"]) == 0
+    assert "exact match 100.0 %" in capsys.readouterr().out
+    asked = ["--text=the car is red.", "--question=is it blue"]
+    assert main(["answer", out, *asked]) == 0
+    assert capsys.readouterr().out.split()[1:] == ["no"]
+    report = tmp_path / "report.html"
+    assert main(["evaluate", out, f"--data={data}", f"--report={report}"]) == 0
+    assert report.exists()
+
+
 def test_evaluate_prints_official_scores(folder, capsys) -> None:
     path = folder / "report.html"
     arguments = ["evaluate", str(folder / "reader.keras"), f"--data={folder / 'both.json'}"]

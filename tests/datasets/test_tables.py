@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from keras_qa.datasets import tables
-from keras_qa.example import Example
+from keras_qa.example import Example, to_examples
 
 ROWS = [
     {"text": "Mary went home.", "question": "Where is Mary?", "answers": "home"},
@@ -109,6 +109,16 @@ FIRST_ANSWERS = [
     Example(TEXT, "Where?", "home", 8, id="q1"),
     Example(TEXT, "How?", "by bus", 13, id="q2"),
 ]
+# BoolQ as it was published, and with strings.
+PASSAGES = [
+    {"question": "is it far", "title": "Home", "answer": True, "passage": TEXT},
+    {"question": "was it a car", "title": "Home", "answer": False, "passage": TEXT},
+]
+CONTEXTS = [
+    {"context": TEXT, "question": row["question"], "answer": "yes" if row["answer"] else "no"}
+    for row in PASSAGES
+]
+YES_AND_NO = [Example(TEXT, "is it far", "yes"), Example(TEXT, "was it a car", "no")]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +127,8 @@ FIRST_ANSWERS = [
         (NESTED, ("jsonl", "parquet", "csv", "tsv"), MARKED),
         (DOTTED, ("jsonl", "parquet"), MARKED),
         (FLAT, ("jsonl", "parquet", "csv", "tsv"), FIRST_ANSWERS),
+        (PASSAGES, ("jsonl", "parquet"), YES_AND_NO),
+        (CONTEXTS, ("jsonl", "parquet", "csv", "tsv"), YES_AND_NO),
     ],
 )
 def test_the_layout_is_detected(rows, suffixes, expected, tmp_path):
@@ -127,6 +139,9 @@ def test_the_layout_is_detected(rows, suffixes, expected, tmp_path):
         assert [item for _, item in tables.records(path, {}, answers=False)] == [
             dataclasses.replace(item, answers=(), answer_start=()) for item in expected
         ]
+        if expected is YES_AND_NO:
+            assert to_examples(rows) == expected
+            continue
         # Given columns override detected ones.
         named = tables.load(path, question="id", id="question")
         assert [(item.question, item.id) for item in named[:1]] == [("q1", "Where?")]

@@ -12,7 +12,7 @@ from keras_qa.decoding import SpanDecoder, decoder, expected_calibration_error, 
 DECODE = SpanDecoder(30, no_answer=True)
 
 
-def random_case(rng, texts=4, positions=14, spread=3.0):
+def random_case(rng, texts=4, positions=14, spread=3.0, num_types=0):
     """Windows of texts whose words have one to three pieces, with empty positions around them."""
     offsets, example = [], []
     for text in range(texts):
@@ -24,7 +24,7 @@ def random_case(rng, texts=4, positions=14, spread=3.0):
         pieces = [word for word in words for _ in range(rng.integers(1, 4))]
         begin = 0
         while True:
-            first = int(rng.integers(1, 4))
+            first = int(rng.integers(1, 4)) + num_types
             row = np.full((positions, 2), -1)
             part = pieces[begin : begin + positions - first]
             if part:
@@ -54,9 +54,17 @@ def random_sizes(rng, offsets):
 
 
 def brute_force(
-    start, end, offsets, example, length, no_answer=True, temperature=1.0, word_sizes=None
+    start,
+    end,
+    offsets,
+    example,
+    length,
+    no_answer=True,
+    temperature=1.0,
+    word_sizes=None,
+    num_types=0,
 ):
-    """The probability of every span and of no answer, for each text."""
+    """The probability of every span, of each answer type and of no answer, for each text."""
     sizes: dict = {}
     if word_sizes is not None:
         cells = zip(offsets.reshape(-1, 2).tolist(), word_sizes.ravel(), strict=True)
@@ -75,6 +83,10 @@ def brute_force(
                     span = (first[0], last[1])
                     masses[span] = masses.get(span, 0.0) + math.exp(left + right)
             none = min(none, (float(start[row, 0]) + float(end[row, 0])) / temperature)
+        rows = example == text
+        for place in range(1, num_types + 1):
+            highest = (start[rows, place].astype("float64") + end[rows, place]).max()
+            masses[place] = math.exp(highest / temperature)
         if no_answer or not masses:
             masses[None] = math.exp(none) if no_answer else 1.0
         total = sum(masses.values())
@@ -91,6 +103,8 @@ def check(found, expected, k):
     for row, masses in enumerate(expected):
         none = masses.pop(None, 0.0)
         assert found.no_answer[row] == pytest.approx(none, abs=1e-12)
+        types = [masses.pop(place) for place in sorted(set(masses) & {1, 2})]
+        assert found.answer_types[row] == pytest.approx(types, abs=1e-12)
         ranked = sorted(masses.values(), reverse=True)[:k]
         assert found.score[row, : len(ranked)] == pytest.approx(ranked, abs=1e-12)
         assert (found.score[row, len(ranked) :] == 0).all()
@@ -106,15 +120,60 @@ def test_the_best_spans_are_those_of_brute_force(monkeypatch, most) -> None:
     monkeypatch.setattr(decoder, "MAX_POSITIONS", most)
     rng = np.random.default_rng(0)
     for number in range(100):
-        case = random_case(rng)
+        types = ((), ("yes",), ("no", "yes"))[number % 3]
+        case = random_case(rng, num_types=len(types))
         k, length = int(rng.choice([1, 2, 5, 400])), int(rng.choice([1, 2, 3, 5, 30]))
         no_answer, temperature = bool(rng.integers(2)), float(rng.choice([0.7, 1.0, 3.0]))
         sizes = random_sizes(rng, case[2]) if number % 2 else None
-        decode = SpanDecoder(length, no_answer, temperature=temperature)
+        decode = SpanDecoder(length, no_answer, temperature=temperature, answer_types=types)
         found = decode(*case, k, sizes)
-        check(found, brute_force(*case, length, no_answer, temperature, sizes), k)
+        check(found, brute_force(*case, length, no_answer, temperature, sizes, len(types)), k)
         if k == 400:
-            assert found.score.sum(axis=1) + found.no_answer == pytest.approx(1, abs=1e-12)
+            total = found.score.sum(axis=1) + found.no_answer + found.answer_types.sum(axis=1)
+            assert total == pytest.approx(1, abs=1e-12)
+
+
+def test_the_softmax_of_yes_and_no_computed_by_hand() -> None:
+    # Position 0 is no answer, 1 is yes, 2 is no, and 3 and 4 are the words of a text.
+    offsets = np.array([[[-1, -1], [-1, -1], [-1, -1], [0, 3], [4, 6]]] * 2)
+    masses = np.array([[2.0, 3.0, 1.0, 1.0, 2.0], [1.0, 2.0, 4.0, 1.0, 1.0]])
+    decode = SpanDecoder(1, no_answer=True, answer_types=["yes", "no"])
+    found = decode(np.log(masses), np.log(masses), offsets, np.array([0, 0]), k=2)
+    # Words: 1 + 1 and 4 + 1. No answer: 1, the lower. Yes: 9, the higher. No: 16.
+    np.testing.assert_allclose(found.score[0], [5 / 33, 2 / 33])
+    np.testing.assert_allclose(found.no_answer[0], 1 / 33)
+    np.testing.assert_allclose(found.answer_types[0], [9 / 33, 16 / 33])
+    # Without words yes and no have all of the probability.
+    nothing = np.full_like(offsets, -1)
+    free = SpanDecoder(answer_types=["yes", "no"])(*np.log([masses] * 2), nothing, [0, 0])
+    np.testing.assert_allclose(free.answer_types[0], [9 / 25, 16 / 25])
+    assert free.no_answer[0] == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-50, 50), no_answer=st.booleans())
+def test_properties_of_answer_types(seed, shift, no_answer) -> None:
+    start, end, offsets, example = random_case(np.random.default_rng(seed), num_types=2)
+    decode = SpanDecoder(5, no_answer, answer_types=("yes", "no"))
+    found = decode(start, end, offsets, example, k=3)
+    # Logits only count by their differences.
+    moved = decode(start.astype("float64") + shift, end, offsets, example, k=3)
+    for one, other in zip(found, moved, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    # Types with the lowest logit change nothing, except where nothing else is possible.
+    never = start.copy()
+    never[:, 1:3] = -np.inf
+    plain = SpanDecoder(5, no_answer)(start, end, offsets, example, k=3)
+    without = decode(never, end, offsets, example, k=3)
+    possible = (plain.start[:, 0] >= 0) | no_answer
+    for one, other in zip(plain[:4], without[:4], strict=True):
+        np.testing.assert_array_equal(one[possible], other[possible])
+    # A higher logit is a higher probability.
+    more = start.copy()
+    more[:, 1] += 1
+    higher = decode(more, end, offsets, example, k=3).answer_types
+    assert (higher[:, 0] >= found.answer_types[:, 0]).all()
+    assert (higher[:, 1] <= found.answer_types[:, 1]).all()
 
 
 @pytest.mark.parametrize("value", [-np.inf, -1e9, -1e4, 1e4])
@@ -147,16 +206,20 @@ def test_no_windows_no_words_and_gaps_in_the_numbers_of_texts() -> None:
     np.testing.assert_array_equal(apart.score, DECODE(start, end, offsets, example, k=2).score)
 
 
-def negative_log_likelihood(case, spans, length, no_answer, temperature, sizes=None) -> float:
+def negative_log_likelihood(
+    case, spans, length, no_answer, temperature, sizes=None, num_types=0
+) -> float:
     start, end, offsets, example = case
     loss = 0.0
     for text, masses in enumerate(
-        brute_force(start, end, offsets, example, length, no_answer, temperature, sizes)
+        brute_force(start, end, offsets, example, length, no_answer, temperature, sizes, num_types)
     ):
         right = set()
         for row in np.flatnonzero(example == text):
             for first, last in spans[row].tolist():
-                if first > 0:
+                if 0 < first <= num_types:
+                    right.add(first)
+                elif first > 0:
                     right.add((int(offsets[row, first, 0]), int(offsets[row, last, 1])))
         if not right and no_answer:
             right = {None}
@@ -168,30 +231,35 @@ def negative_log_likelihood(case, spans, length, no_answer, temperature, sizes=N
 
 @pytest.mark.parametrize("no_answer", [True, False])
 @pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
-@pytest.mark.parametrize("parts", [False, True])
-def test_the_temperature_has_the_highest_likelihood(no_answer, truth, parts) -> None:
+@pytest.mark.parametrize(("parts", "num_types"), [(False, 0), (True, 0), (False, 2)])
+def test_the_temperature_has_the_highest_likelihood(no_answer, truth, parts, num_types) -> None:
     rng = np.random.default_rng(2)
-    start, end, offsets, example = random_case(rng, texts=400, spread=2.0)
+    case = random_case(rng, texts=400, spread=2.0, num_types=num_types)
+    start, end, offsets, example = case
     sizes = random_sizes(rng, offsets) if parts else None
     # Draw answers from the true probabilities; the logits of the reader are scaled by `truth`.
     spans = np.full((len(example), 2, 2), -1)
-    counted = {"word_sizes": sizes}
+    counted = {"word_sizes": sizes, "num_types": num_types}
     masses_of = brute_force(start, end, offsets, example, 3, no_answer, **counted)
     for text, masses in enumerate(masses_of):
         drawn = list(masses)[rng.choice(len(masses), p=list(masses.values()))]
         for row in np.flatnonzero(example == text):
             spans[row, 0] = 0
             begins, ends = offsets[row].T
-            if drawn is not None and drawn[0] in begins and drawn[1] in ends:
+            if isinstance(drawn, int):
+                spans[row, 0] = drawn
+            elif drawn is not None and drawn[0] in begins and drawn[1] in ends:
                 # Label different pieces of the same words.
                 first = np.flatnonzero(begins == drawn[0])[0]
                 last = np.flatnonzero(ends == drawn[1])[-1]
                 spans[row] = [[first, last], [last if first == last else first, last]]
     case = (start * truth, end * truth, offsets, example)
     found = fit_temperature(*case, spans, max_answer_words=3, no_answer=no_answer, **counted)
-    best = negative_log_likelihood(case, spans, 3, no_answer, found, sizes)
-    for other in (0.9, 0.99, 1.01, 1.1):
-        assert best < negative_log_likelihood(case, spans, 3, no_answer, found * other, sizes)
+    best, *others = (
+        negative_log_likelihood(case, spans, 3, no_answer, found * factor, sizes, num_types)
+        for factor in (1.0, 0.9, 0.99, 1.01, 1.1)
+    )
+    assert best < min(others)
     assert found == pytest.approx(truth, rel=0.1)
 
 
@@ -320,7 +388,7 @@ def test_bad_arguments_raise() -> None:
 
 
 def test_a_decoder_is_made_again_of_its_config() -> None:
-    made = SpanDecoder(7, True, 0.25, 1.5, whole_words=False)
+    made = SpanDecoder(7, True, 0.25, 1.5, whole_words=False, answer_types=["no"])
     assert SpanDecoder.from_config(made.get_config()) == made
     # A file of an earlier version has fewer settings.
     assert SpanDecoder.from_config({"no_answer": True}) == SpanDecoder(no_answer=True)

@@ -105,6 +105,17 @@ spans = st.tuples(st.integers(0, 7), st.integers(0, 7)).map(sorted).map(tuple)
 golds = spans.map(lambda span: span if span[0] else (0, 0))
 
 
+@pytest.mark.parametrize("metric", [SpanExactMatch, SpanF1])
+def test_an_answer_type_is_a_span_of_its_own(metric) -> None:
+    # The start at position 1 and the end at 3 are the highest.
+    start, end = np.array([[0, 5, 0, 2]], "float32"), np.array([[0, 1, 0, 3]], "float32")
+    y_pred, y_true = {"start": start, "end": end}, {"start": np.array([1]), "end": np.array([1])}
+    for num_types, expected in ((1, 1.0), (0, 0.0 if metric is SpanExactMatch else 0.5)):
+        made = metric.from_config(metric(num_types=num_types).get_config())
+        made.update_state(y_true, y_pred)
+        assert float(made.result()) == pytest.approx(expected)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_span_metrics_equal_a_search_over_all_spans(data) -> None:

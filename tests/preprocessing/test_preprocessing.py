@@ -235,3 +235,7 @@ def test_right_answers_are_found_wherever_a_window_says_them() -> None:
     assert found == [{(1, 3), (2, 3), (3, 3)}, {(1, 1)}, {(1, 1)}]
     nothing = gold_mentions(np.array(rows), np.array([0, 0, 0]), [Example(text, "What?")])
     assert nothing.tolist() == [[[-1, -1]]] * 3
+    # "car" is no mention of an answer type, which is in each window.
+    yes = Example(text, "Is it red?", "Yes.")
+    spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [yes], ("no", "yes"))
+    assert spans.tolist() == [[[2, 2]]] * 3

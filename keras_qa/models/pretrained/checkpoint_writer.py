@@ -45,6 +45,11 @@ def save_checkpoint(
         )
     kinds = (SpanHead, ClassificationHead)
     layer = next(item for item in model.layers if isinstance(item, kinds))
+    if getattr(layer, "answer_types", ()):
+        raise ValueError(
+            "A reader with `answer_types` cannot be saved as a checkpoint, which has no weights "
+            "for yes and no. Save it as a `.keras` file."
+        )
     family = FAMILIES[config["model_type"]]
     task = task_of(model) or SPANS
     described = {
