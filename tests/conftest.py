@@ -30,6 +30,7 @@ ENVIRONMENTS = {
     "datasets": "host",
     "decoding": "host",
     "documents": "host",
+    "drop": "named",
     "execution": "backend",
     "files": "host",
     "files/test_keras_files.py": "once",
