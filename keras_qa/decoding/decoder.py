@@ -14,11 +14,16 @@ from keras_qa._arguments import (
     check_fraction,
     check_number,
     check_positive_integers,
+    must_be,
     to_integer,
 )
 
 # Without calibration: no answer if that is likelier than all answers together.
 THRESHOLD = 0.5
+
+# Minimum score of each of several answers without calibration, and the lowest such minimum.
+SPAN_THRESHOLD = 0.2
+MIN_SPAN_THRESHOLD = 0.02
 
 # Positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
@@ -61,6 +66,8 @@ class SpanDecoder:
         whole_words: Whether answers begin and end at the borders of words. If
             false, they begin and end with any piece of the tokenizer, and
             `max_answer_words` counts pieces.
+        span_threshold: If a question asks for several spans, those with a higher score are its
+            answers. At least 0.02. `None` for 0.2.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -88,6 +95,7 @@ class SpanDecoder:
     no_answer_threshold: float | None = None
     temperature: float = 1.0
     whole_words: bool = True
+    span_threshold: float | None = None
 
     def __post_init__(self) -> None:
         words = to_integer("max_answer_words", self.max_answer_words)
@@ -97,11 +105,21 @@ class SpanDecoder:
             check_fraction("no_answer_threshold", self.no_answer_threshold)
         check_number("temperature", self.temperature, positive=True)
         check_flag("whole_words", self.whole_words)
+        if self.span_threshold is not None:
+            check_fraction("span_threshold", self.span_threshold)
+            if self.span_threshold < MIN_SPAN_THRESHOLD:
+                expected = f"at least {MIN_SPAN_THRESHOLD}"
+                raise ValueError(must_be("span_threshold", expected, self.span_threshold))
 
     @property
     def threshold(self) -> float:
         """`no_answer_threshold`, or its default."""
         return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
+
+    @property
+    def min_span_score(self) -> float:
+        """`span_threshold`, or its default."""
+        return SPAN_THRESHOLD if self.span_threshold is None else self.span_threshold
 
     def __call__(
         self,
