@@ -216,7 +216,8 @@ class QuestionAnswerer(RetrievalMixin):
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
         )
-        if validation and isinstance(preprocessor, SpanPreprocessor):
+        # A model that labels tokens needs no threshold.
+        if validation and type(preprocessor) is SpanPreprocessor:
             self.calibration_ = fit_decoder(
                 preprocessor, model, validation, batch_size, self.max_answer_words
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from keras_qa._arguments import RENAMED
 from keras_qa.answering.loading import DEFAULT_READER
@@ -166,14 +166,12 @@ def _answer_one(options: argparse.Namespace) -> None:
 
     text = data.read_text(options.text)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
-    top_k = 1 if options.top_k is None and not options.all_spans else options.top_k
-    answers = answerer.answer(
-        text,
-        options.question,
-        top_k,
-        all_spans=options.all_spans,
-        **_answer_options(options),
-    )
+    asked: dict[str, Any] = {**_answer_options(options), "top_k": options.top_k}
+    if options.all_spans:
+        asked["all_spans"] = True
+    elif options.top_k is None:
+        asked["top_k"] = 1
+    answers = answerer.answer(text, options.question, **asked)
     print_answers(answers, text)
     if not answers:
         say(f"  {NO_ANSWER}")

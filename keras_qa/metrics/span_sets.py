@@ -79,7 +79,7 @@ def gold_sets(reference: GoldSets) -> list[tuple[str, ...]]:
     is_several = isinstance(reference, (list, tuple)) and any(
         not isinstance(entry, str) for entry in reference
     )
-    return [*map(_to_set, reference)] if is_several else [_to_set(reference)]  # type: ignore[arg-type]
+    return [*map(_to_set, reference)] if is_several else [_to_set(reference)]
 
 
 def score_spans(predicted: Sequence[str], golds: Sequence[Sequence[str]]) -> tuple[float, float]:

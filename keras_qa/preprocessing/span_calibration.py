@@ -83,8 +83,8 @@ def fit_decoder(
         errors.append(expected_calibration_error(scores, np.array(right)))
     count = int(2 / MIN_SPAN_THRESHOLD) + 1
     ranked = rank_answers(decoder(*found, count, sizes), examples, decoder, count)
-    threshold = _best_span_threshold([ranked[first] for first in firsts], sets)
-    preprocessor.decoder = dataclasses.replace(decoder, span_threshold=threshold)
+    lowest = _best_span_threshold([ranked[first] for first in firsts], sets)
+    preprocessor.decoder = dataclasses.replace(decoder, span_threshold=lowest)
     return {
         "temperature": temperature,
         "calibration_error_before": errors[0],

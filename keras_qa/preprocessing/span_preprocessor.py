@@ -122,9 +122,8 @@ class SpanPreprocessor:
             settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
             windower = Windower(windower.tokenizer, **{**settings, **windower_options})
             check_windows(model, windower)
-        return SpanPreprocessor(
-            windower, dataclasses.replace(self.decoder, **decoder_options), self.asking
-        )
+        decoder = dataclasses.replace(self.decoder, **decoder_options)
+        return type(self)(windower, decoder, self.asking)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """Returns inputs and labels for `fit`."""
@@ -356,6 +355,7 @@ def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
     Reference:
         Hu et al. 2019, arXiv:1908.05514: several spans without overlaps.
     """
+    spans: list[tuple[Answer, Any, Any]]
     spans = [(one, one.start, one.end) for one in answers if one.text]
     selected: list[tuple[Answer, Any, Any]] = []
     for answer, start, end in spans if answers[0].text else []:
