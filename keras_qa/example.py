@@ -17,7 +17,8 @@ class Example:
         text: The text: a string, or a list of sentences. Offsets in a list refer to its sentences
             joined by line breaks, see `plain_text`.
         question: The question. May be empty.
-        answers: All right answers. A string is one answer; true and false are "yes" and "no".
+        answers: All right answers, each of which is right on its own. A string is one answer; true and
+            false are "yes" and "no".
         answer_start: Character offset of each answer in the text, if known.
         choices: The answers to choose from, if the question has any.
         supporting_facts: Numbers of the sentences that support the answer, from 0.
@@ -25,6 +26,8 @@ class Example:
         document: The name of the document in an index that the text comes from.
         source: Where the question comes from, such as a data set. Reports have a table by source;
             training ignores it.
+        all_spans: Whether the answers are right only together, as in DROP and MultiSpanQA: the
+            question asks for several spans of the text, and these are all.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -45,6 +48,7 @@ class Example:
     id: str | None = None
     document: str | None = None
     source: str | None = None
+    all_spans: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
@@ -66,6 +70,10 @@ class Example:
             value = getattr(self, name)
             value = (value,) if isinstance(value, int) else tuple(int(item) for item in value)
             object.__setattr__(self, name, value)
+        # A DataFrame has flags of NumPy.
+        if self.all_spans not in (True, False):
+            raise TypeError(f"`all_spans` must be `True` or `False`. Received: {self.all_spans!r}.")
+        object.__setattr__(self, "all_spans", bool(self.all_spans))
 
     @property
     def plain_text(self) -> str:

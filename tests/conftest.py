@@ -31,6 +31,7 @@ ENVIRONMENTS = {
     "decoding": "host",
     "detectors": "named",
     "documents": "host",
+    "drop": "named",
     "execution": "backend",
     "files": "host",
     "files/test_keras_files.py": "once",

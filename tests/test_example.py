@@ -33,6 +33,7 @@ def test_mappings_become_examples() -> None:
         ([{"text": "a", "question": 5}], "position 0: `question` must be a string. Received: 5"),
         ([{"text": "a", "question": "q", "source": 5}], "position 0: `source` must be a string. R"),
         ([{"text": "a", "question": "q", "answers": 5}], "position 0: `answers` must be a string"),
+        ([{"text": "a", "question": "q", "all_spans": 2}], "position 0: `all_spans` must be `Tr"),
         ([{"text": ["a", 1], "question": "q"}], "`text` must be a string or a list of strings"),
     ],
 )

@@ -34,6 +34,7 @@ def answer_file(
     top_k: int | None = None,
     batch_size: int = 32,
     verbose: int = 1,
+    all_spans: bool = False,
     **options: Unpack[AskOptions],
 ) -> tuple[int, int]:
     """Answers the questions of a file, and writes the answers to another, one in a line.
@@ -44,23 +45,25 @@ def answer_file(
     cannot be answered, the answers before it are written and an error is raised.
 
     Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
-    with `top_k` also a list `answers` of objects with `text`, `score`, `start` and `end`. `columns`
-    are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions. Returns the
-    numbers of questions that this call and earlier calls answered.
+    with `top_k` or `all_spans` also a list `answers` of objects with `text`, `score`, `start` and
+    `end`. With `all_spans` it may be empty; then `answer` is empty too, and the score is `null`.
+    `columns` are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions.
+    Returns the numbers of questions that this call and earlier calls answered.
     """
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
     to_optional_integer("top_k", top_k)
     check_positive_integers(batch_size=batch_size)
     # Check the options here, so that an error is not attributed to the first question.
-    answerer.answer([], [], **options)
+    asked: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
+    answerer.answer([], [], **asked)
     records = tables.records(source, columns or {}, answers=False, text=text)
     before = _skip_answered(target, records, source) if target.exists() else 0
     done = before
     bar = Bar(tables.count(source), before) if verbose else None
     with target.open("ab") as file:
         for chunk in _chunks(records):
-            for part in _answer(answerer, chunk, top_k, batch_size, options):
+            for part in _answer(answerer, chunk, batch_size, asked):
                 _write(file, part)
                 done += len(part)
                 if bar is not None:
@@ -141,21 +144,20 @@ def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
 def _answer(
     answerer: QuestionAnswerer,
     chunk: list[_Record],
-    top_k: int | None,
     batch_size: int,
-    options: AskOptions,
+    asked: dict[str, Any],
 ) -> Iterator[list[dict[str, Any]]]:
     """Yields the lines of a chunk. If a record fails, yields the lines before it and raises."""
     if not chunk:
         return
     try:
-        found = _ask(answerer, [example for _, example in chunk], top_k, batch_size, options)
+        found = _ask(answerer, [example for _, example in chunk], batch_size, asked)
     except _ERRORS as error:
         if len(chunk) == 1:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{chunk[0][0]}: {error}") from None
         for record in chunk:
-            yield from _answer(answerer, [record], top_k, batch_size, options)
+            yield from _answer(answerer, [record], batch_size, asked)
         return
     yield found
 
@@ -163,23 +165,19 @@ def _answer(
 def _ask(
     answerer: QuestionAnswerer,
     examples: list[Example],
-    top_k: int | None,
     batch_size: int,
-    options: AskOptions,
+    asked: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    ranked = answerer.answer(
-        [item.text for item in examples],
-        [item.question for item in examples],
-        top_k=top_k or 1,
-        batch_size=batch_size,
-        verbose=0,
-        **options,
-    )
+    has_list = asked["all_spans"] or asked["top_k"] is not None
+    if not has_list:
+        asked = {**asked, "top_k": 1}
+    texts, questions = [item.text for item in examples], [item.question for item in examples]
+    ranked = answerer.answer(texts, questions, batch_size=batch_size, verbose=0, **asked)
     rows = []
     for item, answers in zip(examples, ranked, strict=True):
-        best = _facts(answers[0])
+        best = _facts(answers[0]) if answers else {**_facts(Answer("", 0.0)), "score": None}
         row = {"id": item.id, "question": item.question, "answer": best.pop("text"), **best}
-        if top_k is not None:
+        if has_list:
             row["answers"] = [_facts(answer) for answer in answers]
         rows.append(row)
     return rows

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from keras_qa import _backend
 from keras_qa._arguments import (
     accept_old_names,
+    check_flag,
     check_positive_integers,
     to_integer,
     to_optional_integer,
@@ -215,7 +216,8 @@ class QuestionAnswerer(RetrievalMixin):
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
         )
-        if validation and isinstance(preprocessor, SpanPreprocessor):
+        # A model that labels tokens needs no threshold.
+        if validation and type(preprocessor) is SpanPreprocessor:
             self.calibration_ = fit_decoder(
                 preprocessor, model, validation, batch_size, self.max_answer_words
             )
@@ -259,6 +261,26 @@ class QuestionAnswerer(RetrievalMixin):
         **options: Unpack[AnswerOptions],
     ) -> list[list[Answer]]: ...
 
+    @overload
+    def answer(  # type: ignore[overload-overlap]
+        self,
+        text: Text | Example | Mapping[str, Any],
+        question: str | None = None,
+        *,
+        all_spans: Literal[True],
+        **options: Unpack[AnswerOptions],
+    ) -> list[Answer]: ...
+
+    @overload
+    def answer(
+        self,
+        text: Texts | Examples,
+        question: Questions | None = None,
+        *,
+        all_spans: Literal[True],
+        **options: Unpack[AnswerOptions],
+    ) -> list[list[Answer]]: ...
+
     @accept_old_names
     def answer(
         self,
@@ -267,6 +289,7 @@ class QuestionAnswerer(RetrievalMixin):
         top_k: int | None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        all_spans: bool = False,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
         """Answers one or more questions.
@@ -279,30 +302,47 @@ class QuestionAnswerer(RetrievalMixin):
             top_k: Number of answers to each question, best first. `None` for the best one only.
             batch_size: Number of questions in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
+            all_spans: For span readers: whether to return all spans that answer a question. These
+                are the spans whose score is above a threshold and that do not overlap a better one.
+                `fit` chooses the threshold with the highest F1 of DROP on the validation data;
+                without such data it is 0.2.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
                 `whole_words`, `max_length`, `stride` and `max_question_length`, see
                 `preprocessing.AskOptions`.
 
         Returns:
-            An `Answer`, or with `top_k` a list of answers, best first. For several questions a list
-            with one entry for each.
+            An `Answer`, or with `top_k` or `all_spans` a list of answers, best first. With
+            `all_spans` it is empty if there is no answer. For several questions a list with one
+            entry for each.
 
         Raises:
             TypeError: If a text or a question is not a string, or an option is unknown.
             ValueError: If the numbers of texts and questions differ, an option is out of its range
-                or does not apply to the model, or the answerer is not fitted.
+                or does not apply to the model, both `top_k` and `all_spans` are given, or the
+                answerer is not fitted.
         """
         if options:
             check_option_names(self.answer, options)
         top_k = to_optional_integer("top_k", top_k)
         check_positive_integers(batch_size=batch_size)
+        check_flag("all_spans", all_spans)
         model, preprocessor = self._fitted()
+        if all_spans and top_k is not None:
+            raise ValueError("`top_k` and `all_spans` exclude each other. Leave one of them out.")
+        if all_spans and not isinstance(preprocessor, SpanPreprocessor):
+            raise ValueError(
+                f"`all_spans` is for span readers, but the model {preprocessor.description}. Leave "
+                "it out."
+            )
         examples, several = make_examples(text, question)
         if options:
             preprocessor = preprocessor.with_options(model, **options)
         if not examples:
             return []
         model, shown = _with_support(model, preprocessor), _progress(verbose, examples)
+        if all_spans and isinstance(preprocessor, SpanPreprocessor):
+            ranked = preprocessor.answer_all(model, examples, batch_size, shown)
+            return ranked if several else ranked[0]
         ranked = preprocessor.answer(model, examples, top_k or 1, batch_size, shown)
         return select_answers(ranked, top_k, several)
 
@@ -367,7 +407,8 @@ class QuestionAnswerer(RetrievalMixin):
         Returns:
             `exact_match` and `f1` in percent, and the number of `examples`. For span readers these
             are SQuAD's official scores: of version 1.1, or of version 2.0 with its parts, such as
-            `HasAns_exact`, if some examples have no answer.
+            `HasAns_exact`, if some examples have no answer. If an example has `all_spans`, they are
+            DROP's scores of the answers with `all_spans=True`, see `metrics.drop`.
 
         Raises:
             ValueError: If there are no examples, an example has no answer and the model requires

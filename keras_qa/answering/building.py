@@ -16,12 +16,14 @@ from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
 from keras_qa.models.compiling import Optimizer, recompile
+from keras_qa.models.encoder_classifier import as_token_reader, labels_tokens
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
+from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
@@ -48,6 +50,8 @@ _KINDS: dict[PreprocessorClass, str] = {
 def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
     """Returns the class of a model's preprocessor, or the class that fits its outputs."""
     if isinstance(model, keras.Model):
+        if labels_tokens(model):
+            return TokenPreprocessor
         preprocessor = getattr(model, "preprocessor", None)
         if isinstance(preprocessor, PairPreprocessor):
             raise ValueError(
@@ -134,8 +138,12 @@ def _wrap_model(
 
     A model without a preprocessor gets a new one, with a vocabulary from the examples.
     """
-    is_reader = preprocessor_class(model) is SpanPreprocessor
-    wrapped = (_wrap_reader if is_reader else _wrap_word_model)(model)
+    kind = preprocessor_class(model)
+    is_reader = kind is SpanPreprocessor
+    if kind is TokenPreprocessor:
+        wrapped = as_token_reader(model)
+    else:
+        wrapped = (_wrap_reader if is_reader else _wrap_word_model)(model)
     if isinstance(wrapped.preprocessor, (SpanPreprocessor, WordPreprocessor)):
         for name in ("vocabulary_size", "answer_vocabulary_size"):
             if options[name] is not None:

@@ -38,8 +38,9 @@ def load(
     Args:
         path: A `.keras` file, as `save` and `save_adapter` write it; a reader in Hugging Face's
             layout (extra `hf`), which is a folder or `hf://owner/name`, optionally with
-            `@revision`, see `models.span_reader` for the families; a ranker in that layout, which
-            is a model for sequence classification with one label; or the name of a preset, see
+            `@revision`, see `models.span_reader` for the families; a model for token classification
+            with two labels, outside and inside an answer, in that layout; a ranker, which is a
+            model for sequence classification with one label; or the name of a preset, see
             `keras_qa.presets`.
         compile: Whether to restore the optimizer of a `.keras` file, as in
             `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.

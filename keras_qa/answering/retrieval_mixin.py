@@ -329,7 +329,8 @@ def _span_preprocessor(
 ) -> SpanPreprocessor:
     """Returns the preprocessor with options. Warns if it finds an answer in every passage."""
     preprocessor = preprocessor.with_options(model, **options)
-    if not isinstance(preprocessor, SpanPreprocessor):
+    # A model that labels tokens cannot compare passages.
+    if type(preprocessor) is not SpanPreprocessor:
         raise ValueError(
             f"Only span readers answer from documents, but this model {preprocessor.description}."
         )

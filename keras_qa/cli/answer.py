@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from keras_qa._arguments import RENAMED
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
-from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
 from keras_qa.terminal import clock
 
@@ -89,6 +89,11 @@ def add_arguments(parser: CommandParser) -> None:
         "readers of spans", "settings of this call (default: those saved with the reader)"
     )
     spans.add_argument(
+        "--all-spans",
+        action="store_true",
+        help="all spans that answer the question, best first, in place of the best one",
+    )
+    spans.add_argument(
         "--max-answer-words",
         type=positive,
         metavar="N",
@@ -160,13 +165,16 @@ def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import QuestionAnswerer
 
     text = data.read_text(options.text)
-    answers = QuestionAnswerer.from_preset(options.file, compile=False).answer(
-        text,
-        options.question,
-        top_k=1 if options.top_k is None else options.top_k,
-        **_answer_options(options),
-    )
+    answerer = QuestionAnswerer.from_preset(options.file, compile=False)
+    asked: dict[str, Any] = {**_answer_options(options), "top_k": options.top_k}
+    if options.all_spans:
+        asked["all_spans"] = True
+    elif options.top_k is None:
+        asked["top_k"] = 1
+    answers = answerer.answer(text, options.question, **asked)
     print_answers(answers, text)
+    if not answers:
+        say(f"  {NO_ANSWER}")
 
 
 def _answer_file(options: argparse.Namespace) -> None:
@@ -186,6 +194,7 @@ def _answer_file(options: argparse.Namespace) -> None:
             text,
             options.top_k,
             options.batch_size,
+            all_spans=options.all_spans,
             **_answer_options(options),
         )
     except KeyboardInterrupt:

@@ -76,7 +76,7 @@ def add_columns(parser: argparse._ActionsContainer) -> None:
         default="",
         metavar="text=NAME,question=NAME,...",
         help="columns of a file whose names are not text (or context, passage), question, answers "
-        "(or answer), answer_start, id, document and source",
+        "(or answer), answer_start, id, document, source and all_spans",
     )
 
 

@@ -14,7 +14,10 @@ from keras_qa.example import Example
 from keras_qa.files import table_files
 
 SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
-FIELDS = ("text", "question", "answers", "answer_start", "choices", "id", "document", "source")
+FIELDS = (
+    *("text", "question", "answers", "answer_start", "choices", "id", "document", "source"),
+    "all_spans",
+)
 _ABSENT = object()
 
 
@@ -31,12 +34,13 @@ def load(
             false, such examples are skipped with a warning.
         **columns: Names of columns, by field of `Example`: `text`, `question`,
             `answers`, `answer_start`, `choices` (or a list of columns with one
-            choice each), `id`, `document` and `source`. A dot selects a nested
-            column; in CSV and TSV, the cell then holds JSON. `answers=None` if
-            the table has no answers. By default, texts are in the column `text`,
-            `context` or `passage`, answers in `answers` or `answer` or nested in `answers`,
-            like SQuAD on Hugging Face. The columns `answer_start`, `id`,
-            `document` and `source` are optional.
+            choice each), `id`, `document`, `source` and `all_spans` (true or
+            false). A dot selects a nested column; in CSV and TSV, the cell then
+            holds JSON. `answers=None` if the table has no answers. By default,
+            texts are in the column `text`, `context` or `passage`, answers in
+            `answers` or `answer` or nested in `answers`, like SQuAD on Hugging
+            Face. The columns `answer_start`, `id`, `document`, `source` and
+            `all_spans` are optional.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings
@@ -156,7 +160,7 @@ def _columns(
 def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     """The columns of a table by default."""
     names = {"text": "text", "question": "question", "answers": "answers"}
-    optional = ("answer_start", "id", "document", "source")
+    optional = ("answer_start", "id", "document", "source", "all_spans")
     names.update({name: name for name in optional if name in row})
     texts = ("text", "context", "passage")
     names["text"] = next((name for name in texts if name in row), "text")
@@ -197,6 +201,10 @@ def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -
     for name in ("id", "document", "source"):
         if fields.get(name) is not None:
             fields[name] = str(fields[name])
+    # A cell of CSV is a string.
+    flag = str(fields.get("all_spans")).lower()
+    if flag in ("", "none", "true", "false"):
+        fields["all_spans"] = flag == "true"
     try:
         example = Example(**fields)
     except TypeError as error:

@@ -125,7 +125,7 @@ class KerasReader:
             return
         answerer = load(self.model)
         own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
-        if not isinstance(own, SpanPreprocessor):
+        if type(own) is not SpanPreprocessor:
             found = f"a model that {own.description}" if own else "an encoder without a head"
             raise ValueError(
                 f"`model` must be a trained reader of spans. `{self.model}` holds {found}."

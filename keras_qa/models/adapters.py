@@ -55,13 +55,18 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     """
     encoder = transformer_of(model)
     checkpoint: Mapping[str, Any] = (encoder.settings["checkpoint"] if encoder else None) or {}
-    if encoder is None or encoder.lora_rank is None or "_name_or_path" not in checkpoint:
+    preprocessor = model.preprocessor
+    if (
+        encoder is None
+        or encoder.lora_rank is None
+        or type(preprocessor) is not SpanPreprocessor
+        or "_name_or_path" not in checkpoint
+    ):
         raise ValueError(
-            "Only readers on a published encoder that were trained with LoRA have an adapter, and "
-            "loading a file merges LoRA into the encoder. Load the encoder and call "
+            "Only readers of spans on a published encoder that were trained with LoRA have an "
+            "adapter, and loading a file merges LoRA into the encoder. Load the encoder and call "
             "`fit(…, lora_rank=16)`, or save the whole reader with `save`."
         )
-    assert model.preprocessor is not None
     name = checkpoint["_name_or_path"]
     config = {
         "keras_qa_adapter": VERSION,
@@ -69,7 +74,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         "fingerprint": _fingerprint(model),
         "lora_rank": encoder.lora_rank,
         "dtype": encoder.dtype_policy.name,
-        "preprocessor": preprocessing.serialize(model.preprocessor),
+        "preprocessor": preprocessing.serialize(preprocessor),
     }
     # NumPy has no bfloat16.
     values = [
@@ -238,7 +243,7 @@ def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor:
         found = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
-    if not isinstance(found, SpanPreprocessor) or not isinstance(
+    if type(found) is not SpanPreprocessor or not isinstance(
         found.vectorizer.tokenizer, SubwordTokenizer
     ):
         raise ValueError(

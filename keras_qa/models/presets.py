@@ -12,9 +12,9 @@ from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
-from keras_qa.models.encoder_classifier import encoder_classifier
+from keras_qa.models.encoder_classifier import as_token_reader, encoder_classifier
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
-from keras_qa.models.pretrained.family import SEQUENCE, SPANS
+from keras_qa.models.pretrained.family import SEQUENCE, SPANS, TOKENS
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -102,12 +102,15 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
             "Face's layout."
         )
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
-    make = encoder_classifier if is_ranker else span_reader
+    is_token_reader = checkpoint.task == TOKENS and checkpoint.num_labels == 2
+    make = encoder_classifier if is_ranker or is_token_reader else span_reader
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
-        use = "Ranker(encoder_classifier(" if is_ranker else "QuestionAnswerer(model=span_reader("
+        use = f"{'Ranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("
         raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
-    return model, is_ranker or checkpoint.has_head(SPANS)
+    if is_token_reader:
+        model = as_token_reader(model)
+    return model, is_ranker or checkpoint.has_head(TOKENS if is_token_reader else SPANS)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

@@ -10,6 +10,7 @@ from keras_qa._arguments import entry, must_be
 from keras_qa.preprocessing.ask_options import AskOptions
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
+from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
 __all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
@@ -18,7 +19,8 @@ Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor
 AnyPreprocessor: TypeAlias = Preprocessor | PairPreprocessor
 
 _PREPROCESSORS: dict[str, type[AnyPreprocessor]] = {
-    kind.name: kind for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor)
+    kind.name: kind
+    for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor, TokenPreprocessor)
 }
 
 

@@ -125,9 +125,8 @@ class SpanPreprocessor:
             settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
             windower = Windower(windower.tokenizer, **{**settings, **windower_options})
             check_windows(model, windower)
-        return SpanPreprocessor(
-            windower, dataclasses.replace(self.decoder, **decoder_options), self.asking
-        )
+        decoder = dataclasses.replace(self.decoder, **decoder_options)
+        return type(self)(windower, decoder, self.asking)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """Returns inputs and labels for `fit`."""
@@ -152,6 +151,8 @@ class SpanPreprocessor:
             ],
             labels=True,
         )
+        if any(item.all_spans for item in examples):
+            windows = label_each_span(windows, examples)
         assert windows.spans is not None
         spans = np.where(windows.spans > 0, windows.spans + np.int32(len(types)), windows.spans)
         typed = right[windows.example]
@@ -167,6 +168,16 @@ class SpanPreprocessor:
         return [
             row for part, spans in found for row in rank_answers(spans, part, self.decoder, count)
         ]
+
+    def answer_all(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> RankedAnswers:
+        """Returns all spans above the decoder's threshold that answer each example, best first."""
+        threshold = self.decoder.min_span_score
+        # All spans with at least half this score, since the scores add up to 1; and "no answer".
+        count = int(2 / threshold) + 1
+        ranked = self.answer(model, examples, count, batch_size, verbose)
+        return [select_spans(answers, threshold) for answers in ranked]
 
     def answer_from_passages(
         self,
@@ -216,9 +227,16 @@ class SpanPreprocessor:
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
-        """Returns SQuAD's official scores: version 2.0 if an example has no answer, else 1.1."""
+        """Returns SQuAD's official scores: version 2.0 if an example has no answer, else 1.1.
+
+        If an example has `all_spans`, returns DROP's scores of all spans instead.
+        """
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
+        if any(item.all_spans for item in examples):
+            ranked = self.answer_all(model, examples, batch_size, verbose)
+            sets = [[answer.text for answer in answers] for answers in ranked]
+            return {**metrics.drop(sets, examples), "examples": len(examples)}
         found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
             return {**metrics.squad(found, examples), "examples": len(examples)}
@@ -368,6 +386,60 @@ def rank_answers(
             answers.insert(place, none)
         ranked.append(answers[:count])
     return ranked
+
+
+def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
+    """Returns the answers with a score above a threshold that do not overlap a better one.
+
+    The answers are best first. If the first one is "no answer", none is returned; if it is an
+    answer type, such as "yes", it is the only one.
+
+    Starts and ends are independent in the output of a reader. If it marks two spans, the span from
+    the start of the first to the end of the second is as likely. So a span is left out if each of
+    two such spans is at least half as likely.
+
+    Reference:
+        Hu et al. 2019, arXiv:1908.05514: several spans without overlaps.
+    """
+    if answers[0].start is None:
+        return answers[:1] if answers[0].text else []
+    spans: list[tuple[Answer, Any, Any]]
+    spans = [(one, one.start, one.end) for one in answers if one.start is not None]
+    selected: list[tuple[Answer, Any, Any]] = []
+    for answer, start, end in spans:
+        if answer.score <= threshold:
+            break
+        likely = [span for span in spans if span[0].score >= answer.score / 2]
+        first_end = min(right for _, left, right in likely if left == start)
+        last_start = max(left for _, left, right in likely if right == end)
+        is_joined = first_end <= last_start
+        if not is_joined and all(end <= left or right <= start for _, left, right in selected):
+            selected.append((answer, start, end))
+    return [answer for answer, *_ in selected]
+
+
+def label_each_span(windows: Windows, examples: list[Example]) -> Windows:
+    """Returns windows with one label each if their examples have `all_spans`.
+
+    A window is repeated for each of its spans. The loss of several labels makes any one of them
+    likely, but here all must be.
+    """
+    assert windows.spans is not None
+    each = np.array([item.all_spans for item in examples])[windows.example]
+    counts = np.where(each, (windows.spans[..., 0] > 0).sum(axis=1), 1).clip(1)
+    rows = np.repeat(np.arange(len(windows)), counts)
+    number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    spans = np.where(each[rows, None, None], -1, windows.spans[rows])
+    spans[:, 0] = windows.spans[rows, number]
+    return dataclasses.replace(
+        windows,
+        feed={name: array[rows] for name, array in windows.feed.items()},
+        example=windows.example[rows],
+        offsets=windows.offsets[rows],
+        words=windows.words[rows],
+        word_sizes=windows.word_sizes[rows],
+        spans=spans,
+    )
 
 
 def best_texts(spans: Spans, examples: list[Example], decoder: SpanDecoder) -> list[str]:

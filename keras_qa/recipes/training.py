@@ -255,6 +255,8 @@ def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> di
             facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
             if item.answer_start:
                 facts += (item.answer_start,)
+            if item.all_spans:
+                facts += ("all_spans",)
             digest.update(repr(facts).encode())
         digest.update(b"\0")
     return {

@@ -167,6 +167,28 @@ def test_options_of_answer(folder, tmp_path, capsys, name: str, value, flag: str
     assert [answer["text"] for answer in row["answers"]] == [answer.text for answer in expected]
 
 
+def test_all_spans_of_answer(folder, tmp_path, capsys) -> None:
+    item = EXAMPLES[0]
+    expected = keras_qa.load(folder / "reader.keras").answer(item, all_spans=True, no_answer=False)
+    command = ["answer", str(folder / "reader.keras"), "--all-spans", "--no-answer=no"]
+    for text, answers in (
+        (item.text, [answer.text for answer in expected]),
+        (" ", ["(no answer)"]),
+    ):
+        assert main([*command, f"--text={text}", f"--question={item.question}"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        found = [line for line in lines if "%" in line or "(no" in line]
+        assert [line.split("  ")[-1] for line in found] == answers
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "out.jsonl"
+    rows = [{"text": text, "question": item.question} for text in (item.text, "")]
+    asked.write_text("\n".join(map(json.dumps, rows)))
+    assert main([*command, f"--input={asked}", f"--output={out}"]) == 0
+    some, none = read_lines(out)
+    assert [answer["start"] for answer in some["answers"]] == [answer.start for answer in expected]
+    assert some["answer"] == expected[0].text
+    assert (none["answer"], none["score"], none["start"], none["answers"]) == ("", None, None, [])
+
+
 def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
     asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
     train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
@@ -183,6 +205,7 @@ def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
     [
         ("answer --max-answer-words=0", "words: must be a positive integer. Received: '0'"),
         ("answer --no-answer=perhaps", "--no-answer: must be yes or no. Received: 'perhaps'"),
+        ("answer --all-spans --top-k=2", "error: `top_k` and `all_spans` exclude each other."),
         ("answer --stride=-1", "error: `stride` must be a non-negative integer. Received: stri"),
         ("train --backbone=x --model=memory_network", "`--backbone` is for --model span_reader"),
         ("train --vectors=x", "`--vectors` is for --model span_reader"),

@@ -184,6 +184,16 @@ def test_empty_cells_in_csv_are_empty_texts_but_no_answers(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_whether_the_answers_are_one_set(suffix: str, tmp_path) -> None:
+    row = {"text": "a or b", "question": "?", "answers": "a"}
+    path = write(
+        tmp_path / f"t{suffix}", [{**row, "all_spans": flag} for flag in (True, False, None)]
+    )
+    found = [item.all_spans for item in tables.load(path)]
+    assert found == [True, False, False]
+
+
 def test_large_cells_are_read_and_the_limit_of_the_process_stays(tmp_path):
     large = {"text": "word " * 50_000, "question": "?", "answers": "word"}
     before = csv.field_size_limit(100_000)

@@ -387,7 +387,7 @@ def test_compressed_weights_are_refused(damaged) -> None:
 
 def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:
     qa = keras_qa.load(folder)
-    with pytest.raises(ValueError, match="Only readers on a published encoder that were trained"):
+    with pytest.raises(ValueError, match="Only readers of spans on a published encoder that were"):
         qa.save_adapter(tmp_path / "adapter.keras")
     with pytest.raises(ValueError, match="`path` must end in `.keras`"):
         qa.save_adapter(tmp_path / "adapter.bin")

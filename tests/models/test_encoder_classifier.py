@@ -239,6 +239,6 @@ def test_a_reader_does_not_take_a_classifier(tmp_path) -> None:
     folder = bert_tokens(tmp_path / "tokens")
     with pytest.raises(ValueError, match="BertForTokenClassification: a model for another task"):
         keras_qa.models.span_reader(backbone=folder)
-    model = encoder_classifier(folder)
+    model = encoder_classifier(roberta_labels(tmp_path / "labels", 3))
     with pytest.raises(ValueError, match="`model` must answer questions, but `encoder_classifier`"):
         keras_qa.QuestionAnswerer(model).fit([keras_qa.Example("a b", "c", "a", 0)])

@@ -200,7 +200,7 @@ def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor)
 
 def test_an_unknown_preprocessor_raises() -> None:
     with pytest.raises(
-        ValueError, match=r" 'choices', but .* knows only 'words', 'spans', 'pairs'\."
+        ValueError, match=r" 'choices', but .* knows only 'words', 'spans', 'pairs', 'tokens'\."
     ):
         preprocessing.deserialize({"name": "choices"})
 

@@ -1,0 +1,193 @@
+"""DROP's official scores, of answers with several spans."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_qa.example import Example
+
+# A span, or several.
+SpanSet = str | Sequence[str]
+
+# The gold sets of a question: an example, one set, or several of which any is right.
+GoldSets = Example | SpanSet | Sequence[SpanSet]
+
+_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def drop(predictions: Iterable[SpanSet], references: Iterable[GoldSets]) -> dict[str, float]:
+    """Computes the official scores of DROP, in percent.
+
+    The scores equal those of DROP's evaluation script in every digit. They compare sets of spans,
+    ignoring case, punctuation and articles; a number equals the same number in another form. Exact
+    match is 1 if the sets are equal. F1 aligns predicted with right spans one to one, so that the
+    sum of their word F1s is highest, and divides it by the size of the larger set. A pair counts 0
+    if the right span has numbers and none of them is in the prediction. F1 is rounded to two
+    digits.
+
+    Args:
+        predictions: For each question a string, or a list of strings: all predicted spans.
+        references: For each question the right answer: a string, a list of strings, or a list of
+            such lists of which any is right. Or an `Example`: its answers together if it has
+            `all_spans`, otherwise any one of them. An empty list means that there is no answer,
+            which DROP does not have: then only an empty prediction is right.
+
+    Returns:
+        `exact_match` and `f1`.
+
+    Raises:
+        TypeError: If a prediction or a reference has the wrong type.
+        ValueError: If the numbers of predictions and references differ, or there are none.
+
+    Reference:
+        Dua et al. 2019, "DROP: A Reading Comprehension Benchmark Requiring Discrete Reasoning Over
+        Paragraphs", arXiv:1903.00161.
+
+    Examples:
+        >>> from keras_qa.metrics import drop
+        >>> drop([["The ferry", "7 boats"], "Rome"], [["ferry", "seven boats", "a raft"], "Rome"])
+        {'exact_match': 50.0, 'f1': 75.0}
+    """
+    found, golds = list(predictions), list(references)
+    if len(found) != len(golds) or not golds:
+        raise ValueError(
+            "`predictions` and `references` must have one entry for each question. Received: "
+            f"{len(found)} predictions and {len(golds)} references."
+        )
+    scores = []
+    for place, (predicted, gold) in enumerate(zip(found, golds, strict=True)):
+        try:
+            scores.append(score_spans(_to_set(predicted), gold_sets(gold)))
+        except TypeError as error:
+            raise TypeError(f"The question at position {place}: {error}") from None
+    exact, overlap = (100.0 * (sum(column) / len(column)) for column in zip(*scores, strict=True))
+    return {"exact_match": exact, "f1": overlap}
+
+
+def gold_sets(reference: GoldSets) -> list[tuple[str, ...]]:
+    """Returns the gold sets of a reference, see `drop`."""
+    if isinstance(reference, Example):
+        answers = reference.answers
+        return [answers] if reference.all_spans or not answers else [(one,) for one in answers]
+    is_several = isinstance(reference, (list, tuple)) and any(
+        not isinstance(entry, str) for entry in reference
+    )
+    return [*map(_to_set, reference)] if is_several else [_to_set(reference)]
+
+
+def score_spans(predicted: Sequence[str], golds: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """Returns the exact match and the F1 of a set of spans, each for its most similar gold set."""
+    exact = overlap = 0.0
+    spans = [*map(_normalize, predicted)]
+    for gold in golds:
+        # The official script ignores a set that begins with an empty span.
+        if gold and not gold[0].strip():
+            continue
+        expected = [*map(_normalize, gold)]
+        is_exact = len(spans) == len(expected) and set(spans) == set(expected)
+        exact = max(exact, float(is_exact))
+        overlap = max(overlap, _align(spans, expected) if spans or expected else 1.0)
+    return exact, overlap
+
+
+def _to_set(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(span, str) for span in value):
+        return tuple(value)
+    raise TypeError(f"An answer must be a string or a list of strings. Received: {value!r:.80}.")
+
+
+def _normalize(span: str) -> str:
+    words = (_normalize_word(word.lower()) for word in re.split("[ -]", span))
+    return " ".join(word for word in words if word)
+
+
+def _normalize_word(word: str) -> str:
+    if not _is_number(word):
+        word = word.translate(_PUNCTUATION)
+    if _is_number(word):
+        word = str(float(word))
+    return " ".join(_ARTICLE.sub(" ", word).split())
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _align(predicted: list[str], gold: list[str]) -> float:
+    """The mean word F1 of the best alignment of normalized spans, rounded."""
+    scores = np.array([[_bag_f1({*p.split()}, {*g.split()}) for p in predicted] for g in gold])
+    best = np.zeros(max(len(predicted), len(gold)))
+    if scores.size:
+        rows, columns = assign(scores)
+        best[rows] = scores[rows, columns]
+    return float(round(np.mean(best), 2))
+
+
+def _bag_f1(predicted: set[str], gold: set[str]) -> float:
+    numbers = set(filter(_is_number, gold))
+    if numbers and not numbers & predicted:
+        return 0.0
+    shared = len(predicted & gold)
+    precision = shared / len(predicted) if predicted else 1.0
+    recall = shared / len(gold) if gold else 1.0
+    return 2 * precision * recall / (precision + recall) if precision or recall else 0.0
+
+
+def assign(
+    scores: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Finds the one-to-one assignment of rows to columns with the highest sum of scores.
+
+    Shortest augmenting paths (Crouse 2016, "On implementing 2D rectangular assignment algorithms").
+    Among equal sums it chooses as `scipy.optimize.linear_sum_assignment` does, which the official
+    script of DROP uses, so that rounding errors are the same.
+    """
+    if len(scores) > scores.shape[1]:
+        columns, rows = assign(scores.T)
+        return rows, columns
+    height, width = scores.shape
+    row_price, column_price = np.zeros(height), np.zeros(width)
+    column_of, row_of = np.full(height, -1), np.full(width, -1)
+    for new in range(height):
+        distance, before = np.full(width, np.inf), np.full(width, -1)
+        open_columns = np.arange(width)[::-1]
+        rows_seen, lowest, row = [new], 0.0, new
+        while True:
+            there = lowest - scores[row, open_columns] - row_price[row] - column_price[open_columns]
+            is_shorter = there < distance[open_columns]
+            distance[open_columns[is_shorter]] = there[is_shorter]
+            before[open_columns[is_shorter]] = row
+            lowest = distance[open_columns].min()
+            ties = np.flatnonzero(distance[open_columns] == lowest)
+            free = ties[row_of[open_columns[ties]] < 0]
+            place = free[-1] if len(free) else ties[0]
+            column = open_columns[place]
+            open_columns[place] = open_columns[-1]
+            open_columns = open_columns[:-1]
+            if len(free):
+                break
+            row = row_of[column]
+            rows_seen.append(row)
+        closed = np.setdiff1d(np.arange(width), open_columns)
+        row_price[new] += lowest
+        row_price[rows_seen[1:]] += lowest - distance[column_of[rows_seen[1:]]]
+        column_price[closed] -= lowest - distance[closed]
+        row = -1
+        while row != new:
+            row = before[column]
+            row_of[column] = row
+            column_of[row], column = column, column_of[row]
+    return np.arange(height), column_of
