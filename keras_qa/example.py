@@ -17,8 +17,8 @@ class Example:
         text: The text: a string, or a list of sentences. Offsets in a list refer to its sentences
             joined by line breaks, see `plain_text`.
         question: The question. May be empty.
-        answers: All right answers, each of which is right on its own. A string is one answer; true and
-            false are "yes" and "no".
+        answers: All right answers, each of which is right on its own. A string is one answer; true
+            and false are "yes" and "no".
         answer_start: Character offset of each answer in the text, if known.
         choices: The answers to choose from, if the question has any.
         supporting_facts: Numbers of the sentences that support the answer, from 0.

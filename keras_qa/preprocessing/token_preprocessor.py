@@ -67,7 +67,7 @@ class TokenPreprocessor(SpanPreprocessor):
         inside, _, words, example, _ = parts
         found = find_runs(inside, words, example)
         start, end, score = (part[:, :count] for part in found[:3])
-        return found._replace(start=start, end=end, score=score)
+        return Spans(start, end, score, found.no_answer, found.answer_types)  # type: ignore[arg-type]
 
 
 def label_tokens(windows: Windows) -> npt.NDArray[np.int32]:

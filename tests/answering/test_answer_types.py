@@ -86,7 +86,7 @@ def test_yes_has_no_place_in_documents_and_reports(reader, tmp_path) -> None:
         reader.model_.preprocessor.asking = None
         # Documents support claims by spans only.
         found = keras_qa.verify("Yes.", index, asked[0], reader=reader, threshold=0.0)
-        assert [one.supported for one in found.verdicts] == [False]
+        assert [one.supported for one in found] == [False]
     # "moon" and "blue" are wrong answers of the report.
     wrong = [dataclasses.replace(data[0], answers=("no",)), data[2]]
     report = keras_qa.report.evaluate(reader, wrong)
