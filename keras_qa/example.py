@@ -25,6 +25,8 @@ class Example:
         document: The name of the document in an index that the text comes from.
         source: Where the question comes from, such as a data set. Reports have a table by source;
             training ignores it.
+        negatives: Passages that do not answer the question, to train an `answering.Ranker`, see
+            `documents.hard_negatives`.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -45,6 +47,7 @@ class Example:
     id: str | None = None
     document: str | None = None
     source: str | None = None
+    negatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
@@ -56,7 +59,7 @@ class Example:
                     f"`{name}` must be a string. Received: {value!r} "
                     f"(of type {type(value).__name__})."
                 )
-        for name in ("answers", "choices"):
+        for name in ("answers", "choices", "negatives"):
             value = getattr(self, name)
             value = (value,) if isinstance(value, str) else _strings(name, value)
             object.__setattr__(self, name, value)
