@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from keras_qa.inputs.batching import fitted
+from keras_qa.inputs.batching import fitted, resize
 
 # A question, and texts of which the first one answers it.
 Group = tuple[str, list[str]]
@@ -17,6 +17,9 @@ Group = tuple[str, list[str]]
 
 class GroupBatches(keras.utils.PyDataset):
     """Batches of whole groups for `objectives.losses.RankingLoss`. A pair of texts is a row.
+
+    All batches have the same number of rows, since each number costs a compilation. The rest is
+    padding.
 
     Args:
         model: A model with a `PairPreprocessor`.
@@ -46,6 +49,7 @@ class GroupBatches(keras.utils.PyDataset):
         self.epoch = 0
         self.batches_per_pass = math.ceil(len(groups) / batch_size)
         self.steps = steps or self.batches_per_pass
+        self.rows = min(batch_size, len(groups)) * max(len(texts) for _, texts in groups)
 
         @functools.lru_cache(maxsize=2)
         def order(number: int) -> np.ndarray:
@@ -66,6 +70,8 @@ class GroupBatches(keras.utils.PyDataset):
             self.model, questions, [text for _, texts in some for text in texts]
         )
         arrays = fitted(self.model, list(feed.values()), fill=False)
+        places = [place for _, texts in some for place in range(len(texts))]
         labels = np.repeat(np.arange(1, len(some) + 1), [len(texts) for _, texts in some])
-        is_right = [place == 0 for _, texts in some for place in range(len(texts))]
-        return dict(zip(feed, arrays, strict=True)), np.where(is_right, labels, -labels)
+        labels = np.where(np.array(places) == 0, labels, -labels)
+        filled = [resize(array, (self.rows, *array.shape[1:])) for array in (*arrays, labels)]
+        return dict(zip(feed, filled, strict=False)), filled[-1]

@@ -106,7 +106,7 @@ class RankingLoss(keras.losses.Loss):
     """Softmax cross-entropy over groups of rows, such as the passages of a question.
 
     Each row has the loss of its group, so that the mean over rows is the mean over groups if these
-    have one size.
+    have one size. Rows of padding do not count in the mean.
 
     Args:
         name: Name of the loss.
@@ -114,7 +114,7 @@ class RankingLoss(keras.losses.Loss):
 
     Call arguments:
         y_true: `(batch,)` number of each row's group, from 1. It is negative except for the right
-            row of each group.
+            row of each group. 0 for padding.
         y_pred: `(batch, 1)` logits.
 
     Examples:
@@ -135,4 +135,6 @@ class RankingLoss(keras.losses.Loss):
         same = ops.equal(ops.abs(labels), ops.transpose(ops.abs(labels)))
         right = ops.where(ops.logical_and(same, labels > 0), logits, 0.0)
         # Subtracting 1e4 removes the rows of other groups without infinities.
-        return ops.logsumexp(ops.where(same, logits, logits - 1e4), axis=1) - ops.sum(right, axis=1)
+        total = ops.logsumexp(ops.where(same, logits, logits - 1e4), axis=1)
+        counts = ops.cast(ops.not_equal(labels[0], 0), total.dtype)
+        return (total - ops.sum(right, axis=1)) * counts / ops.mean(counts)

@@ -69,24 +69,27 @@ def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
         np.testing.assert_allclose(
             [item.score for item in again], [item.score for item in expected], rtol=1e-4
         )
-        loaded.fit(EXAMPLES, verbose=0)
+    # With other settings than before.
+    loaded.fit(EXAMPLES[:4], batch_size=2, steps_per_epoch=1, verbose=0)
 
 
 def test_the_loss_is_that_of_each_question_on_its_own(folder) -> None:
     ranker = untrained(folder)
-    # Three questions at a time, of which the last batch has fewer.
     ranker.fit(EXAMPLES, epochs=0, verbose=0)
     groups = [(item.question, [item.text, *item.negatives]) for item in EXAMPLES[:-1]]
-    total, rows = 0.0, 0
+    losses = []
     for question, texts in groups:
         feed = ranker.model_.preprocessor.make_feed(ranker.model_, [question] * len(texts), texts)
         logits = ranker.model_.predict(feed, verbose=0)[:, 0].astype("float64")
-        total += len(texts) * (np.log(np.exp(logits).sum()) - logits[0])
-        rows += len(texts)
-    for size in (5, 12, 99):
+        # A row for each text.
+        losses.append([np.log(np.exp(logits).sum()) - logits[0]] * len(texts))
+    # The last batch has fewer questions.
+    parts = losses[:5], losses[5:10], losses[10:]
+    means = [np.concatenate(part).mean() for part in parts]
+    for size, mean in ((5, np.mean(means)), (99, np.concatenate(losses).mean())):
         batches = GroupBatches(ranker.model_, groups, size)
         found = ranker.model_.evaluate(batches, verbose=0)
-        assert found == pytest.approx(total / rows, rel=1e-4)
+        assert found == pytest.approx(mean, rel=1e-4)
 
 
 def test_batches_are_whole_groups_and_depend_on_seed_and_epoch(folder) -> None:
@@ -96,16 +99,16 @@ def test_batches_are_whole_groups_and_depend_on_seed_and_epoch(folder) -> None:
     def epoch(number: int, **options) -> list[np.ndarray]:
         batches = GroupBatches(model, groups, 3, **options)
         batches.epoch = number
-        return [np.concatenate([batches[at][1], [0]]) for at in range(len(batches))]
+        parts = [batches[at] for at in range(len(batches))]
+        # Padding has no tokens.
+        assert all(((f["token_ids"] != 0).any(1) == (labels != 0)).all() for f, labels in parts)
+        return [labels for _, labels in parts]
 
     def counts(labels: list[np.ndarray]) -> list[int]:
         return [int((part > 0).sum()) for part in labels]
 
-    assert [part.tolist() for part in epoch(0)] == [
-        [1, -1, 2, -2, -2, 3, -3, -3, -3, 0],
-        [1, -1, 2, -2, -2, 3, -3, -3, -3, 0],
-        [1, -1, 0],
-    ]
+    three = [1, -1, 2, -2, -2, 3, -3, -3, -3, 0, 0, 0]
+    assert [part.tolist() for part in epoch(0)] == [three, three, [1, -1, *[0] * 10]]
     for one, other in zip(epoch(2, seed=4), epoch(2, seed=4), strict=True):
         np.testing.assert_array_equal(one, other)
     assert str(epoch(2, seed=4)) != str(epoch(1, seed=4))
@@ -158,7 +161,11 @@ def test_a_ranker_without_lora_has_no_adapter(tmp_path) -> None:
 
 def test_the_loss_is_saved_by_its_config() -> None:
     loss = RankingLoss.from_config(RankingLoss(reduction="none").get_config())
-    logits = np.log([[1.0], [3.0], [2.0], [6.0], [1e-9]])
-    found = keras.ops.convert_to_numpy(loss(np.array([-1, 1, -2, 2, 3]), logits))
+    logits = np.log([[1.0], [3.0], [5.0], [2.0], [6.0], [1e-9]])
+    found = keras.ops.convert_to_numpy(loss(np.array([-1, 1, 0, -2, 2, 3]), logits))
     # The right rows have these shares of their groups: 3 of 4, 6 of 8, and all.
-    np.testing.assert_allclose(found, -np.log([3 / 4] * 4 + [1]), atol=1e-5)
+    each = -np.log([3 / 4, 3 / 4, 1, 3 / 4, 3 / 4, 1])
+    np.testing.assert_allclose(found, each * 6 / 5, atol=1e-5)
+    assert float(RankingLoss()(np.array([-1, 1, 0, -2, 2, 3]), logits)) == pytest.approx(
+        each.sum() / 5, abs=1e-5
+    )
