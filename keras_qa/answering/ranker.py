@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -327,9 +327,18 @@ class Ranker:
         """
         self.model_.save_pretrained(pathlib.Path(folder))
 
-    def _rank(
-        self, questions: list[str], texts: list[list[str]], top_k: int | None, batch_size: int
-    ) -> list[list[Ranked]]:
+    def logits(
+        self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
+    ) -> list[npt.NDArray[np.float64]]:
+        """Computes the logits of texts for each question, in their order.
+
+        The scores of `rank` are sigmoids of these, or these.
+
+        Args:
+            questions: The questions.
+            texts: A list of texts for each question.
+            batch_size: Maximum number of pairs that are computed at once.
+        """
         pairs = [
             (asked, text) for asked, some in zip(questions, texts, strict=True) for text in some
         ]
@@ -337,13 +346,17 @@ class Ranker:
         places: dict[tuple[str, str], int] = {}
         numbers = [places.setdefault(pair, len(places)) for pair in pairs]
         logits = self._logits(list(places), batch_size)[numbers]
-        scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
-        ranked, start = [], 0
-        for some in texts:
+        return np.split(logits, np.cumsum([len(some) for some in texts])[:-1]) if texts else []
+
+    def _rank(
+        self, questions: list[str], texts: list[list[str]], top_k: int | None, batch_size: int
+    ) -> list[list[Ranked]]:
+        ranked = []
+        for logits, some in zip(self.logits(questions, texts, batch_size), texts, strict=True):
+            scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
-            order = np.argsort(-logits[start : start + len(some)], kind="stable")[:top_k]
-            ranked.append([Ranked(int(n), some[n], float(scores[start + n])) for n in order])
-            start += len(some)
+            order = np.argsort(-logits, kind="stable")[:top_k]
+            ranked.append([Ranked(int(n), some[n], float(scores[n])) for n in order])
         return ranked
 
     def _logits(self, pairs: list[tuple[str, str]], batch_size: int) -> npt.NDArray[np.float64]:
