@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import must_be
 from keras_qa.answering.ranker import Ranker
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ Selection: TypeAlias = tuple[Sequence["Hit"], npt.NDArray[np.float64]]
 
 def open_ranker(ranker: AnyRanker | None) -> Ranker | None:
     """Returns a ranker, and loads it if it is a name."""
-    return ranker if ranker is None or isinstance(ranker, Ranker) else Ranker(ranker)
+    if isinstance(ranker, (str, os.PathLike)):
+        return Ranker(ranker)
+    if not isinstance(ranker, (Ranker, type(None))):
+        raise TypeError(must_be("ranker", "a `Ranker` or its name", ranker))
+    return ranker
 
 
 def select_passages(
@@ -43,7 +48,7 @@ def select_passages(
         return [(hits, np.zeros(len(hits))) for hits in found]
     found = retrieve(index, questions, max(candidates, passages))
     texts = [[hit.text for hit in hits] for hits in found]
-    result = []
+    result: list[Selection] = []
     for hits, logits in zip(found, ranker.logits(questions, texts, batch_size), strict=True):
         order = np.argsort(-logits, kind="stable")[:passages]
         result.append(([hits[place] for place in order], logits[order]))

@@ -139,7 +139,7 @@ def combine_priors(
     `firsts` has the first window of each text.
     """
     total: npt.NDArray[np.float64] = prior @ np.asarray(weights, "float64")
-    best = np.maximum.reduceat(total, firsts)
+    best: npt.NDArray[np.float64] = np.maximum.reduceat(total, firsts)
     return total - np.repeat(best, np.diff(np.append(firsts, len(total))))
 
 

@@ -103,10 +103,6 @@ def hard_negatives(
         TypeError: If an example has the wrong type, or `index` is not a retriever.
         ValueError: If `k` is not a positive integer.
 
-    Reference:
-        Karpukhin et al. 2020, "Dense Passage Retrieval for Open-Domain Question Answering",
-        arXiv:2004.04906, section 3.2.
-
     Examples:
         >>> import os, tempfile
         >>> from keras_qa import Example

@@ -221,7 +221,7 @@ class KerasReader:
 class KerasRanker:
     """Sorts documents by how well they answer a query.
 
-    A drop-in replacement for Haystack's `TransformersSimilarityRanker`.
+    It has the inputs and outputs of Haystack's `TransformersSimilarityRanker`.
 
     Args:
         model: An argument of `answering.Ranker`: a `.keras` file, a folder or `hf://owner/name`
@@ -233,20 +233,6 @@ class KerasRanker:
 
     Raises:
         ValueError: If an argument is out of range.
-
-    Examples:
-        >>> import os, tempfile
-        >>> from haystack import Document
-        >>> from keras_qa.answering import Ranker
-        >>> from keras_qa.integrations.haystack import KerasRanker
-        >>> from keras_qa.models import encoder_classifier
-        >>> path = os.path.join(tempfile.mkdtemp(), "ranker.keras")
-        >>> untrained = encoder_classifier("minilm", "sequence_classification", num_labels=1)
-        >>> Ranker(untrained).save(path)
-        >>> documents = [Document(content="Ann left."), Document(content="It rains.")]
-        >>> [best] = KerasRanker(path, top_k=1).run("Who left?", documents)["documents"]
-        >>> 0 < best.score < 1
-        True
     """
 
     def __init__(
@@ -258,7 +244,7 @@ class KerasRanker:
         batch_size: int = 32,
     ) -> None:
         self.model = os.fspath(model)
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "top_k": top_k,
             "scale_score": scale_score,
             "score_threshold": score_threshold,
@@ -313,13 +299,8 @@ class KerasRanker:
             TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
             ValueError: If an argument is out of range.
         """
-        overrides = {
-            "top_k": top_k,
-            "scale_score": scale_score,
-            "score_threshold": score_threshold,
-        }
-        given = {name: value for name, value in overrides.items() if value is not None}
-        settings = {**self._settings, **given}
+        given = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
+        settings = {**self._settings, **{n: one for n, one in given.items() if one is not None}}
         _check_ranking(settings)
         _check_query(query)
         read = _with_text(documents)

@@ -262,7 +262,7 @@ def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ranker": 3}, "`model` must be the name of a ranker"),
+        ({"ranker": 3}, "`ranker` must be a `Ranker` or its name. Received: ranker=3"),
         ({"ranker": "babi"}, "`babi` is not a ranker. Expected"),
         ({"ranker_weight": -1}, "`ranker_weight` must be a finite non-negative number. Received"),
         ({"candidates": 0}, "`candidates` must be a positive integer. Received: candidates=0."),
