@@ -32,7 +32,9 @@ EXAMPLES.append(Example("He slept.", "Who slept?"))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return with_head(tmp_path_factory.mktemp("ranker") / "encoder", "bert", "Model", {})
+    path = tmp_path_factory.mktemp("ranker") / "encoder"
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return with_head(path, "bert", "Model", {}, **dropout)
 
 
 def untrained(folder) -> Ranker:
@@ -41,21 +43,16 @@ def untrained(folder) -> Ranker:
 
 
 def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
-    options = {"epochs": 12, "batch_size": 5, "learning_rate": 0.02, "lora_rank": 2, "verbose": 0}
-    ranker, other = untrained(folder), untrained(folder)
+    options = {"epochs": 20, "batch_size": 5, "learning_rate": 0.02, "lora_rank": 4, "verbose": 0}
+    ranker = untrained(folder)
     assert ranker.fit(EXAMPLES, validation_data=EXAMPLES, **options) is ranker
     found = ranker.evaluate(EXAMPLES)
     assert 80 < found["recall_at_1"] <= found["mrr"] <= 100
     assert found["examples"] == 12
-    # Another one that learns the opposite.
-    opposite = [
-        Example(item.negatives[0], item.question, negatives=item.text) for item in EXAMPLES[:-1]
-    ]
-    assert other.fit(opposite, **options).evaluate(EXAMPLES)["recall_at_1"] < 20
     losses = ranker.history_.history
-    assert losses["loss"][-1] < losses["loss"][0]
-    assert losses["val_loss"][-1] < losses["val_loss"][0]
-    assert transformer_of(ranker.model_).lora_rank == 2
+    assert losses["loss"][-1] < losses["loss"][0] / 2
+    assert losses["val_loss"][-1] < losses["val_loss"][0] / 2
+    assert transformer_of(ranker.model_).lora_rank == 4
     ranker.save(tmp_path / "ranker.keras")
     ranker.save_adapter(tmp_path / "adapter.keras")
     shutil.copytree(folder, tmp_path / "encoder")
