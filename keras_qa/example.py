@@ -28,6 +28,8 @@ class Example:
             training ignores it.
         all_spans: Whether the answers are right only together, as in DROP and MultiSpanQA: the
             question asks for several spans of the text, and these are all.
+        negatives: Passages that do not answer the question, to train an `answering.Ranker`, see
+            `documents.hard_negatives`.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -49,6 +51,7 @@ class Example:
     document: str | None = None
     source: str | None = None
     all_spans: bool = False
+    negatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
@@ -62,7 +65,7 @@ class Example:
                 )
         if isinstance(self.answers, bool):
             object.__setattr__(self, "answers", "yes" if self.answers else "no")
-        for name in ("answers", "choices"):
+        for name in ("answers", "choices", "negatives"):
             value = getattr(self, name)
             value = (value,) if isinstance(value, str) else _strings(name, value)
             object.__setattr__(self, name, value)

@@ -19,6 +19,10 @@ def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...  # type: ignore[ove
 
 
 @overload
+def load(path: Literal["minilm-rerank"]) -> Ranker: ...  # type: ignore[overload-overlap]
+
+
+@overload
 def load(
     path: str | os.PathLike[str],
     compile: bool = ...,

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import short_repr, to_integer, to_keras_path, to_optional_integer
-from keras_qa.example import Ranked
+from keras_qa._arguments import (
+    check_number,
+    check_positive_integers,
+    short_repr,
+    to_integer,
+    to_keras_path,
+    to_optional_integer,
+)
+from keras_qa.example import Example, Ranked, to_examples
+from keras_qa.preprocessing.ask_options import Verbose
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 if TYPE_CHECKING:
+    import keras
+
+    from keras_qa.inputs.groups import Group
     from keras_qa.models import QAModel
+    from keras_qa.models.compiling import Callbacks
 
 # Maximum number of pairs in memory at a time.
 PAIRS = 4_096
@@ -41,6 +53,7 @@ class Ranker:
 
     Attributes:
         model_: The `QAModel`.
+        history_: The `keras.callbacks.History` of the last `fit`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -60,6 +73,8 @@ class Ranker:
         >>> len(ranked), 0 < ranked[0].score < 1
         (1, True)
     """
+
+    history_: keras.callbacks.History
 
     def __init__(
         self, model: QAModel | str | os.PathLike[str], max_length: int | None = None
@@ -148,6 +163,127 @@ class Ranker:
         lists = [_strings(f"texts[{place}]", item) for place, item in enumerate(given)]
         return self._rank(questions, lists, top_k, batch_size)
 
+    def fit(
+        self,
+        examples: Iterable[Example | Mapping[str, Any]],
+        *,
+        validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+        epochs: int = 1,
+        batch_size: int = 8,
+        learning_rate: float = 5e-5,
+        lora_rank: int | None = None,
+        callbacks: Callbacks = None,
+        verbose: Verbose = "auto",
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> Ranker:
+        """Trains on questions, each with a text that answers it and `negatives` that do not.
+
+        The loss is a softmax cross-entropy over the text and the negatives of a question. The
+        optimizer is AdamW; its learning rate rises in the first tenth of the steps, then falls to
+        0.
+
+        Args:
+            examples: `Example` objects with `text`, `question` and `negatives`, or mappings with
+                these keys, as `documents.hard_negatives` returns them. Those without negatives are
+                left out. Texts that are too long are cut off, so `text` must be a passage and not a
+                long document.
+            validation_data: Such examples for the loss after each epoch. The weights are not
+                trained on them.
+            epochs: Number of passes over the examples.
+            batch_size: Number of questions in a step.
+            learning_rate: The highest learning rate.
+            lora_rank: Train matrices of this rank instead of the encoder's weights, see
+                `layers.TransformerEncoder.enable_lora`. `None` to train all weights.
+            callbacks: Keras callbacks.
+            verbose: As in `keras.Model.fit`.
+            initial_epoch: As in `QuestionAnswerer.fit`.
+            steps_per_epoch: As in `QuestionAnswerer.fit`.
+
+        Returns:
+            The ranker itself.
+
+        Raises:
+            TypeError: If an example or one of its fields has the wrong type.
+            ValueError: If no example has negatives, a text is among its own negatives, or an
+                argument is out of its range.
+
+        Reference:
+            Gao, Dai and Callan 2021, "Rethink Training of BERT Rerankers in Multi-Stage Retrieval
+            Pipeline", arXiv:2101.08751.
+        """
+        # Not at the top: they need Keras.
+        import keras
+
+        from keras_qa.inputs.batching import SetEpoch
+        from keras_qa.inputs.groups import GroupBatches
+        from keras_qa.models.pretrained import transformer_of
+        from keras_qa.models.reader import enable_lora
+        from keras_qa.objectives import WarmupLinearDecay
+        from keras_qa.objectives.losses import RankingLoss
+
+        check_positive_integers(batch_size=batch_size)
+        epochs = to_integer("epochs", epochs, least=0)
+        initial_epoch = to_integer("initial_epoch", initial_epoch, least=0)
+        steps_per_epoch = to_optional_integer("steps_per_epoch", steps_per_epoch)
+        lora_rank = to_optional_integer("lora_rank", lora_rank)
+        check_number("learning_rate", learning_rate, positive=True)
+        groups, validation = _groups("examples", examples), None
+        if validation_data is not None:
+            found = _groups("validation_data", validation_data)
+            validation = GroupBatches(self.model_, found, batch_size)
+        seed = int(np.random.randint(2**31))
+        batches = GroupBatches(self.model_, groups, batch_size, seed, steps_per_epoch)
+        if lora_rank is not None:
+            enable_lora(transformer_of(self.model_), lora_rank)
+        steps = max(epochs * len(batches), 1)
+        rate = WarmupLinearDecay(learning_rate, steps, steps // 10)
+        self.model_.compile(keras.optimizers.AdamW(rate, weight_decay=0.01), RankingLoss())
+        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks) or [])
+        self.history_ = self.model_.fit(
+            batches,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[SetEpoch(batches), *own],
+            verbose=verbose,
+            shuffle=False,
+        )
+        return self
+
+    def evaluate(
+        self, examples: Iterable[Example | Mapping[str, Any]], batch_size: int = 32
+    ) -> dict[str, float]:
+        """Measures how high the right text is ranked among the negatives of each question.
+
+        Args:
+            examples: As in `fit`.
+            batch_size: Maximum number of pairs that are computed at once.
+
+        Returns:
+            `mrr`, the mean of 1 / rank, and `recall_at_1`, the share of questions whose right text
+            is first, in percent; and the number of `examples` with negatives.
+
+        Raises:
+            TypeError: As `fit`.
+            ValueError: As `fit`.
+        """
+        groups = _groups("examples", examples)
+        # The right text is last, so that it is ranked below equal ones.
+        texts = [[*some[1:], some[0]] for _, some in groups]
+        ranked = self.rank([question for question, _ in groups], texts, batch_size=batch_size)
+        ranks = np.array(
+            [
+                1 + [item.index for item in items].index(len(some) - 1)
+                for items, some in zip(ranked, texts, strict=True)
+            ]
+        )
+        return {
+            "mrr": 100.0 * float((1 / ranks).mean()),
+            "recall_at_1": 100.0 * float((ranks == 1).mean()),
+            "examples": len(ranks),
+        }
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves weights and tokenizer as one `.keras` file, for any backend.
 
@@ -158,6 +294,23 @@ class Ranker:
             ValueError: If the path does not end in `.keras`.
         """
         self.model_.save(to_keras_path("path", path))
+
+    def save_adapter(self, path: str | os.PathLike[str]) -> None:
+        """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
+
+        `keras_qa.load` reads the file, see `QuestionAnswerer.save_adapter`.
+
+        Args:
+            path: The file. Must end in `.keras`.
+
+        Raises:
+            ImportError: If a library that reads checkpoints is not installed.
+            ValueError: If the path does not end in `.keras`, the model was not trained with LoRA,
+                or its encoder has other changes.
+        """
+        from keras_qa.models import adapters
+
+        adapters.save(self.model_, to_keras_path("path", path))
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Saves the model as a checkpoint in Hugging Face's layout.
@@ -174,9 +327,18 @@ class Ranker:
         """
         self.model_.save_pretrained(pathlib.Path(folder))
 
-    def _rank(
-        self, questions: list[str], texts: list[list[str]], top_k: int | None, batch_size: int
-    ) -> list[list[Ranked]]:
+    def logits(
+        self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
+    ) -> list[npt.NDArray[np.float64]]:
+        """Computes the logits of texts for each question, in their order.
+
+        The scores of `rank` are sigmoids of these, or these.
+
+        Args:
+            questions: The questions.
+            texts: A list of texts for each question.
+            batch_size: Maximum number of pairs that are computed at once.
+        """
         pairs = [
             (asked, text) for asked, some in zip(questions, texts, strict=True) for text in some
         ]
@@ -184,13 +346,17 @@ class Ranker:
         places: dict[tuple[str, str], int] = {}
         numbers = [places.setdefault(pair, len(places)) for pair in pairs]
         logits = self._logits(list(places), batch_size)[numbers]
-        scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
-        ranked, start = [], 0
-        for some in texts:
+        return np.split(logits, np.cumsum([len(some) for some in texts])[:-1]) if texts else []
+
+    def _rank(
+        self, questions: list[str], texts: list[list[str]], top_k: int | None, batch_size: int
+    ) -> list[list[Ranked]]:
+        ranked = []
+        for logits, some in zip(self.logits(questions, texts, batch_size), texts, strict=True):
+            scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
-            order = np.argsort(-logits[start : start + len(some)], kind="stable")[:top_k]
-            ranked.append([Ranked(int(n), some[n], float(scores[start + n])) for n in order])
-            start += len(some)
+            order = np.argsort(-logits, kind="stable")[:top_k]
+            ranked.append([Ranked(int(n), some[n], float(scores[n])) for n in order])
         return ranked
 
     def _logits(self, pairs: list[tuple[str, str]], batch_size: int) -> npt.NDArray[np.float64]:
@@ -202,6 +368,25 @@ class Ranker:
             logits = self.model_.predict(feed, batch_size=batch_size, verbose=0)
             found.append(logits[:, 0].astype("float64"))
         return np.concatenate(found)
+
+
+def _groups(name: str, examples: Iterable[Example | Mapping[str, Any]]) -> list[Group]:
+    """Returns the question of each example with negatives, its text and the negatives."""
+    groups = []
+    for position, item in enumerate(to_examples(examples)):
+        if item.plain_text in item.negatives:
+            raise ValueError(
+                f"`{name}` has an example at position {position} whose `text` is one of its "
+                "`negatives`, which must not answer the question. Leave it out."
+            )
+        if item.negatives:
+            groups.append((item.question, [item.plain_text, *item.negatives]))
+    if not groups:
+        raise ValueError(
+            f"`{name}` has no example with `negatives`: passages that do not answer the question. "
+            "`documents.hard_negatives(index, examples)` finds them."
+        )
+    return groups
 
 
 def _activation(config: dict[str, Any]) -> str:

@@ -22,6 +22,13 @@ from keras_qa._arguments import (
 from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.merging import merge_answers
 from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions
+from keras_qa.answering.passage_selection import (
+    AnyRanker,
+    log_priors,
+    open_ranker,
+    select_passages,
+)
+from keras_qa.decoding.calibration import combine_priors
 from keras_qa.decoding.selective import precision_thresholds
 from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor
@@ -33,9 +40,9 @@ from keras_qa.terminal import Bar
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever
 
-# Defaults without a calibration. The weight is the log-odds between an answer in the best passage
-# and in a passage with a retrieval score of 0.
-RETRIEVAL_WEIGHT, PASSAGES = 4.0, 10
+# Defaults without a calibration. The retrieval weight is the log-odds between an answer in the best
+# passage and in a passage with a retrieval score of 0. A trained ranker's logits are log-odds.
+RETRIEVAL_WEIGHT, RANKER_WEIGHT, PASSAGES, CANDIDATES = 4.0, 1.0, 10, 50
 
 # Number of questions that are searched and read at a time. More show a progress bar.
 _QUESTIONS = 256
@@ -50,6 +57,9 @@ class RetrievalOptions(AnswerOptions, total=False):
     min_score: float | None
     retrieval_weight: float | None
     min_precision: float | None
+    ranker: AnyRanker | None
+    ranker_weight: float | None
+    candidates: int | None
 
 
 class RetrievalMixin(Estimator):
@@ -103,13 +113,17 @@ class RetrievalMixin(Estimator):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         min_precision: float | None = None,
+        ranker: AnyRanker | None = None,
+        ranker_weight: float | None = None,
+        candidates: int | None = None,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
         """Answers one or more questions from the documents of an index.
 
         The best passages for a question are read with it. One softmax over the spans of all of
         them, and "no answer", makes their scores comparable. The logit of a span is increased by
-        `-retrieval_weight * (1 - score / best score)`, with the retrieval score of its passage.
+        `-retrieval_weight * (1 - score / best score)`, with the retrieval score of its passage, and
+        with a `ranker` by `-ranker_weight * (best logit - logit)`, with the ranker's logit.
         Equal answers are merged: their scores are added, and all places are kept. An answer that
         overlaps a better one is dropped.
 
@@ -128,6 +142,13 @@ class RetrievalMixin(Estimator):
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
+            ranker: An `answering.Ranker`, or what `keras_qa.load` takes: a name is loaded in each
+                call. It sorts the `candidates` that the search finds, and the best `passages` of
+                them are read. `None` to read the best ones by search.
+            ranker_weight: Weight of the ranker's logit; 0 only selects passages by it. `None` for
+                the value of `calibrate`, or 1.0 without it.
+            candidates: Number of passages that the ranker sorts. `None` for the value of
+                `calibrate`, or 50 without it.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
         Returns:
@@ -139,22 +160,24 @@ class RetrievalMixin(Estimator):
             TypeError: If a question is not a string, an option is unknown, or `index` is not a
                 retriever or returns other objects than hits.
             ValueError: If an argument is out of its range, the model is not a span reader, the
-                answerer is not fitted, or the scores of hits cannot be compared. With
-                `min_precision` also if the answerer is not calibrated, or no score reaches it.
+                answerer is not fitted, `ranker` is no ranker, or the scores of hits cannot be
+                compared. With `min_precision` also if the answerer is not calibrated, with a ranker
+                if there is one, or no score reaches it.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
             arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: shared normalization.
         """
-        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.document import retrieve
-
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
         passages = to_optional_integer("passages", passages)
         check_positive_integers(batch_size=batch_size)
-        _check_weights(min_score, retrieval_weight)
+        candidates = to_optional_integer("candidates", candidates)
+        if min_score is not None:
+            check_fraction("min_score", min_score)
+        _check_weights(retrieval_weight=retrieval_weight, ranker_weight=ranker_weight)
         model, own = self._fitted()
+        ranker = open_ranker(ranker)
         fitted = own.asking if isinstance(own, SpanPreprocessor) else None
         if min_precision is not None:
             min_score = _min_score(
@@ -164,15 +187,18 @@ class RetrievalMixin(Estimator):
                     "min_score": min_score,
                     "passages": passages,
                     "retrieval_weight": retrieval_weight,
+                    "ranker_weight": ranker_weight,
+                    "candidates": candidates,
                     **options,
                 },
+                ranker is not None,
             )
-        if fitted is None:
-            passages, weight = passages or PASSAGES, RETRIEVAL_WEIGHT
-        else:
-            passages, weight = passages or fitted.passages, fitted.retrieval_weight
-            options = {**fitted.options, **_without_none(options)}
-        weight = weight if retrieval_weight is None else retrieval_weight
+        known = AskCalibration(1.0, RETRIEVAL_WEIGHT, PASSAGES) if fitted is None else fitted
+        passages, candidates = passages or known.passages, candidates or known.candidates
+        options = {**known.options, **_without_none(options)}
+        search_weight = known.retrieval_weight if retrieval_weight is None else retrieval_weight
+        if ranker_weight is None:
+            ranker_weight = RANKER_WEIGHT if known.ranker_weight is None else known.ranker_weight
         preprocessor = _span_preprocessor(model, own, options)
         if fitted is not None:
             decoder = dataclasses.replace(preprocessor.decoder, temperature=fitted.temperature)
@@ -185,13 +211,17 @@ class RetrievalMixin(Estimator):
         bar = Bar(len(questions)) if shown else None
         for start in range(0, len(questions), _QUESTIONS):
             part = questions[start : start + _QUESTIONS]
-            found = retrieve(index, part, passages)
-            examples = [_example(hits, one) for hits, one in zip(found, part, strict=True)]
-            priors = [_priors(hits, weight) or [0.0] for hits in found]
+            found = select_passages(index, part, passages, ranker, candidates, batch_size)
+            examples = [_example(hits, one) for (hits, _), one in zip(found, part, strict=True)]
+            weights, only = (search_weight, ranker_weight), np.array([0])
+            priors = [
+                combine_priors(log_priors(one, bool(search_weight)), weights, only).tolist()
+                for one in found
+            ]
             spans = preprocessor.answer_from_passages(
                 model, examples, priors, _SPANS * count, batch_size
             )
-            for answers, hits in zip(spans, found, strict=True):
+            for answers, (hits, _) in zip(spans, found, strict=True):
                 ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
             if bar is not None:
                 bar.show(len(ranked))
@@ -207,13 +237,16 @@ class RetrievalMixin(Estimator):
         passages: int = PASSAGES,
         batch_size: int = 32,
         verbose: Verbose = "auto",
+        ranker: AnyRanker | None = None,
+        candidates: int = CANDIDATES,
         **options: Unpack[AskOptions],
     ) -> AskCalibration:
         """Fits the settings of `ask` on questions with known answers.
 
-        The retrieval weight and the temperature maximize the likelihood of the right answers,
-        wherever a passage mentions them. The temperature stays 1.0 unless another one helps in a
-        five-fold cross-validation. Then the minimum scores for `min_precision` of `ask` are found.
+        The weights of the retrieval and of a ranker, if there is one, and the temperature maximize
+        the likelihood of the right answers, wherever a passage mentions them. The temperature stays
+        1.0 unless another one helps in a five-fold cross-validation. Then the minimum scores for
+        `min_precision` of `ask` are found.
         An answer is right if `metrics.exact_match` is 1. The precision above a score is a lower
         bound with a confidence of 0.9, so it is below the share in the examples, and closer to it
         with more answers. If users will ask questions that the documents do not answer, the
@@ -230,11 +263,14 @@ class RetrievalMixin(Estimator):
             passages: Number of passages to read for each question.
             batch_size: Number of windows in a step.
             verbose: As in `ask`.
+            ranker: As in `ask`, which needs the same one for `min_precision`.
+            candidates: As in `ask`.
             **options: As in `answer`.
 
         Returns:
-            The settings: `temperature`, `retrieval_weight`, `passages`, `options`, and with
-            `threshold(min_precision)` the minimum score for a precision.
+            The settings: `temperature`, `retrieval_weight`, `passages`, `options`, with a ranker
+            also `ranker_weight` and `candidates`, and with `threshold(min_precision)` the minimum
+            score for a precision.
 
         Raises:
             TypeError: If an example or one of its fields has the wrong type; or as `ask`.
@@ -247,11 +283,9 @@ class RetrievalMixin(Estimator):
             Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
             arXiv:1705.08500: the bound.
         """
-        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.document import retrieve
-
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)
+        candidates = to_integer("candidates", candidates)
         check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)
         if not data:
@@ -259,17 +293,19 @@ class RetrievalMixin(Estimator):
         model, own = self._fitted()
         preprocessor = _span_preprocessor(model, own, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
-        found = retrieve(index, [item.question for item in data], passages)
+        ranker, questions = open_ranker(ranker), [item.question for item in data]
+        found = select_passages(index, questions, passages, ranker, candidates, batch_size)
         read = [
             dataclasses.replace(_example(hits, item.question), answers=item.answers)
-            for hits, item in zip(found, data, strict=True)
+            for (hits, _), item in zip(found, data, strict=True)
         ]
-        priors = [_priors(hits, 1.0) or [0.0] for hits in found]
-        temperature, weight, ranked = fit_retrieval(
+        priors = [log_priors(one).tolist() for one in found]
+        temperature, (weight, ranker_weight), ranked = fit_retrieval(
             preprocessor, model, read, priors, _SPANS, batch_size, shown
         )
         best = [
-            merge_answers(answers, hits)[0] for answers, hits in zip(ranked, found, strict=True)
+            merge_answers(answers, hits)[0]
+            for answers, (hits, _) in zip(ranked, found, strict=True)
         ]
         answered = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
         precisions, thresholds = precision_thresholds(
@@ -284,22 +320,23 @@ class RetrievalMixin(Estimator):
             _without_none(options),
             tuple(precisions.tolist()),
             tuple(thresholds.tolist()),
+            RANKER_WEIGHT if ranker is not None and ranker_weight is None else ranker_weight,
+            candidates,
         )
         return own.asking
 
 
-def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
-    if min_score is not None:
-        check_fraction("min_score", min_score)
-    if retrieval_weight is not None and not (
-        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
-    ):
-        expected = "a finite non-negative number"
-        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
+def _check_weights(**weights: float | None) -> None:
+    for name, weight in weights.items():
+        if weight is not None and not (is_number(weight) and 0 <= weight < float("inf")):
+            raise ValueError(must_be(name, "a finite non-negative number", weight))
 
 
 def _min_score(
-    fitted: AskCalibration | None, min_precision: float, asked: Mapping[str, object]
+    fitted: AskCalibration | None,
+    min_precision: float,
+    asked: Mapping[str, object],
+    has_ranker: bool,
 ) -> float:
     """Returns the minimum score for a precision, which depends on the settings of `calibrate`."""
     if asked["min_score"] is not None:
@@ -317,6 +354,11 @@ def _min_score(
                 f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, or "
                 "calibrate with it."
             )
+    if has_ranker != (fitted.ranker_weight is not None):
+        raise ValueError(
+            "`min_precision` needs the `ranker` that `calibrate` had, or none if it had none. "
+            "Calibrate again with or without a ranker, as you ask."
+        )
     return fitted.threshold(min_precision)
 
 
@@ -347,22 +389,6 @@ def _span_preprocessor(
 def _example(hits: Sequence[Hit], question: str) -> Example:
     """Returns the passages of a question as one text, empty if there are no hits."""
     return Example([hit.text for hit in hits] or [""], question)
-
-
-def _priors(hits: Sequence[Hit], weight: float) -> list[float]:
-    """Returns the log prior of an answer in each passage."""
-    scores = [hit.score for hit in hits]
-    # If the scores are equal or have no weight, they may be any numbers.
-    if not weight or len(set(scores)) < 2:
-        return [0.0] * len(hits)
-    best = max(scores)
-    if not np.isfinite(scores).all() or best <= 0:
-        raise ValueError(
-            "The scores of hits must be finite and the best one positive, because they are divided "
-            f"by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. Return other "
-            "scores, or pass `retrieval_weight=0`."
-        )
-    return [-weight * (1 - score / best) for score in scores]
 
 
 def _above(min_score: float | None, answers: list[Answer]) -> list[Answer]:

@@ -57,6 +57,12 @@ def add_arguments(parser: CommandParser) -> None:
         "for `answer` (default: %(default)s)",
     )
     parser.add_argument(
+        "--ranker",
+        metavar="RANKER",
+        help="sort the passages that the search finds before the best are read: a .keras file, "
+        "a published ranker or a preset (default: none)",
+    )
+    parser.add_argument(
         "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
     )
     add_reading_options(parser)
@@ -82,12 +88,13 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of a prompt."""
-    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.answering import QuestionAnswerer, Ranker
 
     questions = _questions(given_once(options, "question"))
     is_folder = _is_folder(options)
     with contextlib.ExitStack() as stack:
-        # Load the reader before reading a folder, which takes longer, so that an error comes early.
+        # Load models before reading a folder, which takes longer, so that an error comes early.
+        ranker = None if options.ranker is None else Ranker(options.ranker)
         if is_folder:
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
             opened = open_folder(options.documents, options.index, options)
@@ -107,6 +114,7 @@ def run(options: argparse.Namespace) -> None:
                     min_score=options.min_score,
                     min_precision=options.min_precision,
                     no_answer=options.no_answer,
+                    ranker=ranker,
                 )
             for message in [str(one.message) for one in caught if one.category is UserWarning]:
                 if message not in shown:

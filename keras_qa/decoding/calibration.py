@@ -20,6 +20,8 @@ MAX_WEIGHT = 50.0
 # Steps of golden section search. 15 steps find a temperature to 0.5 %.
 _STEPS = 30
 _COARSE_STEPS = 15
+# Rounds over several weights, of which one is fitted at a time.
+_ROUNDS = 3
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 # A selection of the compared texts: all of them, or a mask.
@@ -93,7 +95,7 @@ def fit_temperature(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
             "`labels=True`."
         )
-    return _fit(logits, masses, np.zeros(len(logits.start)), no_answer, folds)[0]
+    return _fit(logits, masses, np.zeros((len(logits.start), 0)), no_answer, folds)[0]
 
 
 def fit_retrieval(
@@ -108,16 +110,17 @@ def fit_retrieval(
     word_sizes: npt.ArrayLike | None = None,
     folds: int | None = None,
     num_types: int = 0,
-) -> tuple[float, float | None]:
-    """Finds the temperature and the weight of retrieval that make right answers likeliest.
+) -> tuple[float, list[float | None]]:
+    """Finds the temperature and the weights of priors that make right answers likeliest.
 
     The text of a question is several passages. The logit of a span is the sum of its start and end
-    logits and of the weighted log-prior of its passage, divided by the temperature. `prior`,
-    `(windows,)`, is the log-prior of the passage of each window: 0 for the best of its question,
-    negative for the others. The other arguments are those of `fit_temperature`; the weight is
-    fitted whatever `folds` is. It is between 0 and 50, or `None` if all priors are 0. The more
-    often retrieval misses the right passage, the lower the scores become (Wang et al. 2019,
-    "Multi-passage BERT", arXiv:1908.08167: one softmax over all passages).
+    logits and of the weighted log-priors of its passage, see `combine_priors`, divided by the
+    temperature. `prior`, `(windows, priors)`, has the log-priors of the passage of each window, for
+    example by a search and by a ranker: 0 for the best of its question, negative for the others.
+    The other arguments are those of `fit_temperature`; the weights are fitted whatever `folds` is.
+    Each is between 0 and 50, or `None` if all its priors are 0. The more often retrieval misses the
+    right passage, the lower the scores become (Wang et al. 2019, "Multi-passage BERT",
+    arXiv:1908.08167: one softmax over all passages).
     """
     logits = check_logits(start, end, words, example, word_sizes)
     masses = _cache_masses(logits, spans, max_answer_words, no_answer, num_types)
@@ -126,7 +129,22 @@ def fit_retrieval(
             f"No passage holds a right answer of at most {max_answer_words} words. Give examples "
             "whose answers are in the passages."
         )
-    return _fit(logits, masses, np.asarray(prior, "float64"), no_answer, folds)
+    priors = np.asarray(prior, "float64")
+    temperature, weights = _fit(logits, masses, priors, no_answer, folds)
+    used = (priors != 0).any(axis=0)
+    return temperature, [float(w) if one else None for w, one in zip(weights, used, strict=True)]
+
+
+def combine_priors(
+    prior: npt.NDArray[np.floating], weights: npt.ArrayLike, firsts: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Returns the weighted sum of `(windows, priors)`, minus its maximum over each text.
+
+    `firsts` has the first window of each text.
+    """
+    total: npt.NDArray[np.float64] = prior @ np.asarray(weights, "float64")
+    best: npt.NDArray[np.float64] = np.maximum.reduceat(total, firsts)
+    return total - np.repeat(best, np.diff(np.append(firsts, len(total))))
 
 
 class _Masses(NamedTuple):
@@ -216,16 +234,16 @@ def _fit(
     prior: npt.NDArray[np.float64],
     no_answer: bool,
     folds: int | None,
-) -> tuple[float, float | None]:
-    """The best temperature and, unless all priors are 0, the best weight of the priors."""
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """The best temperature and the best weights of the priors, 0 for priors of 0."""
     if folds is not None:
         to_integer("folds", folds, least=2)
-    has_prior = bool((prior != 0).any())
+    used = np.flatnonzero((prior != 0).any(axis=0))
     text = np.repeat(np.arange(len(logits.counts)), logits.counts)
 
-    def losses(temperature: float, weight: float) -> npt.NDArray[np.float64]:
+    def losses(temperature: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         found = masses(temperature)
-        factor = np.exp(weight * prior / temperature)
+        factor = np.exp(combine_priors(prior, weights, logits.firsts) / temperature)
         right = np.bincount(text, found.right * factor)
         types = np.maximum.reduceat(found.types * factor[:, None], logits.firsts)
         everything = np.bincount(text, found.total * factor) + found.no_answer + types.sum(axis=1)
@@ -237,31 +255,35 @@ def _fit(
         result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo("float64").tiny))
         return result
 
-    def fit_weight(temperature: float, rows: _Rows) -> float:
+    def fit_weights(temperature: float, rows: _Rows) -> npt.NDArray[np.float64]:
+        weights = np.zeros(prior.shape[1])
+
         def loss(weight: float) -> float:
-            return float(losses(temperature, weight)[rows].sum())
+            weights[column] = weight
+            return float(losses(temperature, weights)[rows].sum())
 
-        return _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS) if has_prior else 0.0
+        # One after another, and again if there are several.
+        for column in used.tolist() * (1 if len(used) < 2 else _ROUNDS):
+            weights[column] = _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS)
+        return weights
 
-    def fit(rows: _Rows, steps: int) -> tuple[float, float]:
+    def fit(rows: _Rows, steps: int) -> tuple[float, npt.NDArray[np.float64]]:
         def loss(logarithm: float) -> float:
             temperature = math.exp(logarithm)
-            return float(losses(temperature, fit_weight(temperature, rows))[rows].sum())
+            return float(losses(temperature, fit_weights(temperature, rows))[rows].sum())
 
         low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
         temperature = math.exp(_minimize(loss, low, high, steps))
-        return temperature, fit_weight(temperature, rows)
+        return temperature, fit_weights(temperature, rows)
 
     def gain(train: _Rows, test: _Rows) -> float:
-        before = losses(1.0, fit_weight(1.0, train))[test]
+        before = losses(1.0, fit_weights(1.0, train))[test]
         return float((before - losses(*fit(train, _COARSE_STEPS))[test]).sum())
 
     count = int(masses(1.0).is_compared.sum())
     if folds is None or _improves_held_out(gain, count, folds):
-        temperature, weight = fit(slice(None), _COARSE_STEPS if has_prior else _STEPS)
-    else:
-        temperature, weight = 1.0, fit_weight(1.0, slice(None))
-    return temperature, weight if has_prior else None
+        return fit(slice(None), _COARSE_STEPS if len(used) else _STEPS)
+    return 1.0, fit_weights(1.0, slice(None))
 
 
 def _improves_held_out(gain: Callable[[_Rows, _Rows], float], count: int, folds: int) -> bool:

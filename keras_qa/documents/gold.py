@@ -1,13 +1,21 @@
-"""Locates the known answers of questions in an index, for evaluation."""
+"""Locates the known answers of questions in an index, and finds passages without them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from keras_qa.documents.document import Hit
+from keras_qa._arguments import to_integer
+from keras_qa.documents.document import Hit, Retriever, retrieve
 from keras_qa.documents.index import Index
-from keras_qa.example import Example
+from keras_qa.example import Example, to_examples
+
+# Number of questions to search at a time.
+_QUESTIONS = 256
+# Passages to search beyond the wanted ones: some of them may answer the question.
+_DISCARDED = 50
 
 
 class Place(NamedTuple):
@@ -73,3 +81,59 @@ def rank(hits: Sequence[Hit], answers: Sequence[Place]) -> int | None:
             if hit.document == document and hit.start <= start and end <= hit.end:
                 return number
     return None
+
+
+def hard_negatives(
+    index: Retriever, examples: Iterable[Example | Mapping[str, Any]], k: int = 7
+) -> list[Example]:
+    """Finds passages that match a question well, but do not answer it.
+
+    They are the highest-ranked passages that mention none of the example's answers, and that are
+    neither part of its text nor contain it. `answering.Ranker.fit` learns from them.
+
+    Args:
+        index: A `documents.Index`, or another `documents.Retriever`.
+        examples: Examples, or mappings with the same keys: questions, texts and answers.
+        k: Maximum number of passages for each question.
+
+    Returns:
+        The examples with `negatives`, best first. They are empty if the search finds none.
+
+    Raises:
+        TypeError: If an example has the wrong type, or `index` is not a retriever.
+        ValueError: If `k` is not a positive integer.
+
+    Examples:
+        >>> import os, tempfile
+        >>> from keras_qa import Example
+        >>> from keras_qa.documents import Index, hard_negatives
+        >>> index = Index.create(os.path.join(tempfile.mkdtemp(), "a.index"), language="en")
+        >>> index.add([{"name": "lamp", "text": "It lasts two years."}])
+        1
+        >>> index.add([{"name": "desk", "text": "The desk lasts ten years."}])
+        1
+        >>> example = Example("It lasts two years.", "How long does it last?", "two years")
+        >>> hard_negatives(index, [example])[0].negatives
+        ('The desk lasts ten years.',)
+    """
+    k = to_integer("k", k)
+    data = to_examples(examples)
+    result = []
+    for first in range(0, len(data), _QUESTIONS):
+        part = data[first : first + _QUESTIONS]
+        found = retrieve(index, [item.question for item in part], k + _DISCARDED)
+        for item, hits in zip(part, found, strict=True):
+            texts = dict.fromkeys(hit.text for hit in hits)
+            wrong = [text for text in texts if not _may_answer(item, text)]
+            result.append(dataclasses.replace(item, negatives=tuple(wrong[:k])))
+    return result
+
+
+def _may_answer(example: Example, text: str) -> bool:
+    """Whether a passage mentions an answer, or is a part of the example's text or contains it."""
+    own = example.plain_text
+    # Scripts without spaces have no word boundaries, so only Latin letters and digits count.
+    answers = "|".join(re.escape(answer.casefold()) for answer in example.answers if answer)
+    mention = rf"(?<![a-z0-9])(?:{answers})(?![a-z0-9])"
+    is_own = bool(own) and (text in own or own in text)
+    return is_own or bool(answers and re.search(mention, text.casefold()))

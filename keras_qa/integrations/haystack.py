@@ -1,14 +1,17 @@
-"""A reader as a component of Haystack pipelines. Needs haystack-ai."""
+"""A reader and a ranker as components of Haystack pipelines. Needs haystack-ai."""
 
 # No `from __future__ import annotations`: older versions of Haystack evaluate the annotations of
 # `run`, and cannot read strings.
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_qa._arguments import check_flag, check_fraction, to_integer
-from keras_qa.answering import QuestionAnswerer, load
+import numpy as np
+
+from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
+from keras_qa.answering import QuestionAnswerer, Ranker, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -183,8 +186,7 @@ class KerasReader:
         given = {name: value for name, value in overrides.items() if value is not None}
         settings = {**self._settings, **given}
         _check(settings)
-        if not isinstance(query, str):
-            raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
+        _check_query(query)
         read = _with_text(documents)
         self.warm_up()
         found = self._read(query, read, settings) if read else [Answer("", 1.0)]
@@ -213,6 +215,120 @@ class KerasReader:
             model, [example], [[0.0] * len(documents)], count, size
         )
         return found
+
+
+@component
+class KerasRanker:
+    """Sorts documents by how well they answer a query.
+
+    It has the inputs and outputs of Haystack's `TransformersSimilarityRanker`.
+
+    Args:
+        model: An argument of `answering.Ranker`: a `.keras` file, a folder or `hf://owner/name`
+            with a published ranker, or the name of a preset. `warm_up` loads it.
+        top_k: Maximum number of documents.
+        scale_score: Whether scores are between 0 and 1, by a sigmoid, rather than logits.
+        score_threshold: Minimum score of a document. `None` to return all.
+        batch_size: Number of documents in a batch.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "minilm-rerank",
+        top_k: int = 10,
+        scale_score: bool = True,
+        score_threshold: float | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self.model = os.fspath(model)
+        self._settings: dict[str, Any] = {
+            "top_k": top_k,
+            "scale_score": scale_score,
+            "score_threshold": score_threshold,
+            "batch_size": batch_size,
+        }
+        _check_ranking(self._settings)
+        self._ranker: Ranker | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serializes the component to a dictionary."""
+        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "KerasRanker":
+        """Deserializes the component from a dictionary."""
+        ranker: KerasRanker = default_from_dict(cls, data)
+        return ranker
+
+    def warm_up(self) -> None:
+        """Loads the ranker, unless it is loaded already. `run` calls it.
+
+        Raises:
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file cannot be loaded, or is not a ranker.
+        """
+        if self._ranker is None:
+            self._ranker = Ranker(self.model)
+
+    @component.output_types(documents=list[Document])
+    def run(
+        self,
+        query: str,
+        documents: list[Document],
+        top_k: int | None = None,
+        scale_score: bool | None = None,
+        score_threshold: float | None = None,
+    ) -> dict[str, list[Document]]:
+        """Sorts documents by their scores for a query.
+
+        Documents without text are skipped, and duplicates are read once. The other arguments are
+        those of the constructor. `None` keeps the value given there.
+
+        Args:
+            query: The query.
+            documents: The documents.
+
+        Returns:
+            `documents`, best first: copies of the given ones with new scores.
+
+        Raises:
+            TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
+            ValueError: If an argument is out of range.
+        """
+        given = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
+        settings = {**self._settings, **{n: one for n, one in given.items() if one is not None}}
+        _check_ranking(settings)
+        _check_query(query)
+        read = _with_text(documents)
+        self.warm_up()
+        assert self._ranker is not None
+        [logits] = self._ranker.logits([query], [list(map(_content, read))], settings["batch_size"])
+        scores = np.exp(-np.logaddexp(0, -logits)) if settings["scale_score"] else logits
+        least = settings["score_threshold"]
+        return {
+            "documents": [
+                dataclasses.replace(read[place], score=float(scores[place]))
+                for place in np.argsort(-logits, kind="stable")[: settings["top_k"]]
+                if least is None or scores[place] >= least
+            ]
+        }
+
+
+def _check_query(query: object) -> None:
+    if not isinstance(query, str):
+        raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
+
+
+def _check_ranking(settings: Mapping[str, Any]) -> None:
+    to_integer("top_k", settings["top_k"])
+    to_integer("batch_size", settings["batch_size"])
+    check_flag("scale_score", settings["scale_score"])
+    if settings["score_threshold"] is not None:
+        check_number("score_threshold", settings["score_threshold"])
 
 
 def _check(settings: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
@@ -23,6 +23,7 @@ from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.base import QAModel
+from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import (
     PACKAGES,
     PREFIX,
@@ -30,10 +31,12 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
     transformer_of,
 )
+from keras_qa.models.pretrained.family import SEQUENCE
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
-from keras_qa.text import SubwordTokenizer
+from keras_qa.text import SubwordTokenizer, Windower
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
 # In files of version 1, `minilm` is the encoder before it was rounded to int8.
@@ -51,7 +54,7 @@ _HEADER = re.compile(
 def save(model: QAModel, path: pathlib.Path) -> None:
     """Saves the weights that LoRA trained, some megabytes, and the name of their encoder.
 
-    To check that the file and the encoder make the same reader, the encoder is loaded again.
+    To check that the file and the encoder make the same model, the encoder is loaded again.
     """
     encoder = transformer_of(model)
     checkpoint: Mapping[str, Any] = (encoder.settings["checkpoint"] if encoder else None) or {}
@@ -59,12 +62,12 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     if (
         encoder is None
         or encoder.lora_rank is None
-        or type(preprocessor) is not SpanPreprocessor
+        or not _has_adapters(preprocessor)
         or "_name_or_path" not in checkpoint
     ):
         raise ValueError(
-            "Only readers of spans on a published encoder that were trained with LoRA have an "
-            "adapter, and loading a file merges LoRA into the encoder. Load the encoder and call "
+            "Only models on a published encoder that were trained with LoRA have an adapter, and "
+            "loading a file merges LoRA into the encoder. Load the encoder and call "
             "`fit(…, lora_rank=16)`, or save the whole reader with `save`."
         )
     name = checkpoint["_name_or_path"]
@@ -85,7 +88,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         raise ValueError(
             f"`save_adapter` needs the encoder `{name[-60:]}` without changes except LoRA, but it "
             "was trained in full, quantized, or loaded from a `.keras` file, which merges LoRA. "
-            "Save the whole reader with `save`."
+            "Save the whole model with `save`."
         )
     weights = io.BytesIO()
     np.savez(weights, **{str(place): value for place, value in enumerate(values)})
@@ -97,13 +100,13 @@ def save(model: QAModel, path: pathlib.Path) -> None:
 def _rebuilds(
     model: QAModel, config: Mapping[str, Any], values: Sequence[np.ndarray], name: str
 ) -> bool:
-    """Whether an adapter and the encoder of this name make the same reader."""
+    """Whether an adapter and the encoder of this name make the same model."""
     try:
         checkpoint = find_checkpoint(name)
     except ValueError as error:
         raise ValueError(
-            f"`save_adapter` compares the reader with its encoder `{name[-60:]}`, which cannot be "
-            f"opened: {_reason(error, 100)} Save the whole reader with `save`."
+            f"`save_adapter` compares the model with its encoder `{name[-60:]}`, which cannot be "
+            f"opened: {_reason(error, 100)} Save the whole model with `save`."
         ) from None
     if checkpoint is None:
         return False
@@ -135,7 +138,7 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
             the file.
 
     Returns:
-        The reader.
+        The reader or the ranker.
 
     Raises:
         ImportError: If a library that reads checkpoints is not installed.
@@ -238,18 +241,27 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return str(found)
 
 
-def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor:
+def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor | PairPreprocessor:
     try:
         found = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
-    if type(found) is not SpanPreprocessor or not isinstance(
-        found.vectorizer.tokenizer, SubwordTokenizer
-    ):
+    if not _has_adapters(found) or not isinstance(_vectorizer(found).tokenizer, SubwordTokenizer):
         raise ValueError(
-            "its `preprocessor` must mark spans, with the tokenizer of a published encoder."
+            "its `preprocessor` must mark spans or classify pairs of texts, with the tokenizer of "
+            "a published encoder."
         )
     return found
+
+
+def _has_adapters(preprocessor: object) -> TypeGuard[SpanPreprocessor | PairPreprocessor]:
+    # Not models that label tokens.
+    return type(preprocessor) in (SpanPreprocessor, PairPreprocessor)
+
+
+def _vectorizer(preprocessor: SpanPreprocessor | PairPreprocessor) -> Windower | PairPreprocessor:
+    """Returns the object with the attributes `tokenizer` and `max_length`."""
+    return preprocessor if isinstance(preprocessor, PairPreprocessor) else preprocessor.vectorizer
 
 
 def _find(
@@ -283,21 +295,24 @@ def _is_portable(name: str) -> bool:
 
 def _build(
     config: Mapping[str, Any],
-    preprocessor: SpanPreprocessor,
+    preprocessor: SpanPreprocessor | PairPreprocessor,
     values: Sequence[np.ndarray],
     checkpoint: PretrainedCheckpoint,
 ) -> QAModel:
-    """Builds the reader of an encoder, without LoRA, and checks that an adapter belongs to it."""
+    """Builds the model on an encoder, without LoRA, and checks that an adapter belongs to it."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
-    tokenizer = preprocessor.vectorizer.tokenizer
+    vectorizer, dtype = _vectorizer(preprocessor), _dtype(config)
+    tokenizer = vectorizer.tokenizer
     assert isinstance(tokenizer, SubwordTokenizer)
+    model: QAModel
     with skip_initializers():
-        model = span_reader(
-            backbone=checkpoint,
-            tokenizer=tokenizer,
-            dtype=_dtype(config),
-            answer_types=["span", *preprocessor.decoder.answer_types],
-        )
+        if isinstance(preprocessor, PairPreprocessor):
+            model = encoder_classifier(checkpoint, SEQUENCE, 1, tokenizer, dtype=dtype)
+        else:
+            types = ["span", *preprocessor.decoder.answer_types]
+            model = span_reader(
+                backbone=checkpoint, tokenizer=tokenizer, dtype=dtype, answer_types=types
+            )
     rows_and_columns = sum(sum(layer.kernel.shape) for layer in _encoder(model).lora_layers)
     weights = sum(value.size for value in values)
     if rank * rows_and_columns > weights:
@@ -305,7 +320,7 @@ def _build(
             f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
             f"this rank with the encoder `{name}`."
         )
-    check_windows(model, preprocessor.vectorizer)
+    check_windows(model, vectorizer)
     model.preprocessor = preprocessor
     is_same = _shapes(model, rank) == [value.shape for value in values]
     if not is_same or _fingerprint(model) != config["fingerprint"]:

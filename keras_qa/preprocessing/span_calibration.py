@@ -156,17 +156,17 @@ def fit_retrieval(
     preprocessor: SpanPreprocessor,
     model: Model,
     examples: list[Example],
-    priors: Sequence[Sequence[float]],
+    priors: Sequence[Sequence[Sequence[float]]],
     count: int,
     batch_size: int,
     verbose: Verbose = 0,
-) -> tuple[float, float | None, RankedAnswers]:
-    """Fits the temperature and the retrieval weight, and answers with them.
+) -> tuple[float, list[float | None], RankedAnswers]:
+    """Fits the temperature and the weights of priors, and answers with them.
 
-    `examples`, `priors` and the answers are as in `SpanPreprocessor.answer_from_passages`; every
-    mention of an answer in a passage counts as right. The temperature is 1.0 unless another one
-    increases the likelihood of right answers in a five-fold cross-validation. All logits are in
-    memory at once.
+    `examples` and the answers are as in `SpanPreprocessor.answer_from_passages`. `priors` has
+    several log priors for each passage. Every mention of an answer in a passage counts as right.
+    The temperature is 1.0 unless another one increases the likelihood of right answers in a
+    five-fold cross-validation. All logits are in memory at once.
     """
     parts: list[tuple[np.ndarray, ...]] = []
     log_priors: list[np.ndarray] = []
@@ -182,7 +182,7 @@ def fit_retrieval(
     start, end, words, example, sizes = join_windows(parts)
     prior = np.concatenate(log_priors)
     decoder = preprocessor.decoder
-    temperature, weight = calibration.fit_retrieval(
+    temperature, weights = calibration.fit_retrieval(
         start,
         end,
         words,
@@ -196,9 +196,10 @@ def fit_retrieval(
         len(decoder.answer_types),
     )
     decoder = dataclasses.replace(decoder, temperature=temperature)
-    start[:, 1:] += np.float32(weight or 0.0) * prior[:, None]
+    total = calibration.combine_priors(prior, [w or 0.0 for w in weights], find_firsts(example))
+    start[:, 1:] += total.astype("float32")[:, None]
     best = decoder(start, end, words, example, count, sizes)
-    return temperature, weight, rank_answers(best, examples, decoder, count + 1)
+    return temperature, weights, rank_answers(best, examples, decoder, count + 1)
 
 
 def gold_mentions(

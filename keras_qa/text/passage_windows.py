@@ -14,7 +14,7 @@ from keras_qa.text.windows import Windower, Windows
 def passage_windows(
     windower: Windower,
     examples: Sequence[Example],
-    priors: Sequence[Sequence[float]],
+    priors: Sequence[Sequence[float | Sequence[float]]],
     windows: int = 256,
 ) -> Iterator[Windows]:
     """Splits the passages of each question into windows. No window spans two passages.
@@ -23,7 +23,7 @@ def passage_windows(
         windower: The `Windower`.
         examples: `Example` objects whose text is a list of at least one passage. Offsets refer to
             `Example.plain_text`.
-        priors: For each example, the log-prior of each of its passages.
+        priors: For each example, the log-prior of each of its passages, or several.
         windows: Maximum number of windows per batch. A batch may end within an example.
 
     Yields:

@@ -6,10 +6,12 @@ import re
 import keras
 import numpy as np
 import pytest
+from small_checkpoints import cross_encoder
 from small_examples import SPANS, WITHOUT
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
+from keras_qa.answering import Ranker
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.selective import precision_bounds, precision_thresholds
 from keras_qa.documents import Document, Index
@@ -171,3 +173,104 @@ def test_a_precision_needs_the_settings_of_the_calibration(qa, index) -> None:
     assert qa.ask(index, QUESTIONS[0], min_precision=0.1)
     with pytest.raises(ValueError, match=r"^`min_precision` must be a number above 0 and at most"):
         qa.ask(index, QUESTIONS[0], min_precision=0)
+
+
+class Fixed:
+    """Returns the same hits for each question."""
+
+    def __init__(self, hits) -> None:
+        self.hits = hits
+
+    def search(self, questions, k):
+        return [hits[:k] for hits, _ in zip(self.hits, questions, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory) -> Ranker:
+    """Untrained, but its logits differ from text to text."""
+    ranker = Ranker(cross_encoder(tmp_path_factory.mktemp("ranker") / "cross"))
+    logits = ranker.model_.get_layer("logits").logits
+    logits.kernel.assign(logits.kernel * 5)
+    return ranker
+
+
+# With the opposite logits, the best two of three passages are others.
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_ranker_selects_and_weighs_passages(sign, qa, index, ranker, tmp_path) -> None:
+    kernel = ranker.model_.get_layer("logits").logits.kernel
+    kernel.assign(kernel * sign)
+    questions = ["door, box or car?", "door, car or sky?", "box, car or sky?"]
+    found = index.search(questions, 3)
+    assert [len(hits) for hits in found] == [3] * 3
+    logits = ranker.logits(questions, [[hit.text for hit in hits] for hits in found])
+    best = [np.argsort(-some, kind="stable")[:2].tolist() for some in logits]
+    selected = [[hits[n] for n in order] for hits, order in zip(found, best, strict=True)]
+    options = {"top_k": 9, "passages": 2}
+    ranked = {"ranker": ranker, "candidates": 3, **options}
+    # Only the selection of passages by the ranker counts; then its logits, too.
+    expected = qa.ask(Fixed(selected), questions, **options)
+    close(qa.ask(index, questions, ranker_weight=0, **ranked), expected)
+    weighted = [
+        [dataclasses.replace(hits[n], score=1 - (some.max() - some[n]) / 100) for n in order]
+        for hits, some, order in zip(found, logits, best, strict=True)
+    ]
+    expected = qa.ask(Fixed(weighted), questions, retrieval_weight=70, **options)
+    close(qa.ask(index, questions, retrieval_weight=0, ranker_weight=0.7, **ranked), expected)
+    # Without a calibration the weight is 1, and there are more candidates than passages here.
+    answers = qa.ask(index, questions, ranker=ranker, **options)
+    close(qa.ask(index, questions, ranker_weight=1.0, **{**ranked, "candidates": 50}), answers)
+    ranker.save(tmp_path / "ranker.keras")
+    ranked["ranker"] = tmp_path / "ranker.keras"
+    close(qa.ask(index, questions, **{**ranked, "candidates": 50}), answers)
+
+
+def close(answers, expected) -> None:
+    """Both have the same answers with the same scores."""
+    for some, others in zip(answers, expected, strict=True):
+        assert [one.text for one in some] == [one.text for one in others]
+        np.testing.assert_allclose(
+            [one.score for one in some], [one.score for one in others], rtol=1e-4, atol=1e-6
+        )
+
+
+def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) -> None:
+    fitted = qa.calibrate(index, EXAMPLES, passages=2, ranker=ranker, candidates=3)
+    assert (fitted.candidates, fitted.passages) == (3, 2)
+    assert fitted.ranker_weight is not None
+    answers = qa.ask(index, QUESTIONS, ranker=ranker)
+    scores = [answer.score for answer in answers]
+    found = precision_thresholds(scores, right(answers))
+    assert fitted.precisions == pytest.approx(found[0].tolist())
+    assert fitted.thresholds == pytest.approx(found[1].tolist(), abs=1e-5)
+    qa.save(tmp_path / "a.keras")
+    assert keras_qa.load(tmp_path / "a.keras").model_.preprocessor.asking == fitted
+    weights = {
+        "retrieval_weight": fitted.retrieval_weight,
+        "ranker_weight": fitted.ranker_weight,
+        "candidates": 3,
+        "passages": 2,
+    }
+    assert qa.ask(index, QUESTIONS, ranker=ranker, **weights) == answers
+    assert qa.ask(index, QUESTIONS[0], ranker=ranker, min_precision=0.1)
+    with pytest.raises(ValueError, match="^`min_precision` needs the `ranker` that `calibrate` ha"):
+        qa.ask(index, QUESTIONS[0], min_precision=0.1)
+    qa.calibrate(index, EXAMPLES)
+    with pytest.raises(ValueError, match="^`min_precision` needs the `ranker` that `calibrate` ha"):
+        qa.ask(index, QUESTIONS[0], min_precision=0.1, ranker=ranker)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ranker": 3}, "`ranker` must be a `Ranker` or its name. Received: ranker=3"),
+        ({"ranker": "babi"}, "`babi` is not a ranker. Expected"),
+        ({"ranker_weight": -1}, "`ranker_weight` must be a finite non-negative number. Received"),
+        ({"candidates": 0}, "`candidates` must be a positive integer. Received: candidates=0."),
+    ],
+)
+def test_bad_rankers_and_weights(qa, index, options, message: str) -> None:
+    before = qa.model_.get_weights()
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(message)}"):
+        qa.ask(index, QUESTIONS[0], **options)
+    for one, other in zip(before, qa.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from command_line import error_line
-from small_checkpoints import copy
+from small_checkpoints import copy, cross_encoder
 from small_encoders import Letters
 
 import keras_qa
@@ -42,6 +42,25 @@ def test_answers_are_marked_with_their_locations(path, capsys) -> None:
         assert f"«{answer}»" in lines[at + 1]
         assert lines[at + 2].strip() in ("a.txt:901", "\N{REPLACEMENT CHARACTER}[32m.txt:1")
     assert "\x1b" not in printed
+
+
+def test_a_ranker_sorts_the_passages(capsys, tmp_path) -> None:
+    path, question = str(tmp_path / "a.index"), "Where is Mary?"
+    texts = ["Mary went to the hallway.", "Once more Mary went to the bathroom."]
+    with Index.create(path, language="en") as index:
+        index.add({"name": f"{number}.txt", "text": text} for number, text in enumerate(texts))
+    ranker = keras_qa.answering.Ranker(cross_encoder(tmp_path / "cross"))
+    head = ranker.model_.get_layer("logits").logits
+    arguments = ["ask", path, "--reader", READER, question, "--no-answer=no", "--passages=1"]
+    for sign in (1, -1):
+        head.kernel.assign(head.kernel * sign)
+        ranker.save(tmp_path / "ranker.keras")
+        best = ranker.rank(question, texts)[0].index
+        assert main([*arguments, "--ranker", str(tmp_path / "ranker.keras")]) == 0
+        printed = capsys.readouterr().out
+        assert [f"{number}.txt:1" in printed for number in range(2)] == [best == 0, best == 1]
+    errors = error_line(capsys, "ask", path, "--reader", READER, question, "--ranker", READER)
+    assert "is not a ranker. Expected" in errors
 
 
 def test_questions_from_a_prompt(path, capsys, monkeypatch) -> None:

@@ -155,16 +155,39 @@ def _likelihood(windows, temperature: float, weight: float, no_answer: bool) -> 
 @pytest.mark.parametrize("no_answer", [True, False])
 def test_the_fit_has_the_highest_likelihood(no_answer) -> None:
     windows = _windows(0)
-    temperature, weight = fit_retrieval(*windows, 2, no_answer)
+    *arrays, prior = windows
+    temperature, [weight] = fit_retrieval(*arrays, prior[:, None], 2, no_answer)
     best = _likelihood(windows, temperature, weight, no_answer)
     for heat, more in ((1.02, 0), (0.98, 0), (1, 0.1), (1, -0.1), (1.02, 0.1), (0.98, -0.1)):
         assert _likelihood(windows, temperature * heat, weight + more, no_answer) > best
 
 
+def test_two_weights_have_the_highest_likelihood() -> None:
+    *arrays, prior = _windows(3)
+    rng, right = np.random.default_rng(0), arrays[4][:, 0, 0] > 0
+    # The other prior prefers the right passage, too, but not in every question.
+    other = (-rng.uniform(size=len(prior)) * np.where(right, 0.5, 1)).reshape(-1, 3)
+    priors = np.stack([prior, (other - other.max(axis=1, keepdims=True)).ravel()], axis=1)
+
+    def loss(temperature: float, weights: np.ndarray) -> float:
+        total = (priors @ weights).reshape(-1, 3)
+        shifted = (total - total.max(axis=1, keepdims=True)).ravel()
+        return _likelihood((*arrays, shifted), temperature, 1.0, True)
+
+    temperature, weights = fit_retrieval(*arrays, priors, 2)
+    assert min(weights) > 0.1
+    best = loss(temperature, np.array(weights))
+    for heat, more in itertools.product(
+        (0.97, 1, 1.03), ((0.3, 0), (-0.3, 0), (0, 0.3), (0, -0.3))
+    ):
+        assert loss(temperature * heat, np.maximum(np.add(weights, more), 0)) > best
+    assert fit_retrieval(*arrays, priors * [1, 0], 2)[1][1] is None
+
+
 def test_without_priors_it_is_fit_temperature() -> None:
     *windows, prior = _windows(1)
-    temperature, weight = fit_retrieval(*windows, prior * 0, 2)
-    assert weight is None
+    temperature, weights = fit_retrieval(*windows, prior[:, None] * [0, 0], 2)
+    assert weights == [None, None]
     assert temperature == fit_temperature(*windows, 2)
 
 
@@ -172,7 +195,8 @@ def test_with_a_temperature_of_1_the_weight_is_the_best() -> None:
     start, end, *rest = _windows(0, questions=8)
     windows = (start * 0.3, end * 0.3, *rest)
     # The temperature that fits best does not help the other folds.
-    temperature, weight = fit_retrieval(*windows, 2, folds=5)
-    assert temperature == 1.0 != fit_retrieval(*windows, 2)[0]
+    *arrays, prior = windows
+    temperature, [weight] = fit_retrieval(*arrays, prior[:, None], 2, folds=5)
+    assert temperature == 1.0 != fit_retrieval(*arrays, prior[:, None], 2)[0]
     best = _likelihood(windows, 1.0, weight, True)
     assert all(_likelihood(windows, 1.0, weight + more, True) > best for more in (-0.1, 0.1))

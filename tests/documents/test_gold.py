@@ -1,9 +1,11 @@
 """Places of known answers in an index, found by the text or the document of an example."""
 
+import dataclasses
+
 import pytest
 
 from keras_qa import Example
-from keras_qa.documents import Document, Hit, Index, gold
+from keras_qa.documents import Document, Hit, Index, gold, hard_negatives
 from keras_qa.documents.gold import Place
 from keras_qa.example import to_examples
 
@@ -62,3 +64,50 @@ def test_the_rank_is_that_of_the_first_passage_with_a_whole_answer(index) -> Non
     [part] = gold.texts_in(index, [Example("Carl came on Monday.", "", document="b.txt")])
     hits = index.search("On which day came Carl?", 20)
     assert gold.rank(hits, part) == 1
+
+
+THINGS = {
+    "lamp": "The lamp lasts two years.",
+    "desk": "The desk lasts ten years.",
+    "sofa": "The sofa lasts as long as two lamps: TWO years.",
+    "shop": "How long does the shop open? Until two.",
+    **{town: f"{town} lies on a river." for town in ("Rome", "Riga", "Oslo")},
+}
+
+
+def test_hard_negatives_match_the_question_but_do_not_answer_it(tmp_path) -> None:
+    question = "How long does the lamp last?"
+    with Index.create(tmp_path / "a.index", language="en") as index:
+        index.add([Document(name, text) for name, text in THINGS.items()])
+        ranked = [hit.text for hit in index.search(question)]
+        examples = [
+            Example(THINGS["lamp"], question, "two years"),
+            # An answer inside a word is not mentioned, one beside it is.
+            Example("", question, ("wo year", "Two")),
+            # Neither a part of the text nor a passage that contains it.
+            Example(f"{THINGS['lamp']} {THINGS['desk']}", question),
+            Example("lasts as long as two lamps", question, id="part"),
+            Example("", ""),
+        ]
+        found = hard_negatives(index, [*examples[:4], {"text": "", "question": ""}], 3)
+        kept = [("desk", "shop"), ("desk",), ("sofa", "shop"), ("lamp", "desk", "shop"), ()]
+        for item, example, names in zip(found, examples, kept, strict=True):
+            expected = sorted((THINGS[name] for name in names), key=ranked.index)
+            assert list(item.negatives) == expected
+            assert dataclasses.replace(item, negatives=()) == example
+        assert hard_negatives(index, examples[:1], 1)[0].negatives == found[0].negatives[:1]
+        with pytest.raises(ValueError, match=r"`k` must be a positive integer. Received: k=0\."):
+            hard_negatives(index, examples, 0)
+
+
+def test_hard_negatives_are_searched_beyond_passages_that_answer() -> None:
+    class Many:
+        def search(self, questions, k):
+            hits = [Hit(str(n), f"{n} 北京是首都", 1.0) for n in range(40)]
+            hits += [Hit("twice", "Some other text.", 0.5)] * 2 + [Hit("last", "Another.", 0.1)]
+            return [hits[:k] for _ in questions]
+
+    [found] = hard_negatives(Many(), [Example("", "首都?", "北京")], 2)
+    assert found.negatives == ("Some other text.", "Another.")
+    with pytest.raises(TypeError, match="`index` must be a `documents.Index`"):
+        hard_negatives(3, [Example("", "?")])

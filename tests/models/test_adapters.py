@@ -176,7 +176,7 @@ def without_encoder(folder, tmp_path) -> keras_qa.QuestionAnswerer:
 def test_what_an_adapter_would_not_rebuild_is_refused(make, message, folder, tmp_path) -> None:
     qa = make(folder, tmp_path)
     before = qa.model_.get_weights()
-    with pytest.raises(ValueError, match=f"{message}.*Save the whole reader with `save`") as raised:
+    with pytest.raises(ValueError, match=f"{message}.*Save the whole model with `save`") as raised:
         qa.save_adapter(tmp_path / "adapter.keras")
     assert_one_line(raised)
     assert not (tmp_path / "adapter.keras").exists()
@@ -387,7 +387,7 @@ def test_compressed_weights_are_refused(damaged) -> None:
 
 def test_what_has_no_adapter_says_so(folder, tmp_path) -> None:
     qa = keras_qa.load(folder)
-    with pytest.raises(ValueError, match="Only readers of spans on a published encoder that were"):
+    with pytest.raises(ValueError, match="Only models on a published encoder that were trained"):
         qa.save_adapter(tmp_path / "adapter.keras")
     with pytest.raises(ValueError, match="`path` must end in `.keras`"):
         qa.save_adapter(tmp_path / "adapter.bin")

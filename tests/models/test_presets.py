@@ -1,14 +1,17 @@
 """The readers that come with the package."""
 
+import json
 import pathlib
+import zipfile
 
 import numpy as np
 import pytest
 
 import keras_qa
 from keras_qa import QuestionAnswerer
+from keras_qa.answering import Ranker
 from keras_qa.cli import main
-from keras_qa.models import QAModel, presets
+from keras_qa.models import QAModel, encoder_classifier, presets
 from keras_qa.preprocessing import WordPreprocessor
 
 TEXT = (
@@ -45,6 +48,41 @@ def test_the_story_preset_answers_all_tasks() -> None:
     for task in (1, 2, 3, 6, 15):
         stories = keras_qa.datasets.babi.simulate(task=task, examples=100, seed=7)
         assert qa.evaluate(stories, verbose=0)["exact_match"] >= 97
+
+
+def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
+    options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
+    ranker = Ranker(encoder_classifier("minilm", **options), max_length=64)
+    for weight in ranker.model_.get_layer("backbone").trainable_variables:
+        weight.assign(weight + 0.01)
+    ranker.save_adapter(tmp_path / "minilm-rerank.keras")
+    assert (tmp_path / "minilm-rerank.keras").stat().st_size < 3_000_000
+    loaded = keras_qa.load(tmp_path / "minilm-rerank.keras")
+    assert isinstance(loaded, Ranker)
+    assert loaded.model_.preprocessor.max_length == 64
+    assert loaded.model_.get_layer("backbone").lora_rank is None
+    texts = TEXT.split(". ")
+    for question in ("Where are repairs done?", "How long does the warranty last?"):
+        found, expected = loaded.rank(question, texts), ranker.rank(question, texts)
+        assert [one.index for one in found] == [one.index for one in expected]
+        scores = [one.score for one in expected]
+        np.testing.assert_allclose([one.score for one in found], scores, atol=1e-4)
+    with pytest.raises(ValueError, match="holds a ranker, which answers no questions"):
+        QuestionAnswerer.from_preset(tmp_path / "minilm-rerank.keras")
+
+
+def test_a_pair_longer_than_the_encoder_reads_is_refused(tmp_path) -> None:
+    path = tmp_path / "adapter.keras"
+    options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 1}
+    Ranker(encoder_classifier("minilm", **options)).save_adapter(path)
+    with zipfile.ZipFile(path) as archive:
+        config, weights = json.loads(archive.read("config.json")), archive.read("adapter.npz")
+    config["preprocessor"]["max_length"] = 10**9
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("adapter.npz", weights)
+    with pytest.raises(ValueError, match="`max_length` is 1000000000, but .* reads at most 512"):
+        keras_qa.load(path)
 
 
 def test_the_command_answers_by_a_preset(capsys) -> None:

@@ -14,9 +14,9 @@ NAMES = [
     if line.startswith("::: ")
 ]
 # The most names. Lower it when you can.
-MOST = 90
-# It needs Haystack: `tests/integrations` imports it.
-ELSEWHERE = "keras_qa.integrations.haystack.KerasReader"
+MOST = 92
+# They need Haystack: `tests/integrations` imports them.
+ELSEWHERE = "keras_qa.integrations.haystack."
 # Names in `__all__` of a room that only other rooms use.
 INTERNAL = {
     "keras_qa.preprocessing": {
@@ -29,7 +29,7 @@ INTERNAL = {
 def documented() -> dict[str, object]:
     found = {}
     for name in NAMES:
-        if name != ELSEWHERE:
+        if not name.startswith(ELSEWHERE):
             module, _, attribute = name.rpartition(".")
             found[name] = getattr(importlib.import_module(module), attribute)
     return found

@@ -1,0 +1,160 @@
+"""Trains and measures the preset `minilm-rerank`, a ranker: LoRA on the encoder `minilm`.
+
+python -m benchmarks.rerank_preset train FOLDER ranker.keras
+python -m benchmarks.preset_file ranker.keras keras_qa/models/ready/minilm-rerank.keras
+python -m benchmarks.rerank_preset evaluate FOLDER keras_qa/models/ready/minilm-rerank.keras
+
+FOLDER holds `reading/train.json`, to train on: the negatives of a question are other paragraphs of
+this file, which a search by words finds. `squad_small/` and `ranking/selqa-valid.jsonl` are for the
+evaluation. An interrupted training continues from the checkpoint beside the adapter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import random
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import RESULTS, circumstances
+
+SETTINGS = {
+    "steps": 3000,
+    "batch_size": 8,
+    "negatives": 5,
+    "lora_rank": 16,
+    "learning_rate": 0.001,
+    "max_length": 256,
+    "steps_per_epoch": 250,
+    "seed": 0,
+}
+# Number of hits that the ranker sorts.
+FIRST = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rerank_preset", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, file in (("train", "the adapter to write"), ("evaluate", "a ranker")):
+        command = commands.add_parser(name)
+        command.add_argument("folder", type=pathlib.Path)
+        command.add_argument("ranker", type=pathlib.Path, help=file)
+    for name, value in SETTINGS.items():
+        option = f"--{name.replace('_', '-')}"
+        commands.choices["train"].add_argument(option, type=type(value), default=value)
+    commands.choices["evaluate"].add_argument("--out", default=RESULTS / "rerank.json")
+    options = parser.parse_args(arguments)
+    if options.command == "train":
+        train(options.folder, options.ranker, {name: getattr(options, name) for name in SETTINGS})
+    else:
+        evaluate(options.folder, options.ranker, options.out)
+
+
+def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> None:
+    """Writes the adapter."""
+    import keras
+
+    from keras_qa.answering import Ranker
+    from keras_qa.datasets import squad
+    from keras_qa.documents import hard_negatives
+    from keras_qa.models import encoder_classifier
+    from keras_qa.recipes.checkpoints import TrainingState
+
+    examples = squad.load(folder / "reading" / "train.json")
+    wanted = settings["steps"] * settings["batch_size"]
+    chosen = random.Random(settings["seed"]).sample(examples, min(wanted, len(examples)))
+    with make_index(example.plain_text for example in examples) as index:
+        data = hard_negatives(index, chosen, settings["negatives"])
+    print(f"{len(data)} questions, {sum(len(one.negatives) for one in data)} negatives", flush=True)
+    epochs = max(settings["steps"] // settings["steps_per_epoch"], 1)
+    run = {**settings, "epochs": epochs, "patience": epochs, "questions": len(data)}
+    state = TrainingState(run, out.with_suffix(".checkpoint"))
+    keras.utils.set_random_seed(settings["seed"])
+    model = encoder_classifier("minilm", "sequence_classification", num_labels=1)
+    ranker = Ranker(model, max_length=settings["max_length"])
+    ranker.fit(
+        data,
+        epochs=epochs,
+        batch_size=settings["batch_size"],
+        learning_rate=settings["learning_rate"],
+        lora_rank=settings["lora_rank"],
+        callbacks=[state],
+        verbose=2,
+        initial_epoch=state.epochs,
+        steps_per_epoch=settings["steps_per_epoch"],
+    )
+    ranker.save_adapter(out)
+
+
+def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> None:
+    """Adds a record to the file of results for each contender."""
+    import keras
+
+    from keras_qa.answering import Ranker, TextEmbedder
+    from keras_qa.datasets import squad
+    from keras_qa.recipes.results import add_results
+
+    ranker, encoder = Ranker(path), TextEmbedder("minilm")
+    small = [squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")]
+    paragraphs = [example.plain_text for part in small for example in part]
+    questions = [example.question for example in small[1]]
+    records: dict[str, dict[str, Any]] = {}
+    for name, used in (("words", None), ("words and vectors", encoder)):
+        with make_index(paragraphs, used) as index:
+            # A paragraph may have several passages.
+            found = [
+                [hit.text for hit in hits[:FIRST]] for hits in index.search(questions, k=FIRST)
+            ]
+        ranked = [[one.text for one in some] for some in ranker.rank(questions, found)]
+        for contender, texts in ((name, found), (f"{name}, ranker", ranked)):
+            right = [
+                [text in example.plain_text for text in some]
+                for some, example in zip(texts, small[1], strict=True)
+            ]
+            records[contender] = {"data": "squad_small/valid.json", **scores(right)}
+    lines = (folder / "ranking" / "selqa-valid.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    asked, texts = [row["question"] for row in rows], [row["candidates"] for row in rows]
+    order = [[one.index for one in some] for some in ranker.rank(asked, texts)]
+    nearest = [
+        np.argsort(-(encoder(some) @ vector), kind="stable")
+        for vector, some in zip(encoder(asked), texts, strict=True)
+    ]
+    for contender, places in (("vectors", nearest), ("ranker", order)):
+        right = [
+            [int(place) in row["relevant"] for place in some]
+            for some, row in zip(places, rows, strict=True)
+        ]
+        records[contender] = {"data": "ranking/selqa-valid.jsonl", **scores(right)}
+    for contender, record in records.items():
+        here = {"contender": contender, "backend": keras.config.backend(), **record}
+        print(here)
+        add_results(out, [{**here, **circumstances()}])
+
+
+def scores(right: Sequence[Sequence[bool]]) -> dict[str, float]:
+    """Scores by whether each text is right, best first."""
+    ranks = [1 / (1 + row.index(True)) if True in row else 0.0 for row in map(list, right)]
+    found = {"recall_at_1": np.mean(np.array(ranks) == 1), "mrr": np.mean(ranks)}
+    found[f"recall_at_{FIRST}"] = np.mean(np.array(ranks) > 0)
+    rounded = {name: round(100 * float(value), 2) for name, value in found.items()}
+    return {**rounded, "questions": len(ranks)}
+
+
+def make_index(texts: Iterable[str], encoder: Any = None) -> Any:
+    """Makes an index of which each different text is a document."""
+    from keras_qa.documents import Document, Index
+
+    index = Index.create(pathlib.Path(tempfile.mkdtemp()) / "a.index", "en", encoder)
+    different = enumerate(dict.fromkeys(texts))
+    index.add(Document(str(number), text) for number, text in different)
+    return index
+
+
+if __name__ == "__main__":
+    main()

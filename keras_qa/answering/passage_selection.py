@@ -1,0 +1,79 @@
+"""Passages that `ask` reads: found by a search, sorted by a ranker, and weighted by both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_qa._arguments import must_be
+from keras_qa.answering.ranker import Ranker
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Hit, Retriever
+
+# A ranker, or what `Ranker` loads.
+AnyRanker: TypeAlias = Ranker | str | os.PathLike[str]
+
+# The passages of a question, and the logits of a ranker, or zeros.
+Selection: TypeAlias = tuple[Sequence["Hit"], npt.NDArray[np.float64]]
+
+
+def open_ranker(ranker: AnyRanker | None) -> Ranker | None:
+    """Returns a ranker, and loads it if it is a name."""
+    if isinstance(ranker, (str, os.PathLike)):
+        return Ranker(ranker)
+    if not isinstance(ranker, (Ranker, type(None))):
+        raise TypeError(must_be("ranker", "a `Ranker` or its name", ranker))
+    return ranker
+
+
+def select_passages(
+    index: Retriever,
+    questions: list[str],
+    passages: int,
+    ranker: Ranker | None,
+    candidates: int,
+    batch_size: int,
+) -> list[Selection]:
+    """Searches the passages of each question, or with a ranker the best of more candidates."""
+    # Not at the top: `documents` needs SQLite, which some builds of Python lack.
+    from keras_qa.documents.document import retrieve
+
+    if ranker is None:
+        found = retrieve(index, questions, passages)
+        return [(hits, np.zeros(len(hits))) for hits in found]
+    found = retrieve(index, questions, max(candidates, passages))
+    texts = [[hit.text for hit in hits] for hits in found]
+    result: list[Selection] = []
+    for hits, logits in zip(found, ranker.logits(questions, texts, batch_size), strict=True):
+        order = np.argsort(-logits, kind="stable")[:passages]
+        result.append(([hits[place] for place in order], logits[order]))
+    return result
+
+
+def log_priors(selection: Selection, uses_search: bool = True) -> npt.NDArray[np.float64]:
+    """Returns the log priors of an answer in each passage by search and by ranker.
+
+    Returns:
+        `(passages, 2)`, with a row of zeros if there are no passages. The best one of each is 0.
+    """
+    hits, logits = selection
+    scores = [hit.score for hit in hits]
+    priors = np.zeros((max(len(hits), 1), 2))
+    # If the scores are equal or have no weight, they may be any numbers.
+    if uses_search and len(set(scores)) > 1:
+        best = max(scores)
+        if not np.isfinite(scores).all() or best <= 0:
+            raise ValueError(
+                "The scores of hits must be finite and the best one positive, because they are "
+                f"divided by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. "
+                "Return other scores, or pass `retrieval_weight=0`."
+            )
+        priors[:, 0] = np.array(scores) / best - 1
+    if len(hits):
+        priors[:, 1] = logits - logits.max()
+    return priors
