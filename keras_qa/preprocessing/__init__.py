@@ -8,17 +8,19 @@ from typing import Any, TypeAlias
 
 from keras_qa._arguments import entry, must_be
 from keras_qa.preprocessing.ask_options import AskOptions
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
 __all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
 
-Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor
+Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor | ChoicePreprocessor
 AnyPreprocessor: TypeAlias = Preprocessor | PairPreprocessor
 
 _PREPROCESSORS: dict[str, type[AnyPreprocessor]] = {
-    kind.name: kind for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor)
+    kind.name: kind
+    for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor, ChoicePreprocessor)
 }
 
 

@@ -115,13 +115,8 @@ class SpanPreprocessor:
         }
         if not given:
             return self
-        windower = self.vectorizer
-        windower_options = {name: given[name] for name in _WINDOWER_OPTIONS if name in given}
+        windower = change_windows(model, self.vectorizer, given)
         decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
-        if windower_options:
-            settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
-            windower = Windower(windower.tokenizer, **{**settings, **windower_options})
-            check_windows(model, windower)
         return SpanPreprocessor(
             windower, dataclasses.replace(self.decoder, **decoder_options), self.asking
         )
@@ -331,6 +326,17 @@ def best_texts(spans: Spans, examples: list[Example]) -> list[str]:
         item.plain_text[start:end] if start >= 0 else ""
         for item, start, end in zip(examples, spans.start[:, 0], spans.end[:, 0], strict=True)
     ]
+
+
+def change_windows(model: Model, windower: Windower, options: Mapping[str, Any]) -> Windower:
+    """Returns a windower with those options that it has, checked for the model."""
+    options = {name: options[name] for name in _WINDOWER_OPTIONS if name in options}
+    if not options:
+        return windower
+    settings = {name: getattr(windower, name) for name in (*_WINDOWER_OPTIONS, "text_first")}
+    windower = Windower(windower.tokenizer, **{**settings, **options})
+    check_windows(model, windower)
+    return windower
 
 
 def check_windows(model: Model, windower: Windower) -> None:
