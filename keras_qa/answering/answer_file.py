@@ -168,8 +168,7 @@ def _ask(
     options: AskOptions,
 ) -> list[dict[str, Any]]:
     ranked = answerer.answer(
-        [item.text for item in examples],
-        [item.question for item in examples],
+        examples,
         top_k=top_k or 1,
         batch_size=batch_size,
         verbose=0,

@@ -35,6 +35,7 @@ examples:
   keras-qa answer qa.keras story.txt "Where is Mary?"
   keras-qa answer qa.keras "Mary went to the garden." "Where is Mary?"
   cat story.txt | keras-qa answer qa.keras - "Where is Mary?" --top-k 3
+  keras-qa answer chooser.keras story.txt "Where is Mary?" --choices kitchen garden
   keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
   keras-qa answer hf://deepset/minilm-uncased-squad2 report.txt "Who wrote it?"
 """
@@ -79,6 +80,13 @@ def add_arguments(parser: CommandParser) -> None:
         help="questions per step (default: %(default)s)",
     )
     data.add_columns(many)
+    one.add_argument(
+        "--choices",
+        nargs="+",
+        metavar="CHOICE",
+        help="for a choice ranker: the answers to choose from; those of a file are in its column "
+        "choices",
+    )
     parser.add_argument(
         "--top-k",
         type=int,
@@ -144,6 +152,8 @@ def run(options: argparse.Namespace) -> None:
             "`answer` needs a text and a question, or --input and --output. Received: "
             f"{', '.join(names) or 'none of them'}."
         )
+    if options.choices is not None and options.input is not None:
+        raise ValueError("`--choices` is for one question. Add a column `choices` to the file.")
     if options.input is None:
         _answer_one(options)
     else:
@@ -164,6 +174,7 @@ def _answer_one(options: argparse.Namespace) -> None:
         text,
         options.question,
         top_k=1 if options.top_k is None else options.top_k,
+        choices=options.choices,
         **_answer_options(options),
     )
     print_answers(answers, text)

@@ -36,7 +36,7 @@ def load(
             the table has no answers. By default, texts are in the column `text` or
             `context`, answers in `answers` or `answer` or nested in `answers`,
             like SQuAD on Hugging Face. The columns `answer_start`, `id`,
-            `document` and `source` are optional.
+            `document`, `source`, and `choices` if it holds lists, are optional.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings
@@ -158,6 +158,8 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     names = {"text": "text", "question": "question", "answers": "answers"}
     optional = ("answer_start", "id", "document", "source")
     names.update({name: name for name in optional if name in row})
+    if isinstance(row.get("choices"), list):
+        names["choices"] = "choices"
     if "text" not in row and "context" in row:
         names["text"] = "context"
     nested = row.get("answers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 import keras
 
@@ -12,9 +13,10 @@ from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
+from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
-from keras_qa.models.pretrained.family import SEQUENCE, SPANS
+from keras_qa.models.pretrained.family import CHOICE, SEQUENCE, SPANS
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -102,12 +104,14 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
             "Face's layout."
         )
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
-    make = encoder_classifier if is_ranker else span_reader
+    make: Callable[..., QAModel] = encoder_classifier if is_ranker else span_reader
+    if checkpoint.task == CHOICE:
+        make = choice_ranker
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
         use = "Ranker(encoder_classifier(" if is_ranker else "QuestionAnswerer(model=span_reader("
         raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
-    return model, is_ranker or checkpoint.has_head(SPANS)
+    return model, is_ranker or any(map(checkpoint.has_head, (SPANS, CHOICE)))
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:
