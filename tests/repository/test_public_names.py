@@ -14,7 +14,7 @@ NAMES = [
     if line.startswith("::: ")
 ]
 # The most names. Lower it when you can.
-MOST = 90
+MOST = 93
 # It needs Haystack: `tests/integrations` imports it.
 ELSEWHERE = "keras_qa.integrations.haystack.KerasReader"
 # Names in `__all__` of a room that only other rooms use.
