@@ -144,7 +144,8 @@ def _wrap_model(
     A model without a preprocessor gets a new one, with a vocabulary from the examples.
     """
     kind = preprocessor_class(model)
-    wrapped = _WRAP[kind](model)
+    wrap = _wrap_reader if kind is SpanPreprocessor else _wrap_word_model
+    wrapped = model if isinstance(model, ChoiceRanker) else wrap(model)
     if isinstance(wrapped.preprocessor, Preprocessor):
         for name in ("vocabulary_size", "answer_vocabulary_size"):
             if options[name] is not None:
@@ -218,15 +219,10 @@ def _build_reader(
 
 def _texts(kind: PreprocessorClass, examples: list[Example]) -> list[str]:
     """Returns the texts that make the vocabulary of a model."""
-    return [
-        text
-        for item in examples
-        for text in (
-            item.plain_text,
-            item.question,
-            *(item.choices if kind is ChoicePreprocessor else ()),
-        )
-    ]
+    texts = [text for item in examples for text in (item.plain_text, item.question)]
+    if kind is ChoicePreprocessor:
+        texts += [choice for item in examples for choice in item.choices]
+    return texts
 
 
 def _train_tokenizer(
@@ -283,17 +279,6 @@ def _wrap_word_model(model: keras.Model) -> QAModel:
     wrapped = QAModel(inputs=model.inputs, outputs=outputs, name=model.name)
     loss = "sparse_categorical_crossentropy"
     return _compiled_as(wrapped, model, optimizer="rmsprop", loss=loss, metrics=["accuracy"])
-
-
-def _as_it_is(model: Any) -> QAModel:
-    return model
-
-
-_WRAP: dict[PreprocessorClass, Callable[[keras.Model], QAModel]] = {
-    SpanPreprocessor: _wrap_reader,
-    WordPreprocessor: _wrap_word_model,
-    ChoicePreprocessor: _as_it_is,
-}
 
 
 def _compiled_as(model: QAModel, other: keras.Model, **otherwise: Any) -> QAModel:

@@ -29,13 +29,6 @@ class FoldChoices(execution.Layer):
 
     Returns:
         A list of `(batch * choices, time)` integers.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.choice_rows import FoldChoices
-        >>> text, choices = np.ones((2, 7), "int32"), np.ones((2, 4, 3), "int32")
-        >>> [tuple(rows.shape) for rows in FoldChoices([10, 10])([text, choices])]
-        [(8, 7), (8, 3)]
     """
 
     ignores_padding = True
@@ -86,13 +79,6 @@ class JoinChoices(execution.Layer):
             `(batch, choices, time)`.
 
     Output shape: `(batch, choices)`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.choice_rows import JoinChoices
-        >>> logits, ids = np.array([[0.5], [2.0]], "float32"), np.array([[[5, 6], [0, 0]]])
-        >>> [float(value) for value in JoinChoices()([logits, ids])[0]]
-        [0.5, -1000000000.0]
     """
 
     ignores_padding = True
