@@ -324,6 +324,25 @@ def with_answers(
     ]
 
 
+def with_choices(
+    examples: list[Example], choices: Sequence[str] | Sequence[Sequence[str]]
+) -> list[Example]:
+    """Returns examples with other choices: a list of strings for all, or one for each."""
+    if isinstance(choices, (str, bytes, Mapping)) or not isinstance(choices, Iterable):
+        raise TypeError(f"`choices` must be a list of strings. Received: {choices!r:.80}.")
+    each: list[Any] = list(choices)
+    if all(isinstance(one, str) for one in each):
+        each = [each] * len(examples)
+    if len(each) != len(examples):
+        raise ValueError(
+            f"`choices` has {len(each)} lists, but there are {len(examples)} questions. Pass a "
+            "list of choices for each question, or one list of strings for all."
+        )
+    return [
+        dataclasses.replace(item, choices=some) for item, some in zip(examples, each, strict=True)
+    ]
+
+
 def make_examples(text: object, question: str | Iterable[str] | None) -> tuple[list[Example], bool]:
     """Returns the arguments of `answer` as examples, and whether they are several."""
     if question is None:

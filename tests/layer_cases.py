@@ -160,6 +160,7 @@ CASES = [
     _classification("first"),
     _classification("first", hidden_dim=5),
     _classification("mean", hidden_dim=5, use_bias=False),
+    _classification("max"),
     _classification(None),
     _classification(None, hidden_dim=5, use_bias=False),
     *(_sentences(encoding, STORY_IDS) for encoding in ("matrix", "positional")),

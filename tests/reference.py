@@ -72,6 +72,9 @@ def classification_head(
         features = features[:, 0]
     elif pooling == "mean":
         features = features.sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
+    elif pooling == "max":
+        highest = np.where(mask, features, -np.inf).max(axis=1)
+        features = np.where(mask.any(axis=1), highest, 0.0)
     if before:
         features = np.tanh(features @ before[0] + (before[1] if len(before) == 3 else 0))
         centered = features - features.mean(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Fine-tuning `transformers.BertForQuestionAnswering` with a plain loop."""
+"""Fine-tuning `BertForQuestionAnswering` and `BertForMultipleChoice` with a plain loop."""
 
 from __future__ import annotations
 
@@ -35,11 +35,24 @@ class ReaderRival:
         half: bool,
         device: str,
     ) -> None:
-        from transformers import BertForQuestionAnswering, logging
+        positions = {"start_positions": start, "end_positions": end}
+        self._prepare("BertForQuestionAnswering", folder, feed, positions, batch_size, half, device)
 
-        logging.set_verbosity_error()
+    def _prepare(
+        self,
+        kind: str,
+        folder: str,
+        feed: Mapping[str, np.ndarray],
+        labels: Mapping[str, np.ndarray],
+        batch_size: int,
+        half: bool,
+        device: str,
+    ) -> None:
+        import transformers
+
+        transformers.logging.set_verbosity_error()
         # The file may hold weights of another precision.
-        self.model = BertForQuestionAnswering.from_pretrained(folder, dtype=torch.float32)
+        self.model = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float32)
         self.model.to(device)
         decayed, others = [], []
         for name, weight in self.model.named_parameters():
@@ -47,8 +60,8 @@ class ReaderRival:
         groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0}]
         self.optimizer = torch.optim.AdamW(groups, lr=1e-4)
         self.data = _tensors(feed)
-        for name, positions in (("start_positions", start), ("end_positions", end)):
-            self.data[name] = torch.from_numpy(np.asarray(positions, "int64"))
+        for name, values in labels.items():
+            self.data[name] = torch.from_numpy(np.asarray(values, "int64"))
         self.batch_size = batch_size
         self.half = half
         self.device = device
@@ -95,7 +108,9 @@ class ReaderRival:
 
     def _batches(self) -> list[torch.Tensor]:
         """The batches of an epoch in random order, each with rows of similar length."""
-        lengths = self.data["attention_mask"].sum(1)
+        lengths = (
+            self.data["attention_mask"].sum(-1).reshape(len(self.data["input_ids"]), -1).amax(1)
+        )
         rows = torch.randperm(len(lengths))
         rows = rows[torch.argsort(lengths[rows], stable=True)]
         batches = rows.split(self.batch_size)
@@ -105,14 +120,39 @@ class ReaderRival:
         self, data: Mapping[str, torch.Tensor], rows: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Rows, trimmed to the longest of them."""
-        longest = int(data["attention_mask"][rows].sum(1).max())
-        cut = {n: (t[rows, :longest] if t.ndim == 2 else t[rows]) for n, t in data.items()}
+        longest = int(data["attention_mask"][rows].sum(-1).max())
+        cut = {n: (t[rows][..., :longest] if t.ndim > 1 else t[rows]) for n, t in data.items()}
         return {name: tensor.to(self.device) for name, tensor in cut.items()}
 
     def _precision(self) -> contextlib.AbstractContextManager:
         return (
             torch.autocast(self.device, torch.bfloat16) if self.half else contextlib.nullcontext()
         )
+
+
+class ChooserRival(ReaderRival):
+    """Trains on the same rows as a choice ranker: `(questions, choices, positions)`."""
+
+    def __init__(
+        self,
+        folder: str,
+        feed: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        batch_size: int,
+        half: bool,
+        device: str,
+    ) -> None:
+        kind = "BertForMultipleChoice"
+        self._prepare(kind, folder, feed, {"labels": labels}, batch_size, half, device)
+
+    def choose(self, feed: Mapping[str, np.ndarray]) -> np.ndarray:
+        """`(questions,)`: the number of the best choice."""
+        self.model.eval()
+        data, found = _tensors(feed), []
+        for rows in torch.arange(len(data["input_ids"])).split(8):
+            with torch.no_grad(), self._precision():
+                found.append(self.model(**self._batch(data, rows)).logits.argmax(dim=1))
+        return torch.cat(found).cpu().numpy()
 
 
 def _tensors(feed: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""A baseline that learns nothing: the span whose surroundings share most words with the question.
+"""Baselines that learn nothing: the span or the choice whose surroundings share most words.
 
 The sliding window of Richardson et al. 2013, "MCTest", was SQuAD's first baseline (Rajpurkar et
 al. 2016).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -62,3 +63,46 @@ def answer(text: str, question: str) -> str:
         if score > best:
             best, found = score, text[spans[first][0] : spans[last][1]]
     return found
+
+
+def choose(text: str, question: str, choices: Sequence[str]) -> str:
+    """Chooses an answer: algorithms 1 and 2 of Richardson et al. 2013, section 4.1.
+
+    The score of a choice is that of the best window of the text, as long as the number of different
+    words of the question and the choice. Each of these counts log(1 + 1/n) for n occurrences in the
+    text. The shortest distance from a word of the question to one of the choice, as a share of the
+    text, is subtracted. Of equal choices the first wins.
+
+    Args:
+        text: The text.
+        question: The question.
+        choices: The choices.
+
+    Returns:
+        One of the choices.
+    """
+    words = _words(text)
+    counts = collections.Counter(words)
+    asked = {*_words(question)}
+
+    def score(choice: str) -> float:
+        offered = {*_words(choice)}
+        known = asked | offered
+        weights = [np.log(1 + 1 / counts[word]) if word in known else 0.0 for word in words]
+        sums = np.cumsum([0.0, *weights])
+        width = min(len(known), len(words))
+        best = float((sums[width:] - sums[: len(sums) - width]).max())
+        ends = [
+            [place for place, word in enumerate(words) if word in some]
+            for some in (asked - STOP, offered - asked - STOP)
+        ]
+        if not all(ends) or len(words) < 2:
+            return best - 1.0
+        gaps = np.abs(np.subtract.outer(*map(np.array, ends)))
+        return best - float(gaps.min()) / (len(words) - 1)
+
+    return max(choices, key=score)
+
+
+def _words(text: str) -> list[str]:
+    return [match[0].lower() for match in _WORD.finditer(text)]

@@ -171,8 +171,7 @@ def _ask(
     has_list = asked["all_spans"] or asked["top_k"] is not None
     if not has_list:
         asked = {**asked, "top_k": 1}
-    texts, questions = [item.text for item in examples], [item.question for item in examples]
-    ranked = answerer.answer(texts, questions, batch_size=batch_size, verbose=0, **asked)
+    ranked = answerer.answer(examples, batch_size=batch_size, verbose=0, **asked)
     rows = []
     for item, answers in zip(examples, ranked, strict=True):
         best = _facts(answers[0]) if answers else {**_facts(Answer("", 0.0)), "score": None}

@@ -15,8 +15,9 @@ from keras_qa._arguments import (
 )
 from keras_qa.answering.estimator import Answers, Examples, to_validation_examples
 from keras_qa.answering.passage import (
-    AnswerOptions,
     AnswerResult,
+    ChoiceOptions,
+    Choices,
     Passage,
     Questions,
     Text,
@@ -31,6 +32,7 @@ from keras_qa.example import (
     select_answers,
     to_examples,
     with_answers,
+    with_choices,
 )
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import (
@@ -40,6 +42,7 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder
 
 if TYPE_CHECKING:
@@ -63,9 +66,9 @@ class QuestionAnswerer(RetrievalMixin):
         model: The name of a factory in `keras_qa.models`, which `fit` calls each time; or a
             functional `keras.Model` that `fit` trains further. It has the inputs `text` and
             `question` and one output of probabilities, or the outputs `start` and `end` of a
-            `span_reader`.
+            `span_reader`, or is a `choice_ranker`.
         model_options: Arguments of the factory, such as `{"cell": "gru"}`, or
-            `{"backbone": "path/to/folder"}` for a `span_reader`.
+            `{"backbone": "path/to/folder"}` for a `span_reader` or a `choice_ranker`.
         vocabulary_size: Maximum number of words, padding and the unknown word included. `None` for
             all words in the training data. Only for models without a vocabulary: a loaded model
             and a backbone have one.
@@ -74,13 +77,13 @@ class QuestionAnswerer(RetrievalMixin):
             training data. Only for models without a vocabulary.
         seed: Seed of the weights and of the order of training. `None` for a random one. `fit` sets
             Keras' global seed.
-        vectors: Word vectors for a `span_reader` from scratch: a `text.WordVectors`, or a file that
+        vectors: Word vectors for such a model from scratch: a `text.WordVectors`, or a file that
             `text.WordVectors.load` reads. The first 100,000 of their words are added to those in
             the training data.
-        max_length: For span readers: maximum number of positions in a window, see `text.Windower`.
+        max_length: For these models: maximum number of positions in a window, see `text.Windower`.
             `None` for the value that the model was trained with, or else 384 or the maximum of the
             backbone.
-        stride: For span readers: number of positions that a window shares with the previous one.
+        stride: For these models: number of positions that a window shares with the previous one.
             `None` for the value that the model was trained with, or else 128.
         max_answer_words: For span readers: maximum number of words in an answer. For scripts
             without spaces see `decoding.SpanDecoder`. `None` to fit it on validation data; without
@@ -94,7 +97,7 @@ class QuestionAnswerer(RetrievalMixin):
             answers.
         vectorizer_: The `Vectorizer`, or for span readers the `Windower`, of the preprocessor.
         history_: The `keras.callbacks.History` of the last `fit`.
-        calibration_: For span readers, the result of the calibration on the validation data of the
+        calibration_: For these models, the result of the calibration on the validation data of the
             last `fit`: the `temperature` of the scores, which is 1.0 unless another one helps in a
             five-fold cross-validation, and the expected calibration error with and without it,
             `calibration_error` and `calibration_error_before`. Otherwise empty.
@@ -201,6 +204,8 @@ class QuestionAnswerer(RetrievalMixin):
         validation_feed = preprocessor.make_training_data(model, validation) if validation else None
         if isinstance(preprocessor, SpanPreprocessor):
             preprocessor.configure_decoding(data, self.get_params())
+        elif isinstance(preprocessor, ChoicePreprocessor):
+            preprocessor.temperature = 1.0
         building.change_training(model, optimizer, feed, lora_rank)
         # Set before training, so that the model can be used and saved after Ctrl-C.
         model.preprocessor = preprocessor
@@ -221,6 +226,8 @@ class QuestionAnswerer(RetrievalMixin):
             self.calibration_ = fit_decoder(
                 preprocessor, model, validation, batch_size, self.max_answer_words
             )
+        elif validation and isinstance(preprocessor, ChoicePreprocessor):
+            self.calibration_ = preprocessor.calibrate(model, validation, batch_size)
         return self
 
     @overload
@@ -229,7 +236,7 @@ class QuestionAnswerer(RetrievalMixin):
         text: Text | Example | Mapping[str, Any],
         question: str | None = None,
         top_k: None = None,
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> Answer: ...
 
     @overload
@@ -239,7 +246,7 @@ class QuestionAnswerer(RetrievalMixin):
         question: str | None = None,
         *,
         top_k: int,
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> list[Answer]: ...
 
     @overload
@@ -248,7 +255,7 @@ class QuestionAnswerer(RetrievalMixin):
         text: Texts | Examples,
         question: Questions | None = None,
         top_k: None = None,
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> list[Answer]: ...
 
     @overload
@@ -258,7 +265,7 @@ class QuestionAnswerer(RetrievalMixin):
         question: Questions | None = None,
         *,
         top_k: int,
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> list[list[Answer]]: ...
 
     @overload
@@ -268,7 +275,7 @@ class QuestionAnswerer(RetrievalMixin):
         question: str | None = None,
         *,
         all_spans: Literal[True],
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> list[Answer]: ...
 
     @overload
@@ -278,7 +285,7 @@ class QuestionAnswerer(RetrievalMixin):
         question: Questions | None = None,
         *,
         all_spans: Literal[True],
-        **options: Unpack[AnswerOptions],
+        **options: Unpack[ChoiceOptions],
     ) -> list[list[Answer]]: ...
 
     @accept_old_names
@@ -290,6 +297,7 @@ class QuestionAnswerer(RetrievalMixin):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         all_spans: bool = False,
+        choices: Choices | None = None,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
         """Answers one or more questions.
@@ -306,6 +314,8 @@ class QuestionAnswerer(RetrievalMixin):
                 are the spans whose score is above a threshold and that do not overlap a better one.
                 `fit` chooses the threshold with the highest F1 of DROP on the validation data;
                 without such data it is 0.2.
+            choices: For a `choice_ranker`: the answers to choose from, a list of strings; for
+                several questions also a list of such lists. `None` for those of the examples.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
                 `whole_words`, `max_length`, `stride` and `max_question_length`, see
                 `preprocessing.AskOptions`.
@@ -335,6 +345,13 @@ class QuestionAnswerer(RetrievalMixin):
                 "it out."
             )
         examples, several = make_examples(text, question)
+        if choices is not None:
+            if not isinstance(preprocessor, ChoicePreprocessor):
+                raise ValueError(
+                    f"`choices` is for choice rankers, but this model {preprocessor.description}. "
+                    "Leave it out."
+                )
+            examples = with_choices(examples, choices)
         if options:
             preprocessor = preprocessor.with_options(model, **options)
         if not examples:
@@ -426,7 +443,7 @@ class QuestionAnswerer(RetrievalMixin):
                 "`keras_qa.load(path)`."
             )
         preprocessor = self.model_.preprocessor
-        assert isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor))
+        assert isinstance(preprocessor, Preprocessor)
         return self.model_, preprocessor
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -15,12 +15,14 @@ from keras_qa.example import Example
 from keras_qa.execution import graph
 from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
+from keras_qa.models.choice_ranker import ChoiceRanker
 from keras_qa.models.compiling import Optimizer, recompile
 from keras_qa.models.encoder_classifier import as_token_reader, labels_tokens
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
@@ -28,6 +30,7 @@ from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer,
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
     "answer_classifier": models.answer_classifier,
+    "choice_ranker": models.choice_ranker,
     "memory_network": models.memory_network,
     "span_reader": models.span_reader,
     "universal_transformer": models.universal_transformer,
@@ -36,7 +39,7 @@ FACTORIES: dict[str, Callable[..., QAModel]] = {
 # Number of words of pretrained vectors that are added to the vocabulary.
 VECTOR_WORDS = 100_000
 
-PreprocessorClass = type[SpanPreprocessor] | type[WordPreprocessor]
+PreprocessorClass = type[SpanPreprocessor] | type[WordPreprocessor] | type[ChoicePreprocessor]
 
 # Word vectors, or their file.
 Vectors = WordVectors | str | os.PathLike[str]
@@ -44,6 +47,12 @@ Vectors = WordVectors | str | os.PathLike[str]
 _KINDS: dict[PreprocessorClass, str] = {
     WordPreprocessor: "models that answer with words of a vocabulary",
     SpanPreprocessor: 'span readers (model="span_reader")',
+    ChoicePreprocessor: 'choice rankers (model="choice_ranker")',
+}
+# The kinds that read texts in windows.
+_WINDOWED: dict[str, type[SpanPreprocessor] | type[ChoicePreprocessor]] = {
+    "span_reader": SpanPreprocessor,
+    "choice_ranker": ChoicePreprocessor,
 }
 
 
@@ -59,8 +68,10 @@ def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
                 "Pass a reader, or use this model with `answering.Ranker`."
             )
         # A model of KerasHub may have a preprocessor of another class.
-        if isinstance(preprocessor, (SpanPreprocessor, WordPreprocessor)):
+        if isinstance(preprocessor, Preprocessor):
             return type(preprocessor)
+        if isinstance(model, ChoiceRanker):
+            return ChoicePreprocessor
         is_reader = isinstance(model.output, Mapping) and sorted(model.output) == ["end", "start"]
         return SpanPreprocessor if is_reader else WordPreprocessor
     if model not in FACTORIES:
@@ -68,7 +79,7 @@ def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
             f"`model` must be a `keras.Model` or one of {', '.join(map(repr, FACTORIES))}. "
             f"Received: model={model!r}."
         )
-    return SpanPreprocessor if model == "span_reader" else WordPreprocessor
+    return _WINDOWED.get(model, WordPreprocessor)
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -111,8 +122,7 @@ def make_model(examples: list[Example], options: Mapping[str, Any]) -> tuple[QAM
     if isinstance(model, keras.Model):
         return _wrap_model(model, examples, options)
     settings = dict(options["model_options"] or {})
-    is_reader = preprocessor_class(model) is SpanPreprocessor
-    make = _build_reader if is_reader else _build_word_model
+    make = _build_reader if model in _WINDOWED else _build_word_model
     return make(model, examples, settings, options)
 
 
@@ -139,12 +149,14 @@ def _wrap_model(
     A model without a preprocessor gets a new one, with a vocabulary from the examples.
     """
     kind = preprocessor_class(model)
-    is_reader = kind is SpanPreprocessor
-    if kind is TokenPreprocessor:
+    wrapped: QAModel
+    if isinstance(model, ChoiceRanker):
+        wrapped = model
+    elif kind is TokenPreprocessor:
         wrapped = as_token_reader(model)
     else:
-        wrapped = (_wrap_reader if is_reader else _wrap_word_model)(model)
-    if isinstance(wrapped.preprocessor, (SpanPreprocessor, WordPreprocessor)):
+        wrapped = (_wrap_reader if kind is SpanPreprocessor else _wrap_word_model)(model)
+    if isinstance(wrapped.preprocessor, Preprocessor):
         for name in ("vocabulary_size", "answer_vocabulary_size"):
             if options[name] is not None:
                 raise ValueError(
@@ -155,7 +167,7 @@ def _wrap_model(
         windows = AskOptions(max_length=options["max_length"], stride=options["stride"])
         return wrapped, wrapped.preprocessor.with_options(wrapped, **windows)
     names = sorted(tensor.name for tensor in wrapped.inputs)
-    if names != ["question", "text"]:
+    if names not in (["question", "text"], ["choices", "question", "text"]):
         raise ValueError(
             "`model` must have the inputs `text` and `question`, or a `preprocessor` that makes "
             f"its inputs {', '.join(f'`{name}`' for name in names)}. Build it with "
@@ -163,10 +175,9 @@ def _wrap_model(
             "`preprocessing.SpanPreprocessor`."
         )
     known = graph.smallest_vocabulary(wrapped, options["vocabulary_size"])
-    if is_reader:
-        texts = (text for item in examples for text in (item.plain_text, item.question))
-        tokenizer = WordTokenizer.train(texts, known)
-        return wrapped, _span_preprocessor(wrapped, tokenizer, options)
+    if kind is not WordPreprocessor:
+        tokenizer = WordTokenizer.train(_texts(kind, examples), known)
+        return wrapped, _windowed_preprocessor(wrapped, tokenizer, options)
     classes = answer_of(wrapped.output).shape[-1]
     answers = min(options["answer_vocabulary_size"] or classes, classes)
     vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(wrapped))
@@ -192,7 +203,7 @@ def _build_word_model(
 def _build_reader(
     name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
-    vectors = options["vectors"]
+    kind, vectors = _WINDOWED[name], options["vectors"]
     if settings.get("backbone") is not None:
         for option in ("vectors", "vocabulary_size"):
             if options[option] is not None:
@@ -201,7 +212,7 @@ def _build_reader(
                     "`backbone` with a vocabulary of its own. Leave one of them out."
                 )
         model = FACTORIES[name](**settings)
-        if not isinstance(model.preprocessor, SpanPreprocessor):
+        if not isinstance(model.preprocessor, (SpanPreprocessor, ChoicePreprocessor)):
             raise ValueError(
                 "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
                 'this file: `model_options={"backbone": …, "tokenizer": …}`.'
@@ -209,20 +220,27 @@ def _build_reader(
         tokenizer = model.preprocessor.vectorizer.tokenizer
     else:
         tokenizer, settings = _train_tokenizer(
-            examples, options["vocabulary_size"], vectors, settings
+            _texts(kind, examples), options["vocabulary_size"], vectors, settings
         )
         model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
-    return model, _span_preprocessor(model, tokenizer, options)
+    return model, _windowed_preprocessor(model, tokenizer, options)
+
+
+def _texts(kind: PreprocessorClass, examples: list[Example]) -> list[str]:
+    """Returns the texts that make the vocabulary of a model."""
+    texts = [text for item in examples for text in (item.plain_text, item.question)]
+    if kind is ChoicePreprocessor:
+        texts += [choice for item in examples for choice in item.choices]
+    return texts
 
 
 def _train_tokenizer(
-    examples: Iterable[Example],
+    texts: list[str],
     vocabulary_size: int | None,
     vectors: Vectors | None,
     settings: dict[str, Any],
 ) -> tuple[WordTokenizer, dict[str, Any]]:
-    """Returns a tokenizer for the words of examples and vectors, and the model's settings."""
-    texts = [text for item in examples for text in (item.plain_text, item.question)]
+    """Returns a tokenizer for the words of texts and vectors, and the model's settings."""
     if vectors is None:
         return WordTokenizer.train(texts, vocabulary_size), settings
     if not isinstance(vectors, WordVectors):
@@ -231,19 +249,20 @@ def _train_tokenizer(
     return tokenizer, {**settings, "word_vectors": vectors.table(tokenizer)}
 
 
-def _span_preprocessor(
+def _windowed_preprocessor(
     model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
-) -> SpanPreprocessor:
-    assert isinstance(model, SpanReader)
-    decoder = SpanDecoder(answer_types=model.answer_types)
+) -> SpanPreprocessor | ChoicePreprocessor:
     settings = {
         name: options[name] for name in ("max_length", "stride") if options[name] is not None
     }
-    if isinstance(model.preprocessor, SpanPreprocessor):
+    if isinstance(model.preprocessor, (SpanPreprocessor, ChoicePreprocessor)):
         settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
-    windower = Windower(tokenizer, **settings)
+    windower = Windower(tokenizer, **settings, text_first=isinstance(model, ChoiceRanker))
     check_windows(model, windower)
-    return SpanPreprocessor(windower, decoder)
+    if isinstance(model, ChoiceRanker):
+        return ChoicePreprocessor(windower)
+    assert isinstance(model, SpanReader)
+    return SpanPreprocessor(windower, SpanDecoder(answer_types=model.answer_types))
 
 
 def _wrap_reader(model: keras.Model) -> QAModel:

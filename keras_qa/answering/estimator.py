@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.preprocessing import Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Estimator:
         return {name: parameter.default for name, parameter in parameters.items()}
 
     def _set_model(self, model: QAModel) -> None:
-        assert isinstance(model.preprocessor, (SpanPreprocessor, WordPreprocessor))
+        assert isinstance(model.preprocessor, Preprocessor)
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}

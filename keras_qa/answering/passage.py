@@ -22,6 +22,9 @@ Questions = list[str] | tuple[str, ...] | Iterator[str]
 # One answer, or the best ones; a list of either for several questions.
 AnswerResult = Answer | list[Answer] | list[list[Answer]]
 
+# The answers to choose from, for all questions or for each.
+Choices = Sequence[str] | Sequence[Sequence[str]]
+
 # Takes examples with one text, and the number of answers to each.
 Ask = Callable[[list[Example], int], RankedAnswers]
 
@@ -36,6 +39,12 @@ class AnswerOptions(AskOptions, total=False):
 
     batch_size: int
     verbose: Verbose
+
+
+class ChoiceOptions(AnswerOptions, total=False):
+    """`AnswerOptions`, and the answers to choose from."""
+
+    choices: Choices | None
 
 
 class Passage:

@@ -35,6 +35,7 @@ examples:
   keras-qa answer qa.keras story.txt "Where is Mary?"
   keras-qa answer qa.keras "Mary went to the garden." "Where is Mary?"
   cat story.txt | keras-qa answer qa.keras - "Where is Mary?" --top-k 3
+  keras-qa answer chooser.keras story.txt "Where is Mary?" --choices kitchen garden
   keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
   keras-qa answer hf://deepset/minilm-uncased-squad2 report.txt "Who wrote it?"
 """
@@ -79,6 +80,13 @@ def add_arguments(parser: CommandParser) -> None:
         help="questions per step (default: %(default)s)",
     )
     data.add_columns(many)
+    one.add_argument(
+        "--choices",
+        nargs="+",
+        metavar="CHOICE",
+        help="for a choice ranker: the answers to choose from; those of a file are in its column "
+        "choices",
+    )
     parser.add_argument(
         "--top-k",
         type=int,
@@ -149,6 +157,8 @@ def run(options: argparse.Namespace) -> None:
             "`answer` needs a text and a question, or --input and --output. Received: "
             f"{', '.join(names) or 'none of them'}."
         )
+    if options.choices is not None and options.input is not None:
+        raise ValueError("`--choices` is for one question. Add a column `choices` to the file.")
     if options.input is None:
         _answer_one(options)
     else:
@@ -166,10 +176,9 @@ def _answer_one(options: argparse.Namespace) -> None:
 
     text = data.read_text(options.text)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
-    asked: dict[str, Any] = {**_answer_options(options), "top_k": options.top_k}
-    if options.all_spans:
-        asked["all_spans"] = True
-    elif options.top_k is None:
+    asked: dict[str, Any] = {**_answer_options(options), "choices": options.choices}
+    asked |= {"top_k": options.top_k, "all_spans": options.all_spans}
+    if not options.all_spans and options.top_k is None:
         asked["top_k"] = 1
     answers = answerer.answer(text, options.question, **asked)
     print_answers(answers, text)

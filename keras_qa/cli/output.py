@@ -34,13 +34,15 @@ def say(text: str, error: bool = False) -> None:
 
 
 def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:
-    """Prints each answer with its score and, if `text` is given, its sentence."""
+    """Prints each answer with its score and, if `text` is given, its sentence or best support."""
     for answer in answers:
         say(f"  {answer.score:6.1%}  {plain(answer.text) or NO_ANSWER}")
         if text is not None and answer.text and answer.start is not None and answer.end is not None:
             # `mark_answer` returns plain text and the marks, which `say` would remove.
             line = mark_answer(text, answer.start, answer.end, _marks())
             _write(f"          {line}", sys.stdout)
+        elif text is not None and answer.support:
+            say(f"          {plain(answer.support[0].text)}")
 
 
 def print_marked(text: str, spans: Sequence[tuple[int, int]]) -> None:

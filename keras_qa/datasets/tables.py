@@ -39,8 +39,8 @@ def load(
             holds JSON. `answers=None` if the table has no answers. By default,
             texts are in the column `text`, `context` or `passage`, answers in
             `answers` or `answer` or nested in `answers`, like SQuAD on Hugging
-            Face. The columns `answer_start`, `id`, `document`, `source` and
-            `all_spans` are optional.
+            Face. The columns `answer_start`, `id`, `document`, `source`,
+            `all_spans`, and `choices` if it holds lists, are optional.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings
@@ -164,6 +164,8 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     names.update({name: name for name in optional if name in row})
     texts = ("text", "context", "passage")
     names["text"] = next((name for name in texts if name in row), "text")
+    if isinstance(row.get("choices"), list):
+        names["choices"] = "choices"
     nested = row.get("answers")
     if isinstance(nested, str):
         # A cell of CSV. Other text is an answer.

@@ -7,6 +7,7 @@ Properties are read from optional attributes or properties of the layers:
 - `ends_early`: a compiled loop over time ends with the longest row of the batch, so that one
   compiled width serves shorter batches, too.
 - `has_large_products`: matrix products, which use several cores, take most of the time.
+- `folds_choices`: axis 1 of inputs of rank 3 is that of choices, which are rows inside the model.
 - `vocabulary_size`, or `vocabulary_sizes` with one for each input: ids must be below.
 - `max_length`: the longest sequence.
 - `output_padding`: the constant value of its output at padding, if that is as wide as the text.
@@ -108,10 +109,15 @@ def has_large_products(model: keras.Model) -> bool:
     return any(getattr(layer, "has_large_products", False) for layer in model.layers)
 
 
+def folds_choices(model: keras.Model) -> bool:
+    """Whether axis 1 of inputs of rank 3 is that of choices."""
+    return any(getattr(layer, "folds_choices", False) for layer in model.layers)
+
+
 def text_position(model: keras.Model) -> int:
-    """The position of the input that outputs may be as wide as: `text`, or else the first."""
+    """The position of the input that outputs may be as wide as: `choices`, `text` or the first."""
     names = [tensor.name for tensor in model.inputs]
-    return names.index("text") if "text" in names else 0
+    return next((names.index(name) for name in ("choices", "text") if name in names), 0)
 
 
 def output_padding(model: keras.Model) -> float | None:

@@ -273,9 +273,9 @@ def _check_shape(array: np.ndarray, item: ModelInput) -> None:
                 f"`{item.name}` has shape {array.shape}, but expected {_axes(item)}: axis {axis} "
                 f"is {size} long instead of {wanted}."
             )
-    if item.max_length is not None and array.shape[1] > item.max_length:
+    if item.max_length is not None and array.shape[-1] > item.max_length:
         raise ValueError(
-            f"`{item.name}` has {array.shape[1]} positions, but the model takes at most "
+            f"`{item.name}` has {array.shape[-1]} positions, but the model takes at most "
             f"{item.max_length}. Feed shorter rows, or cut texts into windows with `text.Windower`."
         )
 

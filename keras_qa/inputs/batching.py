@@ -20,6 +20,7 @@ from keras_qa import execution
 from keras_qa.execution.graph import (
     classifies_positions,
     ends_early,
+    folds_choices,
     has_large_products,
     ignores_padding,
     model_inputs,
@@ -137,17 +138,19 @@ class _Lengths:
     def __init__(self, model: keras.Model, inputs: list[np.ndarray]) -> None:
         self.axes = count_axes(inputs)
         self.of_rows = axis_lengths(inputs)
-        if has_large_products(model):
-            # All inputs of an encoder have the same width.
-            self.of_rows = np.broadcast_to(
-                self.of_rows.max(axis=1, keepdims=True), self.of_rows.shape
-            )
+        large = has_large_products(model)
+        # Axes of one input. With choices, these are choices and positions.
+        each = 2 if folds_choices(model) else 1
+        if large:
+            # All inputs of an encoder have the same shape.
+            shapes = self.of_rows.reshape(len(self.of_rows), -1, each)
+            self.of_rows = np.tile(shapes.max(axis=1), shapes.shape[1])
         self.full = _full_widths(inputs)
         longest = self.of_rows.max(axis=0)
         starts = np.repeat(np.cumsum([0, *self.axes[:-1]]), self.axes)
         areas = [math.prod(longest[starts == start]) for start in starts]
         self.main = int(np.argmax((1 - self.of_rows / longest).sum(axis=0) * areas))
-        self.tied = np.full(len(longest), has_large_products(model))
+        self.tied = large & (np.arange(len(longest)) % each == self.main % each)
         self.tied[self.main] = True
 
 
@@ -194,8 +197,10 @@ def fitted(
     large = has_large_products(model)
     if large:
         # All inputs of an encoder have the same width.
-        longest = max(width for shape in shapes for width in shape)
-        shapes = [[longest for _ in shape] for shape in shapes]
+        longest = max(shape[-1] for shape in shapes)
+        shapes = [[*shape[:-1], longest] for shape in shapes]
+    # Models compute each choice as a row, so the number of choices is kept.
+    choices = [array.shape[1:-1] if folds_choices(model) else () for array in inputs]
     if compiled:
         least = MIN_WIDTH if large or ends_early(model) else 1
         # Reading padding costs an encoder most, so its grid is finer.
@@ -206,6 +211,7 @@ def fitted(
             [min(width, limit or width) for width in shape]
             for shape, limit in zip(shapes, limits, strict=False)
         ]
+    shapes = [[*kept, *shape[len(kept) :]] for kept, shape in zip(choices, shapes, strict=True)]
     return [resize(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
 
 

@@ -77,7 +77,8 @@ def to_labels(
             the outputs.
         model: A compiled functional `keras.Model`.
         batch_size: Number of examples in the feed.
-        positions: Number of positions at which a span may start and end in this feed, if known.
+        positions: Number of positions at which a span may start and end in this feed, or of its
+            choices, if known.
 
     Returns:
         An array for a model with one output; otherwise arrays in the structure of the model's
@@ -263,6 +264,8 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
         )
     if item.loss not in (SPARSE, ONE_HOT):
         return array
+    if item.shape[-1] is None and positions is not None:
+        item = dataclasses.replace(item, shape=(*item.shape[:-1], positions))
     is_wide = positions is not None and array.ndim > 1 and array.shape[1] != positions
     if is_wide and len(item.shape) == 3:
         raise ValueError(
@@ -295,10 +298,14 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
         place = np.argwhere(wrong)[0].tolist()
         most = max(int(array.max()) + 1, classes)
         size = f"`answer_vocabulary_size={most}`" if item.name == "answer" else f"{most} labels"
+        advice = (
+            f"Build the model with {size} or more, or map other answers to one of these classes."
+        )
+        if item.name == "choice":
+            advice = "These are the choices in this feed."
         raise ValueError(
             f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
-            f"{classes} classes (0 to {classes - 1}). Build the model with {size} or more, "
-            "or map other answers to one of these classes."
+            f"{classes} classes (0 to {classes - 1}). {advice}"
         )
     array = array.astype("int32")
     if item.loss == SPARSE:

@@ -10,10 +10,11 @@ from keras import ops
 from keras_qa._arguments import check_choice, to_integer, to_optional_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.encoders import max_over_time
 from keras_qa.layers.keras_layers import Dropout
 from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
 
-POOLINGS = ("first", "mean")
+POOLINGS = ("first", "mean", "max")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -30,6 +31,7 @@ class ClassificationHead(Composite):
 
             - `"first"`: the first vector of the sequence, such as BERT's [CLS].
             - `"mean"`: the mean of the vectors, without padding.
+            - `"max"`: the largest entries of the vectors, without padding.
             - `None`: each vector. The logits of padding are 0.
         hidden_dim: Width of a dense layer before the logits. `None` for no such layer.
         activation: Activation after the dense layer, as in `TransformerEncoder`. `None` for none.
@@ -128,6 +130,9 @@ class ClassificationHead(Composite):
             return inputs
         if self.pooling == "first":
             return inputs[:, 0]
+        if self.pooling == "max":
+            present = ops.ones_like(inputs[..., 0]) if mask is None else mask
+            return max_over_time(inputs, ops.cast(present, "bool"))
         if mask is None:
             return ops.mean(inputs, axis=1)
         weights = ops.cast(mask, "float32")[..., None]

@@ -127,9 +127,7 @@ class SequenceEncoder(Composite):
             count = ops.maximum(ops.sum(ops.cast(present, "float32"), axis=1), 1.0)
             total = ops.sum(ops.where(present, ops.cast(states, "float32"), 0.0), axis=1)
             return ops.cast(total / count, self.compute_dtype)
-        # The lowest number of float16.
-        highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
-        return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
+        return max_over_time(states, mask)
 
     @property
     def ignores_padding(self) -> bool:
@@ -162,6 +160,14 @@ class SequenceEncoder(Composite):
             "dropout": self.dropout,
             "fused": self.fused,
         }
+
+
+def max_over_time(states: Tensor, mask: Tensor) -> Tensor:
+    """The largest entries of the states where the mask is true; zeros if it is false everywhere."""
+    present = ops.expand_dims(mask, -1)
+    # The lowest number of float16.
+    highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
+    return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
 
 class EncoderOptions(UnnamedOptions, total=False):

@@ -5,6 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.models.base import QAModel
+from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.classifier import answer_classifier
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.reader import SpanReader, span_reader
@@ -14,6 +15,7 @@ __all__ = [
     "QAModel",
     "SpanReader",
     "answer_classifier",
+    "choice_ranker",
     "encoder_classifier",
     "memory_network",
     "span_reader",

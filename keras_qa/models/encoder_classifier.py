@@ -7,6 +7,8 @@ import os
 import keras
 
 from keras_qa._arguments import check_choice, to_integer
+from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
 from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer
@@ -80,7 +82,7 @@ def encoder_classifier(
         >>> model.predict(feed, verbose=0).shape
         (1, 3)
     """
-    checkpoint = backbone if isinstance(backbone, PretrainedCheckpoint) else open_backbone(backbone)
+    checkpoint = open_backbone(backbone)
     task = checkpoint.task if task is None else task
     check_choice("task", task, CLASSIFICATIONS)
     assert task is not None
@@ -93,20 +95,14 @@ def encoder_classifier(
             "`num_labels` must be 1 for multiple choice: each choice is a row with one logit. "
             f"Received: num_labels={num_labels}."
         )
-    if tokenizer is None:
-        tokenizer = checkpoint.tokenizer()
-    elif not isinstance(tokenizer, SubwordTokenizer):
-        tokenizer = SubwordTokenizer.from_file(tokenizer)
-    encoder, head = checkpoint.classifier(task, num_labels, dtype)
+    encoder, head, tokenizer = open_classifier(
+        checkpoint, task, num_labels, tokenizer, lora_rank, dtype
+    )
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in encoder.input_names]
     mask = inputs[encoder.input_names.index("padding_mask")]
     logits = head(encoder(inputs), mask=mask)
-    checkpoint.load(encoder, head, task)
-    if lora_rank is not None:
-        enable_lora(encoder, lora_rank)
     model = QAModel(inputs, logits, name=name)
     if tokenizer is not None:
-        check_tokenizer(tokenizer, encoder)
         longest = min(encoder.max_length, checkpoint.max_length or encoder.max_length)
         model.preprocessor = PairPreprocessor(tokenizer, longest)
     loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -132,3 +128,26 @@ def as_token_reader(model: QAModel) -> QAModel:
         windower = Windower(pairs.tokenizer, min(MAX_LENGTH, pairs.max_length))
         model.preprocessor = TokenPreprocessor(windower)
     return model
+
+
+def open_classifier(
+    backbone: PretrainedCheckpoint | str | os.PathLike[str],
+    task: str,
+    num_labels: int,
+    tokenizer: Tokenizer | None,
+    lora_rank: int | None,
+    dtype: DType,
+) -> tuple[TransformerEncoder, ClassificationHead, SubwordTokenizer | None]:
+    """Returns the encoder, the head and the tokenizer of a classifier, with their weights."""
+    checkpoint = open_backbone(backbone)
+    if tokenizer is None:
+        tokenizer = checkpoint.tokenizer()
+    elif not isinstance(tokenizer, SubwordTokenizer):
+        tokenizer = SubwordTokenizer.from_file(tokenizer)
+    encoder, head = checkpoint.classifier(task, num_labels, dtype)
+    checkpoint.load(encoder, head, task)
+    if tokenizer is not None:
+        check_tokenizer(tokenizer, encoder)
+    if lora_rank is not None:
+        enable_lora(encoder, lora_rank)
+    return encoder, head, tokenizer

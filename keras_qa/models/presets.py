@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 import keras
 
@@ -12,9 +13,10 @@ from keras_qa.files.keras_files import check_keras_file
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
+from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.encoder_classifier import as_token_reader, encoder_classifier
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
-from keras_qa.models.pretrained.family import SEQUENCE, SPANS, TOKENS
+from keras_qa.models.pretrained.family import CHOICE, SEQUENCE, SPANS, TOKENS
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -103,14 +105,23 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
         )
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
     is_token_reader = checkpoint.task == TOKENS and checkpoint.num_labels == 2
-    make = encoder_classifier if is_ranker or is_token_reader else span_reader
+    make: Callable[..., QAModel] = span_reader
+    if is_ranker or is_token_reader:
+        make = encoder_classifier
+    elif checkpoint.task == CHOICE:
+        make = choice_ranker
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
         use = f"{'Ranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("
         raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
     if is_token_reader:
         model = as_token_reader(model)
-    return model, is_ranker or checkpoint.has_head(TOKENS if is_token_reader else SPANS)
+    heads = {
+        encoder_classifier: (SEQUENCE, TOKENS),
+        choice_ranker: (CHOICE,),
+        span_reader: (SPANS,),
+    }
+    return model, any(map(checkpoint.has_head, heads[make]))
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

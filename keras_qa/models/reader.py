@@ -206,11 +206,10 @@ def span_reader(
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     else:
         vocabulary_size = max(text_vocabulary_size, question_vocabulary_size or 0)
-        words = _words(vocabulary_size, embedding_dim, dropout, word_vectors, dtype)
-        words.trainable = trainable_vectors or word_vectors is None
+        words = make_word_embedding(
+            vocabulary_size, embedding_dim, dropout, word_vectors, trainable_vectors, dtype
+        )
         model = _from_scratch(words, units, num_layers, cell, fused, dtype, name, types)
-        if word_vectors is not None:
-            words.set_weights([np.asarray(word_vectors, "float32")])
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
     model.compile(
         optimizer,
@@ -254,9 +253,15 @@ def check_tokenizer(
         )
 
 
-def _words(
-    vocabulary_size: int, embedding_dim: int, dropout: float | None, vectors: Any, dtype: DType
+def make_word_embedding(
+    vocabulary_size: int,
+    embedding_dim: int,
+    dropout: float | None,
+    vectors: Any,
+    trainable_vectors: bool,
+    dtype: DType,
 ) -> WordEmbedding:
+    """Makes the embedding of a model from scratch, with its arguments."""
     if vectors is not None:
         shape = np.shape(vectors)
         if len(shape) != 2 or shape[0] != vocabulary_size:
@@ -267,7 +272,12 @@ def _words(
             )
         embedding_dim = shape[1]
     dropout = 0.2 if dropout is None else dropout
-    return WordEmbedding(vocabulary_size, embedding_dim, dropout, dtype=dtype, name="words")
+    words = WordEmbedding(vocabulary_size, embedding_dim, dropout, dtype=dtype, name="words")
+    words.trainable = trainable_vectors or vectors is None
+    if vectors is not None:
+        words.build((None, None))
+        words.set_weights([np.asarray(vectors, "float32")])
+    return words
 
 
 def _from_scratch(

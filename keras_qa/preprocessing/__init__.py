@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from keras_qa._arguments import entry, must_be
 from keras_qa.preprocessing.ask_options import AskOptions
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
@@ -15,12 +16,15 @@ from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
 __all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
 
-Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor
+Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor | ChoicePreprocessor
 AnyPreprocessor: TypeAlias = Preprocessor | PairPreprocessor
 
 _PREPROCESSORS: dict[str, type[AnyPreprocessor]] = {
     kind.name: kind
-    for kind in (WordPreprocessor, SpanPreprocessor, PairPreprocessor, TokenPreprocessor)
+    for kind in (
+        *(WordPreprocessor, SpanPreprocessor, TokenPreprocessor),
+        *(PairPreprocessor, ChoicePreprocessor),
+    )
 }
 
 

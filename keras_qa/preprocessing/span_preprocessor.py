@@ -119,13 +119,8 @@ class SpanPreprocessor:
         }
         if not given:
             return self
-        windower = self.vectorizer
-        windower_options = {name: given[name] for name in _WINDOWER_OPTIONS if name in given}
+        windower = change_windows(model, self.vectorizer, given)
         decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
-        if windower_options:
-            settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
-            windower = Windower(windower.tokenizer, **{**settings, **windower_options})
-            check_windows(model, windower)
         decoder = dataclasses.replace(self.decoder, **decoder_options)
         return type(self)(windower, decoder, self.asking)
 
@@ -461,6 +456,17 @@ def _answers(spans: Spans, row: int, text: str, types: Sequence[str]) -> list[An
     ]
     answers += map(Answer, types, spans.answer_types[row].tolist())
     return sorted(answers, key=lambda answer: -answer.score)
+
+
+def change_windows(model: Model, windower: Windower, options: Mapping[str, Any]) -> Windower:
+    """Returns a windower with those options that it has, checked for the model."""
+    options = {name: options[name] for name in _WINDOWER_OPTIONS if name in options}
+    if not options:
+        return windower
+    settings = {name: getattr(windower, name) for name in (*_WINDOWER_OPTIONS, "text_first")}
+    windower = Windower(windower.tokenizer, **{**settings, **options})
+    check_windows(model, windower)
+    return windower
 
 
 def check_windows(model: Model, windower: Windower | PairPreprocessor) -> None:

@@ -253,8 +253,7 @@ def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> di
     for part in parts:
         for item in part:
             facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
-            if item.answer_start:
-                facts += (item.answer_start,)
+            facts += tuple(filter(None, (item.answer_start, item.choices)))
             if item.all_spans:
                 facts += ("all_spans",)
             digest.update(repr(facts).encode())

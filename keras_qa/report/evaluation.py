@@ -160,6 +160,9 @@ def judge(
     for item, answer in zip(examples, answers, strict=True):
         right = item.answers or [""]
         exact_match = metrics.exact_match(answer.text, right)
+        if answer.text in item.choices:
+            # Punctuation may be the only difference between two choices.
+            exact_match = float(answer.text in right)
         judged.append(JudgedAnswer(item, answer, exact_match, metrics.f1(answer.text, right)))
     wrong = [item for item in judged if not item.exact_match]
     wrong.sort(key=lambda item: -item.answer.score * (1.0 - item.f1))

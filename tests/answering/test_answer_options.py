@@ -121,7 +121,7 @@ def test_unknown_options_are_listed(qa) -> None:
             qa.answer(TEXT, QUESTION, **{name: None})
         assert str(caught.value) == (
             f"There is no option `{name[:40]}`. The options are `question`, `top_k`, "
-            f"`batch_size`, `verbose`, `all_spans`, {READER_OPTIONS}."
+            f"`batch_size`, `verbose`, `all_spans`, `choices`, {READER_OPTIONS}."
         )
     for call in (qa.ask, qa.calibrate):
         message = r"^There is no option `nonsense`\. .*`passages`, "

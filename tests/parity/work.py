@@ -36,8 +36,9 @@ import make  # noqa: E402
 
 # The models that each backend saves. Each two settings of classifiers meet in one.
 SAVED = {
-    "tensorflow": ["lstm-last-forward", "gru-max-both", "memory_network", "scratch"],
-    "torch": ["lstm-mean-both", "gru-last-both", "universal_transformer", "backbone", "minilm"],
+    "tensorflow": ["lstm-last-forward", "gru-max-both", "memory_network", "scratch", "chooser"],
+    "torch": ["lstm-mean-both", "gru-last-both", "universal_transformer", "backbone", "minilm"]
+    + ["bert_chooser"],
     "jax": ["lstm-max-forward", "gru-mean-forward", "universal_transformer", "types"],
 }
 EXAMPLES = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
@@ -51,6 +52,13 @@ TYPED = [
     dataclasses.replace(item, answers=answer or item.answers, answer_start=start)
     for item, answer in zip(MARKED, ("", "yes", "no") * 20, strict=True)
     for start in [() if answer else item.answer_start]
+]
+PLACES = ("home", "to the bathroom", "", "at home")
+# In letters that the tokenizer of the small encoder knows.
+CHOSEN = [
+    Example(f"Mary went {place}, then she slept. " * 3, "Mary went", place, choices=PLACES[:count])
+    for place in PLACES[:2]
+    for count in (2, 3, 4)
 ]
 QUESTIONS = [*EXAMPLES[:20], Example("", "Where is Mary?"), Example("Mary is here.", "")]
 
@@ -84,9 +92,24 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
     return answerer.fit(data, validation_data=data[:20], epochs=1, optimizer=optimizer, verbose=0)
 
 
+def train_chooser(name: str) -> keras_qa.QuestionAnswerer:
+    options = {"units": 8, "embedding_dim": 8}
+    if name == "bert_chooser":
+        options = {"backbone": with_head(pathlib.Path("chooser"), "bert", "Model", {})}
+    answerer = keras_qa.QuestionAnswerer("choice_ranker", options, seed=0, max_length=24, stride=4)
+    answerer.fit(CHOSEN, epochs=1, batch_size=2, verbose=0)
+    random = np.random.default_rng(0)
+    for weight in answerer.model_.trainable_variables:
+        if len(weight.shape) == 2:
+            weight.assign(random.normal(size=weight.shape, scale=0.3))
+    return answerer
+
+
 def save() -> None:
     for name in SAVED[BACKEND]:
-        if name in ("scratch", "types", "backbone", "minilm"):
+        if name.endswith("chooser"):
+            answerer = train_chooser(name)
+        elif name in ("scratch", "types", "backbone", "minilm"):
             answerer = train_reader(name)
         else:
             answerer = (train_classifier if "-" in name else train_on_stories)(name)
@@ -95,6 +118,8 @@ def save() -> None:
 
 def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
     answerer = keras_qa.load(path)
+    if answerer.model_.preprocessor.name == "choices":
+        return chosen(answerer)
     reads = answerer.model_.preprocessor.name == "spans"
     questions = MARKED[:20] if reads else QUESTIONS
     feed = answerer.vectorizer_(questions)
@@ -109,6 +134,18 @@ def outputs(path: pathlib.Path) -> dict[str, np.ndarray]:
         "scores": np.array([[answer.score for answer in row] for row in ranked]),
         "answers": np.array([[answer.text for answer in row] for row in ranked]),
         "support": np.array([fact.weight for row in ranked for fact in row[0].support]),
+    }
+
+
+def chosen(answerer: keras_qa.QuestionAnswerer) -> dict[str, np.ndarray]:
+    feed, labels = answerer.model_.preprocessor.make_training_data(answerer.model_, CHOSEN)
+    ranked = answerer.answer(CHOSEN, top_k=2)
+    return {
+        **feed,
+        "logits": answerer.model_.predict(feed, verbose=0),
+        "loss": np.array(answerer.model_.evaluate(feed, labels, verbose=0)),
+        "scores": np.array([[answer.score for answer in row] for row in ranked]),
+        "answers": np.array([[answer.text for answer in row] for row in ranked]),
     }
 
 

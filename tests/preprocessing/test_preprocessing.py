@@ -8,13 +8,15 @@ import types
 
 import numpy as np
 import pytest
+from small_tokenizers import wordpiece
 
 from keras_qa import Example, metrics, preprocessing
 from keras_qa.decoding import SpanDecoder, fit_temperature
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions
-from keras_qa.text import Vectorizer, Windower, WordTokenizer
+from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer
 
 EXAMPLES = [
     Example("Ann left. Bob slept.", "Who left?", "Ann", 0),
@@ -189,7 +191,12 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "preprocessor", [word_preprocessor(), span_preprocessor(no_answer=True, temperature=2.0)]
+    "preprocessor",
+    [
+        word_preprocessor(),
+        span_preprocessor(no_answer=True, temperature=2.0),
+        ChoicePreprocessor(Windower(SubwordTokenizer(wordpiece()), text_first=True), 0.5),
+    ],
 )
 def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor) -> None:
     config = preprocessing.serialize(preprocessor)
@@ -200,9 +207,9 @@ def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor)
 
 def test_an_unknown_preprocessor_raises() -> None:
     with pytest.raises(
-        ValueError, match=r" 'choices', but .* knows only 'words', 'spans', 'pairs', 'tokens'\."
+        ValueError, match=r" 'sets', but .*'words', 'spans', 'tokens', 'pairs', 'choices'\."
     ):
-        preprocessing.deserialize({"name": "choices"})
+        preprocessing.deserialize({"name": "sets"})
 
 
 def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> None:

@@ -98,3 +98,13 @@ def test_the_baseline_answers_near_the_words_of_the_question(question: str, expe
     text = "The Normans came from Denmark. Anne of Austria built a large castle in Vienna in 1521."
     assert sliding_window.answer(text, question) == expected
     assert sliding_window.answer("the of", question) == ""
+
+
+def test_the_baseline_of_choices_is_that_of_the_paper():
+    text = "Ann has a red hat. It is warm today. Bob has a blue hat."
+    choose = sliding_window.choose
+    # A window of five words has "bob", "has", "blue" and "hat"; none has "bob" and "red".
+    assert choose(text, "Which hat has Bob?", ["red", "blue", "green"]) == "blue"
+    # No window decides, so that the nearest word does.
+    assert choose("red x x x x dog x blue", "dog", ["red", "blue"]) == "blue"
+    assert choose("", "Who?", ["a", "b"]) == "a"

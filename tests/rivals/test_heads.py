@@ -167,3 +167,19 @@ def test_a_ranker_gives_the_scores_of_a_cross_encoder(kind, identity, tmp_path) 
         assert item.text == TEXTS[item.index]
     found = [item.score for item in ranked]
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_choice_ranker_has_the_probabilities_of_a_published_head(kind, tmp_path) -> None:
+    theirs = make(kind, "multiple_choice", {}, tmp_path / "theirs", 1)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    text, question, choices = "Mary went home, then she slept.", "she slept", ["home", "a zoo", ""]
+    pairs = [text] * 3, [f"{question} {choice}".strip() for choice in choices]
+    arrays = tokenizer(*pairs, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = theirs(**{name: array[None] for name, array in arrays.items()}).logits
+    expected = logits.softmax(dim=-1)[0].tolist()
+    assert np.std(expected) > 0.001
+    answers = keras_qa.load(tmp_path / "theirs").answer(text, question, choices=choices, top_k=3)
+    found = {answer.text: answer.score for answer in answers}
+    assert [found[choice] for choice in choices] == pytest.approx(expected, abs=1e-5)

@@ -34,8 +34,10 @@ def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
 
 
-def open_backbone(name: str | os.PathLike[str]) -> PretrainedCheckpoint:
+def open_backbone(name: PretrainedCheckpoint | str | os.PathLike[str]) -> PretrainedCheckpoint:
     """Opens a checkpoint as `find_checkpoint` does. Raises if there is none."""
+    if isinstance(name, PretrainedCheckpoint):
+        return name
     name = os.fspath(name)
     checkpoint = find_checkpoint(name)
     if checkpoint is None:

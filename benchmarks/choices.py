@@ -1,0 +1,139 @@
+"""`python -m benchmarks.choices FOLDER`: the accuracy of choosers on MCTest.
+
+FOLDER holds the files of MCTest. Each contender is trained on both train parts and scored on both
+dev parts, in a new process for each run. It trains all epochs, since the dev parts choose nothing.
+Each record is added to the file of results at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.measure import RESULTS, circumstances
+from benchmarks.rivals import sliding_window
+from benchmarks.span_cases import encoder_folder
+
+Examples = list[Any]
+Choose = Callable[[Examples], list[str]]
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    if options.worker:
+        _work(options)
+        return
+    for contender in options.contenders:
+        seeds = options.seeds if contender != "sliding window" else options.seeds[:1]
+        for seed in seeds:
+            command = [sys.executable, "-m", "benchmarks.choices", *sys.argv[1:]]
+            subprocess.run([*command, "--worker", contender, str(seed)], check=True)
+
+
+def _work(options: argparse.Namespace) -> None:
+    import keras
+
+    from keras_qa.datasets import mctest
+    from keras_qa.recipes.results import add_results
+
+    contender, seed = options.worker[0], int(options.worker[1])
+    train, valid = (
+        [item for name in mctest.VARIANTS for item in mctest.load(options.folder, name, split)]
+        for split in ("train", "valid")
+    )
+    train, valid = train[: options.questions], valid[: options.questions]
+    started = time.perf_counter()
+    choose: Choose = CONTENDERS[contender](train, options, seed)
+    minutes = (time.perf_counter() - started) / 60
+    right = [choice in item.answers for choice, item in zip(choose(valid), valid, strict=True)]
+    # Ids are like mc160.dev.12.0.one: the part, and how many sentences an answer needs.
+    parts = {"all": right}
+    for is_right, item in zip(right, valid, strict=True):
+        for part in (item.id.split(".")[0], item.id.split(".")[-1]):
+            parts.setdefault(part, []).append(is_right)
+    record = {
+        "contender": contender,
+        "seed": seed,
+        "backend": keras.config.backend(),
+        "half": options.half,
+        "cores_used": len(os.sched_getaffinity(0)),
+        "questions": len(train),
+        "validation_questions": len(valid),
+        "minutes": round(minutes, 1),
+        "accuracy": {name: round(100 * sum(some) / len(some), 2) for name, some in parts.items()},
+        **circumstances(),
+    }
+    add_results(options.out, [record])
+    print(f"{contender}, seed {seed}: {record['accuracy']} after {minutes:.1f} minutes")
+
+
+def _ours(**model_options: Callable[[], str]) -> Callable[..., Choose]:
+    def make(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
+        from keras_qa import recipes
+
+        given = {name: make() for name, make in model_options.items()}
+        if options.half:
+            given["dtype"] = "mixed_bfloat16"
+        epochs = {"epochs": options.epochs} if options.epochs is not None else None
+        done = recipes.train(train, None, "choice_ranker", given, epochs, seed=seed)
+        return done.answerer.predict
+
+    return make
+
+
+def _transformers(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
+    import torch
+
+    import keras_qa
+    from benchmarks.rivals.bert_reader import ChooserRival
+
+    folder, recipe = encoder_folder(), keras_qa.recipes.FINE_TUNING
+    torch.manual_seed(seed)
+    # Its weights are not used, only its inputs.
+    model = keras_qa.models.choice_ranker(backbone=folder)
+    rows = model.preprocessor.make_training_data
+    rival = ChooserRival(folder, *rows(model, train), recipe.batch_size, options.half, "cpu")
+    rival.train(options.epochs or recipe.epochs, recipe.warmup)
+
+    def choose(asked: Examples) -> list[str]:
+        numbers = rival.choose(rows(model, asked)[0])
+        return [item.choices[number] for item, number in zip(asked, numbers, strict=True)]
+
+    return choose
+
+
+def _sliding_window(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
+    return lambda asked: [
+        sliding_window.choose(item.plain_text, item.question, item.choices) for item in asked
+    ]
+
+
+CONTENDERS: dict[str, Callable[..., Choose]] = {
+    "sliding window": _sliding_window,
+    "from scratch": _ours(),
+    "backbone": _ours(backbone=encoder_folder),
+    "transformers": _transformers,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.choices", description=__doc__)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--questions", type=int, help="use so many of each part (default: all)")
+    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
+    parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
+    parser.add_argument("--out", default=RESULTS / "choices.json", help="file of results")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

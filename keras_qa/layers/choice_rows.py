@@ -1,0 +1,93 @@
+"""Layers for choices: each becomes a row of the batch, and its logit returns to its example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import keras
+from keras import ops
+
+from keras_qa import execution
+from keras_qa.decoding.decoder import MASKED
+from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.composite import LayerOptions
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class FoldChoices(execution.Layer):
+    """Makes a row of each choice, so that other layers read each of them alone.
+
+    Args:
+        vocabulary_sizes: For each input the number of ids, or `None`. Feeds are checked by it.
+        max_length: Longest sequence of the layers that follow, or `None`.
+        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A list of `(batch, choices, time)` integers. Those of shape `(batch, time)` are
+            repeated for each choice; the last one must have choices.
+
+    Returns:
+        A list of `(batch * choices, time)` integers.
+    """
+
+    ignores_padding = True
+    folds_choices = True
+
+    def __init__(
+        self,
+        vocabulary_sizes: Sequence[int | None],
+        max_length: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_sizes = list(vocabulary_sizes)
+        self.max_length = max_length
+
+    def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        batch, choices = ops.shape(inputs[-1])[:2]
+        rows = []
+        for ids in inputs:
+            time = ops.shape(ids)[-1]
+            if len(ids.shape) == 2:
+                ids = ops.broadcast_to(ops.expand_dims(ids, 1), (batch, choices, time))
+            rows.append(ops.reshape(ids, (-1, time)))
+        return rows
+
+    def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> list[keras.KerasTensor]:
+        return [keras.KerasTensor((None, ids.shape[-1]), ids.dtype) for ids in inputs]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_sizes": self.vocabulary_sizes,
+            "max_length": self.max_length,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class JoinChoices(execution.Layer):
+    """Joins the logits of the choices of each example, after `FoldChoices`.
+
+    A choice without ids is padding and gets -1e9.
+
+    Args:
+        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`. The dtype must be float32.
+
+    Call arguments:
+        inputs: A list of the logits, `(batch * choices, 1)`, and the ids of the choices,
+            `(batch, choices, time)`.
+
+    Output shape: `(batch, choices)`.
+    """
+
+    ignores_padding = True
+    output_padding = MASKED
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        logits, ids = inputs
+        there = ops.any(ops.not_equal(ids, 0), axis=-1)
+        return ops.where(there, ops.reshape(logits, (-1, ops.shape(ids)[1])), MASKED)
+
+    def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs[1].shape[:2], "float32")

@@ -1,0 +1,175 @@
+"""Choice rankers: which of several choices answers a question about a text."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from keras_qa.execution.graph import text_position
+from keras_qa.inputs.labels import ONE_HOT, SPARSE, model_outputs
+from keras_qa.inputs.sources import Batch
+from keras_qa.layers import AlignedQuestionEmbedding, BidirectionalAttentionFlow, ContextEncoder
+from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
+from keras_qa.layers.classification_head import ClassificationHead
+from keras_qa.layers.composite import DType
+from keras_qa.layers.word_features import ExactMatch
+from keras_qa.models.base import QAModel
+from keras_qa.models.compiling import Optimizer
+from keras_qa.models.encoder_classifier import open_classifier
+from keras_qa.models.pretrained import PretrainedCheckpoint
+from keras_qa.models.pretrained.family import CHOICE
+from keras_qa.models.reader import MAX_LENGTH, Tokenizer, make_word_embedding
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.text import Windower
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class ChoiceRanker(QAModel):
+    """A model of `choice_ranker`. A label is the number of a choice, which must not be padding."""
+
+    def num_positions(self, inputs: list[np.ndarray]) -> int | None:
+        return inputs[text_position(self)].shape[1]
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
+        packed, labels, weights = super()._checked(x, y, sample_weight, labelled)
+        if labels is not None and model_outputs(self)[0].loss in (SPARSE, ONE_HOT):
+            numbers = labels if labels.ndim == 1 else labels.argmax(axis=-1)
+            there = keras.tree.flatten(packed)[-1].any(axis=-1)
+            padding = ~there[np.arange(len(there)), numbers]
+            if padding.any():
+                place = int(padding.argmax())
+                raise ValueError(
+                    f"The label at position {place} is {numbers[place]}, but that example has "
+                    f"{int(there[place].sum())} choices. The others are padding: rows of zeros."
+                )
+        return packed, labels, weights
+
+
+def choice_ranker(
+    text_vocabulary_size: int = 10_000,
+    embedding_dim: int = 50,
+    units: int = 64,
+    num_layers: int = 1,
+    cell: str = "lstm",
+    dropout: float | None = None,
+    word_vectors: npt.ArrayLike | None = None,
+    trainable_vectors: bool = False,
+    backbone: PretrainedCheckpoint | str | os.PathLike[str] | None = None,
+    tokenizer: Tokenizer | None = None,
+    lora_rank: int | None = None,
+    fused: str | bool = "auto",
+    dtype: DType = None,
+    optimizer: Optimizer | None = None,
+    name: str = "choice_ranker",
+) -> ChoiceRanker:
+    """A ranker of the choices of a question about a text. Compiled.
+
+    Each choice is read with the text and the question, without the other choices. So the logit of
+    a choice depends neither on their order nor on their number.
+
+    From scratch it is recurrent like `span_reader`, with the features of words for the question and
+    for the choice. The logit is the sum of two dense heads, for the text and for the choice. With a
+    `backbone` the text is the first part of a sequence, and the question with a choice the second.
+    The head is that of `AutoModelForMultipleChoice` of `transformers`.
+
+    Args:
+        text_vocabulary_size: Number of word ids in texts, questions and choices.
+        embedding_dim: Size of the word vectors. This and what follows is as in `span_reader`.
+        units: Size of the recurrent state of each direction.
+        num_layers: Number of layers in each of the three recurrent parts.
+        cell: `"lstm"` or `"gru"`.
+        dropout: Dropout rate of the word vectors and of the inputs of recurrent layers and heads.
+        word_vectors: Initial word vectors.
+        trainable_vectors: Whether `word_vectors` are trained.
+        backbone: An encoder, as in `encoder_classifier`, with its head for multiple choice if it
+            has one. All arguments above are then ignored.
+        tokenizer: The backbone's tokenizer.
+        lora_rank: Train matrices of this rank instead of the weights of the backbone.
+        fused: Whether to use kernels.
+        dtype: Dtype policy of every layer.
+        optimizer: Optimizer to compile with.
+        name: Name of the model.
+
+    Returns:
+        A compiled `QAModel` with the output `choice`, `(batch, choices)` float32 logits: -1e9 for
+        padding, which are choices without ids. From scratch, its inputs are `text` and `question`,
+        `(batch, words)` int32, and `choices`, `(batch, choices, words)`. With a backbone, they are
+        `token_ids`, `segment_ids` if the backbone uses them, and `padding_mask`,
+        `(batch, choices, time)`. The loss is a softmax cross-entropy.
+
+    Raises:
+        ImportError: If a library that reads checkpoints is not installed.
+        ValueError: If a size is out of its range, `word_vectors` has another shape, or the backbone
+            cannot be loaded or is not supported.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.models import choice_ranker
+        >>> model = choice_ranker(100, units=8)
+        >>> feed = [np.ones(shape, "int32") for shape in ((2, 7), (2, 4), (2, 3, 5))]
+        >>> model.predict(feed, verbose=0).shape
+        (2, 3)
+    """
+    windower = None
+    if backbone is not None:
+        encoder, head, tokenizer = open_classifier(backbone, CHOICE, 1, tokenizer, lora_rank, dtype)
+        names = encoder.input_names
+        inputs = [keras.Input((None, None), dtype="int32", name=name) for name in names]
+        fold = FoldChoices(encoder.vocabulary_sizes, encoder.max_length, name="fold")
+        rows = fold(inputs)
+        logits = head(encoder(rows), mask=rows[-1])
+        if tokenizer is not None:
+            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length), text_first=True)
+        optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
+    else:
+        words = make_word_embedding(
+            text_vocabulary_size, embedding_dim, dropout, word_vectors, trainable_vectors, dtype
+        )
+        inputs = [
+            keras.Input((None,), dtype="int32", name="text"),
+            keras.Input((None,), dtype="int32", name="question"),
+            keras.Input((None, None), dtype="int32", name="choices"),
+        ]
+        rows = FoldChoices([text_vocabulary_size] * 3, name="fold")(inputs)
+        logits = _from_scratch(rows, words, units, num_layers, cell, fused, dtype)
+        optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
+    joined = JoinChoices(dtype="float32", name="choice")([logits, inputs[-1]])
+    model = ChoiceRanker(inputs, joined, name=name)
+    if windower is not None:
+        model.preprocessor = ChoicePreprocessor(windower)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(optimizer, loss, metrics=[metric])
+    return model
+
+
+def _from_scratch(
+    rows: Any, words: Any, units: int, num_layers: int, cell: str, fused: str | bool, dtype: DType
+) -> Any:
+    text, question, choice = rows
+
+    def context(name: str) -> ContextEncoder:
+        return ContextEncoder(units, num_layers, cell, words.dropout, fused, dtype=dtype, name=name)
+
+    def aligned(name: str) -> AlignedQuestionEmbedding:
+        return AlignedQuestionEmbedding(dtype=dtype, name=f"aligned_{name}")
+
+    def head(name: str) -> ClassificationHead:
+        options: Any = {"activation": "relu", "input_dropout": words.dropout}
+        return ClassificationHead(1, "max", units, **options, dtype=dtype, name=f"{name}_logit")
+
+    said, asked, offered = words(text), words(question), words(choice)
+    features = [said]
+    for name, ids, vectors in (("question", question, asked), ("choice", choice, offered)):
+        features.append(aligned(name)([said, vectors]))
+        features.append(ExactMatch(dtype=dtype, name=f"same_{name}")([text, ids]))
+    read = context("text_context")(features)
+    understood = context("choice_context")([offered, aligned("asked")([offered, asked])])
+    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([read, understood])
+    found = context("reasoner")([flow, read])
+    logits = [head("text")(found), head("choice")(understood)]
+    return keras.layers.Add(dtype="float32", name="logit")(logits)
