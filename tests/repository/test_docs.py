@@ -45,7 +45,7 @@ def test_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
 
 
 def test_reader_from_scratch_prints_what_it_says(capsys):
-    names, _ = run_and_compare_output("docs/readers.md", capsys)
+    names, *_ = run_and_compare_output("docs/readers.md", capsys)
     for answer in names["qa"].answer(names["text"], ["Where do we meet?"]):
         assert names["text"][answer.start : answer.end] == answer.text == "Nairobi"
 
