@@ -257,7 +257,7 @@ def _windowed_preprocessor(
     }
     if isinstance(model.preprocessor, (SpanPreprocessor, ChoicePreprocessor)):
         settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
-    windower = Windower(tokenizer, **settings, text_first=isinstance(model, ChoiceRanker))
+    windower = Windower(tokenizer, **settings)
     check_windows(model, windower)
     if isinstance(model, ChoiceRanker):
         return ChoicePreprocessor(windower)

@@ -123,7 +123,7 @@ def choice_ranker(
         rows = fold(inputs)
         logits = head(encoder(rows), mask=rows[-1])
         if tokenizer is not None:
-            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length), text_first=True)
+            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length))
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     else:
         words = make_word_embedding(
