@@ -177,7 +177,7 @@ WRONG = dataclasses.replace(EXAMPLES[1], answers="pink")
         (
             lambda qa: qa.answer([BOX], [ASKED], choices=[["a"], ["b"]]),
             ValueError,
-            "`choices` has 2 lists, but there are 1 questions",
+            "`choices` has 2 choices, but there are 1 examples. Pass one entry for each",
         ),
         (
             lambda qa: qa.answer(BOX, ASKED, choices=["a"], no_answer=True),
