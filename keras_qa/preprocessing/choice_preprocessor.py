@@ -72,8 +72,6 @@ class ChoicePreprocessor:
 
         Of a long text a row has the window with most words of the question and the choices.
         """
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to train on.")
         labels = gold_choices(examples)
         asked = [_words(" ".join([item.question, *item.choices])) for item in examples]
         best: dict[int, tuple[int, str]] = {}
@@ -113,8 +111,6 @@ class ChoicePreprocessor:
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """Returns the scores of examples whose right answers are choices."""
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         gold_choices(examples)
         answers, _ = self.answer_in_detail(model, examples, batch_size, verbose)
         found = [
@@ -129,18 +125,15 @@ class ChoicePreprocessor:
         gold = gold_choices(examples)
         read = [found[:, 0] for found in self._read(model, examples, batch_size, 0)]
         # Each choice is a text of one word, after the position for no answer.
-        start = np.full((len(read), 1 + max(map(len, read))), MASKED)
-        for row, logits in zip(start, read, strict=True):
-            row[1 : 1 + len(logits)] = logits
+        start = np.array([*itertools.zip_longest(*read, fillvalue=MASKED)]).T
+        start = np.insert(start, 0, MASKED, axis=1)
         places = np.arange(start.shape[1])[:, None] + [0, 1]
         words = np.where(start[..., None] > MASKED, places, -1)
         spans = np.repeat(gold[:, None, None] + 1, 2, axis=2)
         windows = start, np.zeros_like(start), words, np.arange(len(read))
         self.temperature = fit_temperature(*windows, spans, 1, False, folds=FOLDS)
-        right = [
-            item.choices[int(row.argmax())] in item.answers
-            for item, row in zip(examples, read, strict=True)
-        ]
+        best = zip(examples, start.argmax(axis=1) - 1, strict=True)
+        right = [item.choices[place] in item.answers for item, place in best]
         before, after = (
             expected_calibration_error([_softmax(row / heat).max() for row in read], right)
             for heat in (1.0, self.temperature)
@@ -239,6 +232,8 @@ def check_choices(examples: Sequence[Example]) -> None:
 
 def gold_choices(examples: Sequence[Example]) -> npt.NDArray[np.int32]:
     """Returns the position of the right choice of each example. Raises if there is none."""
+    if not examples:
+        raise ValueError("`examples` is empty. Give at least one.")
     check_choices(examples)
     labels = []
     for place, item in enumerate(examples):
