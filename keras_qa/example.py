@@ -309,17 +309,18 @@ def with_answers(
     examples: list[Example],
     answers: Sequence[str | Sequence[str]] | None,
     name: str = "`y`",
+    field: str = "answers",
 ) -> list[Example]:
     """Returns examples with other answers, or unchanged if `answers` is `None`."""
     if answers is None:
         return examples
     if len(answers) != len(examples):
         raise ValueError(
-            f"{name} has {len(answers)} answers, but there are {len(examples)} examples. Pass one "
+            f"{name} has {len(answers)} {field}, but there are {len(examples)} examples. Pass one "
             "entry for each."
         )
     return [
-        dataclasses.replace(item, answers=entry)  # type: ignore[arg-type]
+        dataclasses.replace(item, **{field: entry})  # type: ignore[arg-type]
         for item, entry in zip(examples, answers, strict=True)
     ]
 
@@ -328,19 +329,10 @@ def with_choices(
     examples: list[Example], choices: Sequence[str] | Sequence[Sequence[str]]
 ) -> list[Example]:
     """Returns examples with other choices: a list of strings for all, or one for each."""
-    if isinstance(choices, (str, bytes, Mapping)) or not isinstance(choices, Iterable):
+    if not isinstance(choices, (list, tuple)):
         raise TypeError(f"`choices` must be a list of strings. Received: {choices!r:.80}.")
-    each: list[Any] = list(choices)
-    if all(isinstance(one, str) for one in each):
-        each = [each] * len(examples)
-    if len(each) != len(examples):
-        raise ValueError(
-            f"`choices` has {len(each)} lists, but there are {len(examples)} questions. Pass a "
-            "list of choices for each question, or one list of strings for all."
-        )
-    return [
-        dataclasses.replace(item, choices=some) for item, some in zip(examples, each, strict=True)
-    ]
+    each = [choices] * len(examples) if {*map(type, choices)} <= {str} else choices
+    return with_answers(examples, each, "`choices`", "choices")
 
 
 def make_examples(text: object, question: str | Iterable[str] | None) -> tuple[list[Example], bool]:

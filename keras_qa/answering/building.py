@@ -24,9 +24,8 @@ from keras_qa.objectives import SpanLoss
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
-from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
-from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer, WordVectors
+from keras_qa.text import Vectorizer, Windower, WordTokenizer, WordVectors
 
 FACTORIES: dict[str, Callable[..., QAModel]] = {
     "answer_classifier": models.answer_classifier,
@@ -164,8 +163,7 @@ def _wrap_model(
                     f"`{wrapped.name}` has one. Leave it out, or pass the name of a factory as "
                     "`model`."
                 )
-        windows = AskOptions(max_length=options["max_length"], stride=options["stride"])
-        return wrapped, wrapped.preprocessor.with_options(wrapped, **windows)
+        return wrapped, wrapped.preprocessor.with_options(wrapped, **_window_options(options))
     names = sorted(tensor.name for tensor in wrapped.inputs)
     if names not in (["question", "text"], ["choices", "question", "text"]):
         raise ValueError(
@@ -217,12 +215,11 @@ def _build_reader(
                 "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
                 'this file: `model_options={"backbone": …, "tokenizer": …}`.'
             )
-        tokenizer = model.preprocessor.vectorizer.tokenizer
-    else:
-        tokenizer, settings = _train_tokenizer(
-            _texts(kind, examples), options["vocabulary_size"], vectors, settings
-        )
-        model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
+        return model, model.preprocessor.with_options(model, **_window_options(options))
+    tokenizer, settings = _train_tokenizer(
+        _texts(kind, examples), options["vocabulary_size"], vectors, settings
+    )
+    model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
     return model, _windowed_preprocessor(model, tokenizer, options)
 
 
@@ -249,20 +246,21 @@ def _train_tokenizer(
     return tokenizer, {**settings, "word_vectors": vectors.table(tokenizer)}
 
 
+def _window_options(options: Mapping[str, Any]) -> AskOptions:
+    return AskOptions(max_length=options["max_length"], stride=options["stride"])
+
+
 def _windowed_preprocessor(
-    model: QAModel, tokenizer: WordTokenizer | SubwordTokenizer, options: Mapping[str, Any]
+    model: QAModel, tokenizer: WordTokenizer, options: Mapping[str, Any]
 ) -> SpanPreprocessor | ChoicePreprocessor:
-    settings = {
-        name: options[name] for name in ("max_length", "stride") if options[name] is not None
-    }
-    if isinstance(model.preprocessor, (SpanPreprocessor, ChoicePreprocessor)):
-        settings.setdefault("max_length", model.preprocessor.vectorizer.max_length)
-    windower = Windower(tokenizer, **settings, text_first=isinstance(model, ChoiceRanker))
-    check_windows(model, windower)
+    """Returns the preprocessor of a model from scratch that reads texts in windows."""
+    preprocessor: SpanPreprocessor | ChoicePreprocessor
     if isinstance(model, ChoiceRanker):
-        return ChoicePreprocessor(windower)
-    assert isinstance(model, SpanReader)
-    return SpanPreprocessor(windower, SpanDecoder(answer_types=model.answer_types))
+        preprocessor = ChoicePreprocessor(Windower(tokenizer))
+    else:
+        types = model.answer_types if isinstance(model, SpanReader) else ()
+        preprocessor = SpanPreprocessor(Windower(tokenizer), SpanDecoder(answer_types=types))
+    return preprocessor.with_options(model, **_window_options(options))
 
 
 def _wrap_reader(model: keras.Model) -> QAModel:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from keras_qa.example import Example
-from keras_qa.files.json_files import read_field, read_object
-from keras_qa.files.table_files import csv_rows, jsonl_rows
+from keras_qa.files.json_files import read_object
+from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
 
-LETTERS = string.ascii_uppercase
 _ENDINGS = ("ending0", "ending1", "ending2", "ending3")
+
+# A text, a question, its choices by label, the label of the right one if it is known, and an id.
+_Fields = tuple[str, str, dict[str, str], str | None, str | None]
 
 
 def load_race(path: str | Path) -> list[Example]:
@@ -28,23 +30,22 @@ def load_race(path: str | Path) -> list[Example]:
     Raises:
         FileNotFoundError: If `path` does not exist, or has no such files.
         ValueError: If a file has another layout.
+
+    Examples:
+        ```python
+        train = keras_qa.datasets.choices.load_race("RACE/train")
+        ```
     """
-    folder = Path(path).expanduser()
-    files = sorted(folder.rglob("*.txt")) if folder.is_dir() else [_existing(folder)]
-    if not files:
-        raise FileNotFoundError(f"`path` must have files of RACE. Received: path={str(path)!r}.")
-    examples = []
-    for file in files:
-        place, found = f"`{file}`", read_object(file)
-        text = read_field(place, found, "article", str)
-        parts = [read_field(place, found, name, list) for name in ("questions", "options")]
-        letters = found.get("answers", [None] * len(parts[0]))
-        if not isinstance(letters, list) or len({len(letters), *map(len, parts)}) > 1:
-            raise ValueError(f"{place}: expected as many `options` and `answers` as `questions`.")
-        for number, (question, choices, letter) in enumerate(zip(*parts, letters, strict=True)):
-            where, id = f"{place}, question {number}", f"{file.parent.name}.{file.stem}.{number}"
-            examples.append(_example(where, text, question, choices, letter, LETTERS, id))
-    return examples
+
+    def read(row: dict[str, Any]) -> Iterator[_Fields]:
+        letters = row.get("answers", [None] * len(row["questions"]))
+        questions = zip(row["questions"], row["options"], letters, strict=True)
+        for number, (question, choices, letter) in enumerate(questions):
+            by_letter = dict(zip(string.ascii_uppercase, choices, strict=False))
+            yield row["article"], question, by_letter, letter, f"{row['id']}.{number}"
+
+    files = sorted(Path(path).expanduser().rglob("*.txt")) or [_existing(path)]
+    return _load("RACE", ((f"`{file}`", read_object(file)) for file in files), read)
 
 
 def load_arc(path: str | Path) -> list[Example]:
@@ -60,16 +61,13 @@ def load_arc(path: str | Path) -> list[Example]:
         FileNotFoundError: As `load_race`.
         ValueError: As `load_race`.
     """
-    examples = []
-    for place, row in jsonl_rows(_existing(path)):
-        question = read_field(place, row, "question", dict)
-        stem = read_field(place, question, "stem", str)
-        given = read_field(place, question, "choices", list)
-        choices = [read_field(place, choice, "text", str) for choice in given]
-        labels = [read_field(place, choice, "label", str) for choice in given]
-        right = row.get("answerKey")
-        examples.append(_example(place, "", stem, choices, right, labels, row.get("id")))
-    return examples
+
+    def read(row: dict[str, Any]) -> Iterator[_Fields]:
+        question = row["question"]
+        choices = {choice["label"]: choice["text"] for choice in question["choices"]}
+        yield "", question["stem"], choices, row.get("answerKey"), row["id"]
+
+    return _load("ARC", jsonl_rows(_existing(path)), read)
 
 
 def load_swag(path: str | Path) -> list[Example]:
@@ -86,13 +84,12 @@ def load_swag(path: str | Path) -> list[Example]:
         FileNotFoundError: As `load_race`.
         ValueError: As `load_race`.
     """
-    columns = {"text": "sent1", "question": "sent2", "choices": _ENDINGS}
-    examples = []
-    for place, row in csv_rows(_existing(path), ",", columns):
-        choices = [row[name] or "" for name in _ENDINGS]
-        label, name = row.get("label") or None, row.get("video-id")
-        examples.append(_example(place, row["sent1"], row["sent2"], choices, label, "0123", name))
-    return examples
+
+    def read(row: dict[str, Any]) -> Iterator[_Fields]:
+        choices = {name[-1]: row[name] for name in _ENDINGS}
+        yield row["sent1"], row["sent2"], choices, row.get("label") or None, row["video-id"]
+
+    return _load("SWAG", csv_rows(_existing(path), ",", {}), read)
 
 
 def _existing(path: str | Path) -> Path:
@@ -102,25 +99,20 @@ def _existing(path: str | Path) -> Path:
     return file
 
 
-def _example(
-    place: str,
-    text: str,
-    question: str,
-    choices: list[str],
-    right: str | None,
-    labels: Sequence[str],
-    id: str | None,
-) -> Example:
-    """Returns an example, whose right choice is given by its label. `None` if it is not known."""
-    try:
-        example = Example(text, question, choices=tuple(choices), id=id)
-    except TypeError as error:
-        raise ValueError(f"{place}: {error}") from None
-    if right is None:
-        return example
-    known = list(labels[: len(choices)])
-    if right not in known:
-        raise ValueError(
-            f"{place}: the right answer must be one of {', '.join(known)}. Received: {right!r:.80}."
-        )
-    return dataclasses.replace(example, answers=(choices[known.index(right)],))
+def _load(
+    name: str, rows: Iterable[Row], read: Callable[[dict[str, Any]], Iterator[_Fields]]
+) -> list[Example]:
+    examples = []
+    for place, row in rows:
+        try:
+            for text, question, choices, right, id in read(row):
+                if right is not None and right not in choices:
+                    known = ", ".join(choices)
+                    raise ValueError(f"answer {right!r:.80} of {id!r:.80} is none of {known}")
+                answers = () if right is None else (choices[right],)
+                given = tuple(choices.values())
+                examples.append(Example(text, question, answers, choices=given, id=id))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            problem = f"no {error}" if isinstance(error, KeyError) else f"{error}"[:150]
+            raise ValueError(f"{place} must have the layout of {name}: {problem}.") from None
+    return examples

@@ -11,7 +11,6 @@ from keras_qa._arguments import check_choice
 from keras_qa.datasets import answer_offsets
 from keras_qa.example import Example
 from keras_qa.files import download
-from keras_qa.files.json_files import field_error, read_field
 
 SPLITS = ("train", "valid")
 VERSIONS = ("1.1", "2.0")
@@ -41,6 +40,13 @@ FILES = {
         4_370_528,
         "80a5225e94905956a6446d296ca1093975c4d3b3260f1d6c8f68bc2ab77182d8",
     ),
+}
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    list: "a list",
+    int: "a whole number",
+    dict: "an object",
 }
 
 
@@ -108,15 +114,15 @@ def load(
 def _questions(path: Path) -> Iterator[tuple[str, Example]]:
     content = _read_json(path)
     place = f"`{path}`"
-    for at, article in enumerate(read_field(place, content, "data", list)):
+    for at, article in enumerate(_field(place, content, "data", list)):
         outer = f"{place}, data[{at}]"
-        paragraphs = read_field(outer, article, "paragraphs", list)
+        paragraphs = _field(outer, article, "paragraphs", list)
         source = _optional_string(outer, article, "source")
         for part, paragraph in enumerate(paragraphs):
             inner = f"{outer}.paragraphs[{part}]"
-            text = read_field(inner, paragraph, "context", str)
+            text = _field(inner, paragraph, "context", str)
             document = _optional_string(inner, paragraph, "document")
-            for number, question in enumerate(read_field(inner, paragraph, "qas", list)):
+            for number, question in enumerate(_field(inner, paragraph, "qas", list)):
                 name = f"{inner}.qas[{number}]"
                 yield name, _example(name, text, question, document, source)
 
@@ -124,12 +130,12 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
 def _example(
     place: str, text: str, question: Any, document: str | None, source: str | None
 ) -> Example:
-    asked = read_field(place, question, "question", str)
+    asked = _field(place, question, "question", str)
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
-        raise field_error(place, question, "id", "a string")
+        raise _field_error(place, question, "id", "a string")
     place = f"{place} (id {id!r})"
-    given = read_field(place, question, "answers", list)
+    given = _field(place, question, "answers", list)
     # `plausible_answers` of version 2.0 are wrong answers.
     if question.get("is_impossible") and given:
         raise ValueError(
@@ -139,17 +145,38 @@ def _example(
     answers, starts = [], []
     for number, answer in enumerate(given):
         name = f"{place}, answers[{number}]"
-        answers.append(read_field(name, answer, "text", str))
-        starts.append(read_field(name, answer, "answer_start", int))
+        answers.append(_field(name, answer, "text", str))
+        starts.append(_field(name, answer, "answer_start", int))
     spans = tuple(answers), tuple(starts)
     return Example(text, asked, *spans, id=str(id), document=document, source=source)
+
+
+def _field(place: str, holder: Any, name: str, kind: type) -> Any:
+    if not isinstance(holder, dict):
+        raise ValueError(f"{place}: expected an object. Received: {_short(holder)}.")
+    value = holder.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _field_error(place, holder, name, _KINDS[kind])
+    return value
 
 
 def _optional_string(place: str, holder: Mapping[str, object], name: str) -> str | None:
     value = holder.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise field_error(place, holder, name, "a string")
+    raise _field_error(place, holder, name, "a string")
+
+
+def _field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
+    if name not in holder:
+        found = ", ".join(f"`{key}`" for key in holder) or "nothing"
+        return ValueError(f"{place}: expected {expected} `{name}`. Received only: {found}.")
+    return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 def _read_json(path: Path) -> Any:

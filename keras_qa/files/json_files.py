@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
-
-Kind = TypeVar("Kind", str, list[Any], int, dict[str, Any])
-
-_KINDS: dict[type, str] = {
-    str: "a string",
-    list: "a list",
-    int: "a whole number",
-    dict: "an object",
-}
+from collections.abc import Iterator
+from typing import Any
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:
@@ -60,26 +51,3 @@ def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict
         if max_depth is not None and depth > max_depth:
             raise ValueError(f"more than {max_depth} objects and lists are nested")
         waiting.extend((inner, depth + 1) for inner in found)
-
-
-def read_field(place: str, holder: object, name: str, kind: type[Kind]) -> Kind:
-    """Returns an entry of parsed JSON. Raises if it is missing or of another type."""
-    if not isinstance(holder, dict):
-        raise ValueError(f"{place}: expected an object. Received: {_short(holder)}.")
-    value = holder.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise field_error(place, holder, name, _KINDS[kind])
-    return value
-
-
-def field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
-    """The error for an entry of parsed JSON that is missing or of another type."""
-    if name not in holder:
-        found = ", ".join(f"`{key}`" for key in holder) or "nothing"
-        return ValueError(f"{place}: expected {expected} `{name}`. Received only: {found}.")
-    return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -18,17 +18,13 @@ from keras_qa.layers.composite import LayerOptions
 class FoldChoices(execution.Layer):
     """Makes a row of each choice, so that other layers read each of them alone.
 
+    It takes a list of `(batch, choices, time)` integers and returns `(batch * choices, time)`.
+    Inputs of shape `(batch, time)` are repeated for each choice; the last one must have choices.
+
     Args:
         vocabulary_sizes: For each input the number of ids, or `None`. Feeds are checked by it.
         max_length: Longest sequence of the layers that follow, or `None`.
         **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of `(batch, choices, time)` integers. Those of shape `(batch, time)` are
-            repeated for each choice; the last one must have choices.
-
-    Returns:
-        A list of `(batch * choices, time)` integers.
     """
 
     ignores_padding = True
@@ -69,16 +65,11 @@ class FoldChoices(execution.Layer):
 class JoinChoices(execution.Layer):
     """Joins the logits of the choices of each example, after `FoldChoices`.
 
-    A choice without ids is padding and gets -1e9.
+    It takes the logits, `(batch * choices, 1)`, and the ids of the choices, `(batch, choices,
+    time)`, and returns `(batch, choices)`. A choice without ids is padding and gets -1e9.
 
     Args:
         **kwargs: `name` and `dtype`, as in `keras.layers.Layer`. The dtype must be float32.
-
-    Call arguments:
-        inputs: A list of the logits, `(batch * choices, 1)`, and the ids of the choices,
-            `(batch, choices, time)`.
-
-    Output shape: `(batch, choices)`.
     """
 
     ignores_padding = True

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.execution.graph import text_position
 from keras_qa.inputs.labels import ONE_HOT, SPARSE, model_outputs
 from keras_qa.inputs.sources import Batch
 from keras_qa.layers import AlignedQuestionEmbedding, BidirectionalAttentionFlow, ContextEncoder
@@ -32,19 +31,17 @@ class ChoiceRanker(QAModel):
     """A model of `choice_ranker`. A label is the number of a choice, which must not be padding."""
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
-        return inputs[text_position(self)].shape[1]
+        return inputs[-1].shape[1]
 
     def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
         packed, labels, weights = super()._checked(x, y, sample_weight, labelled)
         if labels is not None and model_outputs(self)[0].loss in (SPARSE, ONE_HOT):
             numbers = labels if labels.ndim == 1 else labels.argmax(axis=-1)
-            there = keras.tree.flatten(packed)[-1].any(axis=-1)
-            padding = ~there[np.arange(len(there)), numbers]
-            if padding.any():
-                place = int(padding.argmax())
+            exists = keras.tree.flatten(packed)[-1].any(axis=-1)
+            for place in np.flatnonzero(~exists[np.arange(len(exists)), numbers])[:1]:
                 raise ValueError(
                     f"The label at position {place} is {numbers[place]}, but that example has "
-                    f"{int(there[place].sum())} choices. The others are padding: rows of zeros."
+                    f"{exists[place].sum()} choices. The others are padding: rows of zeros."
                 )
         return packed, labels, weights
 
@@ -114,7 +111,7 @@ def choice_ranker(
         >>> model.predict(feed, verbose=0).shape
         (2, 3)
     """
-    windower = None
+    preprocessor = None
     if backbone is not None:
         encoder, head, tokenizer = open_classifier(backbone, CHOICE, 1, tokenizer, lora_rank, dtype)
         names = encoder.input_names
@@ -123,7 +120,8 @@ def choice_ranker(
         rows = fold(inputs)
         logits = head(encoder(rows), mask=rows[-1])
         if tokenizer is not None:
-            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length), text_first=True)
+            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length))
+            preprocessor = ChoicePreprocessor(windower)
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     else:
         words = make_word_embedding(
@@ -139,8 +137,7 @@ def choice_ranker(
         optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
     joined = JoinChoices(dtype="float32", name="choice")([logits, inputs[-1]])
     model = ChoiceRanker(inputs, joined, name=name)
-    if windower is not None:
-        model.preprocessor = ChoicePreprocessor(windower)
+    model.preprocessor = preprocessor
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(optimizer, loss, metrics=[metric])

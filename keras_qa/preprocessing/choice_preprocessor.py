@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import math
+import itertools
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -25,15 +23,12 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_calibration import FOLDS
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
-from keras_qa.terminal import Bar
-from keras_qa.text import SubwordTokenizer, Windower, Windows
+from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.gold_spans import describe
 from keras_qa.text.sentence_splitting import sentence_spans
-
-# Number of examples whose windows are read at a time.
-EXAMPLES = 64
 
 
 class ChoicePreprocessor:
@@ -42,7 +37,7 @@ class ChoicePreprocessor:
     The scores are a softmax over the choices. A long text is read in windows. Each window gives
     probabilities of the choices; of each choice the highest one counts, and the scores are these,
     normalized. `Answer.support` has the sentences in that window which share words with the
-    question and the choice, weighted by how rare these are in the window.
+    question and the choice, weighted by the part of these words that they have.
 
     Args:
         vectorizer: Cuts texts into windows.
@@ -65,11 +60,11 @@ class ChoicePreprocessor:
         """Returns a preprocessor with another `max_length` or `stride` of the windows."""
         check_option_names(self.with_options, options)
         given = {name: value for name, value in options.items() if value is not None}
-        other = next((name for name in given if name not in self.options), None)
-        if other is not None:
-            raise ValueError(
-                f"`{other}` is for span readers, but the model {self.description}. Leave it out."
-            )
+        for name in given:
+            if name not in self.options:
+                raise ValueError(
+                    f"`{name}` is for span readers, but the model {self.description}. Leave it out."
+                )
         return ChoicePreprocessor(change_windows(model, self.vectorizer, given), self.temperature)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
@@ -77,51 +72,32 @@ class ChoicePreprocessor:
 
         Of a long text a row has the window with most words of the question and the choices.
         """
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to train on.")
         labels = gold_choices(examples)
-        counts = [len(item.choices) for item in examples]
-        places = [(row, number) for row, count in enumerate(counts) for number in range(count)]
-        pairs = [(row, examples[row].choices[number]) for row, number in places]
-        asked = [
-            {*self.vectorizer.tokenizer.pieces([item.question, *item.choices]).ids.tolist()}
-            for item in examples
+        asked = [_words(" ".join([item.question, *item.choices])) for item in examples]
+        best: dict[int, tuple[int, str]] = {}
+        for place, start, end in self._windows(examples):
+            part = examples[place].plain_text[start:end]
+            shared = len(asked[place] & _words(part))
+            if place not in best or shared > best[place][0]:
+                best[place] = shared, part
+        rows = [
+            (best[place][1], item.question, item.choices) for place, item in enumerate(examples)
         ]
-        rows: list[dict[str, np.ndarray]] = [{}] * len(pairs)
-        most = [-1] * len(pairs)
-        for windows, feed in self._read(model, examples, pairs):
-            # The first input has the words of the text; so has `words`, at its last positions.
-            ids = next(iter(feed.values())).reshape(len(windows), -1)
-            is_text = windows.words[:, -ids.shape[1] :, 0] >= 0
-            for row, pair in enumerate(windows.example.tolist()):
-                found = len(asked[pairs[pair][0]].intersection(ids[row][is_text[row]].tolist()))
-                if found > most[pair]:
-                    most[pair] = found
-                    # A copy, so that the windows can be freed.
-                    rows[pair] = {name: array[row].flatten() for name, array in feed.items()}
-        feed = {}
-        for tensor in model.inputs:
-            parts = [row[tensor.name] for row in rows]
-            whole = np.zeros((len(counts), max(counts), max(map(len, parts))), "int32")
-            for place, part in zip(places, parts, strict=True):
-                whole[place][: len(part)] = part
-            # An input without an axis of choices is the same for all of them.
-            feed[tensor.name] = whole if len(tensor.shape) == 3 else whole[:, 0]
-        return feed, labels
+        return self._make_feed(model, rows), labels
 
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
         """Returns the best choices of each example, best first."""
-        sentences = functools.lru_cache(4)(sentence_spans)
         ranked: RankedAnswers = []
-        for item, logits, ends in self._logits(model, examples, batch_size, verbose):
-            scores = _softmax(logits / self.temperature)
-            spans = sentences(item.text if isinstance(item.text, str) else tuple(item.text))
+        read = self._read(model, examples, batch_size, verbose)
+        for item, found in zip(examples, read, strict=True):
+            scores = _softmax(found[:, 0] / self.temperature)
+            sentences = sentence_spans(item.text)
             ranked.append([])
             for place in np.argsort(-scores, kind="stable")[:count]:
                 choice = item.choices[place]
-                support = _support(item, choice, spans, ends[place])
+                support = _support(item, choice, sentences, found[place, 1:])
                 ranked[-1].append(Answer(choice, float(scores[place]), support=support))
         return ranked
 
@@ -135,30 +111,29 @@ class ChoicePreprocessor:
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """Returns the scores of examples whose right answers are choices."""
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         gold_choices(examples)
-        read = self._logits(model, examples, batch_size, verbose)
-        found = [(item.choices[int(logits.argmax())], item.answers) for item, logits, _ in read]
-        right = 100.0 * sum(choice in answers for choice, answers in found) / len(found)
-        f1 = 100.0 * sum(metrics.f1(choice, answers) for choice, answers in found) / len(found)
+        answers, _ = self.answer_in_detail(model, examples, batch_size, verbose)
+        found = [
+            (one.text in item.answers, metrics.f1(one.text, item.answers))
+            for one, item in zip(answers, examples, strict=True)
+        ]
+        right, f1 = (100.0 * np.mean(found, axis=0)).tolist()
         return {"exact_match": right, "f1": f1, "examples": len(found)}
 
     def calibrate(self, model: Model, examples: list[Example], batch_size: int) -> dict[str, float]:
         """Fits the temperature. Returns what `span_calibration.fit_decoder` returns."""
         gold = gold_choices(examples)
-        read = [logits for _, logits, _ in self._logits(model, examples, batch_size, 0)]
+        read = [found[:, 0] for found in self._read(model, examples, batch_size, 0)]
         # Each choice is a text of one word, after the position for no answer.
-        start = np.full((len(read), 1 + max(map(len, read))), MASKED)
-        for row, logits in zip(start, read, strict=True):
-            row[1 : 1 + len(logits)] = logits
-        words = np.full((*start.shape, 2), -1)
-        words[start > MASKED] = np.argwhere(start > MASKED)[:, 1:] + [0, 1]
+        start = np.array([*itertools.zip_longest(*read, fillvalue=MASKED)]).T
+        start = np.insert(start, 0, MASKED, axis=1)
+        places = np.arange(start.shape[1])[:, None] + [0, 1]
+        words = np.where(start[..., None] > MASKED, places, -1)
         spans = np.repeat(gold[:, None, None] + 1, 2, axis=2)
         windows = start, np.zeros_like(start), words, np.arange(len(read))
         self.temperature = fit_temperature(*windows, spans, 1, False, folds=FOLDS)
-        best = [item.choices[int(row.argmax())] for item, row in zip(examples, read, strict=True)]
-        right = [choice in item.answers for choice, item in zip(best, examples, strict=True)]
+        best = zip(examples, start.argmax(axis=1) - 1, strict=True)
+        right = [item.choices[place] in item.answers for item, place in best]
         before, after = (
             expected_calibration_error([_softmax(row / heat).max() for row in read], right)
             for heat in (1.0, self.temperature)
@@ -176,77 +151,73 @@ class ChoicePreprocessor:
         windower = Windower.from_config(entry(config, "vectorizer", dict))
         return cls(windower, config.get("temperature", 1.0))
 
-    def _logits(
+    def _read(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
-    ) -> Iterator[tuple[Example, npt.NDArray[np.float64], npt.NDArray[np.int32]]]:
-        """Yields examples with a logit for each choice, and the `(start, end)` of its best window.
+    ) -> list[np.ndarray]:
+        """Returns `(choices, 3)`: their logits, and where their best windows start and end.
 
         The logits are the highest logarithms of the probabilities that the windows give.
         """
         check_choices(examples)
-        bar = Bar(len(examples)) if verbose else None
-        for start in range(0, len(examples), EXAMPLES):
-            if bar is not None:
-                bar.show(start)
-            part = examples[start : start + EXAMPLES]
-            # Equal choices have equal logits, and the order of the choices does not matter.
-            known = [sorted({*item.choices}) for item in part]
-            pairs = [(place, choice) for place, some in enumerate(known) for choice in some]
-            numbers, logits, ends = self._predict(model, part, pairs, batch_size)
-            edges = np.searchsorted(numbers, np.arange(len(part) + 1))
-            for item, some, first, last in zip(part, known, edges, edges[1:], strict=False):
-                of_choices = logits[first:last].reshape(len(some), -1)
-                of_choices = of_choices - np.logaddexp.reduce(of_choices, axis=0)
-                best = of_choices.argmax(axis=1)
-                reach = ends[first:last].reshape(len(some), -1, 2)
-                rows = [some.index(choice) for choice in item.choices]
-                columns = best[rows]
-                yield item, of_choices[rows, columns], reach[rows, columns]
-        if bar is not None:
-            bar.end(len(examples))
-
-    def _predict(
-        self, model: Model, examples: list[Example], pairs: list[tuple[int, str]], batch_size: int
-    ) -> tuple[np.ndarray, npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """Returns for each window of pairs the example, the logit, and its ends in the text."""
-        numbers, logits, ends = [], [], []
-        for windows, feed in self._read(model, examples, pairs):
-            numbers += [pairs[pair][0] for pair in windows.example]
-            logits.append(model.predict(feed, batch_size=batch_size, verbose=0)[:, 0])
-            begins = windows.offsets[..., 0]
-            begins = np.where(begins < 0, np.iinfo("int32").max, begins).min(axis=1)
-            ends.append(np.stack([begins, windows.offsets[..., 1].max(axis=1)], axis=1))
-        found = np.concatenate(logits).astype("float64")
-        if not np.isfinite(found).all():
+        # Equal choices have equal logits, and the order of the choices does not matter.
+        known = [sorted({*item.choices}) for item in examples]
+        windows = self._windows(examples)
+        # Without other choices in its row, a choice needs no padding.
+        rows = [
+            (examples[place].plain_text[start:end], examples[place].question, [choice])
+            for place, start, end in windows
+            for choice in known[place]
+        ]
+        feed = self._make_feed(model, rows)
+        logits = model.predict(feed, batch_size=batch_size, verbose=verbose)[:, 0].astype("float64")
+        if not np.isfinite(logits).all():
             raise ValueError("The logits hold NaN or infinity. Check the model's weights.")
-        return np.array(numbers), found, np.concatenate(ends)
+        edges = np.cumsum([len(known[place]) for place, *_ in windows])
+        best: list[dict[str, tuple[float, int, int]]] = [{} for _ in examples]
+        for (place, *ends), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
+            part = part - np.logaddexp.reduce(part)
+            for choice, logit in zip(known[place], part, strict=True):
+                if choice not in best[place] or logit > best[place][choice][0]:
+                    best[place][choice] = (logit, *ends)
+        return [
+            np.array([found[choice] for choice in item.choices])
+            for item, found in zip(examples, best, strict=True)
+        ]
 
-    def _read(
-        self, model: Model, examples: list[Example], pairs: list[tuple[int, str]]
-    ) -> Iterator[tuple[Windows, dict[str, np.ndarray]]]:
-        """Yields windows of pairs of an example and a choice, and the model's inputs for them."""
+    def _windows(self, examples: list[Example]) -> list[tuple[int, int, int]]:
+        """Returns the example of each window, and where it starts and ends in the text."""
+        # The windows leave room for the longest choice, so that they are the same for all.
+        texts = [
+            Example(item.text, _join(item.question, max(sorted(item.choices), key=len)), id=item.id)
+            for item in examples
+        ]
+        found: list[tuple[int, int, int]] = []
+        for windows in self.vectorizer.batches(texts, WINDOWS):
+            starts, ends = windows.offsets[..., 0], windows.offsets[..., 1].max(axis=1)
+            starts = np.where(starts < 0, np.iinfo("int32").max, starts).min(axis=1)
+            found += zip(windows.example.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return found
+
+    def _make_feed(
+        self, model: Model, rows: Sequence[tuple[str, str, Sequence[str]]]
+    ) -> dict[str, np.ndarray]:
+        """Returns the inputs of a model for texts, each with a question and its choices."""
         tokenizer = self.vectorizer.tokenizer
-        joins = isinstance(tokenizer, SubwordTokenizer)
-        asked = []
-        for place, choice in pairs:
-            item = examples[place]
-            question = f"{item.question} {choice}".strip() if joins else item.question
-            asked.append(Example(item.text, question, id=f"a choice of {describe(place, item)}"))
-        groups = [place for place, _ in pairs]
-        for windows in self.vectorizer.batches(asked, WINDOWS, groups=groups):
-            feed = dict(windows.feed)
-            if joins:
-                feed["token_ids"] = feed["token_ids"] * feed["padding_mask"]
-                feed = {name: array[:, None] for name, array in feed.items()}
-            else:
-                choices = tokenizer.pieces([pairs[pair][1] for pair in windows.example])
-                counts = np.diff(choices.begins)
-                # A choice without words is not padding.
-                feed["choices"] = np.zeros((len(counts), 1, max(int(counts.max()), 1)), "int32")
-                feed["choices"][:, 0, 0] = 1
-                for row, ids in enumerate(np.split(choices.ids, choices.begins[1:-1])):
-                    feed["choices"][row, 0, : len(ids)] = ids
-            yield windows, {tensor.name: feed[tensor.name] for tensor in model.inputs}
+        counts = np.array([len(some) for *_, some in rows])
+        if isinstance(tokenizer, SubwordTokenizer):
+            texts = [text for text, _, some in rows for _ in some]
+            asked = [_join(question, choice) for _, question, some in rows for choice in some]
+            pairs = PairPreprocessor(tokenizer, self.vectorizer.max_length)
+            feed = pairs.make_feed(model, texts, asked)
+            return {name: _stack(array, counts) for name, array in feed.items()}
+        windows = self.vectorizer([Example(text, question) for text, question, _ in rows])
+        firsts = np.searchsorted(windows.example, np.arange(len(rows)))
+        feed = {name: array[firsts] for name, array in windows.feed.items()}
+        # A choice without words is not padding.
+        choices = tokenizer.encode_batch([choice for *_, some in rows for choice in some])
+        ids = [words or [1] for words in choices]
+        padded = np.array([*itertools.zip_longest(*ids, fillvalue=0)], "int32").T
+        return {**feed, "choices": _stack(padded, counts)}
 
 
 def check_choices(examples: Sequence[Example]) -> None:
@@ -261,22 +232,35 @@ def check_choices(examples: Sequence[Example]) -> None:
 
 def gold_choices(examples: Sequence[Example]) -> npt.NDArray[np.int32]:
     """Returns the position of the right choice of each example. Raises if there is none."""
+    if not examples:
+        raise ValueError("`examples` is empty. Give at least one.")
     check_choices(examples)
     labels = []
     for place, item in enumerate(examples):
-        right = next(
-            (number for number, one in enumerate(item.choices) if one in item.answers), None
-        )
-        if right is None:
+        right = [number for number, choice in enumerate(item.choices) if choice in item.answers]
+        if not right:
             raise ValueError(
                 f"{describe(place, item, 'The')} must have a right answer among its choices. "
                 f"Received: answers={item.answers!r:.60}, choices={item.choices!r:.90}."
             )
-        labels.append(right)
+        labels.append(right[0])
     return np.array(labels, "int32")
 
 
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _join(question: str, choice: str) -> str:
+    """The second text of a pair, as an encoder reads it."""
+    return f"{question} {choice}".strip()
+
+
+def _stack(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Turns a row for each choice, `(rows, time)`, into `(examples, choices, time)`."""
+    exists = np.arange(counts.max()) < counts[:, None]
+    stacked = np.zeros((*exists.shape, rows.shape[1]), rows.dtype)
+    stacked[exists] = rows
+    return stacked
+
+
+def _softmax(logits: np.ndarray) -> npt.NDArray[np.float64]:
     scores: npt.NDArray[np.float64] = np.exp(logits - np.logaddexp.reduce(logits))
     return scores
 
@@ -286,23 +270,14 @@ def _words(text: str) -> set[str]:
 
 
 def _support(
-    item: Example, choice: str, sentences: list[tuple[int, int]], ends: np.ndarray
+    item: Example, choice: str, sentences: list[tuple[int, int]], window: np.ndarray
 ) -> tuple[Support, ...]:
     """The sentences of a window that share words with a question and a choice, the best first."""
     asked, text = _words(f"{item.question} {choice}"), item.plain_text
-    inside = [
-        (place, span, asked & _words(text[slice(*span)]))
-        for place, span in enumerate(sentences)
-        if span[0] < ends[1] and span[1] > ends[0]
-    ]
-    counts = Counter(word for *_, words in inside for word in words)
-    weights = {word: float(np.log1p(1 / count)) for word, count in counts.items()}
-    total = math.fsum(weights.values())
-    found = [
-        Support(
-            text[slice(*span)], math.fsum(weights[word] for word in words) / total, *span, place
-        )
-        for place, span, words in inside
-        if words
-    ]
+    found = []
+    for place, (start, end) in enumerate(sentences):
+        shared = asked & _words(text[start:end]) if start < window[1] and end > window[0] else ()
+        if shared:
+            weight = len(shared) / len(asked)
+            found.append(Support(text[start:end], weight, start, end, place))
     return tuple(sorted(found, key=lambda sentence: -sentence.weight))

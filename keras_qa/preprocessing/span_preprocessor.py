@@ -463,7 +463,7 @@ def change_windows(model: Model, windower: Windower, options: Mapping[str, Any])
     options = {name: options[name] for name in _WINDOWER_OPTIONS if name in options}
     if not options:
         return windower
-    settings = {name: getattr(windower, name) for name in (*_WINDOWER_OPTIONS, "text_first")}
+    settings = {name: getattr(windower, name) for name in _WINDOWER_OPTIONS}
     windower = Windower(windower.tokenizer, **{**settings, **options})
     check_windows(model, windower)
     return windower

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from keras_qa._arguments import (
     accept_old_names,
-    check_flag,
     check_positive_integers,
     entry,
     to_integer,
@@ -92,8 +91,6 @@ class Windower:
         max_question_length: Maximum number of pieces of a question; the rest
             is truncated. `None` never truncates, and a question that leaves no
             room for the text is an error.
-        text_first: Whether the text comes before the question. Only with a
-            `SubwordTokenizer`.
 
     Raises:
         TypeError: If `tokenizer` has another type.
@@ -120,7 +117,6 @@ class Windower:
         max_length: int = 384,
         stride: int = 128,
         max_question_length: int | None = None,
-        text_first: bool = False,
     ) -> None:
         if not isinstance(tokenizer, tuple(_TOKENIZERS.values())):
             raise TypeError(
@@ -131,8 +127,6 @@ class Windower:
         self.max_length = to_integer("max_length", max_length)
         self.stride = to_integer("stride", stride, least=0)
         self.max_question_length = to_optional_integer("max_question_length", max_question_length)
-        check_flag("text_first", text_first)
-        self.text_first = bool(text_first)
 
     def __call__(self, examples: Sequence[Example], labels: bool = False) -> Windows:
         """Splits all texts at once.
@@ -148,15 +142,11 @@ class Windower:
             ValueError: If a question leaves no room for its text, or, with
                 labels, if an answer is not at its `answer_start`.
         """
-        layout = _Layout(self, examples, 0, labels, None)
+        layout = _Layout(self, examples, 0, labels)
         return layout.windows(0, layout.total)
 
     def batches(
-        self,
-        examples: Sequence[Example],
-        windows: int = 256,
-        labels: bool = False,
-        groups: Sequence[int] | None = None,
+        self, examples: Sequence[Example], windows: int = 256, labels: bool = False
     ) -> Iterator[Windows]:
         """Splits texts batch by batch, in bounded memory.
 
@@ -165,9 +155,6 @@ class Windower:
             windows: Maximum number of windows per batch. A batch may end
                 within an example.
             labels: Whether to locate the answers by their `answer_start`.
-            groups: For each example the number of its group. Examples of a group are
-                consecutive and have one text, which is cut alike for all of them. `None` to cut
-                each by its own question.
 
         Yields:
             `Windows`, whose `example` refers to all `examples`.
@@ -176,9 +163,8 @@ class Windower:
             ValueError: See `__call__`.
         """
         check_positive_integers(windows=windows)
-        for start, stop in _split_examples(examples, groups):
-            part = None if groups is None else np.asarray(groups[start:stop])
-            layout = _Layout(self, examples[start:stop], start, labels, part)
+        for start, stop in _split_examples(examples):
+            layout = _Layout(self, examples[start:stop], start, labels)
             for first in range(0, layout.total, windows):
                 yield layout.windows(first, min(first + windows, layout.total))
 
@@ -192,8 +178,6 @@ class Windower:
             "max_length": self.max_length,
             "stride": self.stride,
             "max_question_length": self.max_question_length,
-            # Earlier versions do not know this argument.
-            **({"text_first": True} if self.text_first else {}),
         }
 
     @classmethod
@@ -225,18 +209,14 @@ _MAX_CHARACTERS = 1_000_000
 _MAX_EXAMPLES = 4_096
 
 
-def _split_examples(
-    examples: Sequence[Example], groups: Sequence[int] | None
-) -> Iterator[tuple[int, int]]:
-    """Ranges of whole groups of examples within these limits. Equal texts count once."""
+def _split_examples(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
+    """Ranges of examples within these limits. Equal texts count once."""
     start = size = 0
     seen: set[str] = set()
     for place, item in enumerate(examples):
         text = item.plain_text
         added = 0 if text in seen else len(text)
-        is_full = size + added > _MAX_CHARACTERS or place - start >= _MAX_EXAMPLES
-        is_first = groups is None or place == 0 or groups[place] != groups[place - 1]
-        if place > start and is_full and is_first:
+        if place > start and (size + added > _MAX_CHARACTERS or place - start == _MAX_EXAMPLES):
             yield start, place
             start, size, seen, added = place, 0, set(), len(text)
         size += added
@@ -249,16 +229,10 @@ class _Layout:
     """First and last piece of each window of some examples."""
 
     def __init__(
-        self,
-        windower: Windower,
-        examples: Sequence[Example],
-        first: int,
-        labels: bool,
-        groups: np.ndarray | None,
+        self, windower: Windower, examples: Sequence[Example], first: int, labels: bool
     ) -> None:
         tokenizer = windower.tokenizer
         self.tokenizer = tokenizer
-        self.text_first = windower.text_first
         self.first = first
         texts: dict[str, int] = {}
         places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
@@ -273,10 +247,6 @@ class _Layout:
         room = np.full(len(examples), windower.max_length)
         if isinstance(tokenizer, SubwordTokenizer):
             specials = (tokenizer.before, tokenizer.between, tokenizer.after)
-            if groups is not None:
-                longest = np.zeros(int(groups.max()) + 1, asked.dtype)
-                np.maximum.at(longest, groups, asked)
-                asked = longest[groups]
             room -= asked + sum(map(len, specials))
             short = room < 1
         else:
@@ -310,14 +280,10 @@ class _Layout:
         places = concat_ranges(begins, counts)
         if isinstance(self.tokenizer, SubwordTokenizer):
             question = self.question.ids, self.question.begins[example], self.asked[example]
-            pair = [question, (self.text.ids, begins, counts)]
-            shift = np.full(len(example), len(self.tokenizer.before))
-            if self.text_first:
-                pair.reverse()
-            else:
-                shift += self.asked[example] + len(self.tokenizer.between)
+            feed = join_pairs(self.tokenizer, question, (self.text.ids, begins, counts))
+            before = len(self.tokenizer.before) + len(self.tokenizer.between)
+            shift = before + self.asked[example]
             cells = cells_of(shift, counts)
-            feed = join_pairs(self.tokenizer, *pair)
             positions = feed["token_ids"].shape[1]
         else:
             feed = {

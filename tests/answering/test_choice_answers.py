@@ -177,7 +177,7 @@ WRONG = dataclasses.replace(EXAMPLES[1], answers="pink")
         (
             lambda qa: qa.answer([BOX], [ASKED], choices=[["a"], ["b"]]),
             ValueError,
-            "`choices` has 2 lists, but there are 1 questions",
+            "`choices` has 2 choices, but there are 1 examples. Pass one entry for each",
         ),
         (
             lambda qa: qa.answer(BOX, ASKED, choices=["a"], no_answer=True),
@@ -192,7 +192,7 @@ WRONG = dataclasses.replace(EXAMPLES[1], answers="pink")
         (
             lambda qa: qa.answer(BOX, "a? " * 400, choices=["a", "b"]),
             ValueError,
-            "The question of .*example at position 0.* has 800 pieces, too many for a window",
+            "The question of .*example at position 0.* has 801 pieces, too many for a window",
         ),
         (
             lambda qa: qa.fit([EXAMPLES[0], WRONG]),

@@ -195,7 +195,7 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
     [
         word_preprocessor(),
         span_preprocessor(no_answer=True, temperature=2.0),
-        ChoicePreprocessor(Windower(SubwordTokenizer(wordpiece()), text_first=True), 0.5),
+        ChoicePreprocessor(Windower(SubwordTokenizer(wordpiece())), 0.5),
     ],
 )
 def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor) -> None:

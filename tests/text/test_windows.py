@@ -95,41 +95,6 @@ def naive_spans(windows, row: int, item: Example) -> list[tuple[int, int]]:
     return list(dict.fromkeys(spans)) or [(0, 0)]
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "byte bpe"])
-def test_a_text_before_the_question_is_a_pair_of_the_library(kind) -> None:
-    tokenizer = KINDS[kind]()
-    tokenizer.no_truncation()
-    windower = Windower(SubwordTokenizer(tokenizer), 200, text_first=True)
-    example = Example("Mary went home, then she slept.", "home slept", "home", 10)
-    found = windower([example], labels=True)
-    tokenizer.no_padding()
-    expected = tokenizer.encode(example.text, example.question)
-    assert found.feed["token_ids"][0].tolist() == expected.ids
-    assert found.feed["segment_ids"][0].tolist() == expected.type_ids
-    first, last = found.spans[0, 0]
-    assert example.text[found.offsets[0, first, 0] : found.offsets[0, last, 1]] == "home"
-    again = Windower.from_config(windower.get_config())
-    assert again.text_first
-    assert "text_first" not in Windower(windower.tokenizer).get_config()
-
-
-def test_a_group_of_examples_has_its_text_cut_alike(monkeypatch) -> None:
-    monkeypatch.setattr(windows, "_MAX_EXAMPLES", 1)
-    windower = Windower(SubwordTokenizer(wordpiece()), 24, stride=4, text_first=True)
-    text = "Mary slept at home. " * 9
-    asked = ["home", "home " * 8, ""]
-    examples = [Example(text, one) for one in asked] + [Example(text[:90], "home")]
-    (found,) = windower.batches(examples[:3], groups=[0, 0, 0])
-    counts = np.bincount(found.example)
-    assert len({*counts.tolist()}) == 1
-    ends = [part[part >= 0].min() for part in found.offsets[..., 0]]
-    each = np.reshape(ends, (3, -1))
-    assert (each == each[1]).all()
-    alone = windower([examples[1]])
-    assert len(alone) == counts[0]
-    assert len([*windower.batches(examples, groups=[0, 0, 0, 1])]) == 2
-
-
 def test_answers_are_labelled_in_windows_of_words() -> None:
     rng = random.Random(1)
     tokenizer = WordTokenizer.train(WORDS)
