@@ -312,8 +312,8 @@ class QuestionAnswerer(RetrievalMixin):
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             all_spans: For span readers: whether to return all spans that answer a question. These
                 are the spans whose score is above a threshold and that do not overlap a better one.
-                `fit` chooses the threshold with the highest F1 of DROP on the validation data;
-                without such data it is 0.2.
+                `fit` chooses the threshold with the highest F1 of DROP if the validation data has
+                examples with `all_spans`; otherwise it is 0.2.
             choices: For a `choice_ranker`: the answers to choose from, a list of strings; for
                 several questions also a list of such lists. `None` for those of the examples.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,

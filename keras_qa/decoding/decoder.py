@@ -21,10 +21,6 @@ from keras_qa._arguments import (
 # Without calibration: no answer if that is likelier than all answers together.
 THRESHOLD = 0.5
 
-# Minimum score of each of several answers without calibration, and the lowest such minimum.
-SPAN_THRESHOLD = 0.2
-MIN_SPAN_THRESHOLD = 0.02
-
 # Positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
 
@@ -74,7 +70,7 @@ class SpanDecoder:
         answer_types: Answers that are not spans, such as `("yes", "no")`. Their logits are at the
             positions 1, 2 and so on.
         span_threshold: If a question asks for several spans, those with a higher score are its
-            answers. At least 0.02. `None` for 0.2.
+            answers.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -103,7 +99,7 @@ class SpanDecoder:
     temperature: float = 1.0
     whole_words: bool = True
     answer_types: tuple[str, ...] = ()
-    span_threshold: float | None = None
+    span_threshold: float = 0.2
 
     def __post_init__(self) -> None:
         words = to_integer("max_answer_words", self.max_answer_words)
@@ -114,21 +110,12 @@ class SpanDecoder:
         check_number("temperature", self.temperature, positive=True)
         check_flag("whole_words", self.whole_words)
         object.__setattr__(self, "answer_types", check_answer_types(self.answer_types))
-        if self.span_threshold is not None:
-            check_fraction("span_threshold", self.span_threshold)
-            if self.span_threshold < MIN_SPAN_THRESHOLD:
-                expected = f"at least {MIN_SPAN_THRESHOLD}"
-                raise ValueError(must_be("span_threshold", expected, self.span_threshold))
+        check_fraction("span_threshold", self.span_threshold)
 
     @property
     def threshold(self) -> float:
         """`no_answer_threshold`, or its default."""
         return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
-
-    @property
-    def min_span_score(self) -> float:
-        """`span_threshold`, or its default."""
-        return SPAN_THRESHOLD if self.span_threshold is None else self.span_threshold
 
     def __call__(
         self,

@@ -111,7 +111,10 @@ def test_three_labels_are_no_reader(tmp_path) -> None:
             lambda qa, _: qa.ask(None, "Who?"),
             "Only span readers answer from documents, but this mo",
         ),
-        (lambda qa, path: qa.save_adapter(path / "a.keras"), "Only readers of spans on a publi"),
+        (
+            lambda qa, path: qa.save_adapter(path / "a.keras"),
+            "Only models on a published encoder that were trained with LoRA",
+        ),
         (lambda qa, _: qa.fit([]), "`examples` is empty. Give at least one to train on."),
     ],
 )
