@@ -269,24 +269,14 @@ class QuestionAnswerer(RetrievalMixin):
     ) -> list[list[Answer]]: ...
 
     @overload
-    def answer(  # type: ignore[overload-overlap]
-        self,
-        text: Text | Example | Mapping[str, Any],
-        question: str | None = None,
-        *,
-        all_spans: Literal[True],
-        **options: Unpack[ChoiceOptions],
-    ) -> list[Answer]: ...
-
-    @overload
     def answer(
         self,
-        text: Texts | Examples,
-        question: Questions | None = None,
+        text: Text | Example | Mapping[str, Any] | Texts | Examples,
+        question: str | Questions | None = None,
         *,
         all_spans: Literal[True],
         **options: Unpack[ChoiceOptions],
-    ) -> list[list[Answer]]: ...
+    ) -> list[Any]: ...
 
     @accept_old_names
     def answer(
@@ -340,9 +330,9 @@ class QuestionAnswerer(RetrievalMixin):
         if all_spans and top_k is not None:
             raise ValueError("`top_k` and `all_spans` exclude each other. Leave one of them out.")
         if all_spans and not isinstance(preprocessor, SpanPreprocessor):
+            kind = preprocessor.description
             raise ValueError(
-                f"`all_spans` is for span readers, but the model {preprocessor.description}. Leave "
-                "it out."
+                f"`all_spans` is for span readers, but the model {kind}. Leave it out."
             )
         examples, several = make_examples(text, question)
         if choices is not None:

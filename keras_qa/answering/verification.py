@@ -15,6 +15,7 @@ from keras_qa._arguments import check_fraction, must_be
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
+from keras_qa.example import Answer
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index
@@ -101,10 +102,9 @@ def verify(
         >>> [(one.supported, one.document, one.document_start) for one in found]
         [(True, '0', 42), (False, None, None)]
     """
-    if not isinstance(answer, str):
-        raise TypeError(must_be("answer", "a string", answer))
-    if question is not None and not isinstance(question, str):
-        raise TypeError(must_be("question", "a string", question))
+    for name, value in (("answer", answer), ("question", "" if question is None else question)):
+        if not isinstance(value, str):
+            raise TypeError(must_be(name, "a string", value))
     check_fraction("threshold", threshold)
     # Load the reader first: reading documents takes longer.
     is_read = question is not None or reader is not None
@@ -117,10 +117,10 @@ def verify(
             spans = find_unsupported_spans(loaded, answer, texts, question)
             found = [Verdict(answer[first:last], first, last, score=p) for first, last, p in spans]
             return [one for one in found if one.score >= threshold]
-        verdicts = _find_verbatim(answer, index)
+        read = None
         if loaded is not None and question is not None:
-            return _add_answer(verdicts, index, question, loaded, threshold)
-    return verdicts
+            read = loaded.ask(index, question, min_score=threshold, verbose=0)
+        return _check_sentences(answer, index, read)
 
 
 @contextlib.contextmanager
@@ -156,9 +156,9 @@ def _open_documents(documents: Documents) -> Iterator[Index]:
         yield index
 
 
-def _find_verbatim(answer: str, index: Index) -> list[Verdict]:
-    """Returns the verdicts on the sentences of an answer without a reader."""
-    from keras_qa.documents.verbatim import FoldedText, find_claims
+def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Verdict]:
+    """Returns the verdicts on the sentences of an answer, by documents and what a reader found."""
+    from keras_qa.documents.verbatim import FoldedText, find_claims, fold
 
     claims = find_claims(answer)
     verdicts = [Verdict(answer[one.start : one.end], one.start, one.end) for one in claims]
@@ -168,6 +168,11 @@ def _find_verbatim(answer: str, index: Index) -> list[Verdict]:
             span = None if one.supported else text.locate(claim)
             if span is not None:
                 verdicts[place] = Verdict(one.text, one.start, one.end, True, name, *span, 1.0)
+    if read is not None and read.start is not None:
+        part, source = fold(read.text), (read.document, read.start, read.end, read.score)
+        for place, one in enumerate(verdicts):
+            if not one.supported and any(FoldedText(one.text).find(part)):
+                verdicts[place] = Verdict(one.text, one.start, one.end, True, *source)
     return verdicts
 
 
@@ -192,25 +197,3 @@ def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswere
     if question is None:
         raise ValueError("A `reader` that marks spans needs a question. Pass `question`.")
     return loaded
-
-
-def _add_answer(
-    verdicts: list[Verdict],
-    index: Index,
-    question: str,
-    reader: QuestionAnswerer,
-    threshold: float,
-) -> list[Verdict]:
-    """Marks sentences that contain the reader's answer as supported."""
-    from keras_qa.documents.verbatim import FoldedText, fold
-
-    found = reader.ask(index, question, min_score=threshold, verbose=0)
-    if found.start is None:
-        return verdicts
-    answer, place = fold(found.text), (found.document, found.start, found.end, found.score)
-    return [
-        Verdict(one.text, one.start, one.end, True, *place)
-        if not one.supported and any(FoldedText(one.text).find(answer))
-        else one
-        for one in verdicts
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import sys
 from typing import Any, ClassVar
@@ -14,7 +13,6 @@ from keras_qa.decoding.decoder import Spans, check_logits
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
-from keras_qa.text import Windows
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.
 IGNORED = -100
@@ -41,17 +39,14 @@ class TokenPreprocessor(SpanPreprocessor):
     max_spans: ClassVar[int] = sys.maxsize
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`. Of alternative answers the first one is inside."""
-        sets = [
-            item
-            if item.all_spans
-            else dataclasses.replace(
-                item, answers=item.answers[:1], answer_start=item.answer_start[:1]
-            )
-            for item in examples
-        ]
-        windows, spans = self.make_labels(sets)
-        return make_feed(model, windows), label_tokens(windows, spans)
+        """Returns inputs and labels for `fit`. All answers are inside, alternatives too."""
+        windows, spans = self.make_labels(examples)
+        position = np.arange(windows.words.shape[1])
+        first, last = spans[..., :1], spans[..., 1:]
+        is_inside = (first > 0) & (position >= first) & (position <= last)
+        labels = is_inside.any(axis=1).astype("int32")
+        labels[windows.words[..., 0] < 0] = IGNORED
+        return make_feed(model, windows), labels
 
     def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
         inside = outputs[..., 1] - outputs[..., 0]
@@ -90,12 +85,3 @@ def find_runs(
         for first, last in zip(edges[::2], edges[1::2], strict=True)
     ]
     return sorted(runs, key=lambda run: -run[2]), 1.0 - float(chance.max(initial=0.0))
-
-
-def label_tokens(windows: Windows, spans: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Labels the positions of windows: 1 inside one of their spans, 0 outside, -100 elsewhere."""
-    position = np.arange(windows.words.shape[1])
-    first, last = spans[..., :1], spans[..., 1:]
-    labels = ((first > 0) & (position >= first) & (position <= last)).any(axis=1).astype("int32")
-    labels[windows.words[..., 0] < 0] = IGNORED
-    return labels
