@@ -132,8 +132,9 @@ def _open_documents(documents: Documents) -> Iterator[Index]:
     if isinstance(documents, Index):
         yield documents
         return
-    is_path = isinstance(documents, (str, os.PathLike))
-    path = pathlib.Path(documents).expanduser() if is_path else None
+    path = None
+    if isinstance(documents, (str, os.PathLike)):
+        path = pathlib.Path(documents).expanduser()
     if path is not None and path.is_file() and path.suffix.lower() not in SUFFIXES:
         with Index.open(path) as index:
             yield index

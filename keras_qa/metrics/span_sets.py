@@ -159,7 +159,8 @@ def assign(scores: npt.NDArray[np.float64]) -> tuple[list[int], list[int]]:
     column_of, row_of = [-1] * height, [-1] * width
     for new in range(height):
         distance, before = np.full(width, np.inf), np.full(width, -1)
-        left, seen, lowest, row = [*reversed(range(width))], [], 0.0, new
+        left, lowest, row = [*reversed(range(width))], 0.0, new
+        seen: list[int] = []
         while row >= 0:
             there = lowest - scores[row] - row_price[row] - column_price
             is_shorter = there < distance
