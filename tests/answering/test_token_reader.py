@@ -111,10 +111,7 @@ def test_three_labels_are_no_reader(tmp_path) -> None:
             lambda qa, _: qa.ask(None, "Who?"),
             "Only span readers answer from documents, but this mo",
         ),
-        (
-            lambda qa, path: qa.save_adapter(path / "a.keras"),
-            "Only models on a published encoder that were trained with LoRA",
-        ),
+        (lambda qa, path: qa.save_adapter(path / "a.keras"), "Only models on a published encod"),
         (lambda qa, _: qa.fit([]), "`examples` is empty. Give at least one to train on."),
     ],
 )
