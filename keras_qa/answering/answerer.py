@@ -269,24 +269,14 @@ class QuestionAnswerer(RetrievalMixin):
     ) -> list[list[Answer]]: ...
 
     @overload
-    def answer(  # type: ignore[overload-overlap]
-        self,
-        text: Text | Example | Mapping[str, Any],
-        question: str | None = None,
-        *,
-        all_spans: Literal[True],
-        **options: Unpack[ChoiceOptions],
-    ) -> list[Answer]: ...
-
-    @overload
     def answer(
         self,
-        text: Texts | Examples,
-        question: Questions | None = None,
+        text: Text | Example | Mapping[str, Any] | Texts | Examples,
+        question: str | Questions | None = None,
         *,
         all_spans: Literal[True],
         **options: Unpack[ChoiceOptions],
-    ) -> list[list[Answer]]: ...
+    ) -> list[Any]: ...
 
     @accept_old_names
     def answer(
@@ -312,8 +302,8 @@ class QuestionAnswerer(RetrievalMixin):
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             all_spans: For span readers: whether to return all spans that answer a question. These
                 are the spans whose score is above a threshold and that do not overlap a better one.
-                `fit` chooses the threshold with the highest F1 of DROP on the validation data;
-                without such data it is 0.2.
+                `fit` chooses the threshold with the highest F1 of DROP if the validation data has
+                examples with `all_spans`; otherwise it is 0.2.
             choices: For a `choice_ranker`: the answers to choose from, a list of strings; for
                 several questions also a list of such lists. `None` for those of the examples.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
@@ -340,9 +330,9 @@ class QuestionAnswerer(RetrievalMixin):
         if all_spans and top_k is not None:
             raise ValueError("`top_k` and `all_spans` exclude each other. Leave one of them out.")
         if all_spans and not isinstance(preprocessor, SpanPreprocessor):
+            kind = preprocessor.description
             raise ValueError(
-                f"`all_spans` is for span readers, but the model {preprocessor.description}. Leave "
-                "it out."
+                f"`all_spans` is for span readers, but the model {kind}. Leave it out."
             )
         examples, several = make_examples(text, question)
         if choices is not None:

@@ -9,13 +9,13 @@ import pathlib
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from keras_qa._arguments import check_fraction, must_be
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
-from keras_qa.preprocessing import AskOptions, SpanPreprocessor
+from keras_qa.example import Answer
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index
@@ -25,9 +25,6 @@ Documents: TypeAlias = (
     "Sequence[str | Document | Mapping[str, str]] | str | os.PathLike[str] | Index"
 )
 Reader: TypeAlias = "QuestionAnswerer | QAModel | str | os.PathLike[str]"
-
-# The lowest score of a reader that always finds an answer, if no threshold is given.
-THRESHOLD = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +39,8 @@ class Verdict:
         document: The name of this document, or `None`.
         document_start: Character offset of the support in the document's text, or `None`.
         document_end: Offset one past its last character, or `None`.
-        score: 1.0 for what stands in a document; otherwise the score of the reader's answer if the
-            sentence contains it, even if it is below the threshold, and 0.0 if not. Of a classifier
-            of tokens, the probability that the span is unsupported.
+        score: 1.0 for what stands in a document, and otherwise the score of the reader's answer. Of
+            a classifier of tokens, the probability that the span is unsupported.
     """
 
     text: str
@@ -62,7 +58,7 @@ def verify(
     documents: Documents,
     question: str | None = None,
     reader: Reader | None = None,
-    threshold: float | None = None,
+    threshold: float = 0.5,
 ) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
@@ -77,7 +73,7 @@ def verify(
         answer: The answer, such as the output of a language model, as plain text.
         documents: A list of texts, which are named by their positions from `"0"`, or of what
             `Index.add` takes; a `documents.Index`, which saves time if many answers have the same
-            documents; or the path of a folder or a file, as in `Index.update`.
+            documents; or the path of a folder or a file, as in `Index.update`, or of an index.
         question: The question that the answer is about.
         reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes; only with a
             question, and `None` for the preset `"minilm-squad-small"`. Or a
@@ -85,7 +81,6 @@ def verify(
             unsupported, or its folder or `hf://owner/name`.
         threshold: The lowest score of the reader's answer, from 0 to 1, or of an unsupported span.
             To fit it on validation data, use `reader.calibrate(index, examples).threshold(0.9)`.
-            `None` for 0, or for 0.5 if the reader was not trained on texts without an answer.
 
     Returns:
         A `Verdict` for each sentence, or for each unsupported span, in order.
@@ -93,11 +88,11 @@ def verify(
     Raises:
         FileNotFoundError: If there is no such path.
         TypeError: If an argument has the wrong type.
-        ValueError: If there are no documents, `threshold` is not between 0 and 1, or `reader` or
-            `threshold` cannot be used.
+        ValueError: If there are no documents, `threshold` is not between 0 and 1, or `reader`
+            cannot be used.
 
     Warns:
-        UserWarning: If files of a folder cannot be read.
+        UserWarning: If files of a folder cannot be read, or as in `QuestionAnswerer.ask`.
 
     Examples:
         >>> import keras_qa
@@ -107,46 +102,49 @@ def verify(
         >>> [(one.supported, one.document, one.document_start) for one in found]
         [(True, '0', 42), (False, None, None)]
     """
-    if not isinstance(answer, str):
-        raise TypeError(must_be("answer", "a string", answer))
-    if question is not None and not isinstance(question, str):
-        raise TypeError(must_be("question", "a string", question))
-    if threshold is not None:
-        check_fraction("threshold", threshold)
-        if question is None and reader is None:
-            raise ValueError("`threshold` needs a reader. Pass `question` or `reader`.")
+    for name, value in (("answer", answer), ("question", "" if question is None else question)):
+        if not isinstance(value, str):
+            raise TypeError(must_be(name, "a string", value))
+    check_fraction("threshold", threshold)
     # Load the reader first: reading documents takes longer.
     is_read = question is not None or reader is not None
     loaded = _load_reader(reader, question) if is_read else None
-    with open_documents(documents) as index:
+    with _open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
         if loaded is not None and not isinstance(loaded, QuestionAnswerer):
             texts = [index.text(name) for name in index.names]
             spans = find_unsupported_spans(loaded, answer, texts, question)
             found = [Verdict(answer[first:last], first, last, score=p) for first, last, p in spans]
-            return [one for one in found if one.score >= (threshold or 0.0)]
-        verdicts = _find_verbatim(answer, index)
+            return [one for one in found if one.score >= threshold]
+        read = None
         if loaded is not None and question is not None:
-            return _add_answer(verdicts, index, question, loaded, threshold)
-    return verdicts
+            read = loaded.ask(index, question, min_score=threshold, verbose=0)
+        return _check_sentences(answer, index, read)
 
 
 @contextlib.contextmanager
-def open_documents(documents: Documents) -> Iterator[Index]:
-    """Opens the `documents` of `verify` as an index, which may be temporary, in a `with` block."""
+def _open_documents(documents: Documents) -> Iterator[Index]:
     # Not at the top: `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents import Document, Index
+    from keras_qa.documents.file_formats import SUFFIXES
 
     if isinstance(documents, Index):
         yield documents
+        return
+    path = None
+    if isinstance(documents, (str, os.PathLike)):
+        path = pathlib.Path(documents).expanduser()
+    if path is not None and path.is_file() and path.suffix.lower() not in SUFFIXES:
+        with Index.open(path) as index:
+            yield index
         return
     with (
         tempfile.TemporaryDirectory() as folder,
         Index.create(pathlib.Path(folder, "documents.index")) as index,
     ):
-        if isinstance(documents, (str, os.PathLike)):
-            for name, reason in index.update(documents, verbose=0).unreadable.items():
+        if path is not None:
+            for name, reason in index.update(path, verbose=0).unreadable.items():
                 warnings.warn(f"Left out {name}: {reason}.", stacklevel=4)
         elif isinstance(documents, (list, tuple)):
             index.add(
@@ -159,9 +157,9 @@ def open_documents(documents: Documents) -> Iterator[Index]:
         yield index
 
 
-def _find_verbatim(answer: str, index: Index) -> list[Verdict]:
-    """Returns the verdicts on the sentences of an answer without a reader."""
-    from keras_qa.documents.verbatim import FoldedText, find_claims
+def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Verdict]:
+    """Returns the verdicts on the sentences of an answer, by documents and what a reader found."""
+    from keras_qa.documents.verbatim import FoldedText, find_claims, fold
 
     claims = find_claims(answer)
     verdicts = [Verdict(answer[one.start : one.end], one.start, one.end) for one in claims]
@@ -171,6 +169,11 @@ def _find_verbatim(answer: str, index: Index) -> list[Verdict]:
             span = None if one.supported else text.locate(claim)
             if span is not None:
                 verdicts[place] = Verdict(one.text, one.start, one.end, True, name, *span, 1.0)
+    if read is not None and read.start is not None:
+        part, source = fold(read.text), (read.document, read.start, read.end, read.score)
+        for place, one in enumerate(verdicts):
+            if not one.supported and any(FoldedText(one.text).find(part)):
+                verdicts[place] = Verdict(one.text, one.start, one.end, True, *source)
     return verdicts
 
 
@@ -194,39 +197,4 @@ def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswere
         raise TypeError(must_be("reader", expected, reader))
     if question is None:
         raise ValueError("A `reader` that marks spans needs a question. Pass `question`.")
-    _, preprocessor = loaded._fitted()
-    if not isinstance(preprocessor, SpanPreprocessor):
-        raise ValueError(f"`reader` must mark spans, but this model {preprocessor.description}.")
     return loaded
-
-
-def _add_answer(
-    verdicts: list[Verdict],
-    index: Index,
-    question: str,
-    reader: QuestionAnswerer,
-    threshold: float | None,
-) -> list[Verdict]:
-    """Adds the reader's answer to the verdicts on sentences that contain it."""
-    from keras_qa.documents.verbatim import FoldedText, fold
-
-    _, preprocessor = reader._fitted()
-    assert isinstance(preprocessor, SpanPreprocessor)
-    options = preprocessor.asking.options if preprocessor.asking else AskOptions()
-    no_answer = options.get("no_answer", preprocessor.decoder.no_answer)
-    if threshold is None:
-        threshold = 0.0 if no_answer else THRESHOLD
-    found = reader.ask(index, question, no_answer=no_answer, verbose=0)
-    changes: dict[str, Any] = {"score": found.score}
-    if found.score >= threshold:
-        places = {"document_start": found.start, "document_end": found.end}
-        changes |= {"supported": True, "document": found.document, **places}
-    if found.start is None:
-        return verdicts
-    answer = fold(found.text)
-    return [
-        dataclasses.replace(one, **changes)
-        if not one.supported and any(FoldedText(one.text).find(answer))
-        else one
-        for one in verdicts
-    ]

@@ -5,18 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 import warnings
-from typing import TYPE_CHECKING
 
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
-from keras_qa.cli.output import CONTEXT, print_marked, say
-from keras_qa.terminal import plain
-
-if TYPE_CHECKING:
-    from keras_qa.answering import Verdict
-    from keras_qa.documents import Index
+from keras_qa.cli.output import print_marked, say
 
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -51,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
+        default=0.5,
         metavar="P",
-        help="the lowest score of the reader's answer or of an unsupported span (default: as the "
-        "reader decides)",
+        help="the lowest score of the reader's answer or of an unsupported span (default: "
+        "%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -65,18 +59,14 @@ def needs_backend(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Verifies the answer. Returns the exit code."""
-    from keras_qa.answering.verification import open_documents, verify
-    from keras_qa.documents import Index
-    from keras_qa.documents.file_formats import SUFFIXES
+    from keras_qa.answering import verify
 
     answer = data.read_text(options.answer)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        path = pathlib.Path(options.documents).expanduser()
-        is_index = path.is_file() and path.suffix.lower() not in SUFFIXES
-        with Index.open(path) if is_index else open_documents(path) as index:
-            found = verify(answer, index, options.question, options.reader, options.threshold)
-            sources = [_source(one, index) for one in found if one.supported]
+        found = verify(
+            answer, options.documents, options.question, options.reader, options.threshold
+        )
     for warning in caught:
         if warning.category is UserWarning:
             say(f"keras-qa: {warning.message}", error=True)
@@ -85,14 +75,8 @@ def run(options: argparse.Namespace) -> int:
         say(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
     else:
         print_marked(answer, unsupported)
-        say("\n".join([f"\nUnsupported: {len(unsupported)}.", *sources]))
+        say(f"\nUnsupported: {len(unsupported)}.")
+        for one in found:
+            if one.supported:
+                say(f"  {one.document}:{one.document_start}-{one.document_end}  {one.text}")
     return 1 if unsupported else 0
-
-
-def _source(verdict: Verdict, index: Index) -> str:
-    """One line: where the documents support a sentence, and what stands there."""
-    assert verdict.document is not None
-    before = index.text(verdict.document, 0, verdict.document_start)
-    text = index.text(verdict.document, verdict.document_start or 0, verdict.document_end)
-    text = plain(text if len(text) <= CONTEXT else f"{text[:CONTEXT]}…")
-    return f"  {plain(verdict.document)}:{before.count(chr(10)) + 1}  {text}"

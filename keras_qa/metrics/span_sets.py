@@ -64,25 +64,23 @@ def drop(predictions: Iterable[SpanSet], references: Iterable[GoldSets]) -> dict
     scores = []
     for place, (predicted, gold) in enumerate(zip(found, golds, strict=True)):
         try:
-            scores.append(score_spans(_to_set(predicted), gold_sets(gold)))
+            scores.append(_score(_to_set(predicted), _gold_sets(gold)))
         except TypeError as error:
             raise TypeError(f"The question at position {place}: {error}") from None
     exact, overlap = (100.0 * (sum(column) / len(column)) for column in zip(*scores, strict=True))
     return {"exact_match": exact, "f1": overlap}
 
 
-def gold_sets(reference: GoldSets) -> list[tuple[str, ...]]:
-    """Returns the gold sets of a reference, see `drop`."""
+def _gold_sets(reference: GoldSets) -> list[tuple[str, ...]]:
     if isinstance(reference, Example):
         answers = reference.answers
         return [answers] if reference.all_spans or not answers else [(one,) for one in answers]
-    is_several = isinstance(reference, (list, tuple)) and any(
-        not isinstance(entry, str) for entry in reference
-    )
-    return [*map(_to_set, reference)] if is_several else [_to_set(reference)]
+    if isinstance(reference, (list, tuple)) and not all(isinstance(one, str) for one in reference):
+        return [*map(_to_set, reference)]
+    return [_to_set(reference)]
 
 
-def score_spans(predicted: Sequence[str], golds: Sequence[Sequence[str]]) -> tuple[float, float]:
+def _score(predicted: Sequence[str], golds: Sequence[Sequence[str]]) -> tuple[float, float]:
     """Returns the exact match and the F1 of a set of spans, each for its most similar gold set."""
     exact = overlap = 0.0
     spans = [*map(_normalize, predicted)]
@@ -146,48 +144,42 @@ def _bag_f1(predicted: set[str], gold: set[str]) -> float:
     return 2 * precision * recall / (precision + recall) if precision or recall else 0.0
 
 
-def assign(
-    scores: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Finds the one-to-one assignment of rows to columns with the highest sum of scores.
+def assign(scores: npt.NDArray[np.float64]) -> tuple[list[int], list[int]]:
+    """Returns rows and columns, one to one, with the highest sum of scores.
 
     Shortest augmenting paths (Crouse 2016, "On implementing 2D rectangular assignment algorithms").
     Among equal sums it chooses as `scipy.optimize.linear_sum_assignment` does, which the official
     script of DROP uses, so that rounding errors are the same.
     """
-    if len(scores) > scores.shape[1]:
+    height, width = scores.shape
+    if height > width:
         columns, rows = assign(scores.T)
         return rows, columns
-    height, width = scores.shape
     row_price, column_price = np.zeros(height), np.zeros(width)
-    column_of, row_of = np.full(height, -1), np.full(width, -1)
+    column_of, row_of = [-1] * height, [-1] * width
     for new in range(height):
         distance, before = np.full(width, np.inf), np.full(width, -1)
-        open_columns = np.arange(width)[::-1]
-        rows_seen, lowest, row = [new], 0.0, new
-        while True:
-            there = lowest - scores[row, open_columns] - row_price[row] - column_price[open_columns]
-            is_shorter = there < distance[open_columns]
-            distance[open_columns[is_shorter]] = there[is_shorter]
-            before[open_columns[is_shorter]] = row
-            lowest = distance[open_columns].min()
-            ties = np.flatnonzero(distance[open_columns] == lowest)
-            free = ties[row_of[open_columns[ties]] < 0]
-            place = free[-1] if len(free) else ties[0]
-            column = open_columns[place]
-            open_columns[place] = open_columns[-1]
-            open_columns = open_columns[:-1]
-            if len(free):
-                break
+        left, lowest, row = [*reversed(range(width))], 0.0, new
+        seen: list[int] = []
+        while row >= 0:
+            there = lowest - scores[row] - row_price[row] - column_price
+            is_shorter = there < distance
+            is_shorter[seen] = False
+            distance[is_shorter], before[is_shorter] = there[is_shorter], row
+            lowest = min(distance[left])
+            nearest = [place for place, one in enumerate(left) if distance[one] == lowest]
+            free = [place for place in nearest if row_of[left[place]] < 0]
+            place = free[-1] if free else nearest[0]
+            column = left[place]
+            left[place] = left[-1]
+            left.pop()
+            seen.append(column)
             row = row_of[column]
-            rows_seen.append(row)
-        closed = np.setdiff1d(np.arange(width), open_columns)
         row_price[new] += lowest
-        row_price[rows_seen[1:]] += lowest - distance[column_of[rows_seen[1:]]]
-        column_price[closed] -= lowest - distance[closed]
-        row = -1
+        row_price[[row_of[one] for one in seen[:-1]]] += lowest - distance[seen[:-1]]
+        column_price[seen] -= lowest - distance[seen]
         while row != new:
             row = before[column]
             row_of[column] = row
             column_of[row], column = column, column_of[row]
-    return np.arange(height), column_of
+    return [*range(height)], column_of

@@ -75,8 +75,7 @@ class SpanExactMatch(_SpanMetric):
     Args:
         max_positions: Highest number of positions of a span.
         name: Name of the metric.
-        num_types: Number of answer types that are not spans, such as "yes". They are at the
-            positions from 1.
+        num_types: Number of `answer_types` of the `layers.SpanHead`.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
     Call arguments:
@@ -116,8 +115,7 @@ class SpanF1(_SpanMetric):
     Args:
         max_positions: Highest number of positions of a span.
         name: Name of the metric.
-        num_types: Number of answer types that are not spans, such as "yes". They are at the
-            positions from 1.
+        num_types: Number of `answer_types` of the `layers.SpanHead`.
         **kwargs: `dtype`, as in `keras.metrics.Metric`.
 
     Call arguments: as in `SpanExactMatch`.

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_error, fit_temperature
-from keras_qa.decoding.decoder import MIN_SPAN_THRESHOLD, Spans, find_firsts
+from keras_qa.decoding.decoder import Spans
+from keras_qa.decoding.word_masses import find_firsts
 from keras_qa.example import Example
-from keras_qa.metrics.span_sets import gold_sets, score_spans
 from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
 from keras_qa.preprocessing.span_preprocessor import (
     WINDOWS,
@@ -30,6 +30,9 @@ from keras_qa.text.passage_windows import passage_windows
 
 # Candidates for `max_answer_words`. The best one on validation data is used.
 LIMITS = (5, 8, 10, 15, 20, 30, 50)
+
+# Candidates for `span_threshold`.
+SPAN_THRESHOLDS = tuple(step / 50 for step in range(1, 26))
 
 # Number of folds in the cross-validation of the temperature.
 FOLDS = 5
@@ -47,15 +50,11 @@ def fit_decoder(
     """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
 
     `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
-    increases the likelihood of right answers in a five-fold cross-validation. Returns the
+    increases the likelihood of right answers in a five-fold cross-validation. If an example has
+    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted. Returns the
     `temperature`, and the expected calibration error with and without it, `calibration_error` and
     `calibration_error_before`; or an empty dict if no window contains a right answer.
     """
-    # The likelihood of several right answers is that of any one of them. If an example has
-    # `all_spans`, all must be likely: each of them is an example here.
-    counts = [max(len(item.answers), 1) if item.all_spans else 1 for item in examples]
-    firsts = np.cumsum(counts) - counts
-    sets, examples = examples, [one for item in examples for one in _split_spans(item)]
     windows, spans = preprocessor.make_labels(examples)
     if not (spans[..., 0] > 0).any():
         return {}
@@ -67,7 +66,10 @@ def fit_decoder(
         given = dataclasses.replace(given, max_answer_words=most)
     limits = given.max_answer_words, given.no_answer
     types = len(given.answer_types)
-    temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS, types)
+    # The fit makes any one of several right answers likely, but of a set all must be.
+    has_sets, temperature = any(item.all_spans for item in examples), 1.0
+    if not has_sets:
+        temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS, types)
     decoder, errors = given, []
     for heat in (1.0, temperature):
         decoder = dataclasses.replace(decoder, temperature=heat)
@@ -82,23 +84,17 @@ def fit_decoder(
         ]
         scores = np.clip([answer.score for answer in answers], 0.0, 1.0)
         errors.append(expected_calibration_error(scores, np.array(right)))
-    count = int(2 / MIN_SPAN_THRESHOLD) + 1
-    ranked = rank_answers(decoder(*found, count, sizes), examples, decoder, count)
-    lowest = _best_span_threshold([ranked[first] for first in firsts], sets)
-    preprocessor.decoder = dataclasses.replace(decoder, span_threshold=lowest)
+    if has_sets:
+        count = preprocessor.max_spans
+        ranked = rank_answers(decoder(*found, count, sizes), examples, decoder, count)
+        lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
+        decoder = dataclasses.replace(decoder, span_threshold=lowest)
+    preprocessor.decoder = decoder
     return {
         "temperature": temperature,
         "calibration_error_before": errors[0],
         "calibration_error": errors[1],
     }
-
-
-def _split_spans(item: Example) -> list[Example]:
-    """Returns an example for each answer of one with `all_spans`."""
-    if not item.all_spans or len(item.answers) != len(item.answer_start) or not item.answers:
-        return [item]
-    pairs = zip(item.answers, item.answer_start, strict=True)
-    return [dataclasses.replace(item, answers=pair[:1], answer_start=pair[1:]) for pair in pairs]
 
 
 def _best_limit(
@@ -129,27 +125,15 @@ def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) 
     return min(scores["best_f1_thresh"], 1.0)
 
 
-def _best_span_threshold(ranked: RankedAnswers, examples: list[Example]) -> float | None:
-    """Returns the threshold of several answers with the highest F1 of DROP.
+def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current: float) -> float:
+    """Returns the threshold of several answers with the highest F1 of DROP."""
 
-    Returns `None` if no threshold is better than no answer at all.
-    """
-    scores, gains = [0.0], [0.0]
-    for answers, item in zip(ranked, examples, strict=True):
-        spans, golds = select_spans(answers, MIN_SPAN_THRESHOLD), gold_sets(item)
-        texts = [span.text for span in spans]
-        f1 = [score_spans(texts[:count], golds)[1] for count in range(len(texts) + 1)]
-        scores += [span.score for span in spans]
-        gains += np.diff(f1).tolist()
-    order = np.argsort(scores, kind="stable")[::-1]
-    descending = np.array(scores)[order]
-    # Spans of equal score are selected together.
-    last = np.flatnonzero(np.diff(descending, append=-1.0))
-    totals, steps = np.cumsum(np.array(gains)[order])[last], descending[last]
-    best = int(totals.argmax())
-    if totals[best] <= 0:
-        return None
-    return max(float(steps[best] + steps[best + 1]) / 2, MIN_SPAN_THRESHOLD)
+    def overlap(threshold: float) -> float:
+        selected = [select_spans(answers, threshold) for answers in ranked]
+        return metrics.drop([[one.text for one in some] for some in selected], examples)["f1"]
+
+    # Prefer the value closest to the current one among equals.
+    return max(SPAN_THRESHOLDS, key=lambda lowest: (overlap(lowest), -abs(lowest - current)))
 
 
 def fit_retrieval(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa._arguments import accept_old_names, entry
@@ -49,6 +50,7 @@ class SpanPreprocessor:
         name: Its name in a `.keras` file.
         description: What the model does, for messages.
         options: The options of `QuestionAnswerer` that only such models take.
+        max_spans: Number of spans of which `answer_all` selects some.
         decoder: The `decoding.SpanDecoder`. Training replaces it.
 
     Examples:
@@ -69,6 +71,7 @@ class SpanPreprocessor:
         "max_answer_words",
         "no_answer_threshold",
     )
+    max_spans: ClassVar[int] = 100
 
     def __init__(
         self,
@@ -126,11 +129,14 @@ class SpanPreprocessor:
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """Returns inputs and labels for `fit`."""
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to train on.")
         self._check_types(model)
         windows, spans = self.make_labels(examples)
-        return make_feed(model, windows), {"start": spans[..., 0], "end": spans[..., 1]}
+        feed = make_feed(model, windows)
+        is_set = np.array([item.all_spans for item in examples])[windows.example]
+        if is_set.any():
+            rows, spans = split_labels(spans, is_set)
+            feed = {name: array[rows] for name, array in feed.items()}
+        return feed, {"start": spans[..., 0], "end": spans[..., 1]}
 
     def make_labels(self, examples: list[Example]) -> tuple[Windows, np.ndarray]:
         """Returns windows, and the positions of right answers in the outputs of a model.
@@ -138,6 +144,8 @@ class SpanPreprocessor:
         The positions are those of `Windows.spans`, after the positions of the decoder's
         `answer_types`. Each window of an example whose answer is such a type has its position.
         """
+        if not examples:
+            raise ValueError("`examples` is empty. Give at least one to train on.")
         types = self.decoder.answer_types
         right = np.array([find_type(item, types) for item in examples], "int32")
         windows = self.vectorizer(
@@ -147,8 +155,6 @@ class SpanPreprocessor:
             ],
             labels=True,
         )
-        if any(item.all_spans for item in examples):
-            windows = label_each_span(windows, examples)
         assert windows.spans is not None
         spans = np.where(windows.spans > 0, windows.spans + np.int32(len(types)), windows.spans)
         typed = right[windows.example]
@@ -169,11 +175,8 @@ class SpanPreprocessor:
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
         """Returns all spans above the decoder's threshold that answer each example, best first."""
-        threshold = self.decoder.min_span_score
-        # All spans with at least half this score, since the scores add up to 1; and "no answer".
-        count = int(2 / threshold) + 1
-        ranked = self.answer(model, examples, count, batch_size, verbose)
-        return [select_spans(answers, threshold) for answers in ranked]
+        ranked = self.answer(model, examples, self.max_spans, batch_size, verbose)
+        return [select_spans(answers, self.decoder.span_threshold) for answers in ranked]
 
     def answer_from_passages(
         self,
@@ -308,10 +311,13 @@ class SpanPreprocessor:
             # Their positions come before those of the text and have no words.
             words, sizes = np.insert(words, types, -1, axis=1), np.insert(sizes, types, 0, axis=1)
         logits = np.full((2, *sizes.shape), MASKED, "float32")
-        for place, name in enumerate(("start", "end")):
-            found = outputs[name][:, : logits.shape[2]]
+        for place, found in enumerate(self._to_logits(outputs)):
+            found = found[:, : logits.shape[2]]
             logits[place, :, : found.shape[1]] = found
         return (*logits, words, windows.example, sizes)
+
+    def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
+        return outputs["start"], outputs["end"]
 
     def _check_types(self, model: Model) -> None:
         """Raises if the model has other positions of answer types than the decoder."""
@@ -399,43 +405,33 @@ def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
     """
     if answers[0].start is None:
         return answers[:1] if answers[0].text else []
-    spans: list[tuple[Answer, Any, Any]]
-    spans = [(one, one.start, one.end) for one in answers if one.start is not None]
-    selected: list[tuple[Answer, Any, Any]] = []
-    for answer, start, end in spans:
-        if answer.score <= threshold:
+    selected: list[Any] = []
+    spans: list[Any] = [one for one in answers if one.start is not None]
+    for span in spans:
+        if span.score <= threshold:
             break
-        likely = [span for span in spans if span[0].score >= answer.score / 2]
-        first_end = min(right for _, left, right in likely if left == start)
-        last_start = max(left for _, left, right in likely if right == end)
-        is_joined = first_end <= last_start
-        if not is_joined and all(end <= left or right <= start for _, left, right in selected):
-            selected.append((answer, start, end))
-    return [answer for answer, *_ in selected]
+        likely = [one for one in spans if one.score >= span.score / 2]
+        first_end = min(one.end for one in likely if one.start == span.start)
+        last_start = max(one.start for one in likely if one.end == span.end)
+        is_apart = all(span.end <= one.start or one.end <= span.start for one in selected)
+        if is_apart and first_end > last_start:
+            selected.append(span)
+    return selected
 
 
-def label_each_span(windows: Windows, examples: list[Example]) -> Windows:
-    """Returns windows with one label each if their examples have `all_spans`.
+def split_labels(
+    spans: npt.NDArray[np.int32], is_set: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Returns the rows of windows, one for each span of a set, and their labels.
 
-    A window is repeated for each of its spans. The loss of several labels makes any one of them
-    likely, but here all must be.
+    The loss of several labels makes any one of them likely, but of a set all must be.
     """
-    assert windows.spans is not None
-    each = np.array([item.all_spans for item in examples])[windows.example]
-    counts = np.where(each, (windows.spans[..., 0] > 0).sum(axis=1), 1).clip(1)
-    rows = np.repeat(np.arange(len(windows)), counts)
-    number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    spans = np.where(each[rows, None, None], -1, windows.spans[rows])
-    spans[:, 0] = windows.spans[rows, number]
-    return dataclasses.replace(
-        windows,
-        feed={name: array[rows] for name, array in windows.feed.items()},
-        example=windows.example[rows],
-        offsets=windows.offsets[rows],
-        words=windows.words[rows],
-        word_sizes=windows.word_sizes[rows],
-        spans=spans,
-    )
+    is_kept = (spans[..., 0] > 0) & is_set[:, None]
+    is_kept[:, 0] = True
+    rows, numbers = np.nonzero(is_kept)
+    labels = np.where(is_set[rows, None, None], -1, spans[rows])
+    labels[:, 0] = spans[rows, numbers]
+    return rows, labels
 
 
 def best_texts(spans: Spans, examples: list[Example], decoder: SpanDecoder) -> list[str]:

@@ -2,79 +2,87 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import sys
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.decoder import MASKED, Spans
-from keras_qa.decoding.token_runs import find_runs
+from keras_qa.decoding.decoder import Spans
+from keras_qa.decoding.word_masses import check_logits
 from keras_qa.example import Example
-from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
+from keras_qa.preprocessing.ask_options import Model
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
-from keras_qa.text import Windows
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.
 IGNORED = -100
 
 
 class TokenPreprocessor(SpanPreprocessor):
-    """Answers with the runs of tokens that a classifier labels as inside an answer.
+    """Answers with the runs of words that a classifier labels as inside an answer.
 
     For token classifiers with two labels: 0 is outside, 1 inside, see `models.encoder_classifier`.
     Several spans need no threshold: each run is an answer. Of the decoder's settings, only
     `whole_words` and those of no answer apply.
+
+    The probability of a word is the mean over its pieces in all windows. A word is inside if this
+    is above 0.5, and the score of a run is the mean over its words. The probability of no answer is
+    1 minus that of the likeliest word.
+
+    Reference:
+        Segal et al. 2020, "A Simple and Effective Model for Answering Multi-span Questions",
+        arXiv:1909.13375.
     """
 
     name: ClassVar[str] = "tokens"
     description: ClassVar[str] = "labels the tokens of the text"
+    max_spans: ClassVar[int] = sys.maxsize
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`. Of alternative answers the first one is inside."""
-        if not examples:
-            raise ValueError("`examples` is empty. Give at least one to train on.")
-        sets = [
-            item
-            if item.all_spans
-            else dataclasses.replace(
-                item, answers=item.answers[:1], answer_start=item.answer_start[:1]
-            )
-            for item in examples
-        ]
-        windows = self.vectorizer(sets, labels=True)
-        return make_feed(model, windows), label_tokens(windows)
+        """Returns inputs and labels for `fit`. All answers are inside, alternatives too."""
+        windows, spans = self.make_labels(examples)
+        position = np.arange(windows.words.shape[1])
+        first, last = spans[..., :1], spans[..., 1:]
+        is_inside = (first > 0) & (position >= first) & (position <= last)
+        labels = is_inside.any(axis=1).astype("int32")
+        labels[windows.words[..., 0] < 0] = IGNORED
+        return make_feed(model, windows), labels
 
-    def answer_all(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
-    ) -> RankedAnswers:
-        """Returns all spans that answer each example, best first."""
-        ranked = self.answer(model, examples, sys.maxsize, batch_size, verbose)
-        return [[answer for answer in answers if answer.text] for answers in ranked]
-
-    def read_windows(
-        self, model: Model, windows: Windows, batch_size: int
-    ) -> tuple[np.ndarray, ...]:
-        """Returns the logits of "inside", twice, and the further arguments of a decoder."""
-        outputs = model.predict(make_feed(model, windows), batch_size=batch_size, verbose=0)
-        inside = np.full(windows.words.shape[:2], MASKED, "float32")
-        inside[:, : outputs.shape[1]] = outputs[..., 1] - outputs[..., 0]
-        places = windows.words if self.decoder.whole_words else windows.offsets
-        return inside, inside, places, windows.example, windows.word_sizes
+    def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
+        inside = outputs[..., 1] - outputs[..., 0]
+        return inside, inside
 
     def _decode(self, parts: list[np.ndarray], count: int) -> Spans:
         inside, _, words, example, _ = parts
-        found = find_runs(inside, words, example)
-        start, end, score = (part[:, :count] for part in found[:3])
-        return Spans(start, end, score, found.no_answer, found.answer_types)  # type: ignore[arg-type]
+        logits = check_logits(inside, inside, words, example, None)
+        edges = np.append(logits.firsts, len(inside))
+        rows = [slice(*edge) for edge in itertools.pairwise(edges)]
+        runs, no_answer = zip(*(find_runs(inside[row], words[row]) for row in rows), strict=True)
+        shape = len(runs), max(map(len, runs))
+        start, end = np.full((2, *shape), -1, "int32")
+        found = Spans(start, end, np.zeros(shape), np.array(no_answer), np.zeros((len(runs), 0)))
+        for row, text in enumerate(runs):
+            for place, run in enumerate(text):
+                start[row, place], end[row, place], found.score[row, place] = run
+        return found
 
 
-def label_tokens(windows: Windows) -> npt.NDArray[np.int32]:
-    """Labels the positions of windows with spans: 1 inside an answer, 0 outside, -100 elsewhere."""
-    assert windows.spans is not None
-    position = np.arange(windows.words.shape[1])
-    first, last = windows.spans[..., :1], windows.spans[..., 1:]
-    labels = ((first > 0) & (position >= first) & (position <= last)).any(axis=1).astype("int32")
-    labels[windows.words[..., 0] < 0] = IGNORED
-    return labels
+def find_runs(
+    inside: npt.NDArray[np.floating], words: npt.NDArray[np.integer]
+) -> tuple[list[tuple[int, int, float]], float]:
+    """Returns start, end and score of each run of a text, best first, and its no-answer score.
+
+    `inside`, `(windows, positions)`, is the logit of "inside" minus that of "outside"; `words` is
+    as in `Windows`.
+    """
+    begins, ends = words[words[..., 0] >= 0].T
+    begins, place, word = np.unique(begins, return_index=True, return_inverse=True)
+    values = inside[words[..., 0] >= 0].astype("float64")
+    chance = np.bincount(word, 0.5 + 0.5 * np.tanh(values / 2)) / np.bincount(word)
+    edges = np.flatnonzero(np.diff(chance > 0.5, prepend=False, append=False)).tolist()
+    runs = [
+        (int(begins[first]), int(ends[place[last - 1]]), float(chance[first:last].mean()))
+        for first, last in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    return sorted(runs, key=lambda run: -run[2]), 1.0 - float(chance.max(initial=0.0))

@@ -85,8 +85,8 @@ def test_it_learns_all_spans_and_is_saved(trained, tmp_path) -> None:
 def test_labels_of_windows(folder) -> None:
     model = encoder_classifier(folder)
     preprocessor = TokenPreprocessor(Windower(model.preprocessor.tokenizer, max_length=64))
-    # Of alternatives the first one counts.
-    sets = [("Mary", "the bathroom"), ("slept",), ()]
+    # All alternatives are inside.
+    sets = [("Mary", "the bathroom"), ("slept", "she"), ()]
     data = [example(TEXT, *sets[0]), example(TEXT, "slept", "she", several=False), example(TEXT)]
     _, labels = preprocessor.make_training_data(model, data)
     words = preprocessor.vectorizer(data).words

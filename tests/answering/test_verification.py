@@ -127,7 +127,7 @@ def test_kinds_of_documents(folder, tmp_path) -> None:
         index.update(folder)
         assert names(index) == ["a.txt", "b.md"]
         assert len(index) == 2
-    for path in (folder, str(folder)):
+    for path in (folder, str(folder), tmp_path / "a.index"):
         assert names(path) == ["a.txt", "b.md"]
     assert names(folder / "a.txt") == ["a.txt", None]
     mixed = ["Bob left.", {"name": "ann", "text": "Ann left."}, Document("c", "")]
@@ -157,7 +157,6 @@ def test_unreadable_files_warn(folder) -> None:
         (("a", [{"name": "a"}]), ValueError, "position 0 must have the keys `name` and `text`."),
         (("a", []), ValueError, "`documents` must hold at least one document that can be read."),
         (("a", "none"), FileNotFoundError, "must be a folder or a file. There is no 'none'."),
-        (("a", ["a"], None, None, 0.5), ValueError, "`threshold` needs a reader. Pass `question"),
         (("a", ["a"], "b", None, 2), ValueError, "`threshold` must be between 0 and 1. Received:"),
     ],
 )

@@ -12,6 +12,9 @@ from keras_qa.answering import Verdict
 from keras_qa.documents import Index
 from keras_qa.preprocessing import SpanPreprocessor
 
+# The reader was trained without such texts.
+pytestmark = pytest.mark.filterwarnings("ignore:This reader was not trained on texts without an")
+
 TEXT, QUESTION = "the door is red.", "What colour is the door?"
 ANSWER = "It’s RED. The red door. It is reddish. the door is red."
 SENTENCES = ((0, 9), (10, 23), (24, 38), (39, 55))
@@ -33,8 +36,9 @@ def score(reader, index) -> float:
 
 
 def check(found: list[Verdict], is_accepted: bool, score: float) -> None:
-    read = (True, "a", 12, 15, score) if is_accepted else (False, None, None, None, score)
-    expected = [read, read, (False, None, None, None, 0.0), (True, "a", 0, 16, 1.0)]
+    unsupported = (False, None, None, None, 0.0)
+    read = (True, "a", 12, 15, score) if is_accepted else unsupported
+    expected = [read, read, unsupported, (True, "a", 0, 16, 1.0)]
     assert found == [
         Verdict(ANSWER[start:end], start, end, *one)
         for (start, end), one in zip(SENTENCES, expected, strict=True)
@@ -62,11 +66,11 @@ def test_documents_without_an_index_are_read_in_the_same_way(reader, tmp_path, s
 
 
 @pytest.mark.parametrize(
-    ("no_answer_threshold", "threshold", "is_found", "is_accepted"),
-    [(1.0, None, True, True), (0.0, None, False, False), (1.0, 1.0, True, False)],
+    ("no_answer_threshold", "threshold", "is_accepted"),
+    [(1.0, 0.5, True), (0.0, 0.5, False), (1.0, 1.0, False)],
 )
-def test_a_reader_of_texts_without_an_answer_decides_itself(
-    reader, index, monkeypatch, no_answer_threshold, threshold, is_found, is_accepted
+def test_a_reader_of_texts_without_an_answer(
+    reader, index, monkeypatch, no_answer_threshold, threshold, is_accepted
 ) -> None:
     own = reader.model_.preprocessor
     decoder = dataclasses.replace(
@@ -74,7 +78,7 @@ def test_a_reader_of_texts_without_an_answer_decides_itself(
     )
     changed = SpanPreprocessor(own.vectorizer, decoder)
     monkeypatch.setattr(reader.model_, "preprocessor", changed)
-    score = reader.ask(index, QUESTION).score if is_found else 0.0
+    score = reader.ask(index, QUESTION).score
     found = keras_qa.verify(ANSWER, index, QUESTION, reader, threshold)
     check(found, is_accepted, score)
 
@@ -119,6 +123,6 @@ def test_a_reader_of_spans_needs_a_question(reader) -> None:
 
 def test_a_classifier_cannot_verify(classifier) -> None:
     before = classifier.model_.get_weights()
-    with pytest.raises(ValueError, match="`reader` must mark spans, but this model "):
+    with pytest.raises(ValueError, match="Only span readers answer from documents, but "):
         keras_qa.verify(ANSWER, [TEXT], QUESTION, classifier)
     assert same_weights(classifier.model_, before)

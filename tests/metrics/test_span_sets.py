@@ -67,7 +67,7 @@ def test_the_assignment_has_the_highest_sum(scores: np.ndarray) -> None:
         sum(row[column] for row, column in zip(wide, some, strict=True))
         for some in itertools.permutations(range(wide.shape[1]), len(wide))
     )
-    assert len(set(rows.tolist())) == len(set(columns.tolist())) == min(scores.shape)
+    assert len(set(rows)) == len(set(columns)) == min(scores.shape)
     assert scores[rows, columns].sum() == best
 
 

@@ -5,14 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.decoding.token_runs import find_runs
+from keras_qa import Example
+from keras_qa.decoding import SpanDecoder
+from keras_qa.preprocessing import TokenPreprocessor
+from keras_qa.preprocessing.token_preprocessor import find_runs
+from keras_qa.text import Windower, WordTokenizer
 
 # Texts of up to six words. A window has the pieces of some words, in order: (word, logit).
 LOGITS = st.sampled_from([-2.0, -0.5, 0.5, 1.0, 3.0])
 WINDOW = st.lists(st.tuples(st.integers(0, 5), LOGITS), max_size=8).map(
     lambda pieces: sorted(pieces, key=lambda piece: piece[0])
 )
-TEXTS = st.lists(st.lists(WINDOW, min_size=1, max_size=3), min_size=1, max_size=4)
+TEXTS = st.lists(st.lists(WINDOW, min_size=1, max_size=3), min_size=1, max_size=2)
 
 
 def by_loops(windows: list[list[tuple[int, float]]]) -> tuple[list[tuple[int, int, float]], float]:
@@ -34,24 +38,29 @@ def by_loops(windows: list[list[tuple[int, float]]]) -> tuple[list[tuple[int, in
 @settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_runs_are_those_of_a_loop(texts) -> None:
-    rows = [window for windows in texts for window in windows]
-    inside = np.zeros((len(rows), 9))
-    words = np.full((len(rows), 9, 2), -1)
-    for row, window in enumerate(rows):
-        for place, (word, logit) in enumerate(window, 1):
-            inside[row, place], words[row, place] = logit, (10 * word, 10 * word + 5)
-    found = find_runs(inside, words, np.repeat(np.arange(len(texts)), [*map(len, texts)]))
-    for row, windows in enumerate(texts):
-        runs, nothing = by_loops(windows)
-        count = int((found.start[row] >= 0).sum())
-        assert found.score[row, :count] == pytest.approx([run[2] for run in runs])
-        places = {
-            *zip(found.start[row, :count].tolist(), found.end[row, :count].tolist(), strict=True)
-        }
-        assert places == {run[:2] for run in runs}
-        assert found.no_answer[row] == pytest.approx(nothing)
+    for windows in texts:
+        inside = np.zeros((len(windows), 9))
+        words = np.full((len(windows), 9, 2), -1)
+        for row, window in enumerate(windows):
+            for place, (word, logit) in enumerate(window, 1):
+                inside[row, place], words[row, place] = logit, (10 * word, 10 * word + 5)
+        found, nothing = find_runs(inside, words)
+        runs, expected = by_loops(windows)
+        assert [run[2] for run in found] == pytest.approx([run[2] for run in runs])
+        assert {run[:2] for run in found} == {run[:2] for run in runs}
+        assert nothing == pytest.approx(expected)
+
+
+class Nan:
+    """A model whose logits are not numbers."""
+
+    inputs = ()
+
+    def predict(self, x, batch_size=None, verbose="auto"):
+        return np.full((1, 2, 2), np.nan)
 
 
 def test_bad_logits() -> None:
+    preprocessor = TokenPreprocessor(Windower(WordTokenizer.train(["Ann"])), SpanDecoder())
     with pytest.raises(ValueError, match="must not hold NaN or infinity. Received: nan"):
-        find_runs(np.full((1, 2), np.nan), np.zeros((1, 2, 2)), np.zeros(1))
+        preprocessor.answer_all(Nan(), [Example("Ann", "?")], 8, 0)
