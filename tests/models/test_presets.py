@@ -52,7 +52,8 @@ def test_the_story_preset_answers_all_tasks() -> None:
 
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
-    ranker = Ranker(encoder_classifier("minilm", **options), max_length=64)
+    ranker = Ranker(encoder_classifier("minilm", **options))
+    ranker.model_.preprocessor.max_length = 64
     for weight in ranker.model_.get_layer("backbone").trainable_variables:
         weight.assign(weight + 0.01)
     ranker.save_adapter(tmp_path / "minilm-rerank.keras")
