@@ -6,7 +6,7 @@ import os
 
 import keras
 
-from keras_qa._arguments import check_choice, to_integer
+from keras_qa._arguments import MAX_INT, check_choice, to_integer
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
@@ -89,12 +89,7 @@ def encoder_classifier(
     if num_labels is None:
         found = checkpoint.num_labels if checkpoint.has_head(task) else 2
         num_labels = 1 if task == CHOICE else found
-    to_integer("num_labels", num_labels)
-    if task == CHOICE and num_labels != 1:
-        raise ValueError(
-            "`num_labels` must be 1 for multiple choice: each choice is a row with one logit. "
-            f"Received: num_labels={num_labels}."
-        )
+    num_labels = to_integer("num_labels", num_labels, most=1 if task == CHOICE else MAX_INT)
     encoder, head, tokenizer = open_classifier(
         checkpoint, task, num_labels, tokenizer, lora_rank, dtype
     )

@@ -150,7 +150,7 @@ class TestRefusing:
         ("config", "message"),
         [
             ({"model_type": "t5"}, "unknown family 't5'. The known families are albert, bert"),
-            ({"architectures": ["BertForTokenClassification"]}, "a model for another task"),
+            ({"architectures": ["BertForNextSentencePrediction"]}, "a model for another task"),
             ({"hidden_act": "quick_gelu"}, "the activation 'quick_gelu' is not supported"),
             ({"is_decoder": True}, "`is_decoder=True` in its `config.json`"),
             ({"intermediate_size": 25}, "says"),
