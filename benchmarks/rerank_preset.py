@@ -76,7 +76,7 @@ def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> 
     state = TrainingState(run, out.with_suffix(".checkpoint"))
     keras.utils.set_random_seed(settings["seed"])
     model = encoder_classifier("minilm", "sequence_classification", num_labels=1)
-    model.preprocessor.max_length = settings["max_length"]
+    model.preprocessor.vectorizer.max_length = settings["max_length"]
     ranker = Ranker(model)
     ranker.fit(
         data,

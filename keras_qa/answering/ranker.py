@@ -295,7 +295,7 @@ def _activation(config: dict[str, Any]) -> str:
 
 def _strings(name: str, values: Any) -> list[str]:
     is_list = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
-    found = list(values) if is_list else [None]
+    found: list[Any] = list(values) if is_list else [None]
     if not all(isinstance(item, str) for item in found):
         raise TypeError(f"`{name}` must be a list of strings. Received: {short_repr(values)}.")
     return found

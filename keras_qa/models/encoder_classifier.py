@@ -99,7 +99,7 @@ def encoder_classifier(
     model = QAModel(inputs, logits, name=name)
     if tokenizer is not None:
         longest = min(encoder.max_length, checkpoint.max_length or encoder.max_length)
-        model.preprocessor = PairPreprocessor(tokenizer, longest)
+        model.preprocessor = PairPreprocessor(Windower(tokenizer, longest))
     loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(from_logits=True)
     if num_labels > 1:
         ignored = IGNORED if task == TOKENS else None
@@ -118,8 +118,8 @@ def labels_tokens(model: keras.Model) -> bool:
 
 def as_token_reader(model: QAModel) -> QAModel:
     """Makes a model that labels tokens read texts in windows, with questions."""
-    pairs = model.preprocessor
-    if isinstance(pairs, PairPreprocessor):
+    if isinstance(model.preprocessor, PairPreprocessor):
+        pairs = model.preprocessor.vectorizer
         windower = Windower(pairs.tokenizer, min(MAX_LENGTH, pairs.max_length))
         model.preprocessor = TokenPreprocessor(windower)
     return model

@@ -116,12 +116,7 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
         raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
     if is_token_reader:
         model = as_token_reader(model)
-    heads = {
-        encoder_classifier: (SEQUENCE, TOKENS),
-        choice_ranker: (CHOICE,),
-        span_reader: (SPANS,),
-    }
-    return model, any(map(checkpoint.has_head, heads[make]))
+    return model, checkpoint.has_head(checkpoint.task or SPANS)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

@@ -64,10 +64,10 @@ class TestRanking:
 
     def test_long_texts_are_cut_off(self, cross, folder) -> None:
         long = "Mary went home. " * 5_000
-        assert cross.model_.preprocessor.max_length == 64
+        assert cross.model_.preprocessor.vectorizer.max_length == 64
         assert cross.rank("Who?", [long])[0].score == cross.rank("Who?", [long * 2])[0].score
         short = Ranker(folder)
-        short.model_.preprocessor.max_length = 10
+        short.model_.preprocessor.vectorizer.max_length = 10
         ends = ["Mary went home. Then", "Mary went home. She"]
         scores = [item.score for item in short.rank("a b c d", ends)]
         assert scores[0] == scores[1]
@@ -102,15 +102,15 @@ class TestRanking:
 class TestFiles:
     def test_a_file_keeps_all(self, folder, tmp_path) -> None:
         made = Ranker(encoder_classifier(folder))
-        made.model_.preprocessor.max_length = 20
+        made.model_.preprocessor.vectorizer.max_length = 20
         made.save(tmp_path / "ranker.keras")
         loaded = keras_qa.load(tmp_path / "ranker.keras", compile=False)
         assert isinstance(loaded, Ranker)
-        assert loaded.model_.preprocessor.max_length == 20
+        assert loaded.model_.preprocessor.vectorizer.max_length == 20
         assert loaded.rank("Who?", TEXTS) == made.rank("Who?", TEXTS)
         made.save_pretrained(tmp_path / "folder")
         again = Ranker(tmp_path / "folder")
-        assert again.model_.preprocessor.max_length == 20
+        assert again.model_.preprocessor.vectorizer.max_length == 20
         config = json.loads((tmp_path / "folder" / "tokenizer_config.json").read_text())
         assert config["model_max_length"] == 20
         with pytest.raises(ValueError, match="`path` must end in `.keras`"):

@@ -84,7 +84,9 @@ def test_it_learns_all_spans_and_is_saved(trained, tmp_path) -> None:
 
 def test_labels_of_windows(folder) -> None:
     model = encoder_classifier(folder)
-    preprocessor = TokenPreprocessor(Windower(model.preprocessor.tokenizer, max_length=64))
+    preprocessor = TokenPreprocessor(
+        Windower(model.preprocessor.vectorizer.tokenizer, max_length=64)
+    )
     # Of alternatives the first one counts.
     sets = [("Mary", "the bathroom"), ("slept",), ()]
     data = [example(TEXT, *sets[0]), example(TEXT, "slept", "she", several=False), example(TEXT)]
@@ -111,7 +113,7 @@ def test_three_labels_are_no_reader(tmp_path) -> None:
             lambda qa, _: qa.ask(None, "Who?"),
             "Only span readers answer from documents, but this mo",
         ),
-        (lambda qa, path: qa.save_adapter(path / "a.keras"), "Only readers of spans on a publi"),
+        (lambda qa, path: qa.save_adapter(path / "a.keras"), "Only models on a published enco"),
         (lambda qa, _: qa.fit([]), "`examples` is empty. Give at least one to train on."),
     ],
 )

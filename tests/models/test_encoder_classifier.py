@@ -167,9 +167,9 @@ class TestHeads:
         file.rename(tmp_path / "tokenizer.json")
         assert encoder_classifier(folder).preprocessor is None
         model = encoder_classifier(folder, tokenizer=tmp_path / "tokenizer.json")
-        assert model.preprocessor.max_length == 64
+        assert model.preprocessor.vectorizer.max_length == 64
         (folder / "tokenizer_config.json").write_text('{"model_max_length": 20}')
-        model = encoder_classifier(folder, tokenizer=model.preprocessor.tokenizer)
+        model = encoder_classifier(folder, tokenizer=model.preprocessor.vectorizer.tokenizer)
         assert feed_of(model)["token_ids"].shape == (3, 20)
 
     @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ class PretrainedCheckpoint:
         self,
         settings: dict[str, Any],
         config: dict[str, Any],
-        shapes: dict[str, tuple[int, ...]],
+        shapes: dict[str, tuple[int, int]],
         dtype: DType,
         name: str,
     ) -> TransformerEncoder:
@@ -178,7 +178,7 @@ class PretrainedCheckpoint:
         for layer in encoder.lora_layers:
             yield weights.read(parts[layer], self.tensors, self.names)
 
-    def _check_sizes(self, settings: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+    def _check_sizes(self, settings: dict[str, Any], shapes: dict[str, tuple[int, int]]) -> None:
         """Compares the config, and other shapes, with tensors, before memory is allocated."""
         names = self.family.names
         width = settings.get("embedding_dim") or settings["hidden_dim"]
