@@ -76,7 +76,8 @@ def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> 
     state = TrainingState(run, out.with_suffix(".checkpoint"))
     keras.utils.set_random_seed(settings["seed"])
     model = encoder_classifier("minilm", "sequence_classification", num_labels=1)
-    ranker = Ranker(model, max_length=settings["max_length"])
+    model.preprocessor.vectorizer.max_length = settings["max_length"]
+    ranker = Ranker(model)
     ranker.fit(
         data,
         epochs=epochs,

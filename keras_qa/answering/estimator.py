@@ -23,7 +23,64 @@ Examples = Iterable[Example | Mapping[str, Any]]
 Answers = Sequence[str | Sequence[str]]
 
 
-class Estimator:
+class SaveMixin:
+    """Saves a model in each of its formats."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
+
+        Args:
+            path: The file. Must end in `.keras`.
+
+        Raises:
+            ValueError: If the path does not end in `.keras`, or the answerer is not fitted.
+        """
+        self._fitted()[0].save(to_keras_path("path", path))
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
+
+        `keras_qa.load`, and `AutoTokenizer` and the model's class in `transformers`, such as
+        `AutoModelForQuestionAnswering`, read the folder. Settings that are not weights, such as the
+        calibration of scores, are only saved by `save`.
+
+        Args:
+            folder: The folder. Created if it does not exist.
+
+        Raises:
+            ImportError: If the `safetensors` library is missing.
+            ValueError: If the model was not created from a checkpoint or was quantized, or the
+                answerer is not fitted.
+        """
+        self._fitted()[0].save_pretrained(folder)
+
+    def save_adapter(self, path: str | os.PathLike[str]) -> None:
+        """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
+
+        The file contains the name of the encoder, without its path, and a checksum of its weights.
+        `keras_qa.load` finds an encoder of the Hub or of a package by that name. If the encoder is
+        a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or put it next to
+        the file. `load` adds the LoRA matrices to the weights of the encoder.
+
+        Args:
+            path: The file. Must end in `.keras`.
+
+        Raises:
+            ImportError: If a library that reads checkpoints is not installed.
+            ValueError: If the path does not end in `.keras`, the model was not trained with LoRA,
+                or its encoder has other changes: all weights were trained, it was quantized, or it
+                was loaded from a `.keras` file, in which LoRA is merged. Use `save` for such a
+                reader.
+        """
+        from keras_qa.models import adapters
+
+        adapters.save(self._fitted()[0], to_keras_path("path", path))
+
+    def _fitted(self) -> tuple[QAModel, Any]:
+        raise NotImplementedError
+
+
+class Estimator(SaveMixin):
     """Stores the arguments of its constructor unchanged, in attributes of the same names.
 
     `fit` checks them, and stores its results in attributes that end in `_`. It does not import
@@ -73,57 +130,6 @@ class Estimator:
                 stacklevel=3,
             )
         return answerer
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
-
-        Args:
-            path: The file. Must end in `.keras`.
-
-        Raises:
-            ValueError: If the path does not end in `.keras`, or the answerer is not fitted.
-        """
-        path = to_keras_path("path", path)
-        self._fitted()[0].save(path)
-
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Saves a reader on a published encoder as a checkpoint in Hugging Face's layout.
-
-        `keras_qa.load`, and `AutoTokenizer` and `AutoModelForQuestionAnswering` of `transformers`,
-        read the folder. Settings that are not weights, such as the calibration of scores, are only
-        saved by `save`.
-
-        Args:
-            folder: The folder. Created if it does not exist.
-
-        Raises:
-            ImportError: If the `safetensors` library is missing.
-            ValueError: If the model was not created from a checkpoint or was quantized, or the
-                answerer is not fitted.
-        """
-        self._fitted()[0].save_pretrained(folder)
-
-    def save_adapter(self, path: str | os.PathLike[str]) -> None:
-        """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
-
-        The file contains the name of the encoder, without its path, and a checksum of its weights.
-        `keras_qa.load` finds an encoder of the Hub or of a package by that name. If the encoder is
-        a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or put it next to
-        the file. `load` adds the LoRA matrices to the weights of the encoder.
-
-        Args:
-            path: The file. Must end in `.keras`.
-
-        Raises:
-            ImportError: If a library that reads checkpoints is not installed.
-            ValueError: If the path does not end in `.keras`, the model was not trained with LoRA,
-                or its encoder has other changes: all weights were trained, it was quantized, or it
-                was loaded from a `.keras` file, in which LoRA is merged. Use `save` for such a
-                reader.
-        """
-        from keras_qa.models import adapters
-
-        adapters.save(self._fitted()[0], to_keras_path("path", path))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Returns the constructor's arguments.

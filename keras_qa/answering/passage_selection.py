@@ -15,6 +15,9 @@ from keras_qa.answering.ranker import Ranker
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever
 
+# Number of passages that a ranker sorts.
+CANDIDATES = 50
+
 # A ranker, or what `Ranker` loads.
 AnyRanker: TypeAlias = Ranker | str | os.PathLike[str]
 
@@ -36,17 +39,17 @@ def select_passages(
     questions: list[str],
     passages: int,
     ranker: Ranker | None,
-    candidates: int,
     batch_size: int,
+    candidates: int | None = None,
 ) -> list[Selection]:
     """Searches the passages of each question, or with a ranker the best of more candidates."""
     # Not at the top: `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents.document import retrieve
 
+    count = max(passages, candidates or CANDIDATES) if ranker else passages
+    found = retrieve(index, questions, count)
     if ranker is None:
-        found = retrieve(index, questions, passages)
         return [(hits, np.zeros(len(hits))) for hits in found]
-    found = retrieve(index, questions, max(candidates, passages))
     texts = [[hit.text for hit in hits] for hits in found]
     result: list[Selection] = []
     for hits, logits in zip(found, ranker.logits(questions, texts, batch_size), strict=True):

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # Defaults without a calibration. The retrieval weight is the log-odds between an answer in the best
 # passage and in a passage with a retrieval score of 0. A trained ranker's logits are log-odds.
-RETRIEVAL_WEIGHT, RANKER_WEIGHT, PASSAGES, CANDIDATES = 4.0, 1.0, 10, 50
+RETRIEVAL_WEIGHT, RANKER_WEIGHT, PASSAGES = 4.0, 1.0, 10
 
 # Number of questions that are searched and read at a time. More show a progress bar.
 _QUESTIONS = 256
@@ -58,7 +58,6 @@ class RetrievalOptions(AnswerOptions, total=False):
     retrieval_weight: float | None
     min_precision: float | None
     ranker: AnyRanker | None
-    ranker_weight: float | None
     candidates: int | None
 
 
@@ -114,7 +113,6 @@ class RetrievalMixin(Estimator):
         verbose: Verbose = "auto",
         min_precision: float | None = None,
         ranker: AnyRanker | None = None,
-        ranker_weight: float | None = None,
         candidates: int | None = None,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
@@ -123,7 +121,8 @@ class RetrievalMixin(Estimator):
         The best passages for a question are read with it. One softmax over the spans of all of
         them, and "no answer", makes their scores comparable. The logit of a span is increased by
         `-retrieval_weight * (1 - score / best score)`, with the retrieval score of its passage, and
-        with a `ranker` by `-ranker_weight * (best logit - logit)`, with the ranker's logit.
+        with a `ranker` by `-ranker_weight * (best logit - logit)`, with the ranker's logit and the
+        weight of `calibrate`, or 1.0 without it.
         Equal answers are merged: their scores are added, and all places are kept. An answer that
         overlaps a better one is dropped.
 
@@ -143,12 +142,9 @@ class RetrievalMixin(Estimator):
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
             ranker: An `answering.Ranker`, or what `keras_qa.load` takes: a name is loaded in each
-                call. It sorts the `candidates` that the search finds, and the best `passages` of
-                them are read. `None` to read the best ones by search.
-            ranker_weight: Weight of the ranker's logit; 0 only selects passages by it. `None` for
-                the value of `calibrate`, or 1.0 without it.
-            candidates: Number of passages that the ranker sorts. `None` for the value of
-                `calibrate`, or 50 without it.
+                call. It sorts the `candidates` of the search, and the first `passages` of them are
+                read. `None` to read the best ones by search.
+            candidates: Number of passages that the ranker sorts. `None` for 50, as in `calibrate`.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
         Returns:
@@ -171,11 +167,9 @@ class RetrievalMixin(Estimator):
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
         passages = to_optional_integer("passages", passages)
-        check_positive_integers(batch_size=batch_size)
         candidates = to_optional_integer("candidates", candidates)
-        if min_score is not None:
-            check_fraction("min_score", min_score)
-        _check_weights(retrieval_weight=retrieval_weight, ranker_weight=ranker_weight)
+        check_positive_integers(batch_size=batch_size)
+        _check_weights(min_score, retrieval_weight)
         model, own = self._fitted()
         ranker = open_ranker(ranker)
         fitted = own.asking if isinstance(own, SpanPreprocessor) else None
@@ -187,18 +181,18 @@ class RetrievalMixin(Estimator):
                     "min_score": min_score,
                     "passages": passages,
                     "retrieval_weight": retrieval_weight,
-                    "ranker_weight": ranker_weight,
                     "candidates": candidates,
                     **options,
                 },
                 ranker is not None,
             )
         known = AskCalibration(1.0, RETRIEVAL_WEIGHT, PASSAGES) if fitted is None else fitted
-        passages, candidates = passages or known.passages, candidates or known.candidates
+        passages = passages or known.passages
         options = {**known.options, **_without_none(options)}
-        search_weight = known.retrieval_weight if retrieval_weight is None else retrieval_weight
-        if ranker_weight is None:
-            ranker_weight = RANKER_WEIGHT if known.ranker_weight is None else known.ranker_weight
+        weights = (
+            known.retrieval_weight if retrieval_weight is None else retrieval_weight,
+            RANKER_WEIGHT if known.ranker_weight is None else known.ranker_weight,
+        )
         preprocessor = _span_preprocessor(model, own, options)
         if fitted is not None:
             decoder = dataclasses.replace(preprocessor.decoder, temperature=fitted.temperature)
@@ -211,11 +205,10 @@ class RetrievalMixin(Estimator):
         bar = Bar(len(questions)) if shown else None
         for start in range(0, len(questions), _QUESTIONS):
             part = questions[start : start + _QUESTIONS]
-            found = select_passages(index, part, passages, ranker, candidates, batch_size)
+            found = select_passages(index, part, passages, ranker, batch_size, candidates)
             examples = [_example(hits, one) for (hits, _), one in zip(found, part, strict=True)]
-            weights, only = (search_weight, ranker_weight), np.array([0])
             priors = [
-                combine_priors(log_priors(one, bool(search_weight)), weights, only).tolist()
+                combine_priors(log_priors(one, bool(weights[0])), weights, np.array([0])).tolist()
                 for one in found
             ]
             spans = preprocessor.answer_from_passages(
@@ -238,7 +231,6 @@ class RetrievalMixin(Estimator):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         ranker: AnyRanker | None = None,
-        candidates: int = CANDIDATES,
         **options: Unpack[AskOptions],
     ) -> AskCalibration:
         """Fits the settings of `ask` on questions with known answers.
@@ -264,13 +256,12 @@ class RetrievalMixin(Estimator):
             batch_size: Number of windows in a step.
             verbose: As in `ask`.
             ranker: As in `ask`, which needs the same one for `min_precision`.
-            candidates: As in `ask`.
             **options: As in `answer`.
 
         Returns:
-            The settings: `temperature`, `retrieval_weight`, `passages`, `options`, with a ranker
-            also `ranker_weight` and `candidates`, and with `threshold(min_precision)` the minimum
-            score for a precision.
+            The settings: `temperature`, `retrieval_weight`, `ranker_weight` if there is a ranker,
+            `passages`, `options`, and with `threshold(min_precision)` the minimum score for a
+            precision.
 
         Raises:
             TypeError: If an example or one of its fields has the wrong type; or as `ask`.
@@ -285,7 +276,6 @@ class RetrievalMixin(Estimator):
         """
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)
-        candidates = to_integer("candidates", candidates)
         check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)
         if not data:
@@ -294,7 +284,7 @@ class RetrievalMixin(Estimator):
         preprocessor = _span_preprocessor(model, own, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
         ranker, questions = open_ranker(ranker), [item.question for item in data]
-        found = select_passages(index, questions, passages, ranker, candidates, batch_size)
+        found = select_passages(index, questions, passages, ranker, batch_size)
         read = [
             dataclasses.replace(_example(hits, item.question), answers=item.answers)
             for (hits, _), item in zip(found, data, strict=True)
@@ -321,15 +311,18 @@ class RetrievalMixin(Estimator):
             tuple(precisions.tolist()),
             tuple(thresholds.tolist()),
             RANKER_WEIGHT if ranker is not None and ranker_weight is None else ranker_weight,
-            candidates,
         )
         return own.asking
 
 
-def _check_weights(**weights: float | None) -> None:
-    for name, weight in weights.items():
-        if weight is not None and not (is_number(weight) and 0 <= weight < float("inf")):
-            raise ValueError(must_be(name, "a finite non-negative number", weight))
+def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
+    if min_score is not None:
+        check_fraction("min_score", min_score)
+    if retrieval_weight is not None and not (
+        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
+    ):
+        expected = "a finite non-negative number"
+        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
 
 
 def _min_score(

@@ -45,7 +45,8 @@ def find_unsupported_spans(
             "`reader` must have a tokenizer and two labels to classify tokens, 0 for supported and "
             f"1 for unsupported. Received: {model.name} with {labels} labels."
         )
-    tokenizer, longest = preprocessor.tokenizer, min(_MAX_LENGTH, preprocessor.max_length)
+    tokenizer = preprocessor.vectorizer.tokenizer
+    longest = min(_MAX_LENGTH, preprocessor.vectorizer.max_length)
     offsets = tokenizer.raw_offsets(answer)
     count = len(offsets)
     room = longest - count - sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
-from keras_qa.answering import QuestionAnswerer, Ranker, load
+from keras_qa.answering import Ranker, load
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -32,8 +32,40 @@ _BATCH_SIZE = 32
 _logger = haystack_logging.getLogger(__name__)
 
 
+class _Component:
+    """A component whose arguments are a model and settings, which `run` may change for one call."""
+
+    # Not `__init__`: Haystack copies the class, so that `super()` does not find this one.
+    def _set(self, model: str | os.PathLike[str], **settings: Any) -> None:
+        self.model = os.fspath(model)
+        self._settings = settings
+        _check(settings)
+        self._loaded: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serializes the component to a dictionary."""
+        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Any:
+        """Deserializes the component from a dictionary."""
+        return default_from_dict(cls, data)
+
+    def _start(
+        self, query: object, documents: Sequence[Document], given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[Document]]:
+        """Checks the arguments of `run`. Returns the settings, and the documents to read."""
+        settings = dict(self._settings)
+        settings.update((name, value) for name, value in given.items() if value is not None)
+        _check(settings)
+        if not isinstance(query, str):
+            raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
+        return settings, _with_text(documents)
+
+
 @component
-class KerasReader:
+class KerasReader(_Component):
     """Extracts the answers to a query from documents.
 
     A drop-in replacement for Haystack's `TransformersExtractiveReader` (`ExtractiveReader` in
@@ -91,31 +123,18 @@ class KerasReader:
         overlap_threshold: float | None = 0.01,
         max_query_length: int | None = None,
     ) -> None:
-        self.model = os.fspath(model)
-        self._settings = {
-            "top_k": top_k,
-            "score_threshold": score_threshold,
-            "max_seq_length": max_seq_length,
-            "stride": stride,
-            "max_batch_size": max_batch_size,
-            "answers_per_seq": answers_per_seq,
-            "no_answer": no_answer,
-            "overlap_threshold": overlap_threshold,
-            "max_query_length": max_query_length,
-        }
-        _check(self._settings)
-        self._answerer: QuestionAnswerer | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serializes the component to a dictionary."""
-        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "KerasReader":
-        """Deserializes the component from a dictionary."""
-        reader: KerasReader = default_from_dict(cls, data)
-        return reader
+        self._set(
+            model,
+            top_k=top_k,
+            score_threshold=score_threshold,
+            max_seq_length=max_seq_length,
+            stride=stride,
+            max_batch_size=max_batch_size,
+            answers_per_seq=answers_per_seq,
+            no_answer=no_answer,
+            overlap_threshold=overlap_threshold,
+            max_query_length=max_query_length,
+        )
 
     def warm_up(self) -> None:
         """Loads the reader, unless it is loaded already. `run` calls it.
@@ -124,7 +143,7 @@ class KerasReader:
             FileNotFoundError: If the file does not exist.
             ValueError: If the file cannot be loaded, or is not a trained reader.
         """
-        if self._answerer is not None:
+        if self._loaded is not None:
             return
         answerer = load(self.model)
         own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
@@ -133,7 +152,7 @@ class KerasReader:
             raise ValueError(
                 f"`model` must be a trained reader of spans. `{self.model}` holds {found}."
             )
-        self._answerer = answerer
+        self._loaded = answerer
 
     @component.output_types(answers=list[ExtractedAnswer])
     def run(
@@ -172,7 +191,7 @@ class KerasReader:
             TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
             ValueError: If an argument is out of range.
         """
-        overrides = {
+        given = {
             "top_k": top_k,
             "score_threshold": score_threshold,
             "max_seq_length": max_seq_length,
@@ -183,11 +202,7 @@ class KerasReader:
             "overlap_threshold": overlap_threshold,
             "max_query_length": max_query_length,
         }
-        given = {name: value for name, value in overrides.items() if value is not None}
-        settings = {**self._settings, **given}
-        _check(settings)
-        _check_query(query)
-        read = _with_text(documents)
+        settings, read = self._start(query, documents, given)
         self.warm_up()
         found = self._read(query, read, settings) if read else [Answer("", 1.0)]
         answers = _extracted(query, found, read, settings) if documents else []
@@ -197,8 +212,7 @@ class KerasReader:
         self, query: str, documents: Sequence[Document], settings: Mapping[str, Any]
     ) -> list[Answer]:
         """Returns the best spans, with offsets in the concatenated contents of the documents."""
-        assert self._answerer is not None
-        model = self._answerer.model_
+        model = self._loaded.model_
         options = AskOptions(
             no_answer=settings["no_answer"],
             max_length=settings["max_seq_length"],
@@ -218,7 +232,7 @@ class KerasReader:
 
 
 @component
-class KerasRanker:
+class KerasRanker(_Component):
     """Sorts documents by how well they answer a query.
 
     It has the inputs and outputs of Haystack's `TransformersSimilarityRanker`.
@@ -243,26 +257,13 @@ class KerasRanker:
         score_threshold: float | None = None,
         batch_size: int = 32,
     ) -> None:
-        self.model = os.fspath(model)
-        self._settings: dict[str, Any] = {
-            "top_k": top_k,
-            "scale_score": scale_score,
-            "score_threshold": score_threshold,
-            "batch_size": batch_size,
-        }
-        _check_ranking(self._settings)
-        self._ranker: Ranker | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serializes the component to a dictionary."""
-        data: dict[str, Any] = default_to_dict(self, model=self.model, **self._settings)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "KerasRanker":
-        """Deserializes the component from a dictionary."""
-        ranker: KerasRanker = default_from_dict(cls, data)
-        return ranker
+        self._set(
+            model,
+            top_k=top_k,
+            scale_score=scale_score,
+            score_threshold=score_threshold,
+            batch_size=batch_size,
+        )
 
     def warm_up(self) -> None:
         """Loads the ranker, unless it is loaded already. `run` calls it.
@@ -271,8 +272,8 @@ class KerasRanker:
             FileNotFoundError: If the file does not exist.
             ValueError: If the file cannot be loaded, or is not a ranker.
         """
-        if self._ranker is None:
-            self._ranker = Ranker(self.model)
+        if self._loaded is None:
+            self._loaded = Ranker(self.model)
 
     @component.output_types(documents=list[Document])
     def run(
@@ -300,13 +301,9 @@ class KerasRanker:
             ValueError: If an argument is out of range.
         """
         given = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
-        settings = {**self._settings, **{n: one for n, one in given.items() if one is not None}}
-        _check_ranking(settings)
-        _check_query(query)
-        read = _with_text(documents)
+        settings, read = self._start(query, documents, given)
         self.warm_up()
-        assert self._ranker is not None
-        [logits] = self._ranker.logits([query], [list(map(_content, read))], settings["batch_size"])
+        [logits] = self._loaded.logits([query], [list(map(_content, read))], settings["batch_size"])
         scores = np.exp(-np.logaddexp(0, -logits)) if settings["scale_score"] else logits
         least = settings["score_threshold"]
         return {
@@ -318,27 +315,15 @@ class KerasRanker:
         }
 
 
-def _check_query(query: object) -> None:
-    if not isinstance(query, str):
-        raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
-
-
-def _check_ranking(settings: Mapping[str, Any]) -> None:
-    to_integer("top_k", settings["top_k"])
-    to_integer("batch_size", settings["batch_size"])
-    check_flag("scale_score", settings["scale_score"])
-    if settings["score_threshold"] is not None:
-        check_number("score_threshold", settings["score_threshold"])
-
-
 def _check(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
-        if name == "no_answer":
+        if name in ("no_answer", "scale_score"):
             check_flag(name, value)
-        elif value is None and name != "top_k":
+        elif value is None and name not in ("top_k", "batch_size"):
             continue
         elif name.endswith("threshold"):
-            check_fraction(name, value)
+            # The scores of a ranker may be logits.
+            (check_number if "scale_score" in settings else check_fraction)(name, value)
         else:
             to_integer(name, value, least=0 if name == "stride" else 1)
 

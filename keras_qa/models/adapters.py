@@ -36,7 +36,7 @@ from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
-from keras_qa.text import SubwordTokenizer, Windower
+from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
 # In files of version 1, `minilm` is the encoder before it was rounded to int8.
@@ -246,7 +246,7 @@ def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor | PairPreproces
         found = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
-    if not _has_adapters(found) or not isinstance(_vectorizer(found).tokenizer, SubwordTokenizer):
+    if not _has_adapters(found) or not isinstance(found.vectorizer.tokenizer, SubwordTokenizer):
         raise ValueError(
             "its `preprocessor` must mark spans or classify pairs of texts, with the tokenizer of "
             "a published encoder."
@@ -257,11 +257,6 @@ def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor | PairPreproces
 def _has_adapters(preprocessor: object) -> TypeGuard[SpanPreprocessor | PairPreprocessor]:
     # Not models that label tokens.
     return type(preprocessor) in (SpanPreprocessor, PairPreprocessor)
-
-
-def _vectorizer(preprocessor: SpanPreprocessor | PairPreprocessor) -> Windower | PairPreprocessor:
-    """Returns the object with the attributes `tokenizer` and `max_length`."""
-    return preprocessor if isinstance(preprocessor, PairPreprocessor) else preprocessor.vectorizer
 
 
 def _find(
@@ -301,8 +296,7 @@ def _build(
 ) -> QAModel:
     """Builds the model on an encoder, without LoRA, and checks that an adapter belongs to it."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
-    vectorizer, dtype = _vectorizer(preprocessor), _dtype(config)
-    tokenizer = vectorizer.tokenizer
+    tokenizer, dtype = preprocessor.vectorizer.tokenizer, _dtype(config)
     assert isinstance(tokenizer, SubwordTokenizer)
     model: QAModel
     with skip_initializers():
@@ -320,7 +314,7 @@ def _build(
             f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
             f"this rank with the encoder `{name}`."
         )
-    check_windows(model, vectorizer)
+    check_windows(model, preprocessor.vectorizer)
     model.preprocessor = preprocessor
     is_same = _shapes(model, rank) == [value.shape for value in values]
     if not is_same or _fingerprint(model) != config["fingerprint"]:

@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from keras_qa.inputs.labels import ONE_HOT, SPARSE, model_outputs
 from keras_qa.inputs.sources import Batch
-from keras_qa.layers import AlignedQuestionEmbedding, BidirectionalAttentionFlow, ContextEncoder
+from keras_qa.layers import (
+    AlignedQuestionEmbedding,
+    BidirectionalAttentionFlow,
+    ContextEncoder,
+    TransformerEncoder,
+)
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
@@ -111,33 +116,44 @@ def choice_ranker(
         >>> model.predict(feed, verbose=0).shape
         (2, 3)
     """
-    preprocessor = None
     if backbone is not None:
         encoder, head, tokenizer = open_classifier(backbone, CHOICE, 1, tokenizer, lora_rank, dtype)
-        names = encoder.input_names
-        inputs = [keras.Input((None, None), dtype="int32", name=name) for name in names]
-        fold = FoldChoices(encoder.vocabulary_sizes, encoder.max_length, name="fold")
-        rows = fold(inputs)
-        logits = head(encoder(rows), mask=rows[-1])
-        if tokenizer is not None:
-            windower = Windower(tokenizer, min(MAX_LENGTH, encoder.max_length))
-            preprocessor = ChoicePreprocessor(windower)
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
-    else:
-        words = make_word_embedding(
-            text_vocabulary_size, embedding_dim, dropout, word_vectors, trainable_vectors, dtype
-        )
-        inputs = [
-            keras.Input((None,), dtype="int32", name="text"),
-            keras.Input((None,), dtype="int32", name="question"),
-            keras.Input((None, None), dtype="int32", name="choices"),
-        ]
-        rows = FoldChoices([text_vocabulary_size] * 3, name="fold")(inputs)
-        logits = _from_scratch(rows, words, units, num_layers, cell, fused, dtype)
-        optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
+        model = rank_on_encoder(encoder, head, optimizer, name)
+        if tokenizer is not None:
+            longest = min(MAX_LENGTH, encoder.max_length)
+            model.preprocessor = ChoicePreprocessor(Windower(tokenizer, longest))
+        return model
+    words = make_word_embedding(
+        text_vocabulary_size, embedding_dim, dropout, word_vectors, trainable_vectors, dtype
+    )
+    inputs = [
+        keras.Input((None,), dtype="int32", name="text"),
+        keras.Input((None,), dtype="int32", name="question"),
+        keras.Input((None, None), dtype="int32", name="choices"),
+    ]
+    rows = FoldChoices([text_vocabulary_size] * 3, name="fold")(inputs)
+    logits = _from_scratch(rows, words, units, num_layers, cell, fused, dtype)
+    optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
+    return _join(inputs, logits, optimizer, name)
+
+
+def rank_on_encoder(
+    encoder: TransformerEncoder,
+    head: ClassificationHead,
+    optimizer: Optimizer,
+    name: str = "choice_ranker",
+) -> ChoiceRanker:
+    """Makes a ranker of the layers of a classifier with one logit. Each choice is a row."""
+    names = encoder.input_names
+    inputs = [keras.Input((None, None), dtype="int32", name=name) for name in names]
+    rows = FoldChoices(encoder.vocabulary_sizes, encoder.max_length, name="fold")(inputs)
+    return _join(inputs, head(encoder(rows), mask=rows[-1]), optimizer, name)
+
+
+def _join(inputs: list[Any], logits: Any, optimizer: Optimizer, name: str) -> ChoiceRanker:
     joined = JoinChoices(dtype="float32", name="choice")([logits, inputs[-1]])
     model = ChoiceRanker(inputs, joined, name=name)
-    model.preprocessor = preprocessor
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(optimizer, loss, metrics=[metric])

@@ -6,7 +6,7 @@ import os
 
 import keras
 
-from keras_qa._arguments import check_choice, to_integer
+from keras_qa._arguments import MAX_INT, check_choice, to_integer
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
@@ -89,12 +89,7 @@ def encoder_classifier(
     if num_labels is None:
         found = checkpoint.num_labels if checkpoint.has_head(task) else 2
         num_labels = 1 if task == CHOICE else found
-    to_integer("num_labels", num_labels)
-    if task == CHOICE and num_labels != 1:
-        raise ValueError(
-            "`num_labels` must be 1 for multiple choice: each choice is a row with one logit. "
-            f"Received: num_labels={num_labels}."
-        )
+    num_labels = to_integer("num_labels", num_labels, most=1 if task == CHOICE else MAX_INT)
     encoder, head, tokenizer = open_classifier(
         checkpoint, task, num_labels, tokenizer, lora_rank, dtype
     )
@@ -104,7 +99,7 @@ def encoder_classifier(
     model = QAModel(inputs, logits, name=name)
     if tokenizer is not None:
         longest = min(encoder.max_length, checkpoint.max_length or encoder.max_length)
-        model.preprocessor = PairPreprocessor(tokenizer, longest)
+        model.preprocessor = PairPreprocessor(Windower(tokenizer, longest))
     loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(from_logits=True)
     if num_labels > 1:
         ignored = IGNORED if task == TOKENS else None
@@ -123,8 +118,8 @@ def labels_tokens(model: keras.Model) -> bool:
 
 def as_token_reader(model: QAModel) -> QAModel:
     """Makes a model that labels tokens read texts in windows, with questions."""
-    pairs = model.preprocessor
-    if isinstance(pairs, PairPreprocessor):
+    if isinstance(model.preprocessor, PairPreprocessor):
+        pairs = model.preprocessor.vectorizer
         windower = Windower(pairs.tokenizer, min(MAX_LENGTH, pairs.max_length))
         model.preprocessor = TokenPreprocessor(windower)
     return model

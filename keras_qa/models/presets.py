@@ -116,7 +116,7 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
         raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
     if is_token_reader:
         model = as_token_reader(model)
-    return model, checkpoint.has_head(SPANS if make is span_reader else str(checkpoint.task))
+    return model, checkpoint.has_head(checkpoint.task or SPANS)
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Model:

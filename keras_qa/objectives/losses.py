@@ -1,4 +1,4 @@
-"""Losses of supporting sentences, of answer spans, and of ranked texts."""
+"""Losses of supporting sentences and of answer spans."""
 
 from __future__ import annotations
 
@@ -99,42 +99,3 @@ class SpanLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "marginal": self.marginal}
-
-
-@keras.saving.register_keras_serializable(package="keras_qa")
-class RankingLoss(keras.losses.Loss):
-    """Softmax cross-entropy over groups of rows, such as the passages of a question.
-
-    Each row has the loss of its group, so that the mean over rows is the mean over groups if these
-    have one size. Rows of padding do not count in the mean.
-
-    Args:
-        name: Name of the loss.
-        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: `(batch,)` number of each row's group, from 1. It is negative except for the right
-            row of each group. 0 for padding.
-        y_pred: `(batch, 1)` logits.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.objectives.losses import RankingLoss
-        >>> logits = np.log([[1.0], [3.0], [5.0]])
-        >>> losses = RankingLoss(reduction="none")(np.array([1, -1, 2]), logits)
-        >>> [round(float(loss), 3) for loss in losses]
-        [1.386, 1.386, 0.0]
-    """
-
-    def __init__(self, name: str = "ranking_loss", **kwargs: Unpack[LossOptions]) -> None:
-        super().__init__(name=name, **kwargs)
-
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        logits = ops.reshape(y_pred, (1, -1))
-        labels = ops.reshape(ops.cast(y_true, "int32"), (1, -1))
-        same = ops.equal(ops.abs(labels), ops.transpose(ops.abs(labels)))
-        right = ops.where(ops.logical_and(same, labels > 0), logits, 0.0)
-        # Subtracting 1e4 removes the rows of other groups without infinities.
-        total = ops.logsumexp(ops.where(same, logits, logits - 1e4), axis=1)
-        counts = ops.cast(ops.not_equal(labels[0], 0), total.dtype)
-        return (total - ops.sum(right, axis=1)) * counts / ops.mean(counts)

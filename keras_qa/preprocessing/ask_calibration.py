@@ -34,7 +34,6 @@ class AskCalibration:
         thresholds: The minimum score of an answer for each of them.
         ranker_weight: Weight of the ranker's logit in the score of an answer. `None` if the
             calibration had no ranker.
-        candidates: Number of passages that the ranker sorted for each question.
 
     Examples:
         >>> from keras_qa.preprocessing.ask_calibration import AskCalibration
@@ -50,14 +49,13 @@ class AskCalibration:
     precisions: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
     ranker_weight: float | None = None
-    candidates: int = 50
 
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, positive=True)
         check_number("retrieval_weight", self.retrieval_weight)
         if self.ranker_weight is not None:
             check_number("ranker_weight", self.ranker_weight)
-        check_positive_integers(passages=self.passages, candidates=self.candidates)
+        check_positive_integers(passages=self.passages)
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:
             raise ValueError(

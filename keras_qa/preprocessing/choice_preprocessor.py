@@ -207,8 +207,7 @@ class ChoicePreprocessor:
         if isinstance(tokenizer, SubwordTokenizer):
             texts = [text for text, _, some in rows for _ in some]
             asked = [_join(question, choice) for _, question, some in rows for choice in some]
-            pairs = PairPreprocessor(tokenizer, self.vectorizer.max_length)
-            feed = pairs.make_feed(model, texts, asked)
+            feed = PairPreprocessor(self.vectorizer).make_feed(model, texts, asked)
             return {name: _stack(array, counts) for name, array in feed.items()}
         windows = self.vectorizer([Example(text, question) for text, question, _ in rows])
         firsts = np.searchsorted(windows.example, np.arange(len(rows)))

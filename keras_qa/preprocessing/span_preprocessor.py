@@ -23,7 +23,6 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.passage_windows import passage_windows
@@ -465,8 +464,8 @@ def change_windows(model: Model, windower: Windower, options: Mapping[str, Any])
     return windower
 
 
-def check_windows(model: Model, windower: Windower | PairPreprocessor) -> None:
-    """Raises if windows or pairs are longer than the `max_length` of a layer."""
+def check_windows(model: Model, windower: Windower) -> None:
+    """Raises if windows are longer than the `max_length` of a layer."""
     limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
     if limit is not None and windower.max_length > limit:
         raise ValueError(

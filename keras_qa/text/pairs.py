@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import to_integer
 from keras_qa.text.pieces import cells_of, concat_ranges
 from keras_qa.text.subwords import SubwordTokenizer
 
@@ -41,14 +42,16 @@ def encode_pairs(
         The inputs `token_ids`, `segment_ids` and `padding_mask`, `(pairs, positions)` each.
 
     Raises:
-        ValueError: With `"only_second"`, if a first text leaves no room for the second.
+        ValueError: If `max_length` leaves no room for a piece of each text; or, with
+            `"only_second"`, if a first text leaves no room for the second.
     """
+    special = sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))
+    room = to_integer("max_length", max_length, least=special + 2) - special
     places: dict[str, int] = {}
     numbers = [places.setdefault(text, len(places)) for text in (*first, *second)]
     pieces = tokenizer.pieces(list(places))
     begins = pieces.begins[:-1][numbers].reshape(2, -1)
     counts = np.diff(pieces.begins)[numbers].reshape(2, -1)
-    room = max_length - sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))
     if truncation == "only_second":
         short = (counts[0] >= room) & (counts.sum(axis=0) > room)
         if short.any():

@@ -16,6 +16,7 @@ from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.selective import precision_bounds, precision_thresholds
 from keras_qa.documents import Document, Index
 from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 
 COLOURS = {"door": "red", "box": "green", "car": "blue", "sky": "dark grey"}
 DOCUMENTS = [Document(thing, f"the {thing} is {shade}.") for thing, shade in COLOURS.items()]
@@ -206,22 +207,29 @@ def test_a_ranker_selects_and_weighs_passages(sign, qa, index, ranker, tmp_path)
     best = [np.argsort(-some, kind="stable")[:2].tolist() for some in logits]
     selected = [[hits[n] for n in order] for hits, order in zip(found, best, strict=True)]
     options = {"top_k": 9, "passages": 2}
-    ranked = {"ranker": ranker, "candidates": 3, **options}
-    # Only the selection of passages by the ranker counts; then its logits, too.
-    expected = qa.ask(Fixed(selected), questions, **options)
-    close(qa.ask(index, questions, ranker_weight=0, **ranked), expected)
+    ranked = {"ranker": ranker, **options}
     weighted = [
         [dataclasses.replace(hits[n], score=1 - (some.max() - some[n]) / 100) for n in order]
         for hits, some, order in zip(found, logits, best, strict=True)
     ]
-    expected = qa.ask(Fixed(weighted), questions, retrieval_weight=70, **options)
-    close(qa.ask(index, questions, retrieval_weight=0, ranker_weight=0.7, **ranked), expected)
-    # Without a calibration the weight is 1, and there are more candidates than passages here.
-    answers = qa.ask(index, questions, ranker=ranker, **options)
-    close(qa.ask(index, questions, ranker_weight=1.0, **{**ranked, "candidates": 50}), answers)
+    # Only the selection of passages by the ranker counts; then its logits, too.
+    expected = [
+        qa.ask(Fixed(selected), questions, **options),
+        qa.ask(Fixed(weighted), questions, retrieval_weight=70, **options),
+    ]
+    answers = qa.ask(index, questions, **ranked)
     ranker.save(tmp_path / "ranker.keras")
-    ranked["ranker"] = tmp_path / "ranker.keras"
-    close(qa.ask(index, questions, **{**ranked, "candidates": 50}), answers)
+    close(qa.ask(index, questions, **{**ranked, "ranker": tmp_path / "ranker.keras"}), answers)
+    # Without a calibration the weight is 1, and there are more candidates than passages here.
+    qa.model_.preprocessor.asking = AskCalibration(2.0, 4.0, ranker_weight=1.0)
+    close(qa.ask(index, questions, **ranked), answers)
+    for calibration, one in zip(
+        (AskCalibration(2.0, 4.0, ranker_weight=0.0), AskCalibration(2.0, 0.0, ranker_weight=0.7)),
+        expected,
+        strict=True,
+    ):
+        qa.model_.preprocessor.asking = calibration
+        close(qa.ask(index, questions, candidates=3, **ranked), one)
 
 
 def close(answers, expected) -> None:
@@ -234,8 +242,8 @@ def close(answers, expected) -> None:
 
 
 def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) -> None:
-    fitted = qa.calibrate(index, EXAMPLES, passages=2, ranker=ranker, candidates=3)
-    assert (fitted.candidates, fitted.passages) == (3, 2)
+    fitted = qa.calibrate(index, EXAMPLES, passages=2, ranker=ranker)
+    assert fitted.passages == 2
     assert fitted.ranker_weight is not None
     answers = qa.ask(index, QUESTIONS, ranker=ranker)
     scores = [answer.score for answer in answers]
@@ -244,13 +252,8 @@ def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) 
     assert fitted.thresholds == pytest.approx(found[1].tolist(), abs=1e-5)
     qa.save(tmp_path / "a.keras")
     assert keras_qa.load(tmp_path / "a.keras").model_.preprocessor.asking == fitted
-    weights = {
-        "retrieval_weight": fitted.retrieval_weight,
-        "ranker_weight": fitted.ranker_weight,
-        "candidates": 3,
-        "passages": 2,
-    }
-    assert qa.ask(index, QUESTIONS, ranker=ranker, **weights) == answers
+    given = {"retrieval_weight": fitted.retrieval_weight, "passages": 2}
+    assert qa.ask(index, QUESTIONS, ranker=ranker, **given) == answers
     assert qa.ask(index, QUESTIONS[0], ranker=ranker, min_precision=0.1)
     with pytest.raises(ValueError, match="^`min_precision` needs the `ranker` that `calibrate` ha"):
         qa.ask(index, QUESTIONS[0], min_precision=0.1)
@@ -264,8 +267,7 @@ def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) 
     [
         ({"ranker": 3}, "`ranker` must be a `Ranker` or its name. Received: ranker=3"),
         ({"ranker": "babi"}, "`babi` is not a ranker. Expected"),
-        ({"ranker_weight": -1}, "`ranker_weight` must be a finite non-negative number. Received"),
-        ({"candidates": 0}, "`candidates` must be a positive integer. Received: candidates=0."),
+        ({"candidates": 0}, "`candidates` must be a positive integer. Received: candidates=0"),
     ],
 )
 def test_bad_rankers_and_weights(qa, index, options, message: str) -> None:

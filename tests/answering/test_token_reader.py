@@ -84,7 +84,7 @@ def test_it_learns_all_spans_and_is_saved(trained, tmp_path) -> None:
 
 def test_labels_of_windows(folder) -> None:
     model = encoder_classifier(folder)
-    preprocessor = TokenPreprocessor(Windower(model.preprocessor.tokenizer, max_length=64))
+    preprocessor = TokenPreprocessor(Windower(model.preprocessor.vectorizer.tokenizer, 64))
     # All alternatives are inside.
     sets = [("Mary", "the bathroom"), ("slept", "she"), ()]
     data = [example(TEXT, *sets[0]), example(TEXT, "slept", "she", several=False), example(TEXT)]

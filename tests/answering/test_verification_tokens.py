@@ -51,7 +51,7 @@ def model(folder) -> QAModel:
 
 def expected(model: QAModel, *prompts: str) -> list[Verdict]:
     """The verdicts on `ANSWER`, from the probabilities of its tokens after each prompt."""
-    offsets = model.preprocessor.tokenizer.encode(ANSWER)[1].tolist()
+    offsets = model.preprocessor.vectorizer.tokenizer.encode(ANSWER)[1].tolist()
     scores = np.zeros(len(offsets))
     for prompt in prompts:
         logits = model.predict(model.preprocessor.make_feed(model, [prompt], [ANSWER]), verbose=0)

@@ -73,7 +73,7 @@ def folder(request, tmp_path_factory) -> pathlib.Path:
 
 def test_spans_and_scores(folder) -> None:
     reader = encoder_classifier(folder)
-    longest = min(reader.preprocessor.max_length, 4096)
+    longest = min(reader.preprocessor.vectorizer.max_length, 4096)
     theirs = HallucinationDetector(model_path=str(folder), max_length=longest, device="cpu")
     marked = 0
     for answer, passages, question in CASES:

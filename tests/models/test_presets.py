@@ -52,14 +52,15 @@ def test_the_story_preset_answers_all_tasks() -> None:
 
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
-    ranker = Ranker(encoder_classifier("minilm", **options), max_length=64)
+    ranker = Ranker(encoder_classifier("minilm", **options))
+    ranker.model_.preprocessor.vectorizer.max_length = 64
     for weight in ranker.model_.get_layer("backbone").trainable_variables:
         weight.assign(weight + 0.01)
     ranker.save_adapter(tmp_path / "minilm-rerank.keras")
     assert (tmp_path / "minilm-rerank.keras").stat().st_size < 3_000_000
     loaded = keras_qa.load(tmp_path / "minilm-rerank.keras")
     assert isinstance(loaded, Ranker)
-    assert loaded.model_.preprocessor.max_length == 64
+    assert loaded.model_.preprocessor.vectorizer.max_length == 64
     assert loaded.model_.get_layer("backbone").lora_rank is None
     texts = TEXT.split(". ")
     for question in ("Where are repairs done?", "How long does the warranty last?"):
@@ -77,7 +78,7 @@ def test_a_pair_longer_than_the_encoder_reads_is_refused(tmp_path) -> None:
     Ranker(encoder_classifier("minilm", **options)).save_adapter(path)
     with zipfile.ZipFile(path) as archive:
         config, weights = json.loads(archive.read("config.json")), archive.read("adapter.npz")
-    config["preprocessor"]["max_length"] = 10**9
+    config["preprocessor"]["vectorizer"]["max_length"] = 10**9
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("adapter.npz", weights)

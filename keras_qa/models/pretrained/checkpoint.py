@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa._arguments import is_integer, short_repr
+from keras_qa._arguments import to_integer
 from keras_qa.files.json_files import read_object
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
@@ -56,6 +56,7 @@ class PretrainedCheckpoint:
 
     Attributes:
         config: The contents of its `config.json`.
+        architecture: The name of its class in `transformers`, or an empty string.
         task: The task of its head, a key of `TASKS`. `None` for an encoder only.
 
     Raises:
@@ -76,36 +77,19 @@ class PretrainedCheckpoint:
                 f"`{self.folder}` has a model of the unknown family {kind!r:.60}. The known "
                 f"families are {', '.join(FAMILIES)}."
             )
-        for model in self.config.get("architectures") or ():
-            if str(model).endswith(_OTHER_TASKS):
-                raise ValueError(
-                    f"`{self.folder}` has a {model}: a model for another task. Use a checkpoint "
-                    "for question answering, or of the encoder only."
-                )
-        found = [
-            task
-            for task, suffix in TASKS.items()
-            for model in self.config.get("architectures") or ()
-            if str(model).endswith(suffix)
-        ]
-        self.task: str | None = next(iter(found), None)
+        self.architecture = str(next(iter(self.config.get("architectures") or ()), ""))
+        suffixes = TASKS.items()
+        self.task = next((task for task, end in suffixes if self.architecture.endswith(end)), None)
         self.family: Family = FAMILIES[kind]
         self.tensors = Tensors(self.folder)
         self.names = weights.Names(self.tensors, self.family)
 
     @property
     def num_labels(self) -> int:
-        """Number of labels of a head for classification. 1 for multiple choice."""
-        if self.task == CHOICE:
-            return 1
+        """Number of labels of a head for classification, by the config."""
         labels = self.config.get("id2label")
         found = len(labels) if isinstance(labels, dict) else self.config.get("num_labels", 2)
-        if not is_integer(found):
-            raise ValueError(
-                f"The `config.json` of `{self.folder}` must have a positive `num_labels`. "
-                f"Received: {short_repr(found)}."
-            )
-        return int(found)
+        return to_integer("num_labels", found)
 
     def has_head(self, task: str) -> bool:
         """Whether it has a head for a task."""
@@ -122,8 +106,8 @@ class PretrainedCheckpoint:
         """Creates the encoder of a span reader with weights of 0. `load` sets them."""
         self._check_task(SPANS)
         settings = self._settings()
-        self._head_settings(SPANS)
-        return self._encoder(settings, self.config, dtype, name)
+        self._read(self.family.spans.settings)
+        return self._encoder(settings, self.config, {}, dtype, name)
 
     def classifier(
         self, task: str, num_labels: int, dtype: DType = None
@@ -134,28 +118,19 @@ class PretrainedCheckpoint:
         """
         self._check_task(task)
         settings = {**self._settings(), "final_dense": False}
-        family = self.family
-        width = settings["hidden_dim"] if family.head(task).dense else None
-        options = {"hidden_dim": width, **self._head_settings(task)}
-        config = {**self.config, "architectures": [f"{family.architecture}{TASKS[task]}"]}
-        logits = f"{family.head(task).logits}.weight"
-        if self.task == task and logits not in self.names:
-            raise ValueError(weights.lacks(self.folder, [logits]))
-        if self.has_head(task):
-            shape = self.tensors.shape(self.names[logits])
-            if shape != (expected := (num_labels, settings["hidden_dim"])):
-                raise ValueError(
-                    f"`{self.folder}` has logits of the shape {shape}, but expected {expected}. "
-                    f"Received: num_labels={num_labels}. Leave `num_labels` out."
-                )
+        head, width = self.family.head(task), settings["hidden_dim"]
+        options = {"hidden_dim": width if head.dense else None, **self._read(head.settings)}
+        config = {**self.config, "architectures": [f"{self.family.architecture}{TASKS[task]}"]}
+        is_own = self.task == task or self.has_head(task)
+        shapes = {head.logits: (num_labels, width)} if is_own else {}
         if task != CHOICE and num_labels != self.num_labels:
             config.pop("num_labels", None)
             config["id2label"] = {str(label): f"LABEL_{label}" for label in range(num_labels)}
             config["label2id"] = {f"LABEL_{label}": label for label in range(num_labels)}
-        encoder = self._encoder(settings, config, dtype, "backbone")
-        head = ClassificationHead(num_labels, **options, dtype=dtype, name="logits")
-        head.build((None, None, settings["hidden_dim"]))
-        return encoder, head
+        encoder = self._encoder(settings, config, shapes, dtype, "backbone")
+        layer = ClassificationHead(num_labels, **options, dtype=dtype, name="logits")
+        layer.build((None, None, width))
+        return encoder, layer
 
     def load(
         self, encoder: TransformerEncoder, head: SpanHead | ClassificationHead, task: str
@@ -170,20 +145,24 @@ class PretrainedCheckpoint:
         weights.fill(parts, self.tensors, self.names, self.folder)
 
     def _encoder(
-        self, settings: dict[str, Any], config: dict[str, Any], dtype: DType, name: str
+        self,
+        settings: dict[str, Any],
+        config: dict[str, Any],
+        shapes: dict[str, tuple[int, int]],
+        dtype: DType,
+        name: str,
     ) -> TransformerEncoder:
-        self._check_sizes(settings)
+        self._check_sizes(settings, shapes)
         encoder = TransformerEncoder(**settings, checkpoint=config, dtype=dtype, name=name)
         with skip_initializers():
             encoder.build()
         return encoder
 
     def _check_task(self, task: str) -> None:
-        if self.task is not None and self.task != task:
+        if self.task not in (task, None) or self.architecture.endswith(_OTHER_TASKS):
             raise ValueError(
-                f"`{self.folder}` has a {self.family.architecture}{TASKS[self.task]}: a model for "
-                f"another task. Use a checkpoint for {task.replace('_', ' ')}, or of the encoder "
-                "only."
+                f"`{self.folder}` has a {self.architecture}: a model for another task. Use a "
+                f"checkpoint for {task.replace('_', ' ')}, or of the encoder only."
             )
 
     def lora_kernels(self, encoder: TransformerEncoder) -> Iterator[np.ndarray]:
@@ -199,12 +178,13 @@ class PretrainedCheckpoint:
         for layer in encoder.lora_layers:
             yield weights.read(parts[layer], self.tensors, self.names)
 
-    def _check_sizes(self, settings: dict[str, Any]) -> None:
-        """Compares sizes in the config with tensors, before memory is allocated for the encoder."""
+    def _check_sizes(self, settings: dict[str, Any], shapes: dict[str, tuple[int, int]]) -> None:
+        """Compares the config, and other shapes, with tensors, before memory is allocated."""
         names = self.family.names
         width = settings.get("embedding_dim") or settings["hidden_dim"]
         inner = settings["intermediate_dim"] * (2 if settings.get("gated") else 1)
         expected = {
+            **shapes,
             names["tokens"]: (settings["vocabulary_size"], width),
             f"{names['block'].format(0)}.{names['hidden']}": (inner, settings["hidden_dim"]),
         }
@@ -218,7 +198,7 @@ class PretrainedCheckpoint:
             if (found := self.tensors.shape(self.names[tensor])) != shape:
                 raise ValueError(
                     f"`{self.folder}`: the tensor `{tensor}` has the shape {found}, but "
-                    f"`config.json` says {shape}. Get it again."
+                    f"`config.json` says {shape}. Get it again, or leave `num_labels` out."
                 )
         blocks = settings.get("num_groups") or settings["num_layers"]
         last = f"{names['block'].format(blocks - 1)}.{names['hidden']}.weight"
@@ -253,9 +233,6 @@ class PretrainedCheckpoint:
         if settings.get("final_dense"):
             settings["final_dense"] = f"{self.family.names['final_dense']}.weight" in self.names
         return settings
-
-    def _head_settings(self, task: str) -> dict[str, Any]:
-        return self._read(self.family.head(task).settings)
 
     def _read(self, settings: Callable[[Config], dict[str, Any]]) -> dict[str, Any]:
         """Calls a function of the family with the config. Raises if that is not supported."""

@@ -16,6 +16,7 @@ from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
 from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.family import SPANS, TASKS, Family, Head
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer
 
 
@@ -38,7 +39,7 @@ def save_checkpoint(
         )
     preprocessor = getattr(model, "preprocessor", None)
     if tokenizer is None:
-        tokenizer = getattr(getattr(preprocessor, "vectorizer", preprocessor), "tokenizer", None)
+        tokenizer = getattr(getattr(preprocessor, "vectorizer", None), "tokenizer", None)
     if tokenizer is None:
         raise ValueError(
             f"The model `{model.name}` has no tokenizer. Pass one to the function that creates it."
@@ -57,16 +58,15 @@ def save_checkpoint(
         "architectures": [f"{family.architecture}{TASKS[task]}"],
         **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
     }
+    settings = tokenizer_config(tokenizer, family.architecture, encoder)
+    longest = encoder.max_length
+    if isinstance(preprocessor, PairPreprocessor):
+        longest = preprocessor.vectorizer.max_length
     files = {
         WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
         CONFIG: _json(described),
         "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json(
-            {
-                **tokenizer_config(tokenizer, family.architecture, encoder),
-                "model_max_length": getattr(preprocessor, "max_length", encoder.max_length),
-            }
-        ),
+        "tokenizer_config.json": _json({**settings, "model_max_length": longest}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
