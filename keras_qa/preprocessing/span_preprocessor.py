@@ -403,7 +403,7 @@ def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
         Hu et al. 2019, arXiv:1908.05514: several spans without overlaps.
     """
     if answers[0].start is None:
-        return answers[:1] if answers[0].text else []
+        return [one for one in answers[:1] if one.text and one.score > threshold]
     selected: list[Any] = []
     spans: list[Any] = [one for one in answers if one.start is not None]
     for span in spans:

@@ -66,6 +66,8 @@ def test_a_span_that_overlaps_a_better_one_is_left_out() -> None:
     answers = [Answer("x", 0.9 - n / 10, *place) for n, place in enumerate(places)]
     assert select_spans(answers, 0.2) == [answers[0], answers[2], answers[4]]
     assert select_spans([Answer("", 0.9), *answers], 0.2) == []
+    assert select_spans([Answer("yes", 0.95), *answers], 0.2) == [Answer("yes", 0.95)]
+    assert select_spans([Answer("yes", 0.1)], 0.2) == []
     assert select_spans([answers[0], Answer("", 0.85), answers[2]], 0.2) == [answers[0], answers[2]]
 
 
