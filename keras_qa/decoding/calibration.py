@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.decoding.word_masses import WindowLogits, WindowWords, check_logits, sum_words
+from keras_qa.decoding.decoder import WindowLogits, WindowWords, check_logits, sum_words
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # With this weight of the log-prior, the best passage alone counts.

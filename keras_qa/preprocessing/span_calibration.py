@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_error, fit_temperature
-from keras_qa.decoding.decoder import Spans
-from keras_qa.decoding.word_masses import find_firsts
+from keras_qa.decoding.decoder import Spans, find_firsts
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
 from keras_qa.preprocessing.span_preprocessor import (

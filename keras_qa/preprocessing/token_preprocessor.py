@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.decoder import Spans
-from keras_qa.decoding.word_masses import check_logits
+from keras_qa.decoding.decoder import Spans, check_logits
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed

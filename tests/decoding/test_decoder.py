@@ -7,12 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from keras_qa.decoding import (
-    SpanDecoder,
-    expected_calibration_error,
-    fit_temperature,
-    word_masses,
-)
+from keras_qa.decoding import SpanDecoder, decoder, expected_calibration_error, fit_temperature
 
 DECODE = SpanDecoder(30, no_answer=True)
 
@@ -122,7 +117,7 @@ def check(found, expected, k):
 
 @pytest.mark.parametrize("most", [1, 60, 2**18])
 def test_the_best_spans_are_those_of_brute_force(monkeypatch, most) -> None:
-    monkeypatch.setattr(word_masses, "MAX_POSITIONS", most)
+    monkeypatch.setattr(decoder, "MAX_POSITIONS", most)
     rng = np.random.default_rng(0)
     for number in range(100):
         types = ((), ("yes",), ("no", "yes"))[number % 3]
