@@ -23,7 +23,7 @@ PRECISIONS = (0.7, 0.8, 0.9)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.asking", description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--reader", default="minilm-squad-small", help="as `keras_qa.load` has it")
+    parser.add_argument("--reader", default="minilm-squad", help="as `keras_qa.load` has it")
     parser.add_argument("--encoder", default="minilm", help="of the vectors; default: %(default)s")
     parser.add_argument("--out", default=RESULTS / "asking.json", help="file of results")
     options = parser.parse_args()

@@ -11,7 +11,7 @@ from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 # The reader of documents if the user names no other.
-DEFAULT_READER = "minilm-squad-small"
+DEFAULT_READER = "minilm-squad"
 
 
 @overload
@@ -94,7 +94,7 @@ def presets() -> dict[str, str]:
 
     Examples:
         >>> import keras_qa
-        >>> "minilm-squad-small" in keras_qa.presets()
+        >>> "minilm-squad" in keras_qa.presets()
         True
     """
     # Not at the top: it needs Keras.

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
 from keras_qa.answering import Ranker, load
+from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing import AskOptions, SpanPreprocessor
@@ -112,7 +113,7 @@ class KerasReader(_Component):
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "minilm-squad-small",
+        model: str | os.PathLike[str] = DEFAULT_READER,
         top_k: int = 20,
         score_threshold: float | None = None,
         max_seq_length: int | None = None,

@@ -230,7 +230,7 @@ def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
         r"\\host\share",
         "//host/share",
         READER,
-        "minilm-squad-small",
+        "minilm-squad",
         "\0\n\x1b[",
     ],
 )

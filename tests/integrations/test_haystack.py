@@ -244,7 +244,7 @@ def test_signature_of_haystacks_reader() -> None:
     defaults = KerasReader().to_dict()["init_parameters"]
     given = {"top_k": 20, "no_answer": True, "overlap_threshold": 0.01}
     assert {name: value for name, value in defaults.items() if value is not None} == {
-        "model": "minilm-squad-small",
+        "model": "minilm-squad",
         **given,
     }
 

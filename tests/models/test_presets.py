@@ -27,7 +27,7 @@ def test_each_preset_is_a_small_file_of_the_package() -> None:
 
 
 def test_a_span_preset_answers_and_finds_no_answer() -> None:
-    qa = keras_qa.load("minilm-squad-small")
+    qa = keras_qa.load("minilm-squad")
     answer = qa.answer(TEXT, "Where are repairs done?")
     assert answer.text == "Bergen"
     assert TEXT[answer.start : answer.end] == "Bergen"
@@ -88,7 +88,7 @@ def test_a_pair_longer_than_the_encoder_reads_is_refused(tmp_path) -> None:
 
 def test_the_command_answers_by_a_preset(capsys) -> None:
     asked = ["--text", TEXT, "--question", "Where are repairs done?"]
-    assert main(["answer", "minilm-squad-small", *asked]) == 0
+    assert main(["answer", "minilm-squad", *asked]) == 0
     assert "Bergen" in capsys.readouterr().out
 
 
@@ -102,12 +102,13 @@ def test_from_preset_returns_an_answerer_or_its_model() -> None:
 
 def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert presets.find_file("minilm-squad-small").parent == presets.FOLDER
-    here = pathlib.Path("minilm-squad-small")
+    assert presets.find_file("minilm-squad").parent == presets.FOLDER
+    assert presets.find_file("minilm-squad-small") == presets.FOLDER / "minilm-squad.keras"
+    here = pathlib.Path("minilm-squad")
     here.write_text("a file of mine")
     assert presets.find_file(str(here)) == str(here)
     with pytest.raises(ValueError, match="not a `.keras` file"):
-        keras_qa.load("minilm-squad-small")
-    message = r"There is no file `none`, and no preset of that name\. .*minilm-squad-small"
+        keras_qa.load("minilm-squad")
+    message = r"There is no file `none`, and no preset of that name\. .*minilm-squad"
     with pytest.raises(FileNotFoundError, match=message):
         keras_qa.load("none")
