@@ -2,9 +2,9 @@
 
 python -m benchmarks.last_epoch CHECKPOINT ADAPTER RANK VALIDATION.json...
 
-The checkpoint is one of `keras-qa train --model span_reader --backbone minilm --lora-rank RANK`. The
-temperature, the longest answer and the threshold of no answer are fitted to the validation files;
-`FILE:4` takes every fourth question of a file.
+The checkpoint is one of `keras-qa train --model span_reader --backbone minilm --lora-rank RANK`.
+The temperature, the longest answer and the threshold of no answer are fitted to the validation
+files; `FILE:4` takes every fourth question of a file.
 """
 
 import sys
