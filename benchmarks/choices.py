@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import pathlib
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measure import RESULTS, circumstances
+from benchmarks.contenders import make_parser, run_each
+from benchmarks.measure import circumstances
 from benchmarks.rivals import sliding_window
 from benchmarks.span_cases import encoder_folder
 
@@ -25,15 +23,7 @@ Choose = Callable[[Examples], list[str]]
 
 
 def main() -> None:
-    options = _parser().parse_args()
-    if options.worker:
-        _work(options)
-        return
-    for contender in options.contenders:
-        seeds = options.seeds if contender != "sliding window" else options.seeds[:1]
-        for seed in seeds:
-            command = [sys.executable, "-m", "benchmarks.choices", *sys.argv[1:]]
-            subprocess.run([*command, "--worker", contender, str(seed)], check=True)
+    run_each("benchmarks.choices", _parser().parse_args(), _work)
 
 
 def _work(options: argparse.Namespace) -> None:
@@ -123,15 +113,9 @@ CONTENDERS: dict[str, Callable[..., Choose]] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.choices", description=__doc__)
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    contenders = "benchmarks.choices", __doc__, CONTENDERS
+    parser = make_parser(*contenders, default=CONTENDERS, out="choices.json")
     parser.add_argument("--questions", type=int, help="use so many of each part (default: all)")
-    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
-    parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
-    parser.add_argument("--out", default=RESULTS / "choices.json", help="file of results")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     return parser
 
 

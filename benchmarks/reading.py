@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import pathlib
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measure import RESULTS, circumstances
+from benchmarks.contenders import make_parser, run_each
+from benchmarks.measure import circumstances
 from benchmarks.rivals import sliding_window
 from benchmarks.span_cases import encoder_folder, spread
 
@@ -25,15 +23,7 @@ Answers = list[str]
 
 
 def main() -> None:
-    options = _parser().parse_args()
-    if options.worker:
-        _work(options)
-        return
-    for contender in options.contenders:
-        seeds = options.seeds if contender != "sliding window" else options.seeds[:1]
-        for seed in seeds:
-            command = [sys.executable, "-m", "benchmarks.reading", *sys.argv[1:]]
-            subprocess.run([*command, "--worker", contender, str(seed)], check=True)
+    run_each("benchmarks.reading", _parser().parse_args(), _work)
 
 
 def _work(options: argparse.Namespace) -> None:
@@ -147,18 +137,10 @@ CONTENDERS: dict[str, Callable[..., Callable[[Examples], Answers]]] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument(
-        "--contenders", nargs="+", choices=CONTENDERS, default=["backbone", "transformers"]
-    )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    contenders = "benchmarks.reading", __doc__, CONTENDERS
+    parser = make_parser(*contenders, default=("backbone", "transformers"), out="reading.json")
     parser.add_argument("--questions", type=int, help="train on so many (default: all)")
-    parser.add_argument("--epochs", type=int, help="default: those of the recipe")
-    parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
     parser.add_argument("--vectors", help="a file that keras_qa.text.WordVectors reads")
-    parser.add_argument("--out", default=RESULTS / "reading.json", help="file of results")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     return parser
 
 

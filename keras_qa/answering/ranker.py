@@ -19,7 +19,7 @@ from keras_qa._arguments import (
 )
 from keras_qa.answering.estimator import SaveMixin
 from keras_qa.example import Example, Ranked, to_examples, to_questions
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
 
 if TYPE_CHECKING:
     import keras
@@ -269,14 +269,9 @@ class Ranker(SaveMixin):
                 "question. `documents.hard_negatives(index, examples)` finds them."
             )
         counts = np.array(list(map(len, texts)))
-        there = np.arange(counts.max()) < counts[:, None]
-        asked = [questions[row] for row in np.nonzero(there)[0]]
+        asked = np.repeat(np.array(questions, object), counts).tolist()
         rows = self._fitted()[1].make_feed(self.model_, asked, list(itertools.chain(*texts)))
-        feed = {}
-        for key, array in rows.items():
-            feed[key] = np.zeros((*there.shape, array.shape[1]), "int32")
-            feed[key][there] = array
-        return feed, counts - 1
+        return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
 
 
 def _activation(config: dict[str, Any]) -> str:

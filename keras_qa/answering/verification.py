@@ -39,8 +39,8 @@ class Verdict:
         document: The name of this document, or `None`.
         document_start: Character offset of the support in the document's text, or `None`.
         document_end: Offset one past its last character, or `None`.
-        score: 1.0 for what stands in a document, and otherwise the score of the reader's answer. Of
-            a classifier of tokens, the probability that the span is unsupported.
+        score: 1.0 if a document contains it verbatim, and otherwise the score of the reader's
+            answer. Of a classifier of tokens, the probability that the span is unsupported.
     """
 
     text: str

@@ -99,7 +99,7 @@ def add_arguments(parser: CommandParser) -> None:
     spans.add_argument(
         "--all-spans",
         action="store_true",
-        help="all spans that answer the question, best first, in place of the best one",
+        help="all spans that answer the question, best first, instead of the best one",
     )
     spans.add_argument(
         "--max-answer-words",

@@ -366,9 +366,9 @@ class SortedBatches(keras.utils.PyDataset):
 
 
 class SetEpoch(keras.callbacks.Callback):
-    """Sets the attribute `epoch` of batches at the start of each epoch."""
+    """Sets `SortedBatches.epoch` at the start of each epoch."""
 
-    def __init__(self, batches: keras.utils.PyDataset) -> None:
+    def __init__(self, batches: SortedBatches) -> None:
         super().__init__()
         self.batches = batches
 

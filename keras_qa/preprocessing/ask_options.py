@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
@@ -68,3 +68,16 @@ def check_option_names(call: Callable[..., object], options: Mapping[str, object
         own = [item.name for item in parameters if item.default is not item.empty]
         known = ", ".join(f"`{name}`" for name in (*own, *AskOptions.__annotations__))
         raise TypeError(f"There is no option `{unknown[0]:.40}`. The options are {known}.")
+
+
+def given_options(
+    options: Mapping[str, object], allowed: Collection[str], description: str
+) -> dict[str, Any]:
+    """Returns the options other than `None`. Raises if a model does not have one of them."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in allowed:
+            raise ValueError(
+                f"`{name}` is for span readers, but the model {description}. Leave it out."
+            )
+    return given

@@ -22,8 +22,9 @@ from keras_qa.preprocessing.ask_options import (
     SpanDetails,
     Verbose,
     check_option_names,
+    given_options,
 )
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
 from keras_qa.preprocessing.span_calibration import FOLDS
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
 from keras_qa.text import SubwordTokenizer, Windower
@@ -59,12 +60,7 @@ class ChoicePreprocessor:
     def with_options(self, model: Model, **options: Unpack[AskOptions]) -> ChoicePreprocessor:
         """Returns a preprocessor with another `max_length` or `stride` of the windows."""
         check_option_names(self.with_options, options)
-        given = {name: value for name, value in options.items() if value is not None}
-        for name in given:
-            if name not in self.options:
-                raise ValueError(
-                    f"`{name}` is for span readers, but the model {self.description}. Leave it out."
-                )
+        given = given_options(options, self.options, self.description)
         return ChoicePreprocessor(change_windows(model, self.vectorizer, given), self.temperature)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
@@ -208,7 +204,7 @@ class ChoicePreprocessor:
             texts = [text for text, _, some in rows for _ in some]
             asked = [_join(question, choice) for _, question, some in rows for choice in some]
             feed = PairPreprocessor(self.vectorizer).make_feed(model, texts, asked)
-            return {name: _stack(array, counts) for name, array in feed.items()}
+            return {name: stack_rows(array, counts) for name, array in feed.items()}
         windows = self.vectorizer([Example(text, question) for text, question, _ in rows])
         firsts = np.searchsorted(windows.example, np.arange(len(rows)))
         feed = {name: array[firsts] for name, array in windows.feed.items()}
@@ -216,7 +212,7 @@ class ChoicePreprocessor:
         choices = tokenizer.encode_batch([choice for *_, some in rows for choice in some])
         ids = [words or [1] for words in choices]
         padded = np.array([*itertools.zip_longest(*ids, fillvalue=0)], "int32").T
-        return {**feed, "choices": _stack(padded, counts)}
+        return {**feed, "choices": stack_rows(padded, counts)}
 
 
 def check_choices(examples: Sequence[Example]) -> None:
@@ -249,14 +245,6 @@ def gold_choices(examples: Sequence[Example]) -> npt.NDArray[np.int32]:
 def _join(question: str, choice: str) -> str:
     """The second text of a pair, as an encoder reads it."""
     return f"{question} {choice}".strip()
-
-
-def _stack(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Turns a row for each choice, `(rows, time)`, into `(examples, choices, time)`."""
-    exists = np.arange(counts.max()) < counts[:, None]
-    stacked = np.zeros((*exists.shape, rows.shape[1]), rows.dtype)
-    stacked[exists] = rows
-    return stacked
 
 
 def _softmax(logits: np.ndarray) -> npt.NDArray[np.float64]:

@@ -53,3 +53,11 @@ class PairPreprocessor:
         """Creates a preprocessor from its config."""
         vectorizer = Windower.from_config(entry(config, "vectorizer", dict))
         return cls(vectorizer, entry(config, "truncation", str))
+
+
+def stack_rows(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Turns a row for each choice, `(rows, time)`, into `(examples, choices, time)`."""
+    exists = np.arange(counts.max()) < counts[:, None]
+    stacked = np.zeros((*exists.shape, rows.shape[1]), rows.dtype)
+    stacked[exists] = rows
+    return stacked

@@ -19,6 +19,7 @@ from keras_qa.preprocessing.ask_options import (
     SpanDetails,
     Verbose,
     check_option_names,
+    given_options,
 )
 from keras_qa.text import Vectorizer
 from keras_qa.text.sentence_splitting import sentence_spans
@@ -65,11 +66,7 @@ class WordPreprocessor:
             ValueError: If an option has a value.
         """
         check_option_names(self.with_options, options)
-        for name, value in options.items():
-            if value is not None:
-                raise ValueError(
-                    f"`{name}` is for span readers, but the model {self.description}. Leave it out."
-                )
+        given_options(options, (), self.description)
         return self
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""`verify` without a question: what stands in the documents. It needs no backend."""
+"""`verify` without a question: sentences that documents contain. It needs no backend."""
 
 import pathlib
 import re
