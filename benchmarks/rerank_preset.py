@@ -1,6 +1,6 @@
 """Trains and measures the preset `minilm-rerank`, a ranker: LoRA on the encoder `minilm`.
 
-python -m benchmarks.rerank_preset train FOLDER ranker.keras --start first.keras
+python -m benchmarks.rerank_preset train FOLDER ranker.keras --start minilm-squad.keras
 python -m benchmarks.preset_file ranker.keras keras_qa/models/ready/minilm-rerank.keras
 python -m benchmarks.rerank_preset evaluate FOLDER keras_qa/models/ready/minilm-rerank.keras
 
@@ -12,18 +12,19 @@ evaluation. An interrupted training continues from the checkpoint beside the ada
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import json
 import pathlib
 import random
 import tempfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measure import RESULTS, circumstances
-from benchmarks.reader_preset import copy_lora
 
 SETTINGS = {
     "steps": 560,
@@ -107,6 +108,22 @@ def train(
         steps_per_epoch=settings["steps_per_epoch"],
     )
     ranker.save_adapter(out)
+
+
+def copy_lora(path: pathlib.Path, model: Any) -> None:
+    """Copies an adapter's LoRA into that of a model, of the same rank."""
+    from keras_qa.models.adapters import WEIGHTS
+    from keras_qa.models.pretrained import transformer_of
+
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read(WEIGHTS))
+    with np.load(content) as arrays:
+        values = iter([arrays[str(place)] for place in range(len(arrays.files))])
+    for layer in transformer_of(model).lora_layers:
+        if layer.use_bias:
+            layer.bias.assign(next(values))
+        layer.lora_kernel_a.assign(next(values))
+        layer.lora_kernel_b.assign(next(values))
 
 
 def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> None:

@@ -207,7 +207,7 @@ def preset_minilm() -> str:
         ]
     )
     text = (
-        "In the last row, threshold and temperature are fitted to as many other questions. The F1 "
+        "The last row is fitted to as many other questions. The F1 "
         f"would be {both['always_f1']:.1f} % with an answer to each question, and "
         f"{both['never_f1']:.1f} % with none. The reader recognizes {both['recognized']:.0f} % of "
         f"the unanswerable questions and refuses {both['refused']:.0f} % of the others; its "
@@ -261,6 +261,26 @@ def _coverage(run: dict[str, Any], least: str) -> str:
     if not found["answers"]:
         return "no question is answered"
     return f"{100 * found['coverage']:.0f} % answered, {100 * found['right']:.0f} % of these right"
+
+
+def preset_rerank() -> str:
+    """The scores of the ranker, beside the order of the search."""
+    runs = {(one["data"], one["contender"]): one for one in _records("rerank.json")}
+    names = {
+        "squad_small/valid.json": "SQuAD, first 20 of 1,827 paragraphs",
+        "ranking/selqa-valid.jsonl": "SelQA, sentences of an article",
+    }
+    rows = [
+        [
+            f"{run['questions']:,} of {names[data]}",
+            contender,
+            f"{run['recall_at_1']:.1f} %",
+            f"{run['mrr']:.1f} %",
+        ]
+        for (data, contender), run in runs.items()
+    ]
+    titles = ["questions", "order", "right text first", "mean reciprocal rank"]
+    return _table(titles, rows, numbers_from=2)
 
 
 def preset_babi() -> str:
@@ -340,7 +360,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     for function in (
         *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
-        *(preset_minilm, preset_babi, asking, retrieval, many_passages),
+        *(preset_minilm, preset_rerank, preset_babi, asking, retrieval, many_passages),
     )
 }
 

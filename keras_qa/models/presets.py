@@ -25,6 +25,8 @@ PRESETS = {
     "babi": "answers questions about the short stories of bAbI, all twenty tasks, with the "
     "sentences that support each answer",
     "minilm-embed": "turns English texts into vectors for search by meaning: the encoder minilm",
+    "minilm-rerank": "sorts English texts by how well they answer a question: LoRA on the encoder "
+    "minilm",
     "minilm-squad": "marks answers in English texts, or finds no answer: LoRA on the encoder "
     "minilm, 44,858 questions on Wikipedia, product reviews and search queries",
 }

@@ -50,6 +50,22 @@ def test_the_story_preset_answers_all_tasks() -> None:
         assert qa.evaluate(stories, verbose=0)["exact_match"] >= 97
 
 
+def test_the_preset_of_a_ranker_sorts_texts() -> None:
+    ranker = keras_qa.load("minilm-rerank")
+    assert isinstance(ranker, Ranker)
+    texts = [
+        "The warranty of a boat is short to read, and so is this text about boats.",
+        "It lasts two years from the day of purchase, and covers all repairs.",
+        "Rain falls on the roof of the house.",
+    ]
+    asked = ["How long is it valid after the purchase?", "Where does rain fall?"]
+    (first, *rest), (other, *_) = ranker.rank(asked, texts)
+    assert (first.index, rest[-1].index, other.index) == (1, 2, 2)
+    assert first.score > 0.5 > rest[-1].score
+    # The command line takes its name, as every place that takes a file.
+    assert Ranker("minilm-rerank").rank(asked[0], texts)[0].text == first.text
+
+
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
     ranker = Ranker(encoder_classifier("minilm", **options))
