@@ -65,6 +65,7 @@ ENVIRONMENTS = {
     "repository/test_public_names.py": "once",
     "repository/test_walks.py": "once",
     "rivals": "named",
+    "serving": "once",
     "test_arguments.py": "host",
     "test_backend.py": "host",
     "test_example.py": "host",

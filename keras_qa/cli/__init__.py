@@ -20,6 +20,7 @@ from keras_qa.cli import (
     interrupts,
     output,
     quickstart,
+    serve,
     train,
     verify,
 )
@@ -38,6 +39,7 @@ COMMANDS = {
     "index": indexing,
     "ask": ask,
     "verify": verify,
+    "serve": serve,
 }
 
 ERROR = 2

@@ -1,0 +1,257 @@
+"""The JSON of requests and responses: schemas, which OpenAPI shows, and a check by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keras_qa._arguments import MAX_INT, short_repr
+from keras_qa.serving.limits import Limits
+
+# A part of JSON Schema: `type` or `anyOf`, `properties`, `required`, `items`, `enum`, and limits.
+Schema = dict[str, Any]
+
+# Parameters of Hugging Face's inference schema, and the options of `QuestionAnswerer.answer`.
+OPTIONS = {
+    "doc_stride": "stride",
+    "max_answer_len": "max_answer_words",
+    "max_seq_len": "max_length",
+    "max_question_len": "max_question_length",
+    "handle_impossible_answer": "no_answer",
+    "align_to_words": "whole_words",
+}
+
+_KINDS = {
+    "object": ("an object", dict),
+    "array": ("a list", list),
+    "string": ("a string", str),
+    "integer": ("an integer", int),
+    "number": ("a number", (int, float)),
+    "boolean": ("true or false", bool),
+    "null": ("null", type(None)),
+}
+
+
+def to_object(name: str, properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
+    """Returns the schema of an object without other keys. `name` is its name in OpenAPI."""
+    required = [key for key in properties if key not in optional]
+    closed = {"additionalProperties": False, "required": required}
+    return {"title": name, "type": "object", "properties": properties, **closed}
+
+
+def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
+    limit = {} if most is None else {"maxItems": most}
+    return {"type": "array", "items": items, "minItems": least, **limit}
+
+
+def _string(most: int | None = None) -> Schema:
+    return {"type": "string"} if most is None else {"type": "string", "maxLength": most}
+
+
+def _integer(least: int, most: int = MAX_INT) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def _or_list(one: Schema, most: int | None = None) -> Schema:
+    return {"anyOf": [one, _list(one, most)]}
+
+
+def _or_lists(one: Schema) -> Schema:
+    return {"anyOf": [one, _list({"anyOf": [one, _list(one)]})]}
+
+
+_FLAG: Schema = {"type": "boolean"}
+_SCORE: dict[str, Schema] = {"answer": _string(), "score": {"type": "number"}}
+_OPTIONAL: Schema = {"anyOf": [_integer(0), {"type": "null"}]}
+
+ERROR = to_object("Error", {"error": _string()})
+ANSWER = to_object("Answer", {**_SCORE, "start": _integer(0), "end": _integer(0)})
+DOCUMENT_ANSWER = to_object(
+    "DocumentAnswer",
+    {
+        **_SCORE,
+        "document": {"anyOf": [_string(), {"type": "null"}]},
+        **dict.fromkeys(("start", "end", "line", "page"), _OPTIONAL),
+    },
+)
+_TENSOR = to_object(
+    "Tensor",
+    {
+        "name": _string(),
+        "datatype": _string(),
+        "shape": _list(_integer(0), 2),
+        "data": {"type": "array", "items": {}},
+        "parameters": {"type": "object"},
+    },
+    ("data", "parameters"),
+)
+# Schemas of responses by the names of the routes' functions.
+RESPONSES = {
+    "answer": _or_lists(ANSWER),
+    "answer_by_id": _or_lists(ANSWER),
+    "ask": _or_lists(DOCUMENT_ANSWER),
+    "rerank": _list(
+        to_object(
+            "Ranked",
+            {"index": _integer(0), "score": {"type": "number"}, "text": _string()},
+            ("text",),
+        )
+    ),
+    "infer": to_object(
+        "InferResponse",
+        {
+            **{name: _string() for name in ("model_name", "model_version", "id")},
+            "outputs": _list(_TENSOR),
+        },
+        ("id",),
+    ),
+}
+# Parameters of queries by the names of the routes' functions.
+QUERIES = {
+    "document_text": {"name": _string(), "start": _integer(0), "end": _integer(0)},
+}
+
+
+def make_requests(limits: Limits) -> dict[str, Schema]:
+    """Returns the schemas of requests by the names of the routes' functions."""
+    question, text = _string(limits.max_question), _string(limits.max_text)
+    pair = to_object("QuestionInContext", {"question": question, "context": text})
+    options: dict[str, Schema] = {
+        "doc_stride": _integer(0),
+        "max_answer_len": _integer(1, 1_000),
+        "max_seq_len": _integer(1),
+        "max_question_len": _integer(1),
+        "handle_impossible_answer": _FLAG,
+        "align_to_words": _FLAG,
+    }
+    top_k = {"top_k": _integer(1, limits.max_top_k)}
+    parameters = to_object("Parameters", {**top_k, **options}, ("top_k", *options))
+    # Parameters that clients of the protocol send. They have no effect here.
+    ignored: dict[str, Schema] = {"priority": _integer(0), "timeout": _integer(0)}
+    infer = {**options, "binary_data_output": _FLAG, **ignored}
+    sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
+    tensor = dict(_TENSOR["properties"])
+    tensor["parameters"] = to_object("TensorParameters", sizes, tuple(sizes))
+    output = {name: tensor[name] for name in ("name", "parameters")}
+    inputs = _or_list(pair, limits.max_questions)
+    answer = to_object(
+        "AnswerRequest", {"inputs": inputs, "parameters": parameters}, ("parameters",)
+    )
+    return {
+        "answer": answer,
+        "answer_by_id": answer,
+        "ask": to_object(
+            "AskRequest",
+            {
+                "question": _or_list(question, limits.max_questions),
+                **top_k,
+                "passages": _integer(1, 100),
+                "min_score": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+            ("top_k", "passages", "min_score"),
+        ),
+        "rerank": to_object(
+            "RerankRequest",
+            {
+                "query": question,
+                "texts": _list(text, limits.max_texts),
+                "raw_scores": _FLAG,
+                "return_text": _FLAG,
+                "truncate": _FLAG,
+                "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
+            },
+            ("raw_scores", "return_text", "truncate", "truncation_direction"),
+        ),
+        "infer": to_object(
+            "InferRequest",
+            {
+                "id": _string(1_000),
+                "inputs": _list(
+                    to_object("InputTensor", tensor, ("data", "parameters")), most=2, least=2
+                ),
+                "outputs": _list(to_object("Output", output, ("parameters",)), most=4),
+                "parameters": to_object("InferParameters", infer, tuple(infer)),
+            },
+            ("id", "outputs", "parameters"),
+        ),
+    }
+
+
+def parse(body: bytes, schema: Schema) -> dict[str, Any]:
+    """Returns the object in the body of a request. Optional keys with null are left out.
+
+    Raises:
+        ValueError: If the body is not JSON, or does not match the schema.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        checked = check(value, schema, "")
+        # An escape may be half of a surrogate pair, which no tokenizer can read.
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise ValueError("The body must be JSON in UTF-8 with complete characters.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The body must be JSON. {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    assert isinstance(checked, dict)
+    return checked
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"The body must be JSON, which has no {name}.")
+
+
+def check(value: Any, schema: Schema, name: str) -> Any:
+    """Returns a value that matches a schema. Raises a `ValueError` about its first error."""
+    if not schema:
+        return value
+    alternatives = schema.get("anyOf", [schema])
+    fitting = [one for one in alternatives if _is_kind(value, one["type"])]
+    if not fitting:
+        _fail(name, " or ".join(_KINDS[one["type"]][0] for one in alternatives), value)
+    schema = fitting[0]
+    size = len(value) if isinstance(value, (str, list)) else value
+    for key, word in (("minItems", "least"), ("maxItems", "most"), ("maxLength", "most")):
+        if key in schema and (size < schema[key] if word == "least" else size > schema[key]):
+            unit = "characters" if key == "maxLength" else "entries"
+            expected = f"have at {word} {schema[key]} {unit}"
+            raise ValueError(f"`{name}` must {expected}. Received: {size} {unit}.")
+    if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
+        _fail(name, f"from {schema['minimum']} to {schema['maximum']}", value)
+    if value not in schema.get("enum", [value]):
+        _fail(name, f"one of {', '.join(schema['enum'])}", value)
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return [check(one, items, f"{name}[{place}]") for place, one in enumerate(value)]
+    if isinstance(value, dict) and "properties" in schema:
+        return _check_object(value, schema, name)
+    return value
+
+
+def _check_object(value: dict[str, Any], schema: Schema, name: str) -> dict[str, Any]:
+    inside = f"{name}." if name else ""
+    properties: Mapping[str, Schema] = schema["properties"]
+    for key in schema["required"]:
+        if key not in value:
+            raise ValueError(f"`{inside}{key}` is missing.")
+    checked = {}
+    for key, one in value.items():
+        if key not in properties:
+            known = ", ".join(f"`{inside}{known}`" for known in properties)
+            raise ValueError(f"There is no `{inside}{key:.40}`. The keys are {known}.")
+        if one is not None or key in schema["required"]:
+            checked[key] = check(one, properties[key], f"{inside}{key}")
+    return checked
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    # Booleans are integers in Python.
+    return isinstance(value, _KINDS[kind][1]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _fail(name: str, expected: str, value: object) -> None:
+    place = f"`{name}`" if name else "The body"
+    raise ValueError(f"{place} must be {expected}. Received: {short_repr(value)}.")
