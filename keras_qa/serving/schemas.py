@@ -132,8 +132,11 @@ def make_requests(limits: Limits) -> dict[str, Schema]:
     infer = {**options, "binary_data_output": _FLAG, **ignored}
     sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
     tensor = dict(_TENSOR["properties"])
+    tensor["name"] = {"type": "string", "enum": ["question", "context"]}
+    tensor["datatype"] = {"type": "string", "enum": ["BYTES"]}
     tensor["parameters"] = to_object("TensorParameters", sizes, tuple(sizes))
-    output = {name: tensor[name] for name in ("name", "parameters")}
+    names = {"type": "string", "enum": ["answer", "score", "start", "end"]}
+    output = {"name": names, "parameters": tensor["parameters"]}
     inputs = _or_list(pair, limits.max_questions)
     answer = to_object(
         "AnswerRequest", {"inputs": inputs, "parameters": parameters}, ("parameters",)
@@ -208,6 +211,9 @@ def check(value: Any, schema: Schema, name: str) -> Any:
     """Returns a value that matches a schema. Raises a `ValueError` about its first error."""
     if not schema:
         return value
+    if isinstance(value, float) and value.is_integer():
+        # JSON has one kind of numbers.
+        value = int(value)
     alternatives = schema.get("anyOf", [schema])
     fitting = [one for one in alternatives if _is_kind(value, one["type"])]
     if not fitting:

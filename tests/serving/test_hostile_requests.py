@@ -55,6 +55,7 @@ JSON_ERRORS = [
     (with_parameters(top_k=10**30), "`parameters.top_k` must be from 1 to 100. Received: 1000"),
     (with_parameters(doc_stride=-1), "`parameters.doc_stride` must be from 0 to 2147483647."),
     (with_parameters(align_to_words="yes"), "`parameters.align_to_words` must be true or false."),
+    (with_parameters(top_k=101.0), "`parameters.top_k` must be from 1 to 100. Received: 101."),
     (with_parameters(max_seq_len=1.5), "`parameters.max_seq_len` must be an integer. Received: 1"),
 ]  # fmt: skip
 

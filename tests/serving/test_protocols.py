@@ -118,8 +118,8 @@ NOTHING = {"name": "context", "datatype": "BYTES", "shape": [1]}
 @pytest.mark.parametrize(
     ("inputs", "rest", "length", "message"),
     [
-        ([tensor("question")] * 2, b"", None, "`inputs[1]` must be `question` or `context`, each"),
-        ([tensor("question"), tensor("context", datatype="FP32")], b"", None, "the datatype BYTES"),
+        ([tensor("question")] * 2, b"", None, "`inputs` must have `question` and `context`. Rec"),
+        ([tensor("question"), tensor("context", datatype="FP32")], b"", None, "be one of BYTES"),
         ([tensor("question"), tensor("context", [5])], b"", None, "`inputs[1].data` must be a str"),
         ([tensor("question"), tensor("context", ["a", "b"])], b"", None, "Received: 2 elements, s"),
         ([tensor("question"), NOTHING], b"", None, "must have either `data` or `binary_data_size`"),
