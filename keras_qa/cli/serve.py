@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import logging
 import os
 import pathlib
 import re
 import sys
+from collections.abc import Iterator
 
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import open_index
@@ -102,8 +104,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa.answering import QuestionAnswerer, Ranker
     from keras_qa.serving.limits import Limits
 
-    names = ("max_batch", "max_queue", "max_body", "max_text", "max_questions")
-    names = (*names, "max_wait_ms", "timeout")
+    names = [field.name for field in dataclasses.fields(Limits) if hasattr(options, field.name)]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     limits = Limits(**given)
     token = _read_token(options.token_file)
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace) -> None:
             allowed_hosts=_hosts(options),
             **given,
         )
-        _log_to_stderr()
+        stack.enter_context(_log_to_stderr())
         serving.run(
             app,
             options.host,
@@ -168,11 +169,19 @@ def _port(value: str) -> int:
     raise argparse.ArgumentTypeError(f"must be from 0 to 65535. Received: {value!r}")
 
 
-def _log_to_stderr() -> None:
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Writes the log of requests, and warnings of uvicorn, to standard error in the block."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name, level in (("keras_qa.serving", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
+    requests, others = logging.getLogger("keras_qa.serving"), logging.getLogger("uvicorn")
+    level = requests.level
+    requests.setLevel(logging.INFO)
+    for logger in (requests, others):
         logger.addHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = False
+    try:
+        yield
+    finally:
+        requests.setLevel(level)
+        for logger in (requests, others):
+            logger.removeHandler(handler)

@@ -39,7 +39,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        prefix = {"namespace": "keras_qa", "registry": self.registry}
+        prefix: dict[str, Any] = {"namespace": "keras_qa", "registry": self.registry}
         self.requests = Counter(
             "requests", "Requests by route and status.", ["method", "route", "status"], **prefix
         )

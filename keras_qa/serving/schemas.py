@@ -22,7 +22,7 @@ OPTIONS = {
     "align_to_words": "whole_words",
 }
 
-_KINDS = {
+_KINDS: dict[str, tuple[str, Any]] = {
     "object": ("an object", dict),
     "array": ("a list", list),
     "string": ("a string", str),
@@ -33,11 +33,10 @@ _KINDS = {
 }
 
 
-def to_object(name: str, properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Schema:
-    """Returns the schema of an object without other keys. `name` is its name in OpenAPI."""
-    required = [key for key in properties if key not in optional]
-    closed = {"additionalProperties": False, "required": required}
-    return {"title": name, "type": "object", "properties": properties, **closed}
+def to_object(title: str, required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
+    """Returns the schema of an object without other keys."""
+    closed = {"additionalProperties": False, "required": list(required)}
+    return {"title": title, "type": "object", "properties": {**required, **optional}, **closed}
 
 
 def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
@@ -45,78 +44,53 @@ def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
     return {"type": "array", "items": items, "minItems": least, **limit}
 
 
-def _string(most: int | None = None) -> Schema:
-    return {"type": "string"} if most is None else {"type": "string", "maxLength": most}
+def _string(most: int) -> Schema:
+    return {"type": "string", "maxLength": most}
 
 
 def _integer(least: int, most: int = MAX_INT) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": most}
 
 
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
 def _or_list(one: Schema, most: int | None = None) -> Schema:
     return {"anyOf": [one, _list(one, most)]}
 
 
-def _or_lists(one: Schema) -> Schema:
-    return {"anyOf": [one, _list({"anyOf": [one, _list(one)]})]}
-
-
 _FLAG: Schema = {"type": "boolean"}
-_SCORE: dict[str, Schema] = {"answer": _string(), "score": {"type": "number"}}
-_OPTIONAL: Schema = {"anyOf": [_integer(0), {"type": "null"}]}
+_TEXT: Schema = {"type": "string"}
+_NULL: Schema = {"type": "null"}
+_SCORE: dict[str, Schema] = {"score": {"type": "number"}}
+_PLACE = {"start": _integer(0), "end": _integer(0)}
 
-ERROR = to_object("Error", {"error": _string()})
-ANSWER = to_object("Answer", {**_SCORE, "start": _integer(0), "end": _integer(0)})
-DOCUMENT_ANSWER = to_object(
+ERROR = to_object("Error", {"error": _TEXT}, {})
+_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_PLACE}, {})
+_DOCUMENT_ANSWER = to_object(
     "DocumentAnswer",
     {
-        **_SCORE,
-        "document": {"anyOf": [_string(), {"type": "null"}]},
-        **dict.fromkeys(("start", "end", "line", "page"), _OPTIONAL),
+        **{"answer": _TEXT, **_SCORE, "document": {"anyOf": [_TEXT, _NULL]}},
+        **{n: {"anyOf": [_integer(0), _NULL]} for n in ("start", "end", "line", "page")},
     },
-)
-_TENSOR = to_object(
-    "Tensor",
-    {
-        "name": _string(),
-        "datatype": _string(),
-        "shape": _list(_integer(0), 2),
-        "data": {"type": "array", "items": {}},
-        "parameters": {"type": "object"},
-    },
-    ("data", "parameters"),
+    {},
 )
 # Schemas of responses by the names of the routes' functions.
 RESPONSES = {
-    "answer": _or_lists(ANSWER),
-    "answer_by_id": _or_lists(ANSWER),
-    "ask": _or_lists(DOCUMENT_ANSWER),
-    "rerank": _list(
-        to_object(
-            "Ranked",
-            {"index": _integer(0), "score": {"type": "number"}, "text": _string()},
-            ("text",),
-        )
-    ),
-    "infer": to_object(
-        "InferResponse",
-        {
-            **{name: _string() for name in ("model_name", "model_version", "id")},
-            "outputs": _list(_TENSOR),
-        },
-        ("id",),
-    ),
+    "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
+    "answer_by_id": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
+    "ask": _or_list({"anyOf": [_DOCUMENT_ANSWER, _list(_DOCUMENT_ANSWER)]}),
+    "rerank": _list(to_object("Ranked", {"index": _integer(0), **_SCORE}, {"text": _TEXT})),
 }
 # Parameters of queries by the names of the routes' functions.
-QUERIES = {
-    "document_text": {"name": _string(), "start": _integer(0), "end": _integer(0)},
-}
+QUERIES = {"document_text": {"name": _TEXT, **_PLACE}}
 
 
 def make_requests(limits: Limits) -> dict[str, Schema]:
     """Returns the schemas of requests by the names of the routes' functions."""
     question, text = _string(limits.max_question), _string(limits.max_text)
-    pair = to_object("QuestionInContext", {"question": question, "context": text})
+    top_k = {"top_k": _integer(1, limits.max_top_k)}
     options: dict[str, Schema] = {
         "doc_stride": _integer(0),
         "max_answer_len": _integer(1, 1_000),
@@ -125,60 +99,58 @@ def make_requests(limits: Limits) -> dict[str, Schema]:
         "handle_impossible_answer": _FLAG,
         "align_to_words": _FLAG,
     }
-    top_k = {"top_k": _integer(1, limits.max_top_k)}
-    parameters = to_object("Parameters", {**top_k, **options}, ("top_k", *options))
-    # Parameters that clients of the protocol send. They have no effect here.
-    ignored: dict[str, Schema] = {"priority": _integer(0), "timeout": _integer(0)}
-    infer = {**options, "binary_data_output": _FLAG, **ignored}
-    sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
-    tensor = dict(_TENSOR["properties"])
-    tensor["name"] = {"type": "string", "enum": ["question", "context"]}
-    tensor["datatype"] = {"type": "string", "enum": ["BYTES"]}
-    tensor["parameters"] = to_object("TensorParameters", sizes, tuple(sizes))
-    names = {"type": "string", "enum": ["answer", "score", "start", "end"]}
-    output = {"name": names, "parameters": tensor["parameters"]}
-    inputs = _or_list(pair, limits.max_questions)
+    pair = to_object("QuestionInContext", {"question": question, "context": text}, {})
     answer = to_object(
-        "AnswerRequest", {"inputs": inputs, "parameters": parameters}, ("parameters",)
+        "AnswerRequest",
+        {"inputs": _or_list(pair, limits.max_questions)},
+        {"parameters": to_object("Parameters", {}, {**top_k, **options})},
     )
-    return {
-        "answer": answer,
-        "answer_by_id": answer,
-        "ask": to_object(
-            "AskRequest",
-            {
-                "question": _or_list(question, limits.max_questions),
-                **top_k,
-                "passages": _integer(1, 100),
-                "min_score": {"type": "number", "minimum": 0, "maximum": 1},
-            },
-            ("top_k", "passages", "min_score"),
-        ),
-        "rerank": to_object(
-            "RerankRequest",
-            {
-                "query": question,
-                "texts": _list(text, limits.max_texts),
-                "raw_scores": _FLAG,
-                "return_text": _FLAG,
-                "truncate": _FLAG,
-                "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
-            },
-            ("raw_scores", "return_text", "truncate", "truncation_direction"),
-        ),
-        "infer": to_object(
-            "InferRequest",
-            {
-                "id": _string(1_000),
-                "inputs": _list(
-                    to_object("InputTensor", tensor, ("data", "parameters")), most=2, least=2
-                ),
-                "outputs": _list(to_object("Output", output, ("parameters",)), most=4),
-                "parameters": to_object("InferParameters", infer, tuple(infer)),
-            },
-            ("id", "outputs", "parameters"),
-        ),
-    }
+    ask = to_object(
+        "AskRequest",
+        {"question": _or_list(question, limits.max_questions)},
+        {
+            **top_k,
+            "passages": _integer(1, 100),
+            "min_score": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+    )
+    rerank = to_object(
+        "RerankRequest",
+        {"query": question, "texts": _list(text, limits.max_texts)},
+        {
+            **dict.fromkeys(("raw_scores", "return_text", "truncate"), _FLAG),
+            "truncation_direction": _one_of("right", "Right"),
+        },
+    )
+    answers = {"answer": answer, "answer_by_id": answer, "infer": _infer(options)}
+    return {**answers, "ask": ask, "rerank": rerank}
+
+
+def _infer(options: dict[str, Schema]) -> Schema:
+    """Returns the schema of a request of the Open Inference Protocol."""
+    sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
+    parameters = {"parameters": to_object("TensorParameters", {}, sizes)}
+    tensor = to_object(
+        "InputTensor",
+        {
+            "name": _one_of("question", "context"),
+            "datatype": _one_of("BYTES"),
+            "shape": _list(_integer(0), 2),
+        },
+        {"data": {"type": "array", "items": {}}, **parameters},
+    )
+    output = to_object("Output", {"name": _one_of("answer", "score", "start", "end")}, parameters)
+    # Clients of the protocol send `priority` and `timeout`, which have no effect.
+    others = {"binary_data_output": _FLAG, "priority": _integer(0), "timeout": _integer(0)}
+    return to_object(
+        "InferRequest",
+        {"inputs": _list(tensor, most=2, least=2)},
+        {
+            "id": _string(1_000),
+            "outputs": _list(output, most=4),
+            "parameters": to_object("InferParameters", {}, {**options, **others}),
+        },
+    )
 
 
 def parse(body: bytes, schema: Schema) -> dict[str, Any]:
