@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import dataclasses
 import logging
 import math
@@ -74,7 +73,8 @@ class ModelQueue:
     def __init__(self, limits: Limits, observe: Callable[[int], None]) -> None:
         self._limits = limits
         self._observe = observe
-        self._jobs: collections.deque[_Job] = collections.deque()
+        # The oldest is the first.
+        self._jobs: list[_Job] = []
         self._arrived = asyncio.Event()
         # Seconds per item, a moving average.
         self._pace = 0.0
@@ -112,9 +112,10 @@ class ModelQueue:
                 f"The server is busy: there was no answer within {limit}.", self._retry_after()
             ) from None
         finally:
-            # After an error, the other items of the request are not needed.
+            # After an error, or if the client has gone, the items are not needed.
             for job in jobs:
                 job.result.cancel()
+            self._jobs = [job for job in self._jobs if not job.result.done()]
 
     async def run(self) -> None:
         """Runs the model until this task is cancelled."""
@@ -168,7 +169,7 @@ class ModelQueue:
                 break
             batch.append(job)
         chosen = set(batch)
-        self._jobs = collections.deque(job for job in alive if job not in chosen)
+        self._jobs = [job for job in alive if job not in chosen]
         return batch
 
     def _retry_after(self) -> int:
@@ -179,7 +180,9 @@ class ModelQueue:
 def _compute(call: Call, items: list[Any]) -> list[Any]:
     """Returns a result for each item, or the error about it."""
     try:
-        return list(call(items))
+        results = list(call(items))
+        assert len(results) == len(items)
+        return results
     except (TypeError, ValueError) as error:
         if len(items) == 1:
             return [error]

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -102,7 +102,7 @@ class Service:
         top_k = parameters.pop("top_k", 1)
         each = inputs if isinstance(inputs, list) else [inputs]
         pairs = [(one["context"], one["question"]) for one in each]
-        ranked = await self._answer(pairs, top_k, parameters)
+        ranked = await self._answer(request, pairs, top_k, parameters)
         found = [
             [_to_json(one, start=one.start or 0, end=one.end or 0) for one in row] for row in ranked
         ]
@@ -119,7 +119,7 @@ class Service:
         length = request.headers.get("inference-header-content-length")
         body = await read_body(request, self.limits)
         asked = tensors.decode(body, length, self.requests["infer"], self.limits)
-        ranked = await self._answer(asked.pairs, 1, asked.options)
+        ranked = await self._answer(request, asked.pairs, 1, asked.options)
         body, size = tensors.encode(asked, [answers[0] for answers in ranked], self.name)
         if size is None:
             return Response(body, media_type="application/json")
@@ -133,7 +133,7 @@ class Service:
         questions = question if isinstance(question, list) else [question]
         options = {"top_k": 1, **given, **self._limit_question({})}
         call = Call(self._compute_asked, tuple(sorted(options.items())))
-        ranked = await self.queue.compute(call, [(one, len(one)) for one in questions])
+        ranked = await self._compute(request, call, [(one, len(one)) for one in questions])
         names = ("document", "start", "end", "line", "page")
         found = [
             [_to_json(one, **{name: getattr(one, name) for name in names}) for one in row]
@@ -168,7 +168,7 @@ class Service:
         texts, returns_text = given["texts"], given.get("return_text", False)
         call = Call(self._compute_ranked, (("raw", given.get("raw_scores", False)),))
         item = (given["query"], texts)
-        (scores,) = await self.queue.compute(call, [(item, sum(map(len, texts)))])
+        (scores,) = await self._compute(request, call, [(item, sum(map(len, texts)))])
         order = sorted(range(len(texts)), key=lambda place: -scores[place])
         found = [{"index": place, "score": scores[place]} for place in order]
         if returns_text:
@@ -219,13 +219,33 @@ class Service:
         if given != self.name:
             raise HTTPException(404, f"There is no model {given!r:.100}, only {self.name!r:.100}")
 
+    async def _compute(
+        self, request: Request[Any], call: Call, items: list[tuple[Any, int]]
+    ) -> list[Any]:
+        """Returns the results of items, unless the client closes the connection."""
+        work = asyncio.ensure_future(self.queue.compute(call, items))
+        # After the body, this is the only message.
+        gone = asyncio.ensure_future(request.receive())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientDisconnect
+            return work.result()
+        finally:
+            work.cancel()
+            gone.cancel()
+
     async def _answer(
-        self, pairs: list[tuple[str, str]], top_k: int, parameters: dict[str, Any]
+        self,
+        request: Request[Any],
+        pairs: list[tuple[str, str]],
+        top_k: int,
+        parameters: dict[str, Any],
     ) -> list[list[Answer]]:
         options = {OPTIONS[name]: value for name, value in parameters.items()}
         options = {**options, **self._limit_question(options), "top_k": top_k}
         call = Call(self._compute_answers, tuple(sorted(options.items())))
-        return await self.queue.compute(call, [(pair, sum(map(len, pair))) for pair in pairs])
+        return await self._compute(request, call, [(pair, sum(map(len, pair))) for pair in pairs])
 
     def _limit_question(self, options: Mapping[str, Any]) -> dict[str, int]:
         """Returns the option that leaves at least half of a window for the text.

@@ -3,6 +3,8 @@
 import base64
 import concurrent.futures
 import hashlib
+import http.client
+import json
 import logging
 import re
 import threading
@@ -28,10 +30,13 @@ def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
         for n, thing in enumerate(things)
         for shade in SHADES
     ]
-    texts, questions = zip(*pairs, strict=True)
-    own = qa.answer(texts, questions)
+    # Questions with other options must not be answered together.
+    own = [qa.answer(*pair, max_answer_words=1 + n % 3) for n, pair in enumerate(pairs)]
+    bodies = [
+        {**body(*pair), "parameters": {"max_answer_len": 1 + n % 3}} for n, pair in enumerate(pairs)
+    ]
     with serve(qa, max_batch=8) as url, concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-        found = list(pool.map(lambda pair: send(url, body(*pair)), pairs))
+        found = list(pool.map(lambda sent: send(url, sent), bodies))
         metrics = send(f"{url}/metrics")[1].decode()
     assert [status for status, *_ in found] == [200] * 200
     answers = [one for _, one, _ in found]
@@ -45,6 +50,13 @@ def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
     # Some were answered together.
     assert sizes["count"] < 200
     assert 'keras_qa_requests_total{method="POST",route="/",status="200"} 200.0' in metrics
+
+
+def test_an_idle_server_does_not_wait_for_other_questions(qa) -> None:
+    # With a wait, there would be no answer in time.
+    with serve(qa, max_wait_ms=60_000, timeout=10) as url:
+        for _ in range(3):
+            assert send(url, body("the car is blue.", "What colour is the car?"))[0] == 200
 
 
 class Gate:
@@ -108,6 +120,23 @@ def test_a_question_whose_time_has_passed_is_not_read(qa) -> None:
             assert headers["Retry-After"] == "1"
         gate.open.set()
         assert send(url, body("a", "third"))[0] == 200
+    assert gate.questions == ["first", "third"]
+
+
+def test_a_question_whose_client_has_gone_is_not_read(qa) -> None:
+    gate = Gate(qa)
+    with serve(gate) as url, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        gate.open.clear()
+        first = pool.submit(send, url, body("a", "first"))
+        assert gate.entered.acquire(timeout=30)
+        host, port = url.removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port))
+        connection.request("POST", "/", json.dumps(body("a", "second")))
+        wait_for(url, "keras_qa_queue_size 1.0")
+        connection.close()
+        wait_for(url, "keras_qa_queue_size 0.0")
+        gate.open.set()
+        assert first.result()[0] == send(url, body("a", "third"))[0] == 200
     assert gate.questions == ["first", "third"]
 
 
