@@ -1,7 +1,12 @@
-"""Small tokenizers of the kinds that backbones have, trained on two lines."""
+"""Small tokenizers of the kinds that backbones have, trained on two lines.
+
+`python tests/small_tokenizers.py` trains them and writes `tests/tokenizers/`: each training breaks
+ties between pieces in another way.
+"""
 
 import functools
 import json
+import pathlib
 import string
 
 import tokenizers
@@ -11,11 +16,11 @@ LINES = [
     "Mary went to the bathroom, then she slept at home. Unbelievable! 1990s and 3.5 km.",
     "वह घर गई। ذهبت مريم إلى البيت. 我喜欢猫 東京に行った 서울에서 Zoë cafe\u0301 😀👩‍🚀",
 ]
+FOLDER = pathlib.Path(__file__).parent / "tokenizers"
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
-@functools.cache
-def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
+def train_wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
     """Like BERT's: letters and a few longer pieces, [CLS] first, segments 0 and 1."""
     tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=strip_accents)
@@ -38,8 +43,7 @@ def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-@functools.cache
-def byte_bpe() -> tokenizers.Tokenizer:
+def train_byte_bpe() -> tokenizers.Tokenizer:
     """Like RoBERTa's: bytes, <s> first, two </s> between, one segment."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -54,8 +58,7 @@ def byte_bpe() -> tokenizers.Tokenizer:
     return tokenizer
 
 
-@functools.cache
-def unigram(lines: tuple[str, ...] = (*LINES * 3,), size: int = 200) -> tokenizers.Tokenizer:
+def train_unigram(lines: tuple[str, ...] = (*LINES * 3,), size: int = 200) -> tokenizers.Tokenizer:
     """Like SentencePiece: white space is part of the next piece."""
     tokenizer = tokenizers.Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
@@ -69,6 +72,31 @@ def unigram(lines: tuple[str, ...] = (*LINES * 3,), size: int = 200) -> tokenize
     tokenizer.train_from_iterator(lines, trainer)
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return tokenizer
+
+
+TRAINED = {
+    "wordpiece": train_wordpiece,
+    "wordpiece-cased": functools.partial(train_wordpiece, strip_accents=False),
+    "byte-bpe": train_byte_bpe,
+    "unigram": train_unigram,
+}
+
+
+@functools.cache
+def _read(name: str) -> tokenizers.Tokenizer:
+    return tokenizers.Tokenizer.from_file(str(FOLDER / f"{name}.json"))
+
+
+def wordpiece(strip_accents: bool = True) -> tokenizers.Tokenizer:
+    return _read("wordpiece" if strip_accents else "wordpiece-cased")
+
+
+def byte_bpe() -> tokenizers.Tokenizer:
+    return _read("byte-bpe")
+
+
+def unigram() -> tokenizers.Tokenizer:
+    return _read("unigram")
 
 
 @functools.cache
@@ -108,3 +136,7 @@ KINDS = {
     "byte bpe": byte_bpe,
     "unigram": unigram,
 }
+
+if __name__ == "__main__":
+    for name, train in TRAINED.items():
+        train().save(str(FOLDER / f"{name}.json"), pretty=False)

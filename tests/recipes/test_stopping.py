@@ -9,9 +9,11 @@ from keras_qa.recipes import Recipe, train
 from keras_qa.recipes.checkpoints import TrainingState
 
 
-def stops_at(accuracies: list[float], losses: list[float], patience: int) -> tuple[int, int]:
+def stops_at(
+    accuracies: list[float], losses: list[float], patience: int, **run: str
+) -> tuple[int, int]:
     """Returns the last and the best epoch of a run with these validation results."""
-    state = TrainingState({"epochs": len(losses), "patience": patience, "seed": 0}, None)
+    state = TrainingState({"epochs": len(losses), "patience": patience, "seed": 0, **run}, None)
     state.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
     state.model.stop_training = False
     state.on_train_begin()
@@ -45,6 +47,15 @@ def test_linear_start_does_not_count_for_patience() -> None:
     recipe = Recipe(epochs=9, batch_size=9, patience=2, linear_start=0.5)
     run = train(EXAMPLES, hopeless, "answer_classifier", recipe=recipe, verbose=0).runs[0]
     assert run.epochs == 4 + 2
+
+
+def test_the_last_epoch_is_kept_on_demand() -> None:
+    assert stops_at([0.9, 0.5, 0.6], [1, 3, 2], 1, keep="last") == (3, 0)
+    recipe = Recipe(epochs=3, batch_size=9, patience=1, learning_rate=1e-9, keep="last")
+    run = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0).runs[0]
+    assert (run.epochs, run.best_epoch) == (3, 3)
+    with pytest.raises(ValueError, match=r"^`keep` must be one of 'best', 'last'\. Received: "):
+        Recipe(keep="first")
 
 
 def test_without_validation_data() -> None:

@@ -5,7 +5,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_tokenizers import byte_bpe, unigram
+from small_tokenizers import byte_bpe, train_unigram
 from tokenizers import models, pre_tokenizers, processors
 
 from keras_qa import Example
@@ -92,7 +92,7 @@ def best(windower: Windower, example: Example, decoder: SpanDecoder | None = Non
 )
 def test_answers_are_found_in_pieces_of_several_letters(text, answer) -> None:
     assert SpanDecoder().max_answer_words == 15
-    tokenizer = SubwordTokenizer(unigram((*TEXTS, *PARTS * 9), 250))
+    tokenizer = SubwordTokenizer(train_unigram((*TEXTS, *PARTS * 9), 250))
     windower = Windower(tokenizer, max_length=120, stride=60)
     found = best(windower, Example(text, "?", answer, text.index(answer)))
     # A piece may reach beyond an answer, by a few letters.
