@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from keras_qa import (
         answering,
         documents,
+        exporting,
         inputs,
         integrations,
         layers,
@@ -25,7 +26,7 @@ __version__ = "0.1.0"
 # Imported on first use: these need a backend, which may be missing or chosen later. `documents`
 # needs SQLite only.
 _ROOMS = (
-    *("answering", "documents", "inputs", "integrations", "layers", "models"),
+    *("answering", "documents", "exporting", "inputs", "integrations", "layers", "models"),
     *("objectives", "recipes", "report"),
 )
 _NAMES = {
@@ -46,6 +47,7 @@ __all__ = [
     "datasets",
     "decoding",
     "documents",
+    "exporting",
     "inputs",
     "integrations",
     "layers",
