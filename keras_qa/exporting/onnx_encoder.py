@@ -84,8 +84,10 @@ def _embeddings(
     if encoder.positions is not None:
         rows = to_array(encoder.positions.embeddings)[encoder.settings["position_offset"] :]
         every = g.weight(f"{name}/positions", rows)
-        used = g.node("Slice", every, g.constant([0]), at.length, g.constant([0]))
-        state = g.node("Add", state, used)
+        # Numbers with the shape of the ids, so that ONNX Runtime knows it and fuses residuals.
+        ones = g.node("Add", g.node("Mul", ids, g.constant(0)), g.constant(1))
+        places = g.node("CumSum", ones, g.constant(1, "int32"), exclusive=1)
+        state = g.node("Add", state, g.node("Gather", every, places))
     if segments is not None:
         found = g.node("Gather", table(encoder.segments, "segments"), segments)
         state = g.node("Add", state, found)

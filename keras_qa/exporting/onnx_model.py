@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_qa.execution.graph import Graph, all_layers
+from keras_qa.exported import EMBEDDING
 from keras_qa.exporting import onnx_heads
 from keras_qa.exporting.onnx_encoder import write_encoder
 from keras_qa.exporting.onnx_graph import Axes, GraphBuilder, Proto, Value
@@ -41,6 +42,8 @@ INPUT_NAMES = {
     "segment_ids": "token_type_ids",
     "padding_mask": "attention_mask",
 }
+# Names in the order of `optimum`.
+_ORDER = ("input_ids", "attention_mask", "token_type_ids", "start_logits", "end_logits")
 # Names of axes by the rank of an input.
 _AXES: dict[int, Axes] = {
     2: ("batch_size", "sequence_length"),
@@ -104,9 +107,14 @@ def build_model(model: keras.Model, outputs: Mapping[str, str]) -> Proto:
         name: (values[id(tensor)], _output_axes(inputs, tensor.shape))
         for name, tensor in zip(outputs.values(), found.outputs, strict=True)
     }
-    if isinstance(layer, MeanPooling) and vectors is not None:
+    if EMBEDDING in results and vectors is not None:
         results = _sentence_embedding(g, *vectors, results)
-    return g.model(inputs, results)
+    return g.model(_in_order(inputs), _in_order(results))
+
+
+def _in_order(values: Mapping[str, Any]) -> dict[str, Any]:
+    names = [*(name for name in _ORDER if name in values), *values]
+    return {name: values[name] for name in names}
 
 
 def _output_axes(inputs: Mapping[str, Axes], shape: tuple[int | None, ...]) -> Axes:
