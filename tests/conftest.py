@@ -54,6 +54,7 @@ ENVIRONMENTS = {
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",
     "models/test_story_accuracy.py": "once",
+    "node": "named",
     "parity": "named",
     "preprocessing": "host",
     "recipes": "once",
