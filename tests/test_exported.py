@@ -101,6 +101,22 @@ def test_the_commands_answer_without_keras(tmp_path, capsys) -> None:
     assert "mary.txt:1" in printed
 
 
+def test_the_commands_index_and_verify_without_keras(tmp_path, capsys) -> None:
+    (tmp_path / "stories").mkdir()
+    (tmp_path / "stories" / "mary.txt").write_text(TEXTS[1])
+    folder = shutil.copytree(GOLDEN / "embedder", tmp_path / "embedder")
+    # Without a name of its own it has that of the folder, which the index names.
+    change(folder, name="")
+    assert main(["index", str(tmp_path / "stories"), "--embed", str(folder)]) == 0
+    assert "1 passages with vectors" in capsys.readouterr().out
+    index = str(tmp_path / "stories.index")
+    assert main(["ask", index, QUESTIONS[0], "--reader", str(READER)]) == 0
+    assert "Mary went «home»." in capsys.readouterr().out
+    verify = ["verify", "Mary went home.", "--documents", index, "--reader", str(READER)]
+    assert main([*verify, "--question", QUESTIONS[0]]) == 0
+    assert "Unsupported: 0." in capsys.readouterr().out
+
+
 def test_predict_trims_batches_and_pads_their_outputs() -> None:
     model = ExportedModel(READER)
     examples = [Example(text, "Mary?") for text in TEXTS] * 20

@@ -17,7 +17,7 @@ from keras_qa._arguments import check_flag, check_number, short_repr, to_integer
 from keras_qa.answering import QuestionAnswerer, Ranker, TextEmbedder
 from keras_qa.decoding.decoder import MASKED
 from keras_qa.example import Example, to_examples
-from keras_qa.exporting.onnx_graph import Proto, onnx
+from keras_qa.exporting.onnx_graph import Proto, onnx, weights_size
 from keras_qa.exporting.onnx_model import INPUT_NAMES, build_model
 from keras_qa.exporting.quantization import MAX_SIZE, QuantizedScores, measure, quantize
 from keras_qa.files import replace_atomically
@@ -212,8 +212,7 @@ def _write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
     data = path.with_name(f"{path.name}_data")
     # `onnx` adds to an existing file.
     data.unlink(missing_ok=True)
-    size = sum(len(one.raw_data) for one in proto.graph.initializer)
-    if size <= data_size:
+    if weights_size(proto) <= data_size:
         with replace_atomically(path) as partial:
             partial.write_bytes(proto.SerializeToString(deterministic=True))
         return

@@ -225,6 +225,11 @@ def activation_name(function: object) -> str:
     return name
 
 
+def weights_size(proto: Proto) -> int:
+    """Returns the number of bytes of the weights. `proto.ByteSize()` fails above 2 GiB."""
+    return sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+
+
 def to_array(variable: Tensor) -> npt.NDArray[np.float32]:
     """Returns the value of a weight as float32."""
     found = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))

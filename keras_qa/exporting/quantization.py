@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_qa import exported
 from keras_qa.example import Example
-from keras_qa.exporting.onnx_graph import Proto
+from keras_qa.exporting.onnx_graph import Proto, weights_size
 from keras_qa.preprocessing import AnyPreprocessor, SpanPreprocessor
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder
@@ -86,7 +86,7 @@ def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
         per_channel=True,
         # With 8 bits, processors without VNNI exceed the range of int16 in sums of products.
         reduce_range=True,
-        use_external_data_format=proto.ByteSize() > MAX_SIZE,
+        use_external_data_format=weights_size(proto) > MAX_SIZE,
     )
     return target
 
