@@ -28,7 +28,6 @@ class Positions:
     """What the blocks share: values that depend on the sequence's length and the mask.
 
     Attributes:
-        length: The number of positions, a vector.
         mask: The padding mask, `(batch, time)` int64.
         distances: The position of the key minus that of the query, plus `max_length - 1`:
             `(time, time)`. `None` if nothing needs it.
@@ -40,7 +39,6 @@ class Positions:
         turns: Cosines and sines, by the longest wavelength.
     """
 
-    length: Value
     mask: Value
     distances: Value | None = None
     rows: tuple[Value, Value] | None = None
@@ -55,7 +53,7 @@ def write_encoder(g: GraphBuilder, encoder: TransformerEncoder, inputs: Sequence
     s, name = encoder.settings, encoder.name
     given = dict(zip(encoder.input_names, inputs, strict=True))
     ids = given["token_ids"]
-    at = Positions(g.size(ids, 1), given["padding_mask"])
+    at = Positions(given["padding_mask"])
     state = _embeddings(g, encoder, ids, given.get("segment_ids"), at)
     _relate(g, encoder, state, at)
     each = s["num_layers"] // len(encoder.blocks)
@@ -119,7 +117,8 @@ def _relate(g: GraphBuilder, encoder: TransformerEncoder, state: Value, at: Posi
             at.table = g.norm(encoder.relative_norm, at.table, f"{name}/relative_norm")
         rows = g.node("Gather", g.constant(rows_of_distances(s)), at.distances)
         heads = g.constant([s["num_heads"]])
-        shape = g.concat(g.size(state, 0), heads, at.length, at.length)
+        length = g.size(at.mask, 1)
+        shape = g.concat(g.size(state, 0), heads, length, length)
         turned = g.node("Transpose", rows, perm=[1, 0])
         at.rows = g.node("Expand", rows, shape), g.node("Expand", turned, shape)
 
