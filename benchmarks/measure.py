@@ -27,6 +27,7 @@ PACKAGES = (
     "tokenizers",
     "transformers",
     "onnxruntime",
+    "optimum-onnx",
 )
 
 Contenders = dict[str, Callable[[], Any]]

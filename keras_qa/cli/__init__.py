@@ -16,6 +16,7 @@ from keras_qa.cli import (
     answer,
     ask,
     evaluate,
+    export,
     indexing,
     interrupts,
     output,
@@ -39,6 +40,7 @@ COMMANDS = {
     "index": indexing,
     "ask": ask,
     "verify": verify,
+    "export": export,
     "serve": serve,
 }
 

@@ -11,6 +11,7 @@ from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
+from keras_qa.exported import is_exported
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "file",
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; a published reader: a folder in "
-        f"Hugging Face's layout, or hf://owner/name; or a preset, such as {DEFAULT_READER}",
+        help="a .keras file, as `keras-qa train` saves it; a folder, as `keras-qa export` writes "
+        "it; a published reader: a folder in Hugging Face's layout, or hf://owner/name; or a "
+        f"preset, such as {DEFAULT_READER}",
     )
     parser.add_positional(
         "text",
@@ -136,6 +138,11 @@ def add_arguments(parser: CommandParser) -> None:
     )
     for name in RENAMED:
         spans.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether the reader needs a backend: exported folders do not."""
+    return not is_exported(options.file)
 
 
 def run(options: argparse.Namespace) -> None:

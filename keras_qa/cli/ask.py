@@ -20,6 +20,7 @@ from keras_qa.cli.indexing import (
 )
 from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
 from keras_qa.cli.parsing import CommandParser, given_once, positive
+from keras_qa.exported import is_exported
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -84,6 +85,12 @@ def add_arguments(parser: CommandParser) -> None:
         help="the share of answers that must be right, with a confidence of 0.9: selects the "
         "lowest score by the calibration of `evaluate --fit`",
     )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model needs a backend: exported folders do not."""
+    models = (options.reader, options.ranker, options.embed)
+    return not all(is_exported(name) for name in models if name is not None)
 
 
 def run(options: argparse.Namespace) -> None:
