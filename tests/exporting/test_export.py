@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
+import shutil
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from command_line import error_line
 from small_checkpoints import bert_tokens, copy, cross_encoder, with_head
@@ -146,6 +149,26 @@ def test_large_weights_have_a_file_of_their_own(files, tmp_path) -> None:
         keras_qa.load(tmp_path)
     export(loaded, tmp_path)
     assert not data.exists()
+
+
+@pytest.mark.parametrize("place", ["../../secret", "/etc/passwd", "model.onnx_data"])
+def test_weights_outside_the_folder_are_never_read(place: str, files, tmp_path) -> None:
+    folder = shutil.copytree(files / "reader", tmp_path / "a" / "reader")
+    (tmp_path / "a" / "secret").write_bytes(bytes(1_000_000))
+    path = folder / "onnx" / "model.onnx"
+    graph = onnx.load(path)
+    weight = max(graph.graph.initializer, key=lambda one: len(one.raw_data))
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=place)
+    path.write_bytes(graph.SerializeToString())
+    settings = json.loads((folder / "keras_qa.json").read_text())
+    settings["sha256"]["onnx/model.onnx"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "keras_qa.json").write_text(json.dumps(settings))
+    with pytest.raises(
+        ValueError, match=r"reader` cannot be used: ONNX Runtime says: .*[Ee]xternal"
+    ):
+        keras_qa.load(folder)
 
 
 def test_int8_is_fitted_and_kept_if_it_loses_little(files, tmp_path, capsys) -> None:
