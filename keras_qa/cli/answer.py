@@ -10,8 +10,7 @@ from keras_qa._arguments import RENAMED
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
-from keras_qa.exported import is_exported
+from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive, yes_or_no
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -141,8 +140,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the reader needs a backend: exported folders do not."""
-    return not is_exported(options.file)
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.file)
 
 
 def run(options: argparse.Namespace) -> None:

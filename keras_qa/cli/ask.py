@@ -19,8 +19,7 @@ from keras_qa.cli.indexing import (
     open_index,
 )
 from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, positive
-from keras_qa.exported import is_exported
+from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -88,9 +87,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model needs a backend: exported folders do not."""
-    models = (options.reader, options.ranker, options.embed)
-    return not all(is_exported(name) for name in models if name is not None)
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace) -> None:

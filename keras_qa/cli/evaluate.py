@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_qa.cli import data
 from keras_qa.cli.indexing import add_reading_options, open_index
 from keras_qa.cli.output import print_scores, say
-from keras_qa.exported import is_exported
+from keras_qa.cli.parsing import need_backend
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
@@ -78,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the reader needs a backend: exported folders do not."""
-    return not is_exported(options.file)
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.file)
 
 
 def run(options: argparse.Namespace) -> None:

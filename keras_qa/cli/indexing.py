@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import positive, yes_or_no
+from keras_qa.cli.parsing import need_backend, positive, yes_or_no
 from keras_qa.exported import is_exported
 from keras_qa.terminal import clock
 
@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the options need a backend: vectors do, except those of an exported embedder."""
-    return options.embed is not None and not is_exported(options.embed)
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.embed)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import open_index
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import positive
+from keras_qa.cli.parsing import need_backend, positive
 
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
@@ -96,6 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds until a request fails if it has no answer (default: 30)",
     )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace) -> None:

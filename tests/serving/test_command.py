@@ -15,6 +15,7 @@ import pytest
 from command_line import error_line
 from servers import error_of, send
 
+import keras_qa
 from keras_qa.cli import parser, serve
 from keras_qa.documents import Index
 
@@ -98,6 +99,36 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
         "GET other 421 ",
         "POST / 200 ",
     ]
+
+
+EXPORTED = """
+import sys
+from keras_qa.cli import main
+code = main(sys.argv[1:])
+print(*sorted({"keras", "torch", "tensorflow", "jax"} & {*sys.modules}), sep=",")
+sys.exit(code)
+"""
+
+
+def test_an_exported_reader_is_served_without_keras() -> None:
+    reader = ROOT / "tests" / "golden" / "exported" / "reader"
+    started = subprocess.Popen(
+        [sys.executable, "-c", EXPORTED, "serve", str(reader), "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    text, question = "then she slept. Mary went to the bathroom.", "Where went Mary?"
+    with started:
+        url = re.search(r"http://\S+(?=\.)", started.stdout.readline())[0]
+        found = send(url, {"inputs": {"question": question, "context": text}})[1]
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0
+        assert started.stdout.read() == "\n"
+    expected = keras_qa.load(reader).answer(text, question)
+    assert found["answer"] == expected.text
+    assert found["score"] == pytest.approx(expected.score, abs=1e-6)
 
 
 @pytest.mark.parametrize(
