@@ -139,9 +139,34 @@ def answering(one_at_a_time: bool) -> Callable[[str], tuple[Contenders, int]]:
     return make
 
 
+def ranking(device: str) -> tuple[Contenders, int]:
+    """Sorts 20 texts for each question by a ranker on MiniLM; a sample is a pair.
+
+    The head is random, which does not change the time.
+    """
+    from keras_qa.answering import Ranker
+    from keras_qa.models import encoder_classifier
+
+    folder = encoder_folder()
+    from benchmarks.rivals.transformers_ranker import RankerLoop
+
+    ranker = Ranker(encoder_classifier(folder, "sequence_classification", num_labels=1))
+    examples = spread(questions(), sized(200, 4))
+    asked = [item.question for item in examples[:: sized(20, 1)]]
+    size = sized(20, 2)
+    texts = [[item.text for item in examples[n::10]][:size] for n in range(len(asked))]
+    rival = Apart(RankerLoop, folder, asked, texts, MAX_LENGTH)
+    ranker.model_.preprocessor.vectorizer.max_length = MAX_LENGTH
+    return {
+        "keras-qa": lambda: [*map(ranker.rank, asked, texts)],
+        "transformers": lambda: rival("rank"),
+    }, len(asked) * size
+
+
 CASES = {
     "windows": windows,
     "answering": answering(False),
     "answering, one at a time": answering(True),
+    "ranking": ranking,
     "fine-tuning": fine_tuning,
 }
