@@ -121,6 +121,11 @@ def _show(name: str, result: dict[str, Any]) -> None:
             f"{samples / values['median']:11,.0f} a second  {ratio:5.2f} × {base}"
             f"  first call {values['first']:.1f} s"
         )
+        if "p50" in values:
+            waits = ", ".join(
+                f"{part} {1e3 * values[part]:.1f} ms" for part in ("p50", "p95", "p99")
+            )
+            print(f"  {'':20} one question: {waits}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import cold, span_cases, story_cases
+from benchmarks import cold, export_cases, serving, span_cases, story_cases
 from benchmarks.data import ANSWERS, BATCH, EPOCHS, VOCABULARY, data, rows_of_data
 from benchmarks.measure import Apart, Contenders
 
@@ -79,4 +79,6 @@ CASES: dict[str, Callable[[str], tuple[Contenders, int]]] = {
     "cold, padded": cold.case(True),
     **story_cases.CASES,
     **span_cases.CASES,
+    **export_cases.CASES,
+    **serving.CASES,
 }

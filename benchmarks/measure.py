@@ -27,6 +27,7 @@ PACKAGES = (
     "tokenizers",
     "transformers",
     "onnxruntime",
+    "optimum-onnx",
 )
 
 Contenders = dict[str, Callable[[], Any]]
@@ -40,6 +41,10 @@ quick = False
 
 class Seconds(float):
     """The result of a contender that measures its own time."""
+
+
+class Waits(list[float]):
+    """The result of a contender: the seconds that each question of a call waited."""
 
 
 class AbsentError(Exception):
@@ -65,29 +70,31 @@ class Apart:
         context.Process(target=_serve, args=(theirs, make, arguments), daemon=True).start()
         self._wait()
 
-    def __call__(self, method: str, *arguments: Any) -> None:
-        """Calls a method of the rival and waits for its end. The result stays in its process."""
+    def __call__(self, method: str, *arguments: Any) -> Any:
+        """Calls a method of the rival and waits for its end. Returns its `Waits`, if it has any."""
         self.pipe.send((method, arguments))
-        self._wait()
+        return self._wait()
 
-    def _wait(self) -> None:
-        error = self.pipe.recv()
+    def _wait(self) -> Any:
+        error, result = self.pipe.recv()
         if error is not None:
             raise RuntimeError(f"the rival failed: {error}")
+        return result
 
 
 def _serve(pipe: Any, make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     rival = make(*arguments)
-    pipe.send(None)
+    pipe.send((None, None))
     with contextlib.suppress(EOFError):
         while True:
             method, arguments = pipe.recv()
             try:
-                getattr(rival, method)(*arguments)
+                result = getattr(rival, method)(*arguments)
             except Exception as error:  # noqa: BLE001 - it is raised in the other process.
-                pipe.send(repr(error))
+                pipe.send((repr(error), None))
             else:
-                pipe.send(None)
+                # Other results stay: to send them would take time.
+                pipe.send((None, result if isinstance(result, Waits) else None))
 
 
 def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
@@ -99,9 +106,11 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
 
     Returns:
         For each name: `first`, the seconds of the first call with compilation, and the
-        `median`, `least` and `most` seconds of the timed rounds.
+        `median`, `least` and `most` seconds of the timed rounds. Of contenders that return `Waits`
+        also `p50`, `p95` and `p99` of these.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
+    waits: dict[str, list[float]] = {name: [] for name in contenders}
     first = {name: timed(function) for name, function in contenders.items()}
     for name, function in contenders.items():
         # Contenders that return `Seconds` start a new process, so they need no warm-up.
@@ -110,13 +119,14 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
     gc.collect()
     for _ in range(rounds):
         for name, function in contenders.items():
-            times[name].append(timed(function))
+            times[name].append(timed(function, waits[name]))
     return {
         name: {
             "first": first[name],
             "median": statistics.median(values),
             "least": min(values),
             "most": max(values),
+            **_percentiles(waits[name]),
         }
         for name, values in times.items()
     }
@@ -145,8 +155,18 @@ def circumstances() -> dict[str, object]:
     }
 
 
-def timed(function: Callable[[], Any]) -> float:
-    """Seconds of a call, or the `Seconds` that it returns."""
+def timed(function: Callable[[], Any], waits: list[float] | None = None) -> float:
+    """Seconds of a call, or the `Seconds` that it returns. Adds the `Waits` that it returns."""
     start = time.perf_counter()
     given = function()
-    return given if isinstance(given, Seconds) else time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if waits is not None and isinstance(given, Waits):
+        waits += given
+    return given if isinstance(given, Seconds) else seconds
+
+
+def _percentiles(waits: list[float]) -> dict[str, float]:
+    if len(waits) < 2:
+        return {}
+    parts = statistics.quantiles(waits, n=100, method="inclusive")
+    return {f"p{place}": parts[place - 1] for place in (50, 95, 99)}

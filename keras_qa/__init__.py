@@ -1,8 +1,6 @@
 """Question answering for Keras 3, on TensorFlow, PyTorch and JAX alike."""
 
 import importlib
-import pathlib
-import sys
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
@@ -12,6 +10,7 @@ if TYPE_CHECKING:
     from keras_qa import (
         answering,
         documents,
+        exporting,
         inputs,
         integrations,
         layers,
@@ -27,8 +26,8 @@ __version__ = "0.1.0"
 # Imported on first use: these need a backend, which may be missing or chosen later. `documents`
 # needs SQLite only.
 _ROOMS = (
-    *("answering", "documents", "inputs", "integrations", "layers", "models", "objectives"),
-    *("recipes", "report"),
+    *("answering", "documents", "exporting", "inputs", "integrations", "layers", "models"),
+    *("objectives", "recipes", "report"),
 )
 _NAMES = {
     "QuestionAnswerer": "answering",
@@ -48,6 +47,7 @@ __all__ = [
     "datasets",
     "decoding",
     "documents",
+    "exporting",
     "inputs",
     "integrations",
     "layers",
@@ -73,11 +73,4 @@ def __getattr__(name: str) -> object:
 
 
 _backend.choose()
-
-# The command imports Keras after parsing its options, so that its help is fast.
-_is_command = pathlib.Path(next(iter(sys.argv), "")).stem == "keras-qa"
-
-if not _is_command and _backend.problem() is None:
-    # Register all classes with Keras, so that `keras.saving.load_model` finds them.
-    for _room in ("layers", "models", "objectives"):
-        importlib.import_module(f"keras_qa.{_room}")
+_backend.register_with_keras()

@@ -1,12 +1,22 @@
 """Chooses the backend before Keras is imported, and checks that it is installed."""
 
+from __future__ import annotations
+
+import importlib
+import importlib.abc
 import importlib.util
 import json
 import os
 import pathlib
 import sys
+import types
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 
 BACKENDS = ("tensorflow", "torch", "jax")
+# The rooms that import Keras, and those of them that are imported.
+KERAS_ROOMS = ("kernels", "execution", "layers", "objectives", "inputs", "models")
+_COMPLETE: set[str] = set()
 
 
 def installed() -> list[str]:
@@ -72,3 +82,52 @@ def require() -> None:
     reason = problem()
     if reason is not None:
         raise ImportError(reason)
+
+
+def register_with_keras() -> None:
+    """Registers all classes with Keras as soon as it is imported, so that it can load files.
+
+    Keras is not imported: an exported folder is loaded without it.
+    """
+    if "keras" in sys.modules:
+        register()
+    else:
+        sys.meta_path.insert(0, _AfterKeras())
+
+
+def register(room: str | None = None) -> None:
+    """Imports the classes that Keras saves.
+
+    Each room that imports Keras calls it at its end with its name. While another one is being
+    imported, it does nothing: they would import each other in a circle.
+    """
+    if room is not None:
+        _COMPLETE.add(room)
+    begun = {name for name in KERAS_ROOMS if f"keras_qa.{name}" in sys.modules}
+    if begun <= _COMPLETE and problem() is None:
+        for name in ("layers", "models", "objectives"):
+            importlib.import_module(f"keras_qa.{name}")
+
+
+class _AfterKeras(importlib.abc.MetaPathFinder):
+    """Calls `register` after the first import of Keras."""
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: types.ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if name != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def run(module: types.ModuleType) -> None:
+                execute(module)
+                register()
+
+            spec.loader.exec_module = run  # type: ignore[method-assign]
+        return spec

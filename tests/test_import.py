@@ -83,3 +83,29 @@ from keras_qa.integrations.haystack import KerasReader
     assert last_line(done) == f"ImportError: {needs}"
     with pytest.raises(AttributeError, match=r"^module 'keras_qa.integrations' has no attribute"):
         keras_qa.integrations.nothing  # noqa: B018
+
+
+LOAD = """
+import importlib, sys
+path, *names = sys.argv[1:]
+for name in names:
+    importlib.import_module(name)
+    print(name, "keras" in sys.modules)
+import keras
+print(type(keras.saving.load_model(path)).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "loaded"),
+    [
+        (["keras_qa"], [False]),
+        (["keras", "keras_qa"], [True, True]),
+        (["keras_qa.kernels"], [True]),
+    ],
+)
+def test_keras_knows_all_classes_after_it_is_imported(names, loaded, classifier_file) -> None:
+    backend = keras.config.backend()
+    done = python(LOAD, classifier_file, *names, hidden=ALL_BUT_ONE, KERAS_BACKEND=backend)
+    lines = [f"{name} {there}" for name, there in zip(names, loaded, strict=True)]
+    assert done.stdout.splitlines() == [*lines, "QAModel"], done.stderr

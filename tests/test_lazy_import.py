@@ -36,7 +36,6 @@ def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
         "from keras_qa.layers import LSTM",
         "import keras_qa.models",
         "import keras_qa.integrations.haystack",
-        "from keras_qa.report import plots",
     ],
 )
 def test_what_needs_a_backend_names_the_extras(code: str, tmp_path) -> None:
@@ -70,3 +69,11 @@ def test_command_without_a_backend_ends_in_one_line(tmp_path) -> None:
     code = "import sys; from keras_qa.cli import main; sys.exit(main(['quickstart']))"
     done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
     assert NEEDED.removeprefix("ImportError: ") in last_line(done)
+
+
+def test_the_server_names_its_extra(tmp_path) -> None:
+    code = "import keras_qa.serving"
+    done = python(code, hidden=(*BACKENDS, "starlette"), KERAS_HOME=str(tmp_path))
+    line = last_line(done)
+    assert line.startswith("ImportError: `keras_qa.serving` needs starlette, uvicorn and")
+    assert line.endswith('Install them: `pip install "keras-qa[serve]"`.')

@@ -34,6 +34,7 @@ from keras_qa.example import (
     with_answers,
     with_choices,
 )
+from keras_qa.exported import ExportedModel
 from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import (
     Model,
@@ -189,6 +190,8 @@ class QuestionAnswerer(RetrievalMixin):
             ValueError: If there are no examples, an example has no answer, or an argument of this
                 method or of the constructor is out of its range or does not apply to the model.
         """
+        if isinstance(self.model, ExportedModel):
+            self.model.fit()
         _backend.require()
         from keras_qa.answering import building
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from keras_qa._arguments import accept_old_names, to_keras_path
 from keras_qa.example import Example, to_examples, with_answers
+from keras_qa.exported import ExportedModel, is_exported
 from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
@@ -107,9 +108,6 @@ class Estimator(SaveMixin):
         backbone: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Loads an answerer by the name of a preset, a file or a folder, see `keras_qa.load`."""
-        # Not at the top: it needs Keras, as the imports of the other methods.
-        from keras_qa.models.presets import open_model
-
         model, is_trained = open_model(path, compile, backbone)
         if isinstance(model.preprocessor, PairPreprocessor):
             raise ValueError(
@@ -235,6 +233,25 @@ class Estimator(SaveMixin):
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         raise NotImplementedError
+
+
+def open_model(
+    path: str | os.PathLike[str],
+    compile: bool = True,
+    backbone: str | os.PathLike[str] | None = None,
+) -> tuple[Any, bool]:
+    """Loads a model with its preprocessor, see `keras_qa.load`, and whether it is trained.
+
+    An exported folder needs no Keras.
+    """
+    if is_exported(path):
+        if backbone is not None:
+            raise ValueError("`backbone` is for files of `save_adapter`. Leave it out.")
+        return ExportedModel(path), True
+    # Not at the top: it needs Keras.
+    from keras_qa.models import presets
+
+    return presets.open_model(path, compile, backbone)
 
 
 def to_validation_examples(

@@ -6,8 +6,10 @@ import os
 from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.estimator import open_model
 from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.exported import EMBEDDING, ExportedModel, is_exported
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 # The reader of documents if the user names no other.
@@ -44,8 +46,9 @@ def load(
             layout (extra `hf`), which is a folder or `hf://owner/name`, optionally with
             `@revision`, see `models.span_reader` for the families; a model for token classification
             with two labels, outside and inside an answer, in that layout; a ranker, which is a
-            model for sequence classification with one label; or the name of a preset, see
-            `keras_qa.presets`.
+            model for sequence classification with one label; a folder that
+            `keras_qa.exporting.export` wrote, or a graph in it, which needs no Keras (extra
+            `onnx`); or the name of a preset, see `keras_qa.presets`.
         compile: Whether to restore the optimizer of a `.keras` file, as in
             `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.
         backbone: The encoder of a file that `save_adapter` wrote: a folder, `hf://owner/name` or
@@ -56,7 +59,8 @@ def load(
         A `QuestionAnswerer`. Its `fit` trains the loaded model further. The LoRA matrices of an
         adapter are merged into the weights of its encoder. An encoder without a head for question
         answering gives a warning and must be trained first. For a ranker an `answering.Ranker`, and
-        for the preset `"minilm-embed"` an `answering.TextEmbedder`.
+        for the preset `"minilm-embed"` an `answering.TextEmbedder`. A model of an exported folder
+        cannot be trained or saved.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -73,13 +77,16 @@ def load(
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    # Not at the top: it needs Keras.
-    from keras_qa.models.presets import EMBEDDERS, open_model
-
     name = os.fspath(path)
-    if name in EMBEDDERS and not os.path.exists(name):
-        return TextEmbedder(EMBEDDERS[name])
+    if not is_exported(path):
+        # Not at the top: it needs Keras.
+        from keras_qa.models.presets import EMBEDDERS
+
+        if name in EMBEDDERS and not os.path.exists(name):
+            return TextEmbedder(EMBEDDERS[name])
     model, is_trained = open_model(path, compile, backbone)
+    if isinstance(model, ExportedModel) and model.task == EMBEDDING:
+        return TextEmbedder(name)
     if isinstance(model.preprocessor, PairPreprocessor):
         return Ranker(model)
     return QuestionAnswerer._from_model(model, is_trained, name)

@@ -7,6 +7,7 @@ from typing import overload
 
 from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, select_answers, to_questions
+from keras_qa.exported import ExportedModel
 from keras_qa.preprocessing import AskOptions, Preprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
 
@@ -106,7 +107,7 @@ class Passage:
 
 def split_at_text(model: Model, preprocessor: Preprocessor, example: Example) -> Ask | None:
     """Encodes a text and returns a function that answers questions, if the model can be split."""
-    if not isinstance(preprocessor, WordPreprocessor):
+    if not isinstance(preprocessor, WordPreprocessor) or isinstance(model, ExportedModel):
         return None
     # Not at the top: it needs Keras.
     from keras_qa.models.copies import split_model

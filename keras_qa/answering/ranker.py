@@ -17,8 +17,9 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
-from keras_qa.answering.estimator import SaveMixin
+from keras_qa.answering.estimator import SaveMixin, open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
+from keras_qa.exported import ExportedModel
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Ranker(SaveMixin):
     Args:
         model: A ranker in Hugging Face's layout (extra `hf`), which is a model for sequence
             classification with one label: a folder or `hf://owner/name`, optionally with
-            `@revision`. Or a `.keras` file that `save` wrote, or a model of
+            `@revision`. Or a `.keras` file that `save` wrote, an exported folder, or a model of
             `models.encoder_classifier` with one label and a tokenizer.
 
     Attributes:
@@ -72,30 +73,18 @@ class Ranker(SaveMixin):
     history_: keras.callbacks.History
 
     def __init__(self, model: QAModel | str | os.PathLike[str]) -> None:
-        # Not at the top: they need Keras.
-        from keras_qa.models import QAModel
-        from keras_qa.models.presets import open_model
-        from keras_qa.models.pretrained import task_of, transformer_of
-        from keras_qa.models.pretrained.family import SEQUENCE
-
+        found: Any = model
+        name = getattr(model, "name", "")
         if isinstance(model, (str, os.PathLike)):
-            name, model = os.fspath(model)[-100:], open_model(model)[0]
-        elif isinstance(model, QAModel):
-            name = model.name
-        else:
-            raise TypeError(
-                "`model` must be the name of a ranker or a `models.encoder_classifier`. Received: "
-                f"{short_repr(model)} (of type {type(model).__name__})."
-            )
-        encoder, preprocessor = transformer_of(model), model.preprocessor
-        is_ranker = task_of(model) == SEQUENCE and model.outputs[0].shape[1:] == (1,)
-        if encoder is None or not is_ranker or not isinstance(preprocessor, PairPreprocessor):
+            name, found = os.fspath(model)[-100:], open_model(model)[0]
+        config = _ranker_config(found)
+        if config is None or not isinstance(found.preprocessor, PairPreprocessor):
             raise ValueError(
                 f"`{name}` is not a ranker. Expected a model for sequence classification with one "
                 "label, and with a tokenizer, as `models.encoder_classifier` returns it."
             )
-        self.model_ = model
-        self._is_sigmoid = _activation(encoder.settings["checkpoint"] or {}) == "Sigmoid"
+        self.model_ = found
+        self._is_sigmoid = _activation(config) == "Sigmoid"
 
     def rank(
         self,
@@ -188,6 +177,8 @@ class Ranker(SaveMixin):
             Gao, Dai and Callan 2021, "Rethink Training of BERT Rerankers in Multi-Stage Retrieval
             Pipeline", arXiv:2101.08751.
         """
+        if isinstance(self.model_, ExportedModel):
+            self.model_.fit()
         # Not at the top: they need Keras.
         import keras
 
@@ -272,6 +263,26 @@ class Ranker(SaveMixin):
         asked = np.repeat(np.array(questions, object), counts).tolist()
         rows = self._fitted()[1].make_feed(self.model_, asked, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
+
+
+def _ranker_config(model: Any) -> dict[str, Any] | None:
+    """Returns the `config.json` of a classifier with one label, or `None`."""
+    if isinstance(model, ExportedModel):
+        is_ranker = model.task == "sequence_classification" and model.width == 1
+        return model.config if is_ranker else None
+    # Not at the top: they need Keras.
+    from keras_qa.models import QAModel
+    from keras_qa.models.pretrained import task_of, transformer_of
+    from keras_qa.models.pretrained.family import SEQUENCE
+
+    if not isinstance(model, QAModel):
+        raise TypeError(
+            "`model` must be the name of a ranker or a `models.encoder_classifier`. Received: "
+            f"{short_repr(model)} (of type {type(model).__name__})."
+        )
+    encoder = transformer_of(model)
+    is_ranker = task_of(model) == SEQUENCE and model.outputs[0].shape[1:] == (1,)
+    return (encoder.settings["checkpoint"] or {}) if encoder is not None and is_ranker else None
 
 
 def _activation(config: dict[str, Any]) -> str:

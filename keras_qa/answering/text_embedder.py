@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
+from keras_qa.exported import EMBEDDING, ExportedModel, is_exported
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import concat_ranges
 
@@ -25,16 +26,18 @@ class TextEmbedder:
     Args:
         encoder: `"minilm"`, which is in this package; a folder in Hugging Face's layout or
             `hf://owner/name` (extra `hf`), optionally with `@revision`; or a reader with a
-            published encoder, such as a `.keras` file.
+            published encoder, such as a `.keras` file; or an exported folder of an embedder.
         max_length: Maximum number of pieces in a text, special tokens included, at most the limit
             of the encoder. The rest of the text is cut off.
         name: Name of the encoder in an index. `None` for `encoder`, with the full path of a file or
-            folder.
+            folder; for an exported folder that of the exported embedder, if it was not a path.
 
     Attributes:
         name: Name of the encoder in an index.
         max_length: Maximum number of pieces in a text.
         dimension: Size of the vectors.
+        model_: Computes the means.
+        tokenizer: The tokenizer.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -57,18 +60,19 @@ class TextEmbedder:
         self, encoder: str | os.PathLike[str], max_length: int = 256, name: str | None = None
     ) -> None:
         given = os.fspath(encoder)
-        layer, tokenizer = _load_encoder(given)
+        model, tokenizer, longest, known = _open(given)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
             raise ValueError(
                 f"`max_length` must be more than the {special} special tokens of `{given}`. "
                 f"Received: max_length={short_repr(max_length)}."
             )
-        self.max_length = min(max_length, getattr(layer, "max_length", None) or max_length)
-        self.name = name or _name(given)
-        self._tokenizer = tokenizer
-        self._model = _mean_model(layer)
-        self.dimension: int = self._model.output.shape[-1]
+        self.max_length = min(max_length, longest or max_length)
+        self.name = name or known
+        self.tokenizer = tokenizer
+        self.model_ = model
+        is_own = isinstance(model, ExportedModel)
+        self.dimension: int = model.width if is_own else model.output.shape[-1]
 
     def __call__(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Computes the vectors of texts.
@@ -86,13 +90,13 @@ class TextEmbedder:
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
         if not texts:
             return np.zeros((0, self.dimension), "float32")
-        found = self._model.predict(self._feed(texts), batch_size=32, verbose=0)
+        found = self.model_.predict(self._feed(texts), batch_size=32, verbose=0)
         # Normalize in float32: the model may compute in half precision.
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
     def _feed(self, texts: list[str] | tuple[str, ...]) -> dict[str, np.ndarray]:
         """Returns each text as a sequence, padded to the longest."""
-        tokenizer = self._tokenizer
+        tokenizer = self.tokenizer
         pieces = tokenizer.pieces(texts)
         before, after = np.array(tokenizer.before), np.array(tokenizer.after)
         room = self.max_length - len(before) - len(after)
@@ -108,7 +112,20 @@ class TextEmbedder:
         ids[rows[:, None], ends[:, None] + np.arange(len(after))] = after
         mask = (np.arange(ids.shape[1]) < (ends + len(after))[:, None]).astype("int32")
         feed = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": mask}
-        return {tensor.name: feed[tensor.name] for tensor in self._model.inputs}
+        return {tensor.name: feed[tensor.name] for tensor in self.model_.inputs}
+
+
+def _open(name: str) -> tuple[Any, SubwordTokenizer, int | None, str]:
+    """Returns a model of means, its tokenizer, its longest sequence, and its name in an index."""
+    if not is_exported(name):
+        layer, tokenizer = _load_encoder(name)
+        return _mean_model(layer), tokenizer, getattr(layer, "max_length", None), _name(name)
+    model = ExportedModel(name)
+    windower = model.preprocessor.vectorizer
+    if model.task != EMBEDDING or not isinstance(windower.tokenizer, SubwordTokenizer):
+        raise ValueError(f"`{name[-150:]}` is not an embedder, such as `minilm-embed`.")
+    path = str(pathlib.Path(name).expanduser().resolve())
+    return model, windower.tokenizer, windower.max_length, model.name or path
 
 
 def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:

@@ -16,6 +16,7 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
+from keras_qa.exported import is_exported
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index
@@ -178,21 +179,25 @@ def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Ver
 
 
 def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswerer | QAModel:
-    # Not at the top: they need Keras.
-    from keras_qa.models import QAModel
-    from keras_qa.models.encoder_classifier import encoder_classifier
-    from keras_qa.models.pretrained import find_checkpoint, task_of
-    from keras_qa.models.pretrained.family import TOKENS
-
     loaded: object = DEFAULT_READER if reader is None else reader
     if isinstance(loaded, (str, os.PathLike)):
-        checkpoint = find_checkpoint(os.fspath(loaded))
-        if checkpoint is not None and checkpoint.task == TOKENS:
-            return encoder_classifier(checkpoint)
+        if not is_exported(loaded):
+            # Not at the top: they need Keras.
+            from keras_qa.models.encoder_classifier import encoder_classifier
+            from keras_qa.models.pretrained import find_checkpoint
+            from keras_qa.models.pretrained.family import TOKENS
+
+            checkpoint = find_checkpoint(os.fspath(loaded))
+            if checkpoint is not None and checkpoint.task == TOKENS:
+                return encoder_classifier(checkpoint)
         loaded = load(loaded, compile=False)
-    if isinstance(loaded, QAModel) and task_of(loaded) == TOKENS:
-        return loaded
     if not isinstance(loaded, QuestionAnswerer):
+        from keras_qa.models import QAModel
+        from keras_qa.models.pretrained import task_of
+        from keras_qa.models.pretrained.family import TOKENS
+
+        if isinstance(loaded, QAModel) and task_of(loaded) == TOKENS:
+            return loaded
         expected = "a `QuestionAnswerer`, a classifier of tokens, or the name of one"
         raise TypeError(must_be("reader", expected, reader))
     if question is None:

@@ -16,10 +16,12 @@ from keras_qa.cli import (
     answer,
     ask,
     evaluate,
+    export,
     indexing,
     interrupts,
     output,
     quickstart,
+    serve,
     train,
     verify,
 )
@@ -38,6 +40,8 @@ COMMANDS = {
     "index": indexing,
     "ask": ask,
     "verify": verify,
+    "export": export,
+    "serve": serve,
 }
 
 ERROR = 2

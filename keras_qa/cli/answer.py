@@ -10,7 +10,7 @@ from keras_qa._arguments import RENAMED
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, positive, yes_or_no
+from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive, yes_or_no
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "file",
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; a published reader: a folder in "
-        f"Hugging Face's layout, or hf://owner/name; or a preset, such as {DEFAULT_READER}",
+        help="a .keras file, as `keras-qa train` saves it; a folder, as `keras-qa export` writes "
+        "it; a published reader: a folder in Hugging Face's layout, or hf://owner/name; or a "
+        f"preset, such as {DEFAULT_READER}",
     )
     parser.add_positional(
         "text",
@@ -136,6 +137,11 @@ def add_arguments(parser: CommandParser) -> None:
     )
     for name in RENAMED:
         spans.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.file)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from keras_qa.cli.indexing import (
     open_index,
 )
 from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, positive
+from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -84,6 +84,11 @@ def add_arguments(parser: CommandParser) -> None:
         help="the share of answers that must be right, with a confidence of 0.9: selects the "
         "lowest score by the calibration of `evaluate --fit`",
     )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace) -> None:

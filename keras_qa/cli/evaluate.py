@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_qa.cli import data
 from keras_qa.cli.indexing import add_reading_options, open_index
 from keras_qa.cli.output import print_scores, say
+from keras_qa.cli.parsing import need_backend
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
@@ -76,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.file)
+
+
 def run(options: argparse.Namespace) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
@@ -112,8 +118,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from keras_qa.recipes.training import check_keras_path
-
     given = {
         "passages": options.passages is not None,
         "no-answer": options.no_answer is not None,
@@ -127,6 +131,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.out is not None:
         if not options.fit:
             raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
+        # Not at the top: it needs Keras, as training does.
+        from keras_qa.recipes.training import check_keras_path
+
         check_keras_path(options.out)
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import positive, yes_or_no
+from keras_qa.cli.parsing import need_backend, positive, yes_or_no
+from keras_qa.exported import is_exported
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the options need a backend: vectors do."""
-    return options.embed is not None
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.embed)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -230,8 +231,12 @@ def _find_encoder(path: str, embed: str | None) -> Encoder | None:
 
 def _is_local(name: str) -> bool:
     """Whether an encoder loads from this machine. The name comes from a file, so be strict."""
+    # On Windows, such a path may name another machine.
+    elsewhere = name.startswith(("//", "\\\\"))
+    if not elsewhere and os.path.isabs(name) and is_exported(name):
+        return True
+    # Not at the top: it needs Keras.
     from keras_qa.models.pretrained import PACKAGES, PREFIX
 
-    # On Windows, such a path may name another machine.
-    elsewhere = name.startswith((PREFIX, "//", "\\\\"))
+    elsewhere = elsewhere or name.startswith(PREFIX)
     return name in PACKAGES or (not elsewhere and os.path.isdir(name))

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from keras_qa.exported import is_exported
 from keras_qa.terminal import plain
 
 
@@ -64,3 +65,8 @@ def yes_or_no(value: str) -> bool:
     if value in ("yes", "no"):
         return value == "yes"
     raise argparse.ArgumentTypeError(f"must be yes or no. Received: {value!r}")
+
+
+def need_backend(*models: str | None) -> bool:
+    """Whether one of these models needs a backend: exported folders do not, `None` is no model."""
+    return not all(is_exported(name) for name in models if name is not None)

@@ -10,6 +10,7 @@ import warnings
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_marked, say
+from keras_qa.cli.parsing import need_backend
 
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -53,8 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the options need a backend: a question and a reader do."""
-    return options.question is not None or options.reader is not None
+    """Whether a model of the options needs a backend. A question needs the default reader."""
+    default = None if options.question is None else DEFAULT_READER
+    return need_backend(options.reader or default)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -22,6 +22,9 @@ VARIANTS = (
     *("en", "en-10k", "en-valid", "en-valid-10k"),
     *("hn", "hn-10k", "shuffled", "shuffled-10k"),
 )
+# A task with a larger error, in percent, is failed (Weston et al. 2015, arXiv:1502.05698).
+FAILED_TASK_ERROR = 5.0
+
 FOLDER = "tasks_1-20_v1-2"
 # The first address is that of the authors, which may answer 404. Size and checksum are from the
 # Hugging Face data set `facebook/babi_qa`.

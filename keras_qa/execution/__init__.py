@@ -47,3 +47,5 @@ map_steps = _backends.map_steps
 keep_weights = _backends.keep_weights
 seed = _backends.seed
 zeros = _backends.zeros
+
+_backend.register("execution")

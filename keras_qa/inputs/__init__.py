@@ -11,3 +11,5 @@ from keras_qa.inputs.arrays import to_arrays
 from keras_qa.inputs.labels import to_labels
 
 __all__ = ["to_arrays", "to_labels"]
+
+_backend.register("inputs")

@@ -72,3 +72,5 @@ scan = _kernels.scan
 attention = _kernels.attention
 gelu = _kernels.gelu
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
+
+_backend.register("kernels")

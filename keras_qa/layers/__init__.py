@@ -42,3 +42,5 @@ __all__ = [
     "question_encoder",
     "text_encoder",
 ]
+
+_backend.register("layers")

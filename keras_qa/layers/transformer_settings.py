@@ -80,6 +80,17 @@ def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
         settings: The arguments of `TransformerEncoder`.
         positions: `(time,)`, integers from 0.
     """
+    table = ops.convert_to_tensor(rows_of_distances(settings))
+    first = settings["max_length"] - 1
+    return ops.take(table, positions[None, :] - positions[:, None] + first)
+
+
+def rows_of_distances(settings: dict[str, Any]) -> np.ndarray:
+    """The row of the table for each distance from `1 - max_length` to `max_length - 1`, int32.
+
+    Args:
+        settings: The arguments of `TransformerEncoder`.
+    """
     longest = settings["max_length"]
     distances = np.arange(1 - longest, longest)
     if settings["relative_positions"] == "bias":
@@ -90,8 +101,7 @@ def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
         size = table_size(settings)
         # DeBERTa subtracts the position of the key from that of the query.
         rows = np.clip(distances[::-1] + size // 2, 0, size - 1)
-    table = ops.convert_to_tensor(rows.astype("int32"))
-    return ops.take(table, positions[None, :] - positions[:, None] + (longest - 1))
+    return rows.astype("int32")
 
 
 def t5_buckets(distances: np.ndarray, num_buckets: int) -> np.ndarray:

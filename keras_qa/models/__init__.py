@@ -21,3 +21,5 @@ __all__ = [
     "span_reader",
     "universal_transformer",
 ]
+
+_backend.register("models")

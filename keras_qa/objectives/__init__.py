@@ -15,3 +15,5 @@ __all__ = [
     "SupportLoss",
     "WarmupLinearDecay",
 ]
+
+_backend.register("objectives")

@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa.answering import QuestionAnswerer
+from keras_qa.datasets.babi import FAILED_TASK_ERROR
 from keras_qa.files import replace_atomically
 from keras_qa.terminal import clock
-
-# A bAbI task with a larger error, in percent, is failed (Weston et al. 2015, arXiv:1502.05698).
-FAILED_TASK_ERROR = 5.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,5 @@
 """Reports of answers: scores, groups of questions, calibration and errors, as an HTML page."""
 
-from keras_qa import _backend
-
-_backend.require()
-
 from keras_qa.report import plots
 from keras_qa.report.evaluation import evaluate, judge
 from keras_qa.report.page import Report

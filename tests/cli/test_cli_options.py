@@ -15,7 +15,7 @@ from keras_qa import cli
 from keras_qa.cli import COMMANDS, data, main, parser, train
 from keras_qa.cli.parsing import given_once
 
-# Pretend that a backend is installed, so that the package would import Keras.
+# Pretend that a backend is installed.
 INSTALLED = """
 importlib.util.find_spec = lambda name, *rest: True if name in {backends!r} else find(name, *rest)
 sys.argv = {argv!r}
@@ -30,7 +30,6 @@ except SystemExit as end:
 
 
 def test_entry_point() -> None:
-    # The package recognizes its command by this name.
     project = tomllib.loads((_sources() / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["scripts"] == {"keras-qa": f"{cli.__name__}:{cli.command.__name__}"}
 
@@ -45,10 +44,12 @@ def test_help_and_invalid_options_import_no_keras(arguments: list[str], code: in
     assert done.stdout.splitlines()[-1] == f"ended {code} False", done.stderr
 
 
-def test_the_package_imports_keras_if_a_backend_is_installed(tmp_path) -> None:
+def test_the_package_imports_no_keras_even_if_a_backend_is_installed(tmp_path) -> None:
     (tmp_path / "keras.py").write_text("raise RuntimeError('Keras is imported')")
-    code = INSTALLED.format(backends=BACKENDS, argv=["script.py"]) + "import keras_qa"
+    code = INSTALLED.format(backends=BACKENDS, argv=["script.py"])
+    code += "import keras_qa; print('imported'); keras_qa.layers"
     done = python(code, KERAS_BACKEND="jax", PYTHONPATH=f"{tmp_path}:{_sources()}")
+    assert done.stdout == "imported\n"
     assert last_line(done) == "RuntimeError: Keras is imported"
 
 

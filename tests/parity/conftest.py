@@ -22,7 +22,8 @@ def folder(tmp_path_factory) -> pathlib.Path:
     so each backend has two processes.
     """
     folder = tmp_path_factory.mktemp("backends")
-    begin, end = ["save", "save_head", "start"], ["ask", "predict_heads", "train", "ask_golden"]
+    begin = ["save", "save_head", "start"]
+    end = ["ask", "predict_heads", "train", "ask_golden", "export_graphs"]
     for functions in (begin, end):
 
         def run(backend: str, functions: list[str] = functions) -> None:

@@ -58,6 +58,13 @@ def test_a_classifier_that_one_backend_saved_gives_the_same_logits_on_all(folder
             np.testing.assert_allclose(found[name][kind], logits, rtol=0, atol=1e-5, err_msg=kind)
 
 
+def test_each_backend_exports_the_same_bytes(folder) -> None:
+    found = {name: json.loads((folder / f"onnx-{name}.json").read_text()) for name in BACKENDS}
+    assert len([name for name in found["torch"] if name.endswith("model.onnx")]) == 6
+    for name in BACKENDS:
+        assert found[name] == found["torch"]
+
+
 def test_no_golden_file_is_lost() -> None:
     assert len(KINDS) == 9
 

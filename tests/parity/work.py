@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib.resources
 import json
 import pathlib
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 from small_backbones import MARKED as FEW_MARKED
 from small_backbones import TOKENIZER, backbone_reader, bert
-from small_checkpoints import with_head
+from small_checkpoints import copy, with_head
 from small_models import (
     memory,
     padded_batch,
@@ -27,6 +28,9 @@ from small_models import (
 
 import keras_qa
 from keras_qa import Example
+from keras_qa.exporting import export
+from keras_qa.models.pretrained import transformer_of
+from keras_qa.models.reader import enable_lora
 
 BACKEND = keras.config.backend()
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
@@ -195,6 +199,29 @@ def predict_heads() -> None:
         feed = model.preprocessor.make_feed(model, [item.question for item in EXAMPLES[:20]], texts)
         found[path.stem] = model.predict(feed, verbose=0)
     np.savez(f"heads/{BACKEND}.npz", **found)
+
+
+def export_graphs() -> None:
+    """Exports files of all backends, and a reader with LoRA; writes the checksums."""
+    files = [*pathlib.Path("heads").glob("*.keras")]
+    files += map(pathlib.Path, ("tensorflow-lstm-last-forward.keras", "torch-gru-last-both.keras"))
+    models = {path.stem: keras.saving.load_model(path) for path in files}
+    # The tokenizer of the tests is trained anew, and differs, in each process.
+    backbone = copy("bert", pathlib.Path(f"bert-{BACKEND}"), tokenizer=False)
+    tokenizer = GOLDEN / "exported" / "reader" / "tokenizer.json"
+    reader = keras_qa.models.span_reader(backbone=backbone, tokenizer=tokenizer)
+    enable_lora(transformer_of(reader), 2)
+    random = np.random.default_rng(0)
+    for weight in reader.trainable_variables:
+        weight.assign(random.normal(size=weight.shape, scale=0.3))
+    sums = {}
+    for name, model in {**models, "lora": reader}.items():
+        folder = pathlib.Path(f"onnx-{BACKEND}") / name
+        export(model, folder)
+        for path in folder.rglob("*.*"):
+            key = path.relative_to(folder.parent).as_posix()
+            sums[key] = hashlib.sha256(path.read_bytes()).hexdigest()
+    pathlib.Path(f"onnx-{BACKEND}.json").write_text(json.dumps(sums))
 
 
 def windows(model: keras.Model) -> tuple[dict, dict]:

@@ -14,7 +14,7 @@ NAMES = [
     if line.startswith("::: ")
 ]
 # The most names. Lower it when you can.
-MOST = 94
+MOST = 95
 # They need Haystack: `tests/integrations` imports them.
 ELSEWHERE = "keras_qa.integrations.haystack."
 # Names in `__all__` of a room that only other rooms use.

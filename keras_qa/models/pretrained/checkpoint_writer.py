@@ -19,6 +19,11 @@ from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer
 
+NO_CHECKPOINT = (
+    "Only models that were created from a checkpoint can be saved as one. Save this one as a "
+    "`.keras` file."
+)
+
 
 def save_checkpoint(
     model: keras.Model, folder: pathlib.Path, tokenizer: SubwordTokenizer | None = None
@@ -33,10 +38,7 @@ def save_checkpoint(
     encoder = transformer_of(model)
     config = encoder.settings["checkpoint"] if encoder is not None else None
     if encoder is None or config is None:
-        raise ValueError(
-            "Only models that were created from a checkpoint can be saved as one. Save this one "
-            "as a `.keras` file."
-        )
+        raise ValueError(NO_CHECKPOINT)
     preprocessor = getattr(model, "preprocessor", None)
     if tokenizer is None:
         tokenizer = getattr(getattr(preprocessor, "vectorizer", None), "tokenizer", None)
@@ -53,25 +55,41 @@ def save_checkpoint(
         )
     family = FAMILIES[config["model_type"]]
     task = task_of(model) or SPANS
-    described = {
-        **{key: value for key, value in config.items() if key != "_name_or_path"},
-        "architectures": [f"{family.architecture}{TASKS[task]}"],
-        **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
-    }
-    settings = tokenizer_config(tokenizer, family.architecture, encoder)
     longest = encoder.max_length
     if isinstance(preprocessor, PairPreprocessor):
         longest = preprocessor.vectorizer.max_length
     files = {
         WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
-        CONFIG: _json(described),
-        "tokenizer.json": tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json({**settings, "model_max_length": longest}),
+        **describe_checkpoint(encoder, tokenizer, TASKS[task], longest),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         with replace_atomically(folder / name) as partial:
             partial.write_bytes(content)
+
+
+def describe_checkpoint(
+    encoder: TransformerEncoder, tokenizer: SubwordTokenizer, suffix: str, max_length: int
+) -> dict[str, bytes]:
+    """Returns the files of a checkpoint except its weights, for an encoder from a checkpoint.
+
+    `suffix` ends the name of the architecture, such as `"ForQuestionAnswering"`.
+    """
+    config = encoder.settings["checkpoint"]
+    if config is None:
+        raise ValueError(NO_CHECKPOINT)
+    architecture = FAMILIES[config["model_type"]].architecture
+    described = {
+        **{key: value for key, value in config.items() if key != "_name_or_path"},
+        "architectures": [f"{architecture}{suffix}"],
+        **{key: "float32" for key in ("dtype", "torch_dtype") if key in config},
+    }
+    settings = tokenizer_config(tokenizer, architecture, encoder)
+    return {
+        CONFIG: _json(described),
+        "tokenizer.json": tokenizer.to_json().encode(),
+        "tokenizer_config.json": _json({**settings, "model_max_length": max_length}),
+    }
 
 
 def task_of(model: keras.Model) -> str | None:

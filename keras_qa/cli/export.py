@@ -1,0 +1,79 @@
+"""`keras-qa export`: writes a reader as a folder with an ONNX graph."""
+
+from __future__ import annotations
+
+import argparse
+
+from keras_qa.cli import data
+from keras_qa.cli.output import say
+
+HELP = "export a reader, a ranker or an embedder to ONNX, to answer without Keras"
+USAGE = "%(prog)s READER FOLDER [--int8 --data FILE] [options]"
+EPILOG = """\
+examples:
+  keras-qa export reader.keras reader-onnx/
+  keras-qa export minilm-squad reader-onnx/ --int8 --data valid.json
+READER of `keras-qa answer`, `ask` and `evaluate` may then be the folder, or a graph in it, such as
+reader-onnx/onnx/model_quantized.onnx.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "file",
+        metavar="READER",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
+        "for `answer`",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
+    small = parser.add_argument_group("weights of int8")
+    small.add_argument(
+        "--int8",
+        action="store_true",
+        help="also write a graph with weights of int8, if its answers lose little",
+    )
+    small.add_argument(
+        "--data",
+        nargs="+",
+        metavar="FILE",
+        help="with --int8: questions with answers, on which both graphs are compared and the "
+        "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
+    )
+    data.add_columns(small)
+    small.add_argument(
+        "--max-loss",
+        type=float,
+        default=0.5,
+        metavar="F1",
+        help="highest loss of F1 in percent points (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Exports the reader, and prints what the weights of int8 cost."""
+    from keras_qa.answering import load
+    from keras_qa.exporting import export
+
+    if options.int8 != (options.data is not None):
+        raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
+    options.lenient = False
+    examples = data.from_files(options.data, options) if options.int8 else None
+    scores = export(
+        load(options.file, compile=False),
+        options.folder,
+        options.int8,
+        examples,
+        options.max_loss,
+    )
+    say(f"Wrote {options.folder}.")
+    if scores is None:
+        return
+    for name, one in (("float32", scores.float32), ("int8", scores.int8)):
+        rate = one.scores["examples"] / max(one.seconds, 1e-9)
+        say(
+            f"{name:8} {one.size / 1e6:7.1f} MB  {rate:7.1f} questions a second  exact match "
+            f"{one.scores['exact_match']:.2f} %  F1 {one.scores['f1']:.2f} %"
+        )
+    kept = "Wrote onnx/model_quantized.onnx" if scores.is_kept else "Wrote no int8 graph"
+    say(f"{kept}: it loses {scores.loss:.2f} F1, and {options.max_loss:g} may be lost.")

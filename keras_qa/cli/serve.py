@@ -1,0 +1,192 @@
+"""`keras-qa serve`: serves a reader over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Iterator
+
+from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.cli.indexing import open_index
+from keras_qa.cli.output import say
+from keras_qa.cli.parsing import need_backend, positive
+
+# The environment variable with the token.
+TOKEN = "KERAS_QA_TOKEN"
+
+HELP = "serve a reader over HTTP: a page for people, and routes for programs"
+USAGE = "%(prog)s READER [options]"
+EPILOG = f"""\
+examples:
+  keras-qa serve {DEFAULT_READER}
+  keras-qa serve reader.keras --index handbook.index --port 8080
+  keras-qa serve {DEFAULT_READER} --index handbook.index --ranker minilm-rerank
+  KERAS_QA_TOKEN=secret keras-qa serve {DEFAULT_READER} --host 0.0.0.0
+Open http://127.0.0.1:8000 in a browser; /docs describes the routes. Ctrl-C ends the server.
+Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a token.
+"""
+
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "reader",
+        metavar="READER",
+        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
+        "for `answer`",
+    )
+    parser.add_argument(
+        "--index", metavar="FILE.index", help="answer from its documents, too: see `keras-qa index`"
+    )
+    parser.add_argument("--embed", metavar="ENCODER", help="the encoder of the index, as in `ask`")
+    parser.add_argument(
+        "--ranker", metavar="RANKER", help="a ranker, for the route /rerank and for documents"
+    )
+    parser.add_argument(
+        "--name", help="the name of the model in the routes (default: that of its file)"
+    )
+    address = parser.add_argument_group("address")
+    address.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen at; 0.0.0.0 for all of this machine (default: %(default)s)",
+    )
+    address.add_argument(
+        "--port", type=_port, default=8000, help="0 for a free one (default: %(default)s)"
+    )
+    address.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help=f"a file with the token that requests must send (default: the variable {TOKEN})",
+    )
+    address.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME",
+        help="a host name by which clients reach the server, such as that of a proxy; repeat it "
+        "for several (default: those of this machine if it listens there alone, otherwise all)",
+    )
+    limits = parser.add_argument_group("limits")
+    # Their defaults are those of `serving.limits.Limits`, which needs the extra `serve`.
+    for name, text in (
+        ("max-batch", "questions that the model reads at once (default: 32)"),
+        ("max-queue", "questions that wait; with more, the server answers 503 (default: 256)"),
+        ("max-body", "bytes of a request (default: 1048576)"),
+        ("max-text", "characters of a text (default: 100000)"),
+        ("max-questions", "questions of a request (default: 64)"),
+    ):
+        limits.add_argument(f"--{name}", type=positive, metavar="N", help=text)
+    limits.add_argument(
+        "--max-wait-ms",
+        type=float,
+        metavar="MS",
+        help="the longest wait for more questions between two batches (default: 5)",
+    )
+    limits.add_argument(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="seconds until a request fails if it has no answer (default: 30)",
+    )
+
+
+def needs_backend(options: argparse.Namespace) -> bool:
+    """Whether a model of the options needs a backend."""
+    return need_backend(options.reader, options.ranker, options.embed)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serves the reader until a signal."""
+    from keras_qa import serving
+    from keras_qa.answering import QuestionAnswerer, Ranker
+    from keras_qa.serving.limits import Limits
+
+    names = [field.name for field in dataclasses.fields(Limits) if hasattr(options, field.name)]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    limits = Limits(**given)
+    token = _read_token(options.token_file)
+    with contextlib.ExitStack() as stack:
+        ranker = None if options.ranker is None else Ranker(options.ranker)
+        reader = QuestionAnswerer.from_preset(options.reader, compile=False)
+        index = None
+        if options.index is not None:
+            index = stack.enter_context(open_index(options.index, options.embed))
+        app = serving.create_app(
+            reader,
+            index,
+            ranker,
+            name=options.name or model_name(options.reader),
+            token=token,
+            allowed_hosts=_hosts(options),
+            **given,
+        )
+        stack.enter_context(_log_to_stderr())
+        serving.run(
+            app,
+            options.host,
+            options.port,
+            limits.timeout,
+            lambda url: say(f"Serving {options.reader} at {url}. Ctrl-C ends it."),
+        )
+
+
+def model_name(reader: str) -> str:
+    """Returns the name of a reader in routes: of `hf://owner/name` these, otherwise its file's.
+
+    Examples:
+        >>> from keras_qa.cli.serve import model_name
+        >>> model_name("hf://deepset/tinyroberta-squad2@main"), model_name("models/qa.keras")
+        ('deepset/tinyroberta-squad2', 'qa')
+    """
+    if reader.startswith("hf://"):
+        return reader.removeprefix("hf://").partition("@")[0]
+    path = pathlib.Path(reader).resolve()
+    return path.stem if path.suffix == ".keras" else path.name
+
+
+def _hosts(options: argparse.Namespace) -> set[str] | None:
+    """Returns the host names that requests may be for, or `None` for all."""
+    is_local = options.host == "localhost" or re.match(r"127\.|::1$", options.host)
+    if not is_local and options.allow_host is None:
+        return None
+    allowed = options.allow_host or []
+    own = f"[{options.host}]" if ":" in options.host else options.host
+    return {name.lower() for name in (own, *allowed, *(_LOCAL if is_local else ()))}
+
+
+def _read_token(path: str | None) -> str | None:
+    if path is None:
+        return os.environ.get(TOKEN)
+    return pathlib.Path(path).expanduser().read_text(encoding="utf-8").strip()
+
+
+def _port(value: str) -> int:
+    if value.isdecimal() and int(value) < 65_536:
+        return int(value)
+    raise argparse.ArgumentTypeError(f"must be from 0 to 65535. Received: {value!r}")
+
+
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Writes the log of requests, and warnings of uvicorn, to standard error in the block."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    requests, others = logging.getLogger("keras_qa.serving"), logging.getLogger("uvicorn")
+    level = requests.level
+    requests.setLevel(logging.INFO)
+    for logger in (requests, others):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        requests.setLevel(level)
+        for logger in (requests, others):
+            logger.removeHandler(handler)

@@ -1,0 +1,244 @@
+"""`export`: writes a model as a folder with an ONNX graph, its tokenizer and its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+import keras_qa
+from keras_qa import exported, preprocessing
+from keras_qa._arguments import check_flag, check_number, short_repr, to_integer
+from keras_qa.answering import QuestionAnswerer, Ranker, TextEmbedder
+from keras_qa.decoding.decoder import MASKED
+from keras_qa.example import Example, to_examples
+from keras_qa.exporting.onnx_graph import Proto, onnx, weights_size
+from keras_qa.exporting.onnx_model import INPUT_NAMES, build_model
+from keras_qa.exporting.quantization import MAX_SIZE, QuantizedScores, measure, quantize
+from keras_qa.files import replace_atomically
+from keras_qa.layers import TransformerEncoder
+from keras_qa.models import QAModel
+from keras_qa.models.pretrained import transformer_of
+from keras_qa.models.pretrained.checkpoint_writer import describe_checkpoint, task_of
+from keras_qa.models.pretrained.family import SPANS, TASKS
+from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.text import SubwordTokenizer, Windower
+
+# Smaller tensors stay in the graph.
+_TENSOR_SIZE = 1024
+
+
+def export(
+    model: QuestionAnswerer | Ranker | TextEmbedder | QAModel,
+    folder: str | os.PathLike[str],
+    int8: bool = False,
+    validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+    max_loss: float = 0.5,
+    data_size: int = MAX_SIZE,
+) -> QuantizedScores | None:
+    """Writes a model as a folder that ONNX Runtime and transformers.js open.
+
+    The graph is made of the layers and their weights, in float32 and with LoRA merged. So each
+    backend writes the same bytes. `keras_qa.load(folder)` answers without Keras. The inputs and
+    outputs of the graph have the names that `optimum` uses.
+
+    Args:
+        model: A reader, ranker or embedder that `keras_qa.load` returned or that was trained. See
+            docs/export.md for the layers that can be exported.
+        folder: The folder. Created if it does not exist.
+        int8: Whether to write a second graph with weights of int8, quantized by ONNX Runtime.
+            Temperature and thresholds are fitted again for it. It is written only if it loses at
+            most `max_loss`.
+        validation_data: The examples on which both graphs are compared. Needed with `int8`.
+        max_loss: The highest loss of F1, in percent points.
+        data_size: Weights of more bytes are written to `model.onnx_data`.
+
+    Returns:
+        With `int8` the scores of both graphs, otherwise `None`.
+
+    Raises:
+        ImportError: If the `onnx` package, or with `int8` `onnxruntime`, is missing.
+        TypeError: If `model` has another type.
+        ValueError: If a layer cannot be exported, an argument is out of its range, or the model has
+            no tokenizer.
+
+    Examples:
+        >>> import os, tempfile, keras_qa
+        >>> from keras_qa.exporting import export
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+        >>> folder = tempfile.mkdtemp()
+        >>> export(qa, folder)
+        >>> sorted(os.listdir(folder))[-3:]
+        ['onnx', 'tokenizer.json', 'tokenizer_config.json']
+    """
+    check_flag("int8", int8)
+    check_number("max_loss", max_loss)
+    data_size = to_integer("data_size", data_size, most=MAX_SIZE)
+    examples = None if validation_data is None else to_examples(validation_data)
+    if int8 and not examples:
+        raise ValueError("`int8` compares both graphs on `validation_data`. Give some examples.")
+    keras_model, preprocessor, task, name = _parts(model)
+    if int8 and not hasattr(preprocessor, "evaluate"):
+        raise ValueError(
+            f"`int8` needs a model that answers questions, but this one {preprocessor.description}."
+        )
+    outputs = _outputs(keras_model, task)
+    proto = build_model(keras_model, {one.name: one.graph_name for one in outputs})
+    described = _describe(keras_model, preprocessor, task)
+    place = pathlib.Path(folder).expanduser()
+    (place / exported.ONNX).mkdir(parents=True, exist_ok=True)
+    # An earlier export must not look whole while this one is written.
+    (place / exported.SETTINGS).unlink(missing_ok=True)
+    _remove_int8(place)
+    for file, content in described.items():
+        with replace_atomically(place / file) as partial:
+            partial.write_bytes(content)
+    _write_graph(proto, place / exported.GRAPH, data_size)
+    longest = min(
+        (one.max_length for one in keras_model.layers if getattr(one, "max_length", None)),
+        default=None,
+    )
+    settings: dict[str, Any] = {
+        "format": exported.FORMAT,
+        "keras_qa": keras_qa.__version__,
+        "task": task,
+        "name": name,
+        "inputs": {one.name: INPUT_NAMES.get(one.name, one.name) for one in keras_model.inputs},
+        "outputs": [[*one] for one in outputs],
+        "answer_types": list(getattr(keras_model, "answer_types", ())),
+        "max_length": longest,
+        "graphs": {exported.GRAPH: _config(preprocessor)},
+    }
+    _write_settings(place, settings)
+    if not int8:
+        return None
+    assert examples is not None
+    return _add_int8(place, proto, settings, examples, float(max_loss))
+
+
+def _add_int8(
+    folder: pathlib.Path,
+    proto: Proto,
+    settings: dict[str, Any],
+    examples: list[Example],
+    max_loss: float,
+) -> QuantizedScores:
+    """Adds a graph with weights of int8, unless it loses too much."""
+    graphs, is_kept = settings["graphs"], False
+    try:
+        quantize(folder, proto)
+        graphs[exported.QUANTIZED] = graphs[exported.GRAPH]
+        _write_settings(folder, settings)
+        before, _ = measure(folder / exported.GRAPH, examples)
+        after, preprocessor = measure(folder / exported.QUANTIZED, examples)
+        scores = QuantizedScores(before, after, max_loss)
+        is_kept = scores.is_kept
+        graphs[exported.QUANTIZED] = _config(preprocessor)
+    finally:
+        if not is_kept:
+            graphs.pop(exported.QUANTIZED, None)
+            _remove_int8(folder)
+        _write_settings(folder, settings)
+    return scores
+
+
+def _remove_int8(folder: pathlib.Path) -> None:
+    for name in (exported.QUANTIZED, f"{exported.QUANTIZED}_data"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _parts(model: object) -> tuple[QAModel, AnyPreprocessor, str, str]:
+    """Returns the model, its preprocessor, its task and its name in an index."""
+    if isinstance(model, TextEmbedder):
+        windower = Windower(model.tokenizer, model.max_length)
+        name = "" if os.path.isabs(model.name) else model.name
+        return model.model_, PairPreprocessor(windower), exported.EMBEDDING, name
+    found = model if isinstance(model, QAModel) else getattr(model, "model_", None)
+    if not isinstance(found, QAModel):
+        raise TypeError(
+            "`model` must be a trained reader, a ranker, an embedder or a `QAModel`. Received: "
+            f"{short_repr(model)} (of type {type(model).__name__})."
+        )
+    if found.preprocessor is None:
+        raise ValueError(
+            f"The model `{found.name}` has no tokenizer. Pass one to the function that creates it."
+        )
+    is_words = isinstance(found.preprocessor, WordPreprocessor)
+    task = exported.WORDS if is_words else task_of(found) or SPANS
+    return found, found.preprocessor, task, found.name
+
+
+def _outputs(model: keras.Model, task: str) -> list[exported.Output]:
+    """Returns the outputs of a model in their order."""
+    if isinstance(model.output, Mapping):
+        return [exported.Output(n, f"{n}_logits", MASKED) for n in sorted(model.output)]
+    if task in (exported.EMBEDDING, exported.WORDS):
+        name = {exported.EMBEDDING: task, exported.WORDS: "probabilities"}[task]
+        return [exported.Output(name, name, None)]
+    is_wide = len(model.output.shape) == 3
+    return [exported.Output("logits", "logits", 0.0 if is_wide else None)]
+
+
+def _describe(model: QAModel, preprocessor: AnyPreprocessor, task: str) -> dict[str, bytes]:
+    """Returns `config.json` and the files of the tokenizer."""
+    encoder, tokenizer = transformer_of(model), preprocessor.vectorizer.tokenizer
+    if isinstance(encoder, TransformerEncoder) and isinstance(tokenizer, SubwordTokenizer):
+        longest = encoder.max_length
+        if isinstance(preprocessor, PairPreprocessor):
+            longest = preprocessor.vectorizer.max_length
+        return describe_checkpoint(encoder, tokenizer, TASKS.get(task, "Model"), longest)
+    assert tokenizer is not None
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    return {
+        exported.CONFIG: _json({"model_type": "keras_qa", "architectures": [model.name]}),
+        exported.TOKENIZER: tokenizer.to_json().encode(),
+        "tokenizer_config.json": _json({"tokenizer_class": "PreTrainedTokenizerFast", **special}),
+    }
+
+
+def _config(preprocessor: AnyPreprocessor) -> dict[str, Any]:
+    # Without the JSON of the tokenizer, which has a file of its own.
+    return exported.with_tokenizer(preprocessing.serialize(preprocessor), None)
+
+
+def _write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
+    data = path.with_name(f"{path.name}_data")
+    # `onnx` adds to an existing file.
+    data.unlink(missing_ok=True)
+    if weights_size(proto) <= data_size:
+        with replace_atomically(path) as partial:
+            partial.write_bytes(proto.SerializeToString(deterministic=True))
+        return
+    whole = onnx().ModelProto()
+    whole.CopyFrom(proto)
+    onnx().save_model(
+        whole,
+        path,
+        save_as_external_data=True,
+        location=data.name,
+        size_threshold=_TENSOR_SIZE,
+    )
+
+
+def _write_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
+    """Writes `keras_qa.json`, with the checksums of the other files."""
+    names = [exported.CONFIG, exported.TOKENIZER, "tokenizer_config.json"]
+    for graph in settings["graphs"]:
+        names += [name for name in (graph, f"{graph}_data") if (folder / name).exists()]
+    sums = {}
+    for name in names:
+        with (folder / name).open("rb") as file:
+            sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    with replace_atomically(folder / exported.SETTINGS) as partial:
+        partial.write_bytes(_json({**settings, "sha256": sums}))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"

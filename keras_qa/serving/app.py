@@ -1,0 +1,145 @@
+"""`create_app`: the ASGI application of the server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pathlib
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from keras_qa.serving.guard import Guard, Metrics, error_response
+from keras_qa.serving.limits import Limits
+from keras_qa.serving.model_queue import ModelError, OverloadedError
+from keras_qa.serving.openapi import describe
+from keras_qa.serving.routes import Json, Service
+
+if TYPE_CHECKING:
+    from keras_qa.answering import QuestionAnswerer, Ranker
+    from keras_qa.documents import Index
+
+_FOLDER = pathlib.Path(__file__).parent
+
+
+def create_app(
+    qa: QuestionAnswerer,
+    index: Index | None = None,
+    ranker: Ranker | None = None,
+    *,
+    name: str = "reader",
+    token: str | None = None,
+    allowed_hosts: Collection[str] | None = None,
+    **limits: Any,
+) -> Starlette:
+    """Makes the ASGI application that `keras-qa serve` runs.
+
+    All calls of the model run in one thread. Questions of concurrent requests are answered in
+    batches. The answers are those of `qa.answer`, `qa.ask` and `ranker.rank`.
+
+    Args:
+        qa: A fitted `QuestionAnswerer` that answers questions about texts without choices, or an
+            object with its methods `answer` and `ask`.
+        index: An index of documents for `POST /ask`, or `None`.
+        ranker: A ranker for `POST /rerank`, which also sorts passages for `/ask`, or `None`.
+        name: The name of the model in the routes.
+        token: A token that requests must have in their header `Authorization: Bearer`. `None` for
+            none.
+        allowed_hosts: Host names that requests may be for, such as `{"localhost"}`. `None` for all.
+        **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
+            `max_question_tokens`, `max_questions`, `max_texts`, `max_top_k`, `timeout` and
+            `body_timeout`, see docs/serving.md.
+
+    Returns:
+        A `starlette.applications.Starlette`.
+
+    Raises:
+        TypeError: If a limit is unknown.
+        ValueError: If a limit is out of its range, the token is empty or not ASCII, or the model
+            cannot answer a question.
+
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.serving import create_app
+        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
+        >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
+        >>> app = create_app(qa, name="stories", max_batch=16)
+        >>> [route.path for route in app.routes][:4]
+        ['/', '/models/{id:path}', '/v2', '/v2/health/live']
+    """
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        raise ValueError("`token` must be at least one ASCII character, and no spaces.")
+    metrics = Metrics()
+    service = Service(qa, index, ranker, name, Limits(**limits), metrics)
+    description = describe(name, service.routes, service.requests)
+
+    async def openapi(request: Request[Any]) -> Response:
+        return Json(description)
+
+    async def page(request: Request[Any]) -> Response:
+        return _html("page.html")
+
+    async def docs(request: Request[Any]) -> Response:
+        return _html("docs.html")
+
+    routes = [
+        *service.routes,
+        *(Route("/", page), Route("/docs", docs), Route("/openapi.json", openapi)),
+    ]
+    paths = {route.name: route.path for route in routes}
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Guard, routes=paths, metrics=metrics, token=token, hosts=allowed_hosts)
+        ],
+        lifespan=service.lifespan,
+        exception_handlers={
+            ClientDisconnect: _handle,
+            HTTPException: _handle,
+            ModelError: _handle,
+            OverloadedError: _handle,
+            TypeError: _handle,
+            ValueError: _handle,
+        },
+    )
+    # A redirect would hide that a path is wrong.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _handle(request: Request[Any], error: Exception) -> Response:
+    """Returns the response to an error."""
+    if isinstance(error, HTTPException):
+        hint = " `/docs` lists the routes." if error.status_code in (404, 405) else ""
+        return error_response(
+            f"{error.detail.rstrip('.')}.{hint}", error.status_code, error.headers
+        )
+    if isinstance(error, OverloadedError):
+        return error_response(str(error), 503, {"Retry-After": str(error.retry_after)})
+    return error_response(str(error), 500 if isinstance(error, ModelError) else 400)
+
+
+def _html(name: str) -> HTMLResponse:
+    """Returns a page whose Content-Security-Policy allows only its own script and style."""
+    source = (_FOLDER / name).read_text(encoding="utf-8")
+    policy = [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+    for tag in ("script", "style"):
+        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
+        hashes = [hashlib.sha256(part.encode("utf-8")).digest() for part in parts]
+        allowed = [f"'sha256-{base64.b64encode(one).decode()}'" for one in hashes]
+        policy.append(" ".join([f"{tag}-src", *allowed]))
+    return HTMLResponse(source, headers={"Content-Security-Policy": "; ".join(policy)})

@@ -1,0 +1,180 @@
+"""What applies to all requests: who may ask, the body's limits, the log, and the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from keras_qa.serving.limits import Limits
+from keras_qa.terminal import plain
+
+_logger = logging.getLogger("keras_qa.serving")
+
+# GET of these needs no token: they hold no texts, and a browser opens pages without one.
+_OPEN = ("/", "/docs", "/health", "/openapi.json")
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+class Metrics:
+    """The metrics of a server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        prefix: dict[str, Any] = {"namespace": "keras_qa", "registry": self.registry}
+        self.requests = Counter(
+            "requests", "Requests by route and status.", ["method", "route", "status"], **prefix
+        )
+        self.seconds = Histogram(
+            "request_seconds", "Seconds of a request.", ["route"], buckets=_SECONDS, **prefix
+        )
+        self.batches = Histogram(
+            "batch_size", "Questions in a batch of the model.", buckets=_SIZES, **prefix
+        )
+        self.waiting = Gauge("queue_size", "Questions that wait for the model.", **prefix)
+
+
+class Guard:
+    """Middleware that checks the host and the token, and logs each request without its texts.
+
+    Args:
+        app: The application.
+        routes: Paths of the routes by the names of their functions.
+        metrics: Counts the requests.
+        token: The bearer token that requests need, or `None`.
+        hosts: The host names that requests may be for, or `None` for all. A page of another site
+            can send requests to a server on this machine under a host name of its own
+            (DNS rebinding).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        routes: Mapping[str, str],
+        metrics: Metrics,
+        token: str | None,
+        hosts: Collection[str] | None,
+    ) -> None:
+        self._app = app
+        self._routes = routes
+        self._metrics = metrics
+        self._token = None if token is None else token.encode("utf-8")
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        try:
+            app = self._refusal(scope) or self._app
+            await app(scope, receive, send_with_headers)
+        finally:
+            seconds = time.perf_counter() - started
+            endpoint = getattr(scope.get("endpoint"), "__name__", "")
+            route = self._routes.get(endpoint, "other")
+            self._metrics.requests.labels(_method(scope), route, status).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
+            _logger.info("%s %s %d %.1f ms", _method(scope), route, status, 1e3 * seconds)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        """Returns the response to a request that is not allowed."""
+        headers = Headers(scope=scope)
+        if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
+            return error_response(
+                "This host name is not served. Allow it with `allowed_hosts`, or --allow-host.", 421
+            )
+        is_open = scope["path"] in _OPEN and scope["method"] in ("GET", "HEAD")
+        if self._token is None or is_open:
+            return None
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        given_token = given.strip().encode("latin-1")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given_token, self._token):
+            return None
+        asked = {"WWW-Authenticate": "Bearer"}
+        return error_response(
+            "The token is missing or wrong. Send it as a Bearer token.", 401, asked
+        )
+
+
+def _method(scope: Scope) -> str:
+    # Clients may send any word, and each value of a label is kept.
+    known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+    return scope["method"] if scope["method"] in known else "other"
+
+
+def _host(value: str) -> str:
+    """Returns the name in a `Host` header, without its port."""
+    if value.startswith("["):
+        return value.partition("]")[0] + "]"
+    return value.partition(":")[0].lower()
+
+
+def error_response(
+    message: str, status: int, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Returns an error of one line."""
+    return JSONResponse({"error": plain(" ".join(message.split()))[:300]}, status, headers)
+
+
+async def read_body(request: Request[Any], limits: Limits) -> bytes:
+    """Returns the body of a request. Of one that is too large, the rest is read and dropped.
+
+    A client that still sends its body would not read an earlier response.
+
+    Raises:
+        HTTPException: If the body is too large, too slow or compressed.
+    """
+    close = {"Connection": "close"}
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, "The body must not be compressed.", close)
+    too_large = HTTPException(
+        413, f"The body must have at most {limits.max_body} bytes.", headers=close
+    )
+    length = request.headers.get("content-length", "0")
+    # Such a client waits for a response before it sends the body.
+    if "expect" in request.headers and int(length) > limits.max_body:
+        raise too_large
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            async for part in request.stream():
+                size += len(part)
+                if size <= limits.max_body:
+                    parts.append(part)
+                else:
+                    parts.clear()
+    except TimeoutError:
+        if size <= limits.max_body:
+            seconds = f"{limits.body_timeout:g} seconds"
+            raise HTTPException(408, f"The body must arrive within {seconds}.", close) from None
+    if size > limits.max_body:
+        raise too_large
+    return b"".join(parts)

@@ -1,0 +1,208 @@
+"""`ModelQueue`: a bounded queue in front of one thread, which runs the model in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import math
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from keras_qa.serving.limits import Limits
+
+_logger = logging.getLogger("keras_qa.serving")
+
+# The longest time that a refused client is told to wait, in seconds.
+_MAX_RETRY_AFTER = 60
+
+
+class OverloadedError(Exception):
+    """The queue is full, or the time limit of a request has passed.
+
+    Args:
+        message: One line.
+        retry_after: Seconds after which a client may try again.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelError(Exception):
+    """The model raised an error that is not about its inputs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A function that takes a list of items and returns a result for each, and its options.
+
+    Items of equal calls are computed together.
+    """
+
+    function: Callable[..., Sequence[Any]]
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self, items: list[Any]) -> Sequence[Any]:
+        """Computes the results of items."""
+        return self.function(items, **dict(self.options))
+
+
+@dataclasses.dataclass(eq=False)
+class _Job:
+    call: Call
+    item: Any
+    size: int
+    deadline: float
+    result: asyncio.Future[Any]
+
+
+class ModelQueue:
+    """Collects items of concurrent requests and computes them in batches, in one thread.
+
+    All methods run in one event loop, so they need no locks. Only `_compute` runs in the thread.
+
+    Args:
+        limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_text` and `timeout` apply here.
+        observe: Is called after each batch with its number of items.
+    """
+
+    def __init__(self, limits: Limits, observe: Callable[[int], None]) -> None:
+        self._limits = limits
+        self._observe = observe
+        # The oldest is the first.
+        self._jobs: list[_Job] = []
+        self._arrived = asyncio.Event()
+        # Seconds per item, a moving average.
+        self._pace = 0.0
+
+    def __len__(self) -> int:
+        """Returns the number of items that wait."""
+        return len(self._jobs)
+
+    async def compute(self, call: Call, items: Iterable[tuple[Any, int]]) -> list[Any]:
+        """Returns the results of items.
+
+        Args:
+            call: Computes them.
+            items: Pairs of an item and its size, its number of characters.
+
+        Raises:
+            OverloadedError: If the queue has no room for all items, or the time limit passes.
+            ModelError: If the model fails.
+            ValueError: If the call raises it for one of the items. So does `TypeError`.
+        """
+        pairs = list(items)
+        if len(self._jobs) + len(pairs) > self._limits.max_queue:
+            raise OverloadedError("The server is busy: its queue is full.", self._retry_after())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.timeout
+        jobs = [_Job(call, item, size, deadline, loop.create_future()) for item, size in pairs]
+        self._jobs.extend(jobs)
+        self._arrived.set()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.gather(*(job.result for job in jobs))
+        except TimeoutError:
+            limit = f"{self._limits.timeout:g} seconds"
+            raise OverloadedError(
+                f"The server is busy: there was no answer within {limit}.", self._retry_after()
+            ) from None
+        finally:
+            # After an error, or if the client has gone, the items are not needed.
+            for job in jobs:
+                job.result.cancel()
+            self._jobs = [job for job in self._jobs if not job.result.done()]
+
+    async def run(self) -> None:
+        """Runs the model until this task is cancelled."""
+        loop = asyncio.get_running_loop()
+        last = 0
+        with ThreadPoolExecutor(1, "keras-qa-model") as thread:
+            while True:
+                await self._wait(last)
+                batch = self._take(loop.time())
+                last = len(batch)
+                if not batch:
+                    continue
+                started = loop.time()
+                done = loop.run_in_executor(
+                    thread, _compute, batch[0].call, [job.item for job in batch]
+                )
+                # Unlike `await done`, it raises no error of the model.
+                await asyncio.wait([done])
+                _deliver(batch, done)
+                self._pace += 0.2 * ((loop.time() - started) / last - self._pace)
+                self._observe(last)
+
+    async def _wait(self, last: int) -> None:
+        """Waits for work.
+
+        After a batch, its clients may ask again at once. So if others are waiting, it waits until
+        as many have arrived as there were in the batch, for `max_wait_ms` at most.
+        """
+        is_idle = not self._jobs
+        enough = 1 if is_idle else min(len(self._jobs) + last, self._limits.max_batch)
+        seconds = None if is_idle else self._limits.max_wait_ms / 1e3
+        try:
+            async with asyncio.timeout(seconds):
+                while len(self._jobs) < enough:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    def _take(self, now: float) -> list[_Job]:
+        """Removes a batch: the oldest item, and those of its call that are closest in size."""
+        alive = [job for job in self._jobs if not job.result.done() and job.deadline > now]
+        same = [job for job in alive if job.call == alive[0].call]
+        # The sort is stable, so the oldest stays the first.
+        same = sorted(same, key=lambda job: abs(job.size - alive[0].size))
+        batch: list[_Job] = []
+        room = self._limits.max_text
+        for job in same[: self._limits.max_batch]:
+            room -= job.size
+            if batch and room < 0:
+                break
+            batch.append(job)
+        chosen = set(batch)
+        self._jobs = [job for job in alive if job not in chosen]
+        return batch
+
+    def _retry_after(self) -> int:
+        seconds = math.ceil(len(self._jobs) * self._pace)
+        return min(max(seconds, 1), _MAX_RETRY_AFTER)
+
+
+def _compute(call: Call, items: list[Any]) -> list[Any]:
+    """Returns a result for each item, or the error about it."""
+    try:
+        results = list(call(items))
+        assert len(results) == len(items)
+        return results
+    except (TypeError, ValueError) as error:
+        if len(items) == 1:
+            return [error]
+    # An error about one item must not affect the others.
+    return [result for item in items for result in _compute(call, [item])]
+
+
+def _deliver(batch: list[_Job], done: asyncio.Future[list[Any]]) -> None:
+    error = done.exception()
+    if error is not None:
+        # The message of an error may contain texts.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        _logger.error("The model failed with a %s:\n%s", type(error).__name__, frames)
+        results: list[Any] = [ModelError("The model failed.")] * len(batch)
+    else:
+        results = done.result()
+    for job, result in zip(batch, results, strict=True):
+        if job.result.done():
+            continue
+        if isinstance(result, Exception):
+            job.result.set_exception(result)
+        else:
+            job.result.set_result(result)

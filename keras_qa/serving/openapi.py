@@ -1,0 +1,70 @@
+"""The description of the server's routes in OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.routing import Route
+
+import keras_qa
+from keras_qa.serving.schemas import ERROR, QUERIES, RESPONSES, Schema
+
+_PROBLEMS = {
+    "400": "The request is invalid. The error says what was expected.",
+    "401": "The token is missing or wrong.",
+    "404": "There is no such model or document.",
+    "408": "The body was too slow.",
+    "413": "The body is too large.",
+    "415": "The body is compressed.",
+    "503": "The server is busy. The header `Retry-After` has the seconds to wait.",
+}
+_ABOUT = (
+    "Answers questions about texts. Offsets count characters, which are code points of Unicode. If "
+    "the server has a token, send it in the header `Authorization: Bearer TOKEN`."
+)
+
+
+def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema]) -> dict[str, Any]:
+    """Returns the description.
+
+    Args:
+        name: The name of the model, which paths contain.
+        routes: The routes. The docstrings of their functions are the summaries.
+        requests: The schemas of requests by the names of the functions.
+    """
+    paths: dict[str, Any] = {}
+    for route in routes:
+        path = route.path.replace(":path", "")
+        done: dict[str, Any] = {"description": "Success."}
+        if route.name in RESPONSES:
+            done["content"] = _json(RESPONSES[route.name])
+        operation: dict[str, Any] = {
+            "summary": " ".join((route.endpoint.__doc__ or "").split()),
+            "parameters": [
+                {"name": key, "in": "query", "required": key == "name", "schema": schema}
+                for key, schema in QUERIES.get(route.name, {}).items()
+            ],
+            "responses": {
+                "200": done,
+                **{
+                    status: {"description": text, "content": _json(ERROR)}
+                    for status, text in _PROBLEMS.items()
+                },
+            },
+        }
+        if "{id}" in path:
+            known = {"type": "string", "enum": [name]}
+            place = {"name": "id", "in": "path", "required": True, "schema": known}
+            operation["parameters"].append(place)
+        if route.name in requests:
+            body = {"required": True, "content": _json(requests[route.name])}
+            operation["requestBody"] = body
+        method = "post" if route.name in requests else "get"
+        paths.setdefault(path, {})[method] = operation
+    about = {"title": name, "version": keras_qa.__version__, "description": _ABOUT}
+    return {"openapi": "3.1.0", "info": about, "paths": paths}
+
+
+def _json(schema: Schema) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

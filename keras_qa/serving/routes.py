@@ -1,0 +1,303 @@
+"""`Service`: the functions of the routes that answer. Their docstrings are shown in `/docs`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+import keras_qa
+from keras_qa.example import Answer
+from keras_qa.serving import tensors
+from keras_qa.serving.guard import Metrics, read_body
+from keras_qa.serving.limits import Limits
+from keras_qa.serving.model_queue import Call, ModelQueue
+from keras_qa.serving.schemas import OPTIONS, make_requests, parse
+from keras_qa.text import Windower
+
+# The most names of documents in a response.
+_MAX_NAMES = 10_000
+_SHOWN_LIMITS = ("max_body", "max_text", "max_question", "max_questions", "max_texts", "max_top_k")
+
+
+class Json(JSONResponse):
+    """JSON of texts that may have half of a surrogate pair: documents of an index may."""
+
+    def render(self, content: Any) -> bytes:
+        """Returns the body."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+class Service:
+    """The functions of the routes, and what they share.
+
+    Args:
+        qa: The reader.
+        index: The documents, or `None`.
+        ranker: The ranker, or `None`.
+        name: The name of the model in the routes.
+        limits: The limits.
+        metrics: The metrics.
+    """
+
+    def __init__(
+        self, qa: Any, index: Any, ranker: Any, name: str, limits: Limits, metrics: Metrics
+    ) -> None:
+        self.qa, self.index, self.ranker = qa, index, ranker
+        self.name, self.limits, self.metrics = name, limits, metrics
+        self.queue = ModelQueue(limits, metrics.batches.observe)
+        metrics.waiting.set_function(lambda: len(self.queue))
+        self.requests = make_requests(limits)
+        # The first client does not wait for what the first call loads or compiles. A model that
+        # cannot answer raises here.
+        qa.answer("Ann left.", "Who left?", top_k=1)
+        if index is not None:
+            qa.ask(index, "Who left?", ranker=ranker)
+        self.routes = [
+            Route("/", self.answer, methods=["POST"]),
+            Route("/models/{id:path}", self.answer_by_id, methods=["POST"]),
+            Route("/v2", self.server_metadata),
+            Route("/v2/health/live", self.live),
+            Route("/v2/health/ready", self.ready),
+            Route("/v2/models/{id:path}/infer", self.infer, methods=["POST"]),
+            Route("/v2/models/{id:path}/ready", self.model_ready),
+            Route("/v2/models/{id:path}", self.model_metadata),
+            Route("/health", self.health),
+            Route("/info", self.info),
+            Route("/metrics", self.show_metrics),
+        ]
+        if index is not None:
+            self.routes += [
+                Route("/ask", self.ask, methods=["POST"]),
+                Route("/documents", self.documents),
+                Route("/documents/text", self.document_text),
+            ]
+        if ranker is not None:
+            self.routes.append(Route("/rerank", self.rerank, methods=["POST"]))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Runs the model while the server runs."""
+        worker = asyncio.create_task(self.queue.run())
+        yield
+        worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
+
+    async def answer(self, request: Request[Any]) -> Response:
+        """Answers questions about texts, in Hugging Face's inference schema."""
+        given = parse(await read_body(request, self.limits), self.requests["answer"])
+        parameters, inputs = given.get("parameters", {}), given["inputs"]
+        top_k = parameters.pop("top_k", 1)
+        each = inputs if isinstance(inputs, list) else [inputs]
+        pairs = [(one["context"], one["question"]) for one in each]
+        ranked = await self._answer(request, pairs, top_k, parameters)
+        found = [
+            [_to_json(one, start=one.start or 0, end=one.end or 0) for one in row] for row in ranked
+        ]
+        return Json(_nest(found, top_k, inputs))
+
+    async def answer_by_id(self, request: Request[Any]) -> Response:
+        """Answers questions as `POST /` does."""
+        self._check_id(request)
+        return await self.answer(request)
+
+    async def infer(self, request: Request[Any]) -> Response:
+        """Answers questions in tensors of the Open Inference Protocol, JSON or binary."""
+        self._check_id(request)
+        length = request.headers.get("inference-header-content-length")
+        body = await read_body(request, self.limits)
+        asked = tensors.decode(body, length, self.requests["infer"], self.limits)
+        ranked = await self._answer(request, asked.pairs, 1, asked.options)
+        body, size = tensors.encode(asked, [answers[0] for answers in ranked], self.name)
+        if size is None:
+            return Response(body, media_type="application/json")
+        headers = {"Inference-Header-Content-Length": str(size)}
+        return Response(body, headers=headers, media_type="application/octet-stream")
+
+    async def ask(self, request: Request[Any]) -> Response:
+        """Answers questions from the documents of the index."""
+        given = parse(await read_body(request, self.limits), self.requests["ask"])
+        question = given.pop("question")
+        questions = question if isinstance(question, list) else [question]
+        options = {"top_k": 1, **given, **self._limit_question({})}
+        call = Call(self._compute_asked, tuple(sorted(options.items())))
+        ranked = await self._compute(request, call, [(one, len(one)) for one in questions])
+        names = ("document", "start", "end", "line", "page")
+        found = [
+            [_to_json(one, **{name: getattr(one, name) for name in names}) for one in row]
+            for row in ranked
+        ]
+        return Json(_nest(found, options["top_k"], question))
+
+    async def documents(self, request: Request[Any]) -> Response:
+        """Lists the names of the documents of the index."""
+        names = await run_in_threadpool(lambda: self.index.names)
+        return Json({"documents": names[:_MAX_NAMES], "count": len(names)})
+
+    async def document_text(self, request: Request[Any]) -> Response:
+        """Returns a part of a document, from the character `start` to `end`."""
+        query, most = request.query_params, self.limits.max_text
+        name, start = query.get("name", ""), _to_offset("start", query.get("start", "0"))
+        end = _to_offset("end", query.get("end", str(start + most)))
+        if not start <= end <= start + most:
+            raise ValueError(
+                f"`end` must be from `start` to `start` + {most}. Received: start={start}, "
+                f"end={end}."
+            )
+        try:
+            text = await run_in_threadpool(self.index.text, name, start, end)
+        except KeyError:
+            raise HTTPException(404, f"The index has no document {name!r:.100}") from None
+        return Json({"document": name, "start": start, "text": text})
+
+    async def rerank(self, request: Request[Any]) -> Response:
+        """Sorts texts by how well they answer a question, as text-embeddings-inference does."""
+        given = parse(await read_body(request, self.limits), self.requests["rerank"])
+        texts, returns_text = given["texts"], given.get("return_text", False)
+        call = Call(self._compute_ranked, (("raw", given.get("raw_scores", False)),))
+        item = (given["query"], texts)
+        (scores,) = await self._compute(request, call, [(item, sum(map(len, texts)))])
+        order = sorted(range(len(texts)), key=lambda place: -scores[place])
+        found = [{"index": place, "score": scores[place]} for place in order]
+        if returns_text:
+            found = [{**one, "text": texts[one["index"]]} for one in found]
+        return Json(found)
+
+    async def server_metadata(self, request: Request[Any]) -> Response:
+        """Describes the server in the Open Inference Protocol."""
+        about = {"name": "keras-qa", "version": keras_qa.__version__}
+        return Json({**about, "extensions": ["binary_tensor_data"]})
+
+    async def model_metadata(self, request: Request[Any]) -> Response:
+        """Describes the inputs and outputs of the model in the Open Inference Protocol."""
+        self._check_id(request)
+        return Json(tensors.describe_model(self.name))
+
+    async def live(self, request: Request[Any]) -> Response:
+        """Returns whether the server is live."""
+        return Json({"live": True})
+
+    async def ready(self, request: Request[Any]) -> Response:
+        """Returns whether the server is ready."""
+        return Json({"ready": True})
+
+    async def model_ready(self, request: Request[Any]) -> Response:
+        """Returns whether the model is ready."""
+        self._check_id(request)
+        return Json({"name": self.name, "ready": True})
+
+    async def health(self, request: Request[Any]) -> Response:
+        """Returns whether the server is ready. Needs no token."""
+        return Json({"status": "ok"})
+
+    async def info(self, request: Request[Any]) -> Response:
+        """Returns the name of the model, the number of documents, and limits of requests."""
+        count = None if self.index is None else await run_in_threadpool(len, self.index)
+        about = {"model_id": self.name, "version": keras_qa.__version__, "documents": count}
+        limits = {name: getattr(self.limits, name) for name in _SHOWN_LIMITS}
+        return Json({**about, "ranker": self.ranker is not None, **limits})
+
+    async def show_metrics(self, request: Request[Any]) -> Response:
+        """Returns metrics for Prometheus."""
+        text = generate_latest(self.metrics.registry)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+    def _check_id(self, request: Request[Any]) -> None:
+        given = request.path_params["id"]
+        if given != self.name:
+            raise HTTPException(404, f"There is no model {given!r:.100}, only {self.name!r:.100}")
+
+    async def _compute(
+        self, request: Request[Any], call: Call, items: list[tuple[Any, int]]
+    ) -> list[Any]:
+        """Returns the results of items, unless the client closes the connection."""
+        work = asyncio.ensure_future(self.queue.compute(call, items))
+        # After the body, this is the only message.
+        gone = asyncio.ensure_future(request.receive())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientDisconnect
+            return work.result()
+        finally:
+            work.cancel()
+            gone.cancel()
+
+    async def _answer(
+        self,
+        request: Request[Any],
+        pairs: list[tuple[str, str]],
+        top_k: int,
+        parameters: dict[str, Any],
+    ) -> list[list[Answer]]:
+        options = {OPTIONS[name]: value for name, value in parameters.items()}
+        options = {**options, **self._limit_question(options), "top_k": top_k}
+        call = Call(self._compute_answers, tuple(sorted(options.items())))
+        return await self._compute(request, call, [(pair, sum(map(len, pair))) for pair in pairs])
+
+    def _limit_question(self, options: Mapping[str, Any]) -> dict[str, int]:
+        """Returns the option that leaves at least half of a window for the text.
+
+        Otherwise a long question and a long text would make a window for each token of the text.
+        """
+        preprocessor = getattr(getattr(self.qa, "model_", None), "preprocessor", None)
+        windower = getattr(preprocessor, "vectorizer", None)
+        if not isinstance(windower, Windower):
+            return {}
+        fitted, name = getattr(preprocessor, "asking", None), "max_question_length"
+        most = [
+            self.limits.max_question_tokens,
+            max(options.get("max_length", windower.max_length) // 2, 1),
+            windower.max_question_length,
+            options.get(name),
+            None if fitted is None else fitted.options.get(name),
+        ]
+        return {name: min(value for value in most if value is not None)}
+
+    # These run in the thread of the model.
+
+    def _compute_answers(self, pairs: list[tuple[str, str]], **options: Any) -> Sequence[Any]:
+        texts, questions = map(list, zip(*pairs, strict=True))
+        size = self.limits.max_batch
+        return self.qa.answer(texts, questions, batch_size=size, verbose=0, **options)
+
+    def _compute_asked(self, questions: list[str], **options: Any) -> Sequence[Any]:
+        settings = {"ranker": self.ranker, "batch_size": self.limits.max_batch, "verbose": 0}
+        return self.qa.ask(self.index, questions, **settings, **options)
+
+    def _compute_ranked(self, items: list[tuple[str, list[str]]], raw: bool) -> Sequence[Any]:
+        """Returns the scores of texts, in their order."""
+        questions, texts = map(list, zip(*items, strict=True))
+        size = self.limits.max_batch
+        if raw:
+            return [row.tolist() for row in self.ranker.logits(questions, texts, size)]
+        ranked = self.ranker.rank(questions, texts, batch_size=size)
+        return [[one.score for one in sorted(row, key=lambda one: one.index)] for row in ranked]
+
+
+def _nest(found: list[list[Any]], top_k: int, given: object) -> Any:
+    """Returns a list for a list, and the best answer alone if only one is wanted."""
+    results = found if top_k > 1 else [answers[0] for answers in found]
+    return results if isinstance(given, list) else results[0]
+
+
+def _to_json(answer: Answer, **place: Any) -> dict[str, Any]:
+    return {"answer": answer.text, "score": answer.score, **place}
+
+
+def _to_offset(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 10):
+        raise ValueError(f"`{name}` must be a non-negative integer. Received: {value!r:.40}.")
+    return int(value)

@@ -1,0 +1,235 @@
+"""The JSON of requests and responses: schemas, which OpenAPI shows, and a check by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keras_qa._arguments import MAX_INT, short_repr
+from keras_qa.serving.limits import Limits
+
+# A part of JSON Schema: `type` or `anyOf`, `properties`, `required`, `items`, `enum`, and limits.
+Schema = dict[str, Any]
+
+# Parameters of Hugging Face's inference schema, and the options of `QuestionAnswerer.answer`.
+OPTIONS = {
+    "doc_stride": "stride",
+    "max_answer_len": "max_answer_words",
+    "max_seq_len": "max_length",
+    "max_question_len": "max_question_length",
+    "handle_impossible_answer": "no_answer",
+    "align_to_words": "whole_words",
+}
+
+_KINDS: dict[str, tuple[str, Any]] = {
+    "object": ("an object", dict),
+    "array": ("a list", list),
+    "string": ("a string", str),
+    "integer": ("an integer", int),
+    "number": ("a number", (int, float)),
+    "boolean": ("true or false", bool),
+    "null": ("null", type(None)),
+}
+
+
+def to_object(title: str, required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
+    """Returns the schema of an object without other keys."""
+    closed = {"additionalProperties": False, "required": list(required)}
+    return {"title": title, "type": "object", "properties": {**required, **optional}, **closed}
+
+
+def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
+    limit = {} if most is None else {"maxItems": most}
+    return {"type": "array", "items": items, "minItems": least, **limit}
+
+
+def _string(most: int) -> Schema:
+    return {"type": "string", "maxLength": most}
+
+
+def _integer(least: int, most: int = MAX_INT) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def _or_list(one: Schema, most: int | None = None) -> Schema:
+    return {"anyOf": [one, _list(one, most)]}
+
+
+_FLAG: Schema = {"type": "boolean"}
+_TEXT: Schema = {"type": "string"}
+_NULL: Schema = {"type": "null"}
+_SCORE: dict[str, Schema] = {"score": {"type": "number"}}
+_PLACE = {"start": _integer(0), "end": _integer(0)}
+
+ERROR = to_object("Error", {"error": _TEXT}, {})
+_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_PLACE}, {})
+_DOCUMENT_ANSWER = to_object(
+    "DocumentAnswer",
+    {
+        **{"answer": _TEXT, **_SCORE, "document": {"anyOf": [_TEXT, _NULL]}},
+        **{n: {"anyOf": [_integer(0), _NULL]} for n in ("start", "end", "line", "page")},
+    },
+    {},
+)
+# Schemas of responses by the names of the routes' functions.
+RESPONSES = {
+    "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
+    "answer_by_id": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
+    "ask": _or_list({"anyOf": [_DOCUMENT_ANSWER, _list(_DOCUMENT_ANSWER)]}),
+    "rerank": _list(to_object("Ranked", {"index": _integer(0), **_SCORE}, {"text": _TEXT})),
+}
+# Parameters of queries by the names of the routes' functions.
+QUERIES = {"document_text": {"name": _TEXT, **_PLACE}}
+
+
+def make_requests(limits: Limits) -> dict[str, Schema]:
+    """Returns the schemas of requests by the names of the routes' functions."""
+    question, text = _string(limits.max_question), _string(limits.max_text)
+    top_k = {"top_k": _integer(1, limits.max_top_k)}
+    options: dict[str, Schema] = {
+        "doc_stride": _integer(0),
+        "max_answer_len": _integer(1, 1_000),
+        "max_seq_len": _integer(1),
+        "max_question_len": _integer(1),
+        "handle_impossible_answer": _FLAG,
+        "align_to_words": _FLAG,
+    }
+    pair = to_object("QuestionInContext", {"question": question, "context": text}, {})
+    answer = to_object(
+        "AnswerRequest",
+        {"inputs": _or_list(pair, limits.max_questions)},
+        {"parameters": to_object("Parameters", {}, {**top_k, **options})},
+    )
+    ask = to_object(
+        "AskRequest",
+        {"question": _or_list(question, limits.max_questions)},
+        {
+            **top_k,
+            "passages": _integer(1, 100),
+            "min_score": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+    )
+    rerank = to_object(
+        "RerankRequest",
+        {"query": question, "texts": _list(text, limits.max_texts)},
+        {
+            **dict.fromkeys(("raw_scores", "return_text", "truncate"), _FLAG),
+            "truncation_direction": _one_of("right", "Right"),
+        },
+    )
+    answers = {"answer": answer, "answer_by_id": answer, "infer": _infer(options)}
+    return {**answers, "ask": ask, "rerank": rerank}
+
+
+def _infer(options: dict[str, Schema]) -> Schema:
+    """Returns the schema of a request of the Open Inference Protocol."""
+    sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
+    parameters = {"parameters": to_object("TensorParameters", {}, sizes)}
+    tensor = to_object(
+        "InputTensor",
+        {
+            "name": _one_of("question", "context"),
+            "datatype": _one_of("BYTES"),
+            "shape": _list(_integer(0), 2),
+        },
+        {"data": {"type": "array", "items": {}}, **parameters},
+    )
+    output = to_object("Output", {"name": _one_of("answer", "score", "start", "end")}, parameters)
+    # Clients of the protocol send `priority` and `timeout`, which have no effect.
+    others = {"binary_data_output": _FLAG, "priority": _integer(0), "timeout": _integer(0)}
+    return to_object(
+        "InferRequest",
+        {"inputs": _list(tensor, most=2, least=2)},
+        {
+            "id": _string(1_000),
+            "outputs": _list(output, most=4),
+            "parameters": to_object("InferParameters", {}, {**options, **others}),
+        },
+    )
+
+
+def parse(body: bytes, schema: Schema) -> dict[str, Any]:
+    """Returns the object in the body of a request. Optional keys with null are left out.
+
+    Raises:
+        ValueError: If the body is not JSON, or does not match the schema.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        checked = check(value, schema, "")
+        # An escape may be half of a surrogate pair, which no tokenizer can read.
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        raise ValueError("The body must be JSON in UTF-8 with complete characters.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The body must be JSON. {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    assert isinstance(checked, dict)
+    return checked
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"The body must be JSON, which has no {name}.")
+
+
+def check(value: Any, schema: Schema, name: str) -> Any:
+    """Returns a value that matches a schema. Raises a `ValueError` about its first error."""
+    if not schema:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        # JSON has one kind of numbers.
+        value = int(value)
+    alternatives = schema.get("anyOf", [schema])
+    fitting = [one for one in alternatives if _is_kind(value, one["type"])]
+    if not fitting:
+        _fail(name, " or ".join(_KINDS[one["type"]][0] for one in alternatives), value)
+    schema = fitting[0]
+    size = len(value) if isinstance(value, (str, list)) else value
+    for key, word in (("minItems", "least"), ("maxItems", "most"), ("maxLength", "most")):
+        if key in schema and (size < schema[key] if word == "least" else size > schema[key]):
+            unit = "characters" if key == "maxLength" else "entries"
+            expected = f"have at {word} {schema[key]} {unit}"
+            raise ValueError(f"`{name}` must {expected}. Received: {size} {unit}.")
+    if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
+        _fail(name, f"from {schema['minimum']} to {schema['maximum']}", value)
+    if value not in schema.get("enum", [value]):
+        _fail(name, f"one of {', '.join(schema['enum'])}", value)
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return [check(one, items, f"{name}[{place}]") for place, one in enumerate(value)]
+    if isinstance(value, dict) and "properties" in schema:
+        return _check_object(value, schema, name)
+    return value
+
+
+def _check_object(value: dict[str, Any], schema: Schema, name: str) -> dict[str, Any]:
+    inside = f"{name}." if name else ""
+    properties: Mapping[str, Schema] = schema["properties"]
+    for key in schema["required"]:
+        if key not in value:
+            raise ValueError(f"`{inside}{key}` is missing.")
+    checked = {}
+    for key, one in value.items():
+        if key not in properties:
+            known = ", ".join(f"`{inside}{known}`" for known in properties)
+            raise ValueError(f"There is no `{inside}{key:.40}`. The keys are {known}.")
+        if one is not None or key in schema["required"]:
+            checked[key] = check(one, properties[key], f"{inside}{key}")
+    return checked
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    # Booleans are integers in Python.
+    return isinstance(value, _KINDS[kind][1]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _fail(name: str, expected: str, value: object) -> None:
+    place = f"`{name}`" if name else "The body"
+    raise ValueError(f"{place} must be {expected}. Received: {short_repr(value)}.")

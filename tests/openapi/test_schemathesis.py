@@ -1,0 +1,60 @@
+"""Requests that schemathesis makes from the server's own description."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from servers import serve, small_reader
+from small_checkpoints import cross_encoder
+
+from keras_qa.answering import Ranker
+from keras_qa.documents import Index
+
+ANSWERED = ("/", "/models/{id}", "/v2/models/{id}/infer", "/ask", "/rerank")
+MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    ranker = Ranker(cross_encoder(folder / "cross"))
+    with Index.create(folder / "all.index") as index:
+        index.add([{"name": "car.txt", "text": "the car is blue."}])
+        with serve(small_reader(), index, ranker, max_text=500, max_question=100) as url:
+            schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+            yield [operation.ok() for operation in schema.get_all_operations()]
+
+
+def send_all(operation, mode) -> set[int]:
+    """Sends requests of an operation. Returns the statuses of the responses."""
+    statuses = set()
+
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def send(case) -> None:
+        response = case.call()
+        case.validate_response(response, checks=[not_a_server_error])
+        statuses.add(response.status_code)
+        if response.status_code >= 400:
+            assert "\n" not in response.json()["error"]
+
+    send()
+    return statuses
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["valid", "invalid"])
+def test_no_request_is_an_error_of_the_server(operations, mode) -> None:
+    assert {operation.path for operation in operations} > {*ANSWERED, "/health", "/documents"}
+    for operation in operations:
+        # Of the others there is nothing to make invalid.
+        if mode is MODES[0] or operation.path in ANSWERED:
+            statuses = send_all(operation, mode)
+            # The description cannot say what tensors and offsets have to do with each other.
+            if operation.path not in ("/v2/models/{id}/infer", "/documents/text"):
+                assert (statuses == {200}) == (mode is MODES[0]), operation.path

@@ -1,0 +1,23 @@
+"""A small reader, and a server for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from servers import serve, small_reader
+
+from keras_qa import QuestionAnswerer
+
+
+@pytest.fixture(scope="session")
+def qa() -> QuestionAnswerer:
+    return small_reader()
+
+
+@pytest.fixture(scope="session")
+def url(qa) -> Iterator[str]:
+    """A server with limits that tests can exceed."""
+    limits = {"max_body": 20_000, "max_text": 5_000, "max_question": 200, "max_questions": 8}
+    with serve(qa, name="small/reader", body_timeout=0.3, **limits) as url:
+        yield url

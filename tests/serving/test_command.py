@@ -1,0 +1,156 @@
+"""`keras-qa serve`: the steps of the files in `deploy/`, SIGTERM, options and errors."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from command_line import error_line
+from servers import error_of, send
+
+import keras_qa
+from keras_qa.cli import parser, serve
+from keras_qa.documents import Index
+
+ROOT = pathlib.Path(__file__).parents[2]
+GOOD = {"inputs": {"question": "What colour is the car?", "context": "the car is blue."}}
+
+
+def docker_steps() -> dict[str, list[str]]:
+    """The commands of the Dockerfile by their instruction: the last one of each."""
+    lines = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    steps = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if line}
+    pip = next(line for line in lines if line.startswith("RUN pip"))
+    return {"pip": shlex.split(pip)[1:], "CMD": json.loads(steps["CMD"])}
+
+
+def unit_start() -> list[str]:
+    """The command of the systemd unit."""
+    unit = (ROOT / "deploy" / "keras-qa.service").read_text(encoding="utf-8")
+    return shlex.split(re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1])
+
+
+def test_the_deployment_installs_extras_that_exist_and_runs_valid_commands() -> None:
+    (package,) = [word for word in docker_steps()["pip"] if word.startswith("keras-qa")]
+    extras = set(re.fullmatch(r"keras-qa\[(.*)\]", package)[1].split(","))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert extras == {"torch", "serve"} <= project["optional-dependencies"].keys()
+    assert package in (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    for command, host in ((docker_steps()["CMD"], "0.0.0.0"), (unit_start(), "127.0.0.1")):
+        assert pathlib.Path(command[0]).name == "keras-qa"
+        options = parser().parse_args(command[1:])
+        assert (options.run, options.host, options.port) == (serve.run, host, 8000)
+
+
+def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_path) -> None:
+    qa.save(tmp_path / "small.keras")
+    with Index.create(tmp_path / "all.index") as index:
+        index.add([{"name": "car.txt", "text": "the car is blue."}])
+    command = unit_start()[1:]
+    command[command.index("minilm-squad")] = "small.keras"
+    command[command.index("8000")] = "0"
+    (tmp_path / "token").write_text("secret\n")
+    started = subprocess.Popen(
+        [sys.executable, "-c", "from keras_qa.cli import command; command()", *command]
+        + ["--index", "all.index", "--token-file", "token", "--max-questions", "3"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with started:
+        line = started.stdout.readline()
+        url = re.fullmatch(r"Serving small.keras at (http://\S+)\. Ctrl-C ends it\.\n", line)[1]
+        headers = {"Authorization": "Bearer secret"}
+        assert send(f"{url}/models/small", GOOD, **headers)[1]["answer"] == "blue"
+        asked = {"question": "What colour is the car?"}
+        assert send(f"{url}/ask", asked, **headers)[1]["document"] == "car.txt"
+        assert send(f"{url}/info", **headers)[1]["max_questions"] == 3
+        assert error_of(f"{url}/info").startswith("401 ")
+        assert error_of(f"{url}/health", Host="evil.example").startswith("421 ")
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            body = json.dumps(GOOD).encode()
+            head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            head += "Expect: 100-continue\r\nAuthorization: Bearer secret\r\n\r\n"
+            connection.sendall(head.encode())
+            # The server waits for the body.
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
+            started.send_signal(signal.SIGTERM)
+            connection.sendall(body)
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert b'"answer":"blue"' in answer
+        assert started.wait(30) == 0
+        log = started.stderr.read()
+    assert "colour" not in log
+    assert [re.sub(r"^.* INFO |\d+\.\d ms", "", row) for row in log.splitlines()] == [
+        "POST /models/{id:path} 200 ",
+        "POST /ask 200 ",
+        "GET /info 200 ",
+        "GET other 401 ",
+        "GET other 421 ",
+        "POST / 200 ",
+    ]
+
+
+EXPORTED = """
+import sys
+from keras_qa.cli import main
+code = main(sys.argv[1:])
+print(*sorted({"keras", "torch", "tensorflow", "jax"} & {*sys.modules}), sep=",")
+sys.exit(code)
+"""
+
+
+def test_an_exported_reader_is_served_without_keras() -> None:
+    reader = ROOT / "tests" / "golden" / "exported" / "reader"
+    started = subprocess.Popen(
+        [sys.executable, "-c", EXPORTED, "serve", str(reader), "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    text, question = "then she slept. Mary went to the bathroom.", "Where went Mary?"
+    with started:
+        url = re.search(r"http://\S+(?=\.)", started.stdout.readline())[0]
+        found = send(url, {"inputs": {"question": question, "context": text}})[1]
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(30) == 0
+        assert started.stdout.read() == "\n"
+    expected = keras_qa.load(reader).answer(text, question)
+    assert found["answer"] == expected.text
+    assert found["score"] == pytest.approx(expected.score, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reader", "name"),
+    [
+        ("hf://deepset/tinyroberta-squad2@main", "deepset/tinyroberta-squad2"),
+        ("models/qa.keras", "qa"),
+        ("minilm-squad", "minilm-squad"),
+        ("folder.v2/", "folder.v2"),
+    ],
+)
+def test_names_of_readers(reader: str, name: str) -> None:
+    assert serve.model_name(reader) == name
+
+
+def test_errors_are_one_line(qa, tmp_path, capsys) -> None:
+    assert "must be from 0 to 65535" in error_line(capsys, "serve", "a", "--port", "65536")
+    assert "No such file" in error_line(capsys, "serve", "a", "--token-file", tmp_path / "none")
+    qa.save(tmp_path / "small.keras")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = error_line(capsys, "serve", tmp_path / "small.keras", "--port", port)
+    assert "Address already in use" in error
+    line = error_line(capsys, "serve", tmp_path / "small.keras", "--max-queue", 5)
+    assert "`max_questions` must be at most `max_queue`" in line

@@ -1,0 +1,166 @@
+"""Requests that are wrong on purpose: a line of error each, and the next request is answered."""
+
+import contextlib
+import http.client
+import json
+import socket
+
+import pytest
+from servers import error_of, send, serve
+
+GOOD = {"inputs": {"question": "What colour is the car?", "context": "the car is blue."}}
+INFER = "/v2/models/small/reader/infer"
+
+
+@pytest.fixture(autouse=True)
+def answers_afterwards(url):
+    yield
+    status, found, _ = send(url, GOOD)
+    assert (status, found["answer"]) == (200, "blue")
+
+
+def asked(**changes: object) -> dict:
+    return {"inputs": {**GOOD["inputs"], **changes}}
+
+
+def with_parameters(**parameters: object) -> dict:
+    return {**GOOD, "parameters": parameters}
+
+
+JSON_ERRORS = [
+    (b"", "The body must be JSON. Expecting value at character 0."),
+    (b"{", "The body must be JSON. Expecting property name"),
+    (b"\xff{}", "The body must be JSON in UTF-8"),
+    (b'{"inputs": "\\ud800"}', "`inputs` must be an object or a list. Received: '\\ud800'."),
+    (b'{"inputs": {"question": "\\ud800", "context": ""}}', "with complete characters."),
+    (b'{"inputs": NaN}', "The body must be JSON, which has no NaN."),
+    (b"[" * 10_000, "The body is nested too deeply."),
+    (b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}", "`inputs[0]` must be an object. Received:"),
+    (b"9" * 5_000, "Exceeds the limit"),
+    (b"null", "The body must be an object. Received: None."),
+    ([], "The body must be an object. Received: []."),
+    ({}, "`inputs` is missing."),
+    ({"inputs": []}, "`inputs` must have at least 1 entries. Received: 0 entries."),
+    ({"inputs": [GOOD["inputs"]] * 9}, "`inputs` must have at most 8 entries. Received: 9 entri"),
+    ({"inputs": {"question": "a"}}, "`inputs.context` is missing."),
+    (asked(question=5), "`inputs.question` must be a string. Received: 5."),
+    (asked(context=["a"]), "`inputs.context` must be a string. Received: ['a']."),
+    (asked(context=None), "`inputs.context` must be a string. Received: None."),
+    (asked(question="a" * 201), "`inputs.question` must have at most 200 characters. Receiv"),
+    (asked(context="a" * 5_001), "`inputs.context` must have at most 5000 characters. Received: 5"),
+    (asked(other=1), "There is no `inputs.other`. The keys are `inputs.question`, `inpu"),
+    ({**GOOD, "a\nb": 1}, "There is no `a b`. The keys are `inputs`, `parameters`."),
+    (with_parameters(top_k=0), "`parameters.top_k` must be from 1 to 100. Received: 0."),
+    (with_parameters(top_k=True), "`parameters.top_k` must be an integer. Received: True."),
+    (with_parameters(top_k=10**30), "`parameters.top_k` must be from 1 to 100. Received: 1000"),
+    (with_parameters(doc_stride=-1), "`parameters.doc_stride` must be from 0 to 2147483647."),
+    (with_parameters(align_to_words="yes"), "`parameters.align_to_words` must be true or false."),
+    (with_parameters(top_k=101.0), "`parameters.top_k` must be from 1 to 100. Received: 101."),
+    (with_parameters(max_seq_len=1.5), "`parameters.max_seq_len` must be an integer. Received: 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "message"), JSON_ERRORS)
+def test_wrong_bodies(url, body, message: str) -> None:
+    found = error_of(url, body)
+    assert found.startswith("400 ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/", "DELETE", 405),
+        ("/health", "POST", 405),
+        ("/metrics", "PROPFIND", 405),
+        ("/nothing", "GET", 404),
+        ("/health/", "GET", 404),
+        ("/%2e%2e/%2e%2e/etc/passwd", "GET", 404),
+        ("/docs/../../app.py", "GET", 404),
+        ("/models/%00", "POST", 404),
+        ("/models/../small/reader", "POST", 404),
+        ("/v2/models/other/infer", "POST", 404),
+        ("/v2/models/other", "GET", 404),
+        ("/ask", "POST", 404),
+        ("/rerank", "POST", 404),
+        ("/documents", "GET", 404),
+    ],
+)
+def test_wrong_paths_and_methods(url, path: str, method: str, status: int) -> None:
+    body = json.dumps(GOOD).encode() if method == "POST" else None
+    assert error_of(url + path, body, method).startswith(f"{status} ")
+
+
+@pytest.mark.parametrize("route", ["", "/models/small/reader", INFER])
+def test_bodies_that_are_too_large(url, route: str) -> None:
+    # More than a socket holds: the server must read it, or the client does not see the error.
+    found = error_of(url + route, b"a" * 5_000_000)
+    assert found == "413 The body must have at most 20000 bytes."
+    chunks = (b"a" * 10_000 for _ in range(500))
+    assert error_of_stream(url + route, chunks) == found
+    assert error_of(url + route, b"a", **{"Content-Encoding": "gzip"}).startswith("415 ")
+
+
+def error_of_stream(url: str, chunks) -> str:
+    """Sends a body in chunks."""
+    host, _, path = url.removeprefix("http://").partition("/")
+    with contextlib.closing(http.client.HTTPConnection(host)) as connection:
+        connection.request("POST", f"/{path}", chunks, encode_chunked=True)
+        response = connection.getresponse()
+        return f"{response.status} {json.loads(response.read())['error']}"
+
+
+def exchange(url: str, sent: bytes, *, ends: bool = False) -> bytes:
+    """Sends bytes to the server and returns its answer, until it closes the connection."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(sent)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "text"),
+    [
+        # The rest of the body never comes.
+        (HEAD + b"Content-Length: 50\r\n\r\n{", b"408", b"body must arrive within 0.3 seconds."),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", b"408", b"must arrive within"),
+        (HEAD + b"Content-Length: 50000\r\nExpect: 100-continue\r\n\r\n", b"413", b"at most 20000"),
+        (HEAD + b"Content-Length: -1\r\n\r\n", b"400", b"Invalid HTTP request"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400", b"Invalid HTTP request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400", b"Invalid HTTP request"),
+    ],
+)  # fmt: skip
+def test_slow_and_broken_requests(url, sent: bytes, status: bytes, text: bytes) -> None:
+    answer = exchange(url, sent)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert text in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HT", HEAD + b"Content-Length: 50\r\n\r\n{"])
+def test_connections_that_the_client_closes(url, sent: bytes) -> None:
+    assert b"200" not in exchange(url, sent, ends=True)
+
+
+def test_a_token_is_needed_except_for_health_and_pages(qa) -> None:
+    with serve(qa, token="top-secret") as url:
+        for path in ("/health", "/", "/docs", "/openapi.json"):
+            assert send(url + path)[0] == 200
+        missing = "401 The token is missing or wrong. Send it as a Bearer token."
+        for path, body in (("/", GOOD), ("/info", None), ("/metrics", None), ("/v2", None)):
+            assert error_of(url + path, body) == missing
+            for value in ("Bearer wrong", "top-secret", "Basic top-secret", "Bearer é"):
+                assert error_of(url + path, body, Authorization=value) == missing
+            assert send(url + path, body, Authorization="Bearer top-secret")[0] == 200
+        assert send(url, GOOD)[2]["WWW-Authenticate"] == "Bearer"
+
+
+def test_other_host_names_are_not_served(qa) -> None:
+    with serve(qa, allowed_hosts={"127.0.0.1", "[::1]"}) as url:
+        assert send(f"{url}/health", Host="[::1]:80")[0] == 200
+        for name in ("evil.example", "127.0.0.1.evil.example:80", "[::2]", ""):
+            assert error_of(f"{url}/health", Host=name).startswith("421 This host name is not se")

@@ -1,0 +1,191 @@
+"""The routes, asked by the clients of their protocols."""
+
+import json
+
+import numpy as np
+import pytest
+import tritonclient.http
+from huggingface_hub import InferenceClient
+from servers import error_of, send, serve
+from small_checkpoints import cross_encoder
+
+from keras_qa.answering import Ranker
+from keras_qa.documents import Index
+
+TEXT = "the sky is dark grey. the box is red. the car is blue. the door is green."
+QUESTION = "What colour is the car?"
+
+
+def expected(answer) -> dict:
+    place = {"start": answer.start or 0, "end": answer.end or 0}
+    return {"answer": answer.text, "score": pytest.approx(answer.score, abs=1e-6), **place}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options"),
+    [
+        ({}, {}),
+        ({"top_k": 3}, {"top_k": 3}),
+        (
+            {"handle_impossible_answer": False, "max_answer_len": 1},
+            {"no_answer": False, "max_answer_words": 1},
+        ),
+        (
+            {"handle_impossible_answer": True, "align_to_words": False},
+            {"no_answer": True, "whole_words": False},
+        ),
+        (
+            {"max_seq_len": 8, "doc_stride": 2, "max_question_len": 3, "top_k": 5},
+            {"max_length": 8, "stride": 2, "max_question_length": 3, "top_k": 5},
+        ),
+    ],
+)
+def test_the_client_of_hugging_face_gets_the_answers_of_python(
+    qa, url, parameters, options
+) -> None:
+    client = InferenceClient(model=url)
+    found = client.question_answering(QUESTION, TEXT, **parameters)
+    own = qa.answer(TEXT, QUESTION, **options)
+    many = isinstance(own, list)
+    assert [dict(one) for one in (found if many else [found])] == [
+        expected(one) for one in (own if many else [own])
+    ]
+
+
+def test_lists_and_texts_without_an_answer(qa, url) -> None:
+    nothing = {"question": "What colour is the moon?", "context": "the box is red."}
+    pairs = [{"question": QUESTION, "context": TEXT}, nothing]
+    status, found, _ = send(f"{url}/models/small/reader", {"inputs": pairs})
+    texts, questions = zip(*((one["context"], one["question"]) for one in pairs), strict=True)
+    assert status == 200
+    assert found == [expected(one) for one in qa.answer(texts, questions)]
+    assert (found[1]["answer"], found[1]["start"], found[1]["end"]) == ("", 0, 0)
+    body = {"inputs": pairs, "parameters": {"top_k": 2}}
+    ranked = qa.answer(texts, questions, top_k=2)
+    assert send(url, body)[1] == [[expected(one) for one in row] for row in ranked]
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_client_of_triton(qa, url, binary: bool) -> None:
+    client = tritonclient.http.InferenceServerClient(url.removeprefix("http://"))
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("small/reader")
+    assert client.get_server_metadata()["name"] == "keras-qa"
+    about = client.get_model_metadata("small/reader")
+    assert [one["name"] for one in about["inputs"]] == ["question", "context"]
+    texts, questions = [TEXT, "the box is rød 🙂."], [QUESTION, "What colour is the box?"]
+    inputs = []
+    for name, values in (("question", questions), ("context", texts)):
+        tensor = tritonclient.http.InferInput(name, [2, 1], "BYTES")
+        array = np.array([[one.encode()] for one in values], object)
+        inputs.append(tensor.set_data_from_numpy(array, binary_data=binary))
+    outputs = [
+        tritonclient.http.InferRequestedOutput(n, binary) for n in ("answer", "score", "end")
+    ]
+    own = qa.answer(texts, questions, max_answer_words=2)
+    for given in (None, outputs):
+        found = client.infer(
+            "small/reader", inputs, outputs=given, parameters={"max_answer_len": 2}, request_id="7"
+        )
+        assert found.get_response()["id"] == "7"
+        answers = [
+            one.decode() if isinstance(one, bytes) else one
+            for one in found.as_numpy("answer")[:, 0]
+        ]
+        assert answers == [one.text for one in own]
+        np.testing.assert_allclose(
+            found.as_numpy("score")[:, 0], [one.score for one in own], atol=1e-6
+        )
+        assert found.as_numpy("end")[:, 0].tolist() == [one.end or 0 for one in own]
+        assert (found.as_numpy("start") is None) == (given is not None)
+    client.close()
+
+
+def tensor(name: str, data: object = ("a",), **others: object) -> dict:
+    return {"name": name, "datatype": "BYTES", "shape": [1], "data": data, **others}
+
+
+def binary(size: int) -> list[dict]:
+    context = {**tensor("context"), "parameters": {"binary_data_size": size}}
+    del context["data"]
+    return [tensor("question"), context]
+
+
+NOTHING = {"name": "context", "datatype": "BYTES", "shape": [1]}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rest", "length", "message"),
+    [
+        ([tensor("question")] * 2, b"", None, "`inputs` must have `question` and `context`. Rec"),
+        ([tensor("question"), tensor("context", datatype="FP32")], b"", None, "be one of BYTES"),
+        ([tensor("question"), tensor("context", [5])], b"", None, "`inputs[1].data` must be a str"),
+        ([tensor("question"), tensor("context", ["a", "b"])], b"", None, "Received: 2 elements, s"),
+        ([tensor("question"), NOTHING], b"", None, "must have either `data` or `binary_data_size`"),
+        ([tensor("question"), tensor("context", shape=[10**9])], b"", None, "Received: 1 elements"),
+        ([tensor("question"), tensor("context")], b"more", 0, "The body has 4 bytes after its te"),
+        ([tensor("question"), tensor("context")], b"", 99, "must be a number of bytes, at most th"),
+        (binary(6), b"\x02\0\0\0a", 0, "BYTES of UTF-8"),
+        (binary(5), b"\x01\0\0\0\xff", 0, "BYTES of UTF-8"),
+        (binary(3), b"\x01\0\0", 0, "BYTES of UTF-8"),
+    ],
+)  # fmt: skip
+def test_wrong_tensors(url, inputs, rest: bytes, length: int | None, message: str) -> None:
+    header = json.dumps({"inputs": inputs}).encode()
+    headers = {}
+    if length is not None:
+        headers["Inference-Header-Content-Length"] = str(len(header) + length)
+    found = error_of(f"{url}/v2/models/small/reader/infer", header + rest, **headers)
+    assert found.startswith("400 ")
+    assert message in found
+
+
+def test_documents(qa, tmp_path) -> None:
+    files = [{"name": "a b.txt", "text": "the car is blue.\nthe sky is red."}]
+    files.append({"name": "<b>", "text": "the box is green. \ud800"})
+    with Index.create(tmp_path / "all.index") as index, serve(qa, index, max_text=16) as url:
+        index.add(files)
+        own = qa.ask(index, [QUESTION, "What colour is the box?"], top_k=2)
+        names = ("score", "document", "start", "end", "line", "page")
+        expected = [
+            [{"answer": one.text, **{name: getattr(one, name) for name in names}} for one in row]
+            for row in own
+        ]
+        for row in expected:
+            for one in row:
+                one["score"] = pytest.approx(one["score"], abs=1e-6)
+        asked = {"question": [QUESTION, "What colour is the box?"], "top_k": 2}
+        assert send(f"{url}/ask", asked)[1] == expected
+        assert send(f"{url}/ask", {"question": QUESTION})[1] == expected[0][0]
+        assert expected[0][0]["document"] == "a b.txt"
+        listed = {"documents": ["a b.txt", "<b>"], "count": 2}
+        assert send(f"{url}/documents")[1] == listed
+        assert send(f"{url}/documents/text?name=a+b.txt&start=4&end=7")[1]["text"] == "car"
+        # Half of a character is replaced.
+        assert send(f"{url}/documents/text?name=%3Cb%3E&start=17")[1]["text"] == " ?"
+        assert error_of(f"{url}/documents/text?name=c") == (
+            "404 The index has no document 'c'. `/docs` lists the routes."
+        )
+        for query in ("start=-1", "start=x", "start=5&end=4", "end=17", "start=99999999999"):
+            assert error_of(f"{url}/documents/text?name=c&{query}").startswith("400 `")
+
+
+def test_ranker_answers_as_text_embeddings_inference(qa, tmp_path) -> None:
+    ranker = Ranker(cross_encoder(tmp_path / "cross"))
+    texts = ["the car is blue.", "the sky is red.", "what"]
+    with serve(qa, ranker=ranker) as url:
+        asked = {"query": QUESTION, "texts": texts, "return_text": True, "truncate": True}
+        ranked = ranker.rank(QUESTION, texts)
+        assert send(f"{url}/rerank", asked)[1] == [
+            {"index": one.index, "text": one.text, "score": pytest.approx(one.score, abs=1e-6)}
+            for one in ranked
+        ]
+        raw = ranker.logits([QUESTION], [texts])[0]
+        asked = {"query": QUESTION, "texts": texts, "raw_scores": True}
+        assert send(f"{url}/rerank", asked)[1] == [
+            {"index": one.index, "score": pytest.approx(raw[one.index], abs=1e-6)} for one in ranked
+        ]
+        assert error_of(f"{url}/rerank", {**asked, "texts": []}) == (
+            "400 `texts` must have at least 1 entries. Received: 0 entries."
+        )
