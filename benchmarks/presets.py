@@ -12,7 +12,6 @@ FOLDER holds, in SQuAD's format, `reading/valid.json`, `reading/valid-unanswerab
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import pathlib
 from typing import Any
@@ -75,8 +74,6 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
     fitted, held_out = [[*itertools.chain(*pairs[part::2])] for part in (0, 1)]
     preprocessor = reader.model_.preprocessor
     before = preprocessor.decoder
-    # A threshold that is set would stay.
-    preprocessor.decoder = dataclasses.replace(before, no_answer_threshold=None)
     fit_decoder(preprocessor, reader.model_, fitted, 32)
     answers = reader.answer(held_out, verbose=0)
     always = reader.answer(held_out, verbose=0, no_answer=False)

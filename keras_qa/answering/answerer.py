@@ -227,7 +227,12 @@ class QuestionAnswerer(RetrievalMixin):
         # A model that labels tokens needs no threshold.
         if validation and type(preprocessor) is SpanPreprocessor:
             self.calibration_ = fit_decoder(
-                preprocessor, model, validation, batch_size, self.max_answer_words
+                preprocessor,
+                model,
+                validation,
+                batch_size,
+                self.max_answer_words,
+                self.no_answer_threshold,
             )
         elif validation and isinstance(preprocessor, ChoicePreprocessor):
             self.calibration_ = preprocessor.calibrate(model, validation, batch_size)

@@ -104,11 +104,8 @@ def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, A
     model = exported.ExportedModel(path)
     preprocessor: Any = model.preprocessor
     if type(preprocessor) is SpanPreprocessor:
-        given = preprocessor.decoder
-        if given.no_answer:
-            preprocessor.decoder = dataclasses.replace(given, no_answer_threshold=None)
-        if not fit_decoder(preprocessor, model, examples, BATCH_SIZE, given.max_answer_words):
-            preprocessor.decoder = given
+        longest = preprocessor.decoder.max_answer_words
+        fit_decoder(preprocessor, model, examples, BATCH_SIZE, longest)
     elif isinstance(preprocessor, ChoicePreprocessor):
         preprocessor.calibrate(model, examples, BATCH_SIZE)
     began = time.perf_counter()

@@ -45,14 +45,16 @@ def fit_decoder(
     examples: list[Example],
     batch_size: int,
     max_answer_words: int | None = None,
+    no_answer_threshold: float | None = None,
 ) -> dict[str, float]:
     """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
 
-    `max_answer_words` stays if the user has set it. The temperature is 1.0 unless another one
-    increases the likelihood of right answers in a five-fold cross-validation. If an example has
-    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted. Returns the
-    `temperature`, and the expected calibration error with and without it, `calibration_error` and
-    `calibration_error_before`; or an empty dict if no window contains a right answer.
+    `max_answer_words` and `no_answer_threshold` are not fitted if the user has set them. The
+    temperature is 1.0 unless another one increases the likelihood of right answers in a five-fold
+    cross-validation. If an example has `all_spans`, the temperature is 1.0, and `span_threshold` is
+    fitted. Returns the `temperature`, and the expected calibration error with and without it,
+    `calibration_error` and `calibration_error_before`; or an empty dict if no window contains a
+    right answer.
     """
     windows, spans = preprocessor.make_labels(examples)
     if not (spans[..., 0] > 0).any():
@@ -60,6 +62,8 @@ def fit_decoder(
     start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
     found = start, end, words, example
     given = preprocessor.decoder
+    if given.no_answer:
+        given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
     if max_answer_words is None:
         most = _best_limit(given, found, sizes, examples)
         given = dataclasses.replace(given, max_answer_words=most)
@@ -73,7 +77,7 @@ def fit_decoder(
     for heat in (1.0, temperature):
         decoder = dataclasses.replace(decoder, temperature=heat)
         best = decoder(*found, 1, sizes)
-        if decoder.no_answer and given.no_answer_threshold is None:
+        if decoder.no_answer and no_answer_threshold is None:
             threshold = _best_threshold(best, examples, decoder)
             decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
         answers = [row[0] for row in rank_answers(best, examples, decoder, 1)]

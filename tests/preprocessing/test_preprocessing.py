@@ -166,6 +166,12 @@ def test_the_threshold_is_the_one_that_the_official_script_finds() -> None:
     none = [next(answer.score for answer in row if not answer.text) for row in found]
     best = metrics.squad(texts, golds, "2.0", none)["best_f1_thresh"]
     assert decoder.no_answer_threshold == pytest.approx(best, abs=1e-12)
+    # The threshold of an earlier fit is fitted again, one of the user stays.
+    preprocessor.decoder = dataclasses.replace(decoder, no_answer_threshold=0.123)
+    fit_decoder(preprocessor, Table(), golds, 32)
+    assert preprocessor.decoder.no_answer_threshold == pytest.approx(best, abs=1e-12)
+    fit_decoder(preprocessor, Table(), golds, 32, no_answer_threshold=0.123)
+    assert preprocessor.decoder.no_answer_threshold == 0.123
 
 
 @pytest.mark.parametrize("preprocessor", [word_preprocessor(), span_preprocessor()])
