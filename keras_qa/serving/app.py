@@ -79,15 +79,16 @@ def create_app(
     metrics = Metrics()
     service = Service(qa, index, ranker, name, Limits(**limits), metrics)
     description = describe(name, service.routes, service.requests)
+    page_response, docs_response = _html("page.html"), _html("docs.html")
 
     async def openapi(request: Request[Any]) -> Response:
         return Json(description)
 
     async def page(request: Request[Any]) -> Response:
-        return _html("page.html")
+        return page_response
 
     async def docs(request: Request[Any]) -> Response:
-        return _html("docs.html")
+        return docs_response
 
     routes = [
         *service.routes,
