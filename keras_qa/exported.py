@@ -65,6 +65,7 @@ class ExportedModel:
             `folder/onnx/model_quantized.onnx`.
 
     Attributes:
+        path: The path as given.
         name: Name of the model.
         task: What it computes, one of `TASKS`.
         config: The contents of `config.json`.
@@ -83,7 +84,7 @@ class ExportedModel:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         place = pathlib.Path(path).expanduser()
         is_graph = place.suffix == ".onnx"
-        self.folder = place.parent.parent if is_graph else place
+        self.path, self.folder = place, place.parent.parent if is_graph else place
         graph = f"{ONNX}/{place.name}" if is_graph else GRAPH
         runtime = _onnxruntime()
         try:

@@ -86,7 +86,7 @@ def load(
             return TextEmbedder(EMBEDDERS[name])
     model, is_trained = open_model(path, compile, backbone)
     if isinstance(model, ExportedModel) and model.task == EMBEDDING:
-        return TextEmbedder(name)
+        return TextEmbedder(model)
     if isinstance(model.preprocessor, PairPreprocessor):
         return Ranker(model)
     return QuestionAnswerer._from_model(model, is_trained, name)

@@ -57,10 +57,13 @@ class TextEmbedder:
     """
 
     def __init__(
-        self, encoder: str | os.PathLike[str], max_length: int = 256, name: str | None = None
+        self,
+        encoder: str | os.PathLike[str] | ExportedModel,
+        max_length: int = 256,
+        name: str | None = None,
     ) -> None:
-        given = os.fspath(encoder)
-        model, tokenizer, longest, known = _open(given)
+        given = os.fspath(encoder.path if isinstance(encoder, ExportedModel) else encoder)
+        model, tokenizer, longest, known = _open(encoder)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
             raise ValueError(
@@ -115,17 +118,21 @@ class TextEmbedder:
         return {tensor.name: feed[tensor.name] for tensor in self.model_.inputs}
 
 
-def _open(name: str) -> tuple[Any, SubwordTokenizer, int | None, str]:
+def _open(
+    encoder: str | os.PathLike[str] | ExportedModel,
+) -> tuple[Any, SubwordTokenizer, int | None, str]:
     """Returns a model of means, its tokenizer, its longest sequence, and its name in an index."""
-    if not is_exported(name):
+    if not isinstance(encoder, ExportedModel) and not is_exported(encoder):
+        name = os.fspath(encoder)
         layer, tokenizer = _load_encoder(name)
         return _mean_model(layer), tokenizer, getattr(layer, "max_length", None), _name(name)
-    model = ExportedModel(name)
+    model = encoder if isinstance(encoder, ExportedModel) else ExportedModel(encoder)
     windower = model.preprocessor.vectorizer
     if model.task != EMBEDDING or not isinstance(windower.tokenizer, SubwordTokenizer):
-        raise ValueError(f"`{name[-150:]}` is not an embedder, such as `minilm-embed`.")
-    path = str(pathlib.Path(name).expanduser().resolve())
-    return model, windower.tokenizer, windower.max_length, model.name or path
+        place = str(model.path)[-150:]
+        raise ValueError(f"`{place}` is not an embedder, such as `minilm-embed`.")
+    name = model.name or str(model.path.resolve())
+    return model, windower.tokenizer, windower.max_length, name
 
 
 def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:
