@@ -8,7 +8,6 @@ import json
 import pathlib
 import shutil
 
-import keras
 import numpy as np
 import onnx
 import pytest
@@ -16,6 +15,7 @@ from command_line import error_line
 from small_checkpoints import bert_tokens, copy, cross_encoder, with_head
 from small_examples import squad_file
 from small_models import same_weights
+from small_readers import SPANS, WITHOUT, trained_reader
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
@@ -24,20 +24,7 @@ from keras_qa.cli import main
 from keras_qa.documents import Index
 from keras_qa.exported import ExportedModel
 from keras_qa.exporting import export, quantization
-from keras_qa.models import span_reader
 
-# In letters that the tokenizer knows.
-SPANS = [
-    Example(f"{who} went {place}{end}", f"Where went {who}?", place, len(who) + 6)
-    for who in ("Mary", "she")
-    for place in ("home", "to the bathroom", "to the home")
-    for end in (".", ", then she slept.")
-]
-WITHOUT = [
-    Example(f"{who} slept{end}", f"Where went {who}?", id=f"{who}{end}")
-    for who in ("Mary", "she")
-    for end in (".", ", then she slept.", " at home.")
-]
 TEXT = "then she slept. Mary went to the bathroom. then she slept at home. " * 3
 QUESTION = "Where went Mary?"
 
@@ -46,12 +33,7 @@ QUESTION = "Where went Mary?"
 def files(tmp_path_factory) -> pathlib.Path:
     """A small reader with thresholds, and its exported folder."""
     folder = tmp_path_factory.mktemp("exported")
-    quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    model = span_reader(backbone=copy("bert", folder / "bert", **quiet), dropout=0.0)
-    qa = QuestionAnswerer(model, max_length=48, stride=8, seed=0)
-    optimizer = keras.optimizers.Adam(0.01)
-    data = SPANS + WITHOUT
-    qa.fit(data, validation_data=data, epochs=20, optimizer=optimizer, verbose=0)
+    qa = trained_reader(folder)
     assert qa.evaluate(SPANS)["f1"] > 60
     qa.save(folder / "reader.keras")
     export(qa, folder / "reader")

@@ -12,29 +12,15 @@ import json
 import pathlib
 import tempfile
 
-import keras
 from small_checkpoints import copy, cross_encoder
+from small_readers import SPANS, WITHOUT, trained_reader
 
 import keras_qa
-from keras_qa import Example, QuestionAnswerer
+from keras_qa import QuestionAnswerer
 from keras_qa.answering import Ranker, TextEmbedder
 from keras_qa.exporting import export
-from keras_qa.models import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "exported"
-# In letters that the tokenizer knows.
-SPANS = [
-    Example(f"{who} went {place}{end}", f"Where went {who}?", place, len(who) + 6)
-    for who in ("Mary", "she")
-    for place in ("home", "to the bathroom", "to the home")
-    for end in (".", ", then she slept.")
-]
-WITHOUT = [
-    Example(f"{who} slept{end}", f"Where went {who}?", id=f"{who}{end}")
-    for who in ("Mary", "she")
-    for end in (".", ", then she slept.", " at home.")
-]
-QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 ASKED = [
     ("then she slept. Mary went to the bathroom. then she slept at home. " * 3, "Where went Mary?"),
     ("Mary went home.", "Where went Mary?"),
@@ -42,15 +28,6 @@ ASKED = [
     ("", "Where went Mary?"),
     ("Mary went home.", ""),
 ]
-
-
-def trained_reader(folder: pathlib.Path) -> QuestionAnswerer:
-    """A small reader that gives no answer to some questions."""
-    keras.utils.set_random_seed(0)
-    model = span_reader(backbone=copy("bert", folder / "bert", **QUIET), dropout=0.0)
-    qa = QuestionAnswerer(model, max_length=48, stride=8, seed=0)
-    optimizer, data = keras.optimizers.Adam(0.01), SPANS + WITHOUT
-    return qa.fit(data, validation_data=data, epochs=20, optimizer=optimizer, verbose=0)
 
 
 def answers(model: QuestionAnswerer | Ranker | TextEmbedder) -> object:
