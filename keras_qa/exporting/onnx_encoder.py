@@ -19,7 +19,7 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.transformer_block import TransformerBlock
 from keras_qa.layers.transformer_settings import rows_of_distances
 
-# Added to the scores of positions that are not attended to. ONNX Runtime fuses only this value.
+# Added to the scores of positions that are not attended to.
 HIDDEN = -10000.0
 
 
@@ -82,10 +82,7 @@ def _embeddings(
     if encoder.positions is not None:
         rows = to_array(encoder.positions.embeddings)[encoder.settings["position_offset"] :]
         every = g.weight(f"{name}/positions", rows)
-        # Numbers with the shape of the ids, so that ONNX Runtime knows it and fuses residuals.
-        ones = g.node("Add", g.node("Mul", ids, g.constant(0)), g.constant(1))
-        places = g.node("CumSum", ones, g.constant(1, "int32"), exclusive=1)
-        state = g.node("Add", state, g.node("Gather", every, places))
+        state = g.node("Add", state, g.node("Gather", every, g.positions(ids)))
     if segments is not None:
         found = g.node("Gather", table(encoder.segments, "segments"), segments)
         state = g.node("Add", state, found)
@@ -133,7 +130,6 @@ def _attention_bias(g: GraphBuilder, s: dict[str, Any], window: int, at: Positio
         far = g.node("Abs", g.node("Sub", at.distances, g.constant(s["max_length"] - 1)))
         near = g.to_integer(g.node("LessOrEqual", far, g.constant(window)))
         there = g.node("Mul", there, near)
-    # ONNX Runtime recognizes these nodes as a mask.
     absent = g.node("Sub", g.constant(1.0, "float32"), g.to_float(there))
     bias = g.node("Mul", absent, g.constant(HIDDEN, "float32"))
     if at.bias is not None:
