@@ -33,7 +33,7 @@ PACKAGES = (
 Contenders = dict[str, Callable[[], Any]]
 
 # Untimed calls: a new order of the rows may have shapes that are not compiled yet.
-WARM_UPS = 5
+WARM_UPS, WARM_UP_SECONDS = 5, 5.0
 
 # Whether cases use tiny sizes, to check that they run.
 quick = False
@@ -113,8 +113,10 @@ def alternate(contenders: Contenders, rounds: int) -> dict[str, dict[str, Any]]:
     waits: dict[str, list[float]] = {name: [] for name in contenders}
     first = {name: timed(function) for name, function in contenders.items()}
     for name, function in contenders.items():
-        # Contenders that return `Seconds` start a new process, so they need no warm-up.
-        for _ in range(0 if isinstance(first[name], Seconds) else WARM_UPS):
+        # Contenders that return `Seconds` start a new process, so they need no warm-up. Long calls
+        # are warm after fewer.
+        calls = min(WARM_UPS, 1 + int(WARM_UP_SECONDS / first[name]))
+        for _ in range(0 if isinstance(first[name], Seconds) else calls):
             function()
     gc.collect()
     for _ in range(rounds):

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.measure import AbsentError, Apart, Contenders, Waits, sized
@@ -36,6 +37,8 @@ class Server:
     def __init__(self, port: int, reader: str, is_rival: bool) -> None:
         import uvicorn
 
+        from keras_qa.serving.server import listen
+
         if is_rival:
             from benchmarks.rivals.fastapi_loop import make_app
 
@@ -44,9 +47,11 @@ class Server:
             import keras_qa
             from keras_qa.serving import create_app
 
-            app = create_app(keras_qa.load(reader))
+            # As `keras-qa serve` does.
+            thread = ThreadPoolExecutor(1)
+            app = create_app(thread.submit(keras_qa.load, reader).result(), thread=thread)
         config = uvicorn.Config(app, access_log=False, log_level="warning")
-        listener = socket.create_server(("127.0.0.1", port))
+        listener = listen("127.0.0.1", port)
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, args=([listener],), daemon=True).start()
 

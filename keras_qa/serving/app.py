@@ -7,6 +7,7 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Collection
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ def create_app(
     name: str = "reader",
     token: str | None = None,
     allowed_hosts: Collection[str] | None = None,
+    thread: Executor | None = None,
     **limits: Any,
 ) -> Starlette:
     """Makes the ASGI application that `keras-qa serve` runs.
@@ -53,6 +55,8 @@ def create_app(
         token: A token that requests must have in their header `Authorization: Bearer`. `None` for
             none.
         allowed_hosts: Host names that requests may be for, such as `{"localhost"}`. `None` for all.
+        thread: A `concurrent.futures.ThreadPoolExecutor` with one thread, which runs the model.
+            PyTorch is faster if the model was loaded in it, too. `None` for a new one.
         **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
             `max_question_tokens`, `max_questions`, `max_texts`, `max_top_k`, `timeout` and
             `body_timeout`, see docs/serving.md.
@@ -77,7 +81,8 @@ def create_app(
     if token is not None and not re.fullmatch(r"[!-~]+", token):
         raise ValueError("`token` must be at least one ASCII character, and no spaces.")
     metrics = Metrics()
-    service = Service(qa, index, ranker, name, Limits(**limits), metrics)
+    thread = thread or ThreadPoolExecutor(1)
+    service = Service(qa, index, ranker, name, Limits(**limits), metrics, thread)
     description = describe(name, service.routes, service.requests)
     page_response, docs_response = _html("page.html"), _html("docs.html")
 

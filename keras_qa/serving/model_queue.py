@@ -8,7 +8,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 from keras_qa.serving.limits import Limits
@@ -67,11 +67,13 @@ class ModelQueue:
 
     Args:
         limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_text` and `timeout` apply here.
+        thread: An executor with one thread, which runs the model.
         observe: Is called after each batch with its number of items.
     """
 
-    def __init__(self, limits: Limits, observe: Callable[[int], None]) -> None:
+    def __init__(self, limits: Limits, thread: Executor, observe: Callable[[int], None]) -> None:
         self._limits = limits
+        self._thread = thread
         self._observe = observe
         # The oldest is the first.
         self._jobs: list[_Job] = []
@@ -121,22 +123,20 @@ class ModelQueue:
         """Runs the model until this task is cancelled."""
         loop = asyncio.get_running_loop()
         last = 0
-        with ThreadPoolExecutor(1, "keras-qa-model") as thread:
-            while True:
-                await self._wait(last)
-                batch = self._take(loop.time())
-                last = len(batch)
-                if not batch:
-                    continue
-                started = loop.time()
-                done = loop.run_in_executor(
-                    thread, _compute, batch[0].call, [job.item for job in batch]
-                )
-                # Unlike `await done`, it raises no error of the model.
-                await asyncio.wait([done])
-                _deliver(batch, done)
-                self._pace += 0.2 * ((loop.time() - started) / last - self._pace)
-                self._observe(last)
+        while True:
+            await self._wait(last)
+            batch = self._take(loop.time())
+            last = len(batch)
+            if not batch:
+                continue
+            started = loop.time()
+            items = [job.item for job in batch]
+            done = loop.run_in_executor(self._thread, _compute, batch[0].call, items)
+            # Unlike `await done`, it raises no error of the model.
+            await asyncio.wait([done])
+            _deliver(batch, done)
+            self._pace += 0.2 * ((loop.time() - started) / last - self._pace)
+            self._observe(last)
 
     async def _wait(self, last: int) -> None:
         """Waits for work.

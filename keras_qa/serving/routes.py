@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -49,21 +50,29 @@ class Service:
         name: The name of the model in the routes.
         limits: The limits.
         metrics: The metrics.
+        thread: An executor with one thread, which runs the model.
     """
 
     def __init__(
-        self, qa: Any, index: Any, ranker: Any, name: str, limits: Limits, metrics: Metrics
+        self,
+        qa: Any,
+        index: Any,
+        ranker: Any,
+        name: str,
+        limits: Limits,
+        metrics: Metrics,
+        thread: Executor,
     ) -> None:
         self.qa, self.index, self.ranker = qa, index, ranker
         self.name, self.limits, self.metrics = name, limits, metrics
-        self.queue = ModelQueue(limits, metrics.batches.observe)
+        self.queue = ModelQueue(limits, thread, metrics.batches.observe)
         metrics.waiting.set_function(lambda: len(self.queue))
         self.requests = make_requests(limits)
         # The first client does not wait for what the first call loads or compiles. A model that
         # cannot answer raises here.
-        qa.answer("Ann left.", "Who left?", top_k=1)
+        thread.submit(qa.answer, "Ann left.", "Who left?", top_k=1).result()
         if index is not None:
-            qa.ask(index, "Who left?", ranker=ranker)
+            thread.submit(qa.ask, index, "Who left?", ranker=ranker).result()
         self.routes = [
             Route("/", self.answer, methods=["POST"]),
             Route("/models/{id:path}", self.answer_by_id, methods=["POST"]),

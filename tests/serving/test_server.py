@@ -7,6 +7,7 @@ import http.client
 import json
 import logging
 import re
+import socket
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from small_examples import SHADES
 
 from keras_qa import QuestionAnswerer
 from keras_qa.serving import create_app
+from keras_qa.serving.server import listen
 
 CLIENTS = 32
 
@@ -50,6 +52,15 @@ def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
     # Some were answered together.
     assert sizes["count"] < 200
     assert 'keras_qa_requests_total{method="POST",route="/",status="200"} 200.0' in metrics
+
+
+def test_the_body_of_a_response_does_not_wait_for_an_acknowledgement() -> None:
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_an_idle_server_does_not_wait_for_other_questions(qa) -> None:
