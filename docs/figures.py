@@ -293,6 +293,15 @@ def preset_babi() -> str:
     )
 
 
+def boolq() -> str:
+    """The share of right answers of a reader that says yes or no."""
+    (run,) = _records("boolq.json")
+    return (
+        f"After one epoch, {100 - run['validation_error']:.1f} % of the "
+        f"{run['validation_questions']:,} answers are right."
+    )
+
+
 def babi_10k() -> str:
     """The best run of each task with 10,000 questions, and a summary."""
     best, runs = _best("babi-10k-jax.json"), _records("babi-10k-jax.json")
@@ -360,7 +369,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     for function in (
         *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
-        *(preset_minilm, preset_rerank, preset_babi, asking, retrieval, many_passages),
+        *(preset_minilm, preset_rerank, preset_babi, boolq),
+        *(asking, retrieval, many_passages),
     )
 }
 
