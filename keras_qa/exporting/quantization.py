@@ -84,8 +84,6 @@ def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
         target,
         weight_type=QuantType.QInt8,
         per_channel=True,
-        # With 8 bits, processors without VNNI exceed the range of int16 in sums of products.
-        reduce_range=True,
         use_external_data_format=weights_size(proto) > MAX_SIZE,
     )
     return target
