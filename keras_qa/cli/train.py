@@ -170,8 +170,7 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=unanswerable.KINDS,
         help="how they are made: a similar text that is found by a search, the text without the "
-        "sentences of the answer, another name or number in the question, or an opposite in the "
-        "question (default: found)",
+        "sentences of the answer, or another name or number in the question (default: found)",
     )
     reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
     reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")

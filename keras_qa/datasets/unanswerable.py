@@ -15,39 +15,12 @@ from keras_qa.files.sqlite import sqlite3
 from keras_qa.metrics import normalize_answer
 from keras_qa.text.sentence_splitting import sentence_spans
 
-KINDS = ("found", "removed", "changed", "opposite")
+KINDS = ("found", "removed", "changed")
 
 _WORD = re.compile(r"\w+")
 # Numbers, and names: words in capitals that follow each other.
 _NUMBER = re.compile(r"\b\d[\d,.]*\b")
 _NAME = re.compile(r"\b[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
-
-# Words and their opposites, for questions.
-_PAIRS = (
-    "first last, before after, most least, more less, largest smallest, biggest smallest, highest "
-    "lowest, longest shortest, oldest newest, oldest youngest, earliest latest, early late, best "
-    "worst, north south, east west, northern southern, eastern western, increase decrease, "
-    "increased decreased, rise fall, rose fell, win lose, won lost, gain lose, begin end, began "
-    "ended, begins ends, start end, started ended, starts ends, opened closed, above below, "
-    "inside outside, male female, man woman, men women, father mother, son daughter, brother "
-    "sister, husband wife, king queen, minimum maximum, majority minority, major minor, positive "
-    "negative, success failure, successful unsuccessful, bought sold, buy sell, born died, "
-    "allowed forbidden, accept reject, accepted rejected, always never, with without, old young, "
-    "old new, high low, large small, big small, long short, strong weak, support oppose, "
-    "supported opposed, agree disagree, imports exports, internal external, upper lower, rich "
-    "poor, public private, common rare, popular unpopular, like dislike, likely unlikely, victory "
-    "defeat, urban rural, domestic foreign, summer winter, day night, join leave, joined left, "
-    "built destroyed, created destroyed"
-)
-_OPPOSITES = {
-    word: other
-    for pair in (pair.split() for pair in _PAIRS.split(", "))
-    for word, other in (pair, pair[::-1])
-}
-# Verbs that "not" follows.
-_AUXILIARY = re.compile(
-    r"\b(is|are|was|were|did|does|do|has|have|had|could|would|should)\b", re.IGNORECASE
-)
 
 # Number of search results among which a text without the answer is looked for.
 SEARCH_RESULTS = 20
@@ -62,13 +35,12 @@ def add_unanswerable(
     """Adds questions with texts that are similar to their own but do not contain the answer.
 
     A reader trained only on texts with answers always gives one. In documents, however, most
-    retrieved passages are relevant but do not contain the answer. New examples are of four kinds:
+    retrieved passages are relevant but do not contain the answer. New examples are of three kinds:
 
     - `"found"`: another text of the examples, the most similar one that contains no answer of the
       question. It is found by BM25 over word stems (FTS5 of SQLite).
     - `"removed"`: the text without the sentences that contain an answer.
     - `"changed"`: the same text, and another name or number from it in the question.
-    - `"opposite"`: the same text, and the opposite of a word in the question, or a "not".
 
     Args:
         examples: Examples with answers.
@@ -111,7 +83,6 @@ def add_unanswerable(
     makers: dict[str, Callable[[Example], Example | None]] = {
         "removed": _without_sentences,
         "changed": lambda item: _with_changed_question(item, random),
-        "opposite": lambda item: _with_opposite(item, random),
     }
     with contextlib.ExitStack() as stack:
         if "found" in kinds:
@@ -198,21 +169,6 @@ def _with_changed_question(item: Example, random: np.random.Generator) -> Exampl
             changed = question[: old.start()] + new + question[old.end() :]
             return _unanswerable(item, question=changed)
     return None
-
-
-def _with_opposite(item: Example, random: np.random.Generator) -> Example | None:
-    """Replaces a word of the question by its opposite, or negates the first auxiliary verb."""
-    question = item.question
-    found = [match for match in _WORD.finditer(question) if match[0].lower() in _OPPOSITES]
-    if found:
-        word = found[int(random.integers(len(found)))]
-        new = _OPPOSITES[word[0].lower()]
-    elif match := _AUXILIARY.search(question):
-        word, new = match, f"{match[0].lower()}n't"
-    else:
-        return None
-    new = new.capitalize() if word[0][0].isupper() else new
-    return _unanswerable(item, question=question[: word.start()] + new + question[word.end() :])
 
 
 def _unanswerable(item: Example, **changes: Any) -> Example:

@@ -85,34 +85,10 @@ def test_another_name_or_number_of_the_text_is_asked_for() -> None:
     assert add_unanswerable([other], share=1.0, kinds=["changed"]) == [other]
 
 
-@pytest.mark.parametrize(
-    ("question", "expected"),
-    [
-        (
-            "What did she win before 1911?",
-            {"What did she lose before 1911?", "What did she win after 1911?"},
-        ),
-        ("First, where was she?", {"Last, where was she?"}),
-        ("Where was she born, and is it far?", {"Where was she died, and is it far?"}),
-        ("Is it far, and was she there?", {"Isn't it far, and was she there?"}),
-        ("Why?", set()),
-    ],
-)
-def test_the_opposite_is_asked_for(question: str, expected: set[str]) -> None:
-    item = Example(TEXT, question, "Warsaw", 99)
-    added = [
-        one
-        for seed in range(20)
-        for one in add_unanswerable([item], share=1.0, seed=seed, kinds=["opposite"])[1:]
-    ]
-    assert {one.question for one in added} == expected
-    assert all(one.text == TEXT and not one.answers for one in added)
-
-
 def test_another_kind_replaces_one_that_a_question_does_not_allow() -> None:
     born = Example(TEXT, "Where was she born?", "Warsaw", 99)
     for seed in range(5):
-        added = add_unanswerable([born], share=1.0, seed=seed, kinds=KINDS[:3])[1:]
+        added = add_unanswerable([born], share=1.0, seed=seed, kinds=KINDS)[1:]
         assert [item.question for item in added] == [born.question]
         assert "Warsaw" not in added[0].text
 
