@@ -1,6 +1,6 @@
 """Trains and measures the preset `minilm-rerank`, a ranker: LoRA on the encoder `minilm`.
 
-python -m benchmarks.rerank_preset train FOLDER ranker.keras --start minilm-squad.keras
+python -m benchmarks.rerank_preset train FOLDER ranker.keras --start first.keras
 python -m benchmarks.preset_file ranker.keras keras_qa/models/ready/minilm-rerank.keras
 python -m benchmarks.rerank_preset evaluate FOLDER keras_qa/models/ready/minilm-rerank.keras
 

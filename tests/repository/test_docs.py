@@ -50,6 +50,17 @@ def test_reader_from_scratch_prints_what_it_says(capsys):
         assert names["text"][answer.start : answer.end] == answer.text == "Nairobi"
 
 
+def test_questions_about_the_docs_have_the_answers_of_the_readme(tmp_path):
+    page = (ROOT / "README.md").read_text("utf-8")
+    table = page.partition("| question | answer |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    rows = dict(row.strip("| ").split(" | ") for row in table.splitlines())
+    with keras_qa.documents.Index.create(tmp_path / "docs.index") as index:
+        index.update(ROOT / "docs")
+        found = keras_qa.load("minilm-squad").ask(index, list(rows))
+    assert len(rows) == 5
+    assert [one.text for one in found] == [*rows.values()]
+
+
 @pytest.mark.parametrize(
     "page",
     sorted(

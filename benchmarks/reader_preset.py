@@ -1,0 +1,139 @@
+"""The second training of the preset `minilm-squad`: all dense weights of the encoder.
+
+keras-qa train ... --adapter first.keras                  (the first command in docs/presets.md)
+python -m benchmarks.reader_preset train FOLDER first.keras reader.keras
+python -m benchmarks.reader_preset reduce FOLDER reader.keras second.keras
+python -m benchmarks.preset_file second.keras minilm-squad.keras
+
+FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` starts with the
+outputs of an adapter; the embeddings and the gains of the encoder stay fixed. An interrupted
+training continues from the checkpoint beside its result. `reduce` writes the change of each matrix
+of the encoder as an adapter of LoRA: the closest matrix of a lower rank, by its singular values. It
+fits the temperature on all questions of both files; the threshold of no answer is set by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+EPOCHS, STEPS, BATCH_SIZE, SEED = 14, 250, 16, 3
+LEARNING_RATE, WARMUP, WEIGHT_DECAY, UNANSWERABLE = 1e-4, 0.04, 0.01, 0.2
+MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD = 20, 0.1
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reader_preset", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    train_parser = commands.add_parser("train")
+    for name in ("folder", "adapter", "out"):
+        train_parser.add_argument(name, type=pathlib.Path)
+    train_parser.set_defaults(run=train)
+    reduce_parser = commands.add_parser("reduce")
+    for name in ("folder", "reader", "out"):
+        reduce_parser.add_argument(name, type=pathlib.Path)
+    reduce_parser.add_argument("--rank", type=int, default=64)
+    reduce_parser.set_defaults(run=reduce)
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Trains the reader of an adapter, and saves it as a whole."""
+    import keras
+
+    import keras_qa
+    from keras_qa.datasets import squad
+    from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
+    from keras_qa.execution.graph import all_layers
+    from keras_qa.models import adapters
+    from keras_qa.models.pretrained import transformer_of
+    from keras_qa.recipes import Recipe
+    from keras_qa.recipes.checkpoints import TrainingState
+
+    data = add_unanswerable(squad.load(options.folder / "train.json"), UNANSWERABLE, SEED, KINDS)
+    # A part of the questions is enough to see the progress and to fit the temperature.
+    valid = squad.load(options.folder / "valid.json")[::8]
+    valid += squad.load(options.folder / "valid-unanswerable.json")[::16]
+    keras.utils.set_random_seed(SEED)
+    reader = adapters.load(options.adapter)
+    encoder: Any = transformer_of(reader)
+    for layer in (encoder.tokens, encoder.positions, encoder.segments):
+        layer.trainable = False
+    for layer in all_layers(reader):
+        if isinstance(layer, keras.layers.LayerNormalization):
+            layer.trainable = False
+    recipe = Recipe(
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        learning_rate=LEARNING_RATE,
+        warmup=WARMUP,
+        weight_decay=WEIGHT_DECAY,
+        steps_per_epoch=STEPS,
+        decay="linear",
+        keep="last",
+    )
+    run = {"seed": SEED, "epochs": EPOCHS, "patience": EPOCHS, "keep": "last"}
+    state = TrainingState(run, options.out.with_suffix(".checkpoint"))
+    qa = keras_qa.QuestionAnswerer(reader).fit(
+        data,
+        validation_data=valid,
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        optimizer=recipe.optimizer,
+        callbacks=[state],
+        verbose=2,
+        initial_epoch=state.epochs,
+        steps_per_epoch=STEPS,
+    )
+    qa.save(options.out)
+
+
+def reduce(options: argparse.Namespace) -> None:
+    """Writes the changes of the encoder's matrices as an adapter."""
+    import keras_qa
+    from keras_qa import models
+    from keras_qa.datasets import squad
+    from keras_qa.models import adapters
+    from keras_qa.models.pretrained import transformer_of
+    from keras_qa.preprocessing.span_calibration import fit_decoder
+
+    trained = keras_qa.load(options.reader).model_
+    reader = models.span_reader(backbone="minilm", lora_rank=options.rank)
+    pairs = zip(
+        transformer_of(trained).lora_layers, transformer_of(reader).lora_layers, strict=True
+    )
+    for after, before in pairs:
+        kernel = next(to_array(one) for one in before.weights if one.name == "kernel")
+        left, values, right = np.linalg.svd(to_array(after.kernel) - kernel, full_matrices=False)
+        roots = np.sqrt(values[: options.rank])
+        before.lora_kernel_a.assign(left[:, : options.rank] * roots)
+        before.lora_kernel_b.assign(roots[:, None] * right[: options.rank])
+        if before.use_bias:
+            before.bias.assign(to_array(after.bias))
+    for before, after in zip(reader.layers[-1].weights, trained.layers[-1].weights, strict=True):
+        before.assign(to_array(after))
+    reader.preprocessor = trained.preprocessor
+    reader.preprocessor.decoder = dataclasses.replace(
+        trained.preprocessor.decoder, max_answer_words=MAX_ANSWER_WORDS
+    )
+    valid = squad.load(options.folder / "valid.json")
+    valid += squad.load(options.folder / "valid-unanswerable.json")
+    fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD)
+    print(reader.preprocessor.decoder)
+    adapters.save(reader, options.out)
+
+
+def to_array(variable: Any) -> np.ndarray:
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")))
+
+
+if __name__ == "__main__":
+    main()
