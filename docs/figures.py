@@ -82,6 +82,7 @@ RATIOS = (
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
     ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
 )
+PERCENTILES = ("p50", "p95", "p99")
 CONTENDERS = {
     "backbone": "on the six layers of MiniLM",
     "transformers": "`transformers.BertForQuestionAnswering`, the same weights",
@@ -373,13 +374,26 @@ def babi_in_short() -> str:
     )
 
 
+def serving() -> str:
+    """Questions a second of servers, and how long a client waits."""
+    rows = []
+    for clients in ("1 client", "8 clients", "32 clients"):
+        case = _speeds()["torch"][f"serving, {clients}"]
+        for name, times in case["seconds"].items():
+            rate = f"{case['samples'] / times['median']:.0f}"
+            waits = [f"{1e3 * times[part]:.0f}" if part in times else "" for part in PERCENTILES]
+            rows.append([clients, name, rate, *waits])
+    head = ["", "", "questions a second", *(f"{part}, ms" for part in PERCENTILES)]
+    return _table(head, rows, numbers_from=2) + f"\n\nMedians on {_machine(case)}."
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_rerank, preset_babi, boolq, same_training),
-        *(asking, retrieval, many_passages),
+        *(asking, retrieval, many_passages, serving),
     )
 }
 
