@@ -374,6 +374,20 @@ def babi_in_short() -> str:
     )
 
 
+def exporting() -> str:
+    """Times of an exported reader and of Keras."""
+    rows = []
+    for backend, cases in _speeds().items():
+        many, first = (cases[f"export, {name}"] for name in ("answering", "first answer"))
+        seconds = [f"{_median(many, name):.2f}" for name in ("keras-qa", "ONNX", "optimum")]
+        seconds += [f"{_median(first, name):.2f}" for name in ("keras-qa", "ONNX")]
+        rows.append([BACKENDS[backend], *seconds])
+    samples, machine = many["samples"], _machine(many)
+    head = ["seconds", f"{samples} questions", "ONNX Runtime", "the graph of optimum-onnx"]
+    head += ["first answer", "ONNX Runtime"]
+    return _table(head, rows, numbers_from=1) + f"\n\nMedians on {machine}."
+
+
 def serving() -> str:
     """Questions a second of servers, and how long a client waits."""
     rows = []
@@ -393,7 +407,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_rerank, preset_babi, boolq, same_training),
-        *(asking, retrieval, many_passages, serving),
+        *(asking, retrieval, many_passages, exporting, serving),
     )
 }
 
