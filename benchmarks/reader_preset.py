@@ -99,6 +99,7 @@ def reduce(options: argparse.Namespace) -> None:
     import keras_qa
     from keras_qa import models
     from keras_qa.datasets import squad
+    from keras_qa.exporting.onnx_graph import dense_weights, to_array
     from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
     from keras_qa.preprocessing.span_calibration import fit_decoder
@@ -109,13 +110,14 @@ def reduce(options: argparse.Namespace) -> None:
         transformer_of(trained).lora_layers, transformer_of(reader).lora_layers, strict=True
     )
     for after, before in pairs:
-        kernel = next(to_array(one) for one in before.weights if one.name == "kernel")
-        left, values, right = np.linalg.svd(to_array(after.kernel) - kernel, full_matrices=False)
+        kernel, bias = dense_weights(after)
+        change = kernel - dense_weights(before)[0]
+        left, values, right = np.linalg.svd(change, full_matrices=False)
         roots = np.sqrt(values[: options.rank])
         before.lora_kernel_a.assign(left[:, : options.rank] * roots)
         before.lora_kernel_b.assign(roots[:, None] * right[: options.rank])
-        if before.use_bias:
-            before.bias.assign(to_array(after.bias))
+        if bias is not None:
+            before.bias.assign(bias)
     for before, after in zip(reader.layers[-1].weights, trained.layers[-1].weights, strict=True):
         before.assign(to_array(after))
     reader.preprocessor = trained.preprocessor
@@ -127,12 +129,6 @@ def reduce(options: argparse.Namespace) -> None:
     fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD)
     print(reader.preprocessor.decoder)
     adapters.save(reader, options.out)
-
-
-def to_array(variable: Any) -> np.ndarray:
-    import keras
-
-    return np.array(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")))
 
 
 if __name__ == "__main__":
