@@ -390,9 +390,9 @@ def exporting() -> str:
 
 def serving() -> str:
     """Questions a second of servers, and how long a client waits."""
-    rows = []
+    rows, cases = [], _speeds()["torch"]
     for clients in ("1 client", "8 clients", "32 clients"):
-        case = _speeds()["torch"][f"serving, {clients}"]
+        case = cases[f"serving, {clients}"]
         for name, times in case["seconds"].items():
             rate = f"{case['samples'] / times['median']:.0f}"
             waits = [f"{1e3 * times[part]:.0f}" if part in times else "" for part in PERCENTILES]
