@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import threading
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ from small_examples import SPANS, WITHOUT
 
 from keras_qa import QuestionAnswerer
 from keras_qa.serving import create_app
+from keras_qa.serving.server import listen
 
 
 def small_reader() -> QuestionAnswerer:
@@ -34,7 +34,7 @@ def serve(qa: Any, *given: Any, **options: Any) -> Iterator[str]:
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     # Clients can connect at once: the system keeps them until the server accepts them.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
