@@ -80,6 +80,7 @@ RATIOS = (
     ("texts to windows", "`transformers`", "windows", _ratio("Windower", "transformers")),
     ("300 questions to MiniLM", "`transformers`", "answering", _TRANSFORMERS),
     ("one question to MiniLM", "`transformers`", "answering, one at a time", _TRANSFORMERS),
+    ("rank 20 texts by MiniLM", "`transformers`", "ranking", _TRANSFORMERS),
     ("fine-tune MiniLM", "`transformers`", "fine-tuning", _TRANSFORMERS),
 )
 PERCENTILES = ("p50", "p95", "p99")
