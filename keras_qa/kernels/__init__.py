@@ -41,6 +41,8 @@ None. A step must not draw random numbers itself.
 (B, H, T, D); `bias` is (B, H, T, T), where any of the first three axes may be 1. `drop` is a
 function applied to the attention weights (B, H, T, T).
 
+`dense(inputs, kernel, bias)` is `inputs @ kernel + bias`; `bias` may be None.
+
 `gelu(inputs)` is the exact GELU, by the error function (Hendrycks & Gimpel 2016, arXiv:1606.08415).
 
 `HOLDS_INITIAL_STATE`: Keras' backends disagree on the outputs of masked steps before the first
@@ -70,6 +72,7 @@ look_up = _kernels.look_up
 dropout = _kernels.dropout
 scan = _kernels.scan
 attention = _kernels.attention
+dense = _kernels.dense
 gelu = _kernels.gelu
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
 

@@ -24,6 +24,7 @@ from keras_qa.kernels.jax_loops import Chunks, loop_over_chunks, loop_over_steps
 from keras_qa.kernels.jax_transformer import attention as attention
 from keras_qa.kernels.jax_transformer import dropout as dropout
 from keras_qa.kernels.jax_transformer import scan as scan
+from keras_qa.kernels.reference import dense as dense
 from keras_qa.kernels.reference import gelu as gelu
 
 HOLDS_INITIAL_STATE = True

@@ -115,6 +115,12 @@ def attention(
     return ops.matmul(drop(ops.cast(weights, value.dtype)), value)
 
 
+def dense(inputs: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """See `keras_qa.kernels.dense`."""
+    found = ops.matmul(inputs, kernel)
+    return found if bias is None else ops.add(found, bias)
+
+
 def gelu(inputs: Tensor) -> Tensor:
     """See `keras_qa.kernels.gelu`."""
     # Keras uses `erfc`, which takes twice as long.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_qa.kernels.reference import dense as dense
 from keras_qa.kernels.reference import gelu as gelu
 from keras_qa.kernels.reference import scan as scan
 from keras_qa.kernels.tensorflow_loops import StepRange, loop, previous

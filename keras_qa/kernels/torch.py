@@ -109,6 +109,13 @@ def dropout(inputs, rate, seed):
     return inputs * (kept.to(inputs.dtype) / (1 - rate))
 
 
+def dense(inputs, kernel, bias):
+    """See `keras_qa.kernels.dense`."""
+    if inputs.dtype != kernel.dtype:
+        return reference.dense(inputs, kernel, bias)
+    return torch.nn.functional.linear(inputs, kernel.T, bias)
+
+
 def gelu(inputs):
     """See `keras_qa.kernels.gelu`."""
     return torch.nn.functional.gelu(inputs)
