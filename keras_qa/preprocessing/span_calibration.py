@@ -49,7 +49,7 @@ def fit_decoder(
 ) -> dict[str, float]:
     """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
 
-    `max_answer_words` and `no_answer_threshold` are not fitted if the user has set them. The
+    `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not. The
     temperature is 1.0 unless another one increases the likelihood of right answers in a five-fold
     cross-validation. If an example has `all_spans`, the temperature is 1.0, and `span_threshold` is
     fitted. Returns the `temperature`, and the expected calibration error with and without it,
@@ -64,9 +64,8 @@ def fit_decoder(
     given = preprocessor.decoder
     if given.no_answer:
         given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
-    if max_answer_words is None:
-        most = _best_limit(given, found, sizes, examples)
-        given = dataclasses.replace(given, max_answer_words=most)
+    most = max_answer_words or _best_limit(given, found, sizes, examples)
+    given = dataclasses.replace(given, max_answer_words=most)
     limits = given.max_answer_words, given.no_answer
     types = len(given.answer_types)
     # The fit makes any one of several right answers likely, but of a set all must be.
@@ -106,19 +105,19 @@ def _best_limit(
     sizes: np.ndarray,
     examples: list[Example],
 ) -> int:
-    """Returns the `max_answer_words` with the most right answers."""
+    """Returns the `max_answer_words` with the highest F1."""
 
-    def right(most: int) -> float:
+    def overlap(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
         texts = best_texts(free(*found, 1, sizes), examples, free)
         return sum(
-            metrics.exact_match(text, item.answers)
+            metrics.f1(text, item.answers)
             for text, item in zip(texts, examples, strict=True)
             if text and item.answers
         )
 
     # Prefer the current value among equals.
-    return max(LIMITS, key=lambda most: (right(most), most == decoder.max_answer_words))
+    return max(LIMITS, key=lambda most: (overlap(most), most == decoder.max_answer_words))
 
 
 def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) -> float:

@@ -16,7 +16,6 @@ import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.models import span_reader
 from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
-from keras_qa.preprocessing.span_calibration import LIMITS
 from keras_qa.text import Windower, WordTokenizer, WordVectors
 
 
@@ -40,7 +39,7 @@ def assert_same_answers(found: list[Answer], expected: list[Answer]) -> None:
 def doubting() -> QuestionAnswerer:
     """Knows texts without an answer."""
     data = EXAMPLES + WITHOUT
-    return answerer().fit(data, validation_data=data, epochs=40, batch_size=16, verbose=0)
+    return answerer().fit(data, validation_data=data, epochs=60, batch_size=16, verbose=0)
 
 
 def test_what_was_learned_is_marked_in_the_text(reader: QuestionAnswerer) -> None:
@@ -268,14 +267,3 @@ def test_a_model_without_text_needs_a_windower() -> None:
     model.preprocessor = SpanPreprocessor(Windower(tokenizer, max_length=7, stride=1))
     qa = QuestionAnswerer(model).fit(EXAMPLES, epochs=1, verbose=0)
     assert qa.vectorizer_.max_length == 7
-
-
-def test_the_limit_of_words_is_the_one_by_which_most_answers_are_right() -> None:
-    qa = answerer().fit(EXAMPLES, epochs=4, verbose=0, validation_data=EXAMPLES)
-
-    def right(most: int) -> float:
-        found = qa.answer(EXAMPLES, max_answer_words=most, no_answer=False)
-        pairs = zip(found, EXAMPLES, strict=True)
-        return sum(keras_qa.metrics.exact_match(one.text, item.answers) for one, item in pairs)
-
-    assert right(qa.model_.preprocessor.decoder.max_answer_words) == max(map(right, LIMITS))

@@ -140,12 +140,36 @@ def test_calibration_sets_the_decoder() -> None:
     assert preprocessor.decoder == SpanDecoder()
     found = fit_decoder(preprocessor, Table(), golds, 32)
     assert preprocessor.decoder.temperature == found["temperature"] != 1.0
+    for most in (1, 2):
+        fit_decoder(preprocessor, Table(), golds, 32, max_answer_words=most)
+        assert preprocessor.decoder.max_answer_words == most
     # Without an answer that can be found there is nothing to fit.
     assert fit_decoder(preprocessor, Table(), [Example(TEXT, "one")], 32) == {}
     preprocessor.configure_decoding(
         [Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25}
     )
     assert preprocessor.decoder == SpanDecoder(2, True, 0.25)
+
+
+class FirstToLast(Table):
+    """Prefers the first word, and even more all words."""
+
+    def predict(self, x, batch_size=None, verbose="auto"):
+        logits = np.zeros((2, len(x["text"]), x["text"].shape[1] + 1), "float32")
+        logits[0, :, 1], logits[1, :, 1], logits[1, :, 8] = 20.0, 10.0, 15.0
+        return {"start": logits[0], "end": logits[1]}
+
+
+def test_the_limit_of_words_has_the_highest_f1() -> None:
+    text = "one two three four five six seven eight"
+    windower = Windower(WordTokenizer.train([text]), max_length=12, stride=1)
+    seven = Example(text, "one", text.removesuffix(" eight"), 0)
+    one = Example(text, "one", "one", 0)
+    # Up to five words the only exact match is "one"; all eight overlap more with seven of them.
+    for golds, most in (([seven, seven, one], 15), ([one], 5)):
+        preprocessor = SpanPreprocessor(windower, SpanDecoder())
+        fit_decoder(preprocessor, FirstToLast(), golds, 32)
+        assert preprocessor.decoder.max_answer_words == most
 
 
 def test_the_threshold_is_the_one_that_the_official_script_finds() -> None:
