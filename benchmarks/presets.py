@@ -74,7 +74,7 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
     fitted, held_out = [[*itertools.chain(*pairs[part::2])] for part in (0, 1)]
     preprocessor = reader.model_.preprocessor
     before = preprocessor.decoder
-    fit_decoder(preprocessor, reader.model_, fitted, 32)
+    fit_decoder(preprocessor, reader.model_, fitted, 32, before.max_answer_words)
     answers = reader.answer(held_out, verbose=0)
     always = reader.answer(held_out, verbose=0, no_answer=False)
     preprocessor.decoder = before
