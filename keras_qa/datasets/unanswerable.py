@@ -25,10 +25,6 @@ _NAME = re.compile(r"\b[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*")
 # Number of search results among which a text without the answer is looked for.
 SEARCH_RESULTS = 20
 
-# Number of questions before and after a question that lend it a name: in most files they are of the
-# same article.
-NEARBY = 25
-
 
 def add_unanswerable(
     examples: Iterable[Example | Mapping[str, Any]],
@@ -44,8 +40,7 @@ def add_unanswerable(
     - `"found"`: another text of the examples, the most similar one that contains no answer of the
       question. It is found by BM25 over word stems (FTS5 of SQLite).
     - `"removed"`: the text without the sentences that contain an answer.
-    - `"changed"`: the same text, and another name or number in the question: one of the text, or
-      one of the questions nearby, which the text does not contain.
+    - `"changed"`: the same text, and another name or number from it in the question.
 
     Args:
         examples: Examples with answers.
@@ -87,13 +82,12 @@ def add_unanswerable(
     added = []
     makers: dict[str, Callable[[Example], Example | None]] = {
         "removed": _without_sentences,
-        "changed": lambda item: _with_changed_question(item, nearby, random),
+        "changed": lambda item: _with_changed_question(item, random),
     }
     with contextlib.ExitStack() as stack:
         if "found" in kinds:
             makers["found"] = stack.enter_context(_Similar(data)).find
         for place in sorted(drawn):
-            nearby = [one.question for one in data[max(place - NEARBY, 0) : place + NEARBY + 1]]
             first = int(random.integers(len(kinds)))
             for kind in [*kinds[first:], *kinds[:first]]:
                 new = makers[kind](data[place])
@@ -152,34 +146,26 @@ def _without_sentences(item: Example) -> Example | None:
     return _unanswerable(item, text=rest)
 
 
-def _with_changed_question(
-    item: Example, nearby: Sequence[str], random: np.random.Generator
-) -> Example | None:
-    """Replaces a name or number in the question by another one, of the text or of `nearby`."""
+def _with_changed_question(item: Example, random: np.random.Generator) -> Example | None:
+    """Replaces a name or number in the question by another one of the text."""
     text, question = item.plain_text, item.question
     answers = " ".join(item.answers).lower()
     starts = {start for start, _ in sentence_spans(text)}
     for pattern in (_NAME, _NUMBER):
         # The first word of a sentence may be in capitals without being a name.
-        mentions = {
+        mentions = [
             m[0] for m in pattern.finditer(text) if m.start() not in starts or pattern is _NUMBER
-        }
-        given = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
-        asked = {m[0] for one in nearby for m in pattern.finditer(one) if m.start() > 0}
-        others = [
-            sorted(
-                mention
-                for mention in some
-                if mention not in question
-                and not any(part.lower() in answers for part in mention.split())
-            )
-            for some in (mentions, {mention for mention in asked if mention not in text})
         ]
-        if given and any(others):
+        given = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
+        others = sorted(
+            mention
+            for mention in set(mentions)
+            if mention not in question
+            and not any(part.lower() in answers for part in mention.split())
+        )
+        if given and others:
             old = given[int(random.integers(len(given)))]
-            first = int(random.integers(2))
-            some = others[first] or others[1 - first]
-            new = some[int(random.integers(len(some)))]
+            new = others[int(random.integers(len(others)))]
             changed = question[: old.start()] + new + question[old.end() :]
             return _unanswerable(item, question=changed)
     return None

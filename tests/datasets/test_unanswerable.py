@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.datasets.unanswerable import KINDS, NEARBY, add_unanswerable
+from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
 
 NOTES = "Ada wrote the first notes on engines."
 CHOIR = "The notes of the choir are lost, and so is whoever wrote them."
@@ -83,26 +83,6 @@ def test_another_name_or_number_of_the_text_is_asked_for() -> None:
     # The question has no name or number of the text.
     other = Example(TEXT, "Who was born in Paris?", "Marie Curie", 0)
     assert add_unanswerable([other], share=1.0, kinds=["changed"]) == [other]
-
-
-def test_a_name_or_number_of_a_question_nearby_is_asked_for() -> None:
-    name = Example(TEXT, "In which year did Pierre Curie win a Nobel Prize?", "1903", 33)
-    nearby = Example(TEXT, "Did they know Ernest Rutherford and Pierre Curie?", "Curie", 7)
-    far = Example("Oslo has a fjord.", "When was Niels Bohr in Oslo?", "Oslo", 0)
-    data = [name, nearby, *[nearby] * (NEARBY - 1), far]
-    found = {
-        add_unanswerable(data, share=1.0, seed=seed, kinds=["changed"])[len(data)].question
-        for seed in range(40)
-    }
-    assert found == {
-        f"In which year did {person} win a {prize}?"
-        for person, prize in [
-            ("Warsaw", "Nobel Prize"),
-            ("Pierre Curie", "Warsaw"),
-            ("Ernest Rutherford", "Nobel Prize"),
-            ("Pierre Curie", "Ernest Rutherford"),
-        ]
-    }
 
 
 def test_another_kind_replaces_one_that_a_question_does_not_allow() -> None:
