@@ -1,45 +1,34 @@
-"""The later trainings of the preset `minilm-squad`: all dense weights of the encoder.
+"""The second training of the preset `minilm-squad`: all dense weights of the encoder.
 
 keras-qa train ... --adapter first.keras                  (the first command in docs/presets.md)
-python -m benchmarks.reader_preset train FOLDER first.keras second.keras
-python -m benchmarks.reader_preset train FOLDER second.keras third.keras --epochs 11 \
-    --unanswerable 0.3 --repeat 5 --seed 4
-python -m benchmarks.reader_preset reduce FOLDER third.keras adapter.keras
-python -m benchmarks.preset_file adapter.keras minilm-squad.keras
+python -m benchmarks.reader_preset train FOLDER first.keras reader.keras
+python -m benchmarks.reader_preset reduce FOLDER reader.keras second.keras
+python -m benchmarks.preset_file second.keras minilm-squad.keras
 
-FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` starts with a reader;
-the embeddings and the gains of the encoder stay fixed. An interrupted training continues from the
-checkpoint beside its result. `reduce` writes the change of each matrix of the encoder as an adapter
-of LoRA: the closest matrix of a lower rank, by its singular values. It fits the temperature on all
-questions of both validation files, and sets the threshold of no answer so that a fifth of the
-questions of `valid.json` are refused.
+FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` starts with the
+outputs of an adapter; the embeddings and the gains of the encoder stay fixed. An interrupted
+training continues from the checkpoint beside its result. `reduce` writes the change of each matrix
+of the encoder as an adapter of LoRA: the closest matrix of a lower rank, by its singular values. It
+fits the temperature on all questions of both files; the threshold of no answer is set by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-STEPS, BATCH_SIZE = 250, 16
-LEARNING_RATE, WARMUP, WEIGHT_DECAY = 1e-4, 0.04, 0.01
-MAX_ANSWER_WORDS, REFUSED = 20, 0.2
+EPOCHS, STEPS, BATCH_SIZE, SEED = 14, 250, 16, 3
+LEARNING_RATE, WARMUP, WEIGHT_DECAY, UNANSWERABLE = 1e-4, 0.04, 0.01, 0.2
+MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD = 20, 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reader_preset", description=__doc__)
     commands = parser.add_subparsers(required=True)
     train_parser = commands.add_parser("train")
-    for name in ("folder", "reader", "out"):
+    for name in ("folder", "adapter", "out"):
         train_parser.add_argument(name, type=pathlib.Path)
-    train_parser.add_argument("--epochs", type=int, default=14, help="of 250 steps")
-    train_parser.add_argument("--unanswerable", type=float, default=0.2, help="share to add")
-    train_parser.add_argument("--repeat", type=int, default=1, help="unanswerable ones of the file")
-    train_parser.add_argument("--seed", type=int, default=3)
     train_parser.set_defaults(run=train)
     reduce_parser = commands.add_parser("reduce")
     for name in ("folder", "reader", "out"):
@@ -58,21 +47,20 @@ def train(options: argparse.Namespace) -> None:
     from benchmarks.low_rank import freeze_small_weights
     from keras_qa.datasets import squad
     from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
+    from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
     from keras_qa.recipes import Recipe
     from keras_qa.recipes.checkpoints import TrainingState
 
-    examples = squad.load(options.folder / "train.json")
-    data = add_unanswerable(examples, options.unanswerable, options.seed, KINDS)
-    data += [one for one in examples if not one.answers] * (options.repeat - 1)
+    data = add_unanswerable(squad.load(options.folder / "train.json"), UNANSWERABLE, SEED, KINDS)
     # A part of the questions is enough to see the progress and to fit the temperature.
     valid = squad.load(options.folder / "valid.json")[::8]
     valid += squad.load(options.folder / "valid-unanswerable.json")[::16]
-    keras.utils.set_random_seed(options.seed)
-    reader: Any = keras_qa.load(options.reader).model_
+    keras.utils.set_random_seed(SEED)
+    reader = adapters.load(options.adapter)
     freeze_small_weights(transformer_of(reader))
     recipe = Recipe(
-        epochs=options.epochs,
+        epochs=EPOCHS,
         batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE,
         warmup=WARMUP,
@@ -81,13 +69,12 @@ def train(options: argparse.Namespace) -> None:
         decay="linear",
         keep="last",
     )
-    epochs = options.epochs
-    run = {"seed": options.seed, "epochs": epochs, "patience": epochs, "keep": "last"}
+    run = {"seed": SEED, "epochs": EPOCHS, "patience": EPOCHS, "keep": "last"}
     state = TrainingState(run, options.out.with_suffix(".checkpoint"))
     qa = keras_qa.QuestionAnswerer(reader).fit(
         data,
         validation_data=valid,
-        epochs=options.epochs,
+        epochs=EPOCHS,
         batch_size=BATCH_SIZE,
         optimizer=recipe.optimizer,
         callbacks=[state],
@@ -112,15 +99,8 @@ def reduce(options: argparse.Namespace) -> None:
     copy_changes(trained, reader)
     reader.preprocessor = trained.preprocessor
     valid = squad.load(options.folder / "valid.json")
-    both = valid + squad.load(options.folder / "valid-unanswerable.json")
-    fit_decoder(reader.preprocessor, reader, both, 32, MAX_ANSWER_WORDS, 0.5)
-    read = reader.preprocessor.vectorizer(valid)
-    *logits, sizes = reader.preprocessor.read_windows(reader, read, 32)
-    none = reader.preprocessor.decoder(*logits, 1, sizes).no_answer
-    threshold = round(float(np.quantile(none, 1 - REFUSED)), 3)
-    reader.preprocessor.decoder = dataclasses.replace(
-        reader.preprocessor.decoder, no_answer_threshold=threshold
-    )
+    valid += squad.load(options.folder / "valid-unanswerable.json")
+    fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD)
     print(reader.preprocessor.decoder)
     adapters.save(reader, options.out)
 
