@@ -17,6 +17,9 @@ from __future__ import annotations
 import argparse
 import pathlib
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 EPOCHS, STEPS, BATCH_SIZE, SEED = 14, 250, 16, 3
 LEARNING_RATE, WARMUP, WEIGHT_DECAY, UNANSWERABLE = 1e-4, 0.04, 0.01, 0.2
@@ -44,9 +47,9 @@ def train(options: argparse.Namespace) -> None:
     import keras
 
     import keras_qa
-    from benchmarks.low_rank import freeze_small_weights
     from keras_qa.datasets import squad
     from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
+    from keras_qa.execution.graph import all_layers
     from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
     from keras_qa.recipes import Recipe
@@ -58,7 +61,12 @@ def train(options: argparse.Namespace) -> None:
     valid += squad.load(options.folder / "valid-unanswerable.json")[::16]
     keras.utils.set_random_seed(SEED)
     reader = adapters.load(options.adapter)
-    freeze_small_weights(transformer_of(reader))
+    encoder: Any = transformer_of(reader)
+    for layer in (encoder.tokens, encoder.positions, encoder.segments):
+        layer.trainable = False
+    for layer in all_layers(reader):
+        if isinstance(layer, keras.layers.LayerNormalization):
+            layer.trainable = False
     recipe = Recipe(
         epochs=EPOCHS,
         batch_size=BATCH_SIZE,
@@ -88,15 +96,29 @@ def train(options: argparse.Namespace) -> None:
 def reduce(options: argparse.Namespace) -> None:
     """Writes the changes of the encoder's matrices as an adapter."""
     import keras_qa
-    from benchmarks.low_rank import copy_changes
     from keras_qa import models
     from keras_qa.datasets import squad
+    from keras_qa.exporting.onnx_graph import dense_weights, to_array
     from keras_qa.models import adapters
+    from keras_qa.models.pretrained import transformer_of
     from keras_qa.preprocessing.span_calibration import fit_decoder
 
     trained = keras_qa.load(options.reader).model_
     reader = models.span_reader(backbone="minilm", lora_rank=options.rank)
-    copy_changes(trained, reader)
+    pairs = zip(
+        transformer_of(trained).lora_layers, transformer_of(reader).lora_layers, strict=True
+    )
+    for after, before in pairs:
+        kernel, bias = dense_weights(after)
+        change = kernel - dense_weights(before)[0]
+        left, values, right = np.linalg.svd(change, full_matrices=False)
+        roots = np.sqrt(values[: options.rank])
+        before.lora_kernel_a.assign(left[:, : options.rank] * roots)
+        before.lora_kernel_b.assign(roots[:, None] * right[: options.rank])
+        if bias is not None:
+            before.bias.assign(bias)
+    for before, after in zip(reader.layers[-1].weights, trained.layers[-1].weights, strict=True):
+        before.assign(to_array(after))
     reader.preprocessor = trained.preprocessor
     valid = squad.load(options.folder / "valid.json")
     valid += squad.load(options.folder / "valid-unanswerable.json")

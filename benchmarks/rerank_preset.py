@@ -1,24 +1,24 @@
-"""Trains and measures the preset `minilm-rerank`, a ranker on the encoder `minilm`.
+"""Trains and measures the preset `minilm-rerank`, a ranker: LoRA on the encoder `minilm`.
 
-python -m benchmarks.rerank_preset train FOLDER ranker.keras
-python -m benchmarks.rerank_preset reduce ranker.keras adapter.keras
-python -m benchmarks.preset_file adapter.keras keras_qa/models/ready/minilm-rerank.keras
+python -m benchmarks.rerank_preset train FOLDER ranker.keras --start first.keras
+python -m benchmarks.preset_file ranker.keras keras_qa/models/ready/minilm-rerank.keras
 python -m benchmarks.rerank_preset evaluate FOLDER keras_qa/models/ready/minilm-rerank.keras
 
 FOLDER holds `reading/train.json`, to train on: the negatives of a question are other paragraphs of
 this file, which a search by words finds. `squad_small/` and `ranking/selqa-valid.jsonl` are for the
-evaluation. `train` starts with the encoder of the preset `minilm-squad`; the embeddings and the
-gains stay fixed. An interrupted training continues from the checkpoint beside its result.
+evaluation. An interrupted training continues from the checkpoint beside the adapter.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import itertools
 import json
 import pathlib
 import random
 import tempfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,10 +27,11 @@ import numpy as np
 from benchmarks.measure import RESULTS, circumstances
 
 SETTINGS = {
-    "steps": 1360,
+    "steps": 560,
     "batch_size": 8,
     "negatives": 4,
-    "learning_rate": 0.0001,
+    "lora_rank": 32,
+    "learning_rate": 0.0005,
     "max_length": 224,
     "dtype": "mixed_bfloat16",
     "steps_per_epoch": 80,
@@ -45,40 +46,35 @@ FIRST = 20
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rerank_preset", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, paths in (
-        ("train", ("folder", "ranker")),
-        ("reduce", ("ranker", "adapter")),
-        ("evaluate", ("folder", "ranker")),
-    ):
+    for name, file in (("train", "the adapter to write"), ("evaluate", "a ranker")):
         command = commands.add_parser(name)
-        for path in paths:
-            command.add_argument(path, type=pathlib.Path)
-    commands.choices["reduce"].add_argument("--rank", type=int, default=64)
+        command.add_argument("folder", type=pathlib.Path)
+        command.add_argument("ranker", type=pathlib.Path, help=file)
     for name, value in SETTINGS.items():
         option = f"--{name.replace('_', '-')}"
         commands.choices["train"].add_argument(option, type=type(value), default=value)
+    commands.choices["train"].add_argument(
+        "--start", type=pathlib.Path, help="the adapter of a reader, whose LoRA is trained further"
+    )
     commands.choices["evaluate"].add_argument("--out", default=RESULTS / "rerank.json")
     options = parser.parse_args(arguments)
     if options.command == "train":
         settings = {name: getattr(options, name) for name in SETTINGS}
-        train(options.folder, options.ranker, settings)
-    elif options.command == "reduce":
-        reduce(options.ranker, options.adapter, options.rank)
+        train(options.folder, options.ranker, settings, options.start)
     else:
         evaluate(options.folder, options.ranker, options.out)
 
 
-def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> None:
-    """Saves the ranker as a whole."""
+def train(
+    folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any], start: pathlib.Path | None
+) -> None:
+    """Writes the adapter."""
     import keras
 
-    import keras_qa
-    from benchmarks.low_rank import freeze_small_weights
     from keras_qa.answering import Ranker
     from keras_qa.datasets import squad
     from keras_qa.documents import hard_negatives
     from keras_qa.models import encoder_classifier
-    from keras_qa.models.pretrained import transformer_of
     from keras_qa.recipes.checkpoints import TrainingState
 
     examples = squad.load(folder / "reading" / "train.json")
@@ -92,12 +88,12 @@ def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> 
     run = {**settings, "epochs": epochs, "patience": epochs, "questions": len(data)}
     state = TrainingState(run, out.with_suffix(".checkpoint"))
     keras.utils.set_random_seed(settings["seed"])
-    reader = keras_qa.load("minilm-squad").model_
     keras.config.set_dtype_policy(settings["dtype"])
-    model = encoder_classifier("minilm", "sequence_classification", 1)
-    encoder: Any = transformer_of(model)
-    encoder.set_weights(transformer_of(reader).get_weights())
-    freeze_small_weights(encoder)
+    model = encoder_classifier(
+        "minilm", "sequence_classification", 1, lora_rank=settings["lora_rank"]
+    )
+    if start is not None:
+        copy_lora(start, model)
     model.preprocessor.vectorizer.max_length = settings["max_length"]
     ranker = Ranker(model)
     ranker.fit(
@@ -105,25 +101,29 @@ def train(folder: pathlib.Path, out: pathlib.Path, settings: dict[str, Any]) -> 
         epochs=epochs,
         batch_size=settings["batch_size"],
         learning_rate=settings["learning_rate"],
+        lora_rank=settings["lora_rank"],
         callbacks=[state],
         verbose=2,
         initial_epoch=state.epochs,
         steps_per_epoch=settings["steps_per_epoch"],
     )
-    ranker.save(out)
+    ranker.save_adapter(out)
 
 
-def reduce(path: pathlib.Path, out: pathlib.Path, rank: int) -> None:
-    """Writes the changes of the encoder's matrices as an adapter."""
-    from benchmarks.low_rank import copy_changes
-    from keras_qa.answering import Ranker
-    from keras_qa.models import encoder_classifier
+def copy_lora(path: pathlib.Path, model: Any) -> None:
+    """Copies an adapter's LoRA into that of a model, of the same rank."""
+    from keras_qa.models.adapters import WEIGHTS
+    from keras_qa.models.pretrained import transformer_of
 
-    trained = Ranker(path).model_
-    model = encoder_classifier("minilm", "sequence_classification", 1, lora_rank=rank)
-    copy_changes(trained, model)
-    model.preprocessor = trained.preprocessor
-    Ranker(model).save_adapter(out)
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read(WEIGHTS))
+    with np.load(content) as arrays:
+        values = iter([arrays[str(place)] for place in range(len(arrays.files))])
+    for layer in transformer_of(model).lora_layers:
+        if layer.use_bias:
+            layer.bias.assign(next(values))
+        layer.lora_kernel_a.assign(next(values))
+        layer.lora_kernel_b.assign(next(values))
 
 
 def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> None:
