@@ -1,9 +1,9 @@
 """The second training of the preset `minilm-squad`: all dense weights of the encoder.
 
 keras-qa train ... --adapter first.keras                  (the first command in docs/presets.md)
-python -m benchmarks.reader_preset train FOLDER first.keras reader.keras
-python -m benchmarks.reader_preset reduce FOLDER reader.keras second.keras
-python -m benchmarks.preset_file second.keras minilm-squad.keras
+python -m benchmarks.reader_preset train FOLDER first.keras second.keras
+python -m benchmarks.reader_preset reduce FOLDER second.keras reduced.keras
+python -m benchmarks.preset_file reduced.keras minilm-squad.keras
 
 FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` starts with the
 outputs of an adapter; the embeddings and the gains of the encoder stay fixed. An interrupted
