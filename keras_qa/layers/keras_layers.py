@@ -46,13 +46,14 @@ class Dense(ZeroInitialized, keras.layers.Dense):
         super().quantize(mode, type_check=False, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
-        if not self.lora_enabled:
-            found = kernels.dense(inputs, ops.convert_to_tensor(self.kernel), bias)
-        else:
+        if self.lora_enabled:
             # `self.kernel` is the kernel plus the product of the LoRA matrices.
             (kernel,) = (variable for variable in self.weights if variable.name == "kernel")
-            found = kernels.dense(inputs, ops.convert_to_tensor(kernel), bias)
+        else:
+            kernel = self.kernel
+        bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
+        found = kernels.dense(inputs, ops.convert_to_tensor(kernel), bias)
+        if self.lora_enabled:
             narrow = ops.matmul(inputs, self.lora_kernel_a) * (self.lora_alpha / self.lora_rank)
             found = ops.add(found, ops.matmul(narrow, self.lora_kernel_b))
         return found if self.activation is None else self.activation(found)
