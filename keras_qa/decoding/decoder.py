@@ -71,6 +71,10 @@ class SpanDecoder:
             positions 1, 2 and so on.
         span_threshold: If a question asks for several spans, those with a higher score are its
             answers.
+        no_answer_weights: Three weights, from which preprocessors compute the probability of no
+            answer that they report. Its logit is a sum: the first weight times the logit from the
+            softmax, the second, and the third if a name or a number of the question is neither
+            near the best span nor at the beginning of the text. A decoder alone does not use them.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -100,6 +104,7 @@ class SpanDecoder:
     whole_words: bool = True
     answer_types: tuple[str, ...] = ()
     span_threshold: float = 0.2
+    no_answer_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         words = to_integer("max_answer_words", self.max_answer_words)
@@ -111,6 +116,13 @@ class SpanDecoder:
         check_flag("whole_words", self.whole_words)
         object.__setattr__(self, "answer_types", check_answer_types(self.answer_types))
         check_fraction("span_threshold", self.span_threshold)
+        given = self.no_answer_weights
+        weights = tuple(given) if isinstance(given, (list, tuple)) else ()
+        if len(weights) != 3:
+            raise ValueError(must_be("no_answer_weights", "three numbers", given))
+        for weight in weights:
+            check_number("no_answer_weights", weight)
+        object.__setattr__(self, "no_answer_weights", weights)
 
     @property
     def threshold(self) -> float:

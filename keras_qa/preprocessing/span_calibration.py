@@ -15,6 +15,7 @@ from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_err
 from keras_qa.decoding.decoder import Spans, find_firsts
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
+from keras_qa.preprocessing.no_answer import fit_no_answer_weights, weigh_no_answer
 from keras_qa.preprocessing.span_preprocessor import (
     WINDOWS,
     SpanPreprocessor,
@@ -33,6 +34,9 @@ LIMITS = (5, 8, 10, 15, 20, 30, 50)
 # Candidates for `span_threshold`.
 SPAN_THRESHOLDS = tuple(step / 50 for step in range(1, 26))
 
+# F1 that the threshold of no answer may lose in order to answer more.
+THRESHOLD_LOSS = 0.01
+
 # Number of folds in the cross-validation of the temperature.
 FOLDS = 5
 
@@ -49,8 +53,9 @@ def fit_decoder(
 ) -> dict[str, float]:
     """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
 
-    `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not. The
-    temperature is 1.0 unless another one increases the likelihood of right answers in a five-fold
+    `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not; with
+    the threshold, `no_answer_weights` are fitted. The temperature is 1.0 unless another one lowers
+    the expected calibration error, and increases the likelihood of right answers in a five-fold
     cross-validation. If an example has `all_spans`, the temperature is 1.0, and `span_threshold` is
     fitted. Returns the `temperature`, and the expected calibration error with and without it,
     `calibration_error` and `calibration_error_before`; or an empty dict if no window contains a
@@ -64,6 +69,7 @@ def fit_decoder(
     given = preprocessor.decoder
     if given.no_answer:
         given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
+    fits_no_answer = given.no_answer and no_answer_threshold is None
     most = max_answer_words or _best_limit(given, found, sizes, examples)
     given = dataclasses.replace(given, max_answer_words=most)
     limits = given.max_answer_words, given.no_answer
@@ -72,11 +78,15 @@ def fit_decoder(
     has_sets, temperature = any(item.all_spans for item in examples), 1.0
     if not has_sets:
         temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS, types)
-    decoder, errors = given, []
-    for heat in (1.0, temperature):
-        decoder = dataclasses.replace(decoder, temperature=heat)
+    tried = []
+    for heat in dict.fromkeys((1.0, temperature)):
+        decoder = dataclasses.replace(given, temperature=heat)
         best = decoder(*found, 1, sizes)
-        if decoder.no_answer and no_answer_threshold is None:
+        if fits_no_answer:
+            weights = fit_no_answer_weights(best, examples)
+            decoder = dataclasses.replace(decoder, no_answer_weights=weights)
+        best = weigh_no_answer(best, decoder, examples)
+        if fits_no_answer:
             threshold = _best_threshold(best, examples, decoder)
             decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
         answers = [row[0] for row in rank_answers(best, examples, decoder, 1)]
@@ -85,17 +95,19 @@ def fit_decoder(
             for answer, item in zip(answers, examples, strict=True)
         ]
         scores = np.clip([answer.score for answer in answers], 0.0, 1.0)
-        errors.append(expected_calibration_error(scores, np.array(right)))
+        tried.append((expected_calibration_error(scores, np.array(right)), decoder))
+    error, decoder = min(tried, key=lambda one: one[0])
     if has_sets:
         count = preprocessor.max_spans
-        ranked = rank_answers(decoder(*found, count, sizes), examples, decoder, count)
+        best = weigh_no_answer(decoder(*found, count, sizes), decoder, examples)
+        ranked = rank_answers(best, examples, decoder, count)
         lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
         decoder = dataclasses.replace(decoder, span_threshold=lowest)
     preprocessor.decoder = decoder
     return {
-        "temperature": temperature,
-        "calibration_error_before": errors[0],
-        "calibration_error": errors[1],
+        "temperature": decoder.temperature,
+        "calibration_error_before": tried[0][0],
+        "calibration_error": error,
     }
 
 
@@ -121,10 +133,24 @@ def _best_limit(
 
 
 def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) -> float:
-    """Returns the threshold with the highest F1, by the official script of SQuAD 2.0."""
-    answers = best_texts(best, examples, decoder)
-    scores = metrics.squad(answers, examples, "2.0", best.no_answer.tolist())
-    return min(scores["best_f1_thresh"], 1.0)
+    """Returns the highest threshold of no answer whose F1 is at most a point below the best.
+
+    Many thresholds have nearly the same F1, and the highest one refuses the fewest answers. It is
+    in the middle between the last probability below it and the first one above.
+    """
+    gains = [
+        metrics.f1(text, item.answers) if item.answers else -1.0
+        for text, item in zip(best_texts(best, examples, decoder), examples, strict=True)
+    ]
+    order = np.argsort(best.no_answer, kind="stable")
+    # The sum of F1 if the first texts in this order are answered, minus that if none is.
+    totals = np.cumsum([0.0, *np.array(gains)[order]])
+    edges = np.array([0.0, *best.no_answer[order], 1.0])
+    # Equal probabilities are on one side of the threshold.
+    places = np.flatnonzero(edges[:-1] < edges[1:])
+    least = totals[places].max() - THRESHOLD_LOSS * len(examples)
+    last = int(places[totals[places] >= least][-1])
+    return float(edges[last : last + 2].mean())
 
 
 def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current: float) -> float:
@@ -184,7 +210,7 @@ def fit_retrieval(
     decoder = dataclasses.replace(decoder, temperature=temperature)
     total = calibration.combine_priors(prior, [w or 0.0 for w in weights], find_firsts(example))
     start[:, 1:] += total.astype("float32")[:, None]
-    best = decoder(start, end, words, example, count, sizes)
+    best = weigh_no_answer(decoder(start, end, words, example, count, sizes), decoder)
     return temperature, weights, rank_answers(best, examples, decoder, count + 1)
 
 

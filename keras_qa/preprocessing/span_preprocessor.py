@@ -23,6 +23,7 @@ from keras_qa.preprocessing.ask_options import (
     Verbose,
     check_option_names,
 )
+from keras_qa.preprocessing.no_answer import weigh_no_answer
 from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows
 from keras_qa.text.passage_windows import passage_windows
@@ -167,7 +168,11 @@ class SpanPreprocessor:
         windows = self.vectorizer.batches(examples, WINDOWS)
         found = self._spans(model, examples, windows, batch_size, verbose, count)
         return [
-            row for part, spans in found for row in rank_answers(spans, part, self.decoder, count)
+            row
+            for part, spans in found
+            for row in rank_answers(
+                weigh_no_answer(spans, self.decoder, part), part, self.decoder, count
+            )
         ]
 
     def answer_all(
@@ -188,6 +193,7 @@ class SpanPreprocessor:
         """Returns the best answers to each example from several passages.
 
         Each passage is read separately. The scores are normalized over all passages of an example.
+        No name counts as missing, since it may be in another part of the document.
 
         Args:
             model: The reader.
@@ -204,7 +210,9 @@ class SpanPreprocessor:
         return [
             row
             for part, spans in found
-            for row in rank_answers(spans, part, self.decoder, count + 1)
+            for row in rank_answers(
+                weigh_no_answer(spans, self.decoder), part, self.decoder, count + 1
+            )
         ]
 
     def answer_in_detail(
@@ -217,6 +225,7 @@ class SpanPreprocessor:
             details = dataclasses.replace(details, threshold=1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
         for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
+            spans = weigh_no_answer(spans, decoder, part)
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
             details.spans.extend(best_texts(spans, part, decoder))
             details.no_answer.extend(spans.no_answer.tolist())
