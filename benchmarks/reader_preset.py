@@ -9,7 +9,7 @@ FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` s
 outputs of an adapter; the embeddings and the gains of the encoder stay fixed. An interrupted
 training continues from the checkpoint beside its result. `reduce` writes the change of each matrix
 of the encoder as an adapter of LoRA: the closest matrix of a lower rank, by its singular values. It
-fits the temperature on all questions of both files; the threshold of no answer is set by hand.
+fits the temperature and when there is no answer on all questions of both files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 EPOCHS, STEPS, BATCH_SIZE, SEED = 14, 250, 16, 3
 LEARNING_RATE, WARMUP, WEIGHT_DECAY, UNANSWERABLE = 1e-4, 0.04, 0.01, 0.2
-MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD = 20, 0.1
+MAX_ANSWER_WORDS = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -122,7 +122,7 @@ def reduce(options: argparse.Namespace) -> None:
     reader.preprocessor = trained.preprocessor
     valid = squad.load(options.folder / "valid.json")
     valid += squad.load(options.folder / "valid-unanswerable.json")
-    fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS, NO_ANSWER_THRESHOLD)
+    fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS)
     print(reader.preprocessor.decoder)
     adapters.save(reader, options.out)
 
