@@ -100,8 +100,9 @@ class QuestionAnswerer(RetrievalMixin):
         history_: The `keras.callbacks.History` of the last `fit`.
         calibration_: For these models, the result of the calibration on the validation data of the
             last `fit`: the `temperature` of the scores, which is 1.0 unless another one helps in a
-            five-fold cross-validation, and the expected calibration error with and without it,
-            `calibration_error` and `calibration_error_before`. Otherwise empty.
+            five-fold cross-validation and lowers the expected calibration error, and this error
+            with and without it, `calibration_error` and `calibration_error_before`. Otherwise
+            empty.
 
     Examples:
         >>> import keras_qa
