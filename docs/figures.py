@@ -316,6 +316,27 @@ def boolq() -> str:
     )
 
 
+def choices() -> str:
+    """The accuracy of choosers on MCTest."""
+    names = {
+        "sliding window": "sliding window with word distances (Richardson et al. 2013)",
+        "from scratch": "`choice_ranker`, from scratch",
+        "backbone": "`choice_ranker` on `minilm`",
+        "transformers": "`BertForMultipleChoice` of `transformers` with the same weights",
+    }
+    rows, records = [], _records("choices.json")
+    for run in sorted(records, key=lambda run: [*names].index(run["contender"])):
+        accuracy = [f"{run['accuracy'][part]:.1f} %" for part in ("all", "one", "multiple")]
+        minutes = "" if run["contender"] == "sliding window" else f"{run['minutes']:.0f}"
+        rows.append([names[run["contender"]], str(run["seed"]), *accuracy, minutes])
+    head = ["", "seed", "right", "in one sentence", "in several", "minutes"]
+    note = (
+        f"{run['validation_questions']} questions of both dev parts with four choices each, after "
+        f"training on {run['questions']:,}, PyTorch, bfloat16, one core beside other work."
+    )
+    return f"{_table(head, rows, numbers_from=1)}\n\n{note}"
+
+
 def babi_10k() -> str:
     """The best run of each task with 10,000 questions, and a summary."""
     best, runs = _best("babi-10k-jax.json"), _records("babi-10k-jax.json")
@@ -410,7 +431,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     for function in (
         *(speed, speed_in_short, reading, reading_in_short),
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
-        *(preset_minilm, preset_rerank, preset_babi, boolq, same_training),
+        *(preset_minilm, preset_rerank, preset_babi, boolq, choices, same_training),
         *(asking, retrieval, many_passages, exporting, serving),
     )
 }
