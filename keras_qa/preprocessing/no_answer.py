@@ -38,7 +38,7 @@ def weigh_no_answer(
     Returns:
         The spans. All scores of a text still add up to 1.
     """
-    if not decoder.no_answer or tuple(decoder.no_answer_weights) == (1.0, 0.0, 0.0):
+    if not decoder.weighs_no_answer:
         return spans
     first, second, third = decoder.no_answer_weights
     own, is_missing = _features(spans, examples)
@@ -47,11 +47,8 @@ def weigh_no_answer(
     is_certain = spans.no_answer == 1.0
     chance = np.where(is_certain, 1.0, 0.5 + 0.5 * np.tanh(logit / 2))
     rest = (1.0 - chance) / np.where(is_certain, 1.0, 1.0 - spans.no_answer)
-    return spans._replace(
-        score=spans.score * rest[:, None],
-        no_answer=chance,
-        answer_types=spans.answer_types * rest[:, None],
-    )
+    score, types = spans.score * rest[:, None], spans.answer_types * rest[:, None]
+    return Spans(spans.start, spans.end, score, chance, types)
 
 
 def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[float, float, float]:

@@ -170,9 +170,7 @@ class SpanPreprocessor:
         return [
             row
             for part, spans in found
-            for row in rank_answers(
-                weigh_no_answer(spans, self.decoder, part), part, self.decoder, count
-            )
+            for row in rank_answers(self._weighed(spans, part), part, self.decoder, count)
         ]
 
     def answer_all(
@@ -210,9 +208,7 @@ class SpanPreprocessor:
         return [
             row
             for part, spans in found
-            for row in rank_answers(
-                weigh_no_answer(spans, self.decoder), part, self.decoder, count + 1
-            )
+            for row in rank_answers(self._weighed(spans), part, self.decoder, count + 1)
         ]
 
     def answer_in_detail(
@@ -225,7 +221,7 @@ class SpanPreprocessor:
             details = dataclasses.replace(details, threshold=1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
         for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
-            spans = weigh_no_answer(spans, decoder, part)
+            spans = self._weighed(spans, part)
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
             details.spans.extend(best_texts(spans, part, decoder))
             details.no_answer.extend(spans.no_answer.tolist())
@@ -300,6 +296,11 @@ class SpanPreprocessor:
             yield examples[done:], self._decode(join_windows(pending), count)
         if bar is not None:
             bar.end(len(examples))
+
+    def _weighed(self, spans: Spans, examples: list[Example] | None = None) -> Spans:
+        if self.decoder.weighs_no_answer:
+            return weigh_no_answer(spans, self.decoder, examples)
+        return spans
 
     def _decode(self, parts: list[np.ndarray], count: int) -> Spans:
         start, end, words, example, sizes = parts
