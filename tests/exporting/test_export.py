@@ -147,9 +147,9 @@ def test_weights_outside_the_folder_are_never_read(place: str, files, tmp_path) 
     settings = json.loads((folder / "keras_qa.json").read_text())
     settings["sha256"]["onnx/model.onnx"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "keras_qa.json").write_text(json.dumps(settings))
-    with pytest.raises(
-        ValueError, match=r"reader` cannot be used: ONNX Runtime says: .*[Ee]xternal"
-    ):
+    # ONNX Runtime 1.24 looks for the size of a file that is not there.
+    reason = "([Ee]xternal|cannot get file size)"
+    with pytest.raises(ValueError, match=rf"reader` cannot be used: ONNX Runtime says: .*{reason}"):
         keras_qa.load(folder)
 
 

@@ -81,4 +81,5 @@ def test_answering_a_question_enters_few_files(reader, classifier) -> None:
         if not name.startswith(("kernels", "layers"))
     ]
     assert "answering/answerer.py" in files
-    assert len(files) <= 14, files
+    # On JAX one more file compiles the model.
+    assert len(set(files) - {"execution/programs.py"}) <= 14, files
