@@ -21,6 +21,9 @@ from keras_qa._arguments import (
 # Without calibration: no answer if that is likelier than all answers together.
 THRESHOLD = 0.5
 
+# They leave the probability of no answer as it is.
+NO_ANSWER_WEIGHTS = (1.0, 0.0, 0.0)
+
 # Positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
 
@@ -104,7 +107,7 @@ class SpanDecoder:
     whole_words: bool = True
     answer_types: tuple[str, ...] = ()
     span_threshold: float = 0.2
-    no_answer_weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    no_answer_weights: tuple[float, float, float] = NO_ANSWER_WEIGHTS
 
     def __post_init__(self) -> None:
         words = to_integer("max_answer_words", self.max_answer_words)
@@ -132,7 +135,7 @@ class SpanDecoder:
     @property
     def weighs_no_answer(self) -> bool:
         """Whether `no_answer_weights` change a probability."""
-        return self.no_answer and self.no_answer_weights != (1.0, 0.0, 0.0)
+        return self.no_answer and self.no_answer_weights != NO_ANSWER_WEIGHTS
 
     def __call__(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.decoder import SpanDecoder, Spans
+from keras_qa.decoding.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.example import Example
 
 # Number of characters before and after a span that are near it, and of the beginning of a text,
@@ -45,7 +45,7 @@ def weigh_no_answer(
     logit = first * own + second + third * is_missing
     # A text without any words has no answer.
     is_certain = spans.no_answer == 1.0
-    chance = np.where(is_certain, 1.0, 0.5 + 0.5 * np.tanh(logit / 2))
+    chance = np.where(is_certain, 1.0, sigmoid(logit))
     rest = (1.0 - chance) / np.where(is_certain, 1.0, 1.0 - spans.no_answer)
     score, types = spans.score * rest[:, None], spans.answer_types * rest[:, None]
     return Spans(spans.start, spans.end, score, chance, types)
@@ -66,7 +66,7 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
         classifier decides when a reader is right.
         Böhning and Lindsay 1988, "Monotonicity of quadratic-approximation algorithms": the steps.
     """
-    default = np.array([1.0, 0.0, 0.0])
+    default = np.array(NO_ANSWER_WEIGHTS)
     is_empty = np.array([not item.answers for item in examples], "float64")
     weights = default
     if is_empty.any() and not is_empty.all():
@@ -74,11 +74,16 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
         features = np.stack([own, np.ones(len(own)), is_missing], axis=1)
         inverse = np.linalg.inv(features.T @ features / 4 + np.eye(3))
         for _ in range(_STEPS):
-            chance = 0.5 + 0.5 * np.tanh(features @ weights / 2)
-            slope = features.T @ (chance - is_empty) + weights - default
+            errors = sigmoid(features @ weights) - is_empty
+            slope = features.T @ errors + weights - default
             weights = weights - inverse @ slope
     first, second, third = weights.tolist()
     return first, second, third
+
+
+def sigmoid(logit: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The probability of a logit, without overflow."""
+    return 0.5 + 0.5 * np.tanh(logit / 2)
 
 
 def _features(

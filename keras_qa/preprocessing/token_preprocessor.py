@@ -12,6 +12,7 @@ import numpy.typing as npt
 from keras_qa.decoding.decoder import Spans, check_logits
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model
+from keras_qa.preprocessing.no_answer import sigmoid
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.
@@ -78,7 +79,7 @@ def find_runs(
     begins, ends = words[words[..., 0] >= 0].T
     begins, place, word = np.unique(begins, return_index=True, return_inverse=True)
     values = inside[words[..., 0] >= 0].astype("float64")
-    chance = np.bincount(word, 0.5 + 0.5 * np.tanh(values / 2)) / np.bincount(word)
+    chance = np.bincount(word, sigmoid(values)) / np.bincount(word)
     edges = np.flatnonzero(np.diff(chance > 0.5, prepend=False, append=False)).tolist()
     runs = [
         (int(begins[first]), int(ends[place[last - 1]]), float(chance[first:last].mean()))
