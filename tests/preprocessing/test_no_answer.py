@@ -106,8 +106,8 @@ def test_weights_computed_by_hand() -> None:
 def test_scores_still_add_up_to_one(masses: list[float], weights: tuple) -> None:
     first, second, none, typed = np.array(masses) / sum(masses)
     start = np.array([[32, 0]]) if first or second else np.array([[-1, -1]])
-    spans = Spans(start, start + 4, np.array([[first, second]]), np.array([none]), [[typed]])
-    spans = spans._replace(answer_types=np.array([[typed]]))
+    score, types = np.array([[first, second]]), np.array([[typed]])
+    spans = Spans(start, start + 4, score, np.array([none]), types)
     decoder = SpanDecoder(no_answer=True, no_answer_weights=weights)
     found = weigh_no_answer(spans, decoder, ASKED[1:2])
     total = found.score.sum() + found.no_answer[0] + found.answer_types.sum()
