@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from keras_qa._arguments import must_be
 from keras_qa.answering.ranker import Ranker
+from keras_qa.decoding.calibration import retrieval_priors
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever
@@ -65,18 +66,10 @@ def log_priors(selection: Selection, uses_search: bool = True) -> npt.NDArray[np
         `(passages, 2)`, with a row of zeros if there are no passages. The best one of each is 0.
     """
     hits, logits = selection
-    scores = [hit.score for hit in hits]
     priors = np.zeros((max(len(hits), 1), 2))
-    # If the scores are equal or have no weight, they may be any numbers.
-    if uses_search and len(set(scores)) > 1:
-        best = max(scores)
-        if not np.isfinite(scores).all() or best <= 0:
-            raise ValueError(
-                "The scores of hits must be finite and the best one positive, because they are "
-                f"divided by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. "
-                "Return other scores, or pass `retrieval_weight=0`."
-            )
-        priors[:, 0] = np.array(scores) / best - 1
+    # Without a weight, scores may be any numbers.
+    if uses_search and hits:
+        priors[:, 0] = retrieval_priors([hit.score for hit in hits])
     if len(hits):
         priors[:, 1] = logits - logits.max()
     return priors

@@ -13,11 +13,13 @@ import numpy.typing as npt
 from keras_qa._arguments import (
     check_number,
     check_positive_integers,
+    is_number,
     short_repr,
     to_integer,
     to_optional_integer,
 )
 from keras_qa.answering.estimator import SaveMixin, open_model
+from keras_qa.decoding.calibration import fit_retrieval_weight, retrieval_priors
 from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.exported import ExportedModel
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
@@ -25,10 +27,13 @@ from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_row
 if TYPE_CHECKING:
     import keras
 
+    from keras_qa.documents import Retriever
     from keras_qa.models import QAModel
 
 # Maximum number of pairs in memory at a time.
 PAIRS = 4_096
+# Weight of a search beside a ranker without a reader.
+RETRIEVAL_WEIGHT = 8.0
 
 # Activations in the `config.json` of cross-encoders of `sentence-transformers`.
 _ACTIVATIONS = ("Identity", "Sigmoid")
@@ -92,8 +97,14 @@ class Ranker(SaveMixin):
         texts: Iterable[str] | Iterable[Iterable[str]],
         top_k: int | None = None,
         batch_size: int = 32,
+        retrieval_scores: Sequence[Any] | None = None,
+        retrieval_weight: float = RETRIEVAL_WEIGHT,
     ) -> list[Any]:
         """Sorts texts by their scores for a question, best first.
+
+        With `retrieval_scores` the logit of a text is increased by
+        `-retrieval_weight * (1 - score / best score)`, as in `QuestionAnswerer.ask`. Words that a
+        search counts and a ranker overlooks count again.
 
         Args:
             question: A question, or a list of questions.
@@ -101,18 +112,27 @@ class Ranker(SaveMixin):
                 texts for each.
             top_k: Maximum number of texts to return for a question. `None` for all.
             batch_size: Maximum number of pairs that are computed at once.
+            retrieval_scores: The scores of the search that found the texts, such as `hit.score`: a
+                number for each text, or for a list of questions a list of these for each. The best
+                one must be positive. `None` to sort by the logits alone.
+            retrieval_weight: Weight of these scores. `fit_retrieval_weight` finds a better one.
 
         Returns:
             A list of `Ranked`, or for a list of questions a list of these. Texts with equal scores
             keep their order.
 
         Raises:
-            TypeError: If questions or texts are not strings.
-            ValueError: If `top_k` or `batch_size` is not a positive integer, or the number of lists
-                differs from that of the questions.
+            TypeError: If questions or texts are not strings, or retrieval scores no numbers.
+            ValueError: If an argument is out of its range, or the number of lists or scores differs
+                from that of the questions or texts.
+
+        Reference:
+            Wang, Zhuang and Zuccon 2021, "BERT-based Dense Retrievers Require Interpolation with
+            BM25 for Effective Passage Retrieval", ICTIR: weighted sums of both scores.
         """
         top_k = to_optional_integer("top_k", top_k)
         batch_size = to_integer("batch_size", batch_size)
+        check_number("retrieval_weight", retrieval_weight)
         questions = to_questions(question)
         given: Any = texts
         is_list = not isinstance(question, str) and isinstance(given, (list, tuple))
@@ -125,8 +145,14 @@ class Ranker(SaveMixin):
             lists = [_strings(f"texts[{place}]", item) for place, item in enumerate(given)]
         else:
             lists = [_strings("texts", given)] * len(questions)
+        priors: list[Any] = [0.0] * len(lists)
+        if retrieval_scores is not None and retrieval_weight:
+            each = [retrieval_scores] if isinstance(question, str) else retrieval_scores
+            priors = [*map(retrieval_priors, _score_lists(each, lists))]
         ranked = []
-        for logits, some in zip(self.logits(questions, lists, batch_size), lists, strict=True):
+        found = self.logits(questions, lists, batch_size)
+        for logits, prior, some in zip(found, priors, lists, strict=True):
+            logits = logits + retrieval_weight * prior
             scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
             order = np.argsort(-logits, kind="stable")[:top_k]
@@ -208,6 +234,55 @@ class Ranker(SaveMixin):
             feed, labels, batch_size, epochs, validation_data=validation, **options
         )
         return self
+
+    def fit_retrieval_weight(
+        self,
+        index: Retriever,
+        examples: Iterable[Example | Mapping[str, Any]],
+        candidates: int = 20,
+        batch_size: int = 32,
+    ) -> float:
+        """Finds the `retrieval_weight` of `rank` that makes right passages of a search likeliest.
+
+        The likelihood is that of a softmax over the candidates. A passage is right if it is a part
+        of the example's text, or contains it.
+
+        Args:
+            index: A `documents.Index`, or another `documents.Retriever`.
+            examples: `Example` objects with `text` and `question`, or mappings with these keys.
+                Pass several hundred whose texts are in the index, and none of the training data.
+            candidates: Number of passages that the ranker sorts.
+            batch_size: Maximum number of pairs that are computed at once.
+
+        Returns:
+            The weight.
+
+        Raises:
+            TypeError: If an example or one of its fields has the wrong type, or `index` is not a
+                retriever.
+            ValueError: If the search finds no right passage, or an argument is out of its range.
+        """
+        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
+        from keras_qa.documents.document import retrieve
+        from keras_qa.documents.gold import is_part
+
+        data = to_examples(examples)
+        questions = [item.question for item in data]
+        found = retrieve(index, questions, to_integer("candidates", candidates))
+        right = [
+            np.array([is_part(item.plain_text, hit.text) for hit in hits], bool)
+            for item, hits in zip(data, found, strict=True)
+        ]
+        used = [place for place, row in enumerate(right) if row.any()]
+        if not used:
+            raise ValueError(
+                "The search finds the text of no example. Add the texts to the index, or give "
+                "examples whose `text` is in it."
+            )
+        texts = [[hit.text for hit in found[place]] for place in used]
+        logits = self.logits([questions[place] for place in used], texts, batch_size)
+        priors = [retrieval_priors([hit.score for hit in found[place]]) for place in used]
+        return fit_retrieval_weight(logits, priors, [right[place] for place in used])
 
     def logits(
         self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
@@ -297,6 +372,22 @@ def _activation(config: dict[str, Any]) -> str:
             f"`config.json` of the checkpoint has {str(path)!r:.80}."
         )
     return name
+
+
+def _score_lists(values: Any, lists: Sequence[list[str]]) -> list[list[float]]:
+    """Returns the retrieval scores of each list of texts."""
+    rows = values if isinstance(values, Iterable) else [values]
+    scores = [list(some) if isinstance(some, Iterable) else [some] for some in rows]
+    if not all(map(is_number, itertools.chain(*scores))):
+        expected = "`retrieval_scores` must be numbers, in lists like the texts."
+        raise TypeError(f"{expected} Received: {short_repr(values)}.")
+    given, wanted = [*map(len, scores)], [*map(len, lists)]
+    if given != wanted:
+        raise ValueError(
+            "`retrieval_scores` must have a score for each text. Received lists of "
+            f"{short_repr(given)} scores for lists of {short_repr(wanted)} texts."
+        )
+    return scores
 
 
 def _strings(name: str, values: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -145,6 +145,43 @@ def combine_priors(
     total: npt.NDArray[np.float64] = prior @ np.asarray(weights, "float64")
     best: npt.NDArray[np.float64] = np.maximum.reduceat(total, firsts)
     return total - np.repeat(best, np.diff(np.append(firsts, len(total))))
+
+
+def retrieval_priors(scores: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Returns each score of a search divided by the best one, minus 1. Zeros for equal scores.
+
+    Raises:
+        ValueError: If a score is not finite, or the best one is not positive.
+    """
+    if len(set(scores)) < 2:
+        return np.zeros(len(scores))
+    best = max(scores)
+    if not np.isfinite(scores).all() or best <= 0:
+        raise ValueError(
+            "The scores of hits must be finite and the best one positive, because they are "
+            f"divided by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. "
+            "Return other scores, or pass `retrieval_weight=0`."
+        )
+    return np.array(scores) / best - 1
+
+
+def fit_retrieval_weight(
+    logits: Sequence[npt.NDArray[np.floating]],
+    priors: Sequence[npt.NDArray[np.floating]],
+    right: Sequence[npt.NDArray[np.bool_]],
+) -> float:
+    """Finds the weight of priors beside the logits of a ranker that makes right texts likeliest.
+
+    Each argument has an array `(texts,)` for each question; `right` tells which texts answer it.
+    """
+    texts = list(zip(logits, priors, right, strict=True))
+
+    def loss(weight: float) -> float:
+        sums = [(row + weight * prior, is_right) for row, prior, is_right in texts]
+        masses = [np.logaddexp.reduce(row) - np.logaddexp.reduce(row[r]) for row, r in sums]
+        return float(np.sum(masses))
+
+    return _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS)
 
 
 class _Masses(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -124,16 +125,20 @@ def hard_negatives(
         found = retrieve(index, [item.question for item in part], k + _DISCARDED)
         for item, hits in zip(part, found, strict=True):
             texts = dict.fromkeys(hit.text for hit in hits)
-            wrong = [text for text in texts if not _may_answer(item, text)]
-            result.append(dataclasses.replace(item, negatives=tuple(wrong[:k])))
+            wrong = (text for text in texts if not _may_answer(item, text))
+            result.append(dataclasses.replace(item, negatives=tuple(itertools.islice(wrong, k))))
     return result
 
 
 def _may_answer(example: Example, text: str) -> bool:
     """Whether a passage mentions an answer, or is a part of the example's text or contains it."""
-    own = example.plain_text
     # Scripts without spaces have no word boundaries, so only Latin letters and digits count.
     answers = "|".join(re.escape(answer.casefold()) for answer in example.answers if answer)
     mention = rf"(?<![a-z0-9])(?:{answers})(?![a-z0-9])"
-    is_own = bool(own) and (text in own or own in text)
+    is_own = is_part(example.plain_text, text)
     return is_own or bool(answers and re.search(mention, text.casefold()))
+
+
+def is_part(text: str, passage: str) -> bool:
+    """Whether a passage is a part of a text, or contains it."""
+    return bool(text) and (passage in text or text in passage)
