@@ -171,6 +171,10 @@ def test_int8_is_fitted_and_kept_if_it_loses_little(files, tmp_path, capsys) -> 
     assert decoders[1] == keras_qa.load(files / "reader.keras").model_.preprocessor.decoder
     _, fitted = quantization.measure(small, SPANS + WITHOUT)
     assert own.preprocessor.decoder == fitted.decoder
+    # Without unanswerable examples, the threshold of no answer stays.
+    _, kept = quantization.measure(out / "onnx" / "model.onnx", SPANS)
+    assert kept.decoder.no_answer_threshold == decoders[1].no_answer_threshold
+    assert kept.decoder.no_answer_weights == decoders[1].no_answer_weights
     windows = own.preprocessor.vectorizer(SPANS[:1]).feed
     one, other = (model.predict(windows)["start"] for model in (own, ExportedModel(out)))
     assert not np.allclose(one, other, atol=1e-4)
