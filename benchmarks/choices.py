@@ -18,6 +18,9 @@ from benchmarks.measure import circumstances
 from benchmarks.rivals import sliding_window
 from benchmarks.span_cases import encoder_folder
 
+# Number of sentences in a window of the ranker.
+SENTENCES = 4
+
 Examples = list[Any]
 Choose = Callable[[Examples], list[str]]
 
@@ -98,6 +101,30 @@ def _transformers(train: Examples, options: argparse.Namespace, seed: int) -> Ch
     return choose
 
 
+def _ranker(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
+    """A ranker that was not trained on choices: the question with a choice is its question."""
+    from keras_qa.answering import Ranker
+    from keras_qa.text.sentence_splitting import sentence_spans
+
+    ranker = Ranker("minilm-rerank")
+
+    def windows(text: str) -> list[str]:
+        spans = sentence_spans(text)
+        firsts = range(max(len(spans) - SENTENCES, 0) + 1)
+        return [text[spans[n][0] : spans[n : n + SENTENCES][-1][1]] for n in firsts]
+
+    def choose(asked: Examples) -> list[str]:
+        pairs = [
+            (f"{item.question} {choice}", windows(item.plain_text))
+            for item in asked
+            for choice in item.choices
+        ]
+        best = iter(row.max() for row in ranker.logits(*zip(*pairs, strict=True)))
+        return [max((next(best), choice) for choice in item.choices)[1] for item in asked]
+
+    return choose
+
+
 def _sliding_window(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
     return lambda asked: [
         sliding_window.choose(item.plain_text, item.question, item.choices) for item in asked
@@ -109,6 +136,7 @@ CONTENDERS: dict[str, Callable[..., Choose]] = {
     "from scratch": _ours(),
     "backbone": _ours(backbone=encoder_folder),
     "transformers": _transformers,
+    "ranker": _ranker,
 }
 
 

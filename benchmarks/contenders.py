@@ -11,6 +11,9 @@ from typing import Any
 
 from benchmarks.measure import RESULTS
 
+# Contenders without a training, of which one run is enough.
+UNTRAINED = ("sliding window", "ranker")
+
 
 def run_each(module: str, options: argparse.Namespace, work: Callable[[Any], None]) -> None:
     """Calls `work` for each contender and seed, each in a new process of `python -m module`."""
@@ -18,7 +21,7 @@ def run_each(module: str, options: argparse.Namespace, work: Callable[[Any], Non
         work(options)
         return
     for contender in options.contenders:
-        seeds = options.seeds if contender != "sliding window" else options.seeds[:1]
+        seeds = options.seeds[:1] if contender in UNTRAINED else options.seeds
         for seed in seeds:
             command = [sys.executable, "-m", module, *sys.argv[1:]]
             subprocess.run([*command, "--worker", contender, str(seed)], check=True)

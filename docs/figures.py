@@ -323,16 +323,20 @@ def choices() -> str:
         "from scratch": "`choice_ranker`, from scratch",
         "backbone": "`choice_ranker` on `minilm`",
         "transformers": "`BertForMultipleChoice` of `transformers` with the same weights",
+        "ranker": "`minilm-rerank` without training, by windows of four sentences",
     }
     rows, records = [], _records("choices.json")
-    for run in sorted(records, key=lambda run: [*names].index(run["contender"])):
+    for run in sorted(records, key=lambda run: ([*names].index(run["contender"]), run["seed"])):
         accuracy = [f"{run['accuracy'][part]:.1f} %" for part in ("all", "one", "multiple")]
-        minutes = "" if run["contender"] == "sliding window" else f"{run['minutes']:.0f}"
-        rows.append([names[run["contender"]], str(run["seed"]), *accuracy, minutes])
+        is_trained = run["contender"] not in ("sliding window", "ranker")
+        seed, minutes = (str(run["seed"]), f"{run['minutes']:.0f}") if is_trained else ("", "")
+        rows.append([names[run["contender"]], seed, *accuracy, minutes])
+    processors = " or ".join(dict.fromkeys(run["machine"]["processor"] for run in records))
     head = ["", "seed", "right", "in one sentence", "in several", "minutes"]
     note = (
         f"{run['validation_questions']} questions of both dev parts with four choices each, after "
-        f"training on {run['questions']:,}, PyTorch, bfloat16, one core beside other work."
+        f"training on {run['questions']:,}, PyTorch, bfloat16, one core ({processors}) beside "
+        "other work."
     )
     return f"{_table(head, rows, numbers_from=1)}\n\n{note}"
 
