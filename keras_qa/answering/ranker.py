@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Maximum number of pairs in memory at a time.
 PAIRS = 4_096
 # Weight of a search beside a ranker without a reader.
-RETRIEVAL_WEIGHT = 8.0
+RETRIEVAL_WEIGHT = 6.0
 
 # Activations in the `config.json` of cross-encoders of `sentence-transformers`.
 _ACTIVATIONS = ("Identity", "Sigmoid")

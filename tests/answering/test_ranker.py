@@ -103,10 +103,10 @@ class TestRanking:
         assert ranked[0].index == 3
         expected = 1 / (1 + np.exp(-sums[[item.index for item in ranked]]))
         np.testing.assert_allclose([item.score for item in ranked], expected, atol=1e-6)
-        # For several questions, and by default with a weight of 8.
+        # For several questions, and by default with a weight of 6.
         lists = [TEXTS, TEXTS[:2], []]
         found = cross.rank(["Who slept?"] * 3, lists, retrieval_scores=[scores, (2, 2), []])
-        sums = logits + 8.0 * np.array([-0.5, -0.75, -1.0, 0.0, -0.25])
+        sums = logits + 6.0 * np.array([-0.5, -0.75, -1.0, 0.0, -0.25])
         assert [item.index for item in found[0]] == np.argsort(-sums).tolist()
         alone = cross.rank("Who slept?", TEXTS[:2])
         assert [item.index for item in found[1]] == [item.index for item in alone]
