@@ -328,8 +328,8 @@ def choices() -> str:
     rows, records = [], _records("choices.json")
     for run in sorted(records, key=lambda run: ([*names].index(run["contender"]), run["seed"])):
         accuracy = [f"{run['accuracy'][part]:.1f} %" for part in ("all", "one", "multiple")]
-        is_trained = run["contender"] not in ("sliding window", "ranker")
-        seed, minutes = (str(run["seed"]), f"{run['minutes']:.0f}") if is_trained else ("", "")
+        # Contenders without a training have taken no time.
+        seed, minutes = (str(run["seed"]), f"{run['minutes']:.0f}") if run["minutes"] else ("", "")
         rows.append([names[run["contender"]], seed, *accuracy, minutes])
     processors = " or ".join(dict.fromkeys(run["machine"]["processor"] for run in records))
     head = ["", "seed", "right", "in one sentence", "in several", "minutes"]
