@@ -42,7 +42,7 @@ LEFT_OUT = "squadshifts-amazon"
 # Number of hits that the ranker sorts.
 FIRST = 20
 # Number of questions of `squad_small/train.json` to which the weight of the search is fitted.
-FITTED_ON = 300
+FITTED_ON = 1_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
