@@ -284,17 +284,16 @@ def preset_rerank() -> str:
         "squad_small/valid.json": "SQuAD, first 20 of 1,827 paragraphs",
         "ranking/selqa-valid.jsonl": "SelQA, sentences of an article",
     }
-    rows = [
-        [
-            f"{run['questions']:,} of {names[data]}",
-            contender,
-            f"{run['recall_at_1']:.1f} %",
-            f"{run['mrr']:.1f} %",
-        ]
-        for (data, contender), run in runs.items()
-    ]
+    rows = []
+    for (data, contender), run in runs.items():
+        weight = run.get("retrieval_weight")
+        order = f"{contender} (weight {weight})" if weight else contender
+        scores = [f"{run['recall_at_1']:.1f} %", f"{run['mrr']:.1f} %"]
+        rows.append([f"{run['questions']:,} of {names[data]}", order, *scores])
     titles = ["questions", "order", "right text first", "mean reciprocal rank"]
-    return _table(titles, rows, numbers_from=2)
+    (fitted_on,) = {run["fitted_on"] for run in runs.values() if "fitted_on" in run}
+    note = f"The weights are fitted to {fitted_on:,} other questions of SQuAD."
+    return f"{_table(titles, rows, numbers_from=2)}\n\n{note}"
 
 
 def preset_babi() -> str:
