@@ -70,18 +70,17 @@ def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
     loaded.fit(EXAMPLES[:4], batch_size=2, steps_per_epoch=1, verbose=0)
 
 
-def test_the_loss_is_the_mean_over_questions_also_in_smaller_batches(folder) -> None:
+def test_the_loss_is_the_mean_over_questions_of_all_batches(folder) -> None:
     ranker = untrained(folder)
     examples = EXAMPLES[:-1]
     losses = []
     for item in examples:
         [logits] = ranker.logits([item.question], [[item.text, *item.negatives]])
         losses.append(np.log(np.exp(logits).sum()) - logits[0])
-    for size in (5, 99):
-        options = {"validation_data": EXAMPLES, "batch_size": size, "learning_rate": 1e-12}
-        found = ranker.fit(EXAMPLES, verbose=0, **options).history_.history
-        assert found["loss"] == pytest.approx([np.mean(losses)], rel=1e-4)
-        assert found["val_loss"] == pytest.approx([np.mean(losses)], rel=1e-4)
+    options = {"validation_data": EXAMPLES, "batch_size": 5, "learning_rate": 1e-12, "verbose": 0}
+    found = ranker.fit(EXAMPLES, **options).history_.history
+    assert found["loss"] == pytest.approx([np.mean(losses)], rel=1e-4)
+    assert found["val_loss"] == pytest.approx([np.mean(losses)], rel=1e-4)
 
 
 def test_equal_logits_are_no_merit(folder) -> None:
