@@ -149,7 +149,7 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
     for name, used in (("words", None), ("words and vectors", encoder)):
         with make_index(paragraphs, used) as index:
             hits = index.search(questions, k=FIRST)
-            weights[name] = ranker.fit_retrieval_weight(index, fitted_on, FIRST)
+            weights[name] = ranker.fit_search_weight(index, fitted_on, FIRST)
         # A paragraph may have several passages.
         found[name] = [[hit.text for hit in some] for some in hits]
         priors[name] = [retrieval_priors([hit.score for hit in some]) for some in hits]
@@ -174,7 +174,7 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
                 right.append([some[place] in item.plain_text for place in order])
             records[contender] = {"data": "squad_small/valid.json", **scores(right)}
             if weight:
-                fitted = {"retrieval_weight": round(weight, 1), "fitted_on": len(fitted_on)}
+                fitted = {"search_weight": round(weight, 1), "fitted_on": len(fitted_on)}
                 records[contender] |= fitted
     lines = (folder / "ranking" / "selqa-valid.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]

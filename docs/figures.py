@@ -286,7 +286,7 @@ def preset_rerank() -> str:
     }
     rows = []
     for (data, contender), run in runs.items():
-        weight = run.get("retrieval_weight")
+        weight = run.get("search_weight")
         order = f"{contender} (weight {weight})" if weight else contender
         scores = [f"{run['recall_at_1']:.1f} %", f"{run['mrr']:.1f} %"]
         rows.append([f"{run['questions']:,} of {names[data]}", order, *scores])

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from keras_qa import preprocessing
 from keras_qa._arguments import check_choice, entry, to_integer
+from keras_qa._numbers import rows_in_cache
 from keras_qa.files.json_files import parse_object
 from keras_qa.preprocessing import AnyPreprocessor
 from keras_qa.preprocessing.ask_options import Outputs
@@ -34,10 +35,6 @@ TASKS = (
 )
 # Files of the same folder from which Keras would load a model.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-
-# Maximum number of positions in a batch of an encoder, so that intermediate results stay in the
-# cache of a CPU.
-POSITIONS = 1536
 
 
 class Output(NamedTuple):
@@ -169,8 +166,8 @@ class ExportedModel:
         while len(order):
             size = batch_size
             if is_encoder:
-                size = min(size, _rows_at_a_time(int(used[0, order[0]])))
-                size = min(size, _rows_at_a_time(int(used[0, order[:size][-1]])))
+                size = min(size, rows_in_cache(int(used[0, order[0]])))
+                size = min(size, rows_in_cache(int(used[0, order[:size][-1]])))
             rows, order = order[:size], order[size:]
             widths = used[:, rows].max(axis=1)
             inputs = {
@@ -264,11 +261,6 @@ def _used(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     present = np.asarray(ids.reshape(len(ids), -1, ids.shape[-1]).any(axis=1))
     last = ids.shape[-1] - np.argmax(present[:, ::-1], axis=1)
     return np.where(present.any(axis=1), last, 1)
-
-
-def _rows_at_a_time(width: int) -> int:
-    """Returns a power of two."""
-    return 1 << (max(1, POSITIONS // width).bit_length() - 1)
 
 
 def _onnxruntime() -> ModuleType:

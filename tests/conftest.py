@@ -76,6 +76,7 @@ ENVIRONMENTS = {
     "test_exported.py": "host",
     "test_import.py": "once",
     "test_lazy_import.py": "host",
+    "test_numbers.py": "host",
     "test_terminal.py": "host",
     "text": "host",
     "text/test_tokenizer_files.py": "once",

@@ -18,8 +18,9 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
+from keras_qa._numbers import sigmoid
 from keras_qa.answering.estimator import SaveMixin, open_model
-from keras_qa.decoding.calibration import fit_retrieval_weight, retrieval_priors
+from keras_qa.decoding.calibration import fit_search_weight, retrieval_priors
 from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.exported import ExportedModel
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 # Maximum number of pairs in memory at a time.
 PAIRS = 4_096
 # Weight of a search beside a ranker without a reader.
-RETRIEVAL_WEIGHT = 6.0
+SEARCH_WEIGHT = 6.0
 
 # Activations in the `config.json` of cross-encoders of `sentence-transformers`.
 _ACTIVATIONS = ("Identity", "Sigmoid")
@@ -98,13 +99,14 @@ class Ranker(SaveMixin):
         top_k: int | None = None,
         batch_size: int = 32,
         retrieval_scores: Sequence[Any] | None = None,
-        retrieval_weight: float = RETRIEVAL_WEIGHT,
+        search_weight: float = SEARCH_WEIGHT,
     ) -> list[Any]:
         """Sorts texts by their scores for a question, best first.
 
         With `retrieval_scores` the logit of a text is increased by
-        `-retrieval_weight * (1 - score / best score)`, as in `QuestionAnswerer.ask`. Words that a
-        search counts and a ranker overlooks count again.
+        `-search_weight * (1 - score / best score)`. Words that a search counts and a ranker
+        overlooks count again. (`retrieval_weight` of `QuestionAnswerer.ask` weighs the same shares
+        beside the logits of a reader.)
 
         Args:
             question: A question, or a list of questions.
@@ -115,7 +117,7 @@ class Ranker(SaveMixin):
             retrieval_scores: The scores of the search that found the texts, such as `hit.score`: a
                 number for each text, or for a list of questions a list of these for each. The best
                 one must be positive. `None` to sort by the logits alone.
-            retrieval_weight: Weight of these scores. `fit_retrieval_weight` finds a better one.
+            search_weight: Weight of these scores. `fit_search_weight` finds a better one.
 
         Returns:
             A list of `Ranked`, or for a list of questions a list of these. Texts with equal scores
@@ -132,7 +134,7 @@ class Ranker(SaveMixin):
         """
         top_k = to_optional_integer("top_k", top_k)
         batch_size = to_integer("batch_size", batch_size)
-        check_number("retrieval_weight", retrieval_weight)
+        check_number("search_weight", search_weight)
         questions = to_questions(question)
         given: Any = texts
         is_list = not isinstance(question, str) and isinstance(given, (list, tuple))
@@ -146,14 +148,14 @@ class Ranker(SaveMixin):
         else:
             lists = [_strings("texts", given)] * len(questions)
         priors: list[Any] = [0.0] * len(lists)
-        if retrieval_scores is not None and retrieval_weight:
+        if retrieval_scores is not None and search_weight:
             each = [retrieval_scores] if isinstance(question, str) else retrieval_scores
             priors = [*map(retrieval_priors, _score_lists(each, lists))]
         ranked = []
         found = self.logits(questions, lists, batch_size)
         for logits, prior, some in zip(found, priors, lists, strict=True):
-            logits = logits + retrieval_weight * prior
-            scores = np.exp(-np.logaddexp(0, -logits)) if self._is_sigmoid else logits
+            logits = logits + search_weight * prior
+            scores = sigmoid(logits) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
             order = np.argsort(-logits, kind="stable")[:top_k]
             ranked.append([Ranked(int(n), some[n], float(scores[n])) for n in order])
@@ -235,14 +237,14 @@ class Ranker(SaveMixin):
         )
         return self
 
-    def fit_retrieval_weight(
+    def fit_search_weight(
         self,
         index: Retriever,
         examples: Iterable[Example | Mapping[str, Any]],
         candidates: int = 20,
         batch_size: int = 32,
     ) -> float:
-        """Finds the `retrieval_weight` of `rank` that makes right passages of a search likeliest.
+        """Finds the `search_weight` of `rank` that makes right passages of a search likeliest.
 
         The likelihood is that of a softmax over the candidates. A passage is right if it is a part
         of the example's text, or contains it.
@@ -282,7 +284,7 @@ class Ranker(SaveMixin):
         texts = [[hit.text for hit in found[place]] for place in used]
         logits = self.logits([questions[place] for place in used], texts, batch_size)
         priors = [retrieval_priors([hit.score for hit in found[place]]) for place in used]
-        return fit_retrieval_weight(logits, priors, [right[place] for place in used])
+        return fit_search_weight(logits, priors, [right[place] for place in used])
 
     def logits(
         self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32

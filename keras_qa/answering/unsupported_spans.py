@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_qa._numbers import sigmoid
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pairs import join_pairs
 
@@ -66,7 +67,7 @@ def find_unsupported_spans(
     logits = model.predict({i.name: feed[i.name] for i in model.inputs}, batch_size=1, verbose=0)
     starts = len(tokenizer.before) + first + len(tokenizer.between)
     found = logits[np.arange(len(first))[:, None], starts[:, None] + np.arange(count)]
-    scores = np.exp(-np.logaddexp(0, found[..., 0] - found[..., 1])).max(axis=0).tolist()
+    scores = sigmoid(found[..., 1] - found[..., 0]).max(axis=0).tolist()
     # Pieces of no character neither end nor extend a span.
     tokens = [(score, *at) for score, at in zip(scores, offsets, strict=True) if at[0] < at[1]]
     runs = [list(run) for _, run in itertools.groupby(tokens, key=lambda token: token[0] >= 0.5)]

@@ -165,7 +165,7 @@ def retrieval_priors(scores: Sequence[float]) -> npt.NDArray[np.float64]:
     return np.array(scores) / best - 1
 
 
-def fit_retrieval_weight(
+def fit_search_weight(
     logits: Sequence[npt.NDArray[np.floating]],
     priors: Sequence[npt.NDArray[np.floating]],
     right: Sequence[npt.NDArray[np.bool_]],

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from keras_qa import execution
+from keras_qa._numbers import rows_in_cache
 from keras_qa.execution.graph import (
     classifies_positions,
     ends_early,
@@ -29,8 +30,6 @@ from keras_qa.execution.graph import (
 )
 from keras_qa.inputs.arrays import Arrays
 
-# Maximum number of positions in a batch on a CPU, so that intermediate results stay in its cache.
-POSITIONS = 1536
 # An additional width in training costs a compilation. It must save this share of all positions, and
 # this many in each epoch.
 MIN_SAVING = 0.1
@@ -167,8 +166,7 @@ def rows_at_a_time(model: keras.Model, width: int, batch_size: int) -> int:
     """Returns the number of rows in a prediction batch: few long rows for an encoder on a CPU."""
     if not has_large_products(model) or execution.has_accelerator():
         return batch_size
-    rows: int = 2 ** (max(1, POSITIONS // max(1, width)).bit_length() - 1)
-    return min(batch_size, rows)
+    return min(batch_size, rows_in_cache(width))
 
 
 def fitted(

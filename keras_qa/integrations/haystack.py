@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
+from keras_qa._numbers import sigmoid
 from keras_qa.answering import Ranker, load
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.answering.merging import locator
@@ -305,7 +306,7 @@ class KerasRanker(_Component):
         settings, read = self._start(query, documents, given)
         self.warm_up()
         [logits] = self._loaded.logits([query], [list(map(_content, read))], settings["batch_size"])
-        scores = np.exp(-np.logaddexp(0, -logits)) if settings["scale_score"] else logits
+        scores = sigmoid(logits) if settings["scale_score"] else logits
         least = settings["score_threshold"]
         return {
             "documents": [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._numbers import sigmoid
 from keras_qa.decoding.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.example import Example
 
@@ -79,11 +80,6 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
             weights = weights - inverse @ slope
     first, second, third = weights.tolist()
     return first, second, third
-
-
-def sigmoid(logit: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """The probability of a logit, without overflow."""
-    return 0.5 + 0.5 * np.tanh(logit / 2)
 
 
 def _features(

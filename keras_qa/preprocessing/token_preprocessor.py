@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._numbers import sigmoid
 from keras_qa.decoding.decoder import Spans, check_logits
 from keras_qa.example import Example
 from keras_qa.preprocessing.ask_options import Model
-from keras_qa.preprocessing.no_answer import sigmoid
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.

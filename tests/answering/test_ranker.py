@@ -98,7 +98,7 @@ class TestRanking:
         [logits] = cross.logits(["Who slept?"], [TEXTS])
         # Shares of the best score, 6, minus 1.
         sums = logits + 2.0 * np.array([-0.5, -0.75, -1.0, 0.0, -0.25])
-        ranked = cross.rank("Who slept?", TEXTS, 3, retrieval_scores=scores, retrieval_weight=2.0)
+        ranked = cross.rank("Who slept?", TEXTS, 3, retrieval_scores=scores, search_weight=2.0)
         assert [item.index for item in ranked] == np.argsort(-sums)[:3].tolist()
         assert ranked[0].index == 3
         expected = 1 / (1 + np.exp(-sums[[item.index for item in ranked]]))
@@ -112,7 +112,7 @@ class TestRanking:
         assert [item.index for item in found[1]] == [item.index for item in alone]
         assert found[2] == []
         # Scores without a weight may be any numbers.
-        same = cross.rank("Who?", TEXTS, retrieval_scores=[-1.0] * 4 + [-2], retrieval_weight=0)
+        same = cross.rank("Who?", TEXTS, retrieval_scores=[-1.0] * 4 + [-2], search_weight=0)
         assert same == cross.rank("Who?", TEXTS)
 
     def test_the_weight_of_a_search_is_fitted(self, cross) -> None:
@@ -128,7 +128,7 @@ class TestRanking:
         index = SimpleNamespace(search=lambda asked, k: [hits[:k] for _ in asked])
         # Examples whose text is not found do not count.
         lost = [Example("Nobody came.", "Who came?"), {"text": "", "question": "Who?"}]
-        weight = cross.fit_retrieval_weight(index, [*examples, *lost], candidates=3)
+        weight = cross.fit_search_weight(index, [*examples, *lost], candidates=3)
         logits = cross.logits(questions, [texts[:3]] * 4)
 
         def loss(weight: float) -> float:
@@ -140,11 +140,11 @@ class TestRanking:
         assert 1 < best < 20
         assert weight == pytest.approx(best, abs=0.1)
         with pytest.raises(ValueError, match="The search finds the text of no example. Add the"):
-            cross.fit_retrieval_weight(index, lost)
+            cross.fit_search_weight(index, lost)
         with pytest.raises(ValueError, match="`candidates` must be a positive integer"):
-            cross.fit_retrieval_weight(index, examples, candidates=0)
+            cross.fit_search_weight(index, examples, candidates=0)
         with pytest.raises(TypeError, match="`index` must be a `documents.Index`"):
-            cross.fit_retrieval_weight(3, examples)
+            cross.fit_search_weight(3, examples)
 
     def test_large_logits_are_scores(self, folder) -> None:
         large = Ranker(folder)
@@ -202,7 +202,7 @@ class TestRefusing:
             ((["Who?"], TEXTS, 1, 1, [1] * 5), "`retrieval_scores` must have a score for each"),
             (("Who?", ["a", "b"], 1, 1, [0, -1]), "must be finite and the best one positive"),
             (("Who?", ["a", "b"], 1, 1, [1, np.inf]), "must be finite and the best one positive"),
-            (("Who?", TEXTS, 1, 1, None, np.nan), "`retrieval_weight` must be a finite number"),
+            (("Who?", TEXTS, 1, 1, None, np.nan), "`search_weight` must be a finite number"),
         ],
     )
     def test_bad_input(self, arguments, message: str, cross) -> None:

@@ -1,0 +1,19 @@
+"""Computations with NumPy that several rooms share."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# Maximum number of positions in a batch on a CPU, so that intermediate results stay in its cache.
+POSITIONS = 1536
+
+
+def rows_in_cache(width: int) -> int:
+    """Returns how many rows of a width have at most `POSITIONS`: a power of two, at least 1."""
+    return 1 << (max(1, POSITIONS // max(1, width)).bit_length() - 1)
+
+
+def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Returns the probabilities of logits. It does not overflow, and small ones are not 0."""
+    return np.exp(-np.logaddexp(0, -logits))  # type: ignore[no-any-return]
