@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import os
 import pathlib
 import time
@@ -30,8 +29,10 @@ examples:
 The same command again reads new and changed files, and removes deleted ones from the index.
 """
 
-# The most unreadable files that are named.
-_MAX_UNREADABLE = 20
+# The most reasons for which files are left out that are printed.
+_MAX_REASONS = 20
+# On Windows, a path that begins so may name another machine.
+_ELSEWHERE = ("//", "\\\\")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,18 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return need_backend(options.embed)
+    if options.embed is not None:
+        return need_backend(options.embed)
+    name = _read_encoder_name(_index_path(options.folder, options.out, "--out"))
+    return name is not None and not _is_exported_here(name)
 
 
 def run(options: argparse.Namespace) -> None:
     """Makes or updates the index of a folder."""
-    if not os.path.exists(os.path.expanduser(options.folder)):
-        raise FileNotFoundError(f"There is no folder {options.folder!r}.")
-    path = _default_path(options.folder, "--out") if options.out is None else options.out
-    encoder = None if options.embed is None else _find_encoder(path, options.embed)
-    with _make_or_open(path, options.language, encoder) as index:
-        changes, seconds = _update(index, options.folder, options.encoding)
-        say(_summary(index, changes, seconds))
+    with open_folder(options.folder, options.out, options, is_asked=False):
+        pass
 
 
 def add_reading_options(parser: argparse._ActionsContainer) -> None:
@@ -124,21 +123,23 @@ def open_index(path: str, embed: str | None) -> Iterator[Index]:
 
 
 @contextlib.contextmanager
-def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> Iterator[Index]:
+def open_folder(
+    folder: str, path: str | None, options: argparse.Namespace, is_asked: bool = True
+) -> Iterator[Index]:
     """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
     `path` is the index: `None` for the one beside the folder. `options` has those of
-    `add_reading_options` and `add_folder_options`.
+    `add_reading_options` and `add_folder_options`. If the index is asked, standard output is for
+    the answers.
     """
+    from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
 
-    path = _default_path(folder, "--index") if path is None else path
+    path = _index_path(folder, path, "--index" if is_asked else "--out")
     is_new = not os.path.exists(os.path.expanduser(path))
     encoder = _find_encoder(path, options.embed)
-    with _make_or_open(path, options.language, encoder) as index:
+    with Index.create(path, options.language, encoder, exist_ok=True) as index:
         changes, seconds = _update(index, folder, options.encoding)
-        if changes.written or changes.removed:
-            say(_summary(index, changes, seconds), error=True)
         if not len(index):
             index.close()
             if is_new:
@@ -147,34 +148,23 @@ def open_folder(folder: str, path: str | None, options: argparse.Namespace) -> I
                 f"The folder {folder!r} holds no documents that can be read. Expected files that "
                 f"end in {', '.join(SUFFIXES)}."
             )
+        if changes.written or changes.removed or not is_asked:
+            say(_summary(index, changes, seconds), error=is_asked)
         yield index
 
 
-def _default_path(folder: str, option: str) -> str:
-    """Returns `FOLDER.index`, beside the folder. `option` is for the error message."""
-    path = pathlib.Path(folder)
-    if path.name in ("", "..", "~"):
-        path = path.expanduser().resolve()
-    if not path.name:
+def _index_path(folder: str, path: str | None, option: str) -> str:
+    """Returns `path`, or `FOLDER.index` beside the folder. `option` is for the error message."""
+    if not os.path.exists(os.path.expanduser(folder)):
+        raise FileNotFoundError(f"There is no folder {folder!r}.")
+    if path is not None:
+        return path
+    beside = pathlib.Path(folder)
+    if beside.name in ("", "..", "~"):
+        beside = beside.expanduser().resolve()
+    if not beside.name:
         raise ValueError(f"The folder {folder!r} has no name. Name its index by `{option}`.")
-    return f"{path}.index"
-
-
-def _make_or_open(path: str, language: str | None, encoder: Encoder | None) -> Index:
-    """Opens the index at a path, or makes it."""
-    from keras_qa.documents import Index
-
-    if not os.path.exists(os.path.expanduser(path)):
-        return Index.create(path, language, encoder)
-    index = Index.open(path, encoder)
-    made_for = index.language
-    if language is not None and made_for not in (None, language):
-        index.close()
-        raise ValueError(
-            f"{path} was made for the language {made_for!r}, which cannot change. Name another "
-            "file, or delete it."
-        )
-    return index
+    return f"{beside}.index"
 
 
 def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, float]:
@@ -186,10 +176,15 @@ def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, f
         raise KeyboardInterrupt(
             "The files read so far are in the index: the same command continues after them."
         ) from None
-    for name, reason in itertools.islice(changes.unreadable.items(), _MAX_UNREADABLE):
-        say(f"Left out {name}: {reason}.", error=True)
-    more = len(changes.unreadable) - _MAX_UNREADABLE
-    if more > 0:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in changes.unreadable.items():
+        reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)
+    groups = sorted(reasons.items(), key=lambda group: -len(group[1]))
+    for reason, names in groups[:_MAX_REASONS]:
+        files = names[0] if len(names) == 1 else f"{len(names):,} files, such as {names[0]}"
+        say(f"Left out {files}: {reason}.", error=True)
+    more = sum(len(names) for _, names in groups[_MAX_REASONS:])
+    if more:
         say(f"Left out {more:,} more.", error=True)
     return changes, time.monotonic() - began
 
@@ -197,25 +192,27 @@ def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, f
 def _summary(index: Index, changes: Changes, seconds: float) -> str:
     """One line: the content of the index, and what the update changed."""
     vectors = "" if index.encoder_name is None else " with vectors"
+    settings = {
+        "language": index.language,
+        "encoding": index.encoding,
+        "encoder": index.encoder_name,
+    }
+    shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
     return (
         f"{index.path}: {len(index):,} documents, {index.passages:,} passages{vectors}. "
         f"{changes.written:,} new or changed, {changes.removed:,} gone, "
         f"{len(changes.unreadable):,} left out, {changes.others:,} of other kinds, in "
-        f"{clock(seconds)}."
+        f"{clock(seconds)}. Settings: {shown}."
     )
 
 
 def _find_encoder(path: str, embed: str | None) -> Encoder | None:
     """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
-    from keras_qa.documents import Index
 
     if embed is not None:
         return TextEmbedder(embed)
-    if not os.path.exists(os.path.expanduser(path)):
-        return None
-    with Index.open(path) as index:
-        name = index.encoder_name
+    name = _read_encoder_name(path)
     if name is None:
         return None
     if not _is_local(name):
@@ -229,14 +226,26 @@ def _find_encoder(path: str, embed: str | None) -> Encoder | None:
         raise ValueError(f"The encoder {name!r} of `{path}` cannot be loaded. {error}") from None
 
 
+def _read_encoder_name(path: str) -> str | None:
+    """Returns the encoder that an index names, `None` if there is no index."""
+    from keras_qa.documents import Index
+
+    if not os.path.exists(os.path.expanduser(path)):
+        return None
+    with Index.open(path) as index:
+        return index.encoder_name
+
+
 def _is_local(name: str) -> bool:
     """Whether an encoder loads from this machine. The name comes from a file, so be strict."""
-    # On Windows, such a path may name another machine.
-    elsewhere = name.startswith(("//", "\\\\"))
-    if not elsewhere and os.path.isabs(name) and is_exported(name):
+    if _is_exported_here(name):
         return True
     # Not at the top: it needs Keras.
     from keras_qa.models.pretrained import PACKAGES, PREFIX
 
-    elsewhere = elsewhere or name.startswith(PREFIX)
+    elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
     return name in PACKAGES or (not elsewhere and os.path.isdir(name))
+
+
+def _is_exported_here(name: str) -> bool:
+    return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and is_exported(name)

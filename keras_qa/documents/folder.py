@@ -50,6 +50,7 @@ def update_index(
     verbose: int | str,
 ) -> Changes:
     """Implements `Index.update`."""
+    encoding = encoding or read_encoding(connection)
     try:
         "".encode(encoding or "utf-8")
     except LookupError:
@@ -75,6 +76,8 @@ def update_index(
             "Create another index for it."
         )
     writer.write_setting("folder", storage.encode_text(place))
+    if encoding is not None:
+        writer.write_setting("encoding", encoding)
     writer.set_language(_readable_documents(files, encoding))
     bar = Bar(len(files)) if (len(files) >= _MANY if verbose == "auto" else verbose) else None
     written = removed = kept = 0
@@ -98,6 +101,12 @@ def update_index(
     if bar is not None:
         bar.end(len(files))
     return Changes(written, removed, kept, others, dict(sorted(unreadable.items())))
+
+
+def read_encoding(connection: sqlite3.Connection) -> str | None:
+    """Returns the encoding of the last update of an index; `None` if it was given none."""
+    value = get_setting(connection, "encoding")
+    return None if value is None else str(value)
 
 
 class _ReadError(Exception):

@@ -14,8 +14,8 @@ from typing import overload
 from keras_qa._arguments import to_integer
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Hit, to_documents
-from keras_qa.documents.folder import Changes, update_index
-from keras_qa.documents.full_text import FullTextTokenizer, create_words
+from keras_qa.documents.folder import Changes, read_encoding, update_index
+from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.search import read_hits, search
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
@@ -23,7 +23,6 @@ from keras_qa.documents.vector_search import (
     Floats,
     VectorSearch,
     check_encoder,
-    create_vectors,
     read_dimension,
     read_encoder_name,
     unit_vectors,
@@ -78,6 +77,7 @@ class Index:
         path: str | os.PathLike[str],
         language: str | None = None,
         encoder: Encoder | None = None,
+        exist_ok: bool = False,
     ) -> Index:
         """Creates an empty index.
 
@@ -88,12 +88,15 @@ class Index:
                 texts.
             encoder: Encoder of passages and questions, to search by vectors as well as by words,
                 such as `answering.TextEmbedder("minilm")`. `None` to search by words only.
+            exist_ok: Whether to open an index that exists. If it has no vectors, those of `encoder`
+                are added to it.
 
         Raises:
-            FileExistsError: If the file exists.
+            FileExistsError: If the file exists, unless `exist_ok`.
             FileNotFoundError: If its folder does not exist.
             TypeError: If `encoder` is not an encoder.
-            ValueError: If `language` is not a code of two or three letters.
+            ValueError: If `language` is not a code of two or three letters, or if the index exists
+                and has another language or encoder.
         """
         if language is not None and not re.fullmatch("[a-z]{2,3}", language):
             raise ValueError(
@@ -103,13 +106,22 @@ class Index:
         if encoder is not None:
             check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
-        index = cls(path, storage.create_file(path), encoder)
-        with translate_sqlite_errors(path), storage.transaction(index._connection):
-            if language is not None:
-                create_words(index._connection, language)
-            if encoder is not None:
-                create_vectors(index._connection, encoder.name)
-        return index
+        if not (exist_ok and path.exists()):
+            index = cls(path, storage.create_file(path), encoder)
+            with index._writing() as writer:
+                writer.add_settings(language, encoder)
+            return index
+        with cls.open(path) as index:
+            known = index.language
+            if language is not None and known not in (None, language):
+                raise ValueError(
+                    f"`{path}` was made for the language {known!r}, which cannot change. Name "
+                    "another file, or delete it."
+                )
+            if (encoder and not index.encoder_name) or (language and not known):
+                with index._writing() as writer:
+                    writer.add_settings(language, encoder)
+        return cls.open(path, encoder)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], encoder: Encoder | None = None) -> Index:
@@ -145,8 +157,9 @@ class Index:
                 name = index.encoder_name
                 if name is None:
                     raise ValueError(
-                        f"`{path}` was made without an encoder, and has no vectors. Create another "
-                        "index: `Index.create(path, encoder=…)`, or `keras-qa index --embed`."
+                        f"`{path}` was made without an encoder, and has no vectors. Add them: "
+                        "`Index.create(path, encoder=…, exist_ok=True)`, or `keras-qa index "
+                        "FOLDER --embed ENCODER`."
                     )
                 if encoder.name != name:
                     raise ValueError(
@@ -197,7 +210,8 @@ class Index:
         Args:
             folder: A folder, including subfolders that are not hidden, or a single file.
             encoding: Encoding of text files that are neither UTF-8, UTF-16 nor UTF-32 and declare
-                none. `None` to skip them.
+                none. `None` for that of the last update; at first such files are skipped, and
+                again with "utf-8".
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
 
         Returns:
@@ -300,6 +314,12 @@ class Index:
             found = get_setting(self._connection, "language")
             return None if found is None else str(found)
 
+    @property
+    def encoding(self) -> str | None:
+        """Encoding of texts that are not Unicode, as `update` was given it."""
+        with self._locked():
+            return read_encoding(self._connection)
+
     def __len__(self) -> int:
         """Returns the number of documents."""
         return self._count("documents")
@@ -380,6 +400,8 @@ class Index:
                 )
             try:
                 with Writer(self._connection, self._encoder) as writer:
+                    if adds:
+                        writer.encode_missing()
                     yield writer
             finally:
                 self._forget()

@@ -84,7 +84,10 @@ _BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
 def create_file(path: pathlib.Path) -> sqlite3.Connection:
     """Creates an empty index. Raises the errors of `Index.create`."""
     if path.exists():
-        raise FileExistsError(f"`path` exists already: {str(path)!r}. Open it, or delete it.")
+        raise FileExistsError(
+            f"`path` exists already: {str(path)!r}. Open it with `Index.open`, pass "
+            "`exist_ok=True`, or delete it."
+        )
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"`path` is in a folder that does not exist: {str(path.parent)!r}.")
     with translate_sqlite_errors(path):

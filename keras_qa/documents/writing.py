@@ -13,6 +13,7 @@ from keras_qa.documents.passages import passages
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
     Encoder,
+    create_vectors,
     encode_vectors,
     read_dimension,
     read_encoder_name,
@@ -143,6 +144,35 @@ class Writer:
         """Writes a setting of the index."""
         self.begin()
         self._run("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def add_settings(self, language: str | None, encoder: Encoder | None) -> None:
+        """Creates tables of words and of vectors, unless they exist or the argument is `None`."""
+        self.begin()
+        if language is not None and get_setting(self._connection, "language") is None:
+            create_words(self._connection, language)
+        if encoder is not None and read_encoder_name(self._connection) is None:
+            create_vectors(self._connection, encoder.name)
+            self._encoder = encoder
+            self.encode_missing()
+
+    def encode_missing(self) -> None:
+        """Writes the vectors of passages that were written before the index had an encoder."""
+        last = 0
+        while self._encoder is not None:
+            rows = self._run(
+                "SELECT id, document, start, stop, heading FROM passages WHERE id > ? AND id NOT "
+                "IN (SELECT passage FROM vectors) ORDER BY id LIMIT ?",
+                (last, ENCODED),
+            ).fetchall()
+            if not rows:
+                break
+            self.begin()
+            for document in {row[1] for row in rows}:
+                storage.verify_document(self._connection, document)
+            for last, document, start, stop, heading in rows:
+                text = storage.read_text(self._connection, document, start, stop)
+                self._unencoded[last] = _with_heading(storage.decode_text(heading), text)
+            self._commit()
 
     def _write(self, document: Document, file: int | None = None) -> bool:
         """Writes a document, which replaces one of the same name.

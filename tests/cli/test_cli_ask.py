@@ -143,6 +143,12 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "handbook"]
     with Index.open("a.index") as index:
         assert (index.text("odd.txt"), index.language) == ("Café desk.", "en")
+    # The index remembers the encoding.
+    (folder / "new.txt").write_bytes(b"A new caf\xe9.")
+    assert main([*asked, "--index=a.index"]) == 0
+    errors = capsys.readouterr().err
+    assert errors.startswith("a.index: 4 documents, 4 passages. 1 new or changed, 0 gone, 0 left")
+    assert errors.endswith(". Settings: language en, encoding cp1252.\n")
 
 
 @pytest.mark.parametrize(
@@ -200,12 +206,22 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
     printed, errors = capsys.readouterr()
     assert errors == ""
     assert ".txt:1" in printed
-    # Update the index without its encoder, and with it.
+    # `index` loads it, too.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
-    errors = error_line(capsys, "index", texts, f"--out={out}")
-    assert f"`keras-qa index --embed {encoder.resolve()}`." in errors
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
-    assert "3 passages with vectors. 1 new or changed" in capsys.readouterr().out
+    assert main(["index", texts, f"--out={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 passages with vectors. 1 new or changed" in printed
+    assert printed.endswith(f"encoder {encoder.resolve()}.\n")
+
+
+def test_vectors_are_added_to_the_index_of_a_folder(texts, encoder, capsys) -> None:
+    assert main(asking(texts, "Where is Mary?")) == 0
+    assert "2 passages. 2 new or changed" in capsys.readouterr().err
+    assert main(["index", texts, f"--embed={encoder}"]) == 0
+    assert "2 passages with vectors. 0 new or changed" in capsys.readouterr().out
+    assert main(asking(texts, "Who is there?")) == 0
+    printed, errors = capsys.readouterr()
+    assert (".txt:1" in printed, errors) == (True, "")
 
 
 def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
@@ -261,7 +277,7 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
     for path, told, message in (
         (out, second, f"and none of '{second.resolve()}'. Open it with the encoder that it was"),
         (out, "none", "There is no file `none`, and no preset"),
-        (plain, encoder, "was made without an encoder, and has no vectors."),
+        (plain, encoder, "was made without an encoder, and has no vectors. Add them: `In"),
         (tmp_path / "none.index", encoder, "There is no folder and no index '"),
     ):
         assert message in error_line(capsys, *asking(path, "Who is there?", f"--embed={told}"))

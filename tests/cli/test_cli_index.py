@@ -25,12 +25,19 @@ def test_summary_of_changes(folder, tmp_path, capsys) -> None:
         f"{out}: 1 documents, 1 passages. 1 new or changed, 0 gone, 1 left out"
     )
     # Control characters of file names are replaced.
-    reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`."
+    reason = "it is not UTF-8 at byte 0. Name its encoding with `--encoding`."
     assert errors == f"Left out \N{REPLACEMENT CHARACTER}[31m.txt: {reason}\n"
     (folder / "a.txt").unlink()
     assert main(["index", str(folder), f"--out={out}", "--encoding=cp1252"]) == 0
     printed, errors = capsys.readouterr()
     assert ": 1 documents, 1 passages. 1 new or changed, 1 gone, 0 left out, 0 of other" in printed
+    assert printed.endswith(". Settings: language en, encoding cp1252.\n")
+    # The index keeps its settings.
+    assert main(["index", str(folder), f"--out={out}"]) == 0
+    printed, errors = capsys.readouterr()
+    assert ": 1 documents, 1 passages. 0 new or changed, 0 gone, 0 left out" in printed
+    assert printed.endswith(". Settings: language en, encoding cp1252.\n")
+    assert errors == ""
     with Index.open(out) as index:
         assert index.search("ÿ")[0].document == "\x1b[31m.txt"
 
@@ -46,13 +53,28 @@ def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> Non
     )
 
 
-def test_many_unreadable_files_are_counted(folder, tmp_path, capsys) -> None:
+def test_unreadable_files_are_counted_by_their_reason(folder, tmp_path, capsys) -> None:
     for number in range(30):
-        (folder / f"{number:02}.txt").write_bytes(b"\xff")
+        (folder / f"{number:02}.txt").write_bytes(b"a" * (number % 25) + b"\xff")
+    for number in range(44):
+        (folder / f"{number:02}.pdf").write_bytes(b"")
     assert main(["index", str(folder), f"--out={tmp_path / 'a.index'}"]) == 0
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 21
-    assert errors[-1] == "Left out 11 more."
+    assert errors[0].startswith("Left out 44 files, such as 00.pdf: it is not a readable PDF file")
+    assert errors[1].startswith("Left out 3 files, such as �[31m.txt: it is not UTF-8 at byte 0.")
+    assert errors[-1] == "Left out 6 more."
+
+
+def test_a_folder_without_documents_is_an_error(folder, tmp_path, capsys) -> None:
+    (folder / "a.txt").unlink()
+    assert main(["index", str(folder)]) == 2
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert errors.splitlines()[-1].startswith(
+        f"keras-qa: error: The folder '{folder}' holds no documents that can be read. Expected fil"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["handbook"]
 
 
 def test_errors_are_one_line(folder, tmp_path, capsys) -> None:

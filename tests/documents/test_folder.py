@@ -129,8 +129,12 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path, capsys) -> 
         assert {"rows.jsonl#1", "rows.jsonl#t", "latin.txt"} < set(index.names)
         assert index.text("latin.txt") == "Größe"
         assert index.text("a.txt") == "ÿ"
+        assert index.encoding == "latin-1"
+        # Without an encoding, that of the last update.
         changes = index.update(folder)
-        assert changes.removed == 2
+        assert (changes.written, changes.removed, changes.kept) == (0, 0, 6)
+        changes = index.update(folder, encoding="utf-8")
+        assert (index.encoding, changes.removed) == ("utf-8", 2)
         reason = "it is not UTF-8 at byte 0. Name its encoding with `encoding`"
         assert changes.unreadable["a.txt"] == reason
         assert not {"a.txt", "latin.txt"} & set(index.names)

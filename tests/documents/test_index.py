@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from small_encoders import Letters, places
 
 from keras_qa.documents import Index, storage, writing
-from keras_qa.documents import index as indexing
 from keras_qa.documents import search as searching
 from keras_qa.documents.full_text import FullTextTokenizer
 
@@ -266,7 +265,7 @@ def test_sqlite_without_fts5_raises(tmp_path, monkeypatch) -> None:
     def create_words(connection, language) -> None:
         raise sqlite3.OperationalError("no such module: fts5")
 
-    monkeypatch.setattr(indexing, "create_words", create_words)
+    monkeypatch.setattr(writing, "create_words", create_words)
     with pytest.raises(ImportError, match=r"^The index needs SQLite with FTS5, which SQLite"):
         Index.create(tmp_path / "a.index", language="en")
 
@@ -328,8 +327,10 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
             Index.create(path, language=language)
     with Index.create(path) as index:
         index.add({"name": f"{n}", "text": f"some words n{n}"} for n in range(300))
-    with pytest.raises(FileExistsError, match=r"^`path` exists already: .*a\.index'\. Open it, or"):
+    with pytest.raises(FileExistsError, match=r"^`path` exists already: .*`Index\.open`, pass `ex"):
         Index.create(path)
+    with Index.create(path, exist_ok=True) as index:
+        assert len(index) == 300
     whole = path.read_bytes()
     for raw, message in (
         (b"", "is not an index of keras-qa: it is not an SQLite file"),

@@ -37,6 +37,49 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
         assert places(index) == ([1], [1])
 
 
+def test_vectors_are_added_to_an_index_without_them(tmp_path) -> None:
+    documents = [Document(f"{n}", f"# Part {n}\n\n{'word ' * (n % 50)}end.") for n in range(300)]
+    path, whole = tmp_path / "a.index", tmp_path / "whole.index"
+    with Index.create(whole, "en", Letters()) as index:
+        index.add(documents)
+        expected = [(hit.document, hit.score) for hit in index.search("fork", k=9)]
+    with Index.create(path) as index:
+        index.add(documents)
+
+    class Stopping(Letters):
+        def __call__(self, texts):
+            if self.calls:
+                raise KeyboardInterrupt
+            return super().__call__(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        Index.create(path, encoder=Stopping(), exist_ok=True)
+    encoder = Letters()
+    with Index.create(path, encoder=encoder, exist_ok=True) as index:
+        passages, with_vectors = places(index)
+        assert len(passages) == 300
+        assert with_vectors == passages[:256]
+        # The next change writes the vectors that are missing.
+        index.add([])
+        assert [len(texts) for texts in encoder.calls] == [44]
+        assert places(index) == (passages, passages)
+        assert [(hit.document, hit.score) for hit in index.search("fork", k=9)] == expected
+    with Index.create(path, encoder=Letters(), exist_ok=True) as index:
+        assert index.encoder_name == "letters"
+    with pytest.raises(
+        ValueError, match=r"^`.*a\.index` has vectors of the encoder 'letters', and"
+    ):
+        Index.create(path, encoder=Table({}), exist_ok=True)
+    with pytest.raises(
+        ValueError, match=r"^`.*` was made for the language 'en', which cannot chan"
+    ):
+        Index.create(whole, "de", exist_ok=True)
+    with Index.create(tmp_path / "b.index") as index:
+        assert index.language is None
+    with Index.create(tmp_path / "b.index", "de", exist_ok=True) as index:
+        assert index.language == "de"
+
+
 def test_a_wrong_encoder_raises(tmp_path) -> None:
     path = tmp_path / "a.index"
     for wrong in ("minilm", lambda texts: texts, type("A", (), {"name": "a"})()):
@@ -45,7 +88,9 @@ def test_a_wrong_encoder_raises(tmp_path) -> None:
                 make(path, encoder=wrong)
     assert not path.exists()
     Index.create(path).close()
-    with pytest.raises(ValueError, match=r"a\.index` was made without an encoder, and has no vec"):
+    with pytest.raises(
+        ValueError, match=r"no vectors\. Add them: `Index\.create\(path, encoder=…, e"
+    ):
         Index.open(path, Letters())
     path.unlink()
     Index.create(path, encoder=Letters()).close()
