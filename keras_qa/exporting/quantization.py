@@ -102,11 +102,8 @@ def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, A
     model = exported.ExportedModel(path)
     preprocessor: Any = model.preprocessor
     if type(preprocessor) is SpanPreprocessor:
-        decoder = preprocessor.decoder
-        # Answerable examples alone tell nothing about texts without an answer.
-        is_answerable = all(item.answers for item in examples)
-        threshold = decoder.no_answer_threshold if is_answerable else None
-        fit_decoder(preprocessor, model, examples, BATCH_SIZE, decoder.max_answer_words, threshold)
+        most = preprocessor.decoder.max_answer_words
+        fit_decoder(preprocessor, model, examples, BATCH_SIZE, most)
     elif isinstance(preprocessor, ChoicePreprocessor):
         preprocessor.calibrate(model, examples, BATCH_SIZE)
     began = time.perf_counter()

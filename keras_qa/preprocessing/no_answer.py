@@ -56,7 +56,7 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
     """Finds the `no_answer_weights` of a `SpanDecoder` by a logistic regression.
 
     A normal distribution around the default weights keeps them close to these if there are few
-    examples. Returns the default weights if all examples or none have an answer.
+    examples.
 
     Args:
         spans: The best spans of a decoder with the default weights.
@@ -69,15 +69,13 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
     """
     default = np.array(NO_ANSWER_WEIGHTS)
     is_empty = np.array([not item.answers for item in examples], "float64")
+    own, is_missing = _features(spans, examples)
+    features = np.stack([own, np.ones(len(own)), is_missing], axis=1)
+    inverse = np.linalg.inv(features.T @ features / 4 + np.eye(3))
     weights = default
-    if is_empty.any() and not is_empty.all():
-        own, is_missing = _features(spans, examples)
-        features = np.stack([own, np.ones(len(own)), is_missing], axis=1)
-        inverse = np.linalg.inv(features.T @ features / 4 + np.eye(3))
-        for _ in range(_STEPS):
-            errors = sigmoid(features @ weights) - is_empty
-            slope = features.T @ errors + weights - default
-            weights = weights - inverse @ slope
+    for _ in range(_STEPS):
+        errors = sigmoid(features @ weights) - is_empty
+        weights = weights - inverse @ (features.T @ errors + weights - default)
     first, second, third = weights.tolist()
     return first, second, third
 

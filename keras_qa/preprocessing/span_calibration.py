@@ -54,12 +54,12 @@ def fit_decoder(
     """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
 
     `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not; with
-    the threshold, `no_answer_weights` are fitted. The temperature is 1.0 unless another one lowers
-    the expected calibration error, and increases the likelihood of right answers in a five-fold
-    cross-validation. If an example has `all_spans`, the temperature is 1.0, and `span_threshold` is
-    fitted. Returns the `temperature`, and the expected calibration error with and without it,
-    `calibration_error` and `calibration_error_before`; or an empty dict if no window contains a
-    right answer.
+    the threshold, `no_answer_weights` are fitted. Both stay as they are if every example has an
+    answer. The temperature is 1.0 unless another one lowers the expected calibration error, and
+    increases the likelihood of right answers in a five-fold cross-validation. If an example has
+    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted. Returns the `temperature`,
+    and the expected calibration error with and without it, `calibration_error` and
+    `calibration_error_before`; or an empty dict if no window contains a right answer.
     """
     windows, spans = preprocessor.make_labels(examples)
     if not (spans[..., 0] > 0).any():
@@ -67,9 +67,11 @@ def fit_decoder(
     start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
     found = start, end, words, example
     given = preprocessor.decoder
-    if given.no_answer:
+    if given.no_answer and no_answer_threshold is not None:
         given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
-    fits_no_answer = given.no_answer and no_answer_threshold is None
+    # Answerable examples alone tell nothing about texts without an answer.
+    has_unanswerable = any(not item.answers for item in examples)
+    fits_no_answer = given.no_answer and no_answer_threshold is None and has_unanswerable
     most = max_answer_words or _best_limit(given, found, sizes, examples)
     given = dataclasses.replace(given, max_answer_words=most)
     limits = given.max_answer_words, given.no_answer

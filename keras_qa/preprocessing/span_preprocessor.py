@@ -87,16 +87,21 @@ class SpanPreprocessor:
         """Sets the decoder for training on examples.
 
         Args:
-            examples: The examples to train on. If one has no answer, texts may have none.
+            examples: The examples to train on. If one has no answer, texts may have none;
+                otherwise the threshold and the weights of no answer stay as they are.
             options: The options `max_answer_words` and `no_answer_threshold` of
                 `QuestionAnswerer`.
         """
         # A model that was trained on texts without answers before still recognizes them.
-        no_answer = self.decoder.no_answer or any(not item.answers for item in examples)
-        most = options["max_answer_words"] or self.decoder.max_answer_words
-        types = self.decoder.answer_types
+        has_unanswerable = any(not item.answers for item in examples)
+        known = SpanDecoder() if has_unanswerable else self.decoder
+        threshold = options["no_answer_threshold"]
         self.decoder = SpanDecoder(
-            most, no_answer, options["no_answer_threshold"], answer_types=types
+            options["max_answer_words"] or self.decoder.max_answer_words,
+            self.decoder.no_answer or has_unanswerable,
+            known.no_answer_threshold if threshold is None else threshold,
+            answer_types=self.decoder.answer_types,
+            no_answer_weights=known.no_answer_weights,
         )
         # It was fitted to the outputs before this training.
         self.asking = None
