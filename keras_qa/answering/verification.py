@@ -8,10 +8,10 @@ import os
 import pathlib
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from keras_qa._arguments import check_fraction, must_be
+from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
@@ -42,6 +42,7 @@ class Verdict:
         document_end: Offset one past its last character, or `None`.
         score: 1.0 if a document contains it verbatim, and otherwise the score of the reader's
             answer. Of a classifier of tokens, the probability that the span is unsupported.
+        line: The line of the document's text in which the support starts, from 1, or `None`.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Verdict:
     document_start: int | None = None
     document_end: int | None = None
     score: float = 0.0
+    line: int | None = None
 
 
 def verify(
@@ -63,10 +65,10 @@ def verify(
 ) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
-    A sentence is supported if a document contains it, or if one document contains each of its
-    quotations and numbers, in whole words and whole numbers. Case, white space, the kind of
-    quotation marks and thousands separators do not matter. With a question, a sentence is also
-    supported if it contains the reader's answer to the question from these documents.
+    A sentence is supported if a document contains it, or if at most 1,000 characters of a document
+    contain each of its quotations and numbers, in whole words and whole numbers. Case, white space,
+    the kind of quotation marks and thousands separators do not matter. With a question, a sentence
+    is also supported if it contains the reader's answer to the question from these documents.
 
     A classifier of tokens in the input format of LettuceDetect finds unsupported spans instead.
 
@@ -89,8 +91,8 @@ def verify(
     Raises:
         FileNotFoundError: If there is no such path.
         TypeError: If an argument has the wrong type.
-        ValueError: If there are no documents, `threshold` is not between 0 and 1, or `reader`
-            cannot be used.
+        ValueError: If there are no documents, two have the same name, `threshold` is not between 0
+            and 1, or `reader` cannot be used.
 
     Warns:
         UserWarning: If files of a folder cannot be read, or as in `QuestionAnswerer.ask`.
@@ -128,6 +130,7 @@ def verify(
 def _open_documents(documents: Documents) -> Iterator[Index]:
     # Not at the top: `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents import Document, Index
+    from keras_qa.documents.document import to_documents
     from keras_qa.documents.file_formats import SUFFIXES
 
     if isinstance(documents, Index):
@@ -148,14 +151,27 @@ def _open_documents(documents: Documents) -> Iterator[Index]:
             for name, reason in index.update(path, verbose=0).unreadable.items():
                 warnings.warn(f"Left out {name}: {reason}.", stacklevel=4)
         elif isinstance(documents, (list, tuple)):
-            index.add(
+            entries = to_documents(
                 Document(str(place), entry) if isinstance(entry, str) else entry
                 for place, entry in enumerate(documents)
             )
+            index.add(_with_different_names(entries))
         else:
             expected = "a list of texts or of documents, a path, or an index"
             raise TypeError(must_be("documents", expected, documents))
         yield index
+
+
+def _with_different_names(documents: Iterable[Document]) -> Iterator[Document]:
+    names: set[str] = set()
+    for document in documents:
+        if document.name in names:
+            raise ValueError(
+                "`documents` must have different names. Received two documents with the name "
+                f"{short_repr(document.name)}. Texts without a name are named by their position."
+            )
+        names.add(document.name)
+        yield document
 
 
 def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Verdict]:
@@ -163,19 +179,27 @@ def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Ver
     from keras_qa.documents.verbatim import FoldedText, find_claims, fold
 
     claims = find_claims(answer)
-    verdicts = [Verdict(answer[one.start : one.end], one.start, one.end) for one in claims]
+    # Equal claims once.
+    missing = {claim[2:]: claim for claim in claims}
+    sources: dict[tuple[object, ...], tuple[Any, ...]] = {}
     for name in index.names:
         text = FoldedText(index.text(name))
-        for place, (claim, one) in enumerate(zip(claims, verdicts, strict=True)):
-            span = None if one.supported else text.locate(claim)
+        for key, claim in list(missing.items()):
+            span = text.locate(claim)
             if span is not None:
-                verdicts[place] = Verdict(one.text, one.start, one.end, True, name, *span, 1.0)
+                line = text.text.count("\n", 0, span[0]) + 1
+                sources[key] = (True, name, *span, 1.0, line)
+                del missing[key]
     if read is not None and read.start is not None:
-        part, source = fold(read.text), (read.document, read.start, read.end, read.score)
-        for place, one in enumerate(verdicts):
-            if not one.supported and any(FoldedText(one.text).find(part)):
-                verdicts[place] = Verdict(one.text, one.start, one.end, True, *source)
-    return verdicts
+        part = fold(read.text)
+        source = (True, read.document, read.start, read.end, read.score, read.line)
+        for key, claim in missing.items():
+            if any(FoldedText(claim.sentence).find(part)):
+                sources[key] = source
+    return [
+        Verdict(answer[claim.start : claim.end], *claim[:2], *sources.get(claim[2:], ()))
+        for claim in claims
+    ]
 
 
 def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswerer | QAModel:

@@ -80,5 +80,5 @@ def run(options: argparse.Namespace) -> int:
         say(f"\nUnsupported: {len(unsupported)}.")
         for one in found:
             if one.supported:
-                say(f"  {one.document}:{one.document_start}-{one.document_end}  {one.text}")
+                say(f"  {one.document}:{one.line}  {one.text}")
     return 1 if unsupported else 0

@@ -6,10 +6,12 @@ Case, white space, and the kind of quotation marks do not matter.
 from __future__ import annotations
 
 import bisect
+import heapq
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from keras_qa.documents.full_text import UNSPACED
 from keras_qa.text.sentence_splitting import sentence_spans
@@ -28,6 +30,10 @@ _NUMBER = re.compile(
 # What does not count in a number: white space, and marks between groups of three digits.
 _SEPARATOR = re.compile(r"\s|(?<=\d)[,'](?=\d{3}(?!\d))")
 _UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
+# Maximum number of characters from the first to the last part that supports a claim: a passage.
+MAX_COVER = 1_000
+
+Span: TypeAlias = tuple[int, int]
 
 
 class Claim(NamedTuple):
@@ -36,8 +42,8 @@ class Claim(NamedTuple):
     start: int
     end: int
     sentence: str
-    quotations: set[str]
-    numbers: set[str]
+    quotations: frozenset[str]
+    numbers: frozenset[str]
 
 
 class FoldedText:
@@ -45,28 +51,45 @@ class FoldedText:
 
     def __init__(self, text: str) -> None:
         self.text = fold(text)
-        self.numbers: dict[str, list[tuple[int, int]]] = {}
+        # Runs of white space as one space, so that a search takes linear time; and where each
+        # of them was shortened, by how much in total.
+        self._spaced = re.sub(r"\s+", " ", self.text)
+        runs = [match.span() for match in re.finditer(r"\s{2,}", self.text)]
+        self._cuts = [0, *itertools.accumulate(end - start - 1 for start, end in runs)]
+        self._shortened = [start - cut for (start, _), cut in zip(runs, self._cuts, strict=False)]
+        self.numbers: dict[str, list[Span]] = {}
         self._number_spans = [match.span() for match in _NUMBER.finditer(self.text)]
         for start, end in self._number_spans:
             number = _SEPARATOR.sub("", self.text[start:end])
             self.numbers.setdefault(number, []).append((start, end))
 
-    def find(self, part: str) -> Iterator[tuple[int, int]]:
+    def find(self, part: str) -> Iterator[Span]:
         """Yields where a folded part stands in the text as whole words and numbers."""
-        for match in re.finditer(r"\s+".join(map(re.escape, part.split())), self.text):
-            if not any(map(self._is_inside, match.span())):
-                yield match.span()
+        part, place = " ".join(part.split()), 0
+        while part and (place := self._spaced.find(part, place)) >= 0:
+            first, last = place, (place := place + len(part)) - 1
+            span = self._unshortened(first), self._unshortened(last) + 1
+            if not any(map(self._is_inside, span)):
+                yield span
 
-    def locate(self, claim: Claim) -> tuple[int, int] | None:
+    def locate(self, claim: Claim) -> Span | None:
         """Returns the span of what supports a claim, or `None`.
 
         This is the first place of the whole sentence, or the shortest part of the text with each of
-        its quotations and numbers.
+        its quotations and numbers, of at most `MAX_COVER` characters.
         """
         whole = next(self.find(claim.sentence), None)
-        parts = [list(self.find(part)) for part in claim.quotations]
-        parts += [self.numbers.get(number, []) for number in claim.numbers]
-        return whole if whole or not parts or not all(parts) else _shortest_cover(parts)
+        if whole is not None:
+            return whole
+        parts = [self.numbers.get(number, []) for number in claim.numbers]
+        if all(parts):
+            parts += [list(self.find(part)) for part in claim.quotations]
+        cover = _shortest_cover(parts) if parts and all(parts) else None
+        return cover if cover is not None and cover[1] - cover[0] <= MAX_COVER else None
+
+    def _unshortened(self, place: int) -> int:
+        """Returns the place in the text of a place in `_spaced`."""
+        return place + self._cuts[bisect.bisect_left(self._shortened, place)]
 
     def _is_inside(self, place: int) -> bool:
         """Whether a place is inside a word or a number."""
@@ -86,24 +109,30 @@ def find_claims(answer: str) -> list[Claim]:
     """Returns the sentences of an answer that have a word as claims."""
     folded, claims = fold(answer), []
     quotations = [match.span(1) for match in _QUOTATION.finditer(folded)]
+    firsts, lasts = ([span[side] for span in quotations] for side in (0, 1))
     for start, end in sentence_spans(answer):
         sentence = FoldedText(answer[start:end])
         # A quotation may reach over several sentences.
-        within = [folded[max(start, first) : min(end, last)] for first, last in quotations]
+        near = quotations[bisect.bisect_right(lasts, start) : bisect.bisect_left(firsts, end)]
+        within = [folded[max(start, first) : min(end, last)] for first, last in near]
         # English puts the full stop or the comma of the sentence inside the quotation.
-        quoted = {part.strip(" .,;") for part in within if re.search(r"\w", part)}
+        quoted = frozenset(part.strip(" .,;") for part in within if re.search(r"\w", part))
         if re.search(r"\w", sentence.text):
-            claims.append(Claim(start, end, sentence.text, quoted, set(sentence.numbers)))
+            claims.append(Claim(start, end, sentence.text, quoted, frozenset(sentence.numbers)))
     return claims
 
 
-def _shortest_cover(parts: list[list[tuple[int, int]]]) -> tuple[int, int]:
+def _shortest_cover(parts: list[list[Span]]) -> Span:
     """Returns the shortest span that contains a span of each list."""
     spans = [(end, start, part) for part, found in enumerate(parts) for start, end in found]
     starts: dict[int, int] = {}  # The last start of each part.
+    queue: list[Span] = []  # All starts, the smallest first.
     covers = []
     for end, start, part in sorted(spans):
         starts[part] = start
+        heapq.heappush(queue, (start, part))
+        while starts[queue[0][1]] != queue[0][0]:
+            heapq.heappop(queue)
         if len(starts) == len(parts):
-            covers.append((min(starts.values()), end))
+            covers.append((queue[0][0], end))
     return min(covers, key=lambda span: span[1] - span[0])

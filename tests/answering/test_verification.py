@@ -97,12 +97,50 @@ def test_every_letter_keeps_its_length() -> None:
 def test_each_part_is_in_one_document_and_the_shortest_place_is_named() -> None:
     texts = ["1990 was far. “Ann” is 7.", 'In 7 days. In 1990 "Ann" left. In 7 days.', "Ann."]
     (verdict,) = keras_qa.verify("“Ann” came in 1990 with 7.", texts)
-    assert verdict == Verdict("“Ann” came in 1990 with 7.", 0, 26, True, "0", 0, 24, 1.0)
+    assert verdict == Verdict("“Ann” came in 1990 with 7.", 0, 26, True, "0", 0, 24, 1.0, 1)
     found = keras_qa.verify("“Ann” came in 1990. Ann. 8 of 7.", texts)
     places = [(one.document, one.document_start, one.document_end) for one in found]
     assert places == [("0", 0, 18), ("2", 0, 4), (None, None, None)]
     (verdict,) = keras_qa.verify("“Ann” came in 1990.", texts[1:])
     assert texts[1][verdict.document_start : verdict.document_end] == '1990 "Ann'
+
+
+@pytest.mark.parametrize(("gap", "is_near"), [(991, True), (992, False)])
+def test_the_parts_of_a_support_are_near_each_other(gap: int, is_near: bool) -> None:
+    text = f"Anna.\nIn 1990{'.' * gap}\n1991."
+    (verdict,) = keras_qa.verify("From 1990 to 1991.", [text])
+    source = ("0", 9, len(text) - 1, 2) if is_near else (None,) * 4
+    found = (verdict.document, verdict.document_start, verdict.document_end, verdict.line)
+    assert (verdict.supported, *found) == (is_near, *source)
+    # A whole sentence may have any length.
+    long = "word " * 1_000 + "in 1990 and 1991."
+    assert is_supported(long, text, long)
+
+
+def test_white_space_of_any_length_and_kind() -> None:
+    text = "\n\n Ann \t left.\r\n\nBob\u00a0\u2003 left  12. "
+    found = keras_qa.verify("Ann left. Bob left 12. It’s “left” by 12.", [text])
+    parts = [text[one.document_start : one.document_end] for one in found]
+    assert parts == ["Ann \t left.", "Bob\u00a0\u2003 left  12.", "left  12"]
+    assert [one.line for one in found] == [3, 5, 5]
+
+
+def test_repeated_words_take_linear_time() -> None:
+    # A search with back-tracking would take minutes here.
+    text, words = FoldedText("word  " * 100_000), "word " * 50_000
+    (claim,) = find_claims(words + "y")
+    assert text.locate(claim) is None
+    (claim,) = find_claims(words)
+    assert text.locate(claim) == (0, 6 * 50_000 - 2)
+    # Each quotation is looked for in its own sentence, and equal sentences once.
+    quotations = find_claims("“a”. " * 10_000)
+    assert [{*claim.quotations} for claim in quotations] == [{"a"}] * 10_000
+    numbers = " ".join(map(str, range(10_000)))
+    (claim,) = find_claims(f"{numbers}?")
+    assert FoldedText(numbers * 3).locate(claim) is None
+    assert [one.line for one in keras_qa.verify("is 12 now. " * 5_000, ["12 " * 50_000])] == (
+        [1] * 5_000
+    )
 
 
 @pytest.mark.parametrize("answer", ["", " ...\n„—“"])
@@ -155,6 +193,16 @@ def test_unreadable_files_warn(folder) -> None:
         (("a", {"a": "b"}), TypeError, "`documents` must be a list of texts or of documents, a"),
         (("a", ["a", 5]), TypeError, "Received a int at position 1."),
         (("a", [{"name": "a"}]), ValueError, "position 0 must have the keys `name` and `text`."),
+        (
+            ("a", ["Ann.", {"name": "b", "text": "Bob."}, Document("b", "Ann.")]),
+            ValueError,
+            "`documents` must have different names. Received two documents with the name 'b'. ",
+        ),
+        (
+            ("a", [{"name": "1", "text": "Bob."}, "Ann."]),
+            ValueError,
+            "with the name '1'. Texts without a name are named by their position.",
+        ),
         (("a", []), ValueError, "`documents` must hold at least one document that can be read."),
         (("a", "none"), FileNotFoundError, "must be a folder or a file. There is no 'none'."),
         (("a", ["a"], "b", None, 2), ValueError, "`threshold` must be between 0 and 1. Received:"),

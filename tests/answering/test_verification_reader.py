@@ -36,9 +36,9 @@ def score(reader, index) -> float:
 
 
 def check(found: list[Verdict], is_accepted: bool, score: float) -> None:
-    unsupported = (False, None, None, None, 0.0)
-    read = (True, "a", 12, 15, score) if is_accepted else unsupported
-    expected = [read, read, unsupported, (True, "a", 0, 16, 1.0)]
+    unsupported = (False, None, None, None, 0.0, None)
+    read = (True, "a", 12, 15, score, 1) if is_accepted else unsupported
+    expected = [read, read, unsupported, (True, "a", 0, 16, 1.0, 1)]
     assert found == [
         Verdict(ANSWER[start:end], start, end, *one)
         for (start, end), one in zip(SENTENCES, expected, strict=True)

@@ -28,8 +28,8 @@ def folder(tmp_path, monkeypatch):
 
 
 SOURCES = (
-    f"Unsupported: 1.\n  {ODD}.txt:15-42  The warranty is two years.\n"
-    f"  {ODD}.txt:58-63  The lamp is sold for 1200 euros.\n"
+    f"Unsupported: 1.\n  {ODD}.txt:2  The warranty is two years.\n"
+    f"  {ODD}.txt:3  The lamp is sold for 1200 euros.\n"
 )
 
 
@@ -70,12 +70,12 @@ def test_json(folder, capsys) -> None:
     assert "\x1b" not in printed
     found = json.loads(printed)
     unsupported = {"supported": False, "score": 0.0}
-    unsupported |= dict.fromkeys(("document", "document_start", "document_end"))
+    unsupported |= dict.fromkeys(("document", "document_start", "document_end", "line"))
     assert found[1] == {
         **{"text": "It is \x1b[31mred.", "start": 27, "end": 42},
         **unsupported,
     }
-    assert found[2]["document_start"] == 58
+    assert (found[2]["document_start"], found[2]["line"]) == (58, 3)
 
 
 def test_unreadable_files_are_named(folder, capsys) -> None:
