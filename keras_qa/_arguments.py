@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import numbers
 import os
@@ -16,6 +17,11 @@ import numpy as np
 
 # Arrays of ids and offsets are int32.
 MAX_INT = 2**31 - 1
+# The most characters of a message, of a value in it and of a name; the most names in it.
+MAX_MESSAGE_LENGTH = 300
+MAX_VALUE_LENGTH = 80
+MAX_NAME_LENGTH = 40
+MAX_NAMES = 5
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _Kind = TypeVar("_Kind")
@@ -28,7 +34,25 @@ RENAMED = {"length": "max_length", "overlap": "stride"}
 
 def short_repr(value: object) -> str:
     """Returns the repr of a value in one line of at most 80 characters, for messages."""
-    return " ".join(repr(value).split())[:80]
+    return " ".join(repr(value).split())[:MAX_VALUE_LENGTH]
+
+
+def shorten(text: str, most: int = MAX_NAME_LENGTH) -> str:
+    """Returns a text of at most `most` characters: its begin and its end, if it is longer."""
+    if len(text) <= most:
+        return text
+    tail = most // 3
+    return f"{text[: most - tail - 1]}…{text[len(text) - tail :]}"
+
+
+def quote_names(names: Collection[object]) -> str:
+    """Returns the first few names in backticks, and the number of the others, for messages."""
+    shown: list[str] = []
+    for name in itertools.islice(names, MAX_NAMES):
+        if sum(map(len, shown)) < MAX_VALUE_LENGTH:
+            shown.append(f"`{shorten(str(name))}`")
+    more = len(names) - len(shown)
+    return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
 
 
 def must_be(name: str, expected: str, value: object) -> str:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from keras_qa._arguments import shorten
+
 
 @dataclasses.dataclass(frozen=True)
 class Example:
@@ -60,7 +62,7 @@ class Example:
             value = getattr(self, name)
             if not isinstance(value, kinds):
                 raise TypeError(
-                    f"`{name}` must be a string. Received: {value!r} "
+                    f"`{name}` must be a string. Received: {value!r:.80} "
                     f"(of type {type(value).__name__})."
                 )
         if isinstance(self.answers, bool):
@@ -75,7 +77,9 @@ class Example:
             object.__setattr__(self, name, value)
         # A DataFrame has flags of NumPy.
         if self.all_spans not in (True, False):
-            raise TypeError(f"`all_spans` must be `True` or `False`. Received: {self.all_spans!r}.")
+            raise TypeError(
+                f"`all_spans` must be `True` or `False`. Received: {self.all_spans!r:.80}."
+            )
         object.__setattr__(self, "all_spans", bool(self.all_spans))
 
     @property
@@ -175,7 +179,7 @@ def _strings(name: str, values: object) -> tuple[str, ...]:
         values = tuple(values)
         if all(isinstance(value, str) for value in values):
             return values
-    raise TypeError(f"`{name}` must be a string or a list of strings. Received: {values!r}.")
+    raise TypeError(f"`{name}` must be a string or a list of strings. Received: {values!r:.80}.")
 
 
 def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
@@ -284,14 +288,10 @@ def answer_problem(example: Example) -> str | None:
         there = text[max(start, 0) : max(start, 0) + len(answer)]
         where = f"It is at {found}" if found >= 0 else "The text does not hold it"
         return (
-            f"the answer {_short(answer)} is not at {start}, where its text has {_short(there)}. "
-            f"{where}. Correct `answer_start`"
+            f"the answer {shorten(answer)!r} is not at {start}, where its text has "
+            f"{shorten(there)!r}. {where}. Correct `answer_start`"
         )
     return None
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example]:
@@ -350,7 +350,9 @@ def make_examples(text: object, question: str | Iterable[str] | None) -> tuple[l
         return [Example(text, question)], False  # type: ignore[arg-type]
     for name, value in (("text", text), ("question", question)):
         if not isinstance(value, Iterable) or isinstance(value, (Mapping, bytes)):
-            raise TypeError(f"`{name}` must be a string or a list of strings. Received: {value!r}.")
+            raise TypeError(
+                f"`{name}` must be a string or a list of strings. Received: {value!r:.80}."
+            )
     questions = list(question)
     texts: list[Any] = [text] * len(questions) if isinstance(text, str) else [*cast(Any, text)]
     if len(texts) != len(questions):

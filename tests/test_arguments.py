@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_qa._arguments import check_flag, check_fraction, must_be, to_integer, to_optional_integer
+from keras_qa._arguments import (
+    check_flag,
+    check_fraction,
+    must_be,
+    quote_names,
+    shorten,
+    to_integer,
+    to_optional_integer,
+)
 from keras_qa.decoding import SpanDecoder
 from keras_qa.text import Windower, WordTokenizer
 
@@ -51,6 +59,16 @@ def test_a_message_quotes_a_long_value_in_one_short_line() -> None:
     message = must_be("k", "a positive integer", np.arange(10_000).reshape(100, 100))
     assert "\n" not in message
     assert len(message) < 130
+
+
+def test_long_names_and_texts_are_shortened() -> None:
+    assert quote_names([]) == "none"
+    assert quote_names(["a", "b"]) == "`a`, `b`"
+    assert quote_names(range(100_000)) == "`0`, `1`, `2`, `3`, `4` and 99,995 more"
+    long = quote_names([f"{place}{'x' * 1_000}" for place in range(9)])
+    assert re.fullmatch(r"`0x{25}…x{13}`, `1x{25}…x{13}` and 7 more", long)
+    assert shorten("a" * 40) == "a" * 40
+    assert shorten("0123456789", 6) == "012…89"
 
 
 def test_configs_contain_python_integers() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from keras_qa import _backend
+from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa.cli import (
     answer,
     ask,
@@ -168,5 +169,6 @@ def _progress_bars_on_terminals_only() -> Iterator[None]:
 def _fail(message: str, code: int) -> int:
     # If standard error is closed, the exit code alone reports the failure.
     with contextlib.suppress(OSError):
-        output.say(f"keras-qa: {' '.join(message.split())}", error=True)
+        line = shorten(" ".join(message.split()), MAX_MESSAGE_LENGTH)
+        output.say(f"keras-qa: {line}", error=True)
     return code

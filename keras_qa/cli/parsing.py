@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa.exported import is_exported
 from keras_qa.terminal import plain
 
@@ -14,7 +15,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that names the help."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {plain(message)}. See {self.prog} --help.\n")
+        shown = shorten(plain(message), MAX_MESSAGE_LENGTH - 100)
+        self.exit(2, f"{self.prog}: error: {shown}. See {self.prog} --help.\n")
 
 
 class CommandParser(Parser):

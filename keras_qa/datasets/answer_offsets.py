@@ -49,15 +49,14 @@ def check_answers(
             f"{_describe(place, example)}: {problem}, or pass `strict=False` (`--lenient`) to skip "
             f"it.{others}"
         )
-    names = ", ".join(_describe(*entry[:2]) for entry in wrong[:5])
-    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
     warnings.warn(
         f"Skipped {len(wrong)} of {total} questions with an answer that is not at its "
-        f"`answer_start`, or with the id of another question: {names}{more}.",
+        f"`answer_start`, or with the id of another question, the first is "
+        f"{_describe(place, example)}.",
         stacklevel=3,
     )
     return examples
 
 
 def _describe(place: str, example: Example) -> str:
-    return place if example.id is None else f"{place} (id {example.id!r})"
+    return place if example.id is None else f"{place} (id {example.id!r:.40})"

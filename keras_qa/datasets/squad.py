@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_qa._arguments import check_choice
+from keras_qa._arguments import check_choice, quote_names, short_repr
 from keras_qa.datasets import answer_offsets
 from keras_qa.example import Example
 from keras_qa.files import download
@@ -134,7 +134,7 @@ def _example(
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
         raise _field_error(place, question, "id", "a string")
-    place = f"{place} (id {id!r})"
+    place = f"{place} (id {id!r:.40})"
     given = _field(place, question, "answers", list)
     # `plausible_answers` of version 2.0 are wrong answers.
     if question.get("is_impossible") and given:
@@ -153,7 +153,7 @@ def _example(
 
 def _field(place: str, holder: Any, name: str, kind: type) -> Any:
     if not isinstance(holder, dict):
-        raise ValueError(f"{place}: expected an object. Received: {_short(holder)}.")
+        raise ValueError(f"{place}: expected an object. Received: {short_repr(holder)}.")
     value = holder.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _field_error(place, holder, name, _KINDS[kind])
@@ -169,14 +169,12 @@ def _optional_string(place: str, holder: Mapping[str, object], name: str) -> str
 
 def _field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
     if name not in holder:
-        found = ", ".join(f"`{key}`" for key in holder) or "nothing"
-        return ValueError(f"{place}: expected {expected} `{name}`. Received only: {found}.")
-    return ValueError(f"{place}: expected {expected} `{name}`. Received: {_short(holder[name])}.")
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+        return ValueError(
+            f"{place}: expected {expected} `{name}`. Received only: {quote_names(holder)}."
+        )
+    return ValueError(
+        f"{place}: expected {expected} `{name}`. Received: {short_repr(holder[name])}."
+    )
 
 
 def _read_json(path: Path) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_qa._arguments import quote_names, short_repr
 from keras_qa.datasets import answer_offsets, squad
 from keras_qa.example import Example
 from keras_qa.files import table_files
@@ -95,7 +96,7 @@ def records(
         for example in squad.load(file):
             if text is not None:
                 example = Example(text, example.question, id=example.id)
-            yield f"`{file}`, question {example.id!r}", example
+            yield f"`{file}`, question {example.id!r:.40}", example
         return
     if file.suffix.lower() not in SUFFIXES:
         raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}.")
@@ -138,20 +139,22 @@ def _columns(
     """The columns of the fields that a table has: those given, or else those of its first row."""
     for name, column in given.items():
         if name not in FIELDS:
-            raise TypeError(f"Columns must be given for {', '.join(FIELDS)}. Received: {name!r}.")
+            raise TypeError(
+                f"Columns must be given for {', '.join(FIELDS)}. Received: {name!r:.80}."
+            )
         optional = column is None and name not in ("text", "question")
         several = name == "choices" and isinstance(column, (list, tuple))
         parts = column if several and column else [column]
         if not optional and not all(isinstance(part, str) for part in parts):
             raise TypeError(
-                f"`{name}` must be the name of a column. Received: `{name}={column!r}`."
+                f"`{name}` must be the name of a column. Received: `{name}={short_repr(column)}`."
             )
     found = _layout(row)
     if given.get("answers", "") is None:
         if given.get("answer_start") is not None:
             raise ValueError(
                 "`answer_start` needs `answers`. Received: "
-                f"answer_start={given['answer_start']!r}, answers=None."
+                f"answer_start={given['answer_start']!r:.80}, answers=None."
             )
         found.pop("answer_start", None)
     return {name: column for name, column in {**found, **given}.items() if column is not None}
@@ -193,7 +196,8 @@ def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -
     for name in ("text", "question"):
         if fields[name] is None:
             raise ValueError(
-                f"{place} must have a {name}. Its column `{columns[name]}` is empty or missing."
+                f"{place} must have a {name}. Its column {quote_names([columns[name]])} is empty "
+                "or missing."
             )
     for name in ("answers", "answer_start", "choices"):
         if fields.get(name, ()) is None:
@@ -214,7 +218,7 @@ def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -
     if "answer_start" in fields and len(example.answer_start) != len(example.answers):
         raise ValueError(
             f"{place} has {len(example.answers)} answers but {len(example.answer_start)} offsets "
-            f"in `{columns['answer_start']}`. Expected one offset per answer."
+            f"in {quote_names([columns['answer_start']])}. Expected one offset per answer."
         )
     return example
 
@@ -241,7 +245,8 @@ def _offsets(place: str, value: object) -> tuple[int, ...]:
             entry = int(entry)
         if not isinstance(entry, int) or isinstance(entry, bool) or entry < 0:
             raise ValueError(
-                f"{place}: `answer_start` must be non-negative integers. Received: {value!r}."
+                f"{place}: `answer_start` must be non-negative integers. Received: "
+                f"{short_repr(value)}."
             )
         offsets.append(entry)
     return tuple(offsets)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from keras_qa._arguments import quote_names
 
 # `csv.field_size_limit` is a setting of the process, not of a reader.
 _CSV_LIMIT_LOCK = threading.Lock()
@@ -49,8 +52,9 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                 raise ValueError(
                     f"`{path}` is empty: expected a line with the names of its columns."
                 )
-            if len(set(header)) < len(header):
-                raise ValueError(f"`{path}` names a column twice: {_quoted(header)}. Rename one.")
+            twice = [name for name, count in collections.Counter(header).items() if count > 1]
+            if twice:
+                raise ValueError(f"`{path}` has two columns {quote_names(twice)}. Rename one.")
             nested = set()
             for name, column in _pairs(columns):
                 top = column.split(".")[0]
@@ -85,7 +89,8 @@ def _json_cell(place: str, column: str, cell: str) -> Any:
         return json.loads(cell) if cell else None
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{place}: expected JSON in the cell `{column}`: {error}. Received: {cell[:80]!r}."
+            f"{place}: expected JSON in the cell {quote_names([column])}: {error}. Received: "
+            f"{cell[:80]!r}."
         ) from None
 
 
@@ -155,8 +160,6 @@ def missing_column(place: str, name: str, column: str, found: Sequence[str]) -> 
     advice = f'Name its column, for example `{name}="{example}"`'
     if name == "answers":
         advice += ", or pass `answers=None` if there are none"
-    return ValueError(f"{place} has no column `{column}`. It has: {_quoted(found)}. {advice}.")
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
+    return ValueError(
+        f"{place} has no column {quote_names([column])}. It has: {quote_names(found)}. {advice}."
+    )

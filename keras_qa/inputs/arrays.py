@@ -6,15 +6,15 @@ on JAX training turns all weights to NaN.
 
 from __future__ import annotations
 
-import itertools
 import reprlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import MAX_NAME_LENGTH, quote_names, shorten
 from keras_qa.execution.graph import ModelInput, model_inputs
 from keras_qa.kernels.tensor_types import Tensor
 
@@ -48,10 +48,6 @@ DataSource: TypeAlias = keras.utils.PyDataset | Iterable[Any]
 
 # Checked inputs, labels, weights or outputs, in the structure of the model.
 Arrays: TypeAlias = "np.ndarray | Mapping[str, Arrays | None] | Sequence[Arrays | None]"
-
-# Limits of what a message quotes.
-_MOST_NAMES = 5
-_MOST_CHARACTERS = 40
 
 
 def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
@@ -327,18 +323,7 @@ def _axes(item: ModelInput) -> str:
     return f"({', '.join(sizes)})"
 
 
-def quote_names(names: Collection[object]) -> str:
-    """Quotes the first few names, and counts the rest."""
-    shown = [f"`{_shorten(str(name))}`" for name in itertools.islice(names, _MOST_NAMES)]
-    more = len(names) - len(shown)
-    return (", ".join(shown) or "none") + (f" and {more:,} more" if more else "")
-
-
 def _quote(value: object) -> str:
     shortened = reprlib.Repr()
-    shortened.maxstring = shortened.maxother = _MOST_CHARACTERS
-    return _shorten(" ".join(shortened.repr(value).split()))
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+    shortened.maxstring = shortened.maxother = MAX_NAME_LENGTH
+    return shorten(" ".join(shortened.repr(value).split()))

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
-from keras_qa._arguments import is_number, must_be
-from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, quote_names, to_numpy
+from keras_qa._arguments import is_number, must_be, quote_names
+from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, to_numpy
 from keras_qa.objectives import SpanLoss
 
 Part = TypeVar("Part")

@@ -82,7 +82,8 @@ def train(
     Raises:
         TypeError: If an item of `examples` is not an example, or a field has the wrong type.
         ValueError: If an argument is out of its range, a checkpoint is damaged
-            or from another run, or a checkpoint exists and `resume` is `False`.
+            or from another run, or a checkpoint exists and `resume` is `False`,
+            or `resume` is `True` and there is only `out`, from a finished run.
 
     Examples:
         >>> import keras_qa
@@ -231,7 +232,7 @@ class _LinearStart(keras.callbacks.Callback):
 def _checkpoints(
     plans: Iterable[_Plan], out: str | os.PathLike[str] | None, resume: bool
 ) -> dict[_Plan, pathlib.Path]:
-    """The checkpoint files of the runs. Raises `ValueError` if one exists without `resume`."""
+    """The checkpoint files of the runs. Raises `ValueError` if they do not fit `resume`."""
     if out is None:
         return {}
     files = {plan: checkpoint_path(out, plan.model, plan.seed, plan.copies) for plan in plans}
@@ -240,6 +241,12 @@ def _checkpoints(
         raise ValueError(
             f"`{left}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
             "(`--resume`), or delete it to start again."
+        )
+    if left is None and resume and os.path.exists(out):
+        raise ValueError(
+            f"The training of `{out}` is finished: it has no checkpoint to resume. To train it "
+            "further, load it by `keras_qa.load` and call `fit`. To train again from the start, "
+            "leave out `resume` (`--resume`)."
         )
     return files
 

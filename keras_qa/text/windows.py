@@ -240,7 +240,7 @@ class _Layout:
         self.text = both.select(0, len(texts))
         self.question = both.select(len(texts), len(texts) + len(examples))
         if isinstance(tokenizer, SubwordTokenizer):
-            _warn_about_unknown(tokenizer, self.text)
+            _warn_about_unknown(tokenizer, self.text, list(texts))
         asked = self.asked = np.diff(self.question.begins)
         if windower.max_question_length is not None:
             asked = self.asked = np.minimum(asked, windower.max_question_length)
@@ -311,18 +311,19 @@ class _Layout:
         return Windows(feed, numbers, offsets, words, word_sizes, spans)
 
 
-def _warn_about_unknown(tokenizer: SubwordTokenizer, texts: Pieces) -> None:
-    if tokenizer.unknown_id is None or not (texts.ids == tokenizer.unknown_id).any():
+def _warn_about_unknown(tokenizer: SubwordTokenizer, pieces: Pieces, texts: list[str]) -> None:
+    if tokenizer.unknown_id is None or not (pieces.ids == tokenizer.unknown_id).any():
         return
-    sizes = (texts.offsets[:, 1] - texts.offsets[:, 0]).astype("float64")
-    totals = np.append(0.0, np.cumsum(sizes))[texts.begins]
-    unknown = np.where(texts.ids == tokenizer.unknown_id, sizes, 0.0)
-    unknowns = np.append(0.0, np.cumsum(unknown))[texts.begins]
-    if (np.diff(unknowns) > MAX_UNKNOWN * np.diff(totals)).any():
-        # The message is constant, so that Python shows it once.
+    sizes = (pieces.offsets[:, 1] - pieces.offsets[:, 0]).astype("float64")
+    totals = np.append(0.0, np.cumsum(sizes))[pieces.begins]
+    unknown = np.where(pieces.ids == tokenizer.unknown_id, sizes, 0.0)
+    unknowns = np.append(0.0, np.cumsum(unknown))[pieces.begins]
+    rows = np.flatnonzero(np.diff(unknowns) > MAX_UNKNOWN * np.diff(totals))
+    if rows.size:
         warnings.warn(
-            "More than 10 % of a text's characters are unknown to the tokenizer. Use a reader for "
-            "the language of the text.",
+            "More than 10 % of a text's characters are unknown to the tokenizer, in "
+            f"{rows.size:,} of {len(texts):,} texts. The first begins with "
+            f"{texts[rows[0]][:40]!r}. Use a reader for the language of the texts.",
             stacklevel=2,
         )
 

@@ -160,5 +160,6 @@ def test_what_is_not_for_a_model_is_said() -> None:
 
 
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
-    with pytest.warns(UserWarning, match="More than 10 % of a text"):
-        qa.answer("你你你 你你你 Mary", QUESTION)
+    message = "tokenizer, in 1 of 2 texts. The first begins with '你你你 你你你 Mary'. Use a reader"
+    with pytest.warns(UserWarning, match=f"^More than 10 % of a text's .* {message}"):
+        qa.answer(["Mary went home.", "你你你 你你你 Mary"], [QUESTION, QUESTION])

@@ -128,6 +128,10 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     failed = sum(error > 5 for error in one["errors"].values())
     line = f"mean over the tasks {one['validation_error']:.2f} %, {failed} failed"
     assert printed.count(line) == 2
+    whole = (tmp_path / "stopped.keras").read_bytes()
+    line = error_line(capsys, *stopped, "--resume")
+    assert "is finished: it has no checkpoint to resume. To train it further, load it by" in line
+    assert (tmp_path / "stopped.keras").read_bytes() == whole
 
 
 def test_quickstart(capsys) -> None:

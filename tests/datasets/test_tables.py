@@ -223,6 +223,46 @@ def test_a_missing_column_lists_what_is_there(tmp_path, suffix):
         tables.load(path, text="body", answers="answer.text")
 
 
+LONG = "x" * 50_000
+FIELDS = {"text": "a", "question": "b", "answers": "c"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns", "message"),
+    [
+        ("t.csv", ",".join(f"column{place}" for place in range(100_000)), {}, "and 99,995 more"),
+        ("t.csv", ",".join([*[f"column{place}" for place in range(100_000)] * 2]), {}, "Rename"),
+        ("t.jsonl", json.dumps({f"c{place}": 1 for place in range(100_000)}), {}, "99,995 more"),
+        ("t.json", json.dumps({f"c{place}": 1 for place in range(100_000)}), {}, "99,995 more"),
+        ("t.json", json.dumps({"data": LONG}), {}, "expected a list `data`"),
+        ("t.csv", f"text,{LONG},{LONG}1\n", {}, "has no column `question`"),
+        ("t.csv", "text,question,answers\n", {"text": LONG}, "has no column `xxx"),
+        ("t.csv", f"text,question,answers\na,b,{LONG}\n", {"id": "answers.d"}, "expected JSON"),
+        ("t.jsonl", f'{{"a": "{LONG}"', {}, "expected one JSON object"),
+        ("t.jsonl", f'["{LONG}"]', {}, "expected a JSON object"),
+        ("t.jsonl", json.dumps({**FIELDS, "text": {"a": LONG}}), {}, "`text` must be a str"),
+        ("t.jsonl", json.dumps({**FIELDS, "answers": {"a": LONG}}), {}, "`answers` must be a str"),
+        ("t.jsonl", json.dumps({**FIELDS, "question": [LONG]}), {}, "`question` must be a str"),
+        ("t.jsonl", json.dumps({**FIELDS, "answer_start": LONG}), {}, "must be non-negative"),
+        (
+            "t.jsonl",
+            json.dumps({**FIELDS, "id": LONG, "answers": LONG, "answer_start": 3}),
+            {},
+            "is not at 3",
+        ),
+        ("t.jsonl", json.dumps(FIELDS), {LONG: "a"}, "Columns must be given for"),
+        ("t.jsonl", json.dumps(FIELDS), {"text": (LONG,)}, "must be the name of a column"),
+    ],
+)
+def test_messages_about_long_tables_are_short(tmp_path, name, content, columns, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)) as caught:
+        tables.load(tmp_path / name, **columns)
+    line = str(caught.value).replace(str(tmp_path / name), name)
+    assert "\n" not in line
+    assert len(line) <= 300
+
+
 def test_a_header_is_checked_even_without_rows(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("text,question,answers\n")
@@ -231,7 +271,7 @@ def test_a_header_is_checked_even_without_rows(tmp_path):
     with pytest.raises(ValueError, match="has no column `question`"):
         tables.load(path)
     path.write_text("text,question,text,answers\n")
-    with pytest.raises(ValueError, match="names a column twice: `text`, `question`, `text`"):
+    with pytest.raises(ValueError, match="t.csv` has two columns `text`. Rename one"):
         tables.load(path)
     path.write_text("")
     with pytest.raises(ValueError, match="is empty: expected a line with the names"):

@@ -290,6 +290,10 @@ def test_checkpoint_of_another_run(unbroken, tmp_path) -> None:
     valid = [dataclasses.replace(story, source="babi") for story in STORIES[32:]]
     assert_same_run(small(out=out, resume=True, validation_data=valid), unbroken)
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
+    whole = out.read_bytes()
+    with pytest.raises(ValueError, match=r"qa.keras` is finished: .* `keras_qa.load` and call `fi"):
+        small(out=out, resume=True)
+    assert out.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
