@@ -113,12 +113,28 @@ class Bar:
         share = done / self.total if self.total else 1.0
         full = int(share * self.WIDTH)
         rate = (done - self.first) / max(seconds, 1e-9)
-        missing = self.total - done
-        left = clock(missing / rate) if rate else "?" if missing else clock(0)
+        left = time_left(done - self.first, self.total - done, seconds) or "?"
         return (
             f"[{'#' * full}{'.' * (self.WIDTH - full)}] {done:,}/{self.total:,}  {share:.0%}  "
             f"{rate:,.1f} a second  {clock(seconds)}, {left} left"
         ).replace("%", " %")
+
+
+def time_left(done: float, missing: float, seconds: float) -> str | None:
+    """Estimates the time for the missing work from the seconds that the work done took.
+
+    Returns:
+        The time as `clock` formats it; `None` before a tenth of the work and ten seconds.
+
+    Examples:
+        >>> from keras_qa.terminal import time_left
+        >>> time_left(1, 9, seconds=2), time_left(1, 99, seconds=2), time_left(1, 99, seconds=10)
+        ('0:18', None, '16:30')
+    """
+    if not missing:
+        return clock(0)
+    is_early = seconds < 10 and done < 0.1 * (done + missing)
+    return None if is_early or not done else clock(seconds * missing / done)
 
 
 def clock(seconds: float) -> str:

@@ -94,6 +94,18 @@ def test_a_bar_that_starts_at_its_end() -> None:
     assert Bar(total=4, done=1).line(1, 2.0).endswith("0.0 a second  0:02, ? left")
 
 
+def test_no_estimate_before_a_tenth_or_ten_seconds() -> None:
+    bar = Bar(total=110, done=10)
+    for done, seconds, left in (
+        (11, 2.0, "?"),
+        (19, 9.9, "?"),
+        (20, 2.0, "0:18"),
+        (11, 10.0, "16:30"),
+        (10, 60.0, "?"),
+    ):
+        assert bar.line(done, seconds).endswith(f", {left} left")
+
+
 def test_no_terminal_without_standard_output(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert not on_terminal()

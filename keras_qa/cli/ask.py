@@ -153,12 +153,14 @@ def _questions(question: str | None) -> Iterator[str]:
         return
     if sys.stdin is None:
         raise ValueError("`ask` needs a question: standard input is closed.")
-    if sys.stdin.isatty():
+    is_typed = sys.stdin.isatty()
+    if is_typed:
         say("Ask, one question per line. End with an empty line.", error=True)
-    while True:
-        line = sys.stdin.readline().strip()
-        if not line:
-            return
+    between = ""
+    while line := sys.stdin.readline().strip():
+        if not is_typed:
+            say(f"{between}{line}")
+            between = "\n"
         yield line
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_qa.terminal import Line, clock, on_terminal
+from keras_qa.terminal import Line, clock, on_terminal, time_left
 
 
 class Progress(keras.callbacks.Callback):
@@ -57,8 +57,8 @@ class Progress(keras.callbacks.Callback):
             if value is not None:
                 parts.append(f"{word} {value:6.1%}")
         past = time.monotonic() - (self.start or time.monotonic())
-        left = past / max(done - self.first, 1e-9) * (self.epochs - done)
-        parts.append(f"{clock(past)}, at most {clock(left)} left")
+        left = time_left(done - self.first, self.epochs - done, past)
+        parts.append(clock(past) if left is None else f"{clock(past)}, at most {left} left")
         return "  ".join(parts)
 
 

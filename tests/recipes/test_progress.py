@@ -55,6 +55,18 @@ def test_fast_epochs_in_a_file(clock, capsys) -> None:
     assert capsys.readouterr().out.splitlines() == [line(1, "0:01", "0:03")]
 
 
+def test_no_estimate_before_a_tenth_or_ten_seconds(clock) -> None:
+    shown = Progress(epochs=10, steps=4)
+    shown.set_params({"steps": 4})
+    shown.on_train_begin()
+    shown.on_epoch_begin(0)
+    clock.now += 9
+    assert shown._line(0.25, {}) == "epoch  1/10  0:09"
+    assert shown._line(1, {}) == "epoch  1/10  0:09, at most 1:21 left"
+    clock.now += 1
+    assert shown._line(0.25, {}) == "epoch  1/10  0:10, at most 6:30 left"
+
+
 def test_epochs_on_a_terminal(clock, capsys, monkeypatch) -> None:
     for module in (terminal, progress):
         monkeypatch.setattr(module, "on_terminal", lambda: True)
