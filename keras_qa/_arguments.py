@@ -116,6 +116,12 @@ def check_number(name: str, value: object, positive: bool = False) -> None:
         raise ValueError(must_be(name, expected, value))
 
 
+def check_not_blank(name: str, value: str) -> None:
+    """Checks that a text has more than white space."""
+    if not value.strip():
+        raise ValueError(must_be(name, "more than white space", value))
+
+
 def check_fraction(name: str, value: object) -> None:
     """Raises a `ValueError` if an argument is not a number between 0 and 1."""
     if not 0 <= _to_number(value) <= 1:

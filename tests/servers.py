@@ -7,7 +7,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from small_examples import SPANS, WITHOUT
 
 from keras_qa import QuestionAnswerer
 from keras_qa.serving import create_app
-from keras_qa.serving.server import listen
+from keras_qa.serving.server import configure, listen
 
 
 def small_reader() -> QuestionAnswerer:
@@ -28,11 +28,12 @@ def small_reader() -> QuestionAnswerer:
 
 
 @contextlib.contextmanager
-def serve(qa: Any, *given: Any, **options: Any) -> Iterator[str]:
-    """Serves a reader while the block runs. Yields the server's URL."""
+def serve(
+    qa: Any, *given: Any, settings: Mapping[str, Any] | None = None, **options: Any
+) -> Iterator[str]:
+    """Serves a reader while the block runs, with `settings` of uvicorn. Yields the URL."""
     app = create_app(qa, *given, **options)
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configure(app, **(settings or {})))
     # Clients can connect at once: the system keeps them until the server accepts them.
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from keras_qa._arguments import RENAMED
+from keras_qa._arguments import RENAMED, check_not_blank
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
@@ -181,6 +181,8 @@ def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import QuestionAnswerer
 
     text = data.read_text(options.text)
+    check_not_blank("text", text)
+    check_not_blank("question", options.question)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     asked: dict[str, Any] = {**_answer_options(options), "choices": options.choices}
     asked |= {"top_k": options.top_k, "all_spans": options.all_spans}

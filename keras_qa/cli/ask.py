@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from keras_qa._arguments import check_not_blank
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import (
     add_folder_options,
@@ -95,7 +96,10 @@ def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of a prompt."""
     from keras_qa.answering import QuestionAnswerer, Ranker
 
-    questions = _questions(given_once(options, "question"))
+    question = given_once(options, "question")
+    if question is not None:
+        check_not_blank("question", question)
+    questions = _questions(question)
     is_folder = _is_folder(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.

@@ -111,14 +111,14 @@ def add_folder_options(parser: argparse._ActionsContainer) -> None:
 
 
 @contextlib.contextmanager
-def open_index(path: str, embed: str | None) -> Iterator[Index]:
+def open_index(path: str, embed: str | None, **options: float) -> Iterator[Index]:
     """Opens an index with its encoder while the block runs.
 
-    `embed` names the encoder; if it is `None`, the index does.
+    `embed` names the encoder; if it is `None`, the index does. `options` are those of `Index.open`.
     """
     from keras_qa.documents import Index
 
-    with Index.open(path, _find_encoder(path, embed)) as index:
+    with Index.open(path, _find_encoder(path, embed), **options) as index:
         yield index
 
 

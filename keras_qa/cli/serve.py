@@ -34,6 +34,9 @@ Open http://127.0.0.1:8000 in a browser; /docs describes the routes. Ctrl-C ends
 Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a token.
 """
 
+# Seconds to wait while another process writes the index. Meanwhile the model answers nobody.
+_INDEX_TIMEOUT = 2.0
+
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -124,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
         ranker = options.ranker and thread.submit(Ranker, options.ranker).result()
         index = None
         if options.index is not None:
-            opened = open_index(options.index, options.embed)
+            opened = open_index(options.index, options.embed, timeout=_INDEX_TIMEOUT)
             index = thread.submit(stack.enter_context, opened).result()
         app = serving.create_app(
             reader,

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import overload
 
-from keras_qa._arguments import to_integer
+from keras_qa._arguments import check_number, to_integer
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, read_encoding, update_index
@@ -124,19 +124,26 @@ class Index:
         return cls.open(path, encoder)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], encoder: Encoder | None = None) -> Index:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        encoder: Encoder | None = None,
+        timeout: float = storage.TIMEOUT,
+    ) -> Index:
         """Opens an index.
 
         Args:
             path: Path of the file.
             encoder: The encoder that the index was created with. Without it, an index with vectors
                 is searched by words only, with a warning, and documents cannot be added.
+            timeout: Seconds to wait while another process writes the file. An `OSError` follows.
 
         Raises:
             FileNotFoundError: If the file does not exist.
             TypeError: If `encoder` is not an encoder.
-            ValueError: If the file is not an index, is truncated or of a newer version, or if the
-                index was created with another encoder or without one.
+            ValueError: If the file is not an index, is truncated or of a newer version, if the
+                index was created with another encoder or without one, or if `timeout` is not a
+                positive number.
 
         Warns:
             UserWarning: If the index was made by an earlier version and has no checksum.
@@ -144,9 +151,10 @@ class Index:
         if encoder is not None:
             # Validate the encoder before opening the file.
             check_encoder(encoder)
+        check_number("timeout", timeout, positive=True)
         path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as on_error:
-            index = on_error.enter_context(cls(path, storage.open_file(path), encoder))
+            index = on_error.enter_context(cls(path, storage.open_file(path, timeout), encoder))
             if storage.read_version(index._connection) < storage.CHECKSUM_VERSION:
                 warnings.warn(
                     f"`{path}` was made by an earlier version and has no checksum: damage to it "

@@ -25,7 +25,7 @@ CHECKSUM_VERSION = 2
 # Characters of a text in one row. Reading a passage reads only the rows that it is in.
 BLOCK = 2**14
 # Seconds to wait for another connection that writes.
-_PATIENCE = 60.0
+TIMEOUT = 60.0
 _MEMORY = 64 * 1024  # KiB
 # Parts of SQLite's messages about problems other than a damaged file.
 _SYSTEM_ERRORS = (
@@ -100,7 +100,7 @@ def create_file(path: pathlib.Path) -> sqlite3.Connection:
         return connection
 
 
-def open_file(path: pathlib.Path) -> sqlite3.Connection:
+def open_file(path: pathlib.Path, timeout: float) -> sqlite3.Connection:
     """Opens an index. Raises the errors of `Index.open`."""
     if not path.is_file():
         raise FileNotFoundError(
@@ -110,7 +110,7 @@ def open_file(path: pathlib.Path) -> sqlite3.Connection:
     # Read the file through SQLite only: closing any other handle of the process on it would
     # release the POSIX locks that other threads hold.
     with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
-        connection = on_error.enter_context(contextlib.closing(_connect(path)))
+        connection = on_error.enter_context(contextlib.closing(_connect(path, timeout)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = read_version(connection)
         if application != APPLICATION:
@@ -133,10 +133,10 @@ def read_version(connection: sqlite3.Connection) -> int:
     return version
 
 
-def _connect(path: pathlib.Path) -> sqlite3.Connection:
+def _connect(path: pathlib.Path, timeout: float = TIMEOUT) -> sqlite3.Connection:
     # `Index` has a lock, so several threads may use the connection in turn.
     connection = sqlite3.connect(
-        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=timeout, isolation_level=None, check_same_thread=False
     )
     connection.execute(f"PRAGMA cache_size = -{_MEMORY}")
     # Others can read until a transaction is committed if nothing of it is written before.

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from keras_qa.serving.guard import Guard, Metrics, error_response
 from keras_qa.serving.limits import Limits
-from keras_qa.serving.model_queue import ModelError, OverloadedError
+from keras_qa.serving.model_queue import ModelError, UnavailableError
 from keras_qa.serving.openapi import describe
 from keras_qa.serving.routes import Json, Service
 
@@ -58,8 +58,8 @@ def create_app(
         thread: A `concurrent.futures.ThreadPoolExecutor` with one thread, which runs the model.
             PyTorch is faster if the model was loaded in it, too. `None` for a new one.
         **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
-            `max_question_tokens`, `max_questions`, `max_texts`, `max_top_k`, `timeout` and
-            `body_timeout`, see docs/serving.md.
+            `max_question_tokens`, `max_questions`, `max_passages`, `max_texts`, `max_top_k`,
+            `timeout` and `body_timeout`, see docs/serving.md.
 
     Returns:
         A `starlette.applications.Starlette`.
@@ -99,19 +99,19 @@ def create_app(
         *service.routes,
         *(Route("/", page), Route("/docs", docs), Route("/openapi.json", openapi)),
     ]
-    paths = {route.name: route.path for route in routes}
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(Guard, routes=paths, metrics=metrics, token=token, hosts=allowed_hosts)
+            Middleware(Guard, routes=routes, metrics=metrics, token=token, hosts=allowed_hosts)
         ],
         lifespan=service.lifespan,
         exception_handlers={
             ClientDisconnect: _handle,
+            Exception: _handle,
             HTTPException: _handle,
             ModelError: _handle,
-            OverloadedError: _handle,
             TypeError: _handle,
+            UnavailableError: _handle,
             ValueError: _handle,
         },
     )
@@ -127,9 +127,14 @@ async def _handle(request: Request[Any], error: Exception) -> Response:
         return error_response(
             f"{error.detail.rstrip('.')}.{hint}", error.status_code, error.headers
         )
-    if isinstance(error, OverloadedError):
+    if isinstance(error, UnavailableError):
         return error_response(str(error), 503, {"Retry-After": str(error.retry_after)})
-    return error_response(str(error), 500 if isinstance(error, ModelError) else 400)
+    if isinstance(error, (ClientDisconnect, TypeError, ValueError)):
+        return error_response(str(error), 400)
+    # The message of an unexpected error may contain texts.
+    return error_response(
+        str(error) if isinstance(error, ModelError) else "The server failed.", 500
+    )
 
 
 def _html(name: str) -> HTMLResponse:

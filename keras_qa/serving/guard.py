@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -14,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keras_qa.serving.limits import Limits
@@ -23,6 +25,12 @@ _logger = logging.getLogger("keras_qa.serving")
 
 # GET of these needs no token: they hold no texts, and a browser opens pages without one.
 _OPEN = ("/", "/docs", "/health", "/openapi.json")
+
+# A name or an address, and a port.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d*)?", re.ASCII | re.IGNORECASE)
+
+# A browser sends bodies of these types to other sites without asking them first.
+_SIMPLE_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -53,11 +61,12 @@ class Metrics:
 
 
 class Guard:
-    """Middleware that checks the host and the token, and logs each request without its texts.
+    """Middleware that checks host, origin and token, and logs each request without its texts.
 
     Args:
         app: The application.
-        routes: Paths of the routes by the names of their functions.
+        routes: The routes. The log and the metrics have their paths, since that of a request may
+            contain a text.
         metrics: Counts the requests.
         token: The bearer token that requests need, or `None`.
         hosts: The host names that requests may be for, or `None` for all. A page of another site
@@ -68,7 +77,7 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
-        routes: Mapping[str, str],
+        routes: Sequence[Route],
         metrics: Metrics,
         token: str | None,
         hosts: Collection[str] | None,
@@ -84,7 +93,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, route = time.perf_counter(), 500, self._route(scope)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -98,11 +107,15 @@ class Guard:
             await app(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - started
-            endpoint = getattr(scope.get("endpoint"), "__name__", "")
-            route = self._routes.get(endpoint, "other")
             self._metrics.requests.labels(_method(scope), route, status).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             _logger.info("%s %s %d %.1f ms", _method(scope), route, status, 1e3 * seconds)
+
+    def _route(self, scope: Scope) -> str:
+        for route in self._routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                return route.path
+        return "unknown"
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Returns the response to a request that is not allowed."""
@@ -110,6 +123,10 @@ class Guard:
         if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
             return error_response(
                 "This host name is not served. Allow it with `allowed_hosts`, or --allow-host.", 421
+            )
+        if scope["method"] not in ("GET", "HEAD") and _is_foreign(headers):
+            return error_response(
+                "A page of another site sent this request. Send JSON as `application/json`.", 403
             )
         is_open = scope["path"] in _OPEN and scope["method"] in ("GET", "HEAD")
         if self._token is None or is_open:
@@ -131,10 +148,17 @@ def _method(scope: Scope) -> str:
 
 
 def _host(value: str) -> str:
-    """Returns the name in a `Host` header, without its port."""
-    if value.startswith("["):
-        return value.partition("]")[0] + "]"
-    return value.partition(":")[0].lower()
+    """Returns the name in a `Host` header, without its port; empty if the header is not valid."""
+    match = _HOST.fullmatch(value)
+    return "" if match is None else match[1].lower()
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Whether a browser sent a request from a page of another site without asking this server."""
+    origin = headers.get("origin")
+    if origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower():
+        return False
+    return headers.get("content-type", "").partition(";")[0].strip().lower() in _SIMPLE_TYPES
 
 
 def error_response(

@@ -24,9 +24,11 @@ class Limits:
             off. A long question leaves little room for the text in a window, so that one request
             could make thousands of windows.
         max_questions: Maximum number of questions in a request.
+        max_passages: Maximum number of passages that the questions of a request name together.
         max_texts: Maximum number of texts in a request for ranking.
         max_top_k: Maximum number of answers to a question.
-        timeout: Seconds after which a request fails if it has no answers.
+        timeout: Seconds after which a request fails if it has no answers. The model stops reading
+            after at most `max_batch` more windows.
         body_timeout: Seconds in which the body of a request must arrive.
 
     Raises:
@@ -41,6 +43,7 @@ class Limits:
     max_question: int = 2_000
     max_question_tokens: int = 128
     max_questions: int = 64
+    max_passages: int = 1_000
     max_texts: int = 256
     max_top_k: int = 100
     timeout: float = 30.0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import logging
 import math
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
+
+import numpy as np
 
 from keras_qa.serving.limits import Limits
 
@@ -19,8 +22,8 @@ _logger = logging.getLogger("keras_qa.serving")
 _MAX_RETRY_AFTER = 60
 
 
-class OverloadedError(Exception):
-    """The queue is full, or the time limit of a request has passed.
+class UnavailableError(Exception):
+    """The queue is full, the time limit of a request has passed, or the index cannot be read.
 
     Args:
         message: One line.
@@ -34,6 +37,44 @@ class OverloadedError(Exception):
 
 class ModelError(Exception):
     """The model raised an error that is not about its inputs."""
+
+
+class AbandonedError(Exception):
+    """No request waits for the results any more."""
+
+
+class SlicedModel:
+    """A model that predicts in slices of rows. It stands in for one that only predicts.
+
+    Args:
+        model: The model.
+        rows: Maximum number of rows in a slice.
+        check: Is called before each slice. An error that it raises ends `predict`.
+    """
+
+    def __init__(self, model: Any, rows: int, check: Callable[[], None]) -> None:
+        self._model, self._rows, self._check = model, rows, check
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def predict(self, feed: Mapping[str, np.ndarray], **options: Any) -> Any:
+        """Returns an array or arrays by name, as `predict` of the model does."""
+        parts = []
+        for start in range(0, len(next(iter(feed.values()))), self._rows):
+            self._check()
+            rows = {name: array[start : start + self._rows] for name, array in feed.items()}
+            parts.append(self._model.predict(rows, **options))
+        if isinstance(parts[0], Mapping):
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return np.concatenate(parts)
+
+
+def predict_in_slices(owner: Any, rows: int, check: Callable[[], None]) -> Any:
+    """Returns a copy of a reader or a ranker whose model is a `SlicedModel`."""
+    found = copy.copy(owner)
+    found.model_ = SlicedModel(owner.model_, rows, check)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +118,8 @@ class ModelQueue:
         self._observe = observe
         # The oldest is the first.
         self._jobs: list[_Job] = []
+        # What the model computes.
+        self._batch: list[_Job] = []
         self._arrived = asyncio.Event()
         # Seconds per item, a moving average.
         self._pace = 0.0
@@ -93,13 +136,13 @@ class ModelQueue:
             items: Pairs of an item and its size, its number of characters.
 
         Raises:
-            OverloadedError: If the queue has no room for all items, or the time limit passes.
+            UnavailableError: If the queue has no room for all items, or the time limit passes.
             ModelError: If the model fails.
             ValueError: If the call raises it for one of the items. So does `TypeError`.
         """
         pairs = list(items)
         if len(self._jobs) + len(pairs) > self._limits.max_queue:
-            raise OverloadedError("The server is busy: its queue is full.", self._retry_after())
+            raise UnavailableError("The server is busy: its queue is full.", self._retry_after())
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.timeout
         jobs = [_Job(call, item, size, deadline, loop.create_future()) for item, size in pairs]
@@ -110,7 +153,7 @@ class ModelQueue:
                 return await asyncio.gather(*(job.result for job in jobs))
         except TimeoutError:
             limit = f"{self._limits.timeout:g} seconds"
-            raise OverloadedError(
+            raise UnavailableError(
                 f"The server is busy: there was no answer within {limit}.", self._retry_after()
             ) from None
         finally:
@@ -119,13 +162,18 @@ class ModelQueue:
                 job.result.cancel()
             self._jobs = [job for job in self._jobs if not job.result.done()]
 
+    def check(self) -> None:
+        """Raises an `AbandonedError` if no request waits for what the model computes."""
+        if self._batch and all(job.result.done() for job in self._batch):
+            raise AbandonedError
+
     async def run(self) -> None:
         """Runs the model until this task is cancelled."""
         loop = asyncio.get_running_loop()
         last = 0
         while True:
             await self._wait(last)
-            batch = self._take(loop.time())
+            batch = self._batch = self._take(loop.time())
             last = len(batch)
             if not batch:
                 continue
@@ -192,11 +240,13 @@ def _compute(call: Call, items: list[Any]) -> list[Any]:
 
 def _deliver(batch: list[_Job], done: asyncio.Future[list[Any]]) -> None:
     error = done.exception()
-    if error is not None:
+    if isinstance(error, (AbandonedError, UnavailableError)):
+        results: list[Any] = [error] * len(batch)
+    elif error is not None:
         # The message of an error may contain texts.
         frames = "".join(traceback.format_tb(error.__traceback__))
         _logger.error("The model failed with a %s:\n%s", type(error).__name__, frames)
-        results: list[Any] = [ModelError("The model failed.")] * len(batch)
+        results = [ModelError("The model failed.")] * len(batch)
     else:
         results = done.result()
     for job, result in zip(batch, results, strict=True):

@@ -13,11 +13,12 @@ from keras_qa.serving.schemas import ERROR, QUERIES, RESPONSES, Schema
 _PROBLEMS = {
     "400": "The request is invalid. The error says what was expected.",
     "401": "The token is missing or wrong.",
+    "403": "A browser sent the request from a page of another site.",
     "404": "There is no such model or document.",
     "408": "The body was too slow.",
     "413": "The body is too large.",
     "415": "The body is compressed.",
-    "503": "The server is busy. The header `Retry-After` has the seconds to wait.",
+    "503": "The server is busy, or cannot read the index. `Retry-After` has the seconds to wait.",
 }
 _ABOUT = (
     "Answers questions about texts. Offsets count characters, which are code points of Unicode. If "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -22,10 +23,20 @@ from keras_qa.example import Answer
 from keras_qa.serving import tensors
 from keras_qa.serving.guard import Metrics, read_body
 from keras_qa.serving.limits import Limits
-from keras_qa.serving.model_queue import Call, ModelQueue
+from keras_qa.serving.model_queue import Call, ModelQueue, UnavailableError, predict_in_slices
 from keras_qa.serving.schemas import OPTIONS, make_requests, parse
 from keras_qa.text import Windower
 
+_logger = logging.getLogger("keras_qa.serving")
+
+# The smallest `max_seq_len`, unless the reader's own is smaller. The shorter a window, the more of
+# it are the question and special tokens, so that a long text would make thousands of windows.
+_LEAST_LENGTH = 64
+# Passages for a question, unless a request names another number, and characters of a passage. A
+# batch of questions is limited by its characters.
+_PASSAGES, _PASSAGE_SIZE = 10, 1_000
+# Seconds after which a client may try to read the index again.
+_RETRY_INDEX_AFTER = 5
 # The most names of documents in a response.
 _MAX_NAMES = 10_000
 _SHOWN_LIMITS = ("max_body", "max_text", "max_question", "max_questions", "max_texts", "max_top_k")
@@ -67,12 +78,19 @@ class Service:
         self.name, self.limits, self.metrics = name, limits, metrics
         self.queue = ModelQueue(limits, thread, metrics.batches.observe)
         metrics.waiting.set_function(lambda: len(self.queue))
-        self.requests = make_requests(limits)
+        windower = getattr(self._preprocessor, "vectorizer", None)
+        self.windower = windower if isinstance(windower, Windower) else None
+        least = min(_LEAST_LENGTH, self.windower.max_length) if self.windower else 1
+        self.requests = make_requests(limits, least)
         # The first client does not wait for what the first call loads or compiles. A model that
         # cannot answer raises here.
         thread.submit(qa.answer, "Ann left.", "Who left?", top_k=1).result()
         if index is not None:
             thread.submit(qa.ask, index, "Who left?", ranker=ranker).result()
+        if self.windower is not None:
+            self.qa = predict_in_slices(qa, limits.max_batch, self.queue.check)
+        if ranker is not None:
+            self.ranker = predict_in_slices(ranker, limits.max_batch, self.queue.check)
         self.routes = [
             Route("/", self.answer, methods=["POST"]),
             Route("/models/{id:path}", self.answer_by_id, methods=["POST"]),
@@ -140,9 +158,16 @@ class Service:
         given = parse(await read_body(request, self.limits), self.requests["ask"])
         question = given.pop("question")
         questions = question if isinstance(question, list) else [question]
+        passages, most = given.get("passages", _PASSAGES), self.limits.max_passages
+        if "passages" in given and passages * len(questions) > most:
+            raise ValueError(
+                f"`passages` must be at most {most} for all questions together. Received: "
+                f"{len(questions)} questions with {passages} passages each."
+            )
         options = {"top_k": 1, **given, **self._limit_question({})}
         call = Call(self._compute_asked, tuple(sorted(options.items())))
-        ranked = await self._compute(request, call, [(one, len(one)) for one in questions])
+        size = passages * _PASSAGE_SIZE
+        ranked = await self._compute(request, call, [(one, len(one) + size) for one in questions])
         names = ("document", "start", "end", "line", "page")
         found = [
             [_to_json(one, **{name: getattr(one, name) for name in names}) for one in row]
@@ -152,7 +177,7 @@ class Service:
 
     async def documents(self, request: Request[Any]) -> Response:
         """Lists the names of the documents of the index."""
-        names = await run_in_threadpool(lambda: self.index.names)
+        names = await _read_index(lambda: self.index.names)
         return Json({"documents": names[:_MAX_NAMES], "count": len(names)})
 
     async def document_text(self, request: Request[Any]) -> Response:
@@ -166,7 +191,7 @@ class Service:
                 f"end={end}."
             )
         try:
-            text = await run_in_threadpool(self.index.text, name, start, end)
+            text = await _read_index(self.index.text, name, start, end)
         except KeyError:
             raise HTTPException(404, f"The index has no document {name!r:.100}") from None
         return Json({"document": name, "start": start, "text": text})
@@ -213,7 +238,7 @@ class Service:
 
     async def info(self, request: Request[Any]) -> Response:
         """Returns the name of the model, the number of documents, and limits of requests."""
-        count = None if self.index is None else await run_in_threadpool(len, self.index)
+        count = None if self.index is None else await _read_index(len, self.index)
         about = {"model_id": self.name, "version": keras_qa.__version__, "documents": count}
         limits = {name: getattr(self.limits, name) for name in _SHOWN_LIMITS}
         return Json({**about, "ranker": self.ranker is not None, **limits})
@@ -256,16 +281,19 @@ class Service:
         call = Call(self._compute_answers, tuple(sorted(options.items())))
         return await self._compute(request, call, [(pair, sum(map(len, pair))) for pair in pairs])
 
+    @property
+    def _preprocessor(self) -> Any:
+        return getattr(getattr(self.qa, "model_", None), "preprocessor", None)
+
     def _limit_question(self, options: Mapping[str, Any]) -> dict[str, int]:
         """Returns the option that leaves at least half of a window for the text.
 
         Otherwise a long question and a long text would make a window for each token of the text.
         """
-        preprocessor = getattr(getattr(self.qa, "model_", None), "preprocessor", None)
-        windower = getattr(preprocessor, "vectorizer", None)
-        if not isinstance(windower, Windower):
+        windower = self.windower
+        if windower is None:
             return {}
-        fitted, name = getattr(preprocessor, "asking", None), "max_question_length"
+        fitted, name = getattr(self._preprocessor, "asking", None), "max_question_length"
         most = [
             self.limits.max_question_tokens,
             max(options.get("max_length", windower.max_length) // 2, 1),
@@ -284,7 +312,7 @@ class Service:
 
     def _compute_asked(self, questions: list[str], **options: Any) -> Sequence[Any]:
         settings = {"ranker": self.ranker, "batch_size": self.limits.max_batch, "verbose": 0}
-        return self.qa.ask(self.index, questions, **settings, **options)
+        return self.qa.ask(_Retriever(self.index), questions, **settings, **options)
 
     def _compute_ranked(self, items: list[tuple[str, list[str]]], raw: bool) -> Sequence[Any]:
         """Returns the scores of texts, in their order."""
@@ -294,6 +322,34 @@ class Service:
             return [row.tolist() for row in self.ranker.logits(questions, texts, size)]
         ranked = self.ranker.rank(questions, texts, batch_size=size)
         return [[one.score for one in sorted(row, key=lambda one: one.index)] for row in ranked]
+
+
+class _Retriever:
+    """An index for `ask`, whose errors are not those of a question."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    def search(self, questions: list[str], k: int) -> Any:
+        """Returns the hits of each question."""
+        with _index_errors():
+            return self._index.search(questions, k)
+
+
+async def _read_index(function: Callable[..., Any], *arguments: Any) -> Any:
+    with _index_errors():
+        return await run_in_threadpool(function, *arguments)
+
+
+@contextlib.contextmanager
+def _index_errors() -> Iterator[None]:
+    """Turns errors of the index, which no client can correct, into status 503."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        _logger.error("%s", error)
+        problem = "The index cannot be read: another process is writing it, or it is damaged."
+        raise UnavailableError(problem, _RETRY_INDEX_AFTER) from None
 
 
 def _nest(found: list[list[Any]], top_k: int, given: object) -> Any:

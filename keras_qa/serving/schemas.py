@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,10 @@ from keras_qa.serving.limits import Limits
 
 # A part of JSON Schema: `type` or `anyOf`, `properties`, `required`, `items`, `enum`, and limits.
 Schema = dict[str, Any]
+
+# The pattern of texts and questions. Models take empty ones, but a client that sends one has made a
+# mistake, and the answer would look certain.
+NOT_BLANK = r"\S"
 
 # Parameters of Hugging Face's inference schema, and the options of `QuestionAnswerer.answer`.
 OPTIONS = {
@@ -46,6 +51,10 @@ def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
 
 def _string(most: int) -> Schema:
     return {"type": "string", "maxLength": most}
+
+
+def _words(most: int) -> Schema:
+    return {**_string(most), "minLength": 1, "pattern": NOT_BLANK}
 
 
 def _integer(least: int, most: int = MAX_INT) -> Schema:
@@ -87,14 +96,19 @@ RESPONSES = {
 QUERIES = {"document_text": {"name": _TEXT, **_PLACE}}
 
 
-def make_requests(limits: Limits) -> dict[str, Schema]:
-    """Returns the schemas of requests by the names of the routes' functions."""
-    question, text = _string(limits.max_question), _string(limits.max_text)
+def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
+    """Returns the schemas of requests by the names of the routes' functions.
+
+    Args:
+        limits: The limits.
+        least_length: The smallest `max_seq_len`.
+    """
+    question, text = _words(limits.max_question), _words(limits.max_text)
     top_k = {"top_k": _integer(1, limits.max_top_k)}
     options: dict[str, Schema] = {
         "doc_stride": _integer(0),
         "max_answer_len": _integer(1, 1_000),
-        "max_seq_len": _integer(1),
+        "max_seq_len": _integer(least_length),
         "max_question_len": _integer(1),
         "handle_impossible_answer": _FLAG,
         "align_to_words": _FLAG,
@@ -116,7 +130,7 @@ def make_requests(limits: Limits) -> dict[str, Schema]:
     )
     rerank = to_object(
         "RerankRequest",
-        {"query": question, "texts": _list(text, limits.max_texts)},
+        {"query": question, "texts": _list(_string(limits.max_text), limits.max_texts)},
         {
             **dict.fromkeys(("raw_scores", "return_text", "truncate"), _FLAG),
             "truncation_direction": _one_of("right", "Right"),
@@ -197,6 +211,8 @@ def check(value: Any, schema: Schema, name: str) -> Any:
             unit = "characters" if key == "maxLength" else "entries"
             expected = f"have at {word} {schema[key]} {unit}"
             raise ValueError(f"`{name}` must {expected}. Received: {size} {unit}.")
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        _fail(name, "more than white space", value)
     if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
         _fail(name, f"from {schema['minimum']} to {schema['maximum']}", value)
     if value not in schema.get("enum", [value]):

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_qa.example import Answer
 from keras_qa.serving.limits import Limits
-from keras_qa.serving.schemas import Schema, check, parse
+from keras_qa.serving.schemas import NOT_BLANK, Schema, check, parse
 
 PLATFORM = "keras_qa"
 VERSION = "1"
@@ -109,7 +109,7 @@ def decode(body: bytes, header_length: str | None, schema: Schema, limits: Limit
                 f"[n] or [n, 1]. Received: {len(values[name])} elements, shape {shapes[-1]}."
             )
         longest = limits.max_question if name == "question" else limits.max_text
-        element = {"type": "string", "maxLength": longest}
+        element = {"type": "string", "maxLength": longest, "pattern": NOT_BLANK}
         values[name] = [check(item, element, f"{place}.data") for item in values[name]]
     if size != len(body):
         raise ValueError(

@@ -181,6 +181,17 @@ def test_errors_are_one_line(folder, tmp_path, capsys, arguments, message) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "handbook"]
 
 
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_a_blank_question_is_an_error_and_no_answer(folder, capsys, question) -> None:
+    message = f"`question` must be more than white space. Received: question={question!r}."
+    for arguments in (("ask", "handbook", question), ("answer", READER, "A text.", question)):
+        assert message in error_line(capsys, *arguments)
+    (folder / "blank.txt").write_text("\n \n")
+    for text in (question, "handbook/blank.txt"):
+        error = error_line(capsys, "answer", READER, text, "Who slept?")
+        assert "`text` must be more than white space. Received: text=" in error
+
+
 @pytest.fixture
 def texts(tmp_path):
     folder = tmp_path / "texts"

@@ -232,7 +232,7 @@ def test_two_writers_take_turns(tmp_path, monkeypatch) -> None:
         assert words_left(index) == 51
 
 
-def test_a_writer_waits_for_another_one(tmp_path, monkeypatch) -> None:
+def test_a_writer_waits_for_another_one(tmp_path) -> None:
     path = tmp_path / "a.index"
     Index.create(path, language="en").close()
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -241,8 +241,9 @@ def test_a_writer_waits_for_another_one(tmp_path, monkeypatch) -> None:
         threading.Timer(0.3, other.execute, ("COMMIT",)).start()
         assert index.add(CITIES[:1]) == 1
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(storage, "_PATIENCE", 0.1)
-    with Index.open(path) as index:
+    with pytest.raises(ValueError, match=r"^`timeout` must be a positive number\. Received: time"):
+        Index.open(path, timeout=0)
+    with Index.open(path, timeout=0.1) as index:
         with pytest.raises(OSError, match=r"^`.*a\.index` is being written by another process"):
             index.add(CITIES)
         other.execute("COMMIT")

@@ -32,7 +32,7 @@ JSON_ERRORS = [
     (b"{", "The body must be JSON. Expecting property name"),
     (b"\xff{}", "The body must be JSON in UTF-8"),
     (b'{"inputs": "\\ud800"}', "`inputs` must be an object or a list. Received: '\\ud800'."),
-    (b'{"inputs": {"question": "\\ud800", "context": ""}}', "with complete characters."),
+    (b'{"inputs": {"question": "\\ud800", "context": "a"}}', "with complete characters."),
     (b'{"inputs": NaN}', "The body must be JSON, which has no NaN."),
     (b"[" * 10_000, "The body is nested too deeply."),
     (b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}", "`inputs[0]` must be an object. Received:"),
@@ -48,6 +48,10 @@ JSON_ERRORS = [
     (asked(context=None), "`inputs.context` must be a string. Received: None."),
     (asked(question="a" * 201), "`inputs.question` must have at most 200 characters. Receiv"),
     (asked(context="a" * 5_001), "`inputs.context` must have at most 5000 characters. Received: 5"),
+    (asked(question=""), "`inputs.question` must be more than white space. Received: ''."),
+    (asked(context=" \n"), "`inputs.context` must be more than white space. Received: ' \\n'."),
+    ({"inputs": [GOOD["inputs"], asked(question="\t")["inputs"]]}, "`inputs[1].question` must be"),
+    (with_parameters(max_seq_len=11), "`parameters.max_seq_len` must be from 12 to 2147483647."),
     (asked(other=1), "There is no `inputs.other`. The keys are `inputs.question`, `inpu"),
     ({**GOOD, "a\nb": 1}, "There is no `a b`. The keys are `inputs`, `parameters`."),
     (with_parameters(top_k=0), "`parameters.top_k` must be from 1 to 100. Received: 0."),
@@ -132,13 +136,57 @@ HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
         (HEAD + b"Content-Length: 50000\r\nExpect: 100-continue\r\n\r\n", b"413", b"at most 20000"),
         (HEAD + b"Content-Length: -1\r\n\r\n", b"400", b"Invalid HTTP request"),
         (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400", b"Invalid HTTP request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", b"400", b"Invalid HTTP request"),
+        (b"GET /health HTTP/1.1\r\nX\xc3\xa9: a\r\n\r\n", b"400", b"Invalid HTTP request"),
+        (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", b"400", b"Invalid HTTP request"),
+        # More than a socket holds: the server must read it, or the client does not see the error.
+        (b"GET /?" + b"a" * 5_000_000 + b"\r\n\r\n", b"400", b"its headers are too long."),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400", b"Invalid HTTP request"),
     ],
 )  # fmt: skip
 def test_slow_and_broken_requests(url, sent: bytes, status: bytes, text: bytes) -> None:
-    answer = exchange(url, sent)
-    assert answer.startswith(b"HTTP/1.1 " + status)
-    assert text in answer
+    head, _, body = exchange(url, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert text in json.loads(body)["error"].encode()
+
+
+@pytest.mark.parametrize(
+    "head", [b"Transfer-Encoding: Chunked", b"Transfer-Encoding: chunked\r\nX: h\xc3\xa9\xff"]
+)
+def test_headers_that_are_valid(url, head: bytes) -> None:
+    body = json.dumps(GOOD).encode()
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    answer = exchange(url, HEAD + head + b"\r\nConnection: close\r\n\r\n" + chunks)
+    assert b'{"answer":"blue"' in answer
+
+
+def test_connections_without_a_request_are_closed(qa) -> None:
+    good = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    with serve(qa, settings={"timeout_keep_alive": 1}) as url:
+        assert exchange(url, b"") == b""
+        assert exchange(url, good).endswith(b'{"status":"ok"}')
+        for sent in (b"", good):
+            answer = exchange(url, sent + b"POST / HT")
+            assert answer.startswith(b"HTTP/1.1 200" if sent else b"HTTP/1.1 408")
+            assert answer.endswith(b'{"error":"The headers must arrive within 1 seconds."}')
+
+
+def test_connections_are_limited(qa) -> None:
+    with serve(qa, settings={"limit_concurrency": 2}) as url, contextlib.ExitStack() as stack:
+        host, port = url.removeprefix("http://").split(":")
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
+
+        others = [connect() for _ in range(2)]
+        status, found, headers = send(f"{url}/health")
+        message = "The server is busy: it has too many connections."
+        assert (status, found, headers["Retry-After"]) == (503, {"error": message}, "5")
+        others += [connect() for _ in range(2)]
+        assert connect().recv(1) == b""
+        for connection in others:
+            connection.close()
+        assert send(url, GOOD)[0] == 200
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", HEAD + b"Content-Length: 50\r\n\r\n{"])
@@ -162,5 +210,29 @@ def test_a_token_is_needed_except_for_health_and_pages(qa) -> None:
 def test_other_host_names_are_not_served(qa) -> None:
     with serve(qa, allowed_hosts={"127.0.0.1", "[::1]"}) as url:
         assert send(f"{url}/health", Host="[::1]:80")[0] == 200
-        for name in ("evil.example", "127.0.0.1.evil.example:80", "[::2]", ""):
+        names = [
+            "evil.example",
+            "127.0.0.1.evil.example:80",
+            "[::2]",
+            "",
+            "[::1]evil",
+            "[::1]:80@a",
+        ]
+        for name in (*names, "127.0.0.1:8000@evil", "127.0.0.1:a", "127.0.0.1 ,a"):
             assert error_of(f"{url}/health", Host=name).startswith("421 This host name is not se")
+
+
+def test_pages_of_other_sites_cannot_ask(url) -> None:
+    own = url.removeprefix("http://")
+    for kind in ("text/plain;charset=UTF-8", "Multipart/Form-Data; boundary=a"):
+        headers = {"Content-Type": kind, "Host": own}
+        for origin in ("http://evil.example", f"http://{own}0", "null"):
+            found = error_of(url, GOOD, Origin=origin, **headers)
+            assert found == (
+                "403 A page of another site sent this request. Send JSON as `application/json`."
+            )
+        assert send(url, GOOD, Origin=f"http://{own}", **headers)[0] == 200
+    # A browser asks the server before it sends these.
+    headers = {"Content-Type": "application/json", "Origin": "http://evil.example"}
+    assert send(url, GOOD, **headers)[0] == 200
+    assert error_of(url, None, "OPTIONS", Origin="http://evil.example").startswith("40")

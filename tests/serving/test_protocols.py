@@ -1,6 +1,8 @@
 """The routes, asked by the clients of their protocols."""
 
+import contextlib
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -35,8 +37,8 @@ def expected(answer) -> dict:
             {"no_answer": True, "whole_words": False},
         ),
         (
-            {"max_seq_len": 8, "doc_stride": 2, "max_question_len": 3, "top_k": 5},
-            {"max_length": 8, "stride": 2, "max_question_length": 3, "top_k": 5},
+            {"max_seq_len": 14, "doc_stride": 2, "max_question_len": 3, "top_k": 5},
+            {"max_length": 14, "stride": 2, "max_question_length": 3, "top_k": 5},
         ),
     ],
 )
@@ -122,6 +124,7 @@ NOTHING = {"name": "context", "datatype": "BYTES", "shape": [1]}
         ([tensor("question"), tensor("context", datatype="FP32")], b"", None, "be one of BYTES"),
         ([tensor("question"), tensor("context", [5])], b"", None, "`inputs[1].data` must be a str"),
         ([tensor("question"), tensor("context", ["a", "b"])], b"", None, "Received: 2 elements, s"),
+        ([tensor("question"), tensor("context", [" "])], b"", None, "`inputs[1].data` must be mor"),
         ([tensor("question"), NOTHING], b"", None, "must have either `data` or `binary_data_size`"),
         ([tensor("question"), tensor("context", shape=[10**9])], b"", None, "Received: 1 elements"),
         ([tensor("question"), tensor("context")], b"more", 0, "The body has 4 bytes after its te"),
@@ -169,6 +172,62 @@ def test_documents(qa, tmp_path) -> None:
         )
         for query in ("start=-1", "start=x", "start=5&end=4", "end=17", "start=99999999999"):
             assert error_of(f"{url}/documents/text?name=c&{query}").startswith("400 `")
+
+
+def test_an_index_that_cannot_be_read_gives_503(qa, tmp_path) -> None:
+    path = tmp_path / "all.index"
+    with Index.create(path) as index:
+        index.add([{"name": "a", "text": "the car is blue."}])
+    with (
+        Index.open(path, timeout=0.1) as index,
+        contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other,
+        serve(qa, index) as url,
+    ):
+        requests = [("/ask", {"question": QUESTION}), ("/documents", None), ("/info", None)]
+        requests.append(("/documents/text?name=a", None))
+        for statement in ("BEGIN EXCLUSIVE", "DELETE FROM passages"):
+            other.execute(statement)
+            if statement != "BEGIN EXCLUSIVE":
+                # The checksum is of the passages before.
+                other.execute("COMMIT")
+                requests.remove(("/info", None))
+            for route, asked in requests:
+                status, found, headers = send(url + route, asked)
+                message = (
+                    "The index cannot be read: another process is writing it, or it is damaged."
+                )
+                assert (status, found) == (503, {"error": message})
+                assert headers["Retry-After"] == "5"
+        assert send(f"{url}/health")[0] == 200
+
+
+def test_the_passages_of_a_request_are_limited(qa, tmp_path) -> None:
+    class Counted:
+        model_ = qa.model_
+        answer = qa.answer
+
+        def __init__(self):
+            self.sizes = []
+
+        def ask(self, index, questions, **options):
+            self.sizes.append(len(questions))
+            return qa.ask(index, questions, **options)
+
+    reader = Counted()
+    with Index.create(tmp_path / "all.index") as index, serve(reader, index) as url:
+        index.add([{"name": "a", "text": "the car is blue."}])
+        reader.sizes.clear()
+        asked = {"question": [QUESTION] * 9, "passages": 30}
+        assert len(send(f"{url}/ask", asked)[1]) == 9
+        assert reader.sizes == [3, 3, 3]
+        assert error_of(f"{url}/ask", {"question": [QUESTION] * 11, "passages": 100}) == (
+            "400 `passages` must be at most 1000 for all questions together. Received: 11 "
+            "questions with 100 passages each."
+        )
+        for question in ("", [QUESTION, " "]):
+            assert "must be more than white space." in error_of(
+                f"{url}/ask", {"question": question}
+            )
 
 
 def test_ranker_answers_as_text_embeddings_inference(qa, tmp_path) -> None:

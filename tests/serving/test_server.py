@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import copy
 import hashlib
 import http.client
 import json
@@ -175,6 +176,55 @@ def test_an_error_of_one_question_does_not_affect_the_others(qa) -> None:
         assert send(url, body("a", "good"))[0] == 200
 
 
+def test_a_long_text_is_read_in_slices_until_the_time_has_passed(qa) -> None:
+    class Counted:
+        """A model that waits in its second call."""
+
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+            self.open = threading.Event()
+
+        def __getattr__(self, name):
+            return getattr(qa.model_, name)
+
+        def predict(self, feed, **options):
+            self.rows.append(len(feed["text"]))
+            assert len(self.rows) != 3 or self.open.wait(30)
+            return qa.model_.predict(feed, **options)
+
+    reader, text = copy.copy(qa), "the sky is clear. " * 100 + "the car is blue."
+    reader.model_ = model = Counted()
+    asked = body(text, "What colour is the car?")
+    with serve(reader, max_batch=4, timeout=0.5) as url:
+        assert send(url, asked)[0] == 503
+        model.open.set()
+        assert send(url, body("the car is blue.", "What colour is the car?"))[1]["answer"] == "blue"
+    # The first is of the start, the last of another question.
+    assert model.rows == [1, 4, 4, 1]
+    reader.model_ = model = Counted()
+    model.open.set()
+    with serve(reader, max_batch=4) as url:
+        found, own = send(url, asked)[1], qa.answer(text, "What colour is the car?")
+    assert model.rows[1:-1] == [4] * (len(model.rows) - 2)
+    assert len(model.rows) > 10
+    assert (found["answer"], found["start"]) == (own.text, own.start)
+    assert found["score"] == pytest.approx(own.score, abs=1e-6)
+
+
+def test_an_unexpected_error_is_json(qa) -> None:
+    class Broken:
+        def search(self, questions, k):
+            return [[] for _ in questions]
+
+        @property
+        def names(self):
+            raise RuntimeError("my text")
+
+    with serve(qa, Broken()) as url:
+        assert error_of(f"{url}/documents") == "500 The server failed."
+        assert send(f"{url}/health")[0] == 200
+
+
 def test_the_log_has_no_texts(qa, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     with serve(qa) as url:
@@ -185,7 +235,7 @@ def test_the_log_has_no_texts(qa, caplog) -> None:
     assert [re.sub(r"[\d.]+ ms", "ms", line) for line in lines] == [
         "POST / 200 ms",
         "POST / 400 ms",
-        "GET other 404 ms",
+        "GET unknown 404 ms",
     ]
     assert "my" not in caplog.text.replace("asyncio", "")
 
@@ -258,7 +308,7 @@ def test_a_long_question_leaves_room_for_the_text(qa) -> None:
             ({}, 6),
             ({"max_seq_len": 500}, 128),
             ({"max_seq_len": 500, "max_question_len": 7}, 7),
-            ({"max_seq_len": 1}, 1),
+            ({"max_seq_len": 12}, 6),
         ):
             assert send(url, {**body("a", "b"), "parameters": parameters})[0] == 200
             assert asked["max_question_length"] == expected
