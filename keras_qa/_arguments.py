@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -70,6 +70,12 @@ def is_integer(value: object, least: int = 1) -> bool:
 def is_number(value: object) -> bool:
     """Whether `value` is a real number, not a boolean."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_ordered(value: object) -> bool:
+    """Whether `value` has entries in an order, as a list: it is no string, mapping or set."""
+    others = (str, bytes, Mapping, set, frozenset)
+    return isinstance(value, Iterable) and not isinstance(value, others)
 
 
 def to_integer(name: str, value: object, least: int = 1, most: int = MAX_INT) -> int:

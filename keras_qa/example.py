@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from keras_qa._arguments import shorten
+from keras_qa._arguments import is_ordered, must_be, shorten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,7 +245,7 @@ def to_questions(question: str | Iterable[str]) -> list[str]:
     expected = "`question` must be a string or a list of strings. Received:"
     if is_frame(question):
         raise TypeError(f"{expected} a DataFrame. Give one of its columns.")
-    if not isinstance(question, Iterable) or isinstance(question, (Mapping, bytes)):
+    if not is_ordered(question):
         raise TypeError(f"{expected} {question!r:.80} (of type {type(question).__name__}).")
     questions = list(question)
     for position, one in enumerate(questions):
@@ -326,12 +326,15 @@ def with_answers(
 
 
 def with_choices(
-    examples: list[Example], choices: Sequence[str] | Sequence[Sequence[str]]
+    examples: list[Example], choices: Sequence[str] | Sequence[Sequence[str]], several: bool
 ) -> list[Example]:
-    """Returns examples with other choices: a list of strings for all, or one for each."""
-    if not isinstance(choices, (list, tuple)):
-        raise TypeError(f"`choices` must be a list of strings. Received: {choices!r:.80}.")
-    each = [choices] * len(examples) if {*map(type, choices)} <= {str} else choices
+    """Returns examples with other choices: a list of strings for all, or if `several` for each."""
+    is_list = isinstance(choices, (list, tuple))
+    strings = [isinstance(entry, str) for entry in choices] if is_list else [True, False]
+    if not all(strings) and (any(strings) or not several):
+        expected = "a list of strings, or for several questions a list of such lists"
+        raise TypeError(must_be("choices", expected, choices))
+    each: Any = [choices] * len(examples) if all(strings) else choices
     return with_answers(examples, each, "`choices`", "choices")
 
 

@@ -206,11 +206,11 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = building.make_model(data, self.get_params())
         feed, labels = preprocessor.make_training_data(model, data)
         validation_feed = preprocessor.make_training_data(model, validation) if validation else None
+        building.change_training(model, optimizer, feed, lora_rank)
         if isinstance(preprocessor, SpanPreprocessor):
             preprocessor.configure_decoding(data, self.get_params())
         elif isinstance(preprocessor, ChoicePreprocessor):
             preprocessor.temperature = 1.0
-        building.change_training(model, optimizer, feed, lora_rank)
         # Set before training, so that the model can be used and saved after Ctrl-C.
         model.preprocessor = preprocessor
         self._set_model(model)
@@ -350,7 +350,7 @@ class QuestionAnswerer(RetrievalMixin):
                     f"`choices` is for choice rankers, but this model {preprocessor.description}. "
                     "Leave it out."
                 )
-            examples = with_choices(examples, choices)
+            examples = with_choices(examples, choices, several)
         if options:
             preprocessor = preprocessor.with_options(model, **options)
         if not examples:

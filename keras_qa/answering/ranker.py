@@ -14,6 +14,7 @@ from keras_qa._arguments import (
     check_number,
     check_positive_integers,
     is_number,
+    is_ordered,
     short_repr,
     to_integer,
     to_optional_integer,
@@ -378,8 +379,8 @@ def _activation(config: dict[str, Any]) -> str:
 
 def _score_lists(values: Any, lists: Sequence[list[str]]) -> list[list[float]]:
     """Returns the retrieval scores of each list of texts."""
-    rows = values if isinstance(values, Iterable) else [values]
-    scores = [list(some) if isinstance(some, Iterable) else [some] for some in rows]
+    rows = values if is_ordered(values) else [values]
+    scores = [list(some) if is_ordered(some) else [some] for some in rows]
     if not all(map(is_number, itertools.chain(*scores))):
         expected = "`retrieval_scores` must be numbers, in lists like the texts."
         raise TypeError(f"{expected} Received: {short_repr(values)}.")
@@ -389,12 +390,18 @@ def _score_lists(values: Any, lists: Sequence[list[str]]) -> list[list[float]]:
             "`retrieval_scores` must have a score for each text. Received lists of "
             f"{short_repr(given)} scores for lists of {short_repr(wanted)} texts."
         )
+    for some in filter(None, scores):
+        if not np.isfinite(some).all() or max(some) <= 0:
+            raise ValueError(
+                "`retrieval_scores` must be finite and the best one positive, because they are "
+                f"divided by it. Received: {short_repr(some)}. Pass other scores, or "
+                "`search_weight=0`."
+            )
     return scores
 
 
 def _strings(name: str, values: Any) -> list[str]:
-    is_list = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
-    found: list[Any] = list(values) if is_list else [None]
+    found: list[Any] = list(values) if is_ordered(values) else [None]
     if not all(isinstance(item, str) for item in found):
         raise TypeError(f"`{name}` must be a list of strings. Received: {short_repr(values)}.")
     return found

@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 import keras
 from keras import ops
 
-from keras_qa._arguments import check_positive_integers
+from keras_qa._arguments import to_integer
 from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
@@ -266,13 +266,14 @@ class TransformerEncoder(Composite):
         Compile the model again afterwards.
 
         Args:
-            rank: Rank of the LoRA matrices.
+            rank: Rank of the LoRA matrices, at most `hidden_dim`.
             lora_alpha: Scale of their product, divided by `rank`. `None` for `rank`.
 
         Raises:
-            ValueError: If `rank` is not a positive integer, or LoRA is enabled already.
+            ValueError: If `rank` is not a positive integer, or too high, or LoRA is enabled
+                already.
         """
-        check_positive_integers(rank=rank)
+        to_integer("rank", rank, most=self.hidden_dim)
         if self.lora_rank is not None:
             raise ValueError(
                 f"The encoder has LoRA of rank {self.lora_rank} already. Train it as it is, or "

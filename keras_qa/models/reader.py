@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import to_integer
 from keras_qa.decoding import SpanDecoder
 from keras_qa.decoding.decoder import MASKED, check_answer_types
 from keras_qa.execution.graph import text_position
@@ -237,6 +238,7 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
             "`lora_rank` is for readers on a published encoder, as `keras_qa.load` returns. "
             "Leave it out."
         )
+    to_integer("lora_rank", rank, most=encoder.hidden_dim)
     if encoder.lora_rank != rank:
         encoder.enable_lora(rank)
 

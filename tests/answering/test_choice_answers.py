@@ -172,7 +172,18 @@ WRONG = dataclasses.replace(EXAMPLES[1], answers="pink")
             "The example at position 1 has no choices",
         ),
         (lambda qa: qa.answer(BOX, ASKED, choices="red"), TypeError, "`choices` must be a list of"),
-        (lambda qa: qa.answer(BOX, ASKED, choices=7), TypeError, "Received: 7"),
+        (lambda qa: qa.answer(BOX, ASKED, choices=7), TypeError, "Received: choices=7"),
+        (lambda qa: qa.answer(BOX, ASKED, choices={"a", "b"}), TypeError, "must be a list of str"),
+        (
+            lambda qa: qa.answer(BOX, ASKED, choices=[["red", "green"]]),
+            TypeError,
+            r"for several questions a list of such lists. Received: choices=\[\['red', 'green'\]\]",
+        ),
+        (
+            lambda qa: qa.answer(BOX, [ASKED] * 2, choices=["red", ["red", "green"]]),
+            TypeError,
+            r"`choices` must be a list of strings, or for several .*\['red', \['red', 'green'\]\]",
+        ),
         (lambda qa: qa.answer(BOX, ASKED, choices=["a", 7]), (TypeError, ValueError), "`choices`"),
         (
             lambda qa: qa.answer([BOX], [ASKED], choices=[["a"], ["b"]]),

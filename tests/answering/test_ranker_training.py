@@ -103,6 +103,7 @@ def test_equal_logits_are_no_merit(folder) -> None:
         (EXAMPLES, {"epochs": -1}, "`epochs` must be a non-negative integer"),
         (EXAMPLES, {"learning_rate": 0}, "`learning_rate` must be a positive number"),
         (EXAMPLES, {"lora_rank": 0}, "`lora_rank` must be a positive integer"),
+        (EXAMPLES, {"lora_rank": 10**6}, "`lora_rank` must be a .*, at most 16. .*rank=1000000"),
         (EXAMPLES, {"steps_per_epoch": 1.5}, "`steps_per_epoch` must be a positive integer"),
     ],
 )

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from small_checkpoints import copy
+from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example
 from keras_qa.answering import TextEmbedder
 from keras_qa.cli import main
+from keras_qa.decoding import SpanDecoder
 from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -47,6 +49,23 @@ def test_nothing_changes_until_it_is_trained(folder) -> None:
     np.testing.assert_allclose(scores(qa), before, rtol=1e-5)
     with pytest.raises(ValueError, match="has LoRA of rank 2 already"):
         encoder_of(qa).enable_lora(4)
+
+
+def test_a_rank_beyond_the_width_changes_nothing(folder) -> None:
+    qa = keras_qa.load(folder)
+    preprocessor, before = qa.model_.preprocessor, qa.model_.get_weights()
+    preprocessor.decoder = SpanDecoder(no_answer=True, no_answer_weights=(1.0, 0.5, 2.0))
+    width, decoder = encoder_of(qa).hidden_dim, preprocessor.decoder
+    for rank in (width + 1, 10**9):
+        message = f"^`lora_rank` must be a positive integer, at most {width}. .*lora_rank={rank}"
+        with pytest.raises(ValueError, match=message):
+            qa.fit(EXAMPLES, epochs=1, verbose=0, lora_rank=rank)
+        with pytest.raises(ValueError, match=f"^`rank` must be .*, at most {width}. .*={rank}"):
+            encoder_of(qa).enable_lora(rank)
+    assert same_weights(qa.model_, before)
+    assert encoder_of(qa).lora_rank is None
+    assert preprocessor.decoder == decoder
+    encoder_of(qa).enable_lora(width)
 
 
 def test_only_narrow_matrices_biases_and_the_head_are_trained(folder) -> None:
