@@ -28,6 +28,7 @@ from keras_qa.cli import (
 )
 from keras_qa.cli.parsing import CommandParser, Parser
 from keras_qa.files.download import cache_folder
+from keras_qa.files.table_files import MissingColumnError
 from keras_qa.terminal import on_terminal
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return CLOSED
     except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        return _fail(f"error: {str(error) or type(error).__name__}", ERROR)
+        return _fail(f"error: {_describe(error)}", ERROR)
     except KeyboardInterrupt as interrupt:
         if on_terminal():
             # The cursor may be in a line of progress: start a new one.
@@ -164,6 +165,16 @@ def _progress_bars_on_terminals_only() -> Iterator[None]:
     finally:
         if before:
             config.enable_interactive_logging()
+
+
+def _describe(error: Exception) -> str:
+    """The message of an error: without the number of a system error, with the option to use."""
+    if isinstance(error, MissingColumnError):
+        return f"{error.problem} Name its column by `--columns {error.field}=NAME`."
+    if isinstance(error, OSError) and error.strerror:
+        file = "" if error.filename is None else f"{error.filename!r}: "
+        return f"{file}{error.strerror}."
+    return str(error) or type(error).__name__
 
 
 def _fail(message: str, code: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -32,15 +34,26 @@ class CommandParser(Parser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> Any:
+        if self._is_second_call:
+            return super().parse_known_args(args, namespace)
         # `ArgumentParser` accepts no options between optional positional arguments.
         # `parse_known_intermixed_args` does, and calls this method again.
-        if self._is_second_call or not self._has_positionals:
-            return super().parse_known_args(args, namespace)
         self._is_second_call = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            parse = (
+                self.parse_known_intermixed_args
+                if self._has_positionals
+                else super().parse_known_args
+            )
+            parsed, unknown = parse(args, namespace)
         finally:
             self._is_second_call = False
+        if unknown:
+            options = re.findall(r"--[\w-]+", self.format_help())
+            near = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
+            advice = f". The nearest option is {near[0]}" if near else ""
+            self.error(f"unrecognized arguments: {shorten(' '.join(unknown))}{advice}")
+        return parsed, unknown
 
 
 def given_once(options: argparse.Namespace, option: str) -> str | None:

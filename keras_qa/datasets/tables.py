@@ -69,7 +69,7 @@ def load(
         >>> tables.load(path, text="question", answers=None)[0].text
         'Where?'
     """
-    if Path(path).suffix.lower() == ".json":
+    if _to_file(path).suffix.lower() == ".json":
         return squad.load(path, strict=strict)
     return answer_offsets.check_answers(records(path, columns), strict)
 
@@ -91,17 +91,13 @@ def records(
     Yields:
         A description of the example for error messages, and the example.
     """
-    file = Path(path).expanduser()
+    file = _to_file(path)
     if file.suffix.lower() == ".json":
         for example in squad.load(file):
             if text is not None:
                 example = Example(text, example.question, id=example.id)
             yield f"`{file}`, question {example.id!r:.40}", example
         return
-    if file.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}.")
-    if not file.is_file():
-        raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
     given = columns if answers else {**columns, "answers": None, "answer_start": None}
     first = next((row for _, row in _rows(file, {})), {})
     names = _columns(first, given)
@@ -122,6 +118,15 @@ def count(path: str | Path) -> int:
         with file.open("rb") as lines:
             return sum(1 for line in lines if line.strip())
     return sum(1 for _ in _rows(file, {}))
+
+
+def _to_file(path: str | Path) -> Path:
+    file = Path(path).expanduser()
+    if file.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"`path` must end in {', '.join(SUFFIXES)}. Received: path={str(path)!r}.")
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+    return file
 
 
 def _rows(file: Path, columns: table_files.Columns) -> Iterator[table_files.Row]:
@@ -232,7 +237,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise table_files.missing_column(place, name, column, list(row))
+                raise table_files.MissingColumnError(place, name, column, list(row))
             value = value[key]
     # pandas writes missing values as NaN.
     return None if isinstance(value, float) and value != value else value

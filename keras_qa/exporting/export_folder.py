@@ -13,7 +13,7 @@ import keras
 
 import keras_qa
 from keras_qa import exported, preprocessing
-from keras_qa._arguments import check_flag, check_number, short_repr, to_integer
+from keras_qa._arguments import check_flag, check_number, must_be, short_repr, to_integer
 from keras_qa.answering import QuestionAnswerer, Ranker, TextEmbedder
 from keras_qa.decoding.decoder import MASKED
 from keras_qa.example import Example, to_examples
@@ -78,6 +78,9 @@ def export(
         >>> sorted(os.listdir(folder))[-3:]
         ['onnx', 'tokenizer.json', 'tokenizer_config.json']
     """
+    place = pathlib.Path(folder).expanduser()
+    if place.exists() and not place.is_dir():
+        raise ValueError(must_be("folder", "a folder, or a path without a file", str(folder)))
     check_flag("int8", int8)
     check_number("max_loss", max_loss)
     data_size = to_integer("data_size", data_size, most=MAX_SIZE)
@@ -92,7 +95,6 @@ def export(
     outputs = _outputs(keras_model, task)
     proto = build_model(keras_model, {one.name: one.graph_name for one in outputs})
     described = _describe(keras_model, preprocessor, task)
-    place = pathlib.Path(folder).expanduser()
     (place / exported.ONNX).mkdir(parents=True, exist_ok=True)
     # An earlier export must not look whole while this one is written.
     (place / exported.SETTINGS).unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
             for name, column in _pairs(columns):
                 top = column.split(".")[0]
                 if column not in header and top not in header:
-                    raise missing_column(f"`{path}`", name, column, header)
+                    raise MissingColumnError(f"`{path}`", name, column, header)
                 if column not in header:
                     nested.add(top)
             for cells in reader:
@@ -132,7 +132,7 @@ def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
             for name, column in _pairs(columns):
                 top = column if column in names else column.split(".")[0]
                 if top not in names:
-                    raise missing_column(f"`{path}`", name, column, names)
+                    raise MissingColumnError(f"`{path}`", name, column, names)
                 wanted.append(top)
             at = 0
             for batch in file.iter_batches(
@@ -154,12 +154,21 @@ def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:
             yield name, entry
 
 
-def missing_column(place: str, name: str, column: str, found: Sequence[str]) -> ValueError:
-    """The error for a table without the column of the field `name`."""
-    example = {"text": "context", "answers": "answer"}.get(name, "column")
-    advice = f'Name its column, for example `{name}="{example}"`'
-    if name == "answers":
-        advice += ", or pass `answers=None` if there are none"
-    return ValueError(
-        f"{place} has no column {quote_names([column])}. It has: {quote_names(found)}. {advice}."
-    )
+class MissingColumnError(ValueError):
+    """A table lacks the column of a field.
+
+    Attributes:
+        field: The field.
+        problem: The message without its advice, which is for Python.
+    """
+
+    def __init__(self, place: str, field: str, column: str, names: Sequence[str]) -> None:
+        self.field = field
+        self.problem = (
+            f"{place} has no column {quote_names([column])}. It has: {quote_names(names)}."
+        )
+        example = {"text": "context", "answers": "answer"}.get(field, "column")
+        advice = f'Name its column, for example `{field}="{example}"`'
+        if field == "answers":
+            advice += ", or pass `answers=None` if there are none"
+        super().__init__(f"{self.problem} {advice}.")

@@ -166,6 +166,13 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: If the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise OSError(
+            f"The server cannot listen at port {port} of {host}: {reason}. Choose another port, or "
+            "0 for a free one."
+        ) from None
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

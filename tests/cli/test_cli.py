@@ -45,7 +45,8 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
     ("arguments", "message"),
     [
         (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
-        (["train", "--data=none.csv", "--out=x.keras"], "none.csv"),
+        (["train", "--data=none.csv", "--out=x.keras"], ": There is no file 'none.csv'.\n"),
+        (["train", "--data=none.json", "--out=x.keras"], ": There is no file 'none.json'.\n"),
         (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
         (
             ["train", "--data", "simulated", "x.csv", "--out=x.keras"],

@@ -46,7 +46,8 @@ def throw(error: BaseException):
     [
         (ValueError("`text` is\n  wrong."), "error: `text` is wrong."),
         (TypeError("\x1b[31mred"), "error: �[31mred"),
-        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "error: No space left on device."),
+        (FileNotFoundError(2, "No such file", "a.txt"), "error: 'a.txt': No such file."),
         (ImportError("pyarrow is missing."), "error: pyarrow is missing."),
         (MemoryError(), "error: MemoryError"),
     ],

@@ -110,7 +110,16 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
             "answer qa.keras --batch-size=0",
             "keras-qa answer: error: argument --batch-size: must be a positive integer. Received:",
         ),
-        ("answer qa.keras --\x1b[31m\n", "keras-qa: error: unrecognized arguments: --�[31m"),
+        ("answer qa.keras --\x1b[31m\n", "keras-qa answer: error: unrecognized arguments: --�[31m"),
+        (
+            "ask handbook/ Who? --topk 3",
+            "keras-qa ask: error: unrecognized arguments: --topk 3. The nearest option is --top-k.",
+        ),
+        (
+            "train --data=a.csv --out=o --batchsize=3",
+            "keras-qa train: error: unrecognized arguments: --batchsize=3. The nearest option is "
+            "--batch-size.",
+        ),
     ],
 )
 def test_errors_of_options_are_one_line(arguments: str, line: str, capsys) -> None:
@@ -207,6 +216,16 @@ def test_wrong_weights_raise(parts, tmp_path, arguments: str, message: str) -> N
     (tmp_path / "whole.csv:2").touch()
     with pytest.raises(ValueError, match=message):
         parts(arguments)
+
+
+@pytest.mark.parametrize("columns", ["text=zebra", "text=text,answers=zebra"])
+def test_a_wrong_column_names_the_option(parts, capsys, columns: str) -> None:
+    errors = error_line(capsys, "train", "--data=a.csv", "--out=o.keras", f"--columns={columns}")
+    field = columns.split(",")[-1].split("=")[0]
+    assert errors == (
+        "keras-qa: error: `a.csv` has no column `zebra`. It has: `text`, `question`, `answer`, "
+        f"`id`. Name its column by `--columns {field}=NAME`.\n"
+    )
 
 
 def test_evaluate_takes_no_weights(parts) -> None:

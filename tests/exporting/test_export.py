@@ -204,6 +204,10 @@ def test_wrong_arguments_of_export(files, options, message: str, tmp_path) -> No
         export(loaded, tmp_path / "out", **options)
     with pytest.raises(TypeError, match="`model` must be a trained reader, a ranker, an embedder"):
         export(keras_qa.load(files / "reader"), tmp_path / "out")
+    (tmp_path / "cat.txt").write_text("A cat.")
+    with pytest.raises(ValueError, match="^`folder` must be a folder, or a path without a file"):
+        export(loaded, tmp_path / "cat.txt")
+    assert (tmp_path / "cat.txt").read_text() == "A cat."
     assert same_weights(loaded.model_, before)
     assert not (tmp_path / "out").exists()
 

@@ -159,6 +159,9 @@ def test_errors_are_one_line(qa, tmp_path, capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         error = error_line(capsys, "serve", tmp_path / "small.keras", "--port", port)
-    assert "Address already in use" in error
+    assert error == (
+        f"keras-qa: error: The server cannot listen at port {port} of 127.0.0.1: Address already "
+        "in use. Choose another port, or 0 for a free one.\n"
+    )
     line = error_line(capsys, "serve", tmp_path / "small.keras", "--max-queue", 5)
     assert "`max_questions` must be at most `max_queue`" in line
