@@ -257,7 +257,8 @@ def _files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]
                 yield entry, str(file), file.read_bytes() if entry == wanted else None
 
 
-def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes | None]]:
+def _archive_files(path: Path, wanted: _Key) -> list[tuple[_Key, str, bytes | None]]:
+    files = []
     try:
         # Safety: members are read in memory, never extracted, and only regular files.
         with (
@@ -274,12 +275,15 @@ def _archive_files(path: Path, wanted: _Key) -> Iterator[tuple[_Key, str, bytes 
                     continue
                 entry = (parts[-2], int(match[1]), match[2])
                 content = archive.extractfile(member) if entry == wanted else None
-                yield entry, f"{path}/{member.name}", content.read() if content else None
+                files.append((entry, f"{path}/{member.name}", content.read() if content else None))
+            # gzip compares the checksum at the end of the stream.
+            stream.seek(MAX_BYTES)
     except (gzip.BadGzipFile, zlib.error, tarfile.TarError, EOFError) as error:
         raise ValueError(
             f"`path` must be a .tar.gz archive or a folder. Received: path={str(path)!r}, "
             f"which cannot be read as one ({error})."
         ) from None
+    return files
 
 
 class _BoundedGzip(gzip.GzipFile):

@@ -178,6 +178,23 @@ def test_other_files_raise(tmp_path, archive):
         babi.load(1, path=tmp_path / "nothing.tar.gz")
 
 
+def test_flipped_bits_raise(tmp_path, archive):
+    plain = gzip.decompress(archive.read_bytes())
+    # Not compressed, so that the text changes, and nothing but the checksum shows it.
+    content = gzip.compress(plain, compresslevel=0)
+    path = tmp_path / "flipped.tar.gz"
+    path.write_bytes(content)
+    assert babi.load(1, path=path) == EXPECTED
+    for part in (b"Mary moved", b"README", b"office\t5"):
+        damaged = bytearray(content)
+        damaged[content.index(part)] ^= 2
+        path.write_bytes(damaged)
+        for split in ("train", "valid"):
+            with pytest.raises(ValueError, match=r"cannot be read as one \("):
+                babi.load(1, split, path)
+    assert babi.load(1, path=archive) == EXPECTED
+
+
 @pytest.mark.parametrize(
     ("lines", "at", "expected"),
     [
