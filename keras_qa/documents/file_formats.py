@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import html
 import itertools
 import logging
 import os
@@ -15,7 +16,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
+from typing import Any
 
 from keras_qa.documents.document import Document
 from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
@@ -28,7 +29,15 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
+_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*+=[\s\"']*+([\w.:-]+)", re.I)
+# Comments, declarations and tags of HTML. Each match ends at the latest with the page and never
+# backtracks, so that the time is linear, unlike that of `html.parser` before Python 3.13.6.
+_MARKUP = re.compile(
+    r"<(?:!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"|(?:[!?]|/(?![a-z]))[^>]*+>?"
+    r"|(/?)([a-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"?|'[^']*+'?)|=)*+)>?)",
+    re.I | re.S,
+)
 
 # Elements of HTML whose text is not visible, and those that are blocks of text.
 _HIDDEN = {"script", "style", "template", "noscript", "svg", "head", "iframe", "object"}
@@ -39,14 +48,20 @@ _NAMES = (
 )
 _BLOCKS = frozenset(_NAMES.split())
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
+# Elements whose content has no markup.
+_RAW = {"script", "style", "title", "textarea", "iframe", "xmp"}
 
-# Maximum size of an unpacked DOCX file.
+_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+
+# Maximum size of a file, except tables.
 _MAX_BYTES = 2**30
-# Errors that the libraries raise for invalid files.
-_ERRORS = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError),
-    *(ValueError, EOFError, zipfile.BadZipFile, SyntaxError),
-)
+# A DOCX file may unpack to this size, or to so many times its own.
+_MAX_UNPACKED = 2**25
+_MAX_RATIO = 50
+_MAX_MEMBERS = 10_000
+# Maximum length of a merged cell that is repeated in each of its rows.
+_MAX_REPEATED = 200
 
 
 def read_documents(
@@ -68,9 +83,10 @@ def read_documents(
         OSError: If the file cannot be read.
         ValueError: If the content does not match the suffix, or the encoding is unknown.
     """
-    yield from SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()](
-        pathlib.Path(path), name, encoding
-    )
+    read = SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()]
+    if read not in (_csv, _jsonl) and os.path.getsize(path) > _MAX_BYTES:
+        raise ValueError("it is larger than a gigabyte")
+    yield from read(pathlib.Path(path), name, encoding)
 
 
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -86,16 +102,11 @@ def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
 def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     with _libraries("pypdf"):
         import pypdf
-        from pypdf.errors import PyPdfError
     texts: list[str] = []
-    with _quiet("pypdf"):
-        try:
-            with pypdf.PdfReader(path) as reader:
-                is_locked = reader.is_encrypted and not reader.decrypt("")
-                if not is_locked:
-                    texts = [page.extract_text().replace("\0", "") for page in reader.pages]
-        except (PyPdfError, *_ERRORS) as error:
-            raise _read_error("PDF", error) from None
+    with _quiet("pypdf"), _translate_errors("PDF"), pypdf.PdfReader(path) as reader:
+        is_locked = reader.is_encrypted and not reader.decrypt("")
+        if not is_locked:
+            texts = [page.extract_text().replace("\0", "") for page in reader.pages]
     if is_locked:
         raise ValueError("it is encrypted with a password")
     if texts and not any(text.strip() for text in texts):
@@ -108,28 +119,59 @@ def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docume
 def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     with _libraries("python-docx"):
         import docx
-        from docx.opc.exceptions import OpcError
-        from docx.table import Table
-        from lxml.etree import LxmlError
-    parts = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        items = docx.Document(str(path)).iter_inner_content() if size <= _MAX_BYTES else ()
-        for item in items:
-            if isinstance(item, Table):
-                parts += ["\n".join(" | ".join(c.text for c in row.cells) for row in item.rows)]
+    with _translate_errors("DOCX"), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    limit = max(_MAX_UNPACKED, min(_MAX_RATIO * os.path.getsize(path), _MAX_BYTES))
+    if len(entries) > _MAX_MEMBERS or sum(entry.file_size for entry in entries) > limit:
+        raise ValueError(f"it unpacks to more than {limit:,} bytes or {_MAX_MEMBERS:,} files")
+    with _translate_errors("DOCX"):
+        document = docx.Document(str(path))
+        styles = {style.style_id: style.name or "" for style in document.styles}
+        parts = []
+        for item in document.element.body.iterchildren(f"{_WORD}p", f"{_WORD}tbl"):
+            if item.tag == f"{_WORD}tbl":
+                parts.append("\n".join(_table_rows(item)))
                 continue
-            kind = (item.style.name or "") if item.style is not None else ""
+            text = _paragraph_text(item)
+            style = item.find(f"{_WORD}pPr/{_WORD}pStyle")
+            kind = "" if style is None else styles.get(style.get(f"{_WORD}val"), "")
             level = kind.removeprefix("Heading ")
             title = kind == "Title" or (level != kind and level.isdecimal())
             sign = "#" * min(int(level) if level.isdecimal() else 1, 6)
-            parts.append(f"{sign} {item.text}" if title and item.text.strip() else item.text)
-    except (OpcError, LxmlError, *_ERRORS) as error:
-        raise _read_error("DOCX", error) from None
-    if size > _MAX_BYTES:
-        raise ValueError("it is larger than a gigabyte unpacked")
+            parts.append(f"{sign} {text}" if title and text.strip() else text)
     yield Document(name, "\n\n".join(parts))
+
+
+# Not `Paragraph.text` and `_Row.cells` of python-docx: their time is quadratic in the number of
+# runs and of merged rows, and they repeat a cell for each column that it claims to span.
+def _paragraph_text(paragraph: Any) -> str:
+    parts = []
+    for child in paragraph.iterchildren(f"{_WORD}r", f"{_WORD}hyperlink"):
+        runs = [child] if child.tag == f"{_WORD}r" else child.iterchildren(f"{_WORD}r")
+        for part in itertools.chain.from_iterable(runs):
+            if part.tag == f"{_WORD}t":
+                parts.append(part.text or "")
+            elif part.get(f"{_WORD}type") not in ("page", "column"):
+                parts.append(_SIGNS.get(str(part.tag).removeprefix(_WORD), ""))
+    return "".join(parts)
+
+
+def _table_rows(table: Any) -> Iterator[str]:
+    above: dict[int, str] = {}
+    for row in table.iterchildren(f"{_WORD}tr"):
+        texts: dict[int, str] = {}
+        column = 0
+        for cell in row.iterchildren(f"{_WORD}tc"):
+            text = "\n".join(map(_paragraph_text, cell.iterchildren(f"{_WORD}p")))
+            merged = cell.find(f"{_WORD}tcPr/{_WORD}vMerge")
+            if merged is not None and merged.get(f"{_WORD}val") != "restart":
+                repeated = above.get(column, "")
+                text = repeated if len(repeated) <= _MAX_REPEATED else text
+            texts[column] = text
+            span = cell.find(f"{_WORD}tcPr/{_WORD}gridSpan")
+            column += 1 if span is None else max(int(span.get(f"{_WORD}val")), 1)
+        yield " | ".join(texts.values())
+        above = texts
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -182,22 +224,36 @@ def _find_encoding(raw: bytes, encoding: str | None, declared: str | None = None
 
 def html_to_text(page: str) -> str:
     """Extracts the visible text of an HTML page. Headings become lines that begin with `#`."""
-    parser = _Parser()
-    parser.feed(page)
-    parser.close()
-    text = "".join(parser.parts)
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r" *\n *", "\n", text)).strip()
+    text = _VisibleText()
+    start = 0
+    while match := _MARKUP.search(page, start):
+        text.add(page[start : match.start()])
+        start = match.end()
+        tag, is_empty = (match[2] or "").lower(), (match[3] or "").endswith("/")
+        if match[1]:
+            text.end(tag)
+        elif tag:
+            text.start(tag)
+            if is_empty:
+                text.end(tag)
+            elif tag in _RAW:
+                end = re.compile(rf"</{tag}(?=[\s/>])|\Z", re.I).search(page, start)
+                assert end is not None
+                text.add(page[start : end.start()])
+                start = end.start()
+    text.add(page[start:])
+    lines = "".join(text.parts).split("\n")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip(" ") for line in lines)).strip()
 
 
-class _Parser(HTMLParser):
+class _VisibleText:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self.hidden: list[str] = []
         self.pre_depth = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _HIDDEN:
+    def start(self, tag: str) -> None:
+        if tag in _HIDDEN and tag not in self.hidden:
             self.hidden.append(tag)
         elif tag == "body":
             # `</head>` may be missing.
@@ -212,16 +268,17 @@ class _Parser(HTMLParser):
         elif tag in ("td", "th"):
             self.parts.append(" ")
 
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         if tag in self.hidden:
             del self.hidden[self.hidden.index(tag) :]
         elif tag in _LEVELS or tag in _BLOCKS:
             self.parts.append("\n" if tag in ("li", "tr", "dt", "dd") else "\n\n")
             self.pre_depth = max(self.pre_depth - (tag == "pre"), 0)
 
-    def handle_data(self, data: str) -> None:
+    def add(self, text: str) -> None:
         if not self.hidden:
-            self.parts.append(data if self.pre_depth else re.sub(r"\s+", " ", data))
+            text = html.unescape(text)
+            self.parts.append(text if self.pre_depth else re.sub(r"\s+", " ", text))
 
 
 @contextlib.contextmanager
@@ -250,9 +307,14 @@ def _quiet(name: str) -> Iterator[None]:
         logger.removeHandler(silence)
 
 
-def _read_error(kind: str, error: BaseException) -> ValueError:
-    message = " ".join(str(error).split())[:200]
-    return ValueError(f"it is not a readable {kind} file: {message or type(error).__name__}")
+@contextlib.contextmanager
+def _translate_errors(kind: str) -> Iterator[None]:
+    try:
+        yield
+    # For a damaged file the libraries raise errors of any type, such as `zlib.error`.
+    except Exception as error:
+        message = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"it is not a readable {kind} file: {message}") from error
 
 
 _Read = Callable[[pathlib.Path, str, str | None], Iterator[Document]]

@@ -20,7 +20,7 @@ from keras_qa.terminal import Bar
 # Show a progress bar for at least so many files.
 _MANY = 100
 # Part of the hash of a file. Change it to read all files again after an update.
-_READING = b"1"
+_READING = b"2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +116,9 @@ class _ReadError(Exception):
 def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[str, str], int]:
     """Returns the paths of files of supported types, sorted by name, and the number of others."""
     if not folder.is_dir():
-        if folder.suffix.lower() not in SUFFIXES:
+        if folder.suffix.lower() not in SUFFIXES or not folder.is_file():
             raise ValueError(
-                f"`folder` must be a folder, or a file that ends in {', '.join(SUFFIXES)}. "
+                f"`folder` must be a folder, or a regular file that ends in {', '.join(SUFFIXES)}. "
                 f"Received: {str(folder)!r}."
             )
         return {folder.name: os.fspath(folder)}, 0
@@ -127,6 +127,7 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
         unreadable[os.path.relpath(error.filename, folder)] = _reason(error)
 
     others = 0
+    root = os.path.realpath(folder)
     files: dict[str, str] = {}
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -137,10 +138,12 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
             relative = os.path.relpath(path, folder).replace(os.sep, "/")
             if os.path.splitext(name)[1].lower() not in SUFFIXES:
                 others += 1
-            elif os.path.isfile(path):
-                files[relative] = path
-            else:
+            elif not os.path.isfile(path):
                 unreadable[relative] = "it is not a regular file"
+            elif not pathlib.Path(os.path.realpath(path)).is_relative_to(root):
+                unreadable[relative] = "it is a link to a file outside the folder"
+            else:
+                files[relative] = path
     return dict(sorted(files.items())), others
 
 

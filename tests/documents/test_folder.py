@@ -1,14 +1,19 @@
 """`Index.update` with a folder, and the documents of each type of file."""
 
+import io
+import itertools
 import logging
 import os
+import zipfile
 
 import docx
 import pypdf
 import pytest
+from docx.enum.text import WD_BREAK
 from interpreters import python
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
+from keras_qa import verify
 from keras_qa.documents import Index, file_formats
 from keras_qa.documents.file_formats import html_to_text, read_documents
 
@@ -194,9 +199,36 @@ def test_the_visible_text_of_html_is_read() -> None:
     )
     expected = "# A & B\n\none\ntwo\n\nx\ny z\n\na\nb\n\n1 2"
     assert html_to_text(page).replace("\xa0", " ") == expected
-    assert html_to_text("<head><title>x<body><p>seen") == "seen"
+    assert html_to_text("<head><title>x</title><body><p>seen") == "seen"
     assert html_to_text("</p></script>a<") == "a<"
     assert html_to_text("<b>" * 100_000 + "deep") == "deep"
+    page = (
+        "<head><title>How to use <script></title></head><body>a < b<p title='x > y'>c</ no><?no?>"
+        "<!-->d<!-- > --!>e</><a href=it's>f</a><textarea>&lt;b> <p></textarea><SCRIPT/>"
+        "g<script>if (a) { '</scripts>' }</Script >h<!no"
+    )
+    assert html_to_text(page) == "a < b\n\ncdef<b> <p>gh"
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("<!--", "x"),
+        ("<?", "x"),
+        ("<a ", "x"),
+        ("<a b=' c=\" ", "x"),
+        ("<script>", "x"),
+        ("</a", "x"),
+        ("<b> ", "x\n\ny"),
+        ("<pre> ", "x\n\ny"),
+        ("<template></noscript>", "x"),
+        ("< ", "x\n\n" + "< " * 100_000 + "y"),
+        ("<p>&#", "x" + "\n\n&#" * 100_000 + "y"),
+    ],
+)
+def test_html_is_read_in_linear_time(part: str, expected: str) -> None:
+    # Reading takes minutes if each part is searched to the end of the page.
+    assert html_to_text("x<p>" + part * 100_000 + "y") == expected
 
 
 def test_pdf_pages(tmp_path) -> None:
@@ -211,19 +243,135 @@ def test_pdf_pages(tmp_path) -> None:
         assert hit.place(text.index("hello")) == (1, 1)
 
 
-def test_docx_headings_and_tables(tmp_path, monkeypatch) -> None:
+def test_docx_headings_and_tables(tmp_path) -> None:
     path = tmp_path / "a.docx"
     made = docx.Document()
     made.add_heading("Guide", 0)
     made.add_heading("Warranty", 2)
-    made.add_paragraph("Two years.")
-    table = made.add_table(1, 2)
-    table.cell(0, 0).text, table.cell(0, 1).text = "ferry", "3"
+    made.add_paragraph("Two\tyears.\nNo more.").add_run().add_break(WD_BREAK.PAGE)
+    table = made.add_table(3, 3)
+    table.cell(0, 1).merge(table.cell(0, 2))
+    table.cell(1, 0).merge(table.cell(2, 0))
+    texts = (("kind", "price", "price"), ("ferry", "3", "4"), ("ferry", "5", "6"))
+    for row, column in itertools.product(range(3), range(3)):
+        table.cell(row, column).text = texts[row][column]
     made.save(path)
-    assert read(path) == [("a.docx", "# Guide\n\n## Warranty\n\nTwo years.\n\nferry | 3")]
-    monkeypatch.setattr(file_formats, "_MAX_BYTES", 9_999)
-    with pytest.raises(ValueError, match=r"^it is larger than a gigabyte unpacked$"):
-        read(path)
+    assert read(path) == [
+        (
+            "a.docx",
+            "# Guide\n\n## Warranty\n\nTwo\tyears.\nNo more.\n\n"
+            "kind | price\nferry | 3 | 4\nferry | 5 | 6",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            "<w:tbl><w:tr><w:tc><w:tcPr><w:gridSpan w:val='1000000000'/></w:tcPr>"
+            "<w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc></w:tr></w:tbl>",
+            "a",
+        ),
+        (
+            "<w:tbl>"
+            + "<w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr><w:p/></w:tc></w:tr>" * 5_000
+            + "</w:tbl>",
+            "\n" * 4_999,
+        ),
+        # A long cell is not repeated.
+        (
+            "<w:tbl><w:tr><w:tc><w:tcPr><w:vMerge w:val='restart'/></w:tcPr><w:p><w:r>"
+            f"<w:t>{'a' * 1_000}</w:t></w:r></w:p></w:tc></w:tr>"
+            + "<w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr><w:p/></w:tc></w:tr>" * 9
+            + "</w:tbl>",
+            "a" * 1_000 + "\n" * 9,
+        ),
+        ("<w:p>" + "<w:r><w:t>a</w:t></w:r><w:hyperlink/>" * 50_000 + "</w:p>", "a" * 50_000),
+        ("<w:p><w:r>" + "<w:t>a</w:t><w:tab/>" * 50_000 + "</w:r></w:p>", "a\t" * 50_000),
+    ],
+)
+def test_docx_is_read_in_linear_time(tmp_path, body: str, expected: str) -> None:
+    made = io.BytesIO()
+    docx.Document().save(made)
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(tmp_path / "a.docx", "w") as archive:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "word/document.xml":
+                content = content[: content.index(b"<w:body>") + 8] + body.encode()
+                content += b"</w:body></w:document>"
+            archive.writestr(name, content)
+    assert read(tmp_path / "a.docx") == [("a.docx", expected)]
+
+
+def test_files_beyond_the_limits_are_unreadable(folder, tmp_path, monkeypatch) -> None:
+    docx.Document().save(folder / "a.docx")
+    with zipfile.ZipFile(folder / "many.docx", "w") as archive:
+        for number in range(10_001):
+            archive.writestr(str(number), "")
+    with zipfile.ZipFile(folder / "zeros.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/media/document.xml", bytes(2**25 + 1))
+    with open(folder / "large.html", "wb") as file:
+        file.truncate(10_001)
+    monkeypatch.setattr(file_formats, "_MAX_BYTES", 10_000)
+    (folder / "rows.csv").write_text("a\n" + "1\n" * 6_000)
+    with Index.create(tmp_path / "a.index") as index:
+        changes = index.update(folder)
+        assert sorted(index.names) == ["a.txt", "guide/b.md", "rows.csv"]
+        assert changes.unreadable == dict.fromkeys(
+            ("a.docx", "large.html", "many.docx", "zeros.docx"), "it is larger than a gigabyte"
+        )
+        monkeypatch.undo()
+        changes = index.update(folder)
+        assert changes.unreadable == {
+            "large.html": "it contains zero bytes, so it is not text",
+            # The file has 837,888 bytes, and the limit is 50 times as much.
+            "many.docx": "it unpacks to more than 41,894,400 bytes or 10,000 files",
+            "zeros.docx": "it unpacks to more than 33,554,432 bytes or 10,000 files",
+        }
+        assert "a.docx" in index.names
+
+
+def test_damaged_files_are_unreadable_and_the_others_are_read(folder, tmp_path) -> None:
+    docx.Document().save(folder / "good.docx")
+    content = bytearray((folder / "good.docx").read_bytes())
+    with zipfile.ZipFile(folder / "good.docx") as archive:
+        start = archive.getinfo("word/document.xml").header_offset + 60
+    # zlib itself raises an error for some bits, and the checksum shows the others.
+    for number in range(16):
+        damaged = content.copy()
+        damaged[start + number // 8] ^= 1 << number % 8
+        (folder / f"{number}.docx").write_bytes(damaged)
+    names = ["a.txt", "good.docx", "guide/b.md"]
+    with Index.create(tmp_path / "a.index") as index:
+        reasons = index.update(folder).unreadable
+        assert sorted(index.names) == names
+    assert sorted(reasons) == sorted(f"{number}.docx" for number in range(16))
+    assert all(one.startswith("it is not a readable DOCX file: ") for one in reasons.values())
+    assert any("while decompressing data" in one for one in reasons.values())
+    with pytest.warns(UserWarning, match=r"^Left out \d+\.docx: it is not a readable DOCX file: "):
+        (verdict,) = verify("The warranty is two years.", folder)
+    assert (verdict.supported, verdict.document) == (True, "a.txt")
+
+
+def test_links_to_files_outside_the_folder_are_skipped(folder, tmp_path) -> None:
+    (tmp_path / "secret.txt").write_text("Secret.")
+    (folder / "..data").mkdir()
+    (folder / "..data" / "c.txt").write_text("Mounted.")
+    (folder / "c.txt").symlink_to("..data/c.txt")
+    (folder / "out.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "guide" / "up.txt").symlink_to("../../secret.txt")
+    (tmp_path / "link").symlink_to(folder)
+    os.mkfifo(tmp_path / "pipe.txt")
+    with Index.create(tmp_path / "a.index") as index:
+        # The folder itself may be a link.
+        changes = index.update(tmp_path / "link")
+        assert sorted(index.names) == ["a.txt", "c.txt", "guide/b.md"]
+        reason = "it is a link to a file outside the folder"
+        assert changes.unreadable == {"guide/up.txt": reason, "out.txt": reason}
+        message = r"^`folder` must be a folder, or a regular file that ends in \.txt, .*pipe\.txt'"
+        with pytest.raises(ValueError, match=message):
+            index.update(tmp_path / "pipe.txt")
 
 
 def test_missing_libraries_are_named(tmp_path) -> None:
