@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import os
 import re
+import tokenize
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -183,8 +184,13 @@ def _read_numpy(
         except UnicodeDecodeError as error:
             raise ValueError(f"`{file}` must be UTF-8: {error}.") from None
     try:
-        return vocabulary, np.load(path, allow_pickle=False)
-    except (ValueError, EOFError):
+        # A map takes no memory, and raises if the file is shorter than its header says.
+        with np.errstate(over="raise"):
+            numbers = np.lib.format.open_memmap(path, mode="r")
+        if numbers.dtype.kind not in "fiu":
+            raise ValueError
+        return vocabulary, np.array(numbers, "float32")
+    except (ValueError, ArithmeticError, tokenize.TokenError):
         raise ValueError(f"`{path}` must be an array that NumPy saved. It is not.") from None
 
 
