@@ -38,8 +38,12 @@ def with_graph(folder: pathlib.Path, graph: pathlib.Path) -> pathlib.Path:
     """A copy of an exported folder with another graph."""
     other = shutil.copytree(folder, folder.with_name("rival"))
     shutil.copy(graph, other / "onnx" / "model.onnx")
+    from keras_qa.exported import checksum
+
     settings = json.loads((other / "keras_qa.json").read_text())
-    settings["sha256"]["onnx/model.onnx"] = hashlib.sha256(graph.read_bytes()).hexdigest()
+    digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+    settings["files"]["onnx/model.onnx"] = {"size": graph.stat().st_size, "sha256": digest}
+    settings["sha256"] = checksum(settings)
     (other / "keras_qa.json").write_text(json.dumps(settings))
     return other
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -14,27 +16,28 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa import preprocessing
-from keras_qa._arguments import check_choice, entry, to_integer
+from keras_qa._arguments import check_choice, entry, to_optional_integer
 from keras_qa._numbers import rows_in_cache
+from keras_qa.decoding.decoder import MASKED
 from keras_qa.files.json_files import parse_object
-from keras_qa.preprocessing import AnyPreprocessor
+from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import Outputs
 
 # The version of the layout. A later version of keras-qa may write a later one.
 FORMAT = 1
 SETTINGS = "keras_qa.json"
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 ONNX = "onnx"
 GRAPH, QUANTIZED = f"{ONNX}/model.onnx", f"{ONNX}/model_quantized.onnx"
 
-# What a model computes, as its folder names it.
-EMBEDDING, WORDS = "sentence_embedding", "answer_classification"
-TASKS = (
-    *("question_answering", "token_classification", "sequence_classification"),
-    *("multiple_choice", EMBEDDING, WORDS),
-)
 # Files of the same folder from which Keras would load a model.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+
+# Maximum bytes of a JSON file, and of a protobuf message.
+_MAX_JSON, _MAX_GRAPH = 2**26, 2**31
+# What precedes the name of a file with weights in a protobuf message.
+_LOCATION = b"\n\x08location"
 
 
 class Output(NamedTuple):
@@ -43,6 +46,28 @@ class Output(NamedTuple):
     name: str
     graph_name: str
     padding: float | None
+
+
+# What a model computes, as its folder names it.
+EMBEDDING, WORDS = "sentence_embedding", "answer_classification"
+# The preprocessors and the outputs of the model of each task.
+TASKS: dict[str, tuple[tuple[str, ...], tuple[Output, ...]]] = {
+    "question_answering": (
+        ("spans",),
+        (Output("end", "end_logits", MASKED), Output("start", "start_logits", MASKED)),
+    ),
+    "token_classification": (("tokens", "pairs"), (Output("logits", "logits", 0.0),)),
+    "sequence_classification": (("pairs",), (Output("logits", "logits", None),)),
+    "multiple_choice": (("choices", "pairs"), (Output("logits", "logits", None),)),
+    EMBEDDING: (("pairs",), (Output(EMBEDDING, EMBEDDING, None),)),
+    WORDS: (("words",), (Output("probabilities", "probabilities", None),)),
+}
+# Names of an encoder's inputs in the graph, which are those of `optimum`.
+INPUT_NAMES = {
+    "token_ids": "input_ids",
+    "segment_ids": "token_type_ids",
+    "padding_mask": "attention_mask",
+}
 
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
@@ -79,17 +104,14 @@ class ExportedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        place = pathlib.Path(path).expanduser()
-        is_graph = place.suffix == ".onnx"
-        self.path, self.folder = place, place.parent.parent if is_graph else place
-        graph = f"{ONNX}/{place.name}" if is_graph else GRAPH
+        given = pathlib.Path(path).expanduser()
+        is_graph = given.suffix == ".onnx"
+        self.path, self.folder = given, given.parent.parent if is_graph else given
+        graph = f"{ONNX}/{given.name}" if is_graph else GRAPH
         runtime = _onnxruntime()
-        try:
-            settings = parse_object(self._read(SETTINGS), self.folder / SETTINGS)
-            self._set(settings, graph)
-        except (AttributeError, KeyError, IndexError, TypeError) as error:
-            raise self._error(f"its `{SETTINGS}` cannot be read ({error!r:.80})") from None
-        self._check_data(graph)
+        settings = parse_object(self._read(SETTINGS), self.folder / SETTINGS)
+        self._set(settings, graph)
+        self._check_graph(graph)
         options = runtime.SessionOptions()
         # Only errors, which are raised.
         options.log_severity_level = 4
@@ -97,14 +119,9 @@ class ExportedModel:
             self._session = runtime.InferenceSession(
                 str(self.folder / graph), options, providers=["CPUExecutionProvider"]
             )
-            shape = {item.name: item.shape for item in self._session.get_outputs()}
-            known = {item.name for item in self._session.get_inputs()}
-        wanted = {*self._graph_names.values()} - known
-        wanted |= {item.graph_name for item in self._outputs} - shape.keys()
-        if wanted:
-            raise self._error(f"its graph has no `{min(wanted):.40}`")
-        last = shape[self._outputs[0].graph_name][-1]
-        self.width: int | None = last if isinstance(last, int) else None
+            shapes = {item.name: item.shape for item in self._session.get_outputs()}
+            inputs = {item.name for item in self._session.get_inputs()}
+        self._set_inputs(inputs, shapes)
 
     def _set(self, settings: Mapping[str, Any], graph: str) -> None:
         version = settings.get("format")
@@ -114,28 +131,55 @@ class ExportedModel:
                 f"{FORMAT}. Install a newer keras-qa",
                 advice="",
             )
+        try:
+            is_same = settings.get("sha256") == checksum(settings)
+        except RecursionError:
+            is_same = False
+        if not is_same:
+            raise self._difference(SETTINGS)
         graphs = entry(settings, "graphs", dict)
         if graph not in graphs:
             raise self._error(f"it has no graph `{graph[-60:]}`, only {', '.join(graphs):.120}")
-        self._sums = entry(settings, "sha256", dict)
+        self._files = entry(settings, "files", dict)
         self.name = entry(settings, "name", str)
         self.task = entry(settings, "task", str)
         check_choice("task", self.task, TASKS)
-        self.answer_types = tuple(map(str, entry(settings, "answer_types", list)))
+        longest = to_optional_integer("max_length", settings.get("max_length"))
+        self.layers = [] if longest is None else [SimpleNamespace(max_length=longest)]
         self.config = parse_object(self._checked(CONFIG), self.folder / CONFIG)
-        self._graph_names: dict[str, str] = {
-            str(name): str(found) for name, found in entry(settings, "inputs", dict).items()
+        self._checked(TOKENIZER_CONFIG)
+        tokenizer = self._checked(TOKENIZER).decode("utf-8")
+        config = with_tokenizer(entry(graphs, graph, dict), tokenizer)
+        try:
+            self.preprocessor: AnyPreprocessor = preprocessing.deserialize(config)
+        except TypeError as error:
+            raise self._error(f"its `{SETTINGS}` cannot be read ({error!r:.80})") from None
+        kinds, self._outputs = TASKS[self.task]
+        check_choice("name", self.preprocessor.name, kinds)
+        decoder = getattr(self.preprocessor, "decoder", None)
+        self.answer_types: tuple[str, ...] = decoder.answer_types if decoder is not None else ()
+
+    def _set_inputs(self, inputs: set[str], shapes: Mapping[str, list[Any]]) -> None:
+        """Checks the inputs and outputs of the graph."""
+        is_words = self.task == WORDS
+        names = {name: name for name in ("text", "question")} if is_words else INPUT_NAMES
+        self._graph_names = {
+            name: graph_name for name, graph_name in names.items() if graph_name in inputs
         }
         self.inputs = [SimpleNamespace(name=name) for name in self._graph_names]
-        self._outputs = [Output(*item) for item in entry(settings, "outputs", list)]
-        longest = settings.get("max_length")
-        self.layers: list[Any] = []
-        if longest is not None:
-            self.layers.append(SimpleNamespace(max_length=to_integer("max_length", longest)))
-        config = with_tokenizer(
-            entry(graphs, graph, dict), self._checked(TOKENIZER).decode("utf-8")
-        )
-        self.preprocessor: AnyPreprocessor = preprocessing.deserialize(config)
+        wanted = {*(names.values() if is_words else ["input_ids"])} - inputs
+        wanted |= {item.graph_name for item in self._outputs} - shapes.keys()
+        if wanted:
+            raise self._error(f"its graph has no `{min(wanted):.40}`")
+        unknown = inputs - {*self._graph_names.values()}
+        if unknown:
+            raise self._error(f"its graph has an unknown input `{min(unknown):.40}`")
+        last = shapes[self._outputs[0].graph_name][-1:]
+        self.width: int | None = last[0] if last and isinstance(last[0], int) else None
+        if isinstance(self.preprocessor, WordPreprocessor):
+            answers = len(self.preprocessor.vectorizer.answers)
+            if (self.width or 0) < answers:
+                raise self._error(f"its graph has fewer classes than the {answers} answers")
 
     def predict(
         self,
@@ -180,6 +224,7 @@ class ExportedModel:
                 outputs = self._session.run([item.graph_name for item in self._outputs], inputs)
             cut = arrays[0].shape[-1] - int(widths[0])
             for place, (item, part) in enumerate(zip(self._outputs, outputs, strict=True)):
+                self._check_shape(item, part.shape, len(rows), int(widths[0]))
                 whole = found[place]
                 if whole is None:
                     shape = [len(arrays[0]), *part.shape[1:]]
@@ -194,6 +239,15 @@ class ExportedModel:
         }
         return named if len(named) > 1 else next(iter(named.values()))
 
+    def _check_shape(self, item: Output, shape: tuple[int, ...], rows: int, width: int) -> None:
+        """Raises if an output has not the rows, or not the positions, of the inputs."""
+        expected = [rows] if item.padding is None else [rows, width + len(self.answer_types)]
+        if [*shape[: len(expected)]] != expected:
+            raise self._error(
+                f"its graph gives `{item.graph_name}` the shape {[*shape]}, which must begin with "
+                f"{expected}"
+            )
+
     def fit(self, *args: object) -> NoReturn:
         """Raises an error: an exported model can neither be trained nor saved."""
         raise ValueError(
@@ -203,33 +257,52 @@ class ExportedModel:
 
     save = save_pretrained = fit
 
-    def _read(self, name: str) -> bytes:
+    @contextlib.contextmanager
+    def _open(self, name: str) -> Iterator[io.BufferedReader]:
+        path = self.folder / name
         try:
-            return (self.folder / name).read_bytes()
+            # A named pipe or a device may have no end.
+            if path.exists() and not path.is_file():
+                raise self._error(f"`{name}` is not a regular file")
+            with path.open("rb") as file:
+                yield file
         except OSError as error:
             if not self.folder.exists():
                 raise FileNotFoundError(f"There is no folder `{self.folder}`.") from None
             raise self._error(f"`{name}` is missing or cannot be read ({error.strerror})") from None
 
-    def _checked(self, name: str) -> bytes:
-        content = self._read(name)
-        self._compare(name, hashlib.sha256(content).hexdigest())
-        return content
+    def _read(self, name: str, most: int = _MAX_JSON) -> bytes:
+        with self._open(name) as file:
+            if os.fstat(file.fileno()).st_size > most:
+                raise self._error(f"`{name}` has more than {most:,} bytes")
+            return file.read()
 
-    def _compare(self, name: str, found: str) -> None:
-        if found != self._sums.get(name):
-            raise self._error(f"`{name}` is not the file that was exported: its checksum differs")
+    def _checked(self, name: str, most: int = _MAX_JSON) -> bytes:
+        self._check(name)
+        return self._read(name, most)
 
-    def _check_data(self, graph: str) -> None:
-        """Compares the checksums of a graph and its weights. ONNX Runtime opens no other file."""
-        for name in (graph, f"{graph}_data"):
-            if name != graph and name not in self._sums:
-                continue
-            try:
-                with (self.folder / name).open("rb") as file:
-                    self._compare(name, hashlib.file_digest(file, "sha256").hexdigest())
-            except OSError as error:
-                raise self._error(f"`{name}` is missing ({error.strerror})") from None
+    def _check(self, name: str) -> None:
+        """Raises if a file is not the one that was exported."""
+        expected = entry(self._files, name, dict)
+        with self._open(name) as file:
+            # The size first: the file may be too large to read.
+            is_same = os.fstat(file.fileno()).st_size == expected.get("size") and (
+                hashlib.file_digest(file, "sha256").hexdigest() == expected.get("sha256")
+            )
+        if not is_same:
+            raise self._difference(name)
+
+    def _check_graph(self, graph: str) -> None:
+        """Checks a graph and its weights. ONNX Runtime opens any file that the graph names."""
+        content = self._checked(graph, _MAX_GRAPH)
+        data = f"{graph}_data"
+        has_data = data in self._files
+        if has_data:
+            self._check(data)
+        name = pathlib.Path(data).name.encode()
+        own = content.count(b"%b\x12%c%b" % (_LOCATION, len(name), name)) if has_data else 0
+        if content.count(_LOCATION) != own:
+            raise self._error(f"`{graph}` names a file with weights that was not exported")
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -244,8 +317,19 @@ class ExportedModel:
             line = " ".join(str(error).split())
             raise self._error(f"ONNX Runtime says: {line:.120}") from None
 
+    def _difference(self, name: str) -> ValueError:
+        return self._error(
+            f"`{name}` is not the file that was exported: its size or checksum differs"
+        )
+
     def _error(self, problem: str, advice: str = " Export the model again.") -> ValueError:
         return ValueError(f"`{str(self.folder)[-80:]}` cannot be used: {problem}.{advice}")
+
+
+def checksum(settings: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of the settings of a folder without their own, as canonical JSON."""
+    rest = {name: value for name, value in settings.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def with_tokenizer(config: Mapping[str, Any], text: str | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 
@@ -19,7 +20,7 @@ import keras_qa
 from keras_qa import Example
 from keras_qa.answering import Ranker
 from keras_qa.cli import main
-from keras_qa.exported import ExportedModel, is_exported
+from keras_qa.exported import ExportedModel, checksum, is_exported
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "exported"
 READER = GOLDEN / "reader"
@@ -152,19 +153,43 @@ def folder(tmp_path) -> pathlib.Path:
 
 
 def change(folder: pathlib.Path, **entries: object) -> None:
-    """Changes entries of `keras_qa.json`."""
+    """Changes entries of `keras_qa.json`, and its checksum."""
     file = folder / "keras_qa.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **entries}))
+    settings = {**json.loads(file.read_text()), **entries}
+    file.write_text(json.dumps({**settings, "sha256": checksum(settings)}))
+
+
+def change_decoder(folder: pathlib.Path, **entries: object) -> None:
+    """Changes settings of the decoder, and the checksum."""
+    graphs = json.loads((folder / "keras_qa.json").read_text())["graphs"]
+    graphs[GRAPH]["decoder"].update(entries)
+    change(folder, graphs=graphs)
 
 
 def forge(folder: pathlib.Path, name: str, content: bytes) -> None:
-    """Writes a file and its checksum."""
+    """Writes a file, its size and its checksum."""
     (folder / name).write_bytes(content)
-    sums = json.loads((folder / "keras_qa.json").read_text())["sha256"]
-    change(folder, sha256={**sums, name: hashlib.sha256(content).hexdigest()})
+    files = json.loads((folder / "keras_qa.json").read_text())["files"]
+    record = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    change(folder, files={**files, name: record})
+
+
+def replace_text(folder: pathlib.Path, name: str, old: str, new: str) -> None:
+    """Changes a file, and no checksum."""
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+
+
+def enlarge(folder: pathlib.Path, name: str) -> None:
+    """Gives a file a size of 1 TB, of which nothing is on the disk."""
+    os.truncate(folder / name, 10**12)
 
 
 GRAPH = "onnx/model.onnx"
+DIFFERS = "is not the file that was exported: its size or checksum differs. Export the model again"
+# About as deep as Python reads.
+NESTED = '{"format": 1, "a": ' + '{"a": ' * 950 + "1" + "}" * 951
 # What is changed in a folder, and the message.
 DAMAGED = {
     "no settings": (
@@ -175,7 +200,7 @@ DAMAGED = {
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "`tokenizer.json` is mi"),
     "empty graph": (
         lambda folder: (folder / GRAPH).write_bytes(b""),
-        f"`{GRAPH}` is not the file that was exported: its checksum differs. Export the model",
+        f"`{GRAPH}` {DIFFERS}",
     ),
     "cut graph": (
         lambda folder: (folder / GRAPH).write_bytes((folder / GRAPH).read_bytes()[:-99]),
@@ -189,18 +214,57 @@ DAMAGED = {
         lambda folder: (folder / "keras_qa.json").write_text("[]"),
         "keras_qa.json` must hold a JSON object",
     ),
+    "changed settings": (
+        lambda folder: replace_text(
+            folder, "keras_qa.json", '"max_answer_words": 15', '"max_answer_words": 28'
+        ),
+        f"`keras_qa.json` {DIFFERS}",
+    ),
+    "changed settings of the tokenizer": (
+        lambda folder: replace_text(folder, "tokenizer_config.json", "[PAD]", "[SEP]"),
+        f"`tokenizer_config.json` {DIFFERS}",
+    ),
+    "graph of zeros": (
+        lambda folder: (folder / GRAPH).write_bytes(bytes((folder / GRAPH).stat().st_size)),
+        f"`{GRAPH}` {DIFFERS}",
+    ),
+    "huge graph": (lambda folder: enlarge(folder, GRAPH), f"`{GRAPH}` {DIFFERS}"),
+    "huge tokenizer": (
+        lambda folder: enlarge(folder, "tokenizer.json"),
+        f"`tokenizer.json` {DIFFERS}",
+    ),
+    "huge settings": (
+        lambda folder: enlarge(folder, "keras_qa.json"),
+        "`keras_qa.json` has more than 67,108,864 bytes. Export the model again",
+    ),
     "later format": (
         lambda folder: change(folder, format=2),
         "has the format 2, and this keras-qa reads formats up to 1. Install a newer keras-qa.",
     ),
     "wrong task": (lambda folder: change(folder, task="x"), "`task` must be one of 'question_ans"),
-    "wrong outputs": (
-        lambda folder: change(folder, outputs=[1]),
-        r"`keras_qa.json` cannot be read",
+    "task of other outputs": (
+        lambda folder: change(folder, task="token_classification"),
+        "`name` must be one of 'tokens', 'pairs'. Received: name='spans'",
     ),
-    "no such output": (
-        lambda folder: change(folder, outputs=[["start", "nothing", None]]),
-        "its graph has no `nothing`",
+    "graph of another task": (
+        lambda folder: forge(folder, GRAPH, (GOLDEN / "ranker" / GRAPH).read_bytes()),
+        "its graph has no `end_logits`",
+    ),
+    "graph of another model": (
+        lambda folder: forge(folder, GRAPH, (GOLDEN / "classifier" / GRAPH).read_bytes()),
+        "its graph has no `end_logits`",
+    ),
+    "unknown setting": (
+        lambda folder: change_decoder(folder, beams=2),
+        r"`keras_qa.json` cannot be read \(TypeError\(.*unexpected keyword argument 'beams'",
+    ),
+    "other answer types": (
+        lambda folder: change_decoder(folder, answer_types=["yes"]),
+        r"its graph gives `end_logits` the shape \[1, 6\], which must begin with \[1, 7\]",
+    ),
+    "nested settings": (
+        lambda folder: (folder / "keras_qa.json").write_text(NESTED),
+        f"(`keras_qa.json` {DIFFERS}|is not JSON: maximum recursion depth exceeded)",
     ),
     "no preprocessor": (
         lambda folder: change(folder, graphs={GRAPH: {"name": "spans"}}),
@@ -215,10 +279,44 @@ def test_a_damaged_or_forged_folder_is_one_line(name: str, folder, capsys) -> No
     damage, message = DAMAGED[name]
     damage(folder)
     with pytest.raises(ValueError, match=message) as raised:
-        keras_qa.load(folder)
+        keras_qa.load(folder).answer("a b", "a")
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) <= 300
     assert error_line(capsys, "answer", folder, "a b", "a").startswith("keras-qa: error: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["keras_qa.json", "config.json", "tokenizer.json", "tokenizer_config.json", GRAPH]
+)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_file_that_is_not_regular_is_never_opened(name: str, kind: str, folder) -> None:
+    (folder / name).unlink()
+    make = {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero")}
+    make.get(kind, os.mkdir)(folder / name)
+    with pytest.raises(ValueError, match=f"`{name}` is not a regular file. Export the model again"):
+        ExportedModel(folder)
+
+
+def test_a_link_to_a_regular_file_is_opened(folder) -> None:
+    """Caches of downloads have such links."""
+    for name in ("keras_qa.json", GRAPH):
+        (folder / name).rename(folder / "content")
+        (folder / name).symlink_to(folder / "content")
+        assert keras_qa.load(folder).answer("Mary went home.", QUESTIONS[0]).text == "home"
+        (folder / name).unlink()
+        (folder / "content").rename(folder / name)
+
+
+def test_words_need_a_class_each(tmp_path) -> None:
+    folder = shutil.copytree(GOLDEN / "classifier", tmp_path / "classifier")
+    graphs = json.loads((folder / "keras_qa.json").read_text())["graphs"]
+    graphs[GRAPH]["vectorizer"]["answers"].append("cellar")
+    change(folder, graphs=graphs)
+    with pytest.raises(ValueError, match="its graph has fewer classes than the 8 answers"):
+        keras_qa.load(folder)
+    forge(folder, GRAPH, (READER / GRAPH).read_bytes())
+    with pytest.raises(ValueError, match="its graph has no `probabilities`"):
+        keras_qa.load(folder)
 
 
 def test_paths_that_are_no_exported_folder(folder, tmp_path) -> None:

@@ -9,16 +9,13 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import keras
-
 import keras_qa
 from keras_qa import exported, preprocessing
 from keras_qa._arguments import check_flag, check_number, must_be, short_repr, to_integer
 from keras_qa.answering import QuestionAnswerer, Ranker, TextEmbedder
-from keras_qa.decoding.decoder import MASKED
 from keras_qa.example import Example, to_examples
-from keras_qa.exporting.onnx_graph import Proto, onnx, weights_size
-from keras_qa.exporting.onnx_model import INPUT_NAMES, build_model
+from keras_qa.exporting.onnx_graph import Proto, write_graph
+from keras_qa.exporting.onnx_model import build_model
 from keras_qa.exporting.quantization import MAX_SIZE, QuantizedScores, measure, quantize
 from keras_qa.files import replace_atomically
 from keras_qa.layers import TransformerEncoder
@@ -29,9 +26,6 @@ from keras_qa.models.pretrained.family import SPANS, TASKS
 from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
-
-# Smaller tensors stay in the graph.
-_TENSOR_SIZE = 1024
 
 
 def export(
@@ -92,8 +86,7 @@ def export(
         raise ValueError(
             f"`int8` needs a model that answers questions, but this one {preprocessor.description}."
         )
-    outputs = _outputs(keras_model, task)
-    proto = build_model(keras_model, {one.name: one.graph_name for one in outputs})
+    proto = build_model(keras_model, [item.graph_name for item in exported.TASKS[task][1]])
     described = _describe(keras_model, preprocessor, task)
     (place / exported.ONNX).mkdir(parents=True, exist_ok=True)
     # An earlier export must not look whole while this one is written.
@@ -102,7 +95,7 @@ def export(
     for file, content in described.items():
         with replace_atomically(place / file) as partial:
             partial.write_bytes(content)
-    _write_graph(proto, place / exported.GRAPH, data_size)
+    write_graph(proto, place / exported.GRAPH, data_size)
     longest = min(
         (one.max_length for one in keras_model.layers if getattr(one, "max_length", None)),
         default=None,
@@ -112,9 +105,6 @@ def export(
         "keras_qa": keras_qa.__version__,
         "task": task,
         "name": name,
-        "inputs": {one.name: INPUT_NAMES.get(one.name, one.name) for one in keras_model.inputs},
-        "outputs": [[*one] for one in outputs],
-        "answer_types": list(getattr(keras_model, "answer_types", ())),
         "max_length": longest,
         "graphs": {exported.GRAPH: _config(preprocessor)},
     }
@@ -174,18 +164,13 @@ def _parts(model: object) -> tuple[QAModel, AnyPreprocessor, str, str]:
         )
     is_words = isinstance(found.preprocessor, WordPreprocessor)
     task = exported.WORDS if is_words else task_of(found) or SPANS
+    kinds, outputs = exported.TASKS[task]
+    if found.preprocessor.name not in kinds or len(found.outputs) != len(outputs):
+        raise ValueError(
+            f"The model `{found.name:.60}` {found.preprocessor.description}, but its layers are "
+            f"for {task!r}. It cannot be exported."
+        )
     return found, found.preprocessor, task, found.name
-
-
-def _outputs(model: keras.Model, task: str) -> list[exported.Output]:
-    """Returns the outputs of a model in their order."""
-    if isinstance(model.output, Mapping):
-        return [exported.Output(n, f"{n}_logits", MASKED) for n in sorted(model.output)]
-    if task in (exported.EMBEDDING, exported.WORDS):
-        name = {exported.EMBEDDING: task, exported.WORDS: "probabilities"}[task]
-        return [exported.Output(name, name, None)]
-    is_wide = len(model.output.shape) == 3
-    return [exported.Output("logits", "logits", 0.0 if is_wide else None)]
 
 
 def _describe(model: QAModel, preprocessor: AnyPreprocessor, task: str) -> dict[str, bytes]:
@@ -201,7 +186,7 @@ def _describe(model: QAModel, preprocessor: AnyPreprocessor, task: str) -> dict[
     return {
         exported.CONFIG: _json({"model_type": "keras_qa", "architectures": [model.name]}),
         exported.TOKENIZER: tokenizer.to_json().encode(),
-        "tokenizer_config.json": _json({"tokenizer_class": "PreTrainedTokenizerFast", **special}),
+        exported.TOKENIZER_CONFIG: _json({"tokenizer_class": "PreTrainedTokenizerFast", **special}),
     }
 
 
@@ -210,36 +195,19 @@ def _config(preprocessor: AnyPreprocessor) -> dict[str, Any]:
     return exported.with_tokenizer(preprocessing.serialize(preprocessor), None)
 
 
-def _write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
-    data = path.with_name(f"{path.name}_data")
-    # `onnx` adds to an existing file.
-    data.unlink(missing_ok=True)
-    if weights_size(proto) <= data_size:
-        with replace_atomically(path) as partial:
-            partial.write_bytes(proto.SerializeToString(deterministic=True))
-        return
-    whole = onnx().ModelProto()
-    whole.CopyFrom(proto)
-    onnx().save_model(
-        whole,
-        path,
-        save_as_external_data=True,
-        location=data.name,
-        size_threshold=_TENSOR_SIZE,
-    )
-
-
 def _write_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:
-    """Writes `keras_qa.json`, with the checksums of the other files."""
-    names = [exported.CONFIG, exported.TOKENIZER, "tokenizer_config.json"]
+    """Writes `keras_qa.json`, with sizes and checksums of the other files, and its own checksum."""
+    names = [exported.CONFIG, exported.TOKENIZER, exported.TOKENIZER_CONFIG]
     for graph in settings["graphs"]:
         names += [name for name in (graph, f"{graph}_data") if (folder / name).exists()]
-    sums = {}
+    files = {}
     for name in names:
         with (folder / name).open("rb") as file:
-            sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            files[name] = {"size": os.fstat(file.fileno()).st_size, "sha256": digest}
+    whole = {**settings, "files": files}
     with replace_atomically(folder / exported.SETTINGS) as partial:
-        partial.write_bytes(_json({**settings, "sha256": sums}))
+        partial.write_bytes(_json({**whole, "sha256": exported.checksum(whole)}))
 
 
 def _json(value: object) -> bytes:

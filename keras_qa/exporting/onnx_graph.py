@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -10,11 +11,15 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa.files import replace_atomically
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.keras_layers import Dense
 
 # The versions that ONNX Runtime 1.14 and onnxruntime-web read, and that `optimum` writes.
 OPSET, IR_VERSION = 18, 8
+
+# Smaller tensors stay in the graph.
+_TENSOR_SIZE = 1024
 
 # The name of a value in the graph.
 Value: TypeAlias = str
@@ -224,6 +229,26 @@ def activation_name(function: object) -> str:
 def weights_size(proto: Proto) -> int:
     """Returns the number of bytes of the weights. `proto.ByteSize()` fails above 2 GiB."""
     return sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+
+
+def write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
+    """Writes a graph. Weights of more than `data_size` bytes get a file of their own beside it."""
+    data = path.with_name(f"{path.name}_data")
+    # `onnx` adds to an existing file.
+    data.unlink(missing_ok=True)
+    if weights_size(proto) <= data_size:
+        with replace_atomically(path) as partial:
+            partial.write_bytes(proto.SerializeToString(deterministic=True))
+        return
+    whole = onnx().ModelProto()
+    whole.CopyFrom(proto)
+    onnx().save_model(
+        whole,
+        path,
+        save_as_external_data=True,
+        location=data.name,
+        size_threshold=_TENSOR_SIZE,
+    )
 
 
 def to_array(variable: Tensor) -> npt.NDArray[np.float32]:

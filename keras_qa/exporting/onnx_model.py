@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_qa.execution.graph import Graph, all_layers
-from keras_qa.exported import EMBEDDING
+from keras_qa.exported import EMBEDDING, INPUT_NAMES
 from keras_qa.exporting import onnx_heads
 from keras_qa.exporting.onnx_encoder import write_encoder
 from keras_qa.exporting.onnx_graph import Axes, GraphBuilder, Proto, Value
@@ -36,12 +36,6 @@ LAYERS: dict[type, Callable[..., Values]] = {
     AnswerHead: onnx_heads.write_answer_head,
 }
 
-# Names of inputs in the graph, which are those of `optimum`.
-INPUT_NAMES = {
-    "token_ids": "input_ids",
-    "segment_ids": "token_type_ids",
-    "padding_mask": "attention_mask",
-}
 # Names in the order of `optimum`.
 _ORDER = ("input_ids", "attention_mask", "token_type_ids", "start_logits", "end_logits")
 # Names of axes by the rank of an input.
@@ -51,7 +45,7 @@ _AXES: dict[int, Axes] = {
 }
 
 
-def build_model(model: keras.Model, outputs: Mapping[str, str]) -> Proto:
+def build_model(model: keras.Model, outputs: Sequence[str]) -> Proto:
     """Returns a model as an `onnx.ModelProto`.
 
     Args:
@@ -105,7 +99,7 @@ def build_model(model: keras.Model, outputs: Mapping[str, str]) -> Proto:
             vectors = values[id(call.outputs[0])], layer.hidden_dim
     results = {
         name: (values[id(tensor)], _output_axes(inputs, tensor.shape))
-        for name, tensor in zip(outputs.values(), found.outputs, strict=True)
+        for name, tensor in zip(outputs, found.outputs, strict=True)
     }
     if EMBEDDING in results and vectors is not None:
         results = _sentence_embedding(g, *vectors, results)

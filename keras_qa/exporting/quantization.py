@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_qa import exported
 from keras_qa.example import Example
-from keras_qa.exporting.onnx_graph import Proto, weights_size
+from keras_qa.exporting.onnx_graph import Proto, onnx, weights_size, write_graph
 from keras_qa.preprocessing import AnyPreprocessor, SpanPreprocessor
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder
@@ -79,13 +79,19 @@ def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
     # Otherwise it recommends to simplify the graph, which has nothing to simplify.
     quant_utils.add_pre_process_metadata(proto)
     target = folder / exported.QUANTIZED
+    is_large = weights_size(proto) > MAX_SIZE
     quantize_dynamic(
         proto,
         target,
         weight_type=QuantType.QInt8,
         per_channel=True,
-        use_external_data_format=weights_size(proto) > MAX_SIZE,
+        use_external_data_format=is_large,
     )
+    if is_large:
+        # ONNX Runtime gives the file of the weights another name than `export`.
+        proto = onnx().load(target)
+        target.with_name(f"{target.name}.data").unlink()
+        write_graph(proto, target, MAX_SIZE)
     return target
 
 

@@ -22,8 +22,9 @@ from keras_qa import Example, QuestionAnswerer
 from keras_qa.answering import Ranker, TextEmbedder
 from keras_qa.cli import main
 from keras_qa.documents import Index
-from keras_qa.exported import ExportedModel
+from keras_qa.exported import ExportedModel, checksum
 from keras_qa.exporting import export, quantization
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 TEXT = "then she slept. Mary went to the bathroom. then she slept at home. " * 3
 QUESTION = "Where went Mary?"
@@ -126,30 +127,48 @@ def test_large_weights_have_a_file_of_their_own(files, tmp_path) -> None:
     export(loaded, tmp_path, data_size=20_000)
     assert (graph.read_bytes(), data.read_bytes()) == before
     close(keras_qa.load(tmp_path).answer(TEXT, QUESTION), loaded.answer(TEXT, QUESTION))
-    data.write_bytes(data.read_bytes()[:-4] + b"abcd")
-    with pytest.raises(ValueError, match=r"`onnx/model.onnx_data` is not the file that was export"):
+    size = data.stat().st_size
+    for content in (before[1][:-4] + b"abcd", before[1][:-4], bytes(size)):
+        data.write_bytes(content)
+        with pytest.raises(ValueError, match=r"`onnx/model.onnx_data` is not the file that was ex"):
+            keras_qa.load(tmp_path)
+    data.unlink()
+    with pytest.raises(ValueError, match=r"`onnx/model.onnx_data` is missing or cannot be read"):
         keras_qa.load(tmp_path)
     export(loaded, tmp_path)
     assert not data.exists()
 
 
-@pytest.mark.parametrize("place", ["../../secret", "/etc/passwd", "model.onnx_data"])
-def test_weights_outside_the_folder_are_never_read(place: str, files, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "location", ["../../secret", "/etc/passwd", "model.onnx_data", "weights", "model.onnx_data2"]
+)
+@pytest.mark.parametrize("has_data", [False, True])
+def test_weights_that_were_not_exported_are_never_read(
+    location: str, has_data: bool, files, tmp_path
+) -> None:
     folder = shutil.copytree(files / "reader", tmp_path / "a" / "reader")
     (tmp_path / "a" / "secret").write_bytes(bytes(1_000_000))
+    for name in ("weights", "model.onnx_data", "model.onnx_data2"):
+        (folder / "onnx" / name).write_bytes(bytes(1_000_000))
     path = folder / "onnx" / "model.onnx"
     graph = onnx.load(path)
     weight = max(graph.graph.initializer, key=lambda one: len(one.raw_data))
     weight.ClearField("raw_data")
     weight.data_location = onnx.TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value=place)
+    weight.external_data.add(key="location", value=location)
     path.write_bytes(graph.SerializeToString())
     settings = json.loads((folder / "keras_qa.json").read_text())
-    settings["sha256"]["onnx/model.onnx"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for name in ["onnx/model.onnx", "onnx/model.onnx_data"][: 1 + has_data]:
+        content = (folder / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        settings["files"][name] = {"size": len(content), "sha256": digest}
+    settings["sha256"] = checksum(settings)
     (folder / "keras_qa.json").write_text(json.dumps(settings))
-    # Of a missing file in the folder, ONNX Runtime 1.24 says that it has no size.
-    reason = "([Ee]xternal|cannot get file size)" if place == "model.onnx_data" else "[Ee]xternal"
-    with pytest.raises(ValueError, match=rf"reader` cannot be used: ONNX Runtime says: .*{reason}"):
+    if has_data and location == "model.onnx_data":
+        assert ExportedModel(folder).width is None
+        return
+    message = "`onnx/model.onnx` names a file with weights that was not exported"
+    with pytest.raises(ValueError, match=message):
         keras_qa.load(folder)
 
 
@@ -181,11 +200,40 @@ def test_int8_is_fitted_and_kept_if_it_loses_little(files, tmp_path, capsys) -> 
     assert keras_qa.load(small).answer(SPANS[0]).text == SPANS[0].answers[0]
 
     # Nothing may be better by 100 points.
-    assert main([*arguments, "--max-loss=-100"]) == 0
+    assert main([*arguments, "--max-loss=-100"]) == 1
     assert capsys.readouterr().out.splitlines()[3].startswith("Wrote no int8 graph: it loses")
     assert not small.exists()
     assert [*json.loads(settings.read_text())["graphs"]] == ["onnx/model.onnx"]
     keras_qa.load(out)
+
+
+def test_large_weights_of_int8_are_checked(files, tmp_path, monkeypatch) -> None:
+    loaded, examples = keras_qa.load(files / "reader.keras"), SPANS + WITHOUT
+    monkeypatch.setattr(quantization, "MAX_SIZE", 4_000)
+    export(loaded, tmp_path, True, examples, max_loss=100)
+    names = {item.name for item in (tmp_path / "onnx").iterdir()}
+    small = "model_quantized.onnx"
+    assert names == {"model.onnx", small, f"{small}_data"}
+    with_data = keras_qa.load(tmp_path / "onnx" / small).answer(TEXT, QUESTION)
+    data = tmp_path / "onnx" / f"{small}_data"
+    data.write_bytes(bytes(data.stat().st_size))
+    with pytest.raises(ValueError, match=rf"`onnx/{small}_data` is not the file that was exported"):
+        keras_qa.load(tmp_path / "onnx" / small)
+    monkeypatch.undo()
+    export(loaded, tmp_path, True, examples, max_loss=100)
+    assert {item.name for item in (tmp_path / "onnx").iterdir()} == {"model.onnx", small}
+    assert keras_qa.load(tmp_path / "onnx" / small).answer(TEXT, QUESTION) == with_data
+
+
+def test_a_preprocessor_of_another_task_cannot_be_exported(files, tmp_path) -> None:
+    loaded = keras_qa.load(files / "reader.keras").model_
+    before = loaded.get_weights()
+    loaded.preprocessor = PairPreprocessor(loaded.preprocessor.vectorizer)
+    message = "classifies pairs of texts, but its layers are for 'question_answering'. It cann"
+    with pytest.raises(ValueError, match=message):
+        export(loaded, tmp_path / "out")
+    assert same_weights(loaded, before)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
