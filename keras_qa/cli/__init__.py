@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 2 after an error, which is printed as one line; 130 after Ctrl-C; 1 if
-        the reader of the output, such as `head`, has closed it, or if `verify` finds a sentence
-        without support.
+        the reader of the output, such as `head`, has closed it, if `verify` finds a sentence
+        without support, or if `export --int8` loses too much to be written.
     """
     try:
         with interrupts.handle_sigint():

@@ -50,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Exports the reader, and prints what the weights of int8 cost."""
+def run(options: argparse.Namespace) -> int:
+    """Exports the reader, and prints what the weights of int8 cost.
+
+    Returns:
+        The exit code: 1 if the weights of int8 lose too much, and no graph of them was written.
+    """
     from keras_qa.answering import load
     from keras_qa.exporting import export
 
@@ -68,12 +72,13 @@ def run(options: argparse.Namespace) -> None:
     )
     say(f"Wrote {options.folder}.")
     if scores is None:
-        return
-    for name, one in (("float32", scores.float32), ("int8", scores.int8)):
-        rate = one.scores["examples"] / max(one.seconds, 1e-9)
+        return 0
+    for name, graph in (("float32", scores.float32), ("int8", scores.int8)):
+        rate = graph.scores["examples"] / max(graph.seconds, 1e-9)
         say(
-            f"{name:8} {one.size / 1e6:7.1f} MB  {rate:7.1f} questions a second  exact match "
-            f"{one.scores['exact_match']:.2f} %  F1 {one.scores['f1']:.2f} %"
+            f"{name:8} {graph.size / 1e6:7.1f} MB  {rate:7.1f} questions a second  exact match "
+            f"{graph.scores['exact_match']:.2f} %  F1 {graph.scores['f1']:.2f} %"
         )
     kept = "Wrote onnx/model_quantized.onnx" if scores.is_kept else "Wrote no int8 graph"
     say(f"{kept}: it loses {scores.loss:.2f} F1, and {options.max_loss:g} may be lost.")
+    return 0 if scores.is_kept else 1
