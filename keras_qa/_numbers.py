@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+# Logit of masked positions. It is finite, so that differences are numbers.
+MASKED = -1e9
+
 # Maximum number of positions in a batch on a CPU, so that intermediate results stay in its cache.
 POSITIONS = 1536
 

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from keras_qa import preprocessing
 from keras_qa._arguments import check_choice, entry, to_optional_integer
-from keras_qa._numbers import rows_in_cache
-from keras_qa.decoding.decoder import MASKED
+from keras_qa._numbers import MASKED, rows_in_cache
 from keras_qa.files.json_files import parse_object
 from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_options import Outputs

@@ -27,9 +27,6 @@ NO_ANSWER_WEIGHTS = (1.0, 0.0, 0.0)
 # Positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
 
-# Logit of masked positions. It is finite, so that differences are numbers.
-MASKED = -1e9
-
 # Answers that are not spans.
 ANSWER_TYPES = ("yes", "no")
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.decoding.decoder import MASKED
+from keras_qa._numbers import MASKED
 from keras_qa.exporting.onnx_graph import GraphBuilder, Value, activation_name, to_array
 from keras_qa.layers import AnswerHead, SequenceEncoder, SpanHead
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa import execution
-from keras_qa.decoding.decoder import MASKED
+from keras_qa._numbers import MASKED
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers.composite import LayerOptions
 

@@ -12,7 +12,8 @@ from keras import ops
 
 from keras_qa import execution
 from keras_qa._arguments import check_choice
-from keras_qa.decoding.decoder import MASKED, check_answer_types
+from keras_qa._numbers import MASKED
+from keras_qa.decoding.decoder import check_answer_types
 from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout

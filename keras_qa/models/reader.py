@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import to_integer
+from keras_qa._numbers import MASKED
 from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.decoder import MASKED, check_answer_types
+from keras_qa.decoding.decoder import check_answer_types
 from keras_qa.execution.graph import text_position
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa._arguments import check_number, entry
+from keras_qa._numbers import MASKED
 from keras_qa.decoding import expected_calibration_error, fit_temperature
-from keras_qa.decoding.decoder import MASKED
 from keras_qa.example import Answer, Example, Support
 from keras_qa.preprocessing.ask_options import (
     AskOptions,

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa._arguments import accept_old_names, entry
+from keras_qa._numbers import MASKED
 from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.decoder import MASKED, Spans
+from keras_qa.decoding.decoder import Spans
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.ask_options import (

@@ -10,7 +10,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.decoding.decoder import MASKED
+from keras_qa._numbers import MASKED
 from keras_qa.models import choice_ranker, encoder_classifier
 from keras_qa.models.choice_ranker import ChoiceRanker
 from keras_qa.models.pretrained import transformer_of
