@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import secrets
 from collections.abc import Iterator
 
 
@@ -22,8 +23,10 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         ['notes.txt']
     """
     path = pathlib.Path(path)
-    # Keep the suffix: writers choose the format by it.
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    # Keep the suffix: writers choose the format by it. The random part separates processes that
+    # write to one path.
+    name = f".{path.stem[:40]}.{secrets.token_hex(4)}.partial{path.suffix}"
+    partial = path.with_name(name)
     try:
         yield partial
         os.replace(partial, path)
