@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,19 @@ _MAX_GROWTH = 64
 _MAX_UNUSED_IDS = 100_000
 
 
+@contextlib.contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raises a `ValueError` for the errors of `tokenizers` that have no class of their own."""
+    try:
+        yield
+    except BaseException as error:
+        # A panic of the library derives from `BaseException`, and its class is not public.
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        line = (str(error).splitlines() or [repr(error)])[0][:120]
+        raise ValueError(f"The tokenizer cannot be used: {line}. Get it again.") from None
+
+
 class Tokenizer:
     """Base class of `WordTokenizer` and `SubwordTokenizer`.
 
@@ -45,6 +59,9 @@ class Tokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
+        # Some damaged tokenizers can be read, but fail with each text, or with an unknown letter.
+        with translate_errors():
+            self._tokenizer.encode("a \ue000", "b")
 
     @property
     def vocabulary_size(self) -> int:
@@ -64,6 +81,7 @@ class Tokenizer:
         found = self.pieces([text])
         return found.ids, found.offsets
 
+    @translate_errors()
     def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
         """Tokenizes several texts.
 
@@ -75,6 +93,7 @@ class Tokenizer:
         """
         return pieces.encode(self._tokenizer, texts)
 
+    @translate_errors()
     def raw_offsets(self, text: str) -> list[tuple[int, int]]:
         """Returns the offsets of the `tokenizers` library, whose pieces may include white space."""
         plain = pieces.replace_surrogates(text)
@@ -162,6 +181,7 @@ class WordTokenizer(Tokenizer):
         words = self._tokenizer.get_vocab()
         return sorted(words, key=words.__getitem__)
 
+    @translate_errors()
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokenizes several texts without computing offsets, which is faster.
 
@@ -212,8 +232,11 @@ def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
         )
     try:
         # `from_str` raises a bare `Exception`.
-        return tokenizers.Tokenizer.from_buffer(text.encode())
+        with translate_errors():
+            return tokenizers.Tokenizer.from_buffer(text.encode())
     except ValueError as error:
+        if str(error).startswith("The tokenizer"):
+            raise
         line = str(error).splitlines()[0].removeprefix("Cannot instantiate Tokenizer from buffer: ")
         line = line[:120]
         raise ValueError(f"The tokenizer cannot be read: {line}. Get it again.") from None

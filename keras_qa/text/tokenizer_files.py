@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_qa.files.json_files import read_object
-from keras_qa.text.tokenizer import parse_tokenizer
+from keras_qa.text.tokenizer import parse_tokenizer, translate_errors
 
 if TYPE_CHECKING:
     import tokenizers
@@ -197,7 +197,8 @@ def _sentencepiece(
     if settings.get("do_lower_case", model_type == "albert"):
         steps.append(normalizers.Lowercase())
     if rules:
-        steps.append(normalizers.Precompiled(rules))
+        with translate_errors():
+            steps.append(normalizers.Precompiled(rules))
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]

@@ -247,3 +247,31 @@ def test_a_tokenizer_without_a_first_special_token_raises() -> None:
     )
     with pytest.raises(ValueError, match=r"Received: \['a', '</s>', 'b', '</s>'\]"):
         SubwordTokenizer(plain)
+
+
+def template(token: str) -> dict:
+    piece = {"SpecialToken": {"id": token, "type_id": 0}}
+    pair = [piece, *({"Sequence": {"id": name, "type_id": 0}} for name in "AB")]
+    return {"type": "TemplateProcessing", "single": pair[:2], "pair": pair, "special_tokens": {}}
+
+
+def charsmap(rules: str) -> dict:
+    return {"type": "Precompiled", "precompiled_charsmap": rules}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"normalizer": charsmap("AAAA")}, "Cannot parse precompiled_charsmap"),
+        # It can be read, and fails with the first letter.
+        ({"normalizer": charsmap("BAAAAAAAAAA=")}, "index out of bounds"),
+        ({"post_processor": template("[NONE]")}, "no entry found for key"),
+        ({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "x"}}, r"Missing \[UNK\]"),
+    ],
+)
+@pytest.mark.parametrize("kind", [WordTokenizer, SubwordTokenizer])
+def test_what_the_library_cannot_use_raises_one_line(kind, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"The tokenizer cannot be used: .*{message}") as caught:
+        kind(json.dumps(PLAIN | change))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 300
