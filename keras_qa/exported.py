@@ -71,11 +71,14 @@ INPUT_NAMES = {
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder that `export` wrote, or a graph in it."""
-    place = pathlib.Path(path).expanduser()
+    place = pathlib.Path(os.path.expanduser(path))
+    # Not methods of `place`, which raise an error for a name that is too long.
     if place.suffix == ".onnx":
-        return place.is_file()
-    has_graph = (place / ONNX).is_dir() and not any((place / name).exists() for name in _WEIGHTS)
-    return (place / SETTINGS).is_file() or has_graph
+        return os.path.isfile(place)
+    has_graph = os.path.isdir(place / ONNX) and not any(
+        (place / name).exists() for name in _WEIGHTS
+    )
+    return os.path.isfile(place / SETTINGS) or has_graph
 
 
 class ExportedModel:

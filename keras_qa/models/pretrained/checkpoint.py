@@ -43,6 +43,9 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": dataclasses.replace(ROBERTA, architecture="XLMRoberta"),
 }
 
+# An encoder may have so many times the numbers of the tensors, some of which may be missing.
+_MAX_EXCESS = 2
+
 # Suffixes of architectures with heads that are not supported.
 _OTHER_TASKS = ("ForNextSentencePrediction", "ForImageClassification")
 
@@ -66,7 +69,7 @@ class PretrainedCheckpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
-        self.folder = pathlib.Path(folder).expanduser()
+        self.folder = pathlib.Path(os.path.expanduser(folder))
         self.config = {
             **read_config(self.folder),
             "_name_or_path": name or str(self.folder.resolve()),
@@ -154,8 +157,11 @@ class PretrainedCheckpoint:
     ) -> TransformerEncoder:
         self._check_sizes(settings, shapes)
         encoder = TransformerEncoder(**settings, checkpoint=config, dtype=dtype, name=name)
-        with skip_initializers():
-            encoder.build()
+        try:
+            with skip_initializers(_MAX_EXCESS * self.tensors.size):
+                encoder.build()
+        except ValueError as error:
+            raise ValueError(f"`{self.folder}`: {error}") from None
         return encoder
 
     def _check_task(self, task: str) -> None:
@@ -248,15 +254,16 @@ class PretrainedCheckpoint:
 
 def is_checkpoint(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder has Hugging Face's layout: a `config.json` with a `model_type`."""
-    path = pathlib.Path(folder).expanduser()
-    return (path / CONFIG).is_file() and "model_type" in read_config(path)
+    path = pathlib.Path(os.path.expanduser(folder))
+    return os.path.isfile(path / CONFIG) and "model_type" in read_config(path)
 
 
 def read_config(folder: pathlib.Path) -> dict[str, Any]:
     """Reads the `config.json` of a folder."""
     file = folder / CONFIG
-    if not file.is_file():
+    # Not `file.is_file()`, which raises an error for a name that is too long.
+    if not os.path.isfile(file):
         raise ValueError(
-            f"`{folder}` has no `{CONFIG}`. Expected a folder in Hugging Face's layout."
+            f"`{str(folder)[-150:]}` has no `{CONFIG}`. Expected a folder in Hugging Face's layout."
         )
     return read_object(file)

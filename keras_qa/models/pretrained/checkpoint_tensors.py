@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from keras_qa.files.json_files import read_object
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -36,6 +39,7 @@ class Tensors:
 
     Attributes:
         names: Names of the tensors.
+        size: Total number of their values.
 
     Raises:
         ImportError: If the `safetensors` library is missing.
@@ -58,6 +62,7 @@ class Tensors:
                 f"`{folder}` has no weights: expected `{WHOLE}`, or its parts and `{INDEX}`."
             )
         self.names = frozenset(self._readers)
+        self.size = sum(math.prod(tensor.shape) for tensor in self._readers.values())
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self._readers[name].read()
@@ -69,20 +74,16 @@ class Tensors:
 
 def shards(index: pathlib.Path) -> list[str]:
     """Returns the files in an index."""
-    return sorted(set(_index(index).values()))
-
-
-def _index(path: pathlib.Path) -> Mapping[str, str]:
     try:
-        found = json.loads(path.read_text("utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
+        found = read_object(index)["weight_map"].values()
+    except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(
-            f"`{path}` is not an index of weights ({error!r:.100}). Get it again."
+            f"`{index}` is not an index of weights ({error!r:.100}). Get it again."
         ) from None
-    for name in found.values():
-        if pathlib.PurePath(name).name != name:
-            raise ValueError(f"`{path}` names the file {name!r}, which is in another folder.")
-    return found
+    for name in found:
+        if not isinstance(name, str) or pathlib.PurePath(name).name != name:
+            raise ValueError(f"`{index}` names the file {name!r:.80}, which is in another folder.")
+    return sorted(set(found))
 
 
 def safetensors() -> ModuleType:
@@ -178,7 +179,7 @@ def _int8(path: pathlib.Path) -> dict[str, _Tensor]:
         # `np.load` leaves a file open that it cannot read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             saved = dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile) as error:
         raise ValueError(f"`{path}` is damaged ({error!s:.100}). Install keras-qa again.") from None
 
     def read(name: str) -> np.ndarray:

@@ -55,6 +55,7 @@ def _fetch(name: str) -> pathlib.Path:
     """
     hub = _hub()
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
+    name = name[:80]
     try:
         config = hub.hf_hub_download(repository, CONFIG, revision=revision or None)
         # Use one commit for all files, even if others are pushed meanwhile.
@@ -135,4 +136,4 @@ def _hub() -> ModuleType:
 
 def _line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    return lines[0][:120]

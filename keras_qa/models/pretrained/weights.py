@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -138,7 +138,18 @@ def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
                 f"`{where}`: the tensor `{part.names[0]}` makes a weight of shape {value.shape}, "
                 f"but `config.json` says {tuple(variable.shape)}."
             )
+        check_finite(where, [(part.names[0], value)])
         variable.assign(value)
+
+
+def check_finite(where: Any, values: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Raises if one of a model's weights, with their names, has NaN or infinity."""
+    for name, value in values:
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"`{str(where)[-100:]}`: the weight `{name[-80:]}` has NaN or infinity. Get the "
+                "file again, or train the model again."
+            )
 
 
 def read(part: Part, tensors: Tensors, names: Names) -> np.ndarray:

@@ -159,6 +159,7 @@ class TestRefusing:
             ({"num_hidden_layers": 10**9}, "lacks the tensor"),
             ({"vocab_size": 10**12}, r"has the shape \(200, 16\), but `config.json` says"),
             ({"max_position_embeddings": 10**9}, r"has the shape \(64, 16\)"),
+            ({"type_vocab_size": 2**31 - 1}, "have more than .* numbers, which is more than its"),
             ({"hidden_size": "16"}, "cannot be read|has the shape"),
             ({"model_type": "deberta-v2", "conv_kernel_size": 3}, "`conv_kernel_size=3`"),
             ({"model_type": "deberta-v2", "share_att_key": False}, "`share_att_key=False`"),
@@ -198,3 +199,41 @@ class TestRefusing:
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
         with pytest.raises(ValueError, match="which is in another folder"):
             keras_qa.load(folder)
+
+    @pytest.mark.parametrize(
+        ("index", "message"),
+        [
+            ({"weight_map": ["a"]}, "is not an index of weights"),
+            ([], "is not an index of weights"),
+            ({"weight_map": {"a": 3}}, "names the file 3, which is in another folder"),
+        ],
+    )
+    def test_an_index_that_maps_no_names(self, index, message: str, tmp_path) -> None:
+        folder = copy("bert", tmp_path / "reader")
+        (folder / "model.safetensors").unlink()
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        with pytest.raises(ValueError, match=message) as raised:
+            keras_qa.load(folder)
+        assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize("name", ["word_embeddings", "layer.1", "qa_outputs"])
+    def test_weights_that_are_not_finite(self, name: str, tmp_path) -> None:
+        folder = copy("bert", tmp_path / "reader")
+
+        def spoil(tensors) -> None:
+            key = next(key for key in tensors if name in key)
+            tensors[key] = np.full_like(tensors[key], np.nan)
+
+        changed(folder, spoil)
+        with pytest.raises(ValueError, match="the weight `.*` has NaN or infinity. Get the file"):
+            keras_qa.load(folder)
+
+    @pytest.mark.parametrize("prefix", ["", "~", "~nobody/", "hf://", "hf://a/"])
+    def test_a_name_of_many_letters(self, prefix: str, tmp_path) -> None:
+        name = prefix + "x" * 5_000
+        for load in (keras_qa.load, lambda name: span_reader(backbone=name)):
+            with pytest.raises((ValueError, FileNotFoundError)) as raised:
+                load(name)
+            message = str(raised.value)
+            assert len(message) <= 300, message
+            assert "Errno" not in message
