@@ -12,6 +12,9 @@ from keras_qa.files.json_files import nested_objects
 # Keras stores members as they are; other tools that repack archives deflate them.
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
+# Members of models without assets, and of adapters. Keras unpacks others into a temporary folder.
+_MEMBERS = {"metadata.json", "config.json", "model.weights.h5", "adapter.npz"}
+
 # Class names of config entries that hold code, or call a function by its name.
 _CODE = {"Lambda", "__lambda__"}
 
@@ -35,6 +38,8 @@ _SIZES = {
 
 # Maximum depth of nested objects and lists in a config. Keras writes about 30.
 _MAX_DEPTH = 200
+# Limit of how many times larger than the file its members may be: weights hardly shrink.
+_MAX_EXPANSION = 20
 _BLOCK = 1 << 20
 
 
@@ -49,15 +54,18 @@ def check_keras_file(path: pathlib.Path) -> int:
 
     Raises:
         ValueError: If the file is damaged, is not a `.keras` file, contains code such as a `Lambda`
-            layer, or claims sizes that its weights cannot have.
+            layer, or other members than a model, or claims sizes that its weights cannot have.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if any(item.compress_type not in _METHODS for item in members):
                 raise NotImplementedError
-            weight_bytes = max((_read_size(archive, item) for item in members), default=0)
-            config = json.loads(archive.read("config.json"))
+            unpacked = sum(item.file_size for item in members)
+            is_bomb = unpacked > _MAX_EXPANSION * path.stat().st_size + _BLOCK
+            # Reading stops at `file_size`.
+            sizes = [0 if is_bomb else _read_size(archive, item) for item in members]
+            config = {} if is_bomb else json.loads(archive.read("config.json"))
     except KeyError:
         raise ValueError(
             f"`{path}` is a zip file, but not a `.keras` file: it has no `config.json`."
@@ -75,6 +83,12 @@ def check_keras_file(path: pathlib.Path) -> int:
             f"`{path}` is not a `.keras` file, or it is damaged or truncated. "
             "Copy it again, or save the model again."
         ) from None
+    names = [item.filename for item in members]
+    other = next((name for name in names if name not in _MEMBERS or names.count(name) > 1), None)
+    if is_bomb or other is not None:
+        problem = f"unpacks to {unpacked:,} bytes" if is_bomb else f"contains {other!r:.80}"
+        raise ValueError(f"`{path}` {problem}, as no model of keras-qa does. Save the model again.")
+    weight_bytes = max(sizes, default=0)
     try:
         entries = list(nested_objects(config, _MAX_DEPTH))
     except ValueError as error:
@@ -83,13 +97,13 @@ def check_keras_file(path: pathlib.Path) -> int:
         ) from None
     if not isinstance(config, dict):
         raise ValueError(f"`{path}` has a config that is not a JSON object. Save the model again.")
-    sizes = [
+    claims = [
         (size, name)
         for entry in entries
         for name in _SIZES
         if isinstance(size := entry.get(name), int)
     ]
-    largest, name = max(sizes, default=(0, ""))
+    largest, name = max(claims, default=(0, ""))
     if largest > weight_bytes:
         raise ValueError(
             f"`{path}` has `{name}={largest}` in its config, but only {weight_bytes:,} bytes "

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -17,6 +18,7 @@ from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.encoder_classifier import as_token_reader, encoder_classifier
 from keras_qa.models.pretrained import PREFIX, find_checkpoint
 from keras_qa.models.pretrained.family import CHOICE, SEQUENCE, SPANS, TOKENS
+from keras_qa.models.pretrained.weights import check_finite
 from keras_qa.models.reader import span_reader
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -65,8 +67,8 @@ def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     if name in PRESETS:
         return FOLDER / f"{name}.keras"
     raise FileNotFoundError(
-        f"There is no file `{name}`, and no preset of that name. Expected a `.keras` file, a "
-        f"folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
+        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
+        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
     )
 
 
@@ -84,7 +86,9 @@ def open_model(
     if not is_published:
         path = find_file(path)
         if adapters.is_adapter(path):
-            return adapters.load(pathlib.Path(path), backbone), True
+            model: keras.Model = adapters.load(pathlib.Path(path), backbone)
+            _check_weights(path, model)
+            return model, True
     if backbone is not None:
         raise ValueError(
             "`backbone` is the encoder of a file that `save_adapter` wrote, but "
@@ -105,8 +109,8 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
     checkpoint = find_checkpoint(name)
     if checkpoint is None:
         raise ValueError(
-            f"`{name}` has no `config.json` with a `model_type`. Expected a reader in Hugging "
-            "Face's layout."
+            f"`{name[-150:]}` has no `config.json` with a `model_type`. Expected a reader in "
+            "Hugging Face's layout."
         )
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
     is_token_reader = checkpoint.task == TOKENS and checkpoint.num_labels == 2
@@ -132,7 +136,11 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
     size = check_keras_file(pathlib.Path(path))
     try:
         with skip_initializers(_NUMBERS_PER_BYTE * size):
-            return keras.saving.load_model(path, compile=compile)
+            model = keras.saving.load_model(path, compile=compile)
+        _check_weights(path, model)
+        # A layer that is called by its computed shapes alone may not fit them.
+        _Forward(model).compute_output_spec([_with_sizes(item) for item in model.inputs])
+        return model
     except _REFUSED as error:
         reason = _reason(error)
         advice = "The file is damaged or forged: save the model again."
@@ -141,6 +149,28 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
         left = _MOST - len(f"`{path}` cannot be loaded:  {advice}")
         shown = reason if len(reason) <= left else f"{reason[: max(left - 1, 0)]}…"
         raise ValueError(f"`{path}` cannot be loaded: {shown} {advice}") from None
+
+
+class _Forward(keras.Operation):
+    """The computation of a model, which `compute_output_spec` traces without computing it."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def call(self, inputs: list[Any]) -> Any:
+        return self.model(inputs)
+
+
+def _with_sizes(inputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns an input with another size for each axis that has none."""
+    shape = [axis + 2 if size is None else size for axis, size in enumerate(inputs.shape)]
+    return keras.KerasTensor(shape, inputs.dtype)
+
+
+def _check_weights(path: str | os.PathLike[str], model: keras.Model) -> None:
+    to_numpy = keras.ops.convert_to_numpy
+    check_finite(path, ((weight.path, to_numpy(weight)) for weight in model.weights))
 
 
 def _reason(error: BaseException) -> str:

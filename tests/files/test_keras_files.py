@@ -4,8 +4,12 @@ import io
 import json
 import pathlib
 import random
+import tempfile
+import tracemalloc
+import warnings
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from small_models import batch, same_weights
 
 import keras_qa
 from keras_qa.models.presets import load_model
+from keras_qa.text import WordTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +55,66 @@ def refused_after(saved: bytes, path, change, message: str) -> None:
                 data = json.dumps(config).encode()
             new.writestr(name, data)
     refused(path, message)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> pathlib.Path:
+    """The folder of temporary files, which a failed load must leave empty."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json", "assets/vocabulary.txt"])
+def test_members_that_unpack_to_more_raise_before_they_are_read(saved, path, name, temporary):
+    size = 100_000_000
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for other in ("model.weights.h5", "a", "b"):
+            archive.writestr(other, b"")
+        with archive.open(name, "w") as file:
+            for _ in range(100):
+                file.write(bytes(size // 100))
+    tracemalloc.start()
+    try:
+        refused(path, "unpacks to 100,000,000 bytes, as no model of keras-qa does. Save the")
+        assert tracemalloc.get_traced_memory()[1] < size // 10
+    finally:
+        tracemalloc.stop()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["assets/" + "x" * 300, "../escaped", "config.json"])
+def test_other_members_raise_and_leave_no_folder(path, name, temporary) -> None:
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a second member of one name
+        archive.writestr(name, b"{}")
+    refused(path, f"contains '{name[:40]}")
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_later_version_of_zip_raises(saved: bytes, path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        place = archive.start_dir + 6
+    path.write_bytes(saved[:place] + b"\x4b" + saved[place + 1 :])
+    refused(path, DAMAGED)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_not_finite_raise(saved: bytes, path, value) -> None:
+    with zipfile.ZipFile(io.BytesIO(saved)) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    content = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(content, "r+") as file:
+        datasets = []
+        file.visititems(lambda name, item: datasets.append(item) if "layers" in name else None)
+        matrices = (item for item in datasets if len(getattr(item, "shape", ())) == 2)
+        kernel = next(matrices)
+        kernel[0, 1] = value
+    with zipfile.ZipFile(path, "w") as new:
+        for name, member in (members | {"model.weights.h5": content.getvalue()}).items():
+            new.writestr(name, member)
+    refused(path, r"qa.keras`: the weight `.*/.*` has NaN or infinity\. Get the file again")
 
 
 def test_without_its_optimizer_it_answers_and_does_not_train(path) -> None:
@@ -191,6 +256,26 @@ def test_an_invalid_layer_raises_before_allocation(saved: bytes, tmp_path, chang
     refused_after(saved, tmp_path / "odd.keras", apply, message)
 
 
+def of_layer(kind: str):
+    """Returns the first layer of a class in a model's config."""
+    return lambda model: next(item for item in model["layers"] if item["class_name"] == kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        # One input more than the weights of the next layer expect.
+        ("Concatenate", lambda inputs: inputs.append(inputs[-1])),
+        ("Concatenate", lambda inputs: inputs.pop()),
+    ],
+)
+def test_layers_that_do_not_fit_raise(saved: bytes, tmp_path, kind, change) -> None:
+    def apply(model) -> None:
+        change(of_layer(kind)(model)["inbound_nodes"][0]["args"][0])
+
+    refused_after(saved, tmp_path / "odd.keras", apply, "cannot be loaded: .*save the model again")
+
+
 def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     model.save(tmp_path / "model.keras")
@@ -198,6 +283,13 @@ def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
     feed, _ = batch(3)
     loaded = load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(feed, verbose=0), model.predict(feed, verbose=0))
+
+
+WITHOUT_UNKNOWN = json.dumps(
+    json.loads(WordTokenizer.train(["a"]).to_json())
+    | {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}}
+    | {"added_tokens": []}
+)
 
 
 def nested(depth: int):
@@ -225,6 +317,10 @@ def nested(depth: int):
         (
             {"tokenizer": json.dumps({"normalizer": nested(900)})},
             "The tokenizer cannot be read: recursion limit exceeded",
+        ),
+        (
+            {"tokenizer": WITHOUT_UNKNOWN},
+            r"The tokenizer cannot be used: WordLevel error: Missing \[UNK\] token",
         ),
         ({"preprocessor": nested(300)}, "an invalid config: more than 200 objects and lists are "),
     ],

@@ -353,6 +353,7 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
     [
         ({"keras_qa_adapter": 4}, "adapter of version 4, and this keras-qa reads versions up to 3"),
         ({"keras_qa_adapter": None}, "adapter of version None"),
+        ({"backbone": "x" * 5_000}, "needs the encoder `x{40}`, which is not at `x{36}`"),
         ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),
         ({"lora_rank": None}, "`lora_rank` must be of type int. Received: lora_rank=None"),
         ({"lora_rank": 0}, "`lora_rank` must be positive"),
@@ -409,6 +410,18 @@ def test_rows_of_int8_have_scales(adapter, damaged) -> None:
     assert any(part.dtype == np.int8 for part in parts)
     for one, other in zip(loaded.model_.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_weights_that_are_not_finite_are_refused(damaged) -> None:
+    with zipfile.ZipFile(damaged) as archive, np.load(archive.open("adapter.npz")) as arrays:
+        values = dict(arrays)
+    values["0"] = np.full_like(values["0"], np.inf)
+    content = io.BytesIO()
+    np.savez(content, **values)
+    rewrite(damaged, weights=content.getvalue())
+    with pytest.raises(ValueError, match="the weight `.*bias` has NaN or infinity") as raised:
+        keras_qa.load(damaged)
+    assert_one_line(raised)
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(adapter, damaged) -> None:
