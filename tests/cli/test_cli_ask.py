@@ -106,7 +106,7 @@ def test_verify_with_a_question(folder, capsys) -> None:
     assert capsys.readouterr() == (
         "It has three years of warranty. «It is made of glass.»\n\n"
         "Unsupported: 1.\n"
-        "  lamp.txt:31-42  It has three years of warranty.\n",
+        "  lamp.txt:1  It has three years of warranty.\n",
         "",
     )
     sure = ["--question=How long does the warranty last?", "--threshold=1"]
@@ -248,10 +248,11 @@ def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
         "minilm nor a local folder. Pass it by `--embed` to load it.\n"
     )
     encoder.mkdir()
-    assert error_line(capsys, *asking(out, "Where is Mary?")).startswith(
-        f"keras-qa: error: The encoder '{encoder.resolve()}' of `{out}` cannot be loaded. "
-        f"`{encoder.resolve()}` has no `config.json`"
-    )
+    errors = error_line(capsys, *asking(out, "Where is Mary?"))
+    assert errors.startswith(f"keras-qa: error: The encoder '{encoder.resolve()}' of `")
+    assert "cannot be loaded. `" in errors
+    # A line has at most 300 characters, and the paths of tests are long.
+    assert "has no `config.json` with a" in errors
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
     printed, errors = capsys.readouterr()
     assert (".txt:1" in printed, errors) == (True, "")
     for path, told, message in (
-        (out, second, f"and none of '{second.resolve()}'. Open it with the encoder that it was"),
+        (out, second, "Open it with the encoder that it was made with, or create another index."),
         (out, "none", "There is no file `none`, and no preset"),
         (plain, encoder, "was made without an encoder, and has no vectors. Add them: `In"),
         (tmp_path / "none.index", encoder, "There is no folder and no index '"),
