@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_qa._numbers import rows_in_cache
 from keras_qa.serving.limits import Limits
 
 _logger = logging.getLogger("keras_qa.serving")
@@ -48,7 +49,7 @@ class SlicedModel:
 
     Args:
         model: The model.
-        rows: Maximum number of rows in a slice.
+        rows: Maximum number of rows in a slice. Of wide rows, it has four batches of an encoder.
         check: Is called before each slice. An error that it raises ends `predict`.
     """
 
@@ -60,10 +61,11 @@ class SlicedModel:
 
     def predict(self, feed: Mapping[str, np.ndarray], **options: Any) -> Any:
         """Returns an array or arrays by name, as `predict` of the model does."""
-        parts = []
-        for start in range(0, len(next(iter(feed.values()))), self._rows):
+        count, width = next(iter(feed.values())).shape
+        size, parts = min(self._rows, 4 * rows_in_cache(width)), []
+        for start in range(0, count, size):
             self._check()
-            rows = {name: array[start : start + self._rows] for name, array in feed.items()}
+            rows = {name: array[start : start + size] for name, array in feed.items()}
             parts.append(self._model.predict(rows, **options))
         if isinstance(parts[0], Mapping):
             return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
