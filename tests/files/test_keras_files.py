@@ -256,24 +256,13 @@ def test_an_invalid_layer_raises_before_allocation(saved: bytes, tmp_path, chang
     refused_after(saved, tmp_path / "odd.keras", apply, message)
 
 
-def of_layer(kind: str):
-    """Returns the first layer of a class in a model's config."""
-    return lambda model: next(item for item in model["layers"] if item["class_name"] == kind)
+def test_layers_that_do_not_fit_raise(saved: bytes, tmp_path) -> None:
+    def add_an_input(model) -> None:
+        kinds = [layer["class_name"] for layer in model["layers"]]
+        inputs = model["layers"][kinds.index("Concatenate")]["inbound_nodes"][0]["args"][0]
+        inputs.append(inputs[-1])
 
-
-@pytest.mark.parametrize(
-    ("kind", "change"),
-    [
-        # One input more than the weights of the next layer expect.
-        ("Concatenate", lambda inputs: inputs.append(inputs[-1])),
-        ("Concatenate", lambda inputs: inputs.pop()),
-    ],
-)
-def test_layers_that_do_not_fit_raise(saved: bytes, tmp_path, kind, change) -> None:
-    def apply(model) -> None:
-        change(of_layer(kind)(model)["inbound_nodes"][0]["args"][0])
-
-    refused_after(saved, tmp_path / "odd.keras", apply, "cannot be loaded: .*save the model again")
+    refused_after(saved, tmp_path / "odd.keras", add_an_input, "loaded: .* save the model again")
 
 
 def test_a_model_without_a_vocabulary_raises(kept_models, tmp_path) -> None:
