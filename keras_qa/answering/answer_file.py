@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Unpack
 
+from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.datasets import tables
 from keras_qa.example import Answer, Example
+from keras_qa.exported import SETTINGS, ExportedModel
+from keras_qa.files.sqlite import sqlite3
 from keras_qa.preprocessing import AskOptions
 from keras_qa.terminal import Bar
 
 # Maximum number of questions, and of characters in their texts, between two writes.
 MOST_QUESTIONS = 128
 MOST_CHARACTERS = 2_000_000
+
+# How each answer begins, and the number of bytes that are read at once.
+_BEGIN = b'{"id"'
+_BLOCK = 1_000_000
 
 # Attribute these errors to their record; answers written before it are kept.
 _ERRORS = (TypeError, ValueError)
@@ -39,10 +49,12 @@ def answer_file(
 ) -> tuple[int, int]:
     """Answers the questions of a file, and writes the answers to another, one in a line.
 
-    Answers are written in chunks, and memory does not grow with their number. If `out` exists, its
-    answers must belong to the first questions of `path`; the call continues after them. So the same
-    call completes an interrupted one. An incomplete last line is removed first. If a question
-    cannot be answered, the answers before it are written and an error is raised.
+    Answers are written in chunks, and memory does not grow with their number. A file beside `out`,
+    `out` with `.progress` added, keeps which chunks are complete, and checksums of the reader, the
+    questions and the answers. So the same call completes an interrupted one: it removes an
+    incomplete chunk and writes the same file as an uninterrupted call. If the reader, an option or
+    an answered question differs, or another process writes to `out`, it raises a `ValueError`. If a
+    question cannot be answered, the answers before it are written and an error is raised.
 
     Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
     with `top_k` or `all_spans` also a list `answers` of objects with `text`, `score`, `start` and
@@ -57,20 +69,28 @@ def answer_file(
     # Check the options here, so that an error is not attributed to the first question.
     asked: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
     answerer.answer([], [], **asked)
+    run = {"reader": _fingerprint(answerer), "batch_size": batch_size, **asked}
     records = tables.records(source, columns or {}, answers=False, text=text)
-    before = _skip_answered(target, records, source) if target.exists() else 0
-    done = before
-    bar = Bar(tables.count(source), before) if verbose else None
-    with target.open("ab") as file:
-        for chunk in _chunks(records):
-            for part in _answer(answerer, chunk, batch_size, asked):
-                _write(file, part)
-                done += len(part)
+    with _locked_progress(target) as state:
+        progress = _Progress(state, target, run)
+        progress.resume(records, source)
+        before = progress.done
+        bar = Bar(tables.count(source), before) if verbose else None
+        with target.open("ab") as file:
+            for chunk in _chunks(records):
+                # A chunk is complete once the next one was read: an error cuts it short. It is
+                # answered again then, so that the batches are those of an uninterrupted run.
+                progress.save(file.tell())
+                for part in _answer(answerer, chunk, batch_size, asked):
+                    progress.write(file, part)
+                for _, example in chunk:
+                    progress.add(example)
                 if bar is not None:
-                    bar.show(done)
-    if bar is not None:
-        bar.end(done)
-    return done - before, before
+                    bar.show(progress.done)
+            progress.save(file.tell())
+        if bar is not None:
+            bar.end(progress.done)
+    return progress.done - before, before
 
 
 def _check(source: Path, target: Path) -> None:
@@ -91,35 +111,121 @@ def _check(source: Path, target: Path) -> None:
         raise ValueError(f"`out` must be another file than `path`. Received: {str(target)!r}.")
 
 
-def _skip_answered(target: Path, records: Iterator[_Record], source: Path) -> int:
-    """Skips records with an answer, and removes an incomplete last line from the answers."""
-    answered, end = 0, 0
-    with target.open("rb") as file:
-        for raw in file:
-            is_whole = raw.endswith(b"\n")
-            if is_whole:
-                is_answer = _is_answer(raw, next(records, None))
-            else:
-                is_answer = raw.startswith(b'{"id"'[: len(raw)])
-            if not is_answer:
-                raise ValueError(
-                    f"`{target}`, line {answered + 1} is not the answer to question {answered + 1} "
-                    f"of `{source}`. Use another `out`, or delete it to start again."
-                )
-            if not is_whole:
-                os.truncate(target, end)
-                break
-            answered, end = answered + 1, end + len(raw)
-    return answered
-
-
-def _is_answer(raw: bytes, record: _Record | None) -> bool:
+@contextlib.contextmanager
+def _locked_progress(target: Path) -> Iterator[sqlite3.Connection]:
+    """Opens the SQLite file beside the answers, which no other process can open until the end."""
+    path = target.with_name(f"{target.name}.progress")
     try:
-        row = json.loads(raw)
-        given = row["question"], row["id"], "answer" in row
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return False
-    return record is not None and given == (record[1].question, record[1].id, True)
+        file = sqlite3.connect(path, timeout=0, isolation_level=None)
+        with contextlib.closing(file):
+            file.execute("PRAGMA locking_mode = EXCLUSIVE")
+            file.execute("BEGIN EXCLUSIVE")
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS chunks "
+                "(size INTEGER PRIMARY KEY, done INTEGER, questions TEXT, answers TEXT, run TEXT)"
+            )
+            file.execute("COMMIT")
+            yield file
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise ValueError(
+                f"Another process writes to `{target}`. Wait for its end, or use another `out`."
+            ) from None
+        raise ValueError(
+            f"`{path}` cannot be read or written: {error}. It says how far `{target.name}` is. "
+            "Free some space if the disk is full, or delete both to start again."
+        ) from None
+
+
+class _Progress:
+    """The complete chunks of a file of answers, with checksums of their questions and answers.
+
+    Args:
+        file: The file of `_locked_progress`.
+        target: The file of answers.
+        run: The reader and the options, which a continued run must share.
+    """
+
+    def __init__(self, file: sqlite3.Connection, target: Path, run: dict[str, Any]) -> None:
+        self.file, self.target, self.run = file, target, run
+        self.done = 0
+        self.questions, self.answers = hashlib.sha256(), hashlib.sha256()
+
+    def resume(self, records: Iterator[_Record], source: Path) -> None:
+        """Skips the answered questions, and removes what follows the last complete chunk."""
+        size = self.target.stat().st_size if self.target.exists() else 0
+        if not size:
+            self.file.execute("DELETE FROM chunks")
+            return
+        columns = "SELECT size, done, questions, answers, run FROM chunks"
+        chunks = self.file.execute(f"{columns} WHERE size <= ? ORDER BY size DESC LIMIT 1", (size,))
+        end, done, questions, answers, run = chunks.fetchone() or (0, 0, None, None, "{}")
+        if questions is not None:
+            self._compare(json.loads(run))
+        with self.target.open("rb") as file:
+            for start in range(0, end, _BLOCK):
+                self.answers.update(file.read(min(_BLOCK, end - start)))
+            tail = file.read(len(_BEGIN))
+        if self.answers.hexdigest() != answers or tail != _BEGIN[: len(tail)]:
+            raise ValueError(
+                f"`{self.target}` has other contents than the answers that this command wrote. "
+                "Use another `out`, or delete it to start again."
+            )
+        for _, example in itertools.islice(records, done):
+            self.add(example)
+        if self.questions.hexdigest() != questions:
+            raise ValueError(
+                f"`{self.target}` has answers to other questions than the first {done:,} of "
+                f"`{source}`. Use another `out`, or delete it to start again."
+            )
+        self.file.execute("DELETE FROM chunks WHERE size > ?", (end,))
+        os.truncate(self.target, end)
+
+    def _compare(self, before: dict[str, Any]) -> None:
+        for name in sorted(before.keys() | self.run.keys()):
+            if before.get(name) != self.run.get(name):
+                raise ValueError(
+                    f"`{self.target}` was begun with {name}={before.get(name)!r:.40}. Received: "
+                    f"{name}={self.run.get(name)!r:.40}. Use the same {name} or another `out`, or "
+                    "delete it to start again."
+                )
+
+    def add(self, example: Example) -> None:
+        """Counts a question as answered."""
+        self.done += 1
+        facts = example.plain_text, example.question, example.id, example.choices
+        self.questions.update(repr(facts).encode())
+
+    def write(self, file: IO[bytes], rows: list[dict[str, Any]]) -> None:
+        """Writes answers, each as a line."""
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        # A lone surrogate can only be written as an escape.
+        content = "".join(lines).encode("utf-8", "backslashreplace")
+        self.answers.update(content)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+    def save(self, size: int) -> None:
+        """Records that the first `size` bytes are complete chunks of answers."""
+        sums = self.questions.hexdigest(), self.answers.hexdigest()
+        row = size, self.done, *sums, json.dumps(self.run, default=int)
+        self.file.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _fingerprint(answerer: QuestionAnswerer) -> str:
+    """Returns a checksum of the settings and weights of a reader."""
+    model: Any = answerer.model_
+    settings = json.dumps(model.preprocessor.get_config(), sort_keys=True, default=str)
+    digest = hashlib.sha256(settings.encode())
+    if isinstance(model, ExportedModel):
+        # It has the checksums of all graphs.
+        digest.update(model.path.name.encode() + (model.folder / SETTINGS).read_bytes())
+    else:
+        digest.update(_backend.configured().encode())
+        for weights in model.get_weights():
+            digest.update(weights.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
@@ -189,11 +295,3 @@ def _facts(answer: Answer) -> dict[str, Any]:
         "start": answer.start,
         "end": answer.end,
     }
-
-
-def _write(file: IO[bytes], rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        # A lone surrogate can only be written as an escape.
-        file.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-    file.flush()
-    os.fsync(file.fileno())

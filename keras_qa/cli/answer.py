@@ -70,8 +70,8 @@ def add_arguments(parser: CommandParser) -> None:
     many.add_argument(
         "--output",
         metavar="FILE.jsonl",
-        help="file to write the answers to, one per line; if it exists, the same command continues "
-        "after its last answer",
+        help="file to write the answers to, one per line; the same command continues an "
+        "interrupted one, by FILE.jsonl.progress",
     )
     many.add_argument(
         "--batch-size",
@@ -216,7 +216,7 @@ def _answer_file(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "The same command continues after the last answer written."
+            "The same command continues after the last complete chunk of answers."
         ) from None
     before = f", {earlier:,} were answered before" if earlier else ""
     took = clock(time.monotonic() - began)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import sys
 
 import pandas as pd
@@ -102,9 +103,66 @@ def test_any_place_of_breaking_off_gives_the_same_file(
     # Within the last two lines, and at their ends.
     for size in [*range(whole[:-150].rindex(b"\n") + 1, len(whole) + 1, 9), 3, 0]:
         out.write_bytes(whole[:size])
-        before = whole[:size].count(b"\n")
+        before = 7 if size == len(whole) else 4 if size > len(whole) // 2 else 0
         assert answer_file(classifier, path, out, verbose=0) == (7 - before, before)
-        assert read_lines(out) == expected[:7]
+        assert out.read_bytes() == whole
+    assert read_lines(out) == expected[:7]
+
+
+def test_a_full_disk_gives_the_same_file_later(classifier, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MOST_QUESTIONS", 4)
+    path, out, other = (tmp_path / name for name in ("asked.jsonl", "a.jsonl", "whole.jsonl"))
+    write(path, [{**row, "id": row["id"] * 3_000} for row in ROWS])
+    answer_file(classifier, path, other, verbose=0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (other.stat().st_size * 3 // 4, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            answer_file(classifier, path, out, verbose=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 0 < out.stat().st_size < other.stat().st_size
+    done, earlier = answer_file(classifier, path, out, verbose=0)
+    assert done + earlier == len(ROWS)
+    assert earlier >= 4
+    assert out.read_bytes() == other.read_bytes()
+
+
+def test_one_process_writes_at_a_time(classifier, tmp_path) -> None:
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS[:4])
+    message = r"^Another process writes to `.*answers\.jsonl`\. Wait for its end, or use another"
+    with module._locked_progress(out), pytest.raises(ValueError, match=message):
+        answer_file(classifier, path, out, verbose=0)
+    assert not out.exists()
+    assert answer_file(classifier, path, out, verbose=0) == (4, 0)
+
+
+def test_another_reader_or_option_does_not_continue(classifier, tmp_path) -> None:
+    path, out = tmp_path / "asked.jsonl", tmp_path / "answers.jsonl"
+    write(path, ROWS[:4])
+    answer_file(classifier, path, out, verbose=0)
+    content = out.read_bytes()
+    with pytest.raises(ValueError, match=r"was begun with top_k=None\. Received: top_k=2\. Use"):
+        answer_file(classifier, path, out, top_k=2, verbose=0)
+    kernel = classifier.model_.trainable_variables[-1]
+    weights = kernel.numpy().copy()
+    try:
+        kernel.assign(weights + 0.01)
+        with pytest.raises(ValueError, match=r"begun with reader='\w{16}'\. Received: reader='"):
+            answer_file(classifier, path, out, verbose=0)
+    finally:
+        kernel.assign(weights)
+    assert out.read_bytes() == content
+    assert answer_file(classifier, path, out, verbose=0) == (0, 4)
+    progress = tmp_path / "answers.jsonl.progress"
+    progress.write_text("no database " * 100)
+    with pytest.raises(ValueError, match=r"answers\.jsonl\.progress` cannot be read or written: f"):
+        answer_file(classifier, path, out, verbose=0)
+    progress.unlink()
+    with pytest.raises(ValueError, match="has other contents than the answers that this command"):
+        answer_file(classifier, path, out, verbose=0)
+    assert out.read_bytes() == content
 
 
 def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None:
@@ -119,8 +177,10 @@ def test_the_command_says_what_it_did(classifier_file, tmp_path, capsys) -> None
     out.write_bytes(out.read_bytes()[:-5])
     assert main([*arguments, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
-    line = printed.splitlines()[-1]
-    assert re.match(r"Answered 1 questions in \d+:\d\d, 2 were answered before\. W", line)
+    assert re.match(r"Answered 3 questions in \d+:\d\d\. W", printed.splitlines()[-1])
+    assert main([*arguments, f"--output={out}"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"Answered 0 questions in \d+:\d\d, 3 were answered before\. W", line)
     assert main([*arguments, "--question=?"]) == 2
     assert (
         "needs a text and a question, or --input and --output. Received: question, --input."
@@ -136,7 +196,7 @@ def test_a_bad_record_stops_after_the_answers_before_it(classifier, expected, tm
         answer_file(classifier, path, out, verbose=0)
     assert read_lines(out) == expected[:5]
     write(path, ROWS)
-    assert answer_file(classifier, path, out, verbose=0) == (len(ROWS) - 5, 5)
+    assert answer_file(classifier, path, out, verbose=0) == (len(ROWS), 0)
     assert read_lines(out) == expected
 
 
@@ -184,15 +244,17 @@ def test_answers_to_other_questions_are_not_mixed(classifier, tmp_path) -> None:
     write(path, ROWS[:4])
     answer_file(classifier, path, out, verbose=0)
     content = out.read_bytes()
-    for rows, line in ((ROWS[1:5], 1), (ROWS[:3], 4)):
+    for rows in (ROWS[1:5], ROWS[:3], [{**row, "text": "Another."} for row in ROWS[:4]]):
         write(path, rows)
-        message = rf"line {line} is not the answer to question {line} of .*asked\.jsonl`\. Use ano"
+        message = r"has answers to other questions than the first 4 of `.*asked\.jsonl`\. Use ano"
         with pytest.raises(ValueError, match=message):
             answer_file(classifier, path, out, verbose=0)
         assert out.read_bytes() == content
-    for other in (b'{"note": 1}\n', b"half a note", b"[]\n"):
+    write(path, ROWS[:4])
+    changed = content.replace(b"a", b"b")
+    for other in (b'{"note": 1}\n', b"half a note", b"[]\n", changed, content + b"more"):
         out.write_bytes(other)
-        with pytest.raises(ValueError, match="line 1 is not the answer to question 1 of "):
+        with pytest.raises(ValueError, match="has other contents than the answers that this com"):
             answer_file(classifier, path, out, verbose=0)
         assert out.read_bytes() == other
 
