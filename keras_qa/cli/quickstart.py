@@ -72,13 +72,16 @@ OPTIONS = {
     "encoding": "matrix",
 }
 STORY = "Mary moved to the bathroom.\nJohn went to the hallway.\nMary went to the garden."
+# Each command runs as it is printed, in this order.
 NEXT = f"""
-Try next:
-  keras-qa answer {DEFAULT_READER} handbook.txt "How long is the warranty?"
-  keras-qa ask handbook/ "How long is the warranty?"      # a folder of documents
-  keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
-  keras-qa answer qa.keras story.txt "Where is the milk?"
-  keras-qa train --data questions.csv --out mine.keras    # columns: text, question, answers"""
+Try next, and `--help` of a command for your own files:
+  keras-qa answer {DEFAULT_READER} "The warranty lasts two years." "How long is the warranty?"
+  mkdir -p handbook
+  echo "The warranty lasts two years." > handbook/lamp.txt
+  keras-qa ask handbook "How long is the warranty?"
+  keras-qa train --data simulated --examples 10000 --model memory_network --epochs 5 --out qa.keras
+  keras-qa answer qa.keras "Mary went to the garden." "Where is Mary?"
+""".rstrip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +124,9 @@ def _ask(answerer: QuestionAnswerer, story: str, questions: Iterable[str]) -> No
         say(f"\n{question}")
         answers = answerer.answer(story, question, top_k=3)
         print_answers(answers)
-        say(f"  Supported by: {answers[0].support[0].text}")
+        say("  The model attended to:")
+        for fact in answers[0].support:
+            say(f"  {fact.weight:6.1%}  {fact.text}")
 
 
 def _ask_handbook(reader: QuestionAnswerer) -> None:

@@ -1,17 +1,22 @@
 """The blocks of README.md and the docs run, and print what they say."""
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
 import keras_qa
+from keras_qa import _backend
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def blocks(page):
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+def blocks(page, language="python"):
+    pattern = rf"^```{language}\n(.*?)^```"
+    return re.findall(pattern, (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def expected_output(block):
@@ -88,6 +93,49 @@ def test_the_calibrated_answers_of_the_docs_are_those_it_prints(tmp_path, monkey
     (block,) = (block for block in blocks("docs/documents.md") if "min_precision=" in block)
     exec(block, {})
     assert capsys.readouterr().out.split() == expected_output(block).split()
+
+
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("language", ["python", "py"])
+def test_blocks_import_keras_after_keras_qa_which_chooses_the_backend(language):
+    early = re.compile(r"^(?:import|from) keras(?:_hub)?\b", re.MULTILINE)
+    for page in PAGES:
+        for block in blocks(page, language):
+            before = early.split(block)[0]
+            assert before == block or re.search("^(import|from) keras_qa", before, re.MULTILINE), (
+                f"{page}:\n{block}"
+            )
+
+
+@pytest.mark.full
+def test_a_newcomer_can_run_all_blocks_up_to_documents(tmp_path):
+    """In the order of the site, in one folder, each in a process of its own."""
+    nav = re.findall(r"(?<=: )[\w-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
+    pages = ["README.md", *(f"docs/{name}" for name in nav[: nav.index("documents.md") + 1])]
+    path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "KERAS_QA_HOME": str(tmp_path / "home")}
+    if len(_backend.installed()) == 1:
+        # `import keras_qa` in this process has set it.
+        del environment["KERAS_BACKEND"]
+
+    def run(page, command):
+        options = {"cwd": tmp_path, "env": environment, "text": True, "errors": "replace"}
+        done = subprocess.run(command, **options, capture_output=True, timeout=1_800)
+        shown = f"{page}:\n{command[-1]}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, shown
+        assert not re.search(r"Traceback|\berror:", done.stderr), shown
+        return done.stdout
+
+    for page in pages:
+        for language, block in blocks(page, "(python|bash)"):
+            shell = ["bash", "-euc"] if language == "bash" else [sys.executable, "-c"]
+            printed = run(page, [*shell, block])
+            if "quickstart" in block:
+                commands = printed.partition("Try next")[2].partition("\n")[2]
+                assert "«two years»" in run(page, ["bash", "-euc", commands])
+    assert (tmp_path / "calibrated.keras").exists()
 
 
 def test_pictures_are_small():
