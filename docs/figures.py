@@ -390,6 +390,19 @@ def babi_joint() -> str:
     )
 
 
+def docs_questions() -> str:
+    """The scores of right and wrong answers to questions about the docs."""
+    answers = json.loads((RESULTS / "docs-questions.json").read_text("utf-8"))
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for answer in answers:
+        scores[answer["right"]].append(100 * answer["score"])
+    right, wrong = (f"{min(found):.0f} to {max(found):.0f} %" for found in scores.values())
+    return (
+        f"Of {len(answers)} other questions about these pages it answered {len(scores[True])} "
+        f"right, with scores of {right}; the wrong answers had scores of {wrong}."
+    )
+
+
 def babi_in_short() -> str:
     """The means on bAbI, as sentences."""
     many, few = _best("babi-10k-jax.json"), _best("babi-1k-jax.json")
@@ -433,6 +446,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         *(speed, speed_in_short, reading, reading_in_short),
+        docs_questions,
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_rerank, preset_babi, boolq, choices, same_training),
         *(asking, retrieval, many_passages, exporting, serving),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from keras_qa._arguments import RENAMED, check_not_blank
 from keras_qa.answering.loading import DEFAULT_READER
@@ -12,9 +12,6 @@ from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive, yes_or_no
 from keras_qa.terminal import clock
-
-if TYPE_CHECKING:
-    from keras_qa.preprocessing import AskOptions
 
 # Options of a span reader, see `AskOptions`.
 SPANS = (
@@ -171,10 +168,9 @@ def run(options: argparse.Namespace) -> None:
         _answer_file(options)
 
 
-def _answer_options(options: argparse.Namespace) -> AskOptions:
+def _answer_options(options: argparse.Namespace) -> dict[str, Any]:
     names = (*SPANS, *RENAMED)
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return cast("AskOptions", given)
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def _answer_one(options: argparse.Namespace) -> None:
