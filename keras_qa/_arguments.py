@@ -8,6 +8,7 @@ import math
 import numbers
 import os
 import pathlib
+import reprlib
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -34,7 +35,11 @@ RENAMED = {"length": "max_length", "overlap": "stride"}
 
 def short_repr(value: object) -> str:
     """Returns the repr of a value in one line of at most 80 characters, for messages."""
-    return " ".join(repr(value).split())[:MAX_VALUE_LENGTH]
+    # `repr` fails for lists that are too deep, and takes long for large ones.
+    limited = reprlib.Repr()
+    limited.maxlist = limited.maxtuple = limited.maxdict = limited.maxset = 80
+    limited.maxstring = limited.maxlong = limited.maxother = 200
+    return " ".join(limited.repr(value).split())[:MAX_VALUE_LENGTH]
 
 
 def shorten(text: str, most: int = MAX_NAME_LENGTH) -> str:

@@ -6,7 +6,6 @@ on JAX training turns all weights to NaN.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import MAX_NAME_LENGTH, quote_names, shorten
+from keras_qa._arguments import quote_names, short_repr, shorten
 from keras_qa.execution.graph import ModelInput, model_inputs
 from keras_qa.kernels.tensor_types import Tensor
 
@@ -135,6 +134,24 @@ def to_numpy(value: Values) -> np.ndarray:
     return np.asarray(value)
 
 
+def convert(value: Values, name: str) -> np.ndarray:
+    """Converts a value as `to_numpy` does. Raises a `ValueError` with its name if that fails."""
+    try:
+        return to_numpy(value)
+    except RecursionError:
+        problem = "its lists are too deep or contain themselves. Pass a NumPy array."
+    except (TypeError, ValueError, RuntimeError) as error:
+        problem = " ".join(str(error).split())[:200]
+    raise ValueError(f"{name}: {problem}") from None
+
+
+def form_of(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Rank and dtype of each array, in the structure of labels and weights."""
+    return keras.tree.map_structure(
+        lambda array: None if array is None else f"{array.ndim} {array.dtype}", parts
+    )
+
+
 def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
     names = [item.name for item in expected]
     if is_frame(feed) or isinstance(feed, Mapping):
@@ -153,7 +170,8 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
                 )
         return [feed[name] for name in names]
     if isinstance(feed, (list, tuple)):
-        if len(names) == 1 and not (len(feed) == 1 and _rank(feed[0]) >= len(expected[0].shape)):
+        rank = len(expected[0].shape)
+        if len(names) == 1 and not (len(feed) == 1 and _rank(feed[0], rank) >= rank):
             return [feed]
         if len(feed) != len(names):
             raise ValueError(
@@ -164,14 +182,15 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
     if len(names) == 1:
         return [feed]
     raise ValueError(
-        f"The feed is one {type(feed).__name__}, but the model has {len(names)} inputs: "
+        f"The feed is one {shorten(type(feed).__name__)}, but the model has {len(names)} inputs: "
         f"{quote_names(names)}. Feed a list in this order, or a dict by name."
     )
 
 
-def _rank(value: object) -> int:
+def _rank(value: object, most: int) -> int:
+    """The number of axes of nested lists. Not exact above `most`: lists can contain themselves."""
     if isinstance(value, (list, tuple)):
-        return 1 + (_rank(value[0]) if value else 0)
+        return 1 + (_rank(value[0], most - 1) if value and most else 0)
     return len(getattr(value, "shape", ()))
 
 
@@ -202,10 +221,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
 
 def to_array(raw: Values, item: ModelInput) -> np.ndarray:
     """Converts the feed of one input to a checked array, see `to_arrays`."""
-    try:
-        array = to_numpy(raw)
-    except ValueError as error:
-        raise ValueError(f"`{item.name}`: {error}") from None
+    array = convert(raw, f"`{item.name}`")
     if array.size == 0 and 2 <= array.ndim < len(item.shape):
         array = array.reshape(array.shape + (0,) * (len(item.shape) - array.ndim))
     _check_numbers(array, item)
@@ -231,7 +247,7 @@ def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
         )
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise TypeError(
-            f"`{item.name}` has dtype {array.dtype}, but expected {item.dtype}. "
+            f"`{item.name}` has dtype {shorten(str(array.dtype))}, but expected {item.dtype}. "
             "Convert it to a numeric dtype."
         )
     if array.dtype.kind in "iu":
@@ -324,6 +340,4 @@ def _axes(item: ModelInput) -> str:
 
 
 def _quote(value: object) -> str:
-    shortened = reprlib.Repr()
-    shortened.maxstring = shortened.maxother = MAX_NAME_LENGTH
-    return shorten(" ".join(shortened.repr(value).split()))
+    return shorten(short_repr(value))

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
-from keras_qa._arguments import is_number, must_be, quote_names
-from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, to_numpy
-from keras_qa.objectives import SpanLoss
+from keras_qa._arguments import is_number, must_be, quote_names, shorten
+from keras_qa.inputs.arrays import Arrays, Labels, Values, Weights, convert
+from keras_qa.objectives import SpanLoss, SupportLoss
 
 Part = TypeVar("Part")
 
@@ -19,6 +19,7 @@ SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "categorical_crossentropy"
 SPAN = "span_loss"
 BINARY = "binary_crossentropy"
+SUPPORT = "support_loss"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,9 @@ def to_labels(
     For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
     probabilities that sum to one, `(batch, classes)`. A model of `models.encoder_classifier` for
     tokens has such a label for each position. For the binary cross-entropy, labels are between 0
-    and 1. For `SpanLoss` they are positions, `(batch,)` or `(batch, answers)`: the right ones
-    first, then -1. For any other loss only their number is checked, and that they are finite.
+    and 1; for `SupportLoss` too, `(batch, sentences)`. For `SpanLoss` they are positions,
+    `(batch,)` or `(batch, answers)`: the right ones first, then -1. For any other loss only their
+    number is checked, and that they are finite.
 
     Args:
         labels: The labels of the only output, or a dict by output name, or a list in the order of
@@ -78,7 +80,7 @@ def to_labels(
         model: A compiled functional `keras.Model`.
         batch_size: Number of examples in the feed.
         positions: Number of positions at which a span may start and end in this feed, or of its
-            choices, if known.
+            choices or sentences, if known.
 
     Returns:
         An array for a model with one output; otherwise arrays in the structure of the model's
@@ -122,9 +124,7 @@ def to_labels(
         None if part is None else _checked(part, item, batch_size, positions)
         for part, item in zip(parts, expected, strict=True)
     ]
-    if isinstance(model.output, Mapping):
-        return dict(zip(names, arrays, strict=True))
-    return arrays[0] if len(arrays) == 1 else arrays
+    return _packed(arrays, expected, model)
 
 
 def answer_of(parts: Part | Mapping[str, Part]) -> Part:
@@ -132,36 +132,54 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
     return parts["answer"] if isinstance(parts, Mapping) else parts
 
 
-def to_weights(weights: Weights, batch_size: int, outputs: Sequence[ModelOutput]) -> Arrays:
+def to_weights(weights: Weights, model: keras.Model, batch_size: int) -> Arrays:
     """Checks sample weights: finite, not negative, and one for each example.
 
     Weights are `(batch,)` or `(batch, 1)`, or a dict or list of these by output. If labels have
-    more axes, weights may have these axes too.
+    more axes, weights may have these axes too. Weights by output get the model's structure.
     """
-    by_name = {item.name: item for item in outputs}
+    outputs = model_outputs(model)
+    parts: list[Any] = []
     if isinstance(weights, Mapping):
-        unknown = [name for name in weights if name not in by_name]
-        if unknown:
-            raise ValueError(
-                f"`sample_weight` is given for {quote_names(unknown)}. Expected outputs: "
-                f"{quote_names(by_name)}."
-            )
-        return {
-            name: to_weights(part, batch_size, [by_name[name]]) for name, part in weights.items()
-        }
-    if isinstance(weights, (list, tuple)) and len(weights) == len(outputs) > 1:
-        pairs = zip(weights, outputs, strict=True)
-        return [to_weights(part, batch_size, [item]) for part, item in pairs]
-    try:
-        array = to_numpy(weights)
-    except ValueError as error:
-        raise ValueError(f"`sample_weight`: {error}") from None
+        by_name = {item.name: item for item in outputs}
+        trained = [item.name for item in outputs if item.loss is not None]
+        missing = [name for name in trained if name not in weights]
+        for problem, odd in (
+            ("given", [name for name in weights if name not in by_name]),
+            ("missing", missing),
+        ):
+            if odd:
+                raise ValueError(
+                    f"`sample_weight` is {problem} for {quote_names(odd)}. Expected outputs: "
+                    f"{quote_names(by_name)}."
+                )
+        parts = [weights.get(name) for name in by_name]
+    elif isinstance(weights, (list, tuple)) and len(weights) == len(outputs) > 1:
+        parts = list(weights)
+    if not parts:
+        return _to_weights(weights, batch_size, outputs)
+    arrays = [
+        None if part is None else _to_weights(part, batch_size, [item])
+        for part, item in zip(parts, outputs, strict=True)
+    ]
+    return _packed(arrays, outputs, model)
+
+
+def _packed(arrays: list[Any], outputs: Sequence[ModelOutput], model: keras.Model) -> Arrays:
+    """Puts an array for each output into the structure of the model's outputs."""
+    if isinstance(model.output, Mapping):
+        return dict(zip((item.name for item in outputs), arrays, strict=True))
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _to_weights(weights: Any, batch_size: int, outputs: Sequence[ModelOutput]) -> np.ndarray:
+    array = convert(weights, "`sample_weight`")
     shape = array.shape[:-1] if array.ndim == 2 and array.shape[1] == 1 else array.shape
     fits = all(_fits(shape, (batch_size, *item.shape[1:-1])) for item in outputs)
     if array.dtype.kind not in "iufb" or not fits:
         raise ValueError(
-            f"`sample_weight` has shape {array.shape} and dtype {array.dtype}, but expected "
-            f"{batch_size} numbers, one for each example."
+            f"`sample_weight` has shape {array.shape} and dtype {shorten(str(array.dtype))}, but "
+            f"expected {batch_size} numbers, one for each example."
         )
     with np.errstate(over="ignore"):
         array = array.astype("float32")
@@ -228,20 +246,17 @@ def _loss_name(loss: Any) -> str | None:
         # Not `isinstance`: a subclass may use other labels.
         if loss is function or type(loss) is cls:
             return name
-    return SPAN if type(loss) is SpanLoss else "custom"
+    return {SpanLoss: SPAN, SupportLoss: SUPPORT}.get(type(loss), "custom")
 
 
 def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
-    try:
-        array = to_numpy(raw)
-    except ValueError as error:
-        raise ValueError(f"The labels of `{item.name}`: {error}") from None
+    array = convert(raw, f"The labels of `{item.name}`")
     if array.dtype.kind == "b":
         array = array.astype("int32")
     if array.dtype.kind not in "iuf":
         raise TypeError(
-            f"The labels of `{item.name}` have dtype {array.dtype}, but must be numbers. "
-            "Use `keras_qa.QuestionAnswerer` to train on answers that are strings."
+            f"The labels of `{item.name}` have dtype {shorten(str(array.dtype))}, but must be "
+            "numbers. Use `keras_qa.QuestionAnswerer` to train on answers that are strings."
         )
     if array.shape[:1] != (batch_size,):
         raise ValueError(
@@ -256,12 +271,8 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
         )
     if item.loss == SPAN:
         return _from_positions(array, item, positions)
-    if item.loss == BINARY and ((array < 0) | (array > 1)).any():
-        place = np.argwhere((array < 0) | (array > 1))[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
-            "between 0 and 1."
-        )
+    if item.loss in (BINARY, SUPPORT):
+        return _from_probabilities(array, item, positions)
     if item.loss not in (SPARSE, ONE_HOT):
         return array
     if item.shape[-1] is None and positions is not None:
@@ -339,6 +350,27 @@ def _from_positions(array: np.ndarray, item: ModelOutput, positions: int | None)
             "with the same `keras_qa.text.Windower`."
         )
     return array.astype("int32")
+
+
+def _from_probabilities(array: np.ndarray, item: ModelOutput, positions: int | None) -> np.ndarray:
+    wrong = (array < 0) | (array > 1)
+    if wrong.any():
+        place = np.argwhere(wrong)[0].tolist()
+        raise ValueError(
+            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
+            "between 0 and 1."
+        )
+    if item.loss == SUPPORT and (array.ndim != 2 or not array.size):
+        raise ValueError(
+            f"The labels of `{item.name}` have shape {array.shape}, but expected (batch, "
+            "sentences): 1 for a sentence that supports the answer, else 0."
+        )
+    if item.loss == SUPPORT and positions is not None and array[:, positions:].any():
+        raise ValueError(
+            f"The labels of `{item.name}` hold a sentence of position {positions} or more, but "
+            f"there are {positions} sentences (0 to {positions - 1}) in this feed."
+        )
+    return array.astype("float32")
 
 
 def _check_whole(array: np.ndarray, item: ModelOutput, kind: str) -> None:

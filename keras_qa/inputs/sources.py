@@ -10,11 +10,13 @@ import keras
 import numpy as np
 
 from keras_qa import execution
-from keras_qa._arguments import is_number, must_be
-from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, is_frame, is_source
+from keras_qa._arguments import is_number, must_be, short_repr
+from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, form_of, is_frame, is_source
 
 Batch = tuple[Any, ...]
 Check = Callable[[Any], Batch]
+
+_EMPTY = "The data source has no batches. Pass one that yields at least one batch in each epoch."
 
 
 class CheckedSource:
@@ -31,18 +33,25 @@ class CheckedSource:
         data: The data for Keras, with `shuffle=False`.
         error: The exception that the source or the check raised, or `None`. TensorFlow only keeps
             its message.
+        form: `form_of` the labels and weights of each batch, or `None` before the first batch.
+
+    Raises:
+        ValueError: If the source is empty.
     """
 
     def __init__(self, source: DataSource, check: Check, steps: int | None, shuffle: bool) -> None:
         self.error: BaseException | None = None
+        self.form: Any = None
         self._check = check
         if isinstance(source, keras.utils.PyDataset):
             data: Any = _ByPosition(source, self._checked, shuffle)
+            if data.num_batches == 0:
+                raise ValueError(_EMPTY)
         elif isinstance(source, Iterator):
             # It can be read only once: each epoch continues after the last one.
             data = self._all_checked(source)
         elif steps is not None:
-            data = self._all_checked(itertools.chain.from_iterable(itertools.repeat(source)))
+            data = self._all_checked(_repeated(source))
         else:
             data = _InOrder(source, self._checked, _length(source))
         self.data = execution.as_dataset(data)
@@ -52,6 +61,7 @@ class CheckedSource:
             batch = read()
             try:
                 checked = self._check(batch)
+                self._check_form(checked[1:])
             except (TypeError, ValueError) as error:
                 raise type(error)(f"Batch {position} (the first is 0): {error}") from None
             # tf.data converts a list to one tensor, but keeps a tuple.
@@ -70,8 +80,30 @@ class CheckedSource:
             self.error = error
             raise RuntimeError(f"The data source stopped: {error!r}") from error
 
+    def _check_form(self, parts: Batch) -> None:
+        """Checks that all batches have the same kind of labels and weights.
+
+        TensorFlow compiles a step for one structure, and converts later batches to its dtypes.
+        """
+        form = form_of(parts)
+        if self.form is None:
+            self.form = form
+        for part, other, name in zip(form, self.form, ("labels", "sample weights"), strict=True):
+            if part != other:
+                raise ValueError(
+                    f"its {name} have other axes or another dtype than those of other batches, or "
+                    f"only some batches have {name}. Yield the same kind with every batch."
+                )
+
     def _all_checked(self, source: Iterable[Any]) -> Iterator[Batch]:
-        batches = iter(source)
+        checked = self._in_order(iter(source))
+        first = next(checked, None)
+        if first is None:
+            raise ValueError(_EMPTY)
+        # Keras accepts a generator, but not other iterators.
+        return (batch for batch in itertools.chain([first], checked))
+
+    def _in_order(self, batches: Iterator[Any]) -> Iterator[Batch]:
         for position in itertools.count():
             try:
                 batch = self._checked(lambda: next(batches), position)
@@ -157,9 +189,19 @@ class _InOrder(keras.utils.PyDataset):
             ) from None
 
 
+def _repeated(source: Iterable[Any]) -> Iterator[Any]:
+    """Yields the batches of a source again and again, until it is empty."""
+    while True:
+        batch = None
+        for batch in source:
+            yield batch
+        if batch is None:
+            return
+
+
 def _length(source: Any) -> int:
     try:
-        return len(source)
+        length = len(source)
     except TypeError as error:
         # tf.data raises this for an infinite dataset. Other sources just have no length.
         if "infinite" in str(error):
@@ -167,7 +209,10 @@ def _length(source: Any) -> int:
                 "The data source never ends. Pass `steps_per_epoch` to `fit`, or `steps` to "
                 "`evaluate` and `predict`."
             ) from None
-        return sum(1 for _ in source)
+        length = sum(1 for _ in source)
+    if length == 0:
+        raise ValueError(_EMPTY)
+    return length
 
 
 def unpacked(
@@ -182,7 +227,17 @@ def unpacked(
         if flat and inputs <= len(batch) <= inputs + 2:
             rest = [*batch[inputs:], None, None]
             return batch[:inputs], rest[0], rest[1]
-    return keras.utils.unpack_x_y_sample_weight(tuple(batch))
+    return unpack(batch, "A batch")
+
+
+def unpack(parts: object, name: str) -> tuple[Any, Any, Any]:
+    """Completes `(x,)`, `(x, y)` or `(x, y, sample_weight)` by `None`."""
+    if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= 3:
+        raise ValueError(
+            f"{name} must be `(x, y)` or `(x, y, sample_weight)`. Received: {short_repr(parts)}."
+        )
+    x, y, sample_weight = (*parts, None, None)[:3]
+    return x, y, sample_weight
 
 
 def split_off(parts: Batch, share: float) -> tuple[Batch, Batch]:

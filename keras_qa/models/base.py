@@ -7,6 +7,7 @@ import copy
 import importlib
 import os
 import pathlib
+import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -15,13 +16,26 @@ import keras
 import numpy as np
 
 from keras_qa import execution, preprocessing
-from keras_qa._arguments import to_integer, to_optional_integer
+from keras_qa._arguments import is_number, must_be, to_integer, to_optional_integer
 from keras_qa.execution.graph import LayerState, classifies_positions, ends_early, text_position
-from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, is_source, to_arrays
+from keras_qa.inputs.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
 from keras_qa.inputs.batching import SetEpoch, SortedBatches
 from keras_qa.inputs.hard_examples import HardExampleSampling
-from keras_qa.inputs.labels import model_outputs, to_class_weights, to_labels, to_weights
-from keras_qa.inputs.sources import Batch, CheckedSource, RaiseErrors, split_off, unpacked
+from keras_qa.inputs.labels import (
+    SUPPORT,
+    model_outputs,
+    to_class_weights,
+    to_labels,
+    to_weights,
+)
+from keras_qa.inputs.sources import (
+    Batch,
+    CheckedSource,
+    RaiseErrors,
+    split_off,
+    unpack,
+    unpacked,
+)
 from keras_qa.kernels.masking import ending_early
 from keras_qa.models.compiling import Callbacks, PortableModel, Scores
 from keras_qa.models.predicting import predict
@@ -72,6 +86,8 @@ class QAModel(PortableModel):
     _predict_batch: execution.BatchPredictor | None = None
     # Compiled functions that have to be made again.
     _outdated: frozenset[str] = frozenset()
+    # `form_of` the last labels and weights, by compiled function and their number.
+    _forms: Mapping[tuple[str, int], list[str]] = types.MappingProxyType({})
 
     @classmethod
     def from_preset(
@@ -141,15 +157,21 @@ class QAModel(PortableModel):
             validation_freq = to_integer("validation_freq", validation_freq)
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with self._guard("train_function", may_end) as hooks:
-            x, y, sample_weight = self._feed(hooks, x, y, sample_weight, steps_per_epoch, shuffle)
-            if validation_split and validation_data is None:
+            x, y, sample_weight = self._feed(
+                "train_function", hooks, x, y, sample_weight, steps_per_epoch, shuffle
+            )
+            splits = not (is_number(validation_split) and validation_split == 0)
+            if splits and validation_data is None:
                 (x, y, sample_weight), validation_data = split_off(
                     (x, y, sample_weight), validation_split
                 )
+                self._follow_form("test_function", form_of((y, sample_weight)))
             elif validation_data is not None:
                 parts = (validation_data,) if is_source(validation_data) else validation_data
-                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(tuple(parts))
-                checked = self._feed(hooks, val_x, val_y, val_weight, validation_steps)
+                val_x, val_y, val_weight = unpack(parts, "`validation_data`")
+                checked = self._feed(
+                    "test_function", hooks, val_x, val_y, val_weight, validation_steps
+                )
                 validation_data = checked[0] if is_source(checked[0]) else checked
             if validation_steps is None and isinstance(validation_data, tuple):
                 rows = validation_batch_size or batch_size or 32
@@ -169,7 +191,7 @@ class QAModel(PortableModel):
                 if isinstance(x, SortedBatches):
                     hooks.append(SetEpoch(x))
                     steps_per_epoch = None
-            for callback in keras.tree.flatten(getattr(callbacks, "callbacks", callbacks)):
+            for callback in _flat_callbacks(callbacks):
                 if isinstance(callback, HardExampleSampling):
                     callback.attach(self, x)
             if class_weight is not None:
@@ -210,7 +232,7 @@ class QAModel(PortableModel):
         with self._guard("test_function", may_end=steps is None) as hooks:
             # `fit` calls this with private arguments, for validation data that is already checked.
             if not kwargs:
-                x, y, sample_weight = self._feed(hooks, x, y, sample_weight, steps)
+                x, y, sample_weight = self._feed("test_function", hooks, x, y, sample_weight, steps)
                 if steps is None:
                     x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32)
                 callbacks = _with_hooks(callbacks, hooks)
@@ -247,7 +269,7 @@ class QAModel(PortableModel):
             with self._remade_if_changed("predict_function") as state:
                 return predict(self._predictor(), state, inputs, batch_size or 32, verbose)
         with self._guard("predict_function", may_end=steps is None) as hooks:
-            x, _, _ = self._feed(hooks, x, None, None, steps, labelled=False)
+            x, _, _ = self._feed("predict_function", hooks, x, None, None, steps)
             return super().predict(
                 x,
                 batch_size=batch_size,
@@ -272,6 +294,7 @@ class QAModel(PortableModel):
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
         with self._guard("train_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
+            self._follow_form("train_function", form_of((y, sample_weight)))
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().train_on_batch(
@@ -292,6 +315,7 @@ class QAModel(PortableModel):
         """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
         with self._guard("test_function"):
             x, y, sample_weight = self._checked(x, y, sample_weight)
+            self._follow_form("test_function", form_of((y, sample_weight)))
             return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x: Feed) -> Any:
@@ -307,7 +331,10 @@ class QAModel(PortableModel):
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         """Returns the width of outputs that depends on these inputs, or `None`."""
-        return inputs[text_position(self)].shape[1] if classifies_positions(self) else None
+        is_wide = classifies_positions(self) or any(
+            item.loss == SUPPORT for item in model_outputs(self)
+        )
+        return inputs[text_position(self)].shape[1] if is_wide else None
 
     @contextlib.contextmanager
     def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
@@ -339,6 +366,7 @@ class QAModel(PortableModel):
         the callbacks that this needs.
         """
         hooks: list[Any] = []
+        before = self._forms
         with warnings.catch_warnings():
             if may_end:
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
@@ -347,24 +375,44 @@ class QAModel(PortableModel):
                 with self._remade_if_changed(function), kept as callbacks:
                     hooks += callbacks
                     yield hooks
+            except BaseException:
+                sources = [hook.source for hook in hooks if isinstance(hook, RaiseErrors)]
+                if self._forms is not before and not any(source.error for source in sources):
+                    # TensorFlow fails at every call of a function whose trace has failed.
+                    self._forms = {}
+                raise
             finally:
                 for hook in hooks:
                     if isinstance(hook, RaiseErrors):
                         hook.check()
 
+    def _follow_form(self, function: str, form: Any) -> None:
+        """Recreates a compiled function for labels or weights of other ranks.
+
+        TensorFlow would trace it again for an unknown rank, which Keras does not support.
+        """
+        leaves = [leaf for leaf in keras.tree.flatten(form) if leaf is not None]
+        key = function, len(leaves)
+        if self._forms.get(key) != leaves:
+            setattr(self, function, None)
+        self._forms = {**self._forms, key: leaves}
+
     def _feed(
         self,
+        function: str,
         hooks: list[Any],
         x: Any,
         y: Any,
         sample_weight: Any,
         steps: int | None,
         shuffle: bool = False,
-        labelled: bool = True,
     ) -> Batch:
         """Checks arrays at once, and a data source batch by batch."""
+        labelled = function != "predict_function"
         if not is_source(x):
-            return self._checked(x, y, sample_weight, labelled)
+            checked = self._checked(x, y, sample_weight, labelled)
+            self._follow_form(function, form_of(checked[1:]))
+            return checked
         for argument, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(
@@ -377,6 +425,8 @@ class QAModel(PortableModel):
 
         source = CheckedSource(x, check, steps, shuffle)
         hooks.append(RaiseErrors(source))
+        if source.form is not None:
+            self._follow_form(function, source.form)
         return source.data, None, None
 
     def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
@@ -392,7 +442,7 @@ class QAModel(PortableModel):
                 "`y` is missing: training and evaluation need a label for each example."
             )
         if sample_weight is not None:
-            sample_weight = to_weights(sample_weight, batch_size, model_outputs(self))
+            sample_weight = to_weights(sample_weight, self, batch_size)
         return packed, y, sample_weight
 
     def _batches(
@@ -433,6 +483,18 @@ def _as_dataset(x: Any) -> Any:
     return execution.as_dataset(x, in_memory=True) if isinstance(x, SortedBatches) else x
 
 
+def _flat_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
+    """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
+    try:
+        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
+    except RecursionError:
+        own = [...]
+    for callback in [] if callbacks is None else own:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
+    return [] if callbacks is None else own
+
+
 def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
     """Adds the hooks of `_guard` and others to a user's callbacks."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -442,5 +504,4 @@ def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
         return hooked
     # The error of a source must be raised before callbacks save the model.
     first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
-    own = [] if callbacks is None else keras.tree.flatten(callbacks)
-    return [*first, *own, *(hook for hook in hooks if hook not in first)]
+    return [*first, *_flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]

@@ -158,3 +158,20 @@ def test_ragged_rows_survive_padding(untrained, text, data) -> None:
         assert arrays[name].tolist() == [row + [0] * (width - len(row)) for row in feed]
         again = to_arrays(list(arrays.values()), untrained)[name]
         np.testing.assert_array_equal(again, arrays[name])
+
+
+def test_tensors_without_plain_values_are_refused_in_one_line(untrained) -> None:
+    tensors = {"KerasTensor": keras.KerasTensor((2, 3), "int32")}
+    if keras.config.backend() == "torch":
+        import torch
+
+        tensors |= {
+            "conjugate bit": torch.ones(2, 3, dtype=torch.complex64).conj(),
+            "meta tensor": torch.ones(2, 3, dtype=torch.int32, device="meta"),
+            "not supported": torch.nested.nested_tensor(
+                [torch.arange(3), torch.arange(2)], layout=torch.jagged
+            ),
+        }
+    for message, tensor in tensors.items():
+        with pytest.raises(ValueError, match=f"^`text`: [^\n]*{message}[^\n]*$"):
+            to_arrays([tensor, QUESTION], untrained)

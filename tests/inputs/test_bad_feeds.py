@@ -5,9 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from small_models import ANSWERS, batch, same_weights
+from small_models import (
+    ANSWERS,
+    STORY_QUESTION,
+    STORY_TEXT,
+    batch,
+    memory,
+    reader,
+    same_weights,
+    words_to_find,
+)
+
+import keras_qa
 
 ROWS = 6
 METHODS = ("fit", "evaluate", "train_on_batch", "test_on_batch", "predict", "predict_on_batch")
@@ -114,6 +126,24 @@ BAD_FEEDS = {
     ),
 }
 
+ITSELF: list = []
+ITSELF.append(ITSELF)
+DEEP: list = [5]
+for _ in range(2_000):
+    DEEP = [DEEP]
+TOO_DEEP = "its lists are too deep or contain themselves. Pass a NumPy array."
+RECORDS = np.zeros(2, [(f"field{place}", "int32") for place in range(3_000)])
+LONG = type("T" * 100_000, (), {})()
+BAD_FEEDS |= {
+    "list in itself": ([ITSELF, QUESTION], f"`text`: {TOO_DEEP}"),
+    "deep lists": ({"text": TEXT, "question": [DEEP, DEEP]}, f"`question`: {TOO_DEEP}"),
+    "long name of a type": (LONG, "TTT, but the model has 2 inputs"),
+    "many fields": (
+        [RECORDS, QUESTION],
+        "`text` has dtype [('field0', '<i4')",
+    ),
+}
+
 ROWS_OF_ONES = np.eye(7)
 BAD_LABELS = {
     "none": (None, "`y` is missing: training and evaluation need a label for each example."),
@@ -137,6 +167,8 @@ BAD_LABELS = {
     "too wide": (np.eye(8)[[0, 1]], "have rows 8 wide, but the output has 7 classes."),
     "too few": ([0], "have shape (1,), but the inputs hold 2 examples."),
     "rank 3": (np.zeros((2, 1, 7)), "have shape (2, 1, 7), but expected integers of shape"),
+    "deep": (DEEP, f"The labels of `answer`: {TOO_DEEP}"),
+    "many fields": (RECORDS, "have dtype [('field0', '<i4')"),
     "strings": (["kitchen", "garden"], "but must be numbers. Use `keras_qa.QuestionAnswerer`"),
     "other names": (
         {str(place): [0, 1] for place in range(50_000)},
@@ -151,6 +183,8 @@ BAD_WEIGHTS = {
     "wide": (np.ones((2, 3)), "`sample_weight` has shape (2, 3)"),
     "strings": (["a", "b"], "expected 2 numbers"),
     "other name": ({"answers": [1, 1]}, "`sample_weight` is given for `answers`."),
+    "no name": ({}, "`sample_weight` is missing for `answer`. Expected outputs: `answer`."),
+    "deep": (DEEP, f"`sample_weight`: {TOO_DEEP}"),
 }
 
 
@@ -199,7 +233,19 @@ POSITIVE, NON_NEGATIVE = "must be a positive integer. Received: ", "must be a no
         (("fit",), "steps_per_epoch", (0, "a"), POSITIVE),
         (("fit",), "epochs", (None, -1, 1.5, True), NON_NEGATIVE),
         (("fit",), "initial_epoch", (-1, "a"), NON_NEGATIVE),
-        (("fit",), "validation_split", ("a", 1), "must be between 0 and 1, and needs arrays"),
+        (
+            ("fit", "evaluate", "predict"),
+            "callbacks",
+            (1, "a", [None], [keras.callbacks.Callback], DEEP, LONG),
+            "must be a list of `keras.callbacks.Callback`. Received: ",
+        ),
+        (
+            ("fit",),
+            "validation_data",
+            (5, (), [TEXT] * 4, DEEP * 4),
+            "must be `(x, y)` or `(x, y, sample_weight)`. Received: ",
+        ),
+        (("fit",), "validation_split", ("a", 1, TEXT), "must be between 0 and 1, and needs arrays"),
         (("fit", "train_on_batch"), "class_weight", ([1.0] * 7, "a"), "must be a dict from the"),
         (("fit", "train_on_batch"), "class_weight", ({0: np.nan}, {0: np.inf}), "must hold finite"),
         (("fit", "train_on_batch"), "class_weight", ({7: 1.0},), "holds `7`, but the classes are"),
@@ -237,3 +283,78 @@ def test_integers_of_numpy_and_weights_in_a_column_are_taken(twins) -> None:
         model.fit(feed, labels, shuffle=False, verbose=0, **options)
         assert model.predict(feed, batch_size=number(4), verbose=0).shape == (ROWS, ANSWERS)
     assert same_weights(twins[0], twins[1].get_weights())
+
+
+BAD_SUPPORT = {
+    "7": (np.full((2, 2), 7), "hold 7 at [0, 0], but must be between 0 and 1."),
+    "-5": ([[0, 1], [0, -5]], "hold -5 at [1, 1], but must be between 0 and 1."),
+    "no columns": (np.zeros((2, 0)), "have shape (2, 0), but expected (batch, sentences)"),
+    "rank 1": ([0, 1], "have shape (2,), but expected (batch, sentences)"),
+    "rank 3": (np.zeros((2, 2, 1)), "have shape (2, 2, 1), but expected (batch, sentences)"),
+    "sentence 2": (
+        [[0, 1, 0], [1, 0, 1]],
+        "hold a sentence of position 2 or more, but there are 2 sentences (0 to 1) in this feed.",
+    ),
+}
+
+
+def test_bad_labels_of_support_raise_and_later_calls_work() -> None:
+    model = memory(supporting_facts=True)
+    before = model.get_weights()
+    feed = [STORY_TEXT, STORY_QUESTION]
+    for method in LABELLED:
+        for labels, message in BAD_SUPPORT.values():
+            wanted = f"The labels of `support` {message}"
+            assert_refused(model, method, wanted, x=feed, y={"answer": [1, 2], "support": labels})
+    assert same_weights(model, before)
+    # Columns of zeros are padding.
+    labels = {"answer": [1, 2], "support": [[1, 0, 0], [1, 0, 0]]}
+    assert np.isfinite(model.fit(feed, labels, verbose=0).history["loss"]).all()
+    assert not same_weights(model, before)
+
+
+def test_labels_of_another_rank_are_accepted_in_later_calls() -> None:
+    model = reader()
+    feed, labels = words_to_find()
+    rows = {name: np.stack([places, places], axis=1) for name, places in labels.items()}
+    expected = model.evaluate(feed, labels, verbose=0)
+    for other in (rows, labels):
+        assert model.evaluate(feed, other, verbose=0) == pytest.approx(expected)
+        before = model.get_weights()
+        model.fit(feed, other, verbose=0)
+        assert not same_weights(model, before)
+        expected = model.evaluate(feed, other, verbose=0)
+
+
+def test_weights_by_name_have_the_structure_of_the_outputs() -> None:
+    inputs = keras.Input((3,), name="text")
+    outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("first", "second")]
+    model = keras_qa.models.QAModel([inputs], outputs)
+    model.compile("sgd", "mse")
+    feed, labels = np.ones((2, 3), "float32"), [[1.0, 2.0], [3.0, 5.0]]
+    weights = {"second": [1, 3], "first": [0, 2]}
+    first, second = (part[:, 0] for part in model.predict(feed, verbose=0))
+    expected = np.mean([0, 2] * (first - [1, 2]) ** 2) + np.mean([1, 3] * (second - [3, 5]) ** 2)
+    loss = model.evaluate(feed, labels, sample_weight=weights, verbose=0)
+    assert np.ravel(loss)[0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_model_trains_after_a_loss_that_raised() -> None:
+    raises = [True]
+
+    def loss(y_true, y_pred):
+        if raises:
+            raise RuntimeError("The loss raised.")
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+    inputs = keras.Input((3,), name="text")
+    model = keras_qa.models.QAModel([inputs], keras.layers.Dense(1)(inputs))
+    model.compile("sgd", loss)
+    feed, labels = np.ones((2, 3), "float32"), [[1.0], [2.0]]
+    before = model.get_weights()
+    with pytest.raises(RuntimeError, match="The loss raised"):
+        model.fit(feed, labels, verbose=0)
+    assert same_weights(model, before)
+    raises.clear()
+    model.fit(feed, labels, verbose=0)
+    assert not same_weights(model, before)

@@ -186,6 +186,38 @@ def test_bad_batch_of_validation_data_is_named(model) -> None:
     assert np.isfinite(model.predict(feed, verbose=0)).all()
 
 
+EMPTY = "The data source has no batches. Pass one that yields at least one batch in each epoch."
+
+
+@every_source
+@pytest.mark.parametrize("steps", [None, 2])
+def test_an_empty_source_raises_before_training(kept_models, kind: str, steps) -> None:
+    model = kept_models["sparse_categorical_crossentropy"]
+    before = model.get_weights()
+    feed, labels = batch(8)
+    steps_of = {"fit": "steps_per_epoch", "evaluate": "steps", "predict": "steps"}
+    calls = [(name, {"x": SOURCES[kind]([]), option: steps}) for name, option in steps_of.items()]
+    validation = {"validation_data": SOURCES[kind]([]), "validation_steps": steps}
+    for method, arguments in [*calls, ("fit", {"x": feed, "y": labels, **validation})]:
+        with pytest.raises(ValueError, match=f"^{re.escape(EMPTY)}$"):
+            getattr(model, method)(verbose=0, **arguments)
+    assert same_weights(model, before)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SOURCES if kind != "native"])
+def test_batches_with_and_without_weights_are_refused(model, kind: str) -> None:
+    plain, weighted = (
+        [(feed, labels, *weights) for feed, labels in good_batches()]
+        for weights in ((), (np.ones(SIZE),))
+    )
+    for first, other in ((plain, weighted), (weighted, plain)):
+        source = SOURCES[kind]([first[0], other[1]])
+        with pytest.raises(ValueError, match="only some batches have sample weights") as caught:
+            model.evaluate(source, verbose=0)
+        assert re.fullmatch(r"Batch \d \(the first is 0\): [^\n]{1,250}", str(caught.value))
+        model.evaluate(SOURCES[kind](other), verbose=0)
+
+
 def test_labels_beside_a_source_are_refused(kept_models) -> None:
     model = kept_models["sparse_categorical_crossentropy"]
     with pytest.raises(ValueError, match="`y` must be `None` if `x` is a data source"):
