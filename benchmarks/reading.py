@@ -112,7 +112,7 @@ def _transformers(
 
     def answers(asked: Examples) -> Answers:
         windows = windower(asked)
-        best = keras_qa.decoding.SpanDecoder()(
+        best = keras_qa.preprocessing.SpanDecoder()(
             *rival.logits(windows.feed), windows.words, windows.example, k=1
         )
         places = zip(asked, best.start[:, 0], best.end[:, 0], strict=True)

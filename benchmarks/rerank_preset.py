@@ -134,7 +134,7 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
 
     from keras_qa.answering import Ranker, TextEmbedder
     from keras_qa.datasets import squad
-    from keras_qa.decoding.calibration import retrieval_priors
+    from keras_qa.preprocessing.calibration import retrieval_priors
     from keras_qa.recipes.results import add_results
 
     ranker, encoder = Ranker(path), TextEmbedder("minilm")

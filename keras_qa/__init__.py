@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from keras_qa import _backend, datasets, decoding, metrics, preprocessing, text
+from keras_qa import _backend, datasets, metrics, preprocessing, text
 from keras_qa.example import Answer, AnswerLocation, Example, Ranked, Support
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ __all__ = [
     "Support",
     "answering",
     "datasets",
-    "decoding",
     "documents",
     "exporting",
     "inputs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import numbers
@@ -10,9 +9,8 @@ import os
 import pathlib
 import reprlib
 import sys
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,11 +24,6 @@ MAX_NAMES = 5
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _Kind = TypeVar("_Kind")
-_Params = ParamSpec("_Params")
-_Result = TypeVar("_Result")
-
-# Former and current names of arguments.
-RENAMED = {"length": "max_length", "overlap": "stride"}
 
 
 def short_repr(value: object) -> str:
@@ -172,33 +165,3 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raises a `ValueError` if an argument is not one of the given strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(must_be(name, f"one of {', '.join(map(repr, choices))}", value))
-
-
-def with_new_names(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns options under the current names of arguments.
-
-    Raises:
-        TypeError: If an option is given by both names.
-    """
-    for old, new in RENAMED.items():
-        if old in options and new in options:
-            raise TypeError(
-                f"`{old}` was renamed to `{new}`. Pass `{new}` only. Received: "
-                f"{old}={short_repr(options[old])}, {new}={short_repr(options[new])}."
-            )
-    return {RENAMED.get(name, name): value for name, value in options.items()}
-
-
-def accept_old_names(function: Callable[_Params, _Result]) -> Callable[_Params, _Result]:
-    """Makes a function accept the former names of arguments, with a `FutureWarning`."""
-
-    @functools.wraps(function)
-    def call(*args: _Params.args, **kwargs: _Params.kwargs) -> _Result:
-        options = with_new_names(kwargs)
-        for old, new in RENAMED.items():
-            if old in kwargs:
-                message = f"`{old}` was renamed to `{new}`. Pass `{new}` instead."
-                warnings.warn(message, FutureWarning, stacklevel=2)
-        return function(*args, **options)
-
-    return call

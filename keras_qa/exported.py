@@ -10,7 +10,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Mapping
 from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ from keras_qa import preprocessing
 from keras_qa._arguments import check_choice, entry, to_optional_integer
 from keras_qa._numbers import MASKED, rows_in_cache
 from keras_qa.files.json_files import parse_object
-from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
-from keras_qa.preprocessing.ask_options import Outputs
+from keras_qa.preprocessing.preprocessor import Outputs, Preprocessor
 
 # The version of the layout. A later version of keras-qa may write a later one.
 FORMAT = 1
@@ -49,14 +48,15 @@ class Output(NamedTuple):
 
 # What a model computes, as its folder names it.
 EMBEDDING, WORDS = "sentence_embedding", "answer_classification"
+SEQUENCE, TOKENS = "sequence_classification", "token_classification"
 # The preprocessors and the outputs of the model of each task.
 TASKS: dict[str, tuple[tuple[str, ...], tuple[Output, ...]]] = {
     "question_answering": (
         ("spans",),
         (Output("end", "end_logits", MASKED), Output("start", "start_logits", MASKED)),
     ),
-    "token_classification": (("tokens", "pairs"), (Output("logits", "logits", 0.0),)),
-    "sequence_classification": (("pairs",), (Output("logits", "logits", None),)),
+    TOKENS: (("tokens", "pairs"), (Output("logits", "logits", 0.0),)),
+    SEQUENCE: (("pairs",), (Output("logits", "logits", None),)),
     "multiple_choice": (("choices", "pairs"), (Output("logits", "logits", None),)),
     EMBEDDING: (("pairs",), (Output(EMBEDDING, EMBEDDING, None),)),
     WORDS: (("words",), (Output("probabilities", "probabilities", None),)),
@@ -153,7 +153,7 @@ class ExportedModel:
         tokenizer = self._checked(TOKENIZER).decode("utf-8")
         config = with_tokenizer(entry(graphs, graph, dict), tokenizer)
         try:
-            self.preprocessor: AnyPreprocessor = preprocessing.deserialize(config)
+            self.preprocessor: Preprocessor = preprocessing.deserialize(config)
         except TypeError as error:
             raise self._error(f"its `{SETTINGS}` cannot be read ({error!r:.80})") from None
         kinds, self._outputs = TASKS[self.task]
@@ -178,10 +178,9 @@ class ExportedModel:
             raise self._error(f"its graph has an unknown input `{min(unknown):.40}`")
         last = shapes[self._outputs[0].graph_name][-1:]
         self.width: int | None = last[0] if last and isinstance(last[0], int) else None
-        if isinstance(self.preprocessor, WordPreprocessor):
-            answers = len(self.preprocessor.vectorizer.answers)
-            if (self.width or 0) < answers:
-                raise self._error(f"its graph has fewer classes than the {answers} answers")
+        answers = self.preprocessor.sizes().get("answer_vocabulary_size", 0)
+        if (self.width or 0) < answers:
+            raise self._error(f"its graph has fewer classes than the {answers} answers")
 
     def predict(
         self,
@@ -259,6 +258,16 @@ class ExportedModel:
 
     save = save_pretrained = fit
 
+    # What a `QAModel` has: no layer computes here.
+    encoder = None
+
+    def with_evidence(self) -> Self:
+        """Returns the model itself, as `QAModel.with_evidence` does without attention."""
+        return self
+
+    def split(self, name: str) -> None:
+        """Returns `None`: the graph cannot be split."""
+
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[io.BufferedReader]:
         path = self.folder / name
@@ -332,6 +341,12 @@ def checksum(settings: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of the settings of a folder without their own, as canonical JSON."""
     rest = {name: value for name, value in settings.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def check_trainable(model: object) -> None:
+    """Raises if a model is in an exported folder."""
+    if isinstance(model, ExportedModel):
+        model.fit()
 
 
 def with_tokenizer(config: Mapping[str, Any], text: str | None) -> dict[str, Any]:

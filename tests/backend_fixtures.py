@@ -13,8 +13,7 @@ from small_models import state, trained_model
 
 import keras_qa
 from keras_qa import QuestionAnswerer, execution
-from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 
 if keras.config.backend() == "tensorflow":
     import tensorflow as tf

@@ -16,7 +16,7 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
-from keras_qa.decoding import SpanDecoder
+from keras_qa.preprocessing import SpanDecoder
 from keras_qa.text import Windower, WordTokenizer
 
 

@@ -14,7 +14,7 @@ from keras_qa.text import Vectorizer
 example = keras_qa.datasets.babi.simulate(task=1, examples=1, seed=0)[0]
 assert isinstance(example, keras_qa.Example)
 feed = Vectorizer().adapt([example])([example])
-print(feed["text"].shape[0], keras_qa.decoding.SpanDecoder().threshold,
+print(feed["text"].shape[0], keras_qa.preprocessing.SpanDecoder().threshold,
     keras_qa.metrics.exact_match("The home", ["home"]), keras_qa.Answer("home", 0.5).text,
     "keras" in sys.modules)
 """

@@ -18,7 +18,7 @@ from keras_qa.datasets import tables
 from keras_qa.example import Answer, Example
 from keras_qa.exported import SETTINGS, ExportedModel
 from keras_qa.files.sqlite import sqlite3
-from keras_qa.preprocessing import AskOptions
+from keras_qa.preprocessing.ask_calibration import AskOptions
 from keras_qa.terminal import Bar
 
 # Maximum number of questions, and of characters in their texts, between two writes.

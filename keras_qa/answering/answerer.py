@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from keras_qa import _backend
 from keras_qa._arguments import (
-    accept_old_names,
     check_flag,
     check_positive_integers,
     to_integer,
@@ -22,7 +21,6 @@ from keras_qa.answering.passage import (
     Questions,
     Text,
     Texts,
-    split_at_text,
 )
 from keras_qa.answering.retrieval_mixin import RetrievalMixin
 from keras_qa.example import (
@@ -34,17 +32,9 @@ from keras_qa.example import (
     with_answers,
     with_choices,
 )
-from keras_qa.exported import ExportedModel
-from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
-from keras_qa.preprocessing.ask_options import (
-    Model,
-    RankedAnswers,
-    SpanDetails,
-    Verbose,
-    check_option_names,
-)
-from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
-from keras_qa.preprocessing.span_calibration import fit_decoder
+from keras_qa.exported import check_trainable
+from keras_qa.preprocessing.ask_calibration import AskOptions, check_option_names
+from keras_qa.preprocessing.preprocessor import Preprocessor, SpanDetails, Verbose
 
 if TYPE_CHECKING:
     import keras
@@ -115,7 +105,6 @@ class QuestionAnswerer(RetrievalMixin):
 
     calibration_: dict[str, float]
 
-    @accept_old_names
     def __init__(
         self,
         model: str | keras.Model = "answer_classifier",
@@ -191,8 +180,7 @@ class QuestionAnswerer(RetrievalMixin):
             ValueError: If there are no examples, an example has no answer, or an argument of this
                 method or of the constructor is out of its range or does not apply to the model.
         """
-        if isinstance(self.model, ExportedModel):
-            self.model.fit()
+        check_trainable(self.model)
         _backend.require()
         from keras_qa.answering import building
 
@@ -206,11 +194,8 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = building.make_model(data, self.get_params())
         feed, labels = preprocessor.make_training_data(model, data)
         validation_feed = preprocessor.make_training_data(model, validation) if validation else None
+        preprocessor.configure(data, self.get_params())
         building.change_training(model, optimizer, feed, lora_rank)
-        if isinstance(preprocessor, SpanPreprocessor):
-            preprocessor.configure_decoding(data, self.get_params())
-        elif isinstance(preprocessor, ChoicePreprocessor):
-            preprocessor.temperature = 1.0
         # Set before training, so that the model can be used and saved after Ctrl-C.
         model.preprocessor = preprocessor
         self._set_model(model)
@@ -225,18 +210,10 @@ class QuestionAnswerer(RetrievalMixin):
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
         )
-        # A model that labels tokens needs no threshold.
-        if validation and type(preprocessor) is SpanPreprocessor:
-            self.calibration_ = fit_decoder(
-                preprocessor,
-                model,
-                validation,
-                batch_size,
-                self.max_answer_words,
-                self.no_answer_threshold,
+        if validation:
+            self.calibration_ = preprocessor.calibrate(
+                model, validation, batch_size, self.get_params()
             )
-        elif validation and isinstance(preprocessor, ChoicePreprocessor):
-            self.calibration_ = preprocessor.calibrate(model, validation, batch_size)
         return self
 
     @overload
@@ -287,7 +264,6 @@ class QuestionAnswerer(RetrievalMixin):
         **options: Unpack[ChoiceOptions],
     ) -> list[Any]: ...
 
-    @accept_old_names
     def answer(
         self,
         text: Text | Texts | Example | Mapping[str, Any] | Examples,
@@ -338,25 +314,17 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         if all_spans and top_k is not None:
             raise ValueError("`top_k` and `all_spans` exclude each other. Leave one of them out.")
-        if all_spans and not isinstance(preprocessor, SpanPreprocessor):
-            kind = preprocessor.description
-            raise ValueError(
-                f"`all_spans` is for span readers, but the model {kind}. Leave it out."
-            )
+        if all_spans or choices is not None:
+            preprocessor.check_given(all_spans=all_spans, choices=choices is not None)
         examples, several = make_examples(text, question)
         if choices is not None:
-            if not isinstance(preprocessor, ChoicePreprocessor):
-                raise ValueError(
-                    f"`choices` is for choice rankers, but this model {preprocessor.description}. "
-                    "Leave it out."
-                )
             examples = with_choices(examples, choices, several)
         if options:
             preprocessor = preprocessor.with_options(model, **options)
         if not examples:
             return []
-        model, shown = _with_support(model, preprocessor), _progress(verbose, examples)
-        if all_spans and isinstance(preprocessor, SpanPreprocessor):
+        shown = _progress(verbose, examples)
+        if all_spans:
             ranked = preprocessor.answer_all(model, examples, batch_size, shown)
             return ranked if several else ranked[0]
         ranked = preprocessor.answer(model, examples, top_k or 1, batch_size, shown)
@@ -380,7 +348,7 @@ class QuestionAnswerer(RetrievalMixin):
         """
         check_positive_integers(batch_size=batch_size)
         model, preprocessor = self._fitted()
-        model, shown = _with_support(model, preprocessor), _progress(verbose, examples)
+        shown = _progress(verbose, examples)
         return preprocessor.answer_in_detail(model, examples, batch_size, shown)
 
     def read(self, text: Text) -> Passage:
@@ -401,11 +369,7 @@ class QuestionAnswerer(RetrievalMixin):
         """
         model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
-
-        def ask(examples: list[Example], count: int) -> RankedAnswers:
-            return preprocessor.answer(_with_support(model, preprocessor), examples, count, 32, 0)
-
-        return Passage(example, split_at_text(model, preprocessor, example) or ask)
+        return Passage(example, preprocessor.read(model, example))
 
     def evaluate(
         self,
@@ -442,18 +406,8 @@ class QuestionAnswerer(RetrievalMixin):
                 "`keras_qa.load(path)`."
             )
         preprocessor = self.model_.preprocessor
-        assert isinstance(preprocessor, Preprocessor)
+        assert preprocessor is not None
         return self.model_, preprocessor
-
-
-def _with_support(model: Model, preprocessor: Preprocessor) -> Model:
-    """Returns the model, or if it reads sentences one that also says which support its answers."""
-    if not isinstance(preprocessor, WordPreprocessor) or not preprocessor.vectorizer.sentences:
-        return model
-    # Not at the top: it needs Keras.
-    from keras_qa.models.copies import with_evidence
-
-    return with_evidence(model)
 
 
 def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

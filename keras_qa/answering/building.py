@@ -10,75 +10,60 @@ import keras
 
 from keras_qa import models
 from keras_qa._arguments import check_fraction, to_optional_integer
-from keras_qa.decoding import SpanDecoder
 from keras_qa.example import Example
 from keras_qa.execution import graph
-from keras_qa.inputs.labels import answer_of
 from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.choice_ranker import ChoiceRanker
 from keras_qa.models.compiling import Optimizer, recompile
-from keras_qa.models.encoder_classifier import as_token_reader, labels_tokens
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.objectives import SpanLoss
-from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing import (
+    FACTORIES,
+    PREPROCESSORS,
+    Preprocessor,
+    SpanPreprocessor,
+    WordPreprocessor,
+    find_preprocessor,
+    register,
+)
+from keras_qa.preprocessing.ask_calibration import AskOptions
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
-from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
-from keras_qa.text import Vectorizer, Windower, WordTokenizer, WordVectors
+from keras_qa.text import WordVectors
 
-FACTORIES: dict[str, Callable[..., QAModel]] = {
-    "answer_classifier": models.answer_classifier,
-    "choice_ranker": models.choice_ranker,
-    "memory_network": models.memory_network,
-    "span_reader": models.span_reader,
-    "universal_transformer": models.universal_transformer,
-}
+
+def _answer_classifier(text_vocabulary_size: int, **options: Any) -> QAModel:
+    # The other models have one table for the words of texts and questions.
+    return models.answer_classifier(text_vocabulary_size, text_vocabulary_size, **options)
+
+
+register(
+    WordPreprocessor,
+    {
+        "answer_classifier": _answer_classifier,
+        "memory_network": models.memory_network,
+        "universal_transformer": models.universal_transformer,
+    },
+)
+register(SpanPreprocessor, {"span_reader": models.span_reader})
+register(ChoicePreprocessor, {"choice_ranker": models.choice_ranker})
 
 # Number of words of pretrained vectors that are added to the vocabulary.
 VECTOR_WORDS = 100_000
 
-PreprocessorClass = type[SpanPreprocessor] | type[WordPreprocessor] | type[ChoicePreprocessor]
-
 # Word vectors, or their file.
 Vectors = WordVectors | str | os.PathLike[str]
 
-_KINDS: dict[PreprocessorClass, str] = {
-    WordPreprocessor: "models that answer with words of a vocabulary",
-    SpanPreprocessor: 'span readers (model="span_reader")',
-    ChoicePreprocessor: 'choice rankers (model="choice_ranker")',
-}
-# The kinds that read texts in windows.
-_WINDOWED: dict[str, type[SpanPreprocessor] | type[ChoicePreprocessor]] = {
-    "span_reader": SpanPreprocessor,
-    "choice_ranker": ChoicePreprocessor,
-}
 
-
-def preprocessor_class(model: str | keras.Model) -> PreprocessorClass:
-    """Returns the class of a model's preprocessor, or the class that fits its outputs."""
+def preprocessor_class(model: str | keras.Model) -> type[Preprocessor]:
+    """Returns the kind of answers of a factory or a model."""
     if isinstance(model, keras.Model):
-        if labels_tokens(model):
-            return TokenPreprocessor
-        preprocessor = getattr(model, "preprocessor", None)
-        if isinstance(preprocessor, PairPreprocessor):
-            raise ValueError(
-                f"`model` must answer questions, but `{model.name}` {preprocessor.description}. "
-                "Pass a reader, or use this model with `answering.Ranker`."
-            )
-        # A model of KerasHub may have a preprocessor of another class.
-        if isinstance(preprocessor, Preprocessor):
-            return type(preprocessor)
-        if isinstance(model, ChoiceRanker):
-            return ChoicePreprocessor
-        is_reader = isinstance(model.output, Mapping) and sorted(model.output) == ["end", "start"]
-        return SpanPreprocessor if is_reader else WordPreprocessor
+        return find_preprocessor(model)
     if model not in FACTORIES:
         raise ValueError(
             f"`model` must be a `keras.Model` or one of {', '.join(map(repr, FACTORIES))}. "
             f"Received: model={model!r}."
         )
-    return _WINDOWED.get(model, WordPreprocessor)
+    return FACTORIES[model][1]
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -94,11 +79,12 @@ def check_options(options: Mapping[str, Any]) -> None:
                     f"`{name}` is for a factory, but `model` is already built. Pass the options "
                     "to the function that builds it."
                 )
-    for other, kind in _KINDS.items():
+    for other in PREPROCESSORS.values():
         for name in other.options:
             if name not in expected.options and options[name] is not None:
                 raise ValueError(
-                    f"`{name}` is for {kind}, but {given} {expected.description}. Leave it out."
+                    f"`{name}` is for {other.kind}, but {given} {expected.description}. Leave it "
+                    "out."
                 )
     for name in ("vocabulary_size", "answer_vocabulary_size", "max_length", "max_answer_words"):
         to_optional_integer(name, options[name])
@@ -117,12 +103,43 @@ def make_model(examples: list[Example], options: Mapping[str, Any]) -> tuple[QAM
     seed = to_optional_integer("seed", options["seed"], least=0, most=2**32 - 1)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    model = options["model"]
-    if isinstance(model, keras.Model):
-        return _wrap_model(model, examples, options)
+    is_built = isinstance(options["model"], keras.Model)
+    model, preprocessor = (_wrap_model if is_built else _build_model)(examples, options)
+    window = AskOptions(max_length=options["max_length"], stride=options["stride"])
+    return model, preprocessor.with_options(model, **window)
+
+
+def _build_model(
+    examples: list[Example], options: Mapping[str, Any]
+) -> tuple[QAModel, Preprocessor]:
+    """Builds a model on a published encoder, or from scratch with a vocabulary of the examples."""
+    make, kind = FACTORIES[options["model"]]
     settings = dict(options["model_options"] or {})
-    make = _build_reader if model in _WINDOWED else _build_word_model
-    return make(model, examples, settings, options)
+    if settings.get("backbone") is not None:
+        for option in ("vectors", "vocabulary_size"):
+            if options[option] is not None:
+                raise ValueError(
+                    f"`{option}` is for a reader from scratch, but `model_options` has a "
+                    "`backbone` with a vocabulary of its own. Leave one of them out."
+                )
+        model = make(**settings)
+        if model.preprocessor is None:
+            raise ValueError(
+                "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
+                'this file: `model_options={"backbone": …, "tokenizer": …}`.'
+            )
+        return model, model.preprocessor
+    vectors = options["vectors"]
+    if vectors is not None and not isinstance(vectors, WordVectors):
+        vectors = WordVectors.load(vectors)
+    words = [] if vectors is None else vectors.words[:VECTOR_WORDS]
+    sizes = options["vocabulary_size"], options["answer_vocabulary_size"]
+    preprocessor = kind.train(examples, sizes, words)
+    if vectors is not None:
+        settings["word_vectors"] = vectors.table(preprocessor.vectorizer.tokenizer)
+    model = make(**preprocessor.sizes(), **settings)
+    preprocessor.attach(model)
+    return model, preprocessor
 
 
 def change_training(
@@ -141,21 +158,16 @@ def change_training(
 
 
 def _wrap_model(
-    model: keras.Model, examples: list[Example], options: Mapping[str, Any]
+    examples: list[Example], options: Mapping[str, Any]
 ) -> tuple[QAModel, Preprocessor]:
     """Turns a user's model into a `QAModel`, and returns it with its preprocessor.
 
     A model without a preprocessor gets a new one, with a vocabulary from the examples.
     """
-    kind = preprocessor_class(model)
-    wrapped: QAModel
-    if isinstance(model, ChoiceRanker):
-        wrapped = model
-    elif kind is TokenPreprocessor:
-        wrapped = as_token_reader(model)
-    else:
-        wrapped = (_wrap_reader if kind is SpanPreprocessor else _wrap_word_model)(model)
-    if isinstance(wrapped.preprocessor, Preprocessor):
+    kind = preprocessor_class(options["model"])
+    wrapped = _as_qa_model(options["model"])
+    preprocessor = wrapped.preprocessor
+    if preprocessor is not None:
         for name in ("vocabulary_size", "answer_vocabulary_size"):
             if options[name] is not None:
                 raise ValueError(
@@ -163,7 +175,8 @@ def _wrap_model(
                     f"`{wrapped.name}` has one. Leave it out, or pass the name of a factory as "
                     "`model`."
                 )
-        return wrapped, wrapped.preprocessor.with_options(wrapped, **_window_options(options))
+        wrapped.preprocessor = preprocessor = preprocessor.for_questions(wrapped)
+        return wrapped, preprocessor
     names = sorted(tensor.name for tensor in wrapped.inputs)
     if names not in (["question", "text"], ["choices", "question", "text"]):
         raise ValueError(
@@ -173,110 +186,31 @@ def _wrap_model(
             "`preprocessing.SpanPreprocessor`."
         )
     known = graph.smallest_vocabulary(wrapped, options["vocabulary_size"])
-    if kind is not WordPreprocessor:
-        tokenizer = WordTokenizer.train(_texts(kind, examples), known)
-        return wrapped, _windowed_preprocessor(wrapped, tokenizer, options)
-    classes = answer_of(wrapped.output).shape[-1]
-    answers = min(options["answer_vocabulary_size"] or classes, classes)
-    vectorizer = Vectorizer(known, answers, sentences=_reads_sentences(wrapped))
-    return wrapped, WordPreprocessor(vectorizer.adapt(examples))
+    sizes = options["answer_vocabulary_size"], _number_of_answers(wrapped)
+    answers = min((size for size in sizes if size is not None), default=None)
+    preprocessor = kind.train(examples, (known, answers), [])
+    preprocessor.attach(wrapped)
+    return wrapped, preprocessor
 
 
-def _build_word_model(
-    name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
-) -> tuple[QAModel, Preprocessor]:
-    sizes = options["vocabulary_size"], options["answer_vocabulary_size"]
-    vectorizer = Vectorizer(*sizes).adapt(examples)
-    assert vectorizer.tokenizer is not None
-    words = vectorizer.tokenizer.vocabulary_size
-    found = {"text_vocabulary_size": words, "answer_vocabulary_size": len(vectorizer.answers)}
-    if name == "answer_classifier":
-        # The other models have one table for the words of texts and questions.
-        found["question_vocabulary_size"] = words
-    model = FACTORIES[name](**found, **settings)
-    vectorizer.sentences = _reads_sentences(model)
-    return model, WordPreprocessor(vectorizer)
+def _number_of_answers(model: QAModel) -> int | None:
+    """Returns the width of the output of answers, or `None` if there is none."""
+    outputs = model.output if isinstance(model.output, Mapping) else {"answer": model.output}
+    return outputs["answer"].shape[-1] if "answer" in outputs else None
 
 
-def _build_reader(
-    name: str, examples: list[Example], settings: dict[str, Any], options: Mapping[str, Any]
-) -> tuple[QAModel, Preprocessor]:
-    kind, vectors = _WINDOWED[name], options["vectors"]
-    if settings.get("backbone") is not None:
-        for option in ("vectors", "vocabulary_size"):
-            if options[option] is not None:
-                raise ValueError(
-                    f"`{option}` is for a reader from scratch, but `model_options` has a "
-                    "`backbone` with a vocabulary of its own. Leave one of them out."
-                )
-        model = FACTORIES[name](**settings)
-        if not isinstance(model.preprocessor, (SpanPreprocessor, ChoicePreprocessor)):
-            raise ValueError(
-                "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
-                'this file: `model_options={"backbone": …, "tokenizer": …}`.'
-            )
-        return model, model.preprocessor.with_options(model, **_window_options(options))
-    tokenizer, settings = _train_tokenizer(
-        _texts(kind, examples), options["vocabulary_size"], vectors, settings
-    )
-    model = FACTORIES[name](tokenizer.vocabulary_size, **settings)
-    return model, _windowed_preprocessor(model, tokenizer, options)
-
-
-def _texts(kind: PreprocessorClass, examples: list[Example]) -> list[str]:
-    """Returns the texts that make the vocabulary of a model."""
-    texts = [text for item in examples for text in (item.plain_text, item.question)]
-    if kind is ChoicePreprocessor:
-        texts += [choice for item in examples for choice in item.choices]
-    return texts
-
-
-def _train_tokenizer(
-    texts: list[str],
-    vocabulary_size: int | None,
-    vectors: Vectors | None,
-    settings: dict[str, Any],
-) -> tuple[WordTokenizer, dict[str, Any]]:
-    """Returns a tokenizer for the words of texts and vectors, and the model's settings."""
-    if vectors is None:
-        return WordTokenizer.train(texts, vocabulary_size), settings
-    if not isinstance(vectors, WordVectors):
-        vectors = WordVectors.load(vectors)
-    tokenizer = WordTokenizer.train(texts + vectors.words[:VECTOR_WORDS], vocabulary_size)
-    return tokenizer, {**settings, "word_vectors": vectors.table(tokenizer)}
-
-
-def _window_options(options: Mapping[str, Any]) -> AskOptions:
-    return AskOptions(max_length=options["max_length"], stride=options["stride"])
-
-
-def _windowed_preprocessor(
-    model: QAModel, tokenizer: WordTokenizer, options: Mapping[str, Any]
-) -> SpanPreprocessor | ChoicePreprocessor:
-    """Returns the preprocessor of a model from scratch that reads texts in windows."""
-    preprocessor: SpanPreprocessor | ChoicePreprocessor
-    if isinstance(model, ChoiceRanker):
-        preprocessor = ChoicePreprocessor(Windower(tokenizer))
-    else:
-        types = model.answer_types if isinstance(model, SpanReader) else ()
-        preprocessor = SpanPreprocessor(Windower(tokenizer), SpanDecoder(answer_types=types))
-    return preprocessor.with_options(model, **_window_options(options))
-
-
-def _wrap_reader(model: keras.Model) -> QAModel:
-    if isinstance(model, SpanReader):
+def _as_qa_model(model: keras.Model) -> QAModel:
+    """Returns a model that reads strings as it is, and any other one as a `QAModel`."""
+    if isinstance(model, QAModel) and (model.preprocessor or model.preprocessor_name):
         return model
-    reader = SpanReader(model.inputs, dict(model.output), name=model.name)
-    losses = {name: SpanLoss() for name in ("start", "end")}
-    return _compiled_as(reader, model, optimizer="adam", loss=losses)
-
-
-def _wrap_word_model(model: keras.Model) -> QAModel:
     names = [tensor.name for tensor in model.inputs]
-    several = len(model.outputs) != 1
-    if several and isinstance(model.output, Mapping):
-        several = sorted(model.output) != ["answer", "support"]
-    if sorted(names) != ["question", "text"] or several:
+    outputs = sorted(model.output) if isinstance(model.output, Mapping) else []
+    if outputs == ["end", "start"]:
+        reader = SpanReader(model.inputs, dict(model.output), name=model.name)
+        losses = {name: SpanLoss() for name in outputs}
+        return _compiled_as(reader, model, optimizer="adam", loss=losses)
+    is_known = outputs == ["answer", "support"] or len(model.outputs) == 1
+    if sorted(names) != ["question", "text"] or not is_known:
         raise ValueError(
             "`model` must have the inputs `text` and `question` and one output, or a dict of "
             "the outputs `answer` and `support`, or of `start` and `end`. Received: "
@@ -285,8 +219,7 @@ def _wrap_word_model(model: keras.Model) -> QAModel:
         )
     if isinstance(model, QAModel):
         return model
-    outputs = model.output if isinstance(model.output, Mapping) else model.outputs[0]
-    wrapped = QAModel(inputs=model.inputs, outputs=outputs, name=model.name)
+    wrapped = QAModel(model.inputs, model.output if outputs else model.outputs[0], name=model.name)
     loss = "sparse_categorical_crossentropy"
     return _compiled_as(wrapped, model, optimizer="rmsprop", loss=loss, metrics=["accuracy"])
 
@@ -298,7 +231,3 @@ def _compiled_as(model: QAModel, other: keras.Model, **otherwise: Any) -> QAMode
     else:
         model.compile(**otherwise)
     return model
-
-
-def _reads_sentences(model: keras.Model) -> bool:
-    return any(tensor.name == "text" and len(tensor.shape) == 3 for tensor in model.inputs)

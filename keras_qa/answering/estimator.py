@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from keras_qa._arguments import accept_old_names, to_keras_path
+from keras_qa._arguments import to_keras_path
+from keras_qa.answering.opening import Opened, open_model
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.exported import ExportedModel, is_exported
+from keras_qa.exported import SEQUENCE
 from keras_qa.preprocessing import Preprocessor
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 
 if TYPE_CHECKING:
     from keras_qa.models import QAModel
@@ -108,18 +108,19 @@ class Estimator(SaveMixin):
         backbone: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Loads an answerer by the name of a preset, a file or a folder, see `keras_qa.load`."""
-        model, is_trained = open_model(path, compile, backbone)
-        if isinstance(model.preprocessor, PairPreprocessor):
-            raise ValueError(
-                f"`{os.fspath(path)[-150:]}` holds a ranker, which answers no questions. Load it "
-                "with `keras_qa.load` and call its `rank`."
-            )
-        return cls._from_model(model, is_trained, os.fspath(path))
+        return cls._from_opened(open_model(path, compile, backbone), os.fspath(path))
 
     @classmethod
-    def _from_model(cls, model: QAModel, is_trained: bool, name: str) -> Self:
+    def _from_opened(cls, opened: Opened, name: str) -> Self:
+        model = opened.model
+        if model.task == SEQUENCE:
+            raise ValueError(
+                f"`{name[-150:]}` holds a ranker, which answers no questions. Load it with "
+                "`keras_qa.load` and call its `rank`."
+            )
+        model.preprocessor = model.preprocessor.for_questions(model)
         answerer = cls(model)  # type: ignore[call-arg]
-        if is_trained:
+        if opened.is_trained:
             answerer._set_model(model)
         else:
             warnings.warn(
@@ -137,7 +138,6 @@ class Estimator(SaveMixin):
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
-    @accept_old_names
     def set_params(self, **params: Any) -> Self:
         """Sets arguments of the constructor for the next `fit`.
 
@@ -226,32 +226,13 @@ class Estimator(SaveMixin):
         return {name: parameter.default for name, parameter in parameters.items()}
 
     def _set_model(self, model: QAModel) -> None:
-        assert isinstance(model.preprocessor, Preprocessor)
+        assert model.preprocessor is not None
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         raise NotImplementedError
-
-
-def open_model(
-    path: str | os.PathLike[str],
-    compile: bool = True,
-    backbone: str | os.PathLike[str] | None = None,
-) -> tuple[Any, bool]:
-    """Loads a model with its preprocessor, see `keras_qa.load`, and whether it is trained.
-
-    An exported folder needs no Keras.
-    """
-    if is_exported(path):
-        if backbone is not None:
-            raise ValueError("`backbone` is for files of `save_adapter`. Leave it out.")
-        return ExportedModel(path), True
-    # Not at the top: it needs Keras.
-    from keras_qa.models import presets
-
-    return presets.open_model(path, compile, backbone)
 
 
 def to_validation_examples(

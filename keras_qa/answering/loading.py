@@ -6,11 +6,10 @@ import os
 from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.estimator import open_model
+from keras_qa.answering.opening import EMBEDDER, find, open_model
 from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
-from keras_qa.exported import EMBEDDING, ExportedModel, is_exported
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.exported import EMBEDDING, SEQUENCE
 
 # The reader of documents if the user names no other.
 DEFAULT_READER = "minilm-squad"
@@ -77,19 +76,15 @@ def load(
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    name = os.fspath(path)
-    if not is_exported(path):
-        # Not at the top: it needs Keras.
-        from keras_qa.models.presets import EMBEDDERS
-
-        if name in EMBEDDERS and not os.path.exists(name):
-            return TextEmbedder(EMBEDDERS[name])
-    model, is_trained = open_model(path, compile, backbone)
-    if isinstance(model, ExportedModel) and model.task == EMBEDDING:
-        return TextEmbedder(model)
-    if isinstance(model.preprocessor, PairPreprocessor):
-        return Ranker(model)
-    return QuestionAnswerer._from_model(model, is_trained, name)
+    kind, place = find(path)
+    if kind == EMBEDDER:
+        return TextEmbedder(place)
+    opened = open_model(path, compile, backbone)
+    if opened.model.task == EMBEDDING:
+        return TextEmbedder(opened)
+    if opened.model.task == SEQUENCE:
+        return Ranker(opened.model)
+    return QuestionAnswerer._from_opened(opened, os.fspath(path))
 
 
 def presets() -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 from keras_qa._arguments import to_optional_integer
 from keras_qa.example import Answer, Example, select_answers, to_questions
-from keras_qa.exported import ExportedModel
-from keras_qa.preprocessing import AskOptions, Preprocessor, WordPreprocessor
-from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
+from keras_qa.preprocessing.ask_calibration import AskOptions
+from keras_qa.preprocessing.preprocessor import Ask, Verbose
 
 # A string, or a list of sentences.
 Text = str | Sequence[str]
@@ -25,9 +24,6 @@ AnswerResult = Answer | list[Answer] | list[list[Answer]]
 
 # The answers to choose from, for all questions or for each.
 Choices = Sequence[str] | Sequence[Sequence[str]]
-
-# Takes examples with one text, and the number of answers to each.
-Ask = Callable[[list[Example], int], RankedAnswers]
 
 
 class AnswerOptions(AskOptions, total=False):
@@ -103,24 +99,3 @@ class Passage:
         if not examples:
             return []
         return select_answers(self._answers(examples, top_k or 1), top_k, several)
-
-
-def split_at_text(model: Model, preprocessor: Preprocessor, example: Example) -> Ask | None:
-    """Encodes a text and returns a function that answers questions, if the model can be split."""
-    if not isinstance(preprocessor, WordPreprocessor) or isinstance(model, ExportedModel):
-        return None
-    # Not at the top: it needs Keras.
-    from keras_qa.models.copies import split_model
-
-    try:
-        parts = split_model(model, "text")
-    except NotImplementedError:
-        return None
-    vectorizer, decode = preprocessor.vectorizer, preprocessor.decode
-    encoded = parts.encode(vectorizer([example])["text"])
-
-    def ask(examples: list[Example], count: int) -> RankedAnswers:
-        ids = vectorizer.ids([item.question for item in examples])
-        return decode(parts.finish(encoded, [ids]), examples, count)
-
-    return ask

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from keras_qa._arguments import must_be
 from keras_qa.answering.ranker import Ranker
-from keras_qa.decoding.calibration import retrieval_priors
+from keras_qa.preprocessing.calibration import retrieval_priors
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever

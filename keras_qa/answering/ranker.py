@@ -20,11 +20,12 @@ from keras_qa._arguments import (
     to_optional_integer,
 )
 from keras_qa._numbers import sigmoid
-from keras_qa.answering.estimator import SaveMixin, open_model
-from keras_qa.decoding.calibration import fit_search_weight, retrieval_priors
+from keras_qa.answering.estimator import SaveMixin
+from keras_qa.answering.opening import open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
-from keras_qa.exported import ExportedModel
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
+from keras_qa.exported import SEQUENCE, check_trainable
+from keras_qa.preprocessing.calibration import fit_search_weight, retrieval_priors
+from keras_qa.preprocessing.pair_preprocessor import stack_rows
 
 if TYPE_CHECKING:
     import keras
@@ -83,15 +84,19 @@ class Ranker(SaveMixin):
         found: Any = model
         name = getattr(model, "name", "")
         if isinstance(model, (str, os.PathLike)):
-            name, found = os.fspath(model)[-100:], open_model(model)[0]
-        config = _ranker_config(found)
-        if config is None or not isinstance(found.preprocessor, PairPreprocessor):
+            name, found = os.fspath(model)[-100:], open_model(model).model
+        if not hasattr(found, "preprocessor"):
+            raise TypeError(
+                "`model` must be the name of a ranker or a `models.encoder_classifier`. Received: "
+                f"{short_repr(model)} (of type {type(model).__name__})."
+            )
+        if (found.task, found.width) != (SEQUENCE, 1) or found.preprocessor is None:
             raise ValueError(
                 f"`{name}` is not a ranker. Expected a model for sequence classification with one "
                 "label, and with a tokenizer, as `models.encoder_classifier` returns it."
             )
         self.model_ = found
-        self._is_sigmoid = _activation(config) == "Sigmoid"
+        self._is_sigmoid = _activation(found.config) == "Sigmoid"
 
     def rank(
         self,
@@ -206,8 +211,7 @@ class Ranker(SaveMixin):
             Gao, Dai and Callan 2021, "Rethink Training of BERT Rerankers in Multi-Stage Retrieval
             Pipeline", arXiv:2101.08751.
         """
-        if isinstance(self.model_, ExportedModel):
-            self.model_.fit()
+        check_trainable(self.model_)
         # Not at the top: they need Keras.
         import keras
 
@@ -341,26 +345,6 @@ class Ranker(SaveMixin):
         asked = np.repeat(np.array(questions, object), counts).tolist()
         rows = self._fitted()[1].make_feed(self.model_, asked, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
-
-
-def _ranker_config(model: Any) -> dict[str, Any] | None:
-    """Returns the `config.json` of a classifier with one label, or `None`."""
-    if isinstance(model, ExportedModel):
-        is_ranker = model.task == "sequence_classification" and model.width == 1
-        return model.config if is_ranker else None
-    # Not at the top: they need Keras.
-    from keras_qa.models import QAModel
-    from keras_qa.models.pretrained import task_of, transformer_of
-    from keras_qa.models.pretrained.family import SEQUENCE
-
-    if not isinstance(model, QAModel):
-        raise TypeError(
-            "`model` must be the name of a ranker or a `models.encoder_classifier`. Received: "
-            f"{short_repr(model)} (of type {type(model).__name__})."
-        )
-    encoder = transformer_of(model)
-    is_ranker = task_of(model) == SEQUENCE and model.outputs[0].shape[1:] == (1,)
-    return (encoder.settings["checkpoint"] or {}) if encoder is not None and is_ranker else None
 
 
 def _activation(config: dict[str, Any]) -> str:

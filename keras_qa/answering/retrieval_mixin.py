@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from keras_qa import metrics
 from keras_qa._arguments import (
-    accept_old_names,
     check_fraction,
     check_positive_integers,
     is_number,
@@ -28,13 +26,11 @@ from keras_qa.answering.passage_selection import (
     open_ranker,
     select_passages,
 )
-from keras_qa.decoding.calibration import combine_priors
-from keras_qa.decoding.selective import precision_thresholds
 from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
-from keras_qa.preprocessing import AskOptions, Preprocessor, SpanPreprocessor
-from keras_qa.preprocessing.ask_calibration import AskCalibration
-from keras_qa.preprocessing.ask_options import Model, Verbose, check_option_names
-from keras_qa.preprocessing.span_calibration import fit_retrieval
+from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, check_option_names
+from keras_qa.preprocessing.calibration import combine_priors
+from keras_qa.preprocessing.preprocessor import Verbose
+from keras_qa.preprocessing.selective import precision_thresholds
 from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
@@ -100,7 +96,6 @@ class RetrievalMixin(Estimator):
         **options: Unpack[RetrievalOptions],
     ) -> list[list[Answer]]: ...
 
-    @accept_old_names
     def ask(
         self,
         index: Retriever,
@@ -172,7 +167,7 @@ class RetrievalMixin(Estimator):
         _check_weights(min_score, retrieval_weight)
         model, own = self._fitted()
         ranker = open_ranker(ranker)
-        fitted = own.asking if isinstance(own, SpanPreprocessor) else None
+        fitted = own.asking
         if min_precision is not None:
             min_score = _min_score(
                 fitted,
@@ -193,10 +188,8 @@ class RetrievalMixin(Estimator):
             known.retrieval_weight if retrieval_weight is None else retrieval_weight,
             RANKER_WEIGHT if known.ranker_weight is None else known.ranker_weight,
         )
-        preprocessor = _span_preprocessor(model, own, options)
-        if fitted is not None:
-            decoder = dataclasses.replace(preprocessor.decoder, temperature=fitted.temperature)
-            preprocessor = SpanPreprocessor(preprocessor.vectorizer, decoder)
+        temperature = None if fitted is None else fitted.temperature
+        preprocessor = own.for_documents(model, options, temperature)
         several = not isinstance(question, str)
         questions = to_questions(question)
         shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
@@ -222,7 +215,6 @@ class RetrievalMixin(Estimator):
             bar.end(len(questions))
         return select_answers(ranked, top_k, several) if questions else []
 
-    @accept_old_names
     def calibrate(
         self,
         index: Retriever,
@@ -281,7 +273,7 @@ class RetrievalMixin(Estimator):
         if not data:
             raise ValueError("`examples` is empty. Give some to calibrate on.")
         model, own = self._fitted()
-        preprocessor = _span_preprocessor(model, own, options)
+        preprocessor = own.for_documents(model, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
         ranker, questions = open_ranker(ranker), [item.question for item in data]
         found = select_passages(index, questions, passages, ranker, batch_size)
@@ -290,8 +282,8 @@ class RetrievalMixin(Estimator):
             for (hits, _), item in zip(found, data, strict=True)
         ]
         priors = [log_priors(one).tolist() for one in found]
-        temperature, (weight, ranker_weight), ranked = fit_retrieval(
-            preprocessor, model, read, priors, _SPANS, batch_size, shown
+        temperature, (weight, ranker_weight), ranked = preprocessor.calibrate_passages(
+            model, read, priors, _SPANS, batch_size, shown
         )
         best = [
             merge_answers(answers, hits)[0]
@@ -302,7 +294,6 @@ class RetrievalMixin(Estimator):
             [answer.score for answer, _ in answered],
             [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in answered],
         )
-        assert isinstance(own, SpanPreprocessor)
         own.asking = AskCalibration(
             temperature,
             RETRIEVAL_WEIGHT if weight is None else weight,
@@ -357,26 +348,6 @@ def _min_score(
 
 def _without_none(options: AskOptions) -> AskOptions:
     return cast(AskOptions, {name: one for name, one in options.items() if one is not None})
-
-
-def _span_preprocessor(
-    model: Model, preprocessor: Preprocessor, options: AskOptions
-) -> SpanPreprocessor:
-    """Returns the preprocessor with options. Warns if it finds an answer in every passage."""
-    preprocessor = preprocessor.with_options(model, **options)
-    # A model that labels tokens cannot compare passages.
-    if type(preprocessor) is not SpanPreprocessor:
-        raise ValueError(
-            f"Only span readers answer from documents, but this model {preprocessor.description}."
-        )
-    if not preprocessor.decoder.no_answer and options.get("no_answer") is None:
-        warnings.warn(
-            "This reader was not trained on texts without an answer, so it finds one in every "
-            "passage. Train it with such examples, or pass `no_answer=True` if it was trained on "
-            "them elsewhere, and `no_answer=False` if not.",
-            stacklevel=4,
-        )
-    return preprocessor
 
 
 def _example(hits: Sequence[Hit], question: str) -> Example:

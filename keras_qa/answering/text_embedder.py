@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.exported import EMBEDDING, ExportedModel, is_exported
+from keras_qa.answering.opening import Opened, open_model
+from keras_qa.exported import EMBEDDING
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import concat_ranges
 
@@ -58,24 +58,23 @@ class TextEmbedder:
 
     def __init__(
         self,
-        encoder: str | os.PathLike[str] | ExportedModel,
+        encoder: str | os.PathLike[str] | Opened,
         max_length: int = 256,
         name: str | None = None,
     ) -> None:
-        given = os.fspath(encoder.path if isinstance(encoder, ExportedModel) else encoder)
-        model, tokenizer, longest, known = _open(encoder)
+        opened = encoder if isinstance(encoder, Opened) else open_model(encoder)
+        model, tokenizer, longest, known = _encoder_of(opened)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
             raise ValueError(
-                f"`max_length` must be more than the {special} special tokens of `{given}`. "
+                f"`max_length` must be more than the {special} special tokens of `{known}`. "
                 f"Received: max_length={short_repr(max_length)}."
             )
         self.max_length = min(max_length, longest or max_length)
         self.name = name or known
         self.tokenizer = tokenizer
         self.model_ = model
-        is_own = isinstance(model, ExportedModel)
-        self.dimension: int = model.width if is_own else model.output.shape[-1]
+        self.dimension: int = model.width
 
     def __call__(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Computes the vectors of texts.
@@ -118,51 +117,19 @@ class TextEmbedder:
         return {tensor.name: feed[tensor.name] for tensor in self.model_.inputs}
 
 
-def _open(
-    encoder: str | os.PathLike[str] | ExportedModel,
-) -> tuple[Any, SubwordTokenizer, int | None, str]:
+def _encoder_of(opened: Opened) -> tuple[Any, SubwordTokenizer, int | None, str]:
     """Returns a model of means, its tokenizer, its longest sequence, and its name in an index."""
-    if not isinstance(encoder, ExportedModel) and not is_exported(encoder):
-        name = os.fspath(encoder)
-        layer, tokenizer = _load_encoder(name)
-        return _mean_model(layer), tokenizer, getattr(layer, "max_length", None), _name(name)
-    model = encoder if isinstance(encoder, ExportedModel) else ExportedModel(encoder)
+    model, name = opened.model, opened.name
     windower = model.preprocessor.vectorizer
-    if model.task != EMBEDDING or not isinstance(windower.tokenizer, SubwordTokenizer):
-        place = str(model.path)[-150:]
-        raise ValueError(f"`{place}` is not an embedder, such as `minilm-embed`.")
-    name = model.name or str(model.path.resolve())
-    return model, windower.tokenizer, windower.max_length, name
-
-
-def _load_encoder(name: str) -> tuple[Any, SubwordTokenizer]:
-    """Loads an encoder and its tokenizer by the name of a checkpoint or a saved reader."""
-    from keras_qa.layers import PretrainedEncoder, TransformerEncoder
-    from keras_qa.models import span_reader
-    from keras_qa.models.presets import open_model
-    from keras_qa.models.pretrained import find_checkpoint
-
-    checkpoint = find_checkpoint(name)
-    model = open_model(name)[0] if checkpoint is None else span_reader(backbone=checkpoint)
-    tokenizer = getattr(getattr(model.preprocessor, "vectorizer", None), "tokenizer", None)
-    kinds = (TransformerEncoder, PretrainedEncoder)
-    layer = next((item for item in model.layers if isinstance(item, kinds)), None)
-    if checkpoint is not None and tokenizer is None:
-        raise ValueError(f"`{name}` has no tokenizer. Put its `tokenizer.json` into the folder.")
-    if layer is None or not isinstance(tokenizer, SubwordTokenizer):
+    if model.task == EMBEDDING:
+        return model, windower.tokenizer, windower.max_length, model.name or name
+    layer = model.encoder
+    if layer is None or not isinstance(windower.tokenizer, SubwordTokenizer):
         raise ValueError(
-            f"`{name}` is a model without a published encoder. Pass a reader with such an encoder, "
-            "or an encoder such as `minilm`."
+            f"`{name[-150:]}` is a model without a published encoder. Pass a reader with such an "
+            "encoder, or an encoder such as `minilm`."
         )
-    return layer, tokenizer
-
-
-def _name(given: str) -> str:
-    """Returns the full path of a file or folder, and any other name unchanged."""
-    from keras_qa.models.pretrained import PREFIX
-
-    is_path = not given.startswith(PREFIX) and os.path.exists(os.path.expanduser(given))
-    return str(pathlib.Path(given).expanduser().resolve()) if is_path else given
+    return _mean_model(layer), windower.tokenizer, getattr(layer, "max_length", None), name
 
 
 def _mean_model(layer: Any) -> Any:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.loading import DEFAULT_READER, load
+from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
-from keras_qa.exported import is_exported
+from keras_qa.exported import TOKENS
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index
@@ -203,27 +204,24 @@ def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Ver
 
 
 def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswerer | QAModel:
-    loaded: object = DEFAULT_READER if reader is None else reader
+    loaded: Any = DEFAULT_READER if reader is None else reader
     if isinstance(loaded, (str, os.PathLike)):
-        if not is_exported(loaded):
-            # Not at the top: they need Keras.
-            from keras_qa.models.encoder_classifier import encoder_classifier
-            from keras_qa.models.pretrained import find_checkpoint
-            from keras_qa.models.pretrained.family import TOKENS
-
-            checkpoint = find_checkpoint(os.fspath(loaded))
-            if checkpoint is not None and checkpoint.task == TOKENS:
-                return encoder_classifier(checkpoint)
-        loaded = load(loaded, compile=False)
+        opened = open_model(loaded, compile=False)
+        if _classifies_tokens(opened.model):
+            return opened.model
+        loaded = QuestionAnswerer._from_opened(opened, os.fspath(loaded))
     if not isinstance(loaded, QuestionAnswerer):
-        from keras_qa.models import QAModel
-        from keras_qa.models.pretrained import task_of
-        from keras_qa.models.pretrained.family import TOKENS
-
-        if isinstance(loaded, QAModel) and task_of(loaded) == TOKENS:
+        if _classifies_tokens(loaded):
             return loaded
         expected = "a `QuestionAnswerer`, a classifier of tokens, or the name of one"
         raise TypeError(must_be("reader", expected, reader))
     if question is None:
         raise ValueError("A `reader` that marks spans needs a question. Pass `question`.")
     return loaded
+
+
+def _classifies_tokens(model: Any) -> bool:
+    """Whether a model classifies the tokens of pairs, rather than reads texts in windows."""
+    preprocessor = getattr(model, "preprocessor", None)
+    reads = preprocessor is not None and preprocessor.answers_questions
+    return getattr(model, "task", None) == TOKENS and not reads

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from keras_qa._arguments import RENAMED, check_not_blank
+from keras_qa._arguments import check_not_blank
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
@@ -132,8 +132,6 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="N",
         help="largest number of tokens of a question; the rest is cut off",
     )
-    for name in RENAMED:
-        spans.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
@@ -169,8 +167,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer_options(options: argparse.Namespace) -> dict[str, Any]:
-    names = (*SPANS, *RENAMED)
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return {name: getattr(options, name) for name in SPANS if getattr(options, name) is not None}
 
 
 def _answer_one(options: argparse.Namespace) -> None:

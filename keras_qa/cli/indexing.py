@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from keras_qa.cli.output import say
 from keras_qa.cli.parsing import need_backend, positive, yes_or_no
-from keras_qa.exported import is_exported
 from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ The same command again reads new and changed files, and removes deleted ones fro
 
 # The most reasons for which files are left out that are printed.
 _MAX_REASONS = 20
-# On Windows, a path that begins so may name another machine.
-_ELSEWHERE = ("//", "\\\\")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +59,10 @@ def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
     if options.embed is not None:
         return need_backend(options.embed)
+    from keras_qa.answering.opening import is_exported_here
+
     name = _read_encoder_name(_index_path(options.folder, options.out, "--out"))
-    return name is not None and not _is_exported_here(name)
+    return name is not None and not is_exported_here(name)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -209,13 +208,14 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
 def _find_encoder(path: str, embed: str | None) -> Encoder | None:
     """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
+    from keras_qa.answering.opening import is_local
 
     if embed is not None:
         return TextEmbedder(embed)
     name = _read_encoder_name(path)
     if name is None:
         return None
-    if not _is_local(name):
+    if not is_local(name):
         raise ValueError(
             f"`{path}` names the encoder {name!r}, which is neither minilm nor a local folder. "
             "Pass it by `--embed` to load it."
@@ -234,18 +234,3 @@ def _read_encoder_name(path: str) -> str | None:
         return None
     with Index.open(path) as index:
         return index.encoder_name
-
-
-def _is_local(name: str) -> bool:
-    """Whether an encoder loads from this machine. The name comes from a file, so be strict."""
-    if _is_exported_here(name):
-        return True
-    # Not at the top: it needs Keras.
-    from keras_qa.models.pretrained import PACKAGES, PREFIX
-
-    elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
-    return name in PACKAGES or (not elsewhere and os.path.isdir(name))
-
-
-def _is_exported_here(name: str) -> bool:
-    return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and is_exported(name)

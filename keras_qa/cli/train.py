@@ -60,7 +60,6 @@ READER = (
     "vectors",
     "vectors_words",
     "max_length",
-    "length",
 )
 
 
@@ -180,7 +179,6 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="positions of a window; a longer text is read in several windows",
     )
-    reader.add_argument("--length", type=int, help=argparse.SUPPRESS)
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -267,9 +265,9 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
             model_options[name] = given[name]
     if options.dtype:
         model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {
-        name: given[name] for name in ("max_length", "length") if name in given
-    }
+    answerer_options: dict[str, Any] = {}
+    if "max_length" in given:
+        answerer_options["max_length"] = given["max_length"]
     if "vectors" in given:
         found = WordVectors.load(given["vectors"], given.get("vectors_words"))
         say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")

@@ -21,9 +21,9 @@ from keras_qa.files import replace_atomically
 from keras_qa.layers import TransformerEncoder
 from keras_qa.models import QAModel
 from keras_qa.models.pretrained import transformer_of
-from keras_qa.models.pretrained.checkpoint_writer import describe_checkpoint, task_of
-from keras_qa.models.pretrained.family import SPANS, TASKS
-from keras_qa.preprocessing import AnyPreprocessor, WordPreprocessor
+from keras_qa.models.pretrained.checkpoint_writer import describe_checkpoint
+from keras_qa.models.pretrained.family import TASKS
+from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
 
@@ -82,7 +82,7 @@ def export(
     if int8 and not examples:
         raise ValueError("`int8` compares both graphs on `validation_data`. Give some examples.")
     keras_model, preprocessor, task, name = _parts(model)
-    if int8 and not hasattr(preprocessor, "evaluate"):
+    if int8 and not preprocessor.answers_questions:
         raise ValueError(
             f"`int8` needs a model that answers questions, but this one {preprocessor.description}."
         )
@@ -146,7 +146,7 @@ def _remove_int8(folder: pathlib.Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _parts(model: object) -> tuple[QAModel, AnyPreprocessor, str, str]:
+def _parts(model: object) -> tuple[QAModel, Preprocessor, str, str]:
     """Returns the model, its preprocessor, its task and its name in an index."""
     if isinstance(model, TextEmbedder):
         windower = Windower(model.tokenizer, model.max_length)
@@ -162,24 +162,20 @@ def _parts(model: object) -> tuple[QAModel, AnyPreprocessor, str, str]:
         raise ValueError(
             f"The model `{found.name}` has no tokenizer. Pass one to the function that creates it."
         )
-    is_words = isinstance(found.preprocessor, WordPreprocessor)
-    task = exported.WORDS if is_words else task_of(found) or SPANS
-    kinds, outputs = exported.TASKS[task]
+    task = found.preprocessor.exported_as or found.task or ""
+    kinds, outputs = exported.TASKS.get(task, ((), ()))
     if found.preprocessor.name not in kinds or len(found.outputs) != len(outputs):
         raise ValueError(
-            f"The model `{found.name:.60}` {found.preprocessor.description}, but its layers are "
-            f"for {task!r}. It cannot be exported."
+            f"A model that {found.preprocessor.description} cannot be exported: `{found.name:.60}`."
         )
     return found, found.preprocessor, task, found.name
 
 
-def _describe(model: QAModel, preprocessor: AnyPreprocessor, task: str) -> dict[str, bytes]:
+def _describe(model: QAModel, preprocessor: Preprocessor, task: str) -> dict[str, bytes]:
     """Returns `config.json` and the files of the tokenizer."""
     encoder, tokenizer = transformer_of(model), preprocessor.vectorizer.tokenizer
     if isinstance(encoder, TransformerEncoder) and isinstance(tokenizer, SubwordTokenizer):
-        longest = encoder.max_length
-        if isinstance(preprocessor, PairPreprocessor):
-            longest = preprocessor.vectorizer.max_length
+        longest = preprocessor.max_length(encoder.max_length)
         return describe_checkpoint(encoder, tokenizer, TASKS.get(task, "Model"), longest)
     assert tokenizer is not None
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
@@ -190,7 +186,7 @@ def _describe(model: QAModel, preprocessor: AnyPreprocessor, task: str) -> dict[
     }
 
 
-def _config(preprocessor: AnyPreprocessor) -> dict[str, Any]:
+def _config(preprocessor: Preprocessor) -> dict[str, Any]:
     # Without the JSON of the tokenizer, which has a file of its own.
     return exported.with_tokenizer(preprocessing.serialize(preprocessor), None)
 

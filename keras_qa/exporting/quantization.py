@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import time
-from typing import Any
 
 from keras_qa import exported
 from keras_qa.example import Example
 from keras_qa.exporting.onnx_graph import Proto, onnx, weights_size, write_graph
-from keras_qa.preprocessing import AnyPreprocessor, SpanPreprocessor
-from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
-from keras_qa.preprocessing.span_calibration import fit_decoder
+from keras_qa.preprocessing import Preprocessor
 
 BATCH_SIZE = 32
 # A protobuf message has at most 2 GiB.
@@ -95,7 +92,7 @@ def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
     return target
 
 
-def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, AnyPreprocessor]:
+def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, Preprocessor]:
     """Evaluates a graph of an exported folder, and fits its preprocessor.
 
     Args:
@@ -106,12 +103,8 @@ def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, A
         What was measured, and the fitted preprocessor.
     """
     model = exported.ExportedModel(path)
-    preprocessor: Any = model.preprocessor
-    if type(preprocessor) is SpanPreprocessor:
-        most = preprocessor.decoder.max_answer_words
-        fit_decoder(preprocessor, model, examples, BATCH_SIZE, most)
-    elif isinstance(preprocessor, ChoicePreprocessor):
-        preprocessor.calibrate(model, examples, BATCH_SIZE)
+    preprocessor = model.preprocessor
+    preprocessor.recalibrate(model, examples, BATCH_SIZE)
     began = time.perf_counter()
     scores = preprocessor.evaluate(model, examples, BATCH_SIZE, 0)
     seconds = time.perf_counter() - began

@@ -16,7 +16,7 @@ from keras_qa.answering import Ranker, load
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
-from keras_qa.preprocessing import AskOptions, SpanPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskOptions
 
 try:
     from haystack import Document, ExtractedAnswer, component, default_from_dict, default_to_dict
@@ -149,7 +149,7 @@ class KerasReader(_Component):
             return
         answerer = load(self.model)
         own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
-        if type(own) is not SpanPreprocessor:
+        if own is None or not own.compares_passages:
             found = f"a model that {own.description}" if own else "an encoder without a head"
             raise ValueError(
                 f"`model` must be a trained reader of spans. `{self.model}` holds {found}."
@@ -221,7 +221,6 @@ class KerasReader(_Component):
             stride=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        assert isinstance(model.preprocessor, SpanPreprocessor)
         preprocessor = model.preprocessor.with_options(model, **options)
         example = Example([_content(document) for document in documents], query)
         each = settings["answers_per_seq"] or _SPANS

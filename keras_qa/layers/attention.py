@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -40,7 +40,6 @@ class AlignedQuestionEmbedding(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"hidden_dim": None}
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         width: Any = input_shape[0][-1]

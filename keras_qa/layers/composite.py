@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self, TypeAlias, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict
 
 import keras
 
@@ -39,10 +39,6 @@ class Composite(ZeroInitialized):
     by `enable_lora` later. The config records such changes under `held`, by the layer's path.
     """
 
-    # Arguments of earlier versions in the configs of files, each with the only value that can be
-    # loaded; `...` stands for any value.
-    removed_arguments: ClassVar[dict[str, Any]] = {}
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         changed = {
@@ -56,13 +52,6 @@ class Composite(ZeroInitialized):
     def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         changed = config.pop("held", {})
-        for name, supported in cls.removed_arguments.items():
-            value = config.pop(name, supported)
-            if supported is not ... and value != supported:
-                raise ValueError(
-                    f"`{cls.__name__}` has no argument `{name}` any more, and only files with "
-                    f"{name}={supported!r} can be loaded. Received: {name}={value!r:.80}."
-                )
         layer = super().from_config(config)
         by_path = dict(_inner_layers(layer))
         if not isinstance(changed, dict) or not changed.keys() <= by_path.keys():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -59,7 +59,6 @@ class MemoryHops(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"tying": "adjacent"}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -61,7 +61,6 @@ class SentenceEncoder(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"cell": ..., "bidirectional": ..., "num_heads": ...}
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -13,10 +13,10 @@ from keras import ops
 from keras_qa import execution
 from keras_qa._arguments import check_choice
 from keras_qa._numbers import MASKED
-from keras_qa.decoding.decoder import check_answer_types
 from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
+from keras_qa.preprocessing.decoder import check_answer_types
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -59,7 +59,6 @@ class SpanHead(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"hidden_dim": None}
 
     def __init__(
         self,

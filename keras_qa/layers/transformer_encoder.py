@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -23,7 +23,6 @@ from keras_qa.layers.transformer_block import (
 )
 from keras_qa.layers.transformer_settings import (
     check_settings,
-    rename_settings,
     rows_of_pairs,
     table_size,
 )
@@ -378,10 +377,6 @@ class TransformerEncoder(Composite):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        return super().from_config(rename_settings(config))
 
 
 def _lowest(dtype: str) -> float:

@@ -1,4 +1,4 @@
-"""The settings of `TransformerEncoder`: checks, names in older files, relative positions."""
+"""The settings of `TransformerEncoder`: checks and relative positions."""
 
 from __future__ import annotations
 
@@ -49,15 +49,6 @@ def check_settings(s: dict[str, Any]) -> None:
                 f"`{name}` must have one entry for each of the {s['num_layers']} layers. "
                 f"Received: {name}={s[name]!r}."
             )
-
-
-def rename_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a file in which `modern` stood for `pre_norm`, `gated` and no `use_bias`."""
-    config = dict(config)
-    if "modern" in config:
-        modern = config.pop("modern")
-        config |= {"pre_norm": modern, "gated": modern, "use_bias": not modern}
-    return config
 
 
 def table_size(settings: dict[str, Any]) -> int:

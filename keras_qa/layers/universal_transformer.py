@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -72,7 +72,6 @@ class UniversalTransformerEncoder(Composite):
     """
 
     ignores_padding = True
-    removed_arguments: ClassVar = {"halting": False, "ponder_cost": ..., "noise": ...}
 
     def __init__(
         self,

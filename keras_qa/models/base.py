@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib
 import os
 import pathlib
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import keras
 import numpy as np
@@ -37,11 +36,12 @@ from keras_qa.inputs.sources import (
     unpacked,
 )
 from keras_qa.kernels.masking import ending_early
+from keras_qa.layers import PretrainedEncoder, TransformerEncoder
 from keras_qa.models.compiling import Callbacks, PortableModel, Scores
+from keras_qa.models.copies import SplitModel, split_model, with_evidence
 from keras_qa.models.predicting import predict
-from keras_qa.models.pretrained import save_checkpoint
-from keras_qa.preprocessing import AnyPreprocessor
-from keras_qa.preprocessing.ask_options import Verbose
+from keras_qa.models.pretrained import save_checkpoint, task_of, transformer_of
+from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
 
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
 
@@ -78,7 +78,9 @@ class QAModel(PortableModel):
         (2, 3)
     """
 
-    preprocessor: AnyPreprocessor | None = None
+    preprocessor: Preprocessor | None = None
+    # The kind of answers, for a model without a preprocessor. `None` for that of the outputs.
+    preprocessor_name: ClassVar[str | None] = None
     # The constant value of outputs at padding, if they are as wide as the first input. `None` for
     # that of the last layer.
     output_padding: float | None = None
@@ -89,18 +91,40 @@ class QAModel(PortableModel):
     # `form_of` the last labels and weights, by compiled function and their number.
     _forms: Mapping[tuple[str, int], list[str]] = types.MappingProxyType({})
 
-    @classmethod
-    def from_preset(
-        cls,
-        path: str | os.PathLike[str],
-        compile: bool = True,
-        backbone: str | os.PathLike[str] | None = None,
-    ) -> QAModel:
-        """Loads a model by the name of a preset, a file or a folder, see `keras_qa.load`."""
-        # Not at the top: the functions that create models import this class.
-        presets = importlib.import_module("keras_qa.models.presets")
-        model: QAModel = presets.open_model(path, compile, backbone)[0]
+    @property
+    def task(self) -> str | None:
+        """The task of its head by its name in `transformers`, of a published classifier."""
+        return task_of(self)
+
+    @property
+    def encoder(self) -> keras.layers.Layer | None:
+        """Its published encoder."""
+        kinds = (TransformerEncoder, PretrainedEncoder)
+        return next((item for item in self.layers if isinstance(item, kinds)), None)
+
+    @property
+    def width(self) -> int | None:
+        """The size of the last axis of its first output."""
+        width: int | None = self.outputs[0].shape[-1]
+        return width
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The `config.json` of its published encoder."""
+        encoder = transformer_of(self)
+        return (encoder.settings["checkpoint"] if encoder else None) or {}
+
+    def with_evidence(self) -> QAModel:
+        """Returns a copy that also returns which sentences support its answers, if it can."""
+        model: QAModel = with_evidence(self)
         return model
+
+    def split(self, name: str) -> SplitModel | None:
+        """Returns a copy that is split after what depends on one input only, or `None`."""
+        try:
+            return split_model(self, name)
+        except NotImplementedError:
+            return None
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
@@ -473,7 +497,8 @@ class QAModel(PortableModel):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> QAModel:
         config = dict(config)
-        preprocessor = preprocessing.pop_preprocessor(config)
+        saved = config.pop("preprocessor", None)
+        preprocessor = None if saved is None else preprocessing.deserialize(saved)
         model = super().from_config(config, custom_objects=custom_objects)
         model.preprocessor = preprocessor
         return model

@@ -26,14 +26,17 @@ from keras_qa.models.compiling import Optimizer
 from keras_qa.models.encoder_classifier import open_classifier
 from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.models.pretrained.family import CHOICE
-from keras_qa.models.reader import MAX_LENGTH, Tokenizer, make_word_embedding
+from keras_qa.models.reader import Tokenizer, make_word_embedding
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.text import Windower
+from keras_qa.text.windows import MAX_LENGTH
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ChoiceRanker(QAModel):
     """A model of `choice_ranker`. A label is the number of a choice, which must not be padding."""
+
+    preprocessor_name = "choices"
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         return inputs[-1].shape[1]

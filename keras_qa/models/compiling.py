@@ -53,10 +53,6 @@ class PortableModel(keras.Model):
     def compile_from_config(self, config: Any) -> None:
         # Keras' own method raises an error if `compile` is overridden.
         config = dict(config)
-        if "optimizer_built" not in config:
-            # Earlier versions saved the value for "auto" of their backend. On PyTorch, `True` would
-            # need a C++ compiler.
-            config["jit_compile"] = "auto"
         # Do not build an optimizer that was not built: Keras would warn that the file lacks its
         # variables.
         is_built = config.pop("optimizer_built", True)

@@ -14,9 +14,9 @@ from keras_qa.models.base import QAModel
 from keras_qa.models.compiling import Optimizer
 from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
 from keras_qa.models.pretrained.family import CHOICE, SPANS, TASKS, TOKENS
-from keras_qa.models.reader import MAX_LENGTH, Tokenizer, check_tokenizer, enable_lora
+from keras_qa.models.reader import Tokenizer, check_tokenizer, enable_lora
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
-from keras_qa.preprocessing.token_preprocessor import IGNORED, TokenPreprocessor
+from keras_qa.preprocessing.token_preprocessor import IGNORED
 from keras_qa.text import SubwordTokenizer, Windower
 
 CLASSIFICATIONS = tuple(task for task in TASKS if task != SPANS)
@@ -105,23 +105,6 @@ def encoder_classifier(
         ignored = IGNORED if task == TOKENS else None
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=ignored)
     model.compile(optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01), loss)
-    return model
-
-
-def labels_tokens(model: keras.Model) -> bool:
-    """Whether a model labels the tokens of texts as outside or inside an answer."""
-    preprocessor, output = getattr(model, "preprocessor", None), model.output
-    if isinstance(preprocessor, PairPreprocessor):
-        return not isinstance(output, dict) and len(output.shape) == 3 and output.shape[-1] == 2
-    return isinstance(preprocessor, TokenPreprocessor)
-
-
-def as_token_reader(model: QAModel) -> QAModel:
-    """Makes a model that labels tokens read texts in windows, with questions."""
-    if isinstance(model.preprocessor, PairPreprocessor):
-        pairs = model.preprocessor.vectorizer
-        windower = Windower(pairs.tokenizer, min(MAX_LENGTH, pairs.max_length))
-        model.preprocessor = TokenPreprocessor(windower)
     return model
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras_qa import execution
 from keras_qa.execution.graph import LayerState, output_padding, text_position
 from keras_qa.inputs.batching import PredictionBatches, fitted, rows_at_a_time
-from keras_qa.preprocessing.ask_options import Verbose
+from keras_qa.preprocessing.preprocessor import Verbose
 
 
 def predict(

@@ -15,8 +15,8 @@ from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.base import QAModel
 from keras_qa.models.choice_ranker import choice_ranker
-from keras_qa.models.encoder_classifier import as_token_reader, encoder_classifier
-from keras_qa.models.pretrained import PREFIX, find_checkpoint
+from keras_qa.models.encoder_classifier import encoder_classifier
+from keras_qa.models.pretrained import find_checkpoint
 from keras_qa.models.pretrained.family import CHOICE, SEQUENCE, SPANS, TOKENS
 from keras_qa.models.pretrained.weights import check_finite
 from keras_qa.models.reader import span_reader
@@ -32,8 +32,6 @@ PRESETS = {
     "minilm-squad": "marks answers in English texts, or finds no answer: LoRA on the encoder "
     "minilm, 44,858 questions on Wikipedia, product reviews and search queries",
 }
-# Earlier names of presets.
-ALIASES = {"minilm-squad-small": "minilm-squad"}
 
 # Presets that are not answerers: `keras_qa.load` knows their classes.
 EMBEDDERS = {"minilm-embed": "minilm"}
@@ -56,56 +54,35 @@ _MOST = 300
 _NUMBERS_PER_BYTE = 2
 
 
-def find_file(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Returns the file of a preset by its name, and the path of an existing file unchanged."""
-    name = os.fspath(path)
-    if os.path.exists(name):
-        return path
-    name = ALIASES.get(name, name)
-    if name in EMBEDDERS:
-        raise ValueError(f"`{name}` is no reader. `keras_qa.load({name!r})` returns an embedder.")
-    if name in PRESETS:
-        return FOLDER / f"{name}.keras"
-    raise FileNotFoundError(
-        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
-        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
-    )
-
-
-def open_model(
+def open_file(
     path: str | os.PathLike[str],
     compile: bool = True,
     backbone: str | os.PathLike[str] | None = None,
-) -> tuple[QAModel, bool]:
-    """Loads a model with its preprocessor, see `keras_qa.load`.
-
-    Returns:
-        The model, and whether it is trained: an encoder without a head is not.
-    """
-    is_published = os.fspath(path).startswith(PREFIX) or os.path.isdir(path)
-    if not is_published:
-        path = find_file(path)
-        if adapters.is_adapter(path):
-            model: keras.Model = adapters.load(pathlib.Path(path), backbone)
-            _check_weights(path, model)
-            return model, True
+) -> QAModel:
+    """Loads the model of a file that `save` or `save_adapter` wrote, with its preprocessor."""
+    if adapters.is_adapter(path):
+        adapted = adapters.load(pathlib.Path(path), backbone)
+        _check_weights(path, adapted)
+        return adapted
     if backbone is not None:
         raise ValueError(
             "`backbone` is the encoder of a file that `save_adapter` wrote, but "
             f"`{os.fspath(path)[-150:]}` is not such a file. Leave `backbone` out."
         )
-    if is_published:
-        return _open_published(os.fspath(path))
     model = load_model(path, compile)
     if not isinstance(model, QAModel) or model.preprocessor is None:
         raise ValueError(
             f"`{path}` holds a model without a preprocessor, which cannot read strings. Load it "
             "with `keras.saving.load_model`, or save a `QuestionAnswerer`."
         )
-    return model, True
+    return model
 
 
-def _open_published(name: str) -> tuple[QAModel, bool]:
+def open_published(name: str) -> tuple[QAModel, bool]:
+    """Loads a published model, and returns whether it has a head.
+
+    A classifier of tokens or of pairs is one of `encoder_classifier`.
+    """
     checkpoint = find_checkpoint(name)
     if checkpoint is None:
         raise ValueError(
@@ -113,18 +90,18 @@ def _open_published(name: str) -> tuple[QAModel, bool]:
             "Hugging Face's layout."
         )
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
-    is_token_reader = checkpoint.task == TOKENS and checkpoint.num_labels == 2
     make: Callable[..., QAModel] = span_reader
-    if is_ranker or is_token_reader:
+    if is_ranker or checkpoint.task == TOKENS:
         make = encoder_classifier
     elif checkpoint.task == CHOICE:
         make = choice_ranker
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
         use = f"{'Ranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("
-        raise ValueError(f"`{name}` has no tokenizer. Pass one: `{use}backbone=…, tokenizer=…))`.")
-    if is_token_reader:
-        model = as_token_reader(model)
+        raise ValueError(
+            f"`{name}` has no tokenizer. Put its `tokenizer.json` into the folder, or pass one: "
+            f"`{use}backbone=…, tokenizer=…))`."
+        )
     return model, checkpoint.has_head(checkpoint.task or SPANS)
 
 

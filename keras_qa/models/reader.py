@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from keras_qa._arguments import to_integer
 from keras_qa._numbers import MASKED
-from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.decoder import check_answer_types
 from keras_qa.execution.graph import text_position
 from keras_qa.kernels.tensor_types import Tensor
 from keras_qa.layers import (
@@ -34,14 +32,13 @@ from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
 from keras_qa.models.pretrained.family import SPANS
 from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing.decoder import SpanDecoder, check_answer_types
 from keras_qa.text import SubwordTokenizer, Windower
+from keras_qa.text.windows import MAX_LENGTH
 
 # A backbone or its name; a tokenizer or its file or folder.
 Backbone: TypeAlias = keras.Model | PretrainedCheckpoint | str | os.PathLike[str]
 Tokenizer: TypeAlias = SubwordTokenizer | str | os.PathLike[str]
-
-# Default number of positions in a window, if the backbone takes as many.
-MAX_LENGTH = 384
 
 # An arbitrary width, to find the difference between the widths of outputs and inputs.
 _PROBE = 7
@@ -68,6 +65,7 @@ class SpanReader(QAModel):
         ValueError: If the outputs are not `start` and `end`.
     """
 
+    preprocessor_name = "spans"
     # Number of positions in the outputs minus the width of the input. Computed on first use.
     _more_positions: Any = None
 

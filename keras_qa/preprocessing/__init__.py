@@ -1,62 +1,108 @@
-"""Preprocessors: examples to model inputs, and model outputs to answers.
+"""Preprocessors: examples to inputs and outputs to answers, one class for each kind of answer.
 
-One class for each kind of answer. They use NumPy only; the methods that run a model receive it.
+They use NumPy only; the methods that run a model receive it.
 """
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras_qa._arguments import entry, must_be
-from keras_qa.preprocessing.ask_options import AskOptions
+from keras_qa.preprocessing.calibration import expected_calibration_error, fit_temperature
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.preprocessing.preprocessor import Model, Preprocessor
+from keras_qa.preprocessing.selective import risk_coverage
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
-__all__ = ["AskOptions", "SpanPreprocessor", "WordPreprocessor"]
+__all__ = [
+    "Preprocessor",
+    "SpanDecoder",
+    "SpanPreprocessor",
+    "WordPreprocessor",
+    "expected_calibration_error",
+    "fit_temperature",
+    "register",
+    "risk_coverage",
+]
 
-Preprocessor: TypeAlias = SpanPreprocessor | WordPreprocessor | ChoicePreprocessor
-AnyPreprocessor: TypeAlias = Preprocessor | PairPreprocessor
+# Each kind of answer, by the name that files give it.
+PREPROCESSORS: dict[str, type[Preprocessor]] = {}
 
-_PREPROCESSORS: dict[str, type[AnyPreprocessor]] = {
-    kind.name: kind
-    for kind in (
-        *(WordPreprocessor, SpanPreprocessor, TokenPreprocessor),
-        *(PairPreprocessor, ChoicePreprocessor),
-    )
-}
+# The functions that build models, by the names that `QuestionAnswerer` takes, and their kinds of
+# answer.
+FACTORIES: dict[str, tuple[Callable[..., Model], type[Preprocessor]]] = {}
 
 
-def serialize(preprocessor: AnyPreprocessor) -> dict[str, Any]:
+def register(
+    preprocessor: type[Preprocessor], factories: Mapping[str, Callable[..., Model]] | None = None
+) -> type[Preprocessor]:
+    """Adds a kind of answer.
+
+    Args:
+        preprocessor: A subclass of `Preprocessor`. Saved models refer to it by its `name`.
+        factories: Functions that build models with such answers, by the names that the argument
+            `model` of `QuestionAnswerer` takes.
+
+    Returns:
+        The class.
+
+    Raises:
+        TypeError: If `preprocessor` is not a subclass of `Preprocessor`.
+        ValueError: If another class or function has the name.
+
+    Examples:
+        >>> from keras_qa.preprocessing import WordPreprocessor, register
+        >>> class Labels(WordPreprocessor):
+        ...     name = "labels"
+        >>> register(Labels).name
+        'labels'
+    """
+    if not isinstance(preprocessor, type) or not issubclass(preprocessor, Preprocessor):
+        raise TypeError(must_be("preprocessor", "a subclass of `Preprocessor`", preprocessor))
+    name = preprocessor.name
+    if PREPROCESSORS.setdefault(name, preprocessor) is not preprocessor:
+        raise ValueError(f"Another class has `name={name!r}`. Choose another name.")
+    for factory_name, make in (factories or {}).items():
+        if FACTORIES.setdefault(factory_name, (make, preprocessor))[0] is not make:
+            raise ValueError(f"Another factory is called {factory_name!r}. Choose another name.")
+    return preprocessor
+
+
+for _preprocessor in (
+    *(WordPreprocessor, SpanPreprocessor, TokenPreprocessor, PairPreprocessor),
+    ChoicePreprocessor,
+):
+    register(_preprocessor)
+
+
+def find_preprocessor(model: Model) -> type[Preprocessor]:
+    """Returns the kind of answers that a model gives, by its preprocessor or its outputs."""
+    own = getattr(model, "preprocessor", None)
+    # A model of KerasHub may have a preprocessor of another class.
+    if isinstance(own, Preprocessor):
+        return type(own.for_questions(model))
+    kinds = (kind for kind in PREPROCESSORS.values() if kind.fits(model))
+    return next(kinds, WordPreprocessor)
+
+
+def serialize(preprocessor: Preprocessor) -> dict[str, Any]:
     """Returns the config that `deserialize` takes."""
     return {"name": preprocessor.name, **preprocessor.get_config()}
 
 
-def deserialize(config: Mapping[str, Any]) -> AnyPreprocessor:
+def deserialize(config: Mapping[str, Any]) -> Preprocessor:
     """Creates a preprocessor from the result of `serialize`."""
     if not isinstance(config, Mapping):
         raise ValueError(must_be("preprocessor", "an object", config))
     settings = dict(config)
     entry(settings, "name", str)
     name = settings.pop("name")
-    if name not in _PREPROCESSORS:
+    if name not in PREPROCESSORS:
         raise ValueError(
             f"The file has a preprocessor {name!r:.80}, but this version of keras-qa knows only "
-            f"{', '.join(map(repr, _PREPROCESSORS))}. Install a newer version."
+            f"{', '.join(map(repr, PREPROCESSORS))}. Install a newer version."
         )
-    return _PREPROCESSORS[name].from_config(settings)
-
-
-def pop_preprocessor(config: dict[str, Any]) -> AnyPreprocessor | None:
-    """Removes the preprocessor from a model's config, of any version, and creates it."""
-    # Earlier versions wrote `task`, and before that the vectorizer or the windower alone.
-    keys = ("preprocessor", "task", "vectorizer", "windower", "decoder")
-    found, task, vectorizer, windower, decoder = (config.pop(key, None) for key in keys)
-    if found is None:
-        found = task
-    if vectorizer is not None:
-        found = {"name": WordPreprocessor.name, "vectorizer": vectorizer}
-    elif windower is not None:
-        found = {"name": SpanPreprocessor.name, "vectorizer": windower, "decoder": decoder or {}}
-    return None if found is None else deserialize(found)
+    return PREPROCESSORS[name].from_config(settings)

@@ -1,10 +1,11 @@
-"""The calibration of `QuestionAnswerer.ask`."""
+"""The options of a call that asks questions, and the calibration of `QuestionAnswerer.ask`."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -14,10 +15,29 @@ from keras_qa._arguments import (
     entry,
     is_number,
     must_be,
-    with_new_names,
 )
-from keras_qa.decoding.selective import CONFIDENCE
-from keras_qa.preprocessing.ask_options import AskOptions
+from keras_qa.preprocessing.selective import CONFIDENCE
+
+
+class AskOptions(TypedDict, total=False):
+    """Options of a span reader for one call. `None` keeps the reader's own setting.
+
+    Attributes:
+        max_answer_words: Maximum number of words in an answer, punctuation marks included. For
+            scripts without spaces see `decoding.SpanDecoder`.
+        no_answer: Whether a text may have no answer.
+        whole_words: Whether answers start and end at word boundaries, rather than inside words.
+        max_length: Maximum number of positions in a window, see `text.Windower`.
+        stride: Number of positions that a window shares with the previous one.
+        max_question_length: Maximum number of pieces in a question. The rest is cut off.
+    """
+
+    max_answer_words: int | None
+    no_answer: bool | None
+    whole_words: bool | None
+    max_length: int | None
+    stride: int | None
+    max_question_length: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,5 +125,15 @@ class AskCalibration:
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Creates a calibration from its config."""
         lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
-        options = with_new_names(entry(config, "options", dict))
+        options = entry(config, "options", dict)
         return cls(**{**config, **lists, "options": options})
+
+
+def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:
+    """Raises if an option is not in `AskOptions`. The message also lists the options of `call`."""
+    unknown = [name for name in options if name not in AskOptions.__annotations__]
+    if unknown:
+        parameters = inspect.signature(call).parameters.values()
+        own = [item.name for item in parameters if item.default is not item.empty]
+        known = ", ".join(f"`{name}`" for name in (*own, *AskOptions.__annotations__))
+        raise TypeError(f"There is no option `{unknown[0]:.40}`. The options are {known}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,26 +13,23 @@ import numpy.typing as npt
 from keras_qa import metrics
 from keras_qa._arguments import check_number, entry
 from keras_qa._numbers import MASKED
-from keras_qa.decoding import expected_calibration_error, fit_temperature
 from keras_qa.example import Answer, Example, Support
-from keras_qa.preprocessing.ask_options import (
-    AskOptions,
-    Model,
-    RankedAnswers,
-    SpanDetails,
-    Verbose,
-    check_option_names,
-    given_options,
-)
+from keras_qa.preprocessing.calibration import FOLDS, expected_calibration_error, fit_temperature
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
-from keras_qa.preprocessing.span_calibration import FOLDS
+from keras_qa.preprocessing.preprocessor import (
+    Model,
+    Preprocessor,
+    RankedAnswers,
+    Verbose,
+    plain_texts,
+)
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
-from keras_qa.text import SubwordTokenizer, Windower
+from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
 from keras_qa.text.gold_spans import describe
 from keras_qa.text.sentence_splitting import sentence_spans
 
 
-class ChoicePreprocessor:
+class ChoicePreprocessor(Preprocessor):
     """Answers with one of the choices of an example, for models of `models.choice_ranker`.
 
     The scores are a softmax over the choices. A long text is read in windows. Each window gives
@@ -50,24 +47,34 @@ class ChoicePreprocessor:
 
     name: ClassVar[str] = "choices"
     description: ClassVar[str] = "chooses among given answers"
+    kind: ClassVar[str] = 'choice rankers (model="choice_ranker")'
     options: ClassVar[tuple[str, ...]] = ("vectors", "max_length", "stride")
+    answer_options: ClassVar[tuple[str, ...]] = ("choices", "max_length", "stride")
+    exported_as: ClassVar[str] = "multiple_choice"
+    vectorizer: Windower
 
     def __init__(self, vectorizer: Windower, temperature: float = 1.0) -> None:
         check_number("temperature", temperature, positive=True)
         self.vectorizer = vectorizer
         self.temperature = float(temperature)
 
-    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> ChoicePreprocessor:
-        """Returns a preprocessor with another `max_length` or `stride` of the windows."""
-        check_option_names(self.with_options, options)
-        given = given_options(options, self.options, self.description)
+    @classmethod
+    def train(
+        cls, examples: list[Example], sizes: tuple[int | None, int | None], words: list[str]
+    ) -> ChoicePreprocessor:
+        choices = [choice for item in examples for choice in item.choices]
+        texts = plain_texts(examples) + choices + words
+        return cls(Windower(WordTokenizer.train(texts, sizes[0])))
+
+    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        # It was fitted to the outputs before this training.
+        self.temperature = 1.0
+
+    def _with(self, model: Model, given: Mapping[str, Any]) -> ChoicePreprocessor:
         return ChoicePreprocessor(change_windows(model, self.vectorizer, given), self.temperature)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`.
-
-        Of a long text a row has the window with most words of the question and the choices.
-        """
+        # Of a long text a row has the window with most words of the question and the choices.
         labels = gold_choices(examples)
         asked = [_words(" ".join([item.question, *item.choices])) for item in examples]
         best: dict[int, tuple[int, str]] = {}
@@ -84,7 +91,6 @@ class ChoicePreprocessor:
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
-        """Returns the best choices of each example, best first."""
         ranked: RankedAnswers = []
         read = self._read(model, examples, batch_size, verbose)
         for item, found in zip(examples, read, strict=True):
@@ -97,27 +103,27 @@ class ChoicePreprocessor:
                 ranked[-1].append(Answer(choice, float(scores[place]), support=support))
         return ranked
 
-    def answer_in_detail(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
-    ) -> tuple[list[Answer], SpanDetails | None]:
-        """Returns the best choice of each example, and no details."""
-        return [row[0] for row in self.answer(model, examples, 1, batch_size, verbose)], None
-
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """Returns the scores of examples whose right answers are choices."""
         gold_choices(examples)
-        answers, _ = self.answer_in_detail(model, examples, batch_size, verbose)
+        answers = self.answer(model, examples, 1, batch_size, verbose)
         found = [
             (one.text in item.answers, metrics.f1(one.text, item.answers))
-            for one, item in zip(answers, examples, strict=True)
+            for [one], item in zip(answers, examples, strict=True)
         ]
         right, f1 = (100.0 * np.mean(found, axis=0)).tolist()
         return {"exact_match": right, "f1": f1, "examples": len(found)}
 
-    def calibrate(self, model: Model, examples: list[Example], batch_size: int) -> dict[str, float]:
-        """Fits the temperature. Returns what `span_calibration.fit_decoder` returns."""
+    def calibrate(
+        self,
+        model: Model,
+        examples: list[Example],
+        batch_size: int,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        """Fits the temperature."""
         gold = gold_choices(examples)
         read = [found[:, 0] for found in self._read(model, examples, batch_size, 0)]
         # Each choice is a text of one word, after the position for no answer.
@@ -138,12 +144,10 @@ class ChoicePreprocessor:
         return {"temperature": self.temperature, **errors}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the config that `from_config` takes."""
-        return {"vectorizer": self.vectorizer.get_config(), "temperature": self.temperature}
+        return {**super().get_config(), "temperature": self.temperature}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ChoicePreprocessor:
-        """Creates a preprocessor from its config."""
         windower = Windower.from_config(entry(config, "vectorizer", dict))
         return cls(windower, config.get("temperature", 1.0))
 

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_qa._arguments import check_choice, entry
-from keras_qa.preprocessing.ask_options import Model
+from keras_qa.preprocessing.preprocessor import Model, Preprocessor
+from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.pairs import TRUNCATIONS, encode_pairs
+from keras_qa.text.windows import MAX_LENGTH
 
 
-class PairPreprocessor:
+class PairPreprocessor(Preprocessor):
     """Turns pairs of texts into the inputs of a model of `models.encoder_classifier`.
 
     Args:
@@ -27,11 +29,24 @@ class PairPreprocessor:
 
     name: ClassVar[str] = "pairs"
     description: ClassVar[str] = "classifies pairs of texts"
+    answers_questions: ClassVar[bool] = False
+    vectorizer: Windower
 
     def __init__(self, vectorizer: Windower, truncation: str = "longest_first") -> None:
         check_choice("truncation", truncation, TRUNCATIONS)
         self.vectorizer = vectorizer
         self.truncation = truncation
+
+    def for_questions(self, model: Model) -> Preprocessor:
+        """Returns a preprocessor that marks spans, for a model that labels tokens."""
+        shape = None if isinstance(model.output, dict) else model.output.shape
+        if shape is None or len(shape) != 3 or shape[-1] != 2:
+            raise ValueError(
+                f"`model` must answer questions, but `{model.name}` {self.description}. Pass a "
+                "reader, or use this model with `answering.Ranker`."
+            )
+        longest = min(MAX_LENGTH, self.vectorizer.max_length)
+        return TokenPreprocessor(Windower(self.vectorizer.tokenizer, longest))
 
     def make_feed(
         self, model: Model, first: Sequence[str], second: Sequence[str]
@@ -44,13 +59,14 @@ class PairPreprocessor:
         feed["token_ids"] = feed["token_ids"] * feed["padding_mask"]
         return {tensor.name: feed[tensor.name] for tensor in model.inputs}
 
+    def max_length(self, limit: int) -> int:
+        return self.vectorizer.max_length
+
     def get_config(self) -> dict[str, Any]:
-        """Returns the config that `from_config` takes."""
-        return {"vectorizer": self.vectorizer.get_config(), "truncation": self.truncation}
+        return {**super().get_config(), "truncation": self.truncation}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> PairPreprocessor:
-        """Creates a preprocessor from its config."""
         vectorizer = Windower.from_config(entry(config, "vectorizer", dict))
         return cls(vectorizer, entry(config, "truncation", str))
 

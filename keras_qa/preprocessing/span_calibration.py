@@ -11,22 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa import metrics
-from keras_qa.decoding import SpanDecoder, calibration, expected_calibration_error, fit_temperature
-from keras_qa.decoding.decoder import Spans, find_firsts
+from keras_qa._numbers import sigmoid
 from keras_qa.example import Example
-from keras_qa.preprocessing.ask_options import Model, RankedAnswers, Verbose
-from keras_qa.preprocessing.no_answer import fit_no_answer_weights, weigh_no_answer
-from keras_qa.preprocessing.span_preprocessor import (
-    WINDOWS,
-    SpanPreprocessor,
+from keras_qa.preprocessing.calibration import (
+    FOLDS,
+    combine_priors,
+    expected_calibration_error,
+    fit_retrieval,
+    fit_temperature,
+)
+from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans, find_firsts
+from keras_qa.preprocessing.preprocessor import RankedAnswers
+from keras_qa.preprocessing.span_answers import (
     best_texts,
     find_type,
-    join_windows,
+    no_answer_features,
     rank_answers,
     select_spans,
+    weigh_no_answer,
 )
-from keras_qa.terminal import Bar
-from keras_qa.text.passage_windows import passage_windows
 
 # Candidates for `max_answer_words`. The best one on validation data is used.
 LIMITS = (5, 8, 10, 15, 20, 30, 50)
@@ -37,36 +40,43 @@ SPAN_THRESHOLDS = tuple(step / 50 for step in range(1, 26))
 # F1 that the threshold of no answer may lose in order to answer more.
 THRESHOLD_LOSS = 0.01
 
-# Number of folds in the cross-validation of the temperature.
-FOLDS = 5
+# Steps of the fit of no answer. Each has the size for the steepest logistic function.
+_STEPS = 1000
 
 _ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 def fit_decoder(
-    preprocessor: SpanPreprocessor,
-    model: Model,
+    given: SpanDecoder,
+    read: Sequence[np.ndarray],
+    spans: np.ndarray,
     examples: list[Example],
-    batch_size: int,
     max_answer_words: int | None = None,
     no_answer_threshold: float | None = None,
-) -> dict[str, float]:
-    """Fits `max_answer_words`, the temperature and the thresholds of a preprocessor's decoder.
+    max_spans: int = 1,
+) -> tuple[SpanDecoder, dict[str, float]]:
+    """Fits `max_answer_words`, the temperature and the thresholds of a decoder.
 
     `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not; with
     the threshold, `no_answer_weights` are fitted. Both stay as they are if every example has an
     answer. The temperature is 1.0 unless another one lowers the expected calibration error, and
     increases the likelihood of right answers in a five-fold cross-validation. If an example has
-    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted. Returns the `temperature`,
-    and the expected calibration error with and without it, `calibration_error` and
-    `calibration_error_before`; or an empty dict if no window contains a right answer.
+    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted.
+
+    Args:
+        given: The decoder.
+        read: The result of `SpanPreprocessor.read_windows` for the examples.
+        spans: The right answers in these windows, of which at least one has some.
+        examples: The examples.
+        max_answer_words: The maximum number of words in an answer, or `None`.
+        no_answer_threshold: The threshold of no answer, or `None`.
+        max_spans: Number of spans of which several are selected.
+
+    Returns:
+        The fitted decoder, and what `Preprocessor.calibrate` returns.
     """
-    windows, spans = preprocessor.make_labels(examples)
-    if not (spans[..., 0] > 0).any():
-        return {}
-    start, end, words, example, sizes = preprocessor.read_windows(model, windows, batch_size)
-    found = start, end, words, example
-    given = preprocessor.decoder
+    start, end, window_words, example, sizes = read
+    found = start, end, window_words, example
     if given.no_answer and no_answer_threshold is not None:
         given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
     # Answerable examples alone tell nothing about texts without an answer.
@@ -100,17 +110,43 @@ def fit_decoder(
         tried.append((expected_calibration_error(scores, np.array(right)), decoder))
     error, decoder = min(tried, key=lambda one: one[0])
     if has_sets:
-        count = preprocessor.max_spans
-        best = weigh_no_answer(decoder(*found, count, sizes), decoder, examples)
-        ranked = rank_answers(best, examples, decoder, count)
+        best = weigh_no_answer(decoder(*found, max_spans, sizes), decoder, examples)
+        ranked = rank_answers(best, examples, decoder, max_spans)
         lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
         decoder = dataclasses.replace(decoder, span_threshold=lowest)
-    preprocessor.decoder = decoder
-    return {
+    return decoder, {
         "temperature": decoder.temperature,
         "calibration_error_before": tried[0][0],
         "calibration_error": error,
     }
+
+
+def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[float, float, float]:
+    """Finds the `no_answer_weights` of a `SpanDecoder` by a logistic regression.
+
+    A normal distribution around the default weights keeps them close to these if there are few
+    examples.
+
+    Args:
+        spans: The best spans of a decoder with the default weights.
+        examples: The texts, their questions and answers.
+
+    Reference:
+        Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462: a
+        classifier decides when a reader is right.
+        Böhning and Lindsay 1988, "Monotonicity of quadratic-approximation algorithms": the steps.
+    """
+    default = np.array(NO_ANSWER_WEIGHTS)
+    is_empty = np.array([not item.answers for item in examples], "float64")
+    own, is_missing = no_answer_features(spans, examples)
+    features = np.stack([own, np.ones(len(own)), is_missing], axis=1)
+    inverse = np.linalg.inv(features.T @ features / 4 + np.eye(3))
+    weights = default
+    for _ in range(_STEPS):
+        errors = sigmoid(features @ weights) - is_empty
+        weights = weights - inverse @ (features.T @ errors + weights - default)
+    first, second, third = weights.tolist()
+    return first, second, third
 
 
 def _best_limit(
@@ -166,37 +202,21 @@ def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current
     return max(SPAN_THRESHOLDS, key=lambda lowest: (overlap(lowest), -abs(lowest - current)))
 
 
-def fit_retrieval(
-    preprocessor: SpanPreprocessor,
-    model: Model,
+def fit_passages(
+    decoder: SpanDecoder,
+    read: Sequence[np.ndarray],
+    prior: np.ndarray,
     examples: list[Example],
-    priors: Sequence[Sequence[Sequence[float]]],
     count: int,
-    batch_size: int,
-    verbose: Verbose = 0,
 ) -> tuple[float, list[float | None], RankedAnswers]:
-    """Fits the temperature and the weights of priors, and answers with them.
+    """Fits the temperature and the weights of priors, see `SpanPreprocessor.calibrate_passages`.
 
-    `examples` and the answers are as in `SpanPreprocessor.answer_from_passages`. `priors` has
-    several log priors for each passage. Every mention of an answer in a passage counts as right.
-    The temperature is 1.0 unless another one increases the likelihood of right answers in a
-    five-fold cross-validation. All logits are in memory at once.
+    `prior`, `(windows, priors)`, has the log priors of the passage of each window. The temperature
+    is 1.0 unless another one increases the likelihood of right answers in a five-fold
+    cross-validation.
     """
-    parts: list[tuple[np.ndarray, ...]] = []
-    log_priors: list[np.ndarray] = []
-    bar = Bar(len(examples)) if verbose else None
-    for some in passage_windows(preprocessor.vectorizer, examples, priors, WINDOWS):
-        parts.append(preprocessor.read_windows(model, some, batch_size))
-        assert some.prior is not None
-        log_priors.append(some.prior)
-        if bar is not None:
-            bar.show(int(some.example[-1]))
-    if bar is not None:
-        bar.end(len(examples))
-    start, end, words, example, sizes = join_windows(parts)
-    prior = np.concatenate(log_priors)
-    decoder = preprocessor.decoder
-    temperature, weights = calibration.fit_retrieval(
+    start, end, words, example, sizes = read
+    temperature, weights = fit_retrieval(
         start,
         end,
         words,
@@ -210,7 +230,7 @@ def fit_retrieval(
         len(decoder.answer_types),
     )
     decoder = dataclasses.replace(decoder, temperature=temperature)
-    total = calibration.combine_priors(prior, [w or 0.0 for w in weights], find_firsts(example))
+    total = combine_priors(prior, [w or 0.0 for w in weights], find_firsts(example))
     start[:, 1:] += total.astype("float32")[:, None]
     best = weigh_no_answer(decoder(start, end, words, example, count, sizes), decoder)
     return temperature, weights, rank_answers(best, examples, decoder, count + 1)

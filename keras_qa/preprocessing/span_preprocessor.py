@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa import metrics
-from keras_qa._arguments import accept_old_names, entry
+from keras_qa._arguments import entry
 from keras_qa._numbers import MASKED
-from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.decoder import Spans
 from keras_qa.example import Answer, Example
-from keras_qa.preprocessing.ask_calibration import AskCalibration
-from keras_qa.preprocessing.ask_options import (
-    AskOptions,
+from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
+from keras_qa.preprocessing.decoder import SpanDecoder, Spans
+from keras_qa.preprocessing.preprocessor import (
     Model,
+    Preprocessor,
     RankedAnswers,
     SpanDetails,
     Verbose,
-    check_option_names,
+    plain_texts,
 )
-from keras_qa.preprocessing.no_answer import weigh_no_answer
+from keras_qa.preprocessing.span_answers import (
+    best_texts,
+    find_type,
+    rank_answers,
+    select_spans,
+    weigh_no_answer,
+)
+from keras_qa.preprocessing.span_calibration import fit_decoder, fit_passages
 from keras_qa.terminal import Bar
-from keras_qa.text import Windower, Windows
+from keras_qa.text import Windower, Windows, WordTokenizer
 from keras_qa.text.passage_windows import passage_windows
 
 _WINDOWER_OPTIONS = ("max_length", "stride", "max_question_length")
 _DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")
 
+# The options of `QuestionAnswerer` that are fitted if they are not given.
+FITTED = ("max_answer_words", "no_answer_threshold")
+
 # Maximum number of windows in memory at a time.
 WINDOWS = 256
 
 
-class SpanPreprocessor:
+class SpanPreprocessor(Preprocessor):
     """Answers with spans of the text, or with no answer.
 
     For models with the outputs `start` and `end`, such as `models.span_reader`. Long texts are read
@@ -48,9 +58,6 @@ class SpanPreprocessor:
         asking: The result of `QuestionAnswerer.calibrate` for an index of documents, or `None`.
 
     Attributes:
-        name: Its name in a `.keras` file.
-        description: What the model does, for messages.
-        options: The options of `QuestionAnswerer` that only such models take.
         max_spans: Number of spans of which `answer_all` selects some.
         decoder: The `decoding.SpanDecoder`. Training replaces it.
 
@@ -72,7 +79,12 @@ class SpanPreprocessor:
         "max_answer_words",
         "no_answer_threshold",
     )
+    kind: ClassVar[str] = 'span readers (model="span_reader")'
+    answer_options: ClassVar[tuple[str, ...]] = ("all_spans", *AskOptions.__annotations__)
+    compares_passages: ClassVar[bool] = True
+    exported_as: ClassVar[str] = "question_answering"
     max_spans: ClassVar[int] = 100
+    vectorizer: Windower
 
     def __init__(
         self,
@@ -84,14 +96,26 @@ class SpanPreprocessor:
         self.decoder = decoder or SpanDecoder()
         self.asking = asking
 
-    def configure_decoding(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        names = sorted(model.output) if isinstance(model.output, Mapping) else []
+        return super().fits(model) or names == ["end", "start"]
+
+    @classmethod
+    def train(
+        cls, examples: list[Example], sizes: tuple[int | None, int | None], words: list[str]
+    ) -> Self:
+        return cls(Windower(WordTokenizer.train(plain_texts(examples) + words, sizes[0])))
+
+    def attach(self, model: Model) -> None:
+        types = getattr(model, "answer_types", ())
+        self.decoder = dataclasses.replace(self.decoder, answer_types=types)
+
+    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
         """Sets the decoder for training on examples.
 
-        Args:
-            examples: The examples to train on. If one has no answer, texts may have none;
-                otherwise the threshold and the weights of no answer stay as they are.
-            options: The options `max_answer_words` and `no_answer_threshold` of
-                `QuestionAnswerer`.
+        If one has no answer, texts may have none; otherwise the threshold and the weights of no
+        answer stay as they are.
         """
         # A model that was trained on texts without answers before still recognizes them.
         has_unanswerable = any(not item.answers for item in examples)
@@ -107,34 +131,13 @@ class SpanPreprocessor:
         # It was fitted to the outputs before this training.
         self.asking = None
 
-    @accept_old_names
-    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> SpanPreprocessor:
-        """Returns a preprocessor with other options.
-
-        Args:
-            model: The reader.
-            **options: See `AskOptions`.
-
-        Returns:
-            A `SpanPreprocessor`.
-
-        Raises:
-            TypeError: If an option is unknown.
-            ValueError: If an option is out of its range, or the model reads no such windows.
-        """
-        check_option_names(self.with_options, options)
-        given: dict[str, Any] = {
-            name: value for name, value in options.items() if value is not None
-        }
-        if not given:
-            return self
+    def _with(self, model: Model, given: Mapping[str, Any]) -> Self:
         windower = change_windows(model, self.vectorizer, given)
         decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
         decoder = dataclasses.replace(self.decoder, **decoder_options)
         return type(self)(windower, decoder, self.asking)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`."""
         self._check_types(model)
         windows, spans = self.make_labels(examples)
         feed = make_feed(model, windows)
@@ -170,7 +173,6 @@ class SpanPreprocessor:
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
-        """Returns the best answers to each example, best first."""
         windows = self.vectorizer.batches(examples, WINDOWS)
         found = self._spans(model, examples, windows, batch_size, verbose, count)
         return [
@@ -185,6 +187,25 @@ class SpanPreprocessor:
         """Returns all spans above the decoder's threshold that answer each example, best first."""
         ranked = self.answer(model, examples, self.max_spans, batch_size, verbose)
         return [select_spans(answers, self.decoder.span_threshold) for answers in ranked]
+
+    def for_documents(
+        self, model: Model, options: AskOptions, temperature: float | None = None
+    ) -> Self:
+        """Returns a preprocessor to read passages. Warns if it finds an answer in every passage."""
+        if not self.compares_passages:
+            return super().for_documents(model, options, temperature)
+        found = self.with_options(model, **options)
+        if not found.decoder.no_answer and options.get("no_answer") is None:
+            warnings.warn(
+                "This reader was not trained on texts without an answer, so it finds one in every "
+                "passage. Train it with such examples, or pass `no_answer=True` if it was trained "
+                "on them elsewhere, and `no_answer=False` if not.",
+                stacklevel=3,
+            )
+        if temperature is None:
+            return found
+        decoder = dataclasses.replace(found.decoder, temperature=temperature)
+        return type(self)(found.vectorizer, decoder)
 
     def answer_from_passages(
         self,
@@ -253,14 +274,66 @@ class SpanPreprocessor:
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
+    def calibrate(
+        self,
+        model: Model,
+        examples: list[Example],
+        batch_size: int,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        """Fits the decoder, see `fit_decoder`. Returns nothing if no window has a right answer."""
+        windows, spans = self.make_labels(examples)
+        if not (spans[..., 0] > 0).any():
+            return {}
+        read = self.read_windows(model, windows, batch_size)
+        given = {name: (options or {}).get(name) for name in FITTED}
+        self.decoder, found = fit_decoder(
+            self.decoder, read, spans, examples, max_spans=self.max_spans, **given
+        )
+        return found
+
+    def recalibrate(self, model: Model, examples: list[Example], batch_size: int) -> None:
+        # Answerable examples alone tell nothing about texts without an answer.
+        is_answerable = all(item.answers for item in examples)
+        threshold = self.decoder.no_answer_threshold if is_answerable else None
+        most = self.decoder.max_answer_words
+        given = {"max_answer_words": most, "no_answer_threshold": threshold}
+        self.calibrate(model, examples, batch_size, given)
+
+    def calibrate_passages(
+        self,
+        model: Model,
+        examples: list[Example],
+        priors: Sequence[Sequence[Sequence[float]]],
+        count: int,
+        batch_size: int,
+        verbose: Verbose = 0,
+    ) -> tuple[float, list[float | None], RankedAnswers]:
+        """Fits the temperature and the weights of priors, and answers with them.
+
+        `priors` has several log priors for each passage. Every mention of an answer in a passage
+        counts as right. All logits are in memory at once.
+        """
+        parts: list[tuple[np.ndarray, ...]] = []
+        log_priors: list[np.ndarray] = []
+        bar = Bar(len(examples)) if verbose else None
+        for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
+            parts.append(self.read_windows(model, some, batch_size))
+            assert some.prior is not None
+            log_priors.append(some.prior)
+            if bar is not None:
+                bar.show(int(some.example[-1]))
+        if bar is not None:
+            bar.end(len(examples))
+        read = join_windows(parts)
+        return fit_passages(self.decoder, read, np.concatenate(log_priors), examples, count)
+
     def get_config(self) -> dict[str, Any]:
-        """Returns the config that `from_config` takes."""
-        config = {"vectorizer": self.vectorizer.get_config(), "decoder": self.decoder.get_config()}
+        config = {**super().get_config(), "decoder": self.decoder.get_config()}
         return config if self.asking is None else {**config, "asking": self.asking.get_config()}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> SpanPreprocessor:
-        """Creates a preprocessor from its config."""
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         decoder, asking = {}, None
         if "decoder" in config:
             decoder = entry(config, "decoder", dict)
@@ -345,18 +418,6 @@ class SpanPreprocessor:
             )
 
 
-def find_type(item: Example, types: Sequence[str]) -> int:
-    """Returns the number of an example's answer among answer types, from 1; 0 for other answers.
-
-    An answer with `answer_start` is a span, even if it is "no". Of several answers without it, all
-    must be types, and the first counts.
-    """
-    names = [metrics.normalize_answer(answer) for answer in item.answers if types]
-    if not names or item.answer_start or not set(names) <= set(types):
-        return 0
-    return types.index(names[0]) + 1
-
-
 def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
     """Returns the inputs of a model for windows."""
     arrays = dict(windows.feed)
@@ -388,52 +449,6 @@ def join_windows(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
     return whole
 
 
-def rank_answers(
-    spans: Spans, examples: list[Example], decoder: SpanDecoder, count: int
-) -> RankedAnswers:
-    """Returns the answers to each example, with "no answer" at its place."""
-    ranked = []
-    for row, item in enumerate(examples):
-        nothing = float(spans.no_answer[row])
-        answers = _answers(spans, row, item.plain_text, decoder.answer_types)
-        if decoder.no_answer or not answers:
-            none = Answer("", nothing)
-            first = nothing > decoder.threshold or not answers
-            place = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
-            answers.insert(place, none)
-        ranked.append(answers[:count])
-    return ranked
-
-
-def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
-    """Returns the answers with a score above a threshold that do not overlap a better one.
-
-    The answers are best first. If the first one is "no answer", none is returned; if it is an
-    answer type, such as "yes", it is the only one.
-
-    Starts and ends are independent in the output of a reader. If it marks two spans, the span from
-    the start of the first to the end of the second is as likely. So a span is left out if each of
-    two such spans is at least half as likely.
-
-    Reference:
-        Hu et al. 2019, arXiv:1908.05514: several spans without overlaps.
-    """
-    if answers[0].start is None:
-        return [one for one in answers[:1] if one.text and one.score > threshold]
-    selected: list[Any] = []
-    spans: list[Any] = [one for one in answers if one.start is not None]
-    for span in spans:
-        if span.score <= threshold:
-            break
-        likely = [one for one in spans if one.score >= span.score / 2]
-        first_end = min(one.end for one in likely if one.start == span.start)
-        last_start = max(one.start for one in likely if one.end == span.end)
-        is_apart = all(span.end <= one.start or one.end <= span.start for one in selected)
-        if is_apart and first_end > last_start:
-            selected.append(span)
-    return selected
-
-
 def split_labels(
     spans: npt.NDArray[np.int32], is_set: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
@@ -447,26 +462,6 @@ def split_labels(
     labels = np.where(is_set[rows, None, None], -1, spans[rows])
     labels[:, 0] = spans[rows, numbers]
     return rows, labels
-
-
-def best_texts(spans: Spans, examples: list[Example], decoder: SpanDecoder) -> list[str]:
-    """Returns the best answer to each example other than no answer, empty if there is none."""
-    types = decoder.answer_types
-    ranked = (_answers(spans, row, item.plain_text, types) for row, item in enumerate(examples))
-    return [answers[0].text if answers else "" for answers in ranked]
-
-
-def _answers(spans: Spans, row: int, text: str, types: Sequence[str]) -> list[Answer]:
-    """Returns the spans of an example and its answer types, best first."""
-    answers = [
-        Answer(text[start:end], float(score), int(start), int(end))
-        for start, end, score in zip(
-            spans.start[row], spans.end[row], spans.score[row], strict=True
-        )
-        if start >= 0
-    ]
-    answers += map(Answer, types, spans.answer_types[row].tolist())
-    return sorted(answers, key=lambda answer: -answer.score)
 
 
 def change_windows(model: Model, windower: Windower, options: Mapping[str, Any]) -> Windower:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa._numbers import sigmoid
-from keras_qa.decoding.decoder import Spans, check_logits
 from keras_qa.example import Example
-from keras_qa.preprocessing.ask_options import Model
+from keras_qa.preprocessing.decoder import Spans, check_logits
+from keras_qa.preprocessing.preprocessor import Model
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.
@@ -37,6 +38,9 @@ class TokenPreprocessor(SpanPreprocessor):
 
     name: ClassVar[str] = "tokens"
     description: ClassVar[str] = "labels the tokens of the text"
+    # Its scores are means over words, which several passages do not share.
+    compares_passages: ClassVar[bool] = False
+    exported_as: ClassVar[str] = "token_classification"
     max_spans: ClassVar[int] = sys.maxsize
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
@@ -48,6 +52,16 @@ class TokenPreprocessor(SpanPreprocessor):
         labels = is_inside.any(axis=1).astype("int32")
         labels[windows.words[..., 0] < 0] = IGNORED
         return make_feed(model, windows), labels
+
+    def calibrate(
+        self,
+        model: Model,
+        examples: list[Example],
+        batch_size: int,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        """Returns nothing: a model that labels tokens needs no threshold."""
+        return {}
 
     def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
         inside = outputs[..., 1] - outputs[..., 0]

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_qa import metrics
 from keras_qa._arguments import entry
 from keras_qa.example import Answer, Example, Support, answered_examples
-from keras_qa.preprocessing.ask_options import (
-    AskOptions,
+from keras_qa.preprocessing.preprocessor import (
+    Ask,
     Model,
     Outputs,
+    Preprocessor,
     RankedAnswers,
-    SpanDetails,
     Verbose,
-    check_option_names,
-    given_options,
 )
 from keras_qa.text import Vectorizer
 from keras_qa.text.sentence_splitting import sentence_spans
 
 
-class WordPreprocessor:
+class WordPreprocessor(Preprocessor):
     """Answers with words of a vocabulary.
 
     For models with the inputs `text` and `question` and one output of probabilities, or the
@@ -33,11 +31,6 @@ class WordPreprocessor:
 
     Args:
         vectorizer: Turns examples into the model's inputs, and answers into labels.
-
-    Attributes:
-        name: Its name in a `.keras` file.
-        description: What the model does, for messages.
-        options: The options of `QuestionAnswerer` that only such models take.
 
     Examples:
         >>> import numpy as np
@@ -53,24 +46,28 @@ class WordPreprocessor:
 
     name: ClassVar[str] = "words"
     description: ClassVar[str] = "answers with words of a vocabulary"
+    kind: ClassVar[str] = "models that answer with words of a vocabulary"
     options: ClassVar[tuple[str, ...]] = ("answer_vocabulary_size",)
+    exported_as: ClassVar[str] = "answer_classification"
+    vectorizer: Vectorizer
 
     def __init__(self, vectorizer: Vectorizer) -> None:
         self.vectorizer = vectorizer
 
-    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> WordPreprocessor:
-        """Returns the preprocessor itself: it has none of these options.
+    @classmethod
+    def train(
+        cls, examples: list[Example], sizes: tuple[int | None, int | None], words: list[str]
+    ) -> WordPreprocessor:
+        return cls(Vectorizer(*sizes).adapt(examples))
 
-        Raises:
-            TypeError: If an option is unknown.
-            ValueError: If an option has a value.
-        """
-        check_option_names(self.with_options, options)
-        given_options(options, (), self.description)
-        return self
+    def sizes(self) -> dict[str, int]:
+        return {**super().sizes(), "answer_vocabulary_size": len(self.vectorizer.answers)}
+
+    def attach(self, model: Model) -> None:
+        shapes = {tensor.name: tensor.shape for tensor in model.inputs}
+        self.vectorizer.sentences = len(shapes["text"]) == 3
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`."""
         labels = self.vectorizer.labels(examples)
         if not isinstance(model.output, Mapping):
             return self.vectorizer(examples), labels
@@ -80,23 +77,35 @@ class WordPreprocessor:
     def answer(
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
-        """Returns the best answers to each example, best first."""
+        if self.vectorizer.sentences:
+            model = model.with_evidence()
+        return self._answer(model, examples, count, batch_size, verbose)
+
+    def _answer(
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
+    ) -> RankedAnswers:
         feed = self.vectorizer(examples)
         outputs = model.predict(feed, batch_size=batch_size, verbose=verbose)
         return self.decode(outputs, examples, count)
 
-    def answer_in_detail(
-        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
-    ) -> tuple[list[Answer], SpanDetails | None]:
-        """Returns the best answer to each example, and no details."""
-        return [row[0] for row in self.answer(model, examples, 1, batch_size, verbose)], None
+    def read(self, model: Model, example: Example) -> Ask:
+        parts = model.split("text")
+        if parts is None:
+            return super().read(model, example)
+        encoded = parts.encode(self.vectorizer([example])["text"])
+
+        def ask(examples: list[Example], count: int) -> RankedAnswers:
+            ids = self.vectorizer.ids([item.question for item in examples])
+            return self.decode(parts.finish(encoded, [ids]), examples, count)
+
+        return ask
 
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
         """Returns the scores of examples, each of which has an answer."""
         data = answered_examples(examples)
-        found = self.answer(model, data, 1, batch_size, verbose)
+        found = self._answer(model, data, 1, batch_size, verbose)
         pairs = [(row[0].text, item.answers) for row, item in zip(found, data, strict=True)]
         scores = {
             name: 100.0 * sum(score(text, golds) for text, golds in pairs) / len(pairs)
@@ -133,13 +142,8 @@ class WordPreprocessor:
             for row, (places, item, facts) in enumerate(zip(best, examples, support, strict=True))
         ]
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the config that `from_config` takes."""
-        return {"vectorizer": self.vectorizer.get_config()}
-
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> WordPreprocessor:
-        """Creates a preprocessor from its config."""
         vectorizer = entry(config, "vectorizer", dict)
         if vectorizer.get("tokenizer") is not None:
             entry(vectorizer, "tokenizer", str)

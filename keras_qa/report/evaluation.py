@@ -11,8 +11,8 @@ import numpy as np
 from keras_qa import decoding, metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
-from keras_qa.preprocessing import AskOptions
-from keras_qa.preprocessing.ask_options import SpanDetails
+from keras_qa.preprocessing.ask_calibration import AskOptions
+from keras_qa.preprocessing.preprocessor import SpanDetails
 from keras_qa.report import findings
 from keras_qa.report.findings import Bin, JudgedAnswer, Point
 from keras_qa.report.page import Report

@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import (
-    accept_old_names,
     check_positive_integers,
     entry,
     to_integer,
     to_optional_integer,
-    with_new_names,
 )
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
@@ -24,6 +22,9 @@ from keras_qa.text.pairs import join_pairs
 from keras_qa.text.pieces import Pieces, cells_of, concat_ranges
 from keras_qa.text.subwords import SubwordTokenizer
 from keras_qa.text.tokenizer import WordTokenizer
+
+# Maximum number of positions in a window if no other is given.
+MAX_LENGTH = 384
 
 # Warn if the tokenizer does not know a larger share of a text's characters.
 MAX_UNKNOWN = 0.1
@@ -110,11 +111,10 @@ class Windower:
         [16, 20]
     """
 
-    @accept_old_names
     def __init__(
         self,
         tokenizer: SubwordTokenizer | WordTokenizer,
-        max_length: int = 384,
+        max_length: int = MAX_LENGTH,
         stride: int = 128,
         max_question_length: int | None = None,
     ) -> None:
@@ -201,7 +201,7 @@ class Windower:
                 f"Received: class_name={kind!r:.80}."
             )
         tokenizer = _TOKENIZERS[kind](entry(saved, "json", str))
-        return cls(**{**with_new_names(config), "tokenizer": tokenizer})
+        return cls(**{**config, "tokenizer": tokenizer})
 
 
 # Limits of the examples that are tokenized at a time. A character takes about 16 bytes.

@@ -11,9 +11,9 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Index
 from keras_qa.models import span_reader
+from keras_qa.preprocessing import SpanDecoder
 
 THINGS = ("door", "box", "car")
 TYPES = ["span", "yes", "no"]

@@ -5,10 +5,9 @@ import pytest
 
 from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.answering import merging, retrieval_mixin
-from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Document, Hit, Index
 from keras_qa.metrics import normalize_answer
-from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
 
 QUESTION = "Where is Mary?"
 # Of one length, so that there is one shape to compile for.

@@ -12,11 +12,10 @@ from small_examples import SPANS, WITHOUT
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
 from keras_qa.answering import Ranker
-from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.selective import precision_bounds, precision_thresholds
 from keras_qa.documents import Document, Index
-from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds
 
 COLOURS = {"door": "red", "box": "green", "car": "blue", "sky": "dark grey"}
 DOCUMENTS = [Document(thing, f"the {thing} is {shade}.") for thing, shade in COLOURS.items()]

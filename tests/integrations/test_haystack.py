@@ -13,10 +13,9 @@ from haystack.document_stores.types import DuplicatePolicy
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.decoding import SpanDecoder
 from keras_qa.documents import Hit
 from keras_qa.integrations.haystack import KerasReader
-from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 
 QUERY = "Where is Mary?"
 DOCUMENTS = [

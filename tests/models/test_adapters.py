@@ -8,6 +8,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from keras_qa.decoding import SpanDecoder
 from safetensors.numpy import load_file, save_file
 from small_checkpoints import copy
 from small_models import same_weights
@@ -16,7 +17,6 @@ import keras_qa
 from keras_qa import Example
 from keras_qa.answering import TextEmbedder
 from keras_qa.cli import main
-from keras_qa.decoding import SpanDecoder
 from keras_qa.layers import TransformerEncoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from keras_qa import Answer, Example, metrics
-from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing import SpanPreprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder
 from keras_qa.preprocessing.span_preprocessor import select_spans
 from keras_qa.text import Windower, WordTokenizer

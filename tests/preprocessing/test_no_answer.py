@@ -13,17 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.decoding import SpanDecoder
-from keras_qa.decoding.decoder import Spans
-from keras_qa.preprocessing import SpanPreprocessor, span_calibration
-from keras_qa.preprocessing.no_answer import (
-    LETTERS,
-    NEAR,
-    fit_no_answer_weights,
-    lacks_name,
-    weigh_no_answer,
-)
-from keras_qa.preprocessing.span_calibration import fit_decoder
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_calibration
+from keras_qa.preprocessing.decoder import Spans
+from keras_qa.preprocessing.span_answers import LETTERS, NEAR, lacks_name, weigh_no_answer
+from keras_qa.preprocessing.span_calibration import fit_decoder, fit_no_answer_weights
 from keras_qa.text import Windower, WordTokenizer
 
 BRIDGE = "The bridge in Oslo was built in 1932."

@@ -11,8 +11,7 @@ import pytest
 from small_tokenizers import wordpiece
 
 from keras_qa import Example, metrics, preprocessing
-from keras_qa.decoding import SpanDecoder, fit_temperature
-from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocessor, fit_temperature
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions

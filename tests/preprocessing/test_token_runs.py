@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa import Example
-from keras_qa.decoding import SpanDecoder
-from keras_qa.preprocessing import TokenPreprocessor
+from keras_qa.preprocessing import SpanDecoder, TokenPreprocessor
 from keras_qa.preprocessing.token_preprocessor import find_runs
 from keras_qa.text import Windower, WordTokenizer
 

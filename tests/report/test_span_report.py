@@ -6,7 +6,7 @@ import pytest
 from report_cases import Page
 
 from keras_qa import Answer, Example, metrics, report
-from keras_qa.preprocessing.ask_options import SpanDetails
+from keras_qa.preprocessing.preprocessor import SpanDetails
 from keras_qa.report.findings import question_word
 
 TEXT = "Ann went <home> in 1999. Bob & Carl left the big red house at noon."

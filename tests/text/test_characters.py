@@ -9,7 +9,7 @@ from small_tokenizers import byte_bpe, train_unigram
 from tokenizers import models, pre_tokenizers, processors
 
 from keras_qa import Example
-from keras_qa.decoding import SpanDecoder
+from keras_qa.preprocessing import SpanDecoder
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
 
 CHINESE = "爱因斯坦1879年出生于德国乌尔姆市,后来在Princeton University工作。"

@@ -16,7 +16,6 @@ from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
 from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
 from keras_qa.models.pretrained.family import SPANS, TASKS, Family, Head
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer
 
 NO_CHECKPOINT = (
@@ -56,8 +55,8 @@ def save_checkpoint(
     family = FAMILIES[config["model_type"]]
     task = task_of(model) or SPANS
     longest = encoder.max_length
-    if isinstance(preprocessor, PairPreprocessor):
-        longest = preprocessor.vectorizer.max_length
+    if preprocessor is not None:
+        longest = preprocessor.max_length(longest)
     files = {
         WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
         **describe_checkpoint(encoder, tokenizer, TASKS[task], longest),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.decoding import fit_temperature, risk_coverage
-from keras_qa.decoding.calibration import fit_retrieval
-from keras_qa.decoding.selective import precision_bounds, precision_thresholds
+from keras_qa.preprocessing import fit_temperature, risk_coverage
 from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.calibration import fit_retrieval
+from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds
 
 # Scores from a small set, so that many are equal, or any scores.
 ANSWERS = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0]), st.booleans())) | st.lists(

@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.decoding.decoder import WindowLogits, WindowWords, check_logits, sum_words
+from keras_qa.preprocessing.decoder import WindowLogits, WindowWords, check_logits, sum_words
+
+# Number of folds in the cross-validation of the temperature.
+FOLDS = 5
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 # With this weight of the log-prior, the best passage alone counts.
@@ -78,7 +81,7 @@ def fit_temperature(
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.decoding import fit_temperature
+        >>> from keras_qa.preprocessing import fit_temperature
         >>> words = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
         >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
         >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
@@ -373,7 +376,7 @@ def expected_calibration_error(
         arXiv:1706.04599.
 
     Examples:
-        >>> from keras_qa.decoding import expected_calibration_error
+        >>> from keras_qa.preprocessing import expected_calibration_error
         >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
         0.333
     """

@@ -86,7 +86,7 @@ class SpanDecoder:
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.decoding import SpanDecoder
+        >>> from keras_qa.preprocessing import SpanDecoder
         >>> words = np.array([[[-1, -1], [0, 4], [5, 9], [10, 14]]])   # «Mary went home»
         >>> start = np.log([[1, 1, 2, 6]])
         >>> end = np.log([[2, 1, 1, 3]])

@@ -1,0 +1,113 @@
+"""What a path or a name refers to, and its model. No other file decides this.
+
+An exported folder needs no Keras.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+from keras_qa.exported import ExportedModel, is_exported
+
+# What a path or a name may refer to: a folder of `exporting.export`, a published checkpoint, a
+# `.keras` file, or a preset that is an encoder of texts.
+EXPORTED, PUBLISHED, FILE, EMBEDDER = "exported", "published", "file", "embedder"
+
+# On Windows, a path that begins so may name another machine.
+_ELSEWHERE = ("//", "\\\\")
+
+
+class Opened(NamedTuple):
+    """A model from a path or a name.
+
+    Attributes:
+        model: A `QAModel`, or an `ExportedModel`.
+        is_trained: False for an encoder without a head.
+        name: The full path of a file or folder, and any other name unchanged.
+    """
+
+    model: Any
+    is_trained: bool
+    name: str
+
+
+def find(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Returns what a path or a name refers to, and the path or the name of that.
+
+    What exists comes before presets of the same name.
+    """
+    name = os.fspath(path)
+    if is_exported(name):
+        return EXPORTED, name
+    # Not at the top: they need Keras.
+    from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
+    from keras_qa.models.pretrained import PACKAGES, PREFIX
+
+    if name.startswith(PREFIX) or os.path.isdir(name):
+        return PUBLISHED, name
+    if os.path.exists(name):
+        return FILE, name
+    if name in PACKAGES:
+        return PUBLISHED, name
+    if name in EMBEDDERS:
+        return EMBEDDER, EMBEDDERS[name]
+    if name in PRESETS:
+        return FILE, str(FOLDER / f"{name}.keras")
+    raise FileNotFoundError(
+        f"There is no file `{name}`, and no preset of that name. Expected a `.keras` file, a "
+        f"folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
+    )
+
+
+def open_model(
+    path: str | os.PathLike[str],
+    compile: bool = True,
+    backbone: str | os.PathLike[str] | None = None,
+) -> Opened:
+    """Loads a model with its preprocessor, see `keras_qa.load`."""
+    kind, place = find(path)
+    given = os.fspath(path)
+    name = _full_name(given)
+    if kind == EMBEDDER:
+        given = os.fspath(path)
+        raise ValueError(f"`{given}` is no reader. `keras_qa.load({given!r})` returns an embedder.")
+    if kind == FILE:
+        # Not at the top: it needs Keras.
+        from keras_qa.models import presets
+
+        return Opened(presets.open_file(place, compile, backbone), True, name)
+    if backbone is not None:
+        raise ValueError(
+            "`backbone` is the encoder of a file that `save_adapter` wrote, but "
+            f"`{place[-150:]}` is not such a file. Leave `backbone` out."
+        )
+    if kind == EXPORTED:
+        return Opened(ExportedModel(place), True, name)
+    # Not at the top: it needs Keras.
+    from keras_qa.models import presets
+
+    return Opened(*presets.open_published(place), name)
+
+
+def _full_name(name: str) -> str:
+    """Returns the full path of a file or folder, and any other name unchanged."""
+    place = os.path.expanduser(name)
+    return str(pathlib.Path(place).resolve()) if os.path.exists(place) else name
+
+
+def is_exported_here(name: str) -> bool:
+    """Whether a name that comes from a file is the full path of an exported folder here."""
+    return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and is_exported(name)
+
+
+def is_local(name: str) -> bool:
+    """Whether a name that comes from a file refers to this machine, so it is strict."""
+    if is_exported_here(name):
+        return True
+    # Not at the top: it needs Keras.
+    from keras_qa.models.pretrained import PACKAGES, PREFIX
+
+    elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
+    return name in PACKAGES or (not elsewhere and os.path.isdir(name))

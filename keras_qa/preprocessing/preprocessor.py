@@ -1,0 +1,260 @@
+"""`Preprocessor`: what each kind of answer defines, and the types that the kinds share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Self, TypeAlias, Unpack
+
+import numpy as np
+
+from keras_qa.example import Answer, Example
+from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, check_option_names
+from keras_qa.text import Vectorizer, Windower
+
+# The answers to each question, best first.
+RankedAnswers = list[list[Answer]]
+
+# Takes examples with one text, and the number of answers to each.
+Ask = Callable[[list[Example], int], RankedAnswers]
+
+# 0 is silent; any other value shows progress.
+Verbose = int | str
+
+# The outputs of a model: one array, or arrays by name.
+Outputs = np.ndarray | Mapping[str, np.ndarray]
+
+# A functional `keras.Model` with named inputs. This room does not import Keras.
+Model: TypeAlias = Any
+
+# Number of questions that are read at a time if no other is given.
+BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanDetails:
+    """What a span reader computes in addition to its answers.
+
+    Args:
+        spans: The text of the best span for each question, even if the answer is "no answer".
+        no_answer: The probability of no answer for each question.
+        threshold: The answer is empty if the probability of no answer is above this.
+    """
+
+    spans: list[str]
+    no_answer: list[float]
+    threshold: float
+
+
+class Preprocessor:
+    """A kind of answer: examples to the inputs of a model, and its outputs to answers.
+
+    Attributes:
+        name: Its name in a `.keras` file.
+        description: What the model does, for messages.
+        kind: The models of this kind, for messages about options of `QuestionAnswerer`.
+        options: The options of `QuestionAnswerer` that only such models take.
+        answer_options: The options of `QuestionAnswerer.answer` that such models take, besides
+            those that all take.
+        answers_questions: Whether it answers questions, rather than sorts texts.
+        compares_passages: Whether the scores of several passages can be compared, as
+            `QuestionAnswerer.ask` does.
+        exported_as: The task in exported folders. `None` for that of the model's head.
+        vectorizer: Makes the inputs of the model.
+        asking: The result of `QuestionAnswerer.calibrate` for an index of documents, or `None`.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    kind: ClassVar[str] = ""
+    options: ClassVar[tuple[str, ...]] = ()
+    answer_options: ClassVar[tuple[str, ...]] = ()
+    answers_questions: ClassVar[bool] = True
+    compares_passages: ClassVar[bool] = False
+    exported_as: ClassVar[str | None] = None
+    vectorizer: Vectorizer | Windower
+    asking: AskCalibration | None = None
+
+    # To build a model and its preprocessor, see `answering.building`.
+
+    @classmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether a model without a preprocessor has the outputs of this one."""
+        return getattr(model, "preprocessor_name", None) == cls.name
+
+    @classmethod
+    def train(
+        cls, examples: list[Example], sizes: tuple[int | None, int | None], words: list[str]
+    ) -> Self:
+        """Returns a preprocessor with a vocabulary for examples and more words.
+
+        The sizes are the most words and, for some kinds, the most answers.
+        """
+        raise NotImplementedError
+
+    def sizes(self) -> dict[str, int]:
+        """Returns the sizes of the vocabulary, by the names of arguments of factories."""
+        assert self.vectorizer.tokenizer is not None
+        return {"text_vocabulary_size": self.vectorizer.tokenizer.vocabulary_size}
+
+    def attach(self, model: Model) -> None:
+        """Sets what depends on the model, after `train`."""
+
+    def for_questions(self, model: Model) -> Preprocessor:
+        """Returns the preprocessor with which a model answers questions: this one, or another."""
+        return self
+
+    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+        """Sets what does not need training, before a model is trained on examples.
+
+        Args:
+            examples: The examples to train on.
+            options: The arguments of `QuestionAnswerer`.
+        """
+
+    def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
+        """Returns inputs and labels for `fit`."""
+        raise NotImplementedError
+
+    # To answer.
+
+    def check_given(self, **given: bool) -> None:
+        """Raises for the first given option of `answer` that such models do not take."""
+        for name, is_given in given.items():
+            if is_given and name not in self.answer_options:
+                kind = "choice rankers" if name == "choices" else "span readers"
+                raise ValueError(
+                    f"`{name}` is for {kind}, but the model {self.description}. Leave it out."
+                )
+
+    def with_options(self, model: Model, **options: Unpack[AskOptions]) -> Self:
+        """Returns a preprocessor with other options, or this one if all are `None`.
+
+        Args:
+            model: The model.
+            **options: See `AskOptions`.
+
+        Raises:
+            TypeError: If an option is unknown.
+            ValueError: If such models do not take an option, an option is out of its range, or the
+                model reads no such windows.
+        """
+        check_option_names(self.with_options, options)
+        given = {name: value for name, value in options.items() if value is not None}
+        self.check_given(**dict.fromkeys(given, True))
+        return self._with(model, given) if given else self
+
+    def _with(self, model: Model, given: Mapping[str, Any]) -> Self:
+        """Returns a preprocessor with other options, of which at least one is given."""
+        raise NotImplementedError
+
+    def answer(
+        self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
+    ) -> RankedAnswers:
+        """Returns the best answers to each example, best first."""
+        raise NotImplementedError
+
+    def answer_all(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> RankedAnswers:
+        """Returns all answers to each example, best first."""
+        raise NotImplementedError
+
+    def answer_in_detail(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> tuple[list[Answer], SpanDetails | None]:
+        """Returns the best answer to each example, and details of a report if there are any."""
+        return [row[0] for row in self.answer(model, examples, 1, batch_size, verbose)], None
+
+    def read(self, model: Model, example: Example) -> Ask:
+        """Encodes a text if the model can be split there. Returns what answers questions on it."""
+
+        def ask(examples: list[Example], count: int) -> RankedAnswers:
+            return self.answer(model, examples, count, BATCH_SIZE, 0)
+
+        return ask
+
+    def evaluate(
+        self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
+    ) -> dict[str, float]:
+        """Returns `exact_match`, `f1` and the number of `examples`."""
+        raise NotImplementedError
+
+    # To answer from several passages.
+
+    def for_documents(
+        self, model: Model, options: AskOptions, temperature: float | None = None
+    ) -> Self:
+        """Returns a preprocessor with options and a temperature, to read passages of documents."""
+        self.with_options(model, **options)
+        raise ValueError(
+            f"Only span readers answer from documents, but this model {self.description}."
+        )
+
+    def answer_from_passages(
+        self,
+        model: Model,
+        examples: list[Example],
+        priors: Sequence[Sequence[float]],
+        count: int,
+        batch_size: int,
+    ) -> RankedAnswers:
+        """Returns the best answers to each example, whose text is a list of passages."""
+        raise NotImplementedError
+
+    def calibrate_passages(
+        self,
+        model: Model,
+        examples: list[Example],
+        priors: Sequence[Sequence[Sequence[float]]],
+        count: int,
+        batch_size: int,
+        verbose: Verbose = 0,
+    ) -> tuple[float, list[float | None], RankedAnswers]:
+        """Fits the temperature and the weights of priors, and answers with them."""
+        raise NotImplementedError
+
+    # To fit settings, and to save them.
+
+    def calibrate(
+        self,
+        model: Model,
+        examples: list[Example],
+        batch_size: int,
+        options: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        """Fits settings to validation data.
+
+        Args:
+            model: The trained model.
+            examples: The validation data.
+            batch_size: Number of rows in a step.
+            options: The arguments of `QuestionAnswerer`. Settings among them are not fitted.
+
+        Returns:
+            The `temperature`, and the expected calibration error with and without it,
+            `calibration_error` and `calibration_error_before`; or nothing.
+        """
+        return {}
+
+    def recalibrate(self, model: Model, examples: list[Example], batch_size: int) -> None:
+        """Fits settings again for a model that was changed, such as quantized."""
+        self.calibrate(model, examples, batch_size)
+
+    def max_length(self, limit: int) -> int:
+        """Returns the maximum number of positions of an encoder that has this limit."""
+        return limit
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config that `from_config` takes."""
+        return {"vectorizer": self.vectorizer.get_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Creates a preprocessor from its config."""
+        raise NotImplementedError
+
+
+def plain_texts(examples: Collection[Example]) -> list[str]:
+    """Returns the texts and questions of examples, which make the vocabulary of a model."""
+    return [text for item in examples for text in (item.plain_text, item.question)]
