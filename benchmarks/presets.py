@@ -70,14 +70,14 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
 
     from keras_qa import metrics
     from keras_qa.preprocessing import expected_calibration_error
-    from keras_qa.preprocessing.span_calibration import fit_decoder
 
     # Half of each, in pairs. The longer list is cut.
     pairs = list(zip(answerable, unanswerable, strict=False))
     fitted, held_out = [[*itertools.chain(*pairs[part::2])] for part in (0, 1)]
     preprocessor = reader.model_.preprocessor
     before = preprocessor.decoder
-    fit_decoder(preprocessor, reader.model_, fitted, 32, before.max_answer_words)
+    limit = {"max_answer_words": before.max_answer_words}
+    preprocessor.calibrate(reader.model_, fitted, 32, limit)
     answers = reader.answer(held_out, verbose=0)
     always = reader.answer(held_out, verbose=0, no_answer=False)
     preprocessor.decoder = before

@@ -101,7 +101,6 @@ def reduce(options: argparse.Namespace) -> None:
     from keras_qa.exporting.onnx_graph import dense_weights, to_array
     from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
-    from keras_qa.preprocessing.span_calibration import fit_decoder
 
     trained = keras_qa.load(options.reader).model_
     reader = models.span_reader(backbone="minilm", lora_rank=options.rank)
@@ -122,7 +121,8 @@ def reduce(options: argparse.Namespace) -> None:
     reader.preprocessor = trained.preprocessor
     valid = squad.load(options.folder / "valid.json")
     valid += squad.load(options.folder / "valid-unanswerable.json")
-    fit_decoder(reader.preprocessor, reader, valid, 32, MAX_ANSWER_WORDS)
+    limit = {"max_answer_words": MAX_ANSWER_WORDS}
+    reader.preprocessor.calibrate(reader, valid, 32, limit)
     print(reader.preprocessor.decoder)
     adapters.save(reader, options.out)
 

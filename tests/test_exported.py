@@ -337,7 +337,7 @@ def test_paths_that_are_no_exported_folder(folder, tmp_path) -> None:
         keras_qa.load(folder / "onnx" / "other.onnx")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         ExportedModel(tmp_path / "none")
-    with pytest.raises(ValueError, match="`backbone` is for files of `save_adapter`. Leave it out"):
+    with pytest.raises(ValueError, match="reader` is not such a file. Leave `backbone` out"):
         keras_qa.load(READER, backbone="minilm")
 
 

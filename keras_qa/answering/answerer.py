@@ -77,8 +77,8 @@ class QuestionAnswerer(RetrievalMixin):
         stride: For these models: number of positions that a window shares with the previous one.
             `None` for the value that the model was trained with, or else 128.
         max_answer_words: For span readers: maximum number of words in an answer. For scripts
-            without spaces see `decoding.SpanDecoder`. `None` to fit it on validation data; without
-            such data for the value that the model was trained with, or else 15.
+            without spaces see `preprocessing.SpanDecoder`. `None` to fit it on validation data;
+            without such data for the value that the model was trained with, or else 15.
         no_answer_threshold: For span readers, if some texts have no answer: the answer is empty if
             the probability of no answer is above this. `None` to fit it on validation data, or 0.5
             without such data.

@@ -24,7 +24,7 @@ class AskOptions(TypedDict, total=False):
 
     Attributes:
         max_answer_words: Maximum number of words in an answer, punctuation marks included. For
-            scripts without spaces see `decoding.SpanDecoder`.
+            scripts without spaces see `preprocessing.SpanDecoder`.
         no_answer: Whether a text may have no answer.
         whole_words: Whether answers start and end at word boundaries, rather than inside words.
         max_length: Maximum number of positions in a window, see `text.Windower`.

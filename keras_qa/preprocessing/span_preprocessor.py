@@ -59,7 +59,7 @@ class SpanPreprocessor(Preprocessor):
 
     Attributes:
         max_spans: Number of spans of which `answer_all` selects some.
-        decoder: The `decoding.SpanDecoder`. Training replaces it.
+        decoder: The `preprocessing.SpanDecoder`. Training replaces it.
 
     Examples:
         >>> from keras_qa import Example

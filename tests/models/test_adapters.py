@@ -8,7 +8,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from keras_qa.decoding import SpanDecoder
 from safetensors.numpy import load_file, save_file
 from small_checkpoints import copy
 from small_models import same_weights
@@ -18,6 +17,7 @@ from keras_qa import Example
 from keras_qa.answering import TextEmbedder
 from keras_qa.cli import main
 from keras_qa.layers import TransformerEncoder
+from keras_qa.preprocessing import SpanDecoder
 
 TEXT = "Mary went to the bathroom, then she slept at home."
 EXAMPLES = [Example(TEXT, "Who went?", "Mary", 0), Example(TEXT, "Where?", "home", 45)]

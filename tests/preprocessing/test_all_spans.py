@@ -10,7 +10,6 @@ import pytest
 
 from keras_qa import Answer, Example, metrics
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
-from keras_qa.preprocessing.span_calibration import fit_decoder
 from keras_qa.preprocessing.span_preprocessor import select_spans
 from keras_qa.text import Windower, WordTokenizer
 
@@ -110,7 +109,7 @@ GOLDS = [
 def test_the_threshold_has_the_highest_f1_of_drop(golds: list[Example]) -> None:
     model = Masses(Ann=0.2, Bob=0.15, Cat=0.05, Rome=0.2, Oslo=0.13, Lima=0.11, met=0.01)
     fitted = preprocessor()
-    found = fit_decoder(fitted, model, golds, 8, max_answer_words=1)
+    found = fitted.calibrate(model, golds, 8, {"max_answer_words": 1})
     assert found["temperature"] == fitted.decoder.temperature == 1.0
 
     def overlap(threshold: float) -> float:
@@ -126,7 +125,7 @@ def test_the_threshold_has_the_highest_f1_of_drop(golds: list[Example]) -> None:
 
 def test_without_sets_the_threshold_stays() -> None:
     fitted = preprocessor(span_threshold=0.125)
-    fit_decoder(fitted, Masses(Ann=0.3), GOLDS[1:2] * 5, 8, max_answer_words=1)
+    fitted.calibrate(Masses(Ann=0.3), GOLDS[1:2] * 5, 8, {"max_answer_words": 1})
     assert fitted.decoder.span_threshold == 0.125
 
 

@@ -16,7 +16,7 @@ from keras_qa import Example
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_calibration
 from keras_qa.preprocessing.decoder import Spans
 from keras_qa.preprocessing.span_answers import LETTERS, NEAR, lacks_name, weigh_no_answer
-from keras_qa.preprocessing.span_calibration import fit_decoder, fit_no_answer_weights
+from keras_qa.preprocessing.span_calibration import fit_no_answer_weights
 from keras_qa.text import Windower, WordTokenizer
 
 BRIDGE = "The bridge in Oslo was built in 1932."
@@ -166,11 +166,9 @@ def test_a_missing_name_is_learned_from_validation_data() -> None:
     examples = doubtful_examples()
     windower = Windower(WordTokenizer.train(["Ann met Bob whom did Eve meet"]))
     preprocessor, model = SpanPreprocessor(windower), Doubtful()
-    preprocessor.configure_decoding(
-        examples, {"max_answer_words": None, "no_answer_threshold": None}
-    )
+    preprocessor.configure(examples, {"max_answer_words": None, "no_answer_threshold": None})
     assert preprocessor.evaluate(model, examples, 32, 0)["f1"] == 50.0
-    fit_decoder(preprocessor, model, examples, 32)
+    preprocessor.calibrate(model, examples, 32)
     assert preprocessor.evaluate(model, examples, 32, 0)["f1"] == 100.0
     ranked = preprocessor.answer(model, examples, 2, 32, 0)
     answers, details = preprocessor.answer_in_detail(model, examples, 32, 0)
@@ -189,15 +187,15 @@ def test_a_missing_name_is_learned_from_validation_data() -> None:
     assert known[0] is not None
     assert known[1] != (1.0, 0.0, 0.0)
     options = {"max_answer_words": None, "no_answer_threshold": None}
-    preprocessor.configure_decoding(examples[1::2], options)
-    fit_decoder(preprocessor, model, examples[1::2], 32)
+    preprocessor.configure(examples[1::2], options)
+    preprocessor.calibrate(model, examples[1::2], 32)
     decoder = preprocessor.decoder
     assert decoder.no_answer
     assert (decoder.no_answer_threshold, decoder.no_answer_weights) == known
     # A threshold of the user counts. Training on both kinds begins with the default.
-    preprocessor.configure_decoding(examples[1::2], {**options, "no_answer_threshold": 0.0})
+    preprocessor.configure(examples[1::2], {**options, "no_answer_threshold": 0.0})
     assert preprocessor.decoder.no_answer_threshold == 0.0
-    preprocessor.configure_decoding(examples, options)
+    preprocessor.configure(examples, options)
     assert preprocessor.decoder == SpanDecoder(decoder.max_answer_words, no_answer=True)
 
 
@@ -205,7 +203,7 @@ def test_a_threshold_that_is_given_leaves_the_weights() -> None:
     windower = Windower(WordTokenizer.train(["Ann met Bob whom did Eve meet"]))
     decoder = SpanDecoder(no_answer=True, no_answer_weights=(1.0, 0.25, 3.0))
     preprocessor = SpanPreprocessor(windower, decoder)
-    fit_decoder(preprocessor, Doubtful(), doubtful_examples(), 32, no_answer_threshold=0.25)
+    preprocessor.calibrate(Doubtful(), doubtful_examples(), 32, {"no_answer_threshold": 0.25})
     assert preprocessor.decoder.no_answer_weights == (1.0, 0.25, 3.0)
     assert preprocessor.decoder.no_answer_threshold == 0.25
 
@@ -230,7 +228,7 @@ def test_a_temperature_that_raises_the_calibration_error_is_left_out(
         Windower(WordTokenizer.train(["Ann met Bob whom did Eve meet"]))
     )
     # All answers are right, so the highest scores have the lowest error.
-    found = fit_decoder(preprocessor, Doubtful(), doubtful_examples()[1::2], 32)
+    found = preprocessor.calibrate(Doubtful(), doubtful_examples()[1::2], 32)
     assert preprocessor.decoder.temperature == found["temperature"] == kept
     assert (found["calibration_error"] < found["calibration_error_before"]) is (kept != 1.0)
 

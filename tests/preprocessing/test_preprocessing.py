@@ -14,7 +14,7 @@ from keras_qa import Example, metrics, preprocessing
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocessor, fit_temperature
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
-from keras_qa.preprocessing.span_calibration import fit_decoder, gold_mentions
+from keras_qa.preprocessing.span_calibration import gold_mentions
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer
 
 EXAMPLES = [
@@ -135,16 +135,16 @@ def test_details_are_those_of_the_answers() -> None:
 def test_calibration_sets_the_decoder() -> None:
     preprocessor = span_preprocessor()
     golds = [Example(TEXT, "one", "nine", TEXT.index("nine")), Example(TEXT, "two", "one", 0)]
-    preprocessor.configure_decoding(golds, CALIBRATED)
+    preprocessor.configure(golds, CALIBRATED)
     assert preprocessor.decoder == SpanDecoder()
-    found = fit_decoder(preprocessor, Table(), golds, 32)
+    found = preprocessor.calibrate(Table(), golds, 32)
     assert preprocessor.decoder.temperature == found["temperature"] != 1.0
     for most in (1, 2):
-        fit_decoder(preprocessor, Table(), golds, 32, max_answer_words=most)
+        preprocessor.calibrate(Table(), golds, 32, {"max_answer_words": most})
         assert preprocessor.decoder.max_answer_words == most
     # Without an answer that can be found there is nothing to fit.
-    assert fit_decoder(preprocessor, Table(), [Example(TEXT, "one")], 32) == {}
-    preprocessor.configure_decoding(
+    assert preprocessor.calibrate(Table(), [Example(TEXT, "one")], 32) == {}
+    preprocessor.configure(
         [Example("a", "b")], {"max_answer_words": 2, "no_answer_threshold": 0.25}
     )
     assert preprocessor.decoder == SpanDecoder(2, True, 0.25)
@@ -167,7 +167,7 @@ def test_the_limit_of_words_has_the_highest_f1() -> None:
     # Up to five words the only exact match is "one"; all eight overlap more with seven of them.
     for golds, most in (([seven, seven, one], 15), ([one], 5)):
         preprocessor = SpanPreprocessor(windower, SpanDecoder())
-        fit_decoder(preprocessor, FirstToLast(), golds, 32)
+        preprocessor.calibrate(FirstToLast(), golds, 32)
         assert preprocessor.decoder.max_answer_words == most
 
 
@@ -183,7 +183,7 @@ def test_the_threshold_answers_most_of_those_with_nearly_the_highest_f1(
         Example("seven", "two", id="c"),
         Example("one two", "two", id="d"),
     ]
-    fit_decoder(preprocessor, Table(), golds, 32)
+    preprocessor.calibrate(Table(), golds, 32)
     decoder = preprocessor.decoder
     free = SpanPreprocessor(
         preprocessor.vectorizer, dataclasses.replace(decoder, no_answer_threshold=1.0)
@@ -202,9 +202,9 @@ def test_the_threshold_answers_most_of_those_with_nearly_the_highest_f1(
     assert decoder.no_answer_threshold == middle
     # The threshold of an earlier fit is fitted again, one of the user stays.
     preprocessor.decoder = dataclasses.replace(decoder, no_answer_threshold=0.123)
-    fit_decoder(preprocessor, Table(), golds, 32)
+    preprocessor.calibrate(Table(), golds, 32)
     assert preprocessor.decoder.no_answer_threshold == middle
-    fit_decoder(preprocessor, Table(), golds, 32, no_answer_threshold=0.123)
+    preprocessor.calibrate(Table(), golds, 32, {"no_answer_threshold": 0.123})
     assert preprocessor.decoder.no_answer_threshold == 0.123
 
 
@@ -220,8 +220,8 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
     words = ("two", "two", "two", "three")
     golds = [Example(TEXT, "one", word, TEXT.index(word)) for word in words]
     preprocessor = span_preprocessor(temperature=3.0)
-    preprocessor.configure_decoding(golds, {"max_answer_words": 1, "no_answer_threshold": None})
-    found = fit_decoder(preprocessor, Table(), golds, 32, max_answer_words=1)
+    preprocessor.configure(golds, {"max_answer_words": 1, "no_answer_threshold": None})
+    found = preprocessor.calibrate(Table(), golds, 32, {"max_answer_words": 1})
     windows = preprocessor.vectorizer(golds, labels=True)
     logits = np.pad(windows.feed["text"].astype("float32"), [(0, 0), (1, 0)])
     inputs = logits, logits, windows.words, windows.example, windows.spans, 1, False
@@ -254,16 +254,13 @@ def test_an_unknown_preprocessor_raises() -> None:
 
 def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> None:
     preprocessor = span_preprocessor(no_answer=True)
-    # A file of an earlier version says nothing of it.
     assert "asking" not in preprocessor.get_config()
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
     preprocessor.asking = AskCalibration(1.5, 3.0, 5, {"max_length": 4}, (0.5, 1.0), (0.0, 0.9))
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
-    config["asking"]["options"] = {"length": 4}
-    assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking
-    preprocessor.configure_decoding(EXAMPLES, CALIBRATED)
+    preprocessor.configure(EXAMPLES, CALIBRATED)
     assert preprocessor.asking is None
 
 

@@ -234,23 +234,6 @@ def test_labels_lead_back_to_the_answer_in_any_text(text, question, data, kind) 
         assert found.spans[:, 0].any()
 
 
-def test_old_names_of_arguments_warn() -> None:
-    tokenizer = WordTokenizer.train(WORDS)
-    expected = Windower(tokenizer, max_length=100, stride=7).get_config()
-    with (
-        pytest.warns(FutureWarning, match=r"^`overlap` was renamed to `stride`\. Pass `stride` i"),
-        pytest.warns(FutureWarning, match=r"^`length` was renamed to `max_length`\. Pass `max_len"),
-    ):
-        assert Windower(tokenizer, length=100, overlap=7).get_config() == expected
-    # In saved configs they do not warn.
-    old = {**expected, "length": 100, "overlap": 7}
-    del old["max_length"], old["stride"]
-    assert Windower.from_config(old).get_config() == expected
-    message = r"^`length` was renamed .* only\. Received: length=100, max_length=99\.$"
-    with pytest.raises(TypeError, match=message):
-        Windower(tokenizer, length=100, max_length=99)
-
-
 def test_bad_arguments_raise() -> None:
     words = Windower(WordTokenizer.train(["a"]), max_length=5, stride=2)
     pieces = Windower(SubwordTokenizer(wordpiece()), max_length=8, stride=2)
