@@ -77,27 +77,6 @@ def test_windows_are_as_long_as_asked(qa, monkeypatch) -> None:
         qa.answer(TEXT, QUESTION, max_length=65)
 
 
-def test_old_names_of_options_warn(qa) -> None:
-    expected = qa.answer(TEXT, QUESTION, max_length=24, stride=4)
-    warns_of_length = pytest.warns(FutureWarning, match="`length` was renamed to `max_length`")
-    with (
-        pytest.warns(FutureWarning, match="`overlap` was renamed to `stride`"),
-        warns_of_length as caught,
-    ):
-        assert qa.answer(TEXT, QUESTION, length=24, overlap=4) == expected
-    assert caught[0].filename == __file__
-    preprocessor = qa.model_.preprocessor
-    with warns_of_length:
-        assert preprocessor.with_options(qa.model_, length=24).vectorizer.max_length == 24
-    with warns_of_length:
-        assert qa.ask(None, [], length=24, no_answer=False) == []
-    with warns_of_length, pytest.raises(ValueError, match="`examples` is empty"):
-        qa.calibrate(None, [], length=24)
-    for call in (qa.answer, qa.ask, qa.calibrate):
-        with pytest.raises(TypeError, match=r"`stride` only\. Received: overlap=4, stride=4\.$"):
-            call(TEXT, QUESTION, overlap=4, stride=4)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -256,14 +256,3 @@ def test_params_are_given_and_set() -> None:
     assert repr(qa) == "QuestionAnswerer(model_options={'cell': 'gru'}, seed=4)"
     with pytest.raises(ValueError, match=r"^There is no argument `size`\. Expected: `model`, "):
         qa.set_params(size=1)
-
-
-def test_old_names_of_params_warn() -> None:
-    with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
-        qa = QuestionAnswerer("span_reader", length=9)
-    with pytest.warns(FutureWarning, match="`overlap` was renamed to `stride`"):
-        assert qa.set_params(overlap=2) is qa
-    assert repr(qa) == "QuestionAnswerer(model='span_reader', max_length=9, stride=2)"
-    with pytest.raises(TypeError, match=r"only\. Received: length=8, max_length=7\.$"):
-        qa.set_params(length=8, max_length=7)
-    assert qa.get_params()["max_length"] == 9

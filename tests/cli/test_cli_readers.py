@@ -196,17 +196,6 @@ def test_all_spans_of_answer(folder, tmp_path, capsys) -> None:
     assert (none["answer"], none["score"], none["start"], none["answers"]) == ("", None, None, [])
 
 
-def test_old_names_of_options_warn(folder, tmp_path, capsys) -> None:
-    asked = ["answer", str(folder / "reader.keras"), "--text=a b", "--question=b"]
-    train = ["train", f"--data={folder / 'both.json'}", f"--out={tmp_path / 'a.keras'}"]
-    for command in (asked, [*train, "--model=span_reader"]):
-        with pytest.warns(FutureWarning, match="`length` was renamed to `max_length`"):
-            assert main([*command, "--length=0"]) == 2
-        assert "`max_length` must be a positive integer. Received" in capsys.readouterr().err
-        assert main([*command, "--length=9", "--max-length=9"]) == 2
-        assert "only. Received: length=9, max_length=9." in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("command", "message"),
     [

@@ -11,6 +11,7 @@ import tomllib
 import pytest
 
 import keras_qa
+from keras_qa.preprocessing import PREPROCESSORS, Preprocessor
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
 ROOT = pathlib.Path(__file__).parents[2]
@@ -236,6 +237,29 @@ def test_documented_private_names_are_used_and_have_the_tests_that_the_docs_name
     for file, names in documented_private_names().items():
         source = (PACKAGE / file).read_text(encoding="utf-8")
         assert all(name in source for name in names), file
+
+
+def classes_asked_for(tree: ast.Module) -> set[str]:
+    """Names of classes in `isinstance`, `issubclass`, comparisons of `type(…)` and patterns."""
+    parts: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+            parts.append(node.args[1])
+        elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node):
+            parts += [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchClass):
+            parts.append(node.cls)
+    names = re.findall(r"\w+", " ".join(map(ast.unparse, parts)))
+    return set(names)
+
+
+def test_no_room_asks_for_the_class_of_a_preprocessor() -> None:
+    kinds = {Preprocessor.__name__, *(kind.__name__ for kind in PREPROCESSORS.values())}
+    assert classes_asked_for(TREES["preprocessing"]) >= {"Preprocessor"}
+    for name, tree in TREES.items():
+        classes = set() if room(name) == "preprocessing" else kinds
+        classes = classes if room(name) == "exported" else classes | {"ExportedModel"}
+        assert classes.isdisjoint(classes_asked_for(tree)), name
 
 
 def test_types_of_public_functions_are_not_any() -> None:
