@@ -33,8 +33,8 @@ def main() -> None:
     import keras_qa
     from keras_qa import metrics
     from keras_qa.answering import TextEmbedder
-    from keras_qa.datasets import squad
-    from keras_qa.recipes.results import add_results
+    from keras_qa.data import squad
+    from keras_qa.training.results import add_results
 
     train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
     texts = list(dict.fromkeys(item.plain_text for item in [*train, *valid]))

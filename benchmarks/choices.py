@@ -32,8 +32,8 @@ def main() -> None:
 def _work(options: argparse.Namespace) -> None:
     import keras
 
-    from keras_qa.datasets import mctest
-    from keras_qa.recipes.results import add_results
+    from keras_qa.data import mctest
+    from keras_qa.training.results import add_results
 
     contender, seed = options.worker[0], int(options.worker[1])
     train, valid = (
@@ -68,13 +68,13 @@ def _work(options: argparse.Namespace) -> None:
 
 def _ours(**model_options: Callable[[], str]) -> Callable[..., Choose]:
     def make(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
-        from keras_qa import recipes
+        from keras_qa import training
 
         given = {name: make() for name, make in model_options.items()}
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         epochs = {"epochs": options.epochs} if options.epochs is not None else None
-        done = recipes.train(train, None, "choice_ranker", given, epochs, seed=seed)
+        done = training.train(train, None, "choice_ranker", given, epochs, seed=seed)
         return done.answerer.predict
 
     return make

@@ -27,7 +27,7 @@ FIRST = "import keras_qa, sys; print(keras_qa.load(sys.argv[1]).answer('Ann left
 def exported() -> pathlib.Path:
     """The exported reader, in a temporary folder."""
     import keras_qa
-    from keras_qa.exporting import export
+    from keras_qa.onnx import export
 
     folder = pathlib.Path(tempfile.mkdtemp()) / "reader"
     export(keras_qa.load(READER), folder)
@@ -38,7 +38,7 @@ def with_graph(folder: pathlib.Path, graph: pathlib.Path) -> pathlib.Path:
     """A copy of an exported folder with another graph."""
     other = shutil.copytree(folder, folder.with_name("rival"))
     shutil.copy(graph, other / "onnx" / "model.onnx")
-    from keras_qa.exported import checksum
+    from keras_qa.onnx.runtime import checksum
 
     settings = json.loads((other / "keras_qa.json").read_text())
     digest = hashlib.sha256(graph.read_bytes()).hexdigest()

@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("--out", default=RESULTS / "many_passages.json", help="file of results")
     options = parser.parse_args()
 
-    from keras_qa.datasets import squad
+    from keras_qa.data import squad
     from keras_qa.documents import Document, Index
-    from keras_qa.recipes.results import add_results
+    from keras_qa.training.results import add_results
 
     imported = peak_memory()
     parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]

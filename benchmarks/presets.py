@@ -34,8 +34,8 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa.datasets import squad
-    from keras_qa.recipes.results import add_results
+    from keras_qa.data import squad
+    from keras_qa.training.results import add_results
 
     parts = {name: squad.load(options.folder / name) for name in (*FILES, UNANSWERABLE)}
     for name in options.presets:

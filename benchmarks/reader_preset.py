@@ -47,13 +47,13 @@ def train(options: argparse.Namespace) -> None:
     import keras
 
     import keras_qa
-    from keras_qa.datasets import squad
-    from keras_qa.datasets.unanswerable import KINDS, add_unanswerable
-    from keras_qa.execution.graph import all_layers
+    from keras_qa.data import squad
+    from keras_qa.data.unanswerable import KINDS, add_unanswerable
+    from keras_qa.engine.graph import all_layers
     from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
-    from keras_qa.recipes import Recipe
-    from keras_qa.recipes.checkpoints import TrainingState
+    from keras_qa.training import Recipe
+    from keras_qa.training.checkpoints import TrainingState
 
     data = add_unanswerable(squad.load(options.folder / "train.json"), UNANSWERABLE, SEED, KINDS)
     # A part of the questions is enough to see the progress and to fit the temperature.
@@ -97,10 +97,10 @@ def reduce(options: argparse.Namespace) -> None:
     """Writes the changes of the encoder's matrices as an adapter."""
     import keras_qa
     from keras_qa import models
-    from keras_qa.datasets import squad
-    from keras_qa.exporting.onnx_graph import dense_weights, to_array
+    from keras_qa.data import squad
     from keras_qa.models import adapters
     from keras_qa.models.pretrained import transformer_of
+    from keras_qa.onnx.onnx_graph import dense_weights, to_array
 
     trained = keras_qa.load(options.reader).model_
     reader = models.span_reader(backbone="minilm", lora_rank=options.rank)

@@ -74,10 +74,10 @@ def train(
     import keras
 
     from keras_qa.answering import Ranker
-    from keras_qa.datasets import squad
+    from keras_qa.data import squad
     from keras_qa.documents import hard_negatives
     from keras_qa.models import encoder_classifier
-    from keras_qa.recipes.checkpoints import TrainingState
+    from keras_qa.training.checkpoints import TrainingState
 
     examples = squad.load(folder / "reading" / "train.json")
     examples = [one for one in examples if one.answers and one.source != LEFT_OUT]
@@ -133,9 +133,9 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
     import keras
 
     from keras_qa.answering import Ranker, TextEmbedder
-    from keras_qa.datasets import squad
+    from keras_qa.data import squad
     from keras_qa.preprocessing.calibration import retrieval_priors
-    from keras_qa.recipes.results import add_results
+    from keras_qa.training.results import add_results
 
     ranker, encoder = Ranker(path), TextEmbedder("minilm")
     small = [squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")]

@@ -33,8 +33,8 @@ def main() -> None:
     import keras
 
     from keras_qa.answering import TextEmbedder
-    from keras_qa.datasets import squad
-    from keras_qa.recipes.results import add_results
+    from keras_qa.data import squad
+    from keras_qa.training.results import add_results
 
     parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
     examples = [example for part in parts for example in part]

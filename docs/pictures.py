@@ -25,7 +25,7 @@ from PIL import Image
 
 import keras_qa
 from keras_qa.cli.output import print_answers
-from keras_qa.models.copies import evidence_model
+from keras_qa.engine.copies import evidence_model
 from keras_qa.report import plots
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"

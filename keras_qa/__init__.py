@@ -3,22 +3,14 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from keras_qa import _backend, datasets, metrics, preprocessing, text
+from keras_qa import _backend, metrics, preprocessing, text
 from keras_qa.example import Answer, AnswerLocation, Example, Ranked, Support
 
 if TYPE_CHECKING:
-    from keras_qa import (
-        answering,
-        documents,
-        exporting,
-        inputs,
-        integrations,
-        layers,
-        models,
-        objectives,
-        recipes,
-        report,
-    )
+    from keras_qa import answering, documents, integrations, layers, losses, models, onnx, report
+    from keras_qa import data as datasets
+    from keras_qa import engine as inputs
+    from keras_qa import training as recipes
     from keras_qa.answering import QuestionAnswerer, load, presets, verify
 
 __version__ = "0.1.0"
@@ -26,9 +18,11 @@ __version__ = "0.1.0"
 # Imported on first use: these need a backend, which may be missing or chosen later. `documents`
 # needs SQLite only.
 _ROOMS = (
-    *("answering", "documents", "exporting", "inputs", "integrations", "layers", "models"),
-    *("objectives", "recipes", "report"),
+    *("answering", "data", "documents", "engine", "integrations", "layers", "losses", "models"),
+    *("onnx", "report", "training"),
 )
+# The public names of rooms that have another name.
+_PUBLIC = {"datasets": "data", "inputs": "engine", "recipes": "training"}
 _NAMES = {
     "QuestionAnswerer": "answering",
     "load": "answering",
@@ -46,14 +40,14 @@ __all__ = [
     "answering",
     "datasets",
     "documents",
-    "exporting",
     "inputs",
     "integrations",
     "layers",
     "load",
+    "losses",
     "metrics",
     "models",
-    "objectives",
+    "onnx",
     "preprocessing",
     "presets",
     "recipes",
@@ -64,6 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    name = _PUBLIC.get(name, name)
     if name in _ROOMS:
         return importlib.import_module(f"keras_qa.{name}")
     if name in _NAMES:

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 
 BACKENDS = ("tensorflow", "torch", "jax")
 # The rooms that import Keras, and those of them that are imported.
-KERAS_ROOMS = ("kernels", "execution", "layers", "objectives", "inputs", "models")
+KERAS_ROOMS = ("layers", "losses", "engine", "models")
 _COMPLETE: set[str] = set()
 
 
@@ -105,7 +105,7 @@ def register(room: str | None = None) -> None:
         _COMPLETE.add(room)
     begun = {name for name in KERAS_ROOMS if f"keras_qa.{name}" in sys.modules}
     if begun <= _COMPLETE and problem() is None:
-        for name in ("layers", "models", "objectives"):
+        for name in ("layers", "models", "losses"):
             importlib.import_module(f"keras_qa.{name}")
 
 

@@ -12,7 +12,8 @@ from small_examples import EXAMPLES, SPANS
 from small_models import state, trained_model
 
 import keras_qa
-from keras_qa import QuestionAnswerer, execution
+from keras_qa import QuestionAnswerer
+from keras_qa.engine import execution
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 
 if keras.config.backend() == "tensorflow":

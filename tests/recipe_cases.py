@@ -11,8 +11,8 @@ import numpy as np
 from small_models import same_weights
 
 import keras_qa
-from keras_qa.recipes import Recipe, train
-from keras_qa.recipes.results import Run
+from keras_qa.training import Recipe, train
+from keras_qa.training.results import Run
 
 # All stories have the same length, to compile once.
 STORIES = [

@@ -101,7 +101,7 @@ print(type(keras.saving.load_model(path)).__name__)
     [
         (["keras_qa"], [False]),
         (["keras", "keras_qa"], [True, True]),
-        (["keras_qa.kernels"], [True]),
+        (["keras_qa.layers.kernels"], [True]),
     ],
 )
 def test_keras_knows_all_classes_after_it_is_imported(names, loaded, classifier_file) -> None:

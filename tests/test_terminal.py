@@ -5,8 +5,8 @@ import types
 
 import pytest
 
-from keras_qa import terminal
-from keras_qa.terminal import Bar, Line, on_terminal, plain
+from keras_qa import _terminal as terminal
+from keras_qa._terminal import Bar, Line, on_terminal, plain
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from typing import IO, Any, Unpack
 
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_optional_integer
+from keras_qa._terminal import Bar
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.datasets import tables
+from keras_qa.data import tables
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.example import Answer, Example
-from keras_qa.exported import SETTINGS, ExportedModel
-from keras_qa.files.sqlite import sqlite3
+from keras_qa.onnx.runtime import SETTINGS, ExportedModel
 from keras_qa.preprocessing.ask_calibration import AskOptions
-from keras_qa.terminal import Bar
 
 # Maximum number of questions, and of characters in their texts, between two writes.
 MOST_QUESTIONS = 128

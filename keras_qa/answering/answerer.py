@@ -32,7 +32,7 @@ from keras_qa.example import (
     with_answers,
     with_choices,
 )
-from keras_qa.exported import check_trainable
+from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.ask_calibration import AskOptions, check_option_names
 from keras_qa.preprocessing.preprocessor import Preprocessor, SpanDetails, Verbose
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import keras
 
     from keras_qa.answering.building import Vectors
+    from keras_qa.engine.compiling import Callbacks, Optimizer
     from keras_qa.models import QAModel
-    from keras_qa.models.compiling import Callbacks, Optimizer
 
 # `answer` and `evaluate` show a progress bar for at least this many questions.
 LONG_WORK = 2_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from keras_qa._arguments import to_keras_path
 from keras_qa.answering.opening import Opened, open_model
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.exported import SEQUENCE
+from keras_qa.onnx.runtime import SEQUENCE
 from keras_qa.preprocessing import Preprocessor
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import EMBEDDER, find, open_model
 from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
-from keras_qa.exported import EMBEDDING, SEQUENCE
+from keras_qa.onnx.runtime import EMBEDDING, SEQUENCE
 
 # The reader of documents if the user names no other.
 DEFAULT_READER = "minilm-squad"
@@ -46,7 +46,7 @@ def load(
             `@revision`, see `models.span_reader` for the families; a model for token classification
             with two labels, outside and inside an answer, in that layout; a ranker, which is a
             model for sequence classification with one label; a folder that
-            `keras_qa.exporting.export` wrote, or a graph in it, which needs no Keras (extra
+            `keras_qa.onnx.export` wrote, or a graph in it, which needs no Keras (extra
             `onnx`); or the name of a preset, see `keras_qa.presets`.
         compile: Whether to restore the optimizer of a `.keras` file, as in
             `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.

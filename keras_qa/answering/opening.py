@@ -9,7 +9,7 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
-from keras_qa.exported import ExportedModel, is_exported
+from keras_qa.onnx.runtime import ExportedModel, is_exported
 
 # What a path or a name may refer to: a folder of `exporting.export`, a published checkpoint, a
 # `.keras` file, or a preset that is an encoder of texts.

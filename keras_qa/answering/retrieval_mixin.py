@@ -17,6 +17,7 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
+from keras_qa._terminal import Bar
 from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.merging import merge_answers
 from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions
@@ -31,7 +32,6 @@ from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, c
 from keras_qa.preprocessing.calibration import combine_priors
 from keras_qa.preprocessing.preprocessor import Verbose
 from keras_qa.preprocessing.selective import precision_thresholds
-from keras_qa.terminal import Bar
 
 if TYPE_CHECKING:
     from keras_qa.documents import Hit, Retriever

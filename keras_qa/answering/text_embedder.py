@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
 from keras_qa.answering.opening import Opened, open_model
-from keras_qa.exported import EMBEDDING
+from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.text import SubwordTokenizer
 from keras_qa.text.pieces import concat_ranges
 

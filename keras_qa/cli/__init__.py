@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from keras_qa import _backend
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
+from keras_qa._terminal import on_terminal
 from keras_qa.cli import (
     answer,
     ask,
@@ -27,9 +28,8 @@ from keras_qa.cli import (
     verify,
 )
 from keras_qa.cli.parsing import CommandParser, Parser
-from keras_qa.files.download import cache_folder
-from keras_qa.files.table_files import MissingColumnError
-from keras_qa.terminal import on_terminal
+from keras_qa.data.files import cache_folder
+from keras_qa.data.table_files import MissingColumnError
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
 # only. `run` returns the exit code, or `None` for 0. `needs_backend`, which is optional, says
@@ -145,7 +145,7 @@ def _import_backend() -> None:
     try:
         # A missing backend raises later, in the code that needs it.
         with contextlib.suppress(ImportError):
-            importlib.import_module("keras_qa.execution")
+            importlib.import_module("keras_qa.engine")
     finally:
         gc.freeze()
         if collects:

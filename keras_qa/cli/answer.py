@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 from keras_qa._arguments import check_not_blank
+from keras_qa._terminal import clock
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive, yes_or_no
-from keras_qa.terminal import clock
 
 # Options of a span reader, see `AskOptions`.
 SPANS = (

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_qa.cli.output import say
-from keras_qa.datasets import babi, tables
+from keras_qa.data import babi, tables
 from keras_qa.example import Example
 
 # Values of `--data` that are not files.

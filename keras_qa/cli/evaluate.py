@@ -132,7 +132,7 @@ def _check(options: argparse.Namespace) -> None:
         if not options.fit:
             raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
         # Not at the top: it needs Keras, as training does.
-        from keras_qa.recipes.training import check_keras_path
+        from keras_qa.training.runs import check_keras_path
 
         check_keras_path(options.out)
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from keras_qa._terminal import clock
 from keras_qa.cli.output import say
 from keras_qa.cli.parsing import need_backend, positive, yes_or_no
-from keras_qa.terminal import clock
 
 if TYPE_CHECKING:
     from keras_qa.documents import Encoder, Index

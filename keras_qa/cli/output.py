@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from keras_qa._terminal import on_terminal, plain
 from keras_qa.example import Answer
-from keras_qa.terminal import on_terminal, plain
 from keras_qa.text.sentence_splitting import sentence_spans
 
 NO_ANSWER = "(no answer)"

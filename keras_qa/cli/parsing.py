@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
-from keras_qa.exported import is_exported
-from keras_qa.terminal import plain
+from keras_qa._terminal import plain
+from keras_qa.onnx.runtime import is_exported
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_qa import _backend
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.output import print_answers, say
-from keras_qa.datasets import babi
+from keras_qa.data import babi
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Asks two presets, then trains a small model on simulated stories and asks it."""
-    from keras_qa import recipes
+    from keras_qa import training
     from keras_qa.answering import load
 
     say(f"keras-qa on {_backend.configured()}: `{PRESET}`, a preset that answers about stories.\n")
@@ -105,11 +105,11 @@ def run(options: argparse.Namespace) -> None:
     _ask_handbook(load(DEFAULT_READER, compile=False))
     say(f"\nNow train a model on {EXAMPLES:,} simulated questions of bAbI task 1.")
     stories = babi.simulate(task=1, examples=EXAMPLES + UNSEEN, seed=options.seed)
-    answerer = recipes.train(
+    answerer = training.train(
         stories[:EXAMPLES],
         model="universal_transformer",
         model_options=OPTIONS,
-        recipe=recipes.Recipe(**RECIPE),
+        recipe=training.Recipe(**RECIPE),
         seed=options.seed,
     ).answerer
     scores = answerer.evaluate(stories[EXAMPLES:])

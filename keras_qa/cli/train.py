@@ -11,7 +11,7 @@ from typing import Any
 from keras_qa.cli import data
 from keras_qa.cli.output import print_scores, say
 from keras_qa.cli.parsing import positive
-from keras_qa.datasets import unanswerable
+from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
 
 # The default models. The second solves tasks that the first does not, such as bAbI's task 16.
@@ -191,9 +191,9 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains an answerer by a recipe and saves it."""
-    from keras_qa import recipes
-    from keras_qa.recipes.results import add_results
-    from keras_qa.recipes.training import check_keras_path
+    from keras_qa import training
+    from keras_qa.training.results import add_results
+    from keras_qa.training.runs import check_keras_path
 
     check_keras_path(options.out)
     if options.adapter is not None:
@@ -212,7 +212,7 @@ def run(options: argparse.Namespace) -> None:
         # Check the file before the training, not after it.
         add_results(options.results, [])
     try:
-        done = recipes.train(
+        done = training.train(
             train,
             valid or None,
             _models(options, bool(valid)),

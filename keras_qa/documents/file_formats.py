@@ -18,8 +18,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from keras_qa.data.table_files import Row, csv_rows, jsonl_rows
 from keras_qa.documents.document import Document
-from keras_qa.files.table_files import Row, csv_rows, jsonl_rows
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

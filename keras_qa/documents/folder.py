@@ -9,13 +9,13 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from keras_qa._terminal import Bar
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import SUFFIXES, read_documents
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.writing import Writer
-from keras_qa.files.sqlite import sqlite3
-from keras_qa.terminal import Bar
 
 # Show a progress bar for at least so many files.
 _MANY = 100

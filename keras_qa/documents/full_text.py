@@ -6,7 +6,7 @@ import functools
 import re
 import unicodedata
 
-from keras_qa.files.sqlite import sqlite3
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.text import pieces
 
 # Scripts without spaces between words, as a part of a regular expression's character class.

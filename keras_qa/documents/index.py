@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import overload
 
 from keras_qa._arguments import check_number, to_integer
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Hit, to_documents
 from keras_qa.documents.folder import Changes, read_encoding, update_index
@@ -29,7 +30,6 @@ from keras_qa.documents.vector_search import (
 )
 from keras_qa.documents.writing import Writer
 from keras_qa.example import to_questions
-from keras_qa.files.sqlite import sqlite3
 
 # Not `Sequence[str]`, because a string is one.
 Questions = list[str] | tuple[str, ...] | Iterator[str]

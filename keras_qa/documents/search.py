@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Hit, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
-from keras_qa.files.sqlite import sqlite3
 
 # Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
 # select passages, they only add to the scores.

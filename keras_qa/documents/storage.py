@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-from keras_qa.files.sqlite import sqlite3
+from keras_qa.data.sqlite import sqlite3
 
 # "kqai": identifies an index among other SQLite files.
 APPLICATION = 0x6B716169

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
-from keras_qa.files.sqlite import sqlite3
 
 # Vectors are stored as float16. This halves the file, and cosines differ from the fourth digit on.
 _STORED = np.dtype("<f2")

@@ -6,6 +6,7 @@ import itertools
 import struct
 from collections.abc import Iterable, Iterator
 
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
 from keras_qa.documents.full_text import create_words, detect_language, split_unspaced
@@ -19,7 +20,6 @@ from keras_qa.documents.vector_search import (
     read_encoder_name,
     unit_vectors,
 )
-from keras_qa.files.sqlite import sqlite3
 
 # Passages in a transaction. A transaction contains at least one document.
 BATCH = 2_000

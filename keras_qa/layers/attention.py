@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite
 from keras_qa.layers.keras_layers import Dense
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

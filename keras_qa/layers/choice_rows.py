@@ -8,14 +8,14 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._numbers import MASKED
-from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import LayerOptions
+from keras_qa.layers.kernels.tensor_types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class FoldChoices(execution.Layer):
+class FoldChoices(kernels.Layer):
     """Makes a row of each choice, so that other layers read each of them alone.
 
     It takes a list of `(batch, choices, time)` integers and returns `(batch * choices, time)`.
@@ -62,7 +62,7 @@ class FoldChoices(execution.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class JoinChoices(execution.Layer):
+class JoinChoices(kernels.Layer):
     """Joins the logits of the choices of each example, after `FoldChoices`.
 
     It takes the logits, `(batch * choices, 1)`, and the ids of the choices, `(batch, choices,

@@ -8,10 +8,10 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer, to_optional_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import max_over_time
 from keras_qa.layers.keras_layers import Dropout
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
 
 POOLINGS = ("first", "mean", "max")

@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
-from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers import kernels
+from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.layers.zero_initialized import ZeroInitialized
 
 
@@ -105,7 +105,7 @@ class Embedding(ZeroInitialized, keras.layers.Embedding):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Dropout(execution.Layer, keras.layers.Dropout):
+class Dropout(kernels.Layer, keras.layers.Dropout):
     """`keras.layers.Dropout` with faster random numbers from a kernel of the backend.
 
     With a `seed` or a `noise_shape` it is exactly Keras' layer.

@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 LINEAR_SCALE = 0.3
 

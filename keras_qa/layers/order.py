@@ -8,15 +8,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import to_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TemporalEncoding(execution.Layer):
+class TemporalEncoding(kernels.Layer):
     """Adds a learned position vector to each sentence, counted from the end of the text.
 
     Positions are counted backwards from the last sentence that is not padding. Padding and the

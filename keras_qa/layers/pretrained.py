@@ -9,10 +9,10 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import is_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import LayerOptions
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
@@ -163,7 +163,7 @@ def _sequence_output(output: Tensor | Mapping[str, Tensor]) -> Tensor:
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class MeanPooling(execution.Layer):
+class MeanPooling(kernels.Layer):
     """The mean of the vectors of a sequence, without padding.
 
     The pooling of Sentence-BERT (Reimers & Gurevych 2019, arXiv:1908.10084).

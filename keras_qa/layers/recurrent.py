@@ -11,8 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa import execution, kernels
-from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers import kernels
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.zero_initialized import zero_initialized
 
 # One state for a GRU, two for an LSTM.
@@ -22,7 +22,7 @@ _TANH = (keras.activations.tanh, ops.tanh)
 _SIGMOID = (keras.activations.sigmoid, ops.sigmoid)
 
 
-class _FusedRNN(execution.Layer, keras.layers.RNN):
+class _FusedRNN(kernels.Layer, keras.layers.RNN):
     """Common parts of the two layers: the `fused` argument, the choice of a path, masks."""
 
     def __init__(self, *args: Any, fused: str | bool = "auto", **kwargs: Any) -> None:

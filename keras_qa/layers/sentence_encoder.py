@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 ENCODINGS = ("roles", "matrix", "positional")
 

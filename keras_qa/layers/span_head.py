@@ -10,12 +10,12 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import check_choice
 from keras_qa._numbers import MASKED
-from keras_qa.kernels.tensor_types import Shape, Tensor, shape_list
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.preprocessing.decoder import check_answer_types
 
 
@@ -141,7 +141,7 @@ class SpanHead(Composite):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TextPositions(execution.Layer):
+class TextPositions(kernels.Layer):
     """A mask of the text in a sequence of question and text with special tokens around them.
 
     Args:

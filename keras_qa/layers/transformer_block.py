@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_qa import kernels
-from keras_qa.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import Composite, DType, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 # Content to position, position to content.
 TERMS = ("c2p", "p2c")

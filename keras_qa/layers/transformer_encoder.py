@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.pretrained import pad_to_width
 from keras_qa.layers.transformer_block import (
     STDDEV,

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa._arguments import check_choice, check_positive_integers, to_integer
-from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.layers.transformer_block import TERMS
 
 RELATIVE = ("bias", "disentangled")

@@ -8,11 +8,11 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import kernels
 from keras_qa._arguments import to_integer
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.transformer_block import merge_heads, split_heads
 

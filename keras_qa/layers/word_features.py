@@ -8,12 +8,12 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from keras_qa import execution
 from keras_qa._arguments import check_choice, to_integer
-from keras_qa.kernels.tensor_types import Masks, Shape, Tensor, shape_list
+from keras_qa.layers import kernels
 from keras_qa.layers.composite import Composite, LayerOptions
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.keras_layers import Dropout, Embedding
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -194,7 +194,7 @@ class ContextEncoder(Composite):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ExactMatch(execution.Layer):
+class ExactMatch(kernels.Layer):
     """Whether each word of a text occurs in the question, from ids of one vocabulary.
 
     The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Padding (id 0) and

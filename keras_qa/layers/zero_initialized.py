@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_qa import execution
+from keras_qa.layers import kernels
 
 _zeros: contextvars.ContextVar[Callable[..., Any] | None] = contextvars.ContextVar(
     "skip_initializers", default=None
@@ -37,7 +37,7 @@ def skip_initializers(most: int | None = None) -> Iterator[None]:
             raise ValueError(
                 f"its layers have more than {most:,} numbers, which is more than its weights hold."
             )
-        return execution.zeros(shape, dtype)
+        return kernels.zeros(shape, dtype)
 
     token = _zeros.set(zeros)
     try:
@@ -46,7 +46,7 @@ def skip_initializers(most: int | None = None) -> Iterator[None]:
         _zeros.reset(token)
 
 
-class ZeroInitialized(execution.Layer):
+class ZeroInitialized(kernels.Layer):
     """A layer that respects `skip_initializers`."""
 
     def add_weight(self, *arguments: object, **options: object) -> keras.Variable:

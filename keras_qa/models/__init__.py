@@ -4,7 +4,7 @@ from keras_qa import _backend
 
 _backend.require()
 
-from keras_qa.models.base import QAModel
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.classifier import answer_classifier
 from keras_qa.models.encoder_classifier import encoder_classifier

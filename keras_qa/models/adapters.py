@@ -17,12 +17,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_qa import _arguments as json_files
 from keras_qa import preprocessing
-from keras_qa.files import json_files, replace_atomically
-from keras_qa.files.keras_files import check_keras_file
+from keras_qa.data.files import replace_atomically
+from keras_qa.data.keras_files import check_keras_file
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.zero_initialized import skip_initializers
-from keras_qa.models.base import QAModel
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import (
     PACKAGES,

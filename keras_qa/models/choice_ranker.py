@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.inputs.labels import ONE_HOT, SPARSE, model_outputs
-from keras_qa.inputs.sources import Batch
+from keras_qa.engine.compiling import Optimizer
+from keras_qa.engine.labels import ONE_HOT, SPARSE, model_outputs
+from keras_qa.engine.qa_model import QAModel
+from keras_qa.engine.sources import Batch
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -21,8 +23,6 @@ from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
 from keras_qa.layers.word_features import ExactMatch
-from keras_qa.models.base import QAModel
-from keras_qa.models.compiling import Optimizer
 from keras_qa.models.encoder_classifier import open_classifier
 from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.models.pretrained.family import CHOICE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keras
 
+from keras_qa.engine.compiling import Loss, Optimizer
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import answer_head, question_encoder, text_encoder
 from keras_qa.layers.composite import DType
 from keras_qa.layers.encoders import EncoderOptions
-from keras_qa.models.base import QAModel
-from keras_qa.models.compiling import Loss, Optimizer
 
 
 def answer_classifier(

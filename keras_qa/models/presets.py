@@ -10,10 +10,10 @@ from typing import Any
 
 import keras
 
-from keras_qa.files.keras_files import check_keras_file
+from keras_qa.data.keras_files import check_keras_file
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
-from keras_qa.models.base import QAModel
 from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import find_checkpoint

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from keras_qa._arguments import to_integer
 from keras_qa._numbers import MASKED
-from keras_qa.execution.graph import text_position
-from keras_qa.kernels.tensor_types import Tensor
+from keras_qa.engine.compiling import Optimizer
+from keras_qa.engine.graph import text_position
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -24,13 +25,12 @@ from keras_qa.layers import (
     WordEmbedding,
 )
 from keras_qa.layers.composite import DType
+from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.layers.span_head import TextPositions
 from keras_qa.layers.word_features import ExactMatch
-from keras_qa.models.base import QAModel
-from keras_qa.models.compiling import Optimizer
+from keras_qa.losses import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
 from keras_qa.models.pretrained.family import SPANS
-from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.preprocessing.decoder import SpanDecoder, check_answer_types
 from keras_qa.text import SubwordTokenizer, Windower

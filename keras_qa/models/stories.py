@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_qa.engine.compiling import Loss, Optimizer
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import (
     MemoryHops,
     SentenceEncoder,
@@ -16,9 +18,7 @@ from keras_qa.layers import (
 )
 from keras_qa.layers.composite import DType
 from keras_qa.layers.order import PreviousSentence
-from keras_qa.models.base import QAModel
-from keras_qa.models.compiling import Loss, Optimizer
-from keras_qa.objectives import SupportLoss
+from keras_qa.losses import SupportLoss
 
 
 def universal_transformer(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from keras_qa import metrics
 from keras_qa._arguments import entry
 from keras_qa._numbers import MASKED
+from keras_qa._terminal import Bar
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
 from keras_qa.preprocessing.decoder import SpanDecoder, Spans
@@ -32,7 +33,6 @@ from keras_qa.preprocessing.span_answers import (
     weigh_no_answer,
 )
 from keras_qa.preprocessing.span_calibration import fit_decoder, fit_passages
-from keras_qa.terminal import Bar
 from keras_qa.text import Windower, Windows, WordTokenizer
 from keras_qa.text.passage_windows import passage_windows
 

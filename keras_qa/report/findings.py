@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from keras_qa.datasets import babi
+from keras_qa.data import babi
 from keras_qa.example import Answer, Example
 
 NO_ANSWER = "no answer"

@@ -9,8 +9,8 @@ from html import escape
 from importlib import resources
 from typing import NamedTuple
 
-from keras_qa.datasets.babi import FAILED_TASK_ERROR
-from keras_qa.files import replace_atomically
+from keras_qa.data.babi import FAILED_TASK_ERROR
+from keras_qa.data.files import replace_atomically
 from keras_qa.report.diagram import calibration_diagram
 from keras_qa.report.errors import errors_section
 from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point, coverage_steps

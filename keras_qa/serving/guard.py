@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keras_qa._terminal import plain
 from keras_qa.serving.limits import Limits
-from keras_qa.terminal import plain
 
 _logger = logging.getLogger("keras_qa.serving")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa.files.json_files import nested_objects
+from keras_qa._arguments import nested_objects
 from keras_qa.text import pieces
 
 if TYPE_CHECKING:

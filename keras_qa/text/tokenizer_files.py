@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.files.json_files import read_object
+from keras_qa._arguments import read_object
 from keras_qa.text.tokenizer import parse_tokenizer, translate_errors
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from keras_qa.answering import answer_file as module
 from keras_qa.answering.answer_file import answer_file
 from keras_qa.cli import main
 from keras_qa.cli.output import mark_answer
-from keras_qa.datasets import tables
+from keras_qa.data import tables
 
 ROWS = [
     {"id": f"q{place}", "text": item.text, "question": item.question}

@@ -7,7 +7,7 @@ import pytest
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.models.copies import split_model
+from keras_qa.engine.copies import split_model
 
 COLOURS = ("red", "green", "blue")
 THINGS = ("door", "box", "car")

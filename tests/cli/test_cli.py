@@ -18,7 +18,7 @@ import keras_qa
 from keras_qa.answering import answerer
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import main, quickstart
-from keras_qa.recipes.checkpoints import TrainingCheckpoint
+from keras_qa.training.checkpoints import TrainingCheckpoint
 
 TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
 

@@ -18,7 +18,7 @@ from small_readers import SPANS, WITHOUT, trained_reader
 import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import Ranker, TextEmbedder
-from keras_qa.exporting import export
+from keras_qa.onnx import export
 
 FOLDER = pathlib.Path(__file__).parent / "exported"
 ASKED = [

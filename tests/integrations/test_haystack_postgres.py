@@ -32,7 +32,7 @@ class FullTextRetriever:
                 "SELECT id, content, meta, ts_rank(to_tsvector('english', content), words) AS rank "
                 # Match documents with any word of the query.
                 "FROM documents, CAST(replace(CAST(plainto_tsquery('english', %s) AS text), "
-                "'&', '|') AS tsquery) AS words WHERE to_tsvector('english', content) @@ words "
+                "'&', '|') AS tsquery) AS words WHERE to_tsvector('english', content)  words "
                 "ORDER BY rank DESC, id LIMIT %s",
                 (query, self.top_k),
             ).fetchall()

@@ -5,7 +5,7 @@ from layer_cases import STATE, STORIES
 
 from keras_qa import layers
 from keras_qa.layers.recurrent import LSTM
-from keras_qa.objectives import SpanF1
+from keras_qa.losses import SpanF1
 
 
 def encoder(**options):

@@ -10,8 +10,8 @@ from layer_cases import POSITIONS
 
 from keras_qa import layers
 from keras_qa.layers.span_head import TextPositions
-from keras_qa.objectives import SpanExactMatch, SpanF1, SpanLoss
-from keras_qa.objectives.metrics import best_span
+from keras_qa.losses import SpanExactMatch, SpanF1, SpanLoss
+from keras_qa.losses.span_metrics import best_span
 
 
 def to_numpy(value) -> np.ndarray:

@@ -9,7 +9,7 @@ from backend_calls import to_numpy
 from keras import ops
 from kernel_cases import MASKS
 
-from keras_qa import kernels
+from keras_qa.layers import kernels
 from keras_qa.layers.recurrent import GRU, LSTM
 
 BATCH, STEPS, FEATURES = 5, 7, 3

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_qa import execution, layers
+from keras_qa import layers
+from keras_qa.engine import execution
 from keras_qa.layers import Dense, Embedding
 from keras_qa.layers.zero_initialized import skip_initializers
 

@@ -6,7 +6,7 @@ import pytest
 from small_backbones import MARKED, TOKENIZER, backbone_reader
 from small_models import assert_predicted_again, reader, same_weights, untraced, words_to_find
 
-from keras_qa.execution.graph import model_inputs
+from keras_qa.engine.graph import model_inputs
 from keras_qa.models import SpanReader
 
 KINDS = {"scratch": reader, "backbone": backbone_reader}

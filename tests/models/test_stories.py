@@ -8,9 +8,9 @@ from small_models import memory, same_weights, stories, universal, untraced
 
 import keras_qa
 from keras_qa import layers
-from keras_qa.execution.graph import model_inputs
-from keras_qa.models.copies import evidence_model, with_evidence
-from keras_qa.objectives import SupportLoss
+from keras_qa.engine.copies import evidence_model, with_evidence
+from keras_qa.engine.graph import model_inputs
+from keras_qa.losses import SupportLoss
 
 # Of each factory one model, with one output and with two. The long form has the other two.
 MODELS = {

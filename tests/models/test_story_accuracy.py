@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 import keras_qa
-from keras_qa.datasets import babi
-from keras_qa.recipes import Recipe, train
+from keras_qa.data import babi
+from keras_qa.training import Recipe, train
 
 # The short test run has the quickstart's test, with 98 %.
 pytestmark = pytest.mark.full

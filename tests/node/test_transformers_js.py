@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import keras_qa
-from keras_qa.exported import GRAPH, QUANTIZED, ExportedModel
-from keras_qa.exporting import export
+from keras_qa.onnx import export
+from keras_qa.onnx.runtime import GRAPH, QUANTIZED, ExportedModel
 
 QUESTIONS = [
     item for task in (1, 2, 6, 15) for item in keras_qa.datasets.babi.simulate(task, 25, seed=0)

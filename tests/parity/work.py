@@ -28,9 +28,9 @@ from small_models import (
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.exporting import export
 from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
+from keras_qa.onnx import export
 
 BACKEND = keras.config.backend()
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"

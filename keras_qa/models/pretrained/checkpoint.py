@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa._arguments import to_integer
-from keras_qa.files.json_files import read_object
+from keras_qa._arguments import read_object, to_integer
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_qa.files.json_files import read_object
+from keras_qa._arguments import read_object
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

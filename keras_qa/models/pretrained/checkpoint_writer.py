@@ -8,7 +8,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_qa.files import replace_atomically
+from keras_qa.data.files import replace_atomically
 from keras_qa.layers import SpanHead, TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.models.pretrained import weights

@@ -1,0 +1,128 @@
+"""Checks of `.keras` files, before anything in them is loaded."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import zipfile
+import zlib
+
+from keras_qa._arguments import nested_objects
+
+# Keras stores members as they are; other tools that repack archives deflate them.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+# Members of models without assets, and of adapters. Keras unpacks others into a temporary folder.
+_MEMBERS = {"metadata.json", "config.json", "model.weights.h5", "adapter.npz"}
+
+# Class names of config entries that hold code, or call a function by its name.
+_CODE = {"Lambda", "__lambda__"}
+
+# Config entries that set the size of a weight, or the number of layers.
+_SIZES = {
+    "vocabulary_size",
+    "input_dim",
+    "output_dim",
+    "embedding_dim",
+    "units",
+    "hidden_dim",
+    "intermediate_dim",
+    "lora_rank",
+    "num_heads",
+    "num_layers",
+    "num_hops",
+    "num_roles",
+    "num_steps",
+    "num_segments",
+}
+
+# Maximum depth of nested objects and lists in a config. Keras writes about 30.
+_MAX_DEPTH = 200
+# Limit of how many times larger than the file its members may be: weights hardly shrink.
+_MAX_EXPANSION = 20
+_BLOCK = 1 << 20
+
+
+def check_keras_file(path: pathlib.Path) -> int:
+    """Raises an error if a `.keras` file is damaged or contains code. Nothing in it is executed.
+
+    Args:
+        path: A file written by `QuestionAnswerer.save`, `Model.save` or `save_adapter`.
+
+    Returns:
+        The size in bytes of its largest member, which holds the weights.
+
+    Raises:
+        ValueError: If the file is damaged, is not a `.keras` file, contains code such as a `Lambda`
+            layer, or other members than a model, or claims sizes that its weights cannot have.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(item.compress_type not in _METHODS for item in members):
+                raise NotImplementedError
+            unpacked = sum(item.file_size for item in members)
+            is_bomb = unpacked > _MAX_EXPANSION * path.stat().st_size + _BLOCK
+            # Reading stops at `file_size`.
+            sizes = [0 if is_bomb else _read_size(archive, item) for item in members]
+            config = {} if is_bomb else json.loads(archive.read("config.json"))
+    except KeyError:
+        raise ValueError(
+            f"`{path}` is a zip file, but not a `.keras` file: it has no `config.json`."
+        ) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+    ):
+        raise ValueError(
+            f"`{path}` is not a `.keras` file, or it is damaged or truncated. "
+            "Copy it again, or save the model again."
+        ) from None
+    names = [item.filename for item in members]
+    other = next((name for name in names if name not in _MEMBERS or names.count(name) > 1), None)
+    if is_bomb or other is not None:
+        problem = f"unpacks to {unpacked:,} bytes" if is_bomb else f"contains {other!r:.80}"
+        raise ValueError(f"`{path}` {problem}, as no model of keras-qa does. Save the model again.")
+    weight_bytes = max(sizes, default=0)
+    try:
+        entries = list(nested_objects(config, _MAX_DEPTH))
+    except ValueError as error:
+        raise ValueError(
+            f"`{path}` has an invalid config: {error}. Save the model again."
+        ) from None
+    if not isinstance(config, dict):
+        raise ValueError(f"`{path}` has a config that is not a JSON object. Save the model again.")
+    claims = [
+        (size, name)
+        for entry in entries
+        for name in _SIZES
+        if isinstance(size := entry.get(name), int)
+    ]
+    largest, name = max(claims, default=(0, ""))
+    if largest > weight_bytes:
+        raise ValueError(
+            f"`{path}` has `{name}={largest}` in its config, but only {weight_bytes:,} bytes "
+            "of weights. Save the model again."
+        )
+    for entry in entries:
+        kind = entry.get("class_name")
+        if isinstance(kind, str) and kind in _CODE:
+            raise ValueError(
+                f"`{path}` contains a `{kind.strip('_').capitalize()}`, which can execute any code "
+                "when it is loaded. Replace it by a registered layer and save the model again."
+            )
+    return weight_bytes
+
+
+def _read_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Reads a member, which checks its CRC-32, and counts its bytes: `file_size` may be wrong."""
+    size = 0
+    with archive.open(member) as file:
+        while block := file.read(_BLOCK):
+            size += len(block)
+    return size

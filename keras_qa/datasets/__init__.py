@@ -1,5 +1,0 @@
-"""Data sets as lists of `Example` objects. They need no backend."""
-
-from keras_qa.datasets import augmentation, babi, choices, mctest, squad, tables, unanswerable
-
-__all__ = ["augmentation", "babi", "choices", "mctest", "squad", "tables", "unanswerable"]

@@ -1,0 +1,444 @@
+"""Batches of rows of similar length, trimmed to their longest row.
+
+Padding costs a layer as much as words. On a compiling backend each width costs a compilation, so
+widths are taken from a grid, and training uses few of them. If the model's loops end with the
+longest row, padding is cheap, and all batches have one width. Batches depend only on the lengths of
+the rows, the batch size and the model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+from keras_qa._numbers import rows_in_cache
+from keras_qa.engine import execution
+from keras_qa.engine.arrays import Arrays
+from keras_qa.engine.graph import (
+    classifies_positions,
+    ends_early,
+    folds_choices,
+    has_large_products,
+    ignores_padding,
+    model_inputs,
+    rows_are_independent,
+    text_position,
+)
+
+# An additional width in training costs a compilation. It must save this share of all positions, and
+# this many in each epoch.
+MIN_SAVING = 0.1
+MIN_POSITIONS = 20_000
+# Takes rows in random order and a generator, and returns some of them.
+Draw: TypeAlias = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+# Minimum width if compiled loops end with the longest row.
+MIN_WIDTH = 32
+
+
+def grid_width(length: int) -> int:
+    """Returns the next width of a grid with two widths for each doubling.
+
+    Examples:
+        >>> from keras_qa.engine.batching import grid_width
+        >>> [grid_width(length) for length in (1, 9, 33, 100, 1000)]
+        [8, 12, 48, 128, 1024]
+    """
+    power: int = 2 ** max(3, (length - 1).bit_length())
+    return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
+
+
+def multiple_of_32(length: int) -> int:
+    """The next multiple of 32."""
+    return -(-length // 32) * 32
+
+
+def training_widths(lengths: np.ndarray) -> list[int]:
+    """Chooses widths of the grid, each of which saves enough positions for its compilation.
+
+    Args:
+        lengths: `(rows,)`, the length of each row.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.engine.batching import training_widths
+        >>> training_widths(np.array([8, 90, 100]))
+        [128]
+        >>> training_widths(np.repeat([8, 90, 100], 1_000))
+        [8, 96, 128]
+    """
+    counts = np.bincount([grid_width(int(length)) for length in lengths])
+    chosen = [len(counts) - 1]
+
+    def positions(widths: list[int]) -> int:
+        ends = np.array(sorted(widths))
+        return int(counts @ ends[np.searchsorted(ends, np.arange(len(counts)))])
+
+    while True:
+        others = [int(width) for width in np.flatnonzero(counts) if width not in chosen]
+        best = min(others, key=lambda width: positions([*chosen, width]), default=None)
+        before = positions(chosen)
+        least = max(MIN_SAVING * before, MIN_POSITIONS)
+        if best is None or before - positions([*chosen, best]) < least:
+            return sorted(chosen)
+        chosen.append(best)
+
+
+def axis_lengths(inputs: list[np.ndarray]) -> np.ndarray:
+    """Lengths of each row along each axis of all inputs, without padding, at least 1.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
+
+    Returns:
+        `(rows, axes)` integers. The axes of the first input come first.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.engine.batching import axis_lengths
+        >>> axis_lengths([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
+        [[1, 2, 1]]
+    """
+    columns = []
+    for array in inputs:
+        columns.append(_row_lengths(array))
+        if array.ndim == 3:
+            columns.append(_row_lengths(np.asarray(array.any(axis=1))))
+    return np.stack(columns, axis=1)
+
+
+def _row_lengths(ids: np.ndarray) -> np.ndarray:
+    present = ids != 0
+    if ids.ndim > 2:
+        present = present.any(axis=tuple(range(2, ids.ndim)))
+    trailing = np.argmax(present[:, ::-1], axis=1)
+    return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
+
+
+def count_axes(inputs: list[np.ndarray]) -> tuple[int, ...]:
+    """Number of columns that each input has in `axis_lengths`."""
+    return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
+
+
+class _Lengths:
+    """The lengths of the rows of a feed, along each axis that may be trimmed.
+
+    Attributes:
+        of_rows: `(rows, axes)` integers.
+        full: `(axes,)`: the width of the arrays.
+        main: The axis with the most padding.
+    """
+
+    def __init__(self, model: keras.Model, inputs: list[np.ndarray]) -> None:
+        self.axes = count_axes(inputs)
+        self.of_rows = axis_lengths(inputs)
+        large = has_large_products(model)
+        # Axes of one input. With choices, these are choices and positions.
+        each = 2 if folds_choices(model) else 1
+        if large:
+            # All inputs of an encoder have the same shape.
+            shapes = self.of_rows.reshape(len(self.of_rows), -1, each)
+            self.of_rows = np.tile(shapes.max(axis=1), shapes.shape[1])
+        self.full = _full_widths(inputs)
+        longest = self.of_rows.max(axis=0)
+        starts = np.repeat(np.cumsum([0, *self.axes[:-1]]), self.axes)
+        areas = [math.prod(longest[starts == start]) for start in starts]
+        self.main = int(np.argmax((1 - self.of_rows / longest).sum(axis=0) * areas))
+        self.tied = large & (np.arange(len(longest)) % each == self.main % each)
+        self.tied[self.main] = True
+
+
+def _full_widths(inputs: list[np.ndarray]) -> np.ndarray:
+    shapes = [array.shape[1 : 1 + n] for array, n in zip(inputs, count_axes(inputs), strict=True)]
+    return np.array(list(itertools.chain(*shapes)), int)
+
+
+def _cut(array: np.ndarray, rows: np.ndarray, widths: Iterator[Any], axes: int) -> np.ndarray:
+    return array[(slice(None), *(slice(next(widths)) for _ in range(axes)))][rows]
+
+
+def rows_at_a_time(model: keras.Model, width: int, batch_size: int) -> int:
+    """Returns the number of rows in a prediction batch: few long rows for an encoder on a CPU."""
+    if not has_large_products(model) or execution.has_accelerator():
+        return batch_size
+    return min(batch_size, rows_in_cache(width))
+
+
+def fitted(
+    model: keras.Model,
+    inputs: list[np.ndarray],
+    sort: bool = True,
+    fill: bool = True,
+    size: int | None = None,
+) -> list[np.ndarray]:
+    """Trims a batch to its longest row; for a compiled model, to a size of the grid.
+
+    Args:
+        model: The functional model.
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        sort: Whether columns of zeros may be removed or added.
+        fill: Whether rows of zeros may be added.
+        size: Number of rows to fill up to. `None` for the next power of two.
+    """
+    compiled = bool(model.jit_compile)
+    rows = len(inputs[0])
+    if compiled and fill:
+        rows = size or 2 ** (rows - 1).bit_length()
+    if not sort:
+        return [resize(array, (rows, *array.shape[1:])) for array in inputs]
+    shapes = [[_used_length(array, axis) for axis in range(1, array.ndim)] for array in inputs]
+    large = has_large_products(model)
+    if large:
+        # All inputs of an encoder have the same width.
+        longest = max(shape[-1] for shape in shapes)
+        shapes = [[*shape[:-1], longest] for shape in shapes]
+    # Models compute each choice as a row, so the number of choices is kept.
+    choices = [array.shape[1:-1] if folds_choices(model) else () for array in inputs]
+    if compiled:
+        least = MIN_WIDTH if large or ends_early(model) else 1
+        # Reading padding costs an encoder most, so its grid is finer.
+        next_width = multiple_of_32 if large else grid_width
+        shapes = [[next_width(max(least, width)) for width in shape] for shape in shapes]
+        limits = [item.max_length for item in model_inputs(model)]
+        shapes = [
+            [min(width, limit or width) for width in shape]
+            for shape, limit in zip(shapes, limits, strict=False)
+        ]
+    shapes = [[*kept, *shape[len(kept) :]] for kept, shape in zip(choices, shapes, strict=True)]
+    return [resize(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
+
+
+def _used_length(ids: np.ndarray, axis: int) -> int:
+    """Length of an axis without padding at its end, over all rows, at least 1."""
+    others = tuple(other for other in range(ids.ndim) if other != axis)
+    used = np.logical_or.reduce(ids, axis=others)[::-1]
+    # `argmax` gives the first true entry, or 0 if all are false.
+    place = int(used.argmax())
+    return len(used) - place if used[place] else 1
+
+
+def resize(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Cuts an array or pads it with zeros at the end of each axis."""
+    if array.shape == shape:
+        return array
+    # `np.pad` takes longer than a step of a small model.
+    resized = np.zeros(shape, array.dtype)
+    common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
+    resized[common] = array[common]
+    return resized
+
+
+class SortedBatches(keras.utils.PyDataset):
+    """Batches of rows of similar length for training or evaluation, in a seeded order.
+
+    Args:
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        others: Labels and weights, a tuple of structures of arrays.
+        model: The functional model.
+        batch_size: Number of rows in a batch. The last one may be smaller.
+        seed: Seed of the order of rows and batches, which differs between epochs. `None` to sort
+            by length.
+        steps: Number of batches in an epoch, which continues where the last one ended. `None` for
+            all rows in each epoch.
+
+    Attributes:
+        epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
+            training has the same batches as uninterrupted training.
+        batches: The rows of each batch, and the widths of its inputs' axes.
+        cuts_labels: Whether labels are as wide as the text, and are trimmed with it.
+        draw: Chooses rows of an epoch from all rows in random order. Call `arrange` after a change.
+    """
+
+    def __init__(
+        self,
+        inputs: list[np.ndarray],
+        others: tuple[Arrays, ...],
+        model: keras.Model,
+        batch_size: int,
+        seed: int | None = None,
+        steps: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.others = others
+        self.structure = model.input
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps = steps
+        self.epoch = 0
+        self.draw: Draw | None = None
+        self.axes = count_axes(inputs)
+        self.compiled = bool(model.jit_compile)
+        self.lengths: _Lengths | None = None
+        self.cuts_labels = classifies_positions(model)
+        self.text = text_position(model)
+        if (
+            any(self.axes)
+            and ignores_padding(model)
+            # If rows of a batch interact, do not reorder them. Training shuffles them anyway.
+            and (seed is not None or rows_are_independent(model))
+        ):
+            self.lengths = _Lengths(model, inputs)
+            longest = map(grid_width, self.lengths.of_rows.max(axis=0).tolist())
+            self.widest = np.minimum(list(longest), self.lengths.full)
+            self.ends = np.array([], int)
+            if self.compiled and not ends_early(model):
+                main = self.lengths.of_rows[:, self.lengths.main]
+                self.ends = np.array(training_widths(main)[:-1], int)
+        self.arrange()
+
+    @property
+    def order(self) -> np.ndarray:
+        """The row numbers of all batches, concatenated."""
+        return np.concatenate([rows for rows, _ in self.batches])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows, widths = self.batches[index]
+        left = iter(widths)
+        inputs = [_cut(a, rows, left, n) for a, n in zip(self.inputs, self.axes, strict=True)]
+        parts = keras.tree.map_structure(lambda array: array[rows], self.others)
+        if self.cuts_labels:
+            width = inputs[self.text].shape[1]
+            parts = keras.tree.map_structure(lambda a: a[:, :width] if a.ndim > 1 else a, parts)
+        packed = keras.tree.pack_sequence_as(self.structure, inputs)
+        # tf.data converts a list to one tensor, but keeps a tuple.
+        return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
+
+    def on_epoch_begin(self) -> None:
+        if self.seed is not None:
+            self.arrange()
+
+    def arrange(self) -> None:
+        """Puts the rows of the next epoch into batches."""
+        if self.steps is None:
+            self.batches = self._batches(self.epoch)
+            return
+        # An epoch is a part of an endless sequence of passes over the rows.
+        each = math.ceil(len(self.inputs[0]) / self.batch_size)
+        place, first = divmod(self.epoch * self.steps, each)
+        passes = (self._batches(number) for number in itertools.count(place))
+        endless = itertools.chain.from_iterable(passes)
+        self.batches = list(itertools.islice(endless, first, first + self.steps))
+
+    def _batches(self, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns the batches of one pass over the rows."""
+        random = None if self.seed is None else np.random.default_rng((self.seed, number))
+        rows, size = np.arange(len(self.inputs[0])), self.batch_size
+        if random is not None:
+            rows = random.permutation(rows)
+            if self.draw is not None:
+                rows = self.draw(rows, random)
+        if self.lengths is not None:
+            length = self.lengths.of_rows[rows, self.lengths.main]
+            if random is not None:
+                # Only sort by width of the grid, so that rows of one width stay shuffled.
+                grid = np.array([grid_width(n) for n in range(int(length.max()) + 1)])
+                length = grid[length]
+            rows = rows[np.argsort(length, kind="stable")]
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        batches = [(part, self._widths(part)) for part in parts]
+        if random is not None:
+            random.shuffle(batches)
+        return batches
+
+    def _widths(self, rows: np.ndarray) -> np.ndarray:
+        lengths = self.lengths
+        if lengths is None:
+            return _full_widths(self.inputs)
+        longest = lengths.of_rows[rows].max(axis=0)
+        if not self.compiled:
+            return longest
+        # Only one axis has several widths. Several axes would have too many combinations.
+        main = lengths.main
+        widths = self.widest.copy()
+        widths[lengths.tied] = min([*self.ends[self.ends >= longest[main]], widths[main]])
+        return widths
+
+
+class SetEpoch(keras.callbacks.Callback):
+    """Sets `SortedBatches.epoch` at the start of each epoch."""
+
+    def __init__(self, batches: SortedBatches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.batches.epoch = epoch
+
+
+class PredictionBatches:
+    """Batches of rows of similar length for prediction.
+
+    Args:
+        model: The functional model.
+        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
+        batch_size: Maximum number of rows in a batch.
+        sort: Whether to group rows of similar length, and trim batches.
+        fill: Whether rows of zeros may be added, to compile for fewer batch sizes.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: list[np.ndarray],
+        batch_size: int,
+        sort: bool = True,
+        fill: bool = True,
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.sort = sort
+        self.fill = fill
+        rows = np.arange(len(inputs[0]))
+        if sort:
+            lengths = _Lengths(model, inputs)
+            main = lengths.of_rows[:, lengths.main]
+            self.parts = list(self._parts(np.argsort(main, kind="stable"), main, batch_size))
+        else:
+            size = rows_at_a_time(model, inputs[0].shape[-1], batch_size) if fill else batch_size
+            self.parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+        # Batches of an encoder have different numbers of rows, see `rows_at_a_time`.
+        self.size = None if has_large_products(model) else len(self.parts[0])
+        # If loops end with the longest row, all batches have one shape.
+        self.shape: list[tuple[int, ...]] | None = None
+        if sort and ends_early(model):
+            widths = [grid_width(length) for length in lengths.of_rows.max(axis=0).tolist()]
+            left = iter(np.minimum(widths, lengths.full).tolist())
+            self.shape = [tuple(itertools.islice(left, axes)) for axes in lengths.axes]
+
+    @property
+    def order(self) -> np.ndarray:
+        """The row numbers of all batches, concatenated."""
+        return np.concatenate(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Returns the row numbers of a batch, and its arrays, possibly with more rows of zeros."""
+        rows = self.parts[index]
+        arrays = [array[rows] for array in self.inputs]
+        if self.shape is None:
+            return rows, fitted(self.model, arrays, self.sort, self.fill, self.size)
+        count = self.size if self.fill and self.size else len(rows)
+        return rows, [
+            resize(a, (count, *shape)) for a, shape in zip(arrays, self.shape, strict=True)
+        ]
+
+    def _parts(
+        self, order: np.ndarray, length: np.ndarray, batch_size: int
+    ) -> Iterator[np.ndarray]:
+        while len(order):
+            # Rows are in ascending order, so the last one is the longest of its batch.
+            size = rows_at_a_time(self.model, int(length[order[0]]), batch_size)
+            size = rows_at_a_time(self.model, int(length[order[:size][-1]]), batch_size)
+            yield order[:size]
+            order = order[size:]

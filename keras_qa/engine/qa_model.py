@@ -1,0 +1,533 @@
+"""`QAModel`: a functional Keras model that checks its feeds."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import pathlib
+import types
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+import keras
+import numpy as np
+
+from keras_qa import preprocessing
+from keras_qa._arguments import is_number, must_be, to_integer, to_optional_integer
+from keras_qa.engine import execution
+from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
+from keras_qa.engine.batching import SetEpoch, SortedBatches
+from keras_qa.engine.compiling import Callbacks, PortableModel, Scores
+from keras_qa.engine.copies import SplitModel, split_model, with_evidence
+from keras_qa.engine.graph import LayerState, classifies_positions, ends_early, text_position
+from keras_qa.engine.hard_examples import HardExampleSampling
+from keras_qa.engine.labels import (
+    SUPPORT,
+    model_outputs,
+    to_class_weights,
+    to_labels,
+    to_weights,
+)
+from keras_qa.engine.predicting import predict
+from keras_qa.engine.sources import (
+    Batch,
+    CheckedSource,
+    RaiseErrors,
+    split_off,
+    unpack,
+    unpacked,
+)
+from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+from keras_qa.layers.kernels.masking import ending_early
+from keras_qa.models.pretrained import save_checkpoint, task_of, transformer_of
+from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
+
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class QAModel(PortableModel):
+    """A functional `keras.Model` that checks every feed before the backend sees it.
+
+    Use it like `keras.Model(inputs, outputs)`, with a list of named inputs. `fit`, `evaluate`,
+    `predict`, `train_on_batch`, `test_on_batch` and `predict_on_batch` take feeds as a list, a
+    tuple, a dict or a DataFrame (see `keras_qa.inputs.to_arrays`), and labels as integers or
+    one-hot rows. They also take data sources of such batches: a `tf.data.Dataset`, a torch
+    `DataLoader`, a `keras.utils.PyDataset` or a generator. A wrong feed raises a `TypeError` or a
+    `ValueError` in one line and leaves the weights unchanged. If a later batch of a data source is
+    wrong, the batches before it have been trained on. After any exception the model can be used,
+    saved and trained.
+
+    Args:
+        inputs: A list of named `keras.Input`.
+        outputs: A tensor, or a list or dict of tensors.
+        name: Name of the model.
+
+    Attributes:
+        preprocessor: Turns strings into the model's inputs, and its outputs into answers: a
+            `keras_qa.preprocessing.WordPreprocessor` or `SpanPreprocessor`, or `None`. It is saved
+            with the model.
+
+    Examples:
+        >>> import keras, keras_qa
+        >>> words = keras.Input((None,), dtype="int32", name="text")
+        >>> vector = keras_qa.layers.SequenceEncoder(64, 8, 4)(words)
+        >>> model = keras_qa.models.QAModel([words], keras_qa.layers.AnswerHead(3)(vector))
+        >>> model.predict([[5, 6], [7]], verbose=0).shape
+        (2, 3)
+    """
+
+    preprocessor: Preprocessor | None = None
+    # The kind of answers, for a model without a preprocessor. `None` for that of the outputs.
+    preprocessor_name: ClassVar[str | None] = None
+    # The constant value of outputs at padding, if they are as wide as the first input. `None` for
+    # that of the last layer.
+    output_padding: float | None = None
+    _layer_state: LayerState | None = None
+    _predict_batch: execution.BatchPredictor | None = None
+    # Compiled functions that have to be made again.
+    _outdated: frozenset[str] = frozenset()
+    # `form_of` the last labels and weights, by compiled function and their number.
+    _forms: Mapping[tuple[str, int], list[str]] = types.MappingProxyType({})
+
+    @property
+    def task(self) -> str | None:
+        """The task of its head by its name in `transformers`, of a published classifier."""
+        return task_of(self)
+
+    @property
+    def encoder(self) -> keras.layers.Layer | None:
+        """Its published encoder."""
+        kinds = (TransformerEncoder, PretrainedEncoder)
+        return next((item for item in self.layers if isinstance(item, kinds)), None)
+
+    @property
+    def width(self) -> int | None:
+        """The size of the last axis of its first output."""
+        width: int | None = self.outputs[0].shape[-1]
+        return width
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The `config.json` of its published encoder."""
+        encoder = transformer_of(self)
+        return (encoder.settings["checkpoint"] if encoder else None) or {}
+
+    def with_evidence(self) -> QAModel:
+        """Returns a copy that also returns which sentences support its answers, if it can."""
+        model: QAModel = with_evidence(self)
+        return model
+
+    def split(self, name: str) -> SplitModel | None:
+        """Returns a copy that is split after what depends on one input only, or `None`."""
+        try:
+            return split_model(self, name)
+        except NotImplementedError:
+            return None
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
+
+        `transformers` reads the folder, as do `keras_qa.load` and the functions of
+        `keras_qa.models` with a `backbone`.
+
+        Args:
+            folder: The folder. Created if it does not exist.
+
+        Raises:
+            ImportError: If the `safetensors` library is missing.
+            ValueError: If the model was not created from a checkpoint, was quantized or has no
+                tokenizer.
+        """
+        save_checkpoint(self, pathlib.Path(folder))
+
+    def fit(
+        self,
+        x: Feed | DataSource | None = None,
+        y: Labels | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Verbose = "auto",
+        callbacks: Callbacks = None,
+        validation_split: float = 0.0,
+        validation_data: DataSource | tuple[Any, ...] | None = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Weights | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> keras.callbacks.History:
+        """Trains the model, as `keras.Model.fit` does, on checked feeds.
+
+        If the model's layers ignore padding, batches are made of rows of similar length and trimmed
+        to it. `shuffle=False` keeps the rows in order, and every batch as wide as the feed.
+        Otherwise the order of the rows depends on NumPy's global seed when `fit` is called, and on
+        the number of the epoch, see `initial_epoch`. An epoch of `steps_per_epoch` batches
+        continues where the last one ended.
+        """
+        batch_size = to_optional_integer("batch_size", batch_size)
+        validation_batch_size = to_optional_integer("validation_batch_size", validation_batch_size)
+        steps_per_epoch = to_optional_integer("steps_per_epoch", steps_per_epoch)
+        validation_steps = to_optional_integer("validation_steps", validation_steps)
+        epochs = to_integer("epochs", epochs, least=0)
+        initial_epoch = to_integer("initial_epoch", initial_epoch, least=0)
+        if isinstance(validation_freq, (list, tuple)):
+            validation_freq = [to_integer("validation_freq", epoch) for epoch in validation_freq]
+        else:
+            validation_freq = to_integer("validation_freq", validation_freq)
+        may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
+        with self._guard("train_function", may_end) as hooks:
+            x, y, sample_weight = self._feed(
+                "train_function", hooks, x, y, sample_weight, steps_per_epoch, shuffle
+            )
+            splits = not (is_number(validation_split) and validation_split == 0)
+            if splits and validation_data is None:
+                (x, y, sample_weight), validation_data = split_off(
+                    (x, y, sample_weight), validation_split
+                )
+                self._follow_form("test_function", form_of((y, sample_weight)))
+            elif validation_data is not None:
+                parts = (validation_data,) if is_source(validation_data) else validation_data
+                val_x, val_y, val_weight = unpack(parts, "`validation_data`")
+                checked = self._feed(
+                    "test_function", hooks, val_x, val_y, val_weight, validation_steps
+                )
+                validation_data = checked[0] if is_source(checked[0]) else checked
+            if validation_steps is None and isinstance(validation_data, tuple):
+                rows = validation_batch_size or batch_size or 32
+                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
+                batches = self._batches(val_x, val_y, val_weight, rows)[0]
+                if isinstance(batches, SortedBatches):
+                    validation_data = _as_dataset(batches)
+            if shuffle:
+                x, y, sample_weight = self._batches(
+                    x,
+                    y,
+                    sample_weight,
+                    batch_size or 32,
+                    int(np.random.randint(2**31)),
+                    steps_per_epoch,
+                )
+                if isinstance(x, SortedBatches):
+                    hooks.append(SetEpoch(x))
+                    steps_per_epoch = None
+            for callback in _flat_callbacks(callbacks):
+                if isinstance(callback, HardExampleSampling):
+                    callback.attach(self, x)
+            if class_weight is not None:
+                class_weight = to_class_weights(class_weight, model_outputs(self))
+            return super().fit(
+                _as_dataset(x),
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=_with_hooks(callbacks, hooks),
+                validation_data=validation_data,
+                shuffle=shuffle and not is_source(x),
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+
+    def evaluate(
+        self,
+        x: Feed | DataSource | None = None,
+        y: Labels | None = None,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        sample_weight: Weights | None = None,
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+        return_dict: bool = False,
+        **kwargs: object,
+    ) -> Scores:
+        """Computes the loss and metrics, as `keras.Model.evaluate` does, on checked feeds."""
+        batch_size = to_optional_integer("batch_size", batch_size)
+        steps = to_optional_integer("steps", steps)
+        with self._guard("test_function", may_end=steps is None) as hooks:
+            # `fit` calls this with private arguments, for validation data that is already checked.
+            if not kwargs:
+                x, y, sample_weight = self._feed("test_function", hooks, x, y, sample_weight, steps)
+                if steps is None:
+                    x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32)
+                callbacks = _with_hooks(callbacks, hooks)
+            return super().evaluate(
+                _as_dataset(x),
+                y,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+                **kwargs,
+            )
+
+    def predict(
+        self,
+        x: Feed | DataSource,
+        batch_size: int | None = None,
+        verbose: Verbose = "auto",
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+    ) -> Any:
+        """Computes the outputs, as `keras.Model.predict` does, on checked feeds.
+
+        The outputs are in the order of the feed. Arrays are passed to Keras' `predict_step` batch
+        by batch, unless `callbacks` or `steps` are given.
+        """
+        batch_size = to_optional_integer("batch_size", batch_size)
+        steps = to_optional_integer("steps", steps)
+        is_own = type(self).make_predict_function is keras.Model.make_predict_function
+        if is_own and callbacks is None and steps is None and not is_source(x):
+            inputs = list(to_arrays(cast(Feed, x), self).values())
+            with self._remade_if_changed("predict_function") as state:
+                return predict(self._predictor(), state, inputs, batch_size or 32, verbose)
+        with self._guard("predict_function", may_end=steps is None) as hooks:
+            x, _, _ = self._feed("predict_function", hooks, x, None, None, steps)
+            return super().predict(
+                x,
+                batch_size=batch_size,
+                verbose=verbose,
+                steps=steps,
+                callbacks=_with_hooks(callbacks, hooks),
+            )
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Computes the outputs, as `keras.Model.call` does."""
+        with ending_early(ends_early(self)):
+            return super().call(inputs, training=training, mask=mask)
+
+    def train_on_batch(
+        self,
+        x: Feed,
+        y: Labels | None = None,
+        sample_weight: Weights | None = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Scores:
+        """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
+        with self._guard("train_function"):
+            x, y, sample_weight = self._checked(x, y, sample_weight)
+            self._follow_form("train_function", form_of((y, sample_weight)))
+            if class_weight is not None:
+                class_weight = to_class_weights(class_weight, model_outputs(self))
+            return super().train_on_batch(
+                x,
+                y,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                return_dict=return_dict,
+            )
+
+    def test_on_batch(
+        self,
+        x: Feed,
+        y: Labels | None = None,
+        sample_weight: Weights | None = None,
+        return_dict: bool = False,
+    ) -> Scores:
+        """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
+        with self._guard("test_function"):
+            x, y, sample_weight = self._checked(x, y, sample_weight)
+            self._follow_form("test_function", form_of((y, sample_weight)))
+            return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Feed) -> Any:
+        """Predicts one batch, as `keras.Model.predict_on_batch` does, on a checked feed."""
+        inputs = list(to_arrays(x, self).values())
+        with self._remade_if_changed("predict_function"):
+            return keras.tree.pack_sequence_as(self.output, self._predictor()(inputs))
+
+    def _predictor(self) -> execution.BatchPredictor:
+        if self._predict_batch is None:
+            self._predict_batch = execution.BatchPredictor(self)
+        return self._predict_batch
+
+    def num_positions(self, inputs: list[np.ndarray]) -> int | None:
+        """Returns the width of outputs that depends on these inputs, or `None`."""
+        is_wide = classifies_positions(self) or any(
+            item.loss == SUPPORT for item in model_outputs(self)
+        )
+        return inputs[text_position(self)].shape[1] if is_wide else None
+
+    @contextlib.contextmanager
+    def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
+        """Recreates a compiled function if a layer has changed since it was created.
+
+        Keras uses a compiled function until `compile` is called, even if layers have changed.
+        """
+        state = self._layer_state
+        is_new = state is None or not state.is_current()
+        if state is None or is_new:
+            self._outdated = frozenset() if state is None else frozenset(_FUNCTIONS)
+            self._layer_state = state = LayerState(self)
+            self._predict_batch = None
+        if function in self._outdated:
+            self._outdated = self._outdated - {function}
+            setattr(self, function, None)
+        try:
+            yield state
+        finally:
+            if is_new:
+                state.settle()
+
+    @contextlib.contextmanager
+    def _guard(self, function: str, may_end: bool = False) -> Iterator[list[Any]]:
+        """Keeps the weights after an exception, and raises the original error of a data source.
+
+        `function` is the name of Keras' compiled function. For `train_function` the state of the
+        optimizer is kept too. With `may_end` a generator may end early without a warning. Gives
+        the callbacks that this needs.
+        """
+        hooks: list[Any] = []
+        before = self._forms
+        with warnings.catch_warnings():
+            if may_end:
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            try:
+                kept = execution.keep_weights(self, trains=function == "train_function")
+                with self._remade_if_changed(function), kept as callbacks:
+                    hooks += callbacks
+                    yield hooks
+            except BaseException:
+                sources = [hook.source for hook in hooks if isinstance(hook, RaiseErrors)]
+                if self._forms is not before and not any(source.error for source in sources):
+                    # TensorFlow fails at every call of a function whose trace has failed.
+                    self._forms = {}
+                raise
+            finally:
+                for hook in hooks:
+                    if isinstance(hook, RaiseErrors):
+                        hook.check()
+
+    def _follow_form(self, function: str, form: Any) -> None:
+        """Recreates a compiled function for labels or weights of other ranks.
+
+        TensorFlow would trace it again for an unknown rank, which Keras does not support.
+        """
+        leaves = [leaf for leaf in keras.tree.flatten(form) if leaf is not None]
+        key = function, len(leaves)
+        if self._forms.get(key) != leaves:
+            setattr(self, function, None)
+        self._forms = {**self._forms, key: leaves}
+
+    def _feed(
+        self,
+        function: str,
+        hooks: list[Any],
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        steps: int | None,
+        shuffle: bool = False,
+    ) -> Batch:
+        """Checks arrays at once, and a data source batch by batch."""
+        labelled = function != "predict_function"
+        if not is_source(x):
+            checked = self._checked(x, y, sample_weight, labelled)
+            self._follow_form(function, form_of(checked[1:]))
+            return checked
+        for argument, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"`{argument}` must be `None` if `x` is a data source. Yield it with each "
+                    "batch: `(inputs, labels, sample_weight)`."
+                )
+
+        def check(batch: Any) -> Batch:
+            return self._checked(*unpacked(batch, len(self.inputs)), labelled)
+
+        source = CheckedSource(x, check, steps, shuffle)
+        hooks.append(RaiseErrors(source))
+        if source.form is not None:
+            self._follow_form(function, source.form)
+        return source.data, None, None
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
+        inputs = list(to_arrays(x, self).values())
+        packed = keras.tree.pack_sequence_as(self.input, inputs)
+        if not labelled:
+            return packed, None, None
+        batch_size = len(inputs[0])
+        if y is not None:
+            y = to_labels(y, self, batch_size, self.num_positions(inputs))
+        elif self.loss is not None:
+            raise ValueError(
+                "`y` is missing: training and evaluation need a label for each example."
+            )
+        if sample_weight is not None:
+            sample_weight = to_weights(sample_weight, self, batch_size)
+        return packed, y, sample_weight
+
+    def _batches(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        size: int,
+        seed: int | None = None,
+        steps: int | None = None,
+    ) -> Batch:
+        """Returns a checked feed as batches, and a data source unchanged."""
+        others = [part for part in (y, sample_weight) if part is not None]
+        # The labels of an output without a loss are `None`, which batches cannot hold.
+        if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
+            return x, y, sample_weight
+        inputs = keras.tree.flatten(x)
+        return SortedBatches(inputs, tuple(others), self, size, seed, steps), None, None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.preprocessor is not None:
+            config["preprocessor"] = preprocessing.serialize(self.preprocessor)
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> QAModel:
+        config = dict(config)
+        saved = config.pop("preprocessor", None)
+        preprocessor = None if saved is None else preprocessing.deserialize(saved)
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.preprocessor = preprocessor
+        return model
+
+
+def _as_dataset(x: Any) -> Any:
+    return execution.as_dataset(x, in_memory=True) if isinstance(x, SortedBatches) else x
+
+
+def _flat_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
+    """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
+    try:
+        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
+    except RecursionError:
+        own = [...]
+    for callback in [] if callbacks is None else own:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
+    return [] if callbacks is None else own
+
+
+def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
+    """Adds the hooks of `_guard` and others to a user's callbacks."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        # Do not change the user's list.
+        hooked = copy.copy(callbacks)
+        hooked.callbacks = _with_hooks(callbacks.callbacks, hooks)
+        return hooked
+    # The error of a source must be raised before callbacks save the model.
+    first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
+    return [*first, *_flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]

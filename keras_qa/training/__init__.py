@@ -1,0 +1,11 @@
+"""Training by a recipe, with checkpoints, early stopping and several seeds."""
+
+from keras_qa import _backend
+
+_backend.require()
+
+from keras_qa.training.recipe import FINE_TUNING, Recipe
+from keras_qa.training.results import Run, Training
+from keras_qa.training.runs import train
+
+__all__ = ["FINE_TUNING", "Recipe", "Run", "Training", "train"]

@@ -1,0 +1,316 @@
+"""Training by a recipe: checkpoints, early stopping, several seeds and models."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_qa import _backend
+from keras_qa._arguments import check_positive_integers, to_keras_path
+from keras_qa.answering import QuestionAnswerer
+from keras_qa.data import babi
+from keras_qa.data.augmentation import interchangeable_words, swap_words
+from keras_qa.data.files import replace_atomically
+from keras_qa.engine.hard_examples import HardExampleSampling
+from keras_qa.example import Example, to_examples
+from keras_qa.layers import MemoryHops
+from keras_qa.training.checkpoints import TrainingState
+from keras_qa.training.progress import Progress
+from keras_qa.training.recipe import Recipe, recipe_for
+from keras_qa.training.results import Run, Training, labelled
+
+
+def train(
+    examples: Iterable[Example | Mapping[str, Any]],
+    validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+    model: str | Sequence[str] = "universal_transformer",
+    model_options: Mapping[str, Any] | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+    answerer_options: Mapping[str, Any] | None = None,
+) -> Training:
+    """Trains an answerer by a recipe, and keeps the best epoch and seed by validation accuracy.
+
+    Training stops if the validation accuracy has not risen for `recipe.patience` epochs; once all
+    validation answers are right, if the validation loss has not fallen for three epochs. Without
+    validation data, and with `recipe.keep="last"`, training runs all epochs and keeps the last one.
+    With `out`, a checkpoint is written beside it after each epoch. A run that was interrupted at
+    any moment and is resumed ends with the same weights as an uninterrupted run.
+
+    With validation data, few examples are augmented to the sizes in `recipe.augment_to`: copies
+    with similar words swapped are added, see `datasets.augmentation.swap_words`. The models are
+    trained with each number of copies in turn, and finally without copies, until all validation
+    answers are right. The best answerer is kept.
+
+    Args:
+        examples: Training examples, each with an answer.
+        validation_data: Examples for the choice of epoch and seed only.
+        model: Name of a factory in `keras_qa.models`, or several names. Several
+            models are trained in turn until one answers all validation
+            examples right. The best one is kept.
+        model_options: Arguments of the factory.
+        recipe: A `Recipe` for all models. `None` for the default recipe of each
+            model. A mapping, such as `{"epochs": 10}`, replaces fields of the
+            default.
+        seed: The first seed.
+        seeds: Number of seeds, each trained from the start.
+        out: File to save the best answerer to, ending in `.keras`. `None` for
+            no file and no checkpoints.
+        resume: Whether to resume from the checkpoints beside `out`, if they
+            exist.
+        callbacks: Keras callbacks.
+        verbose: 0 is silent, 1 prints a line per epoch.
+        answerer_options: Further arguments of `QuestionAnswerer`, such as
+            `{"vectors": "glove.txt"}`.
+
+    Returns:
+        A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
+
+    Raises:
+        TypeError: If an item of `examples` is not an example, or a field has the wrong type.
+        ValueError: If an argument is out of its range, a checkpoint is damaged
+            or from another run, or a checkpoint exists and `resume` is `False`,
+            or `resume` is `True` and there is only `out`, from a finished run.
+
+    Examples:
+        >>> import keras_qa
+        >>> from keras_qa.training import Recipe, train
+        >>> stories = keras_qa.datasets.babi.simulate(task=15, examples=100, seed=0)
+        >>> known, unseen = stories[:80], stories[80:]
+        >>> done = train(known, unseen, "memory_network", recipe=Recipe(epochs=2), verbose=0)
+        >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
+        (2, 80, 2)
+    """
+    check_positive_integers(seeds=seeds)
+    if resume and out is None:
+        raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
+    if out is not None:
+        check_keras_path(out)
+    data = to_examples(examples)
+    valid = to_examples(validation_data) if validation_data is not None else []
+    names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
+    if len(names) > 1 and not valid:
+        raise ValueError(
+            "Several models need `validation_data`, which the best one is chosen by. "
+            f"Received: model={names}."
+        )
+    recipes = {
+        name: recipe
+        if isinstance(recipe, Recipe)
+        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
+        for name in names
+    }
+    # Without validation data there is no way to tell whether copies help.
+    copies = [each.copies(len(data)) if valid else [] for each in recipes.values()]
+    words = interchangeable_words(data) if any(copies) else []
+    rounds = [*itertools.zip_longest(*copies)] if words else []
+    plans = [
+        _Plan(name, recipes[name], count, number)
+        for counts in [*rounds, [0] * len(names)]
+        for name, count in zip(names, counts, strict=True)
+        if count is not None
+        for number in range(seed, seed + seeds)
+    ]
+    files = _checkpoints(plans, out, resume)
+    several = len({(plan.model, plan.copies) for plan in plans}) > 1
+    given = dict(model_options or {}), dict(answerer_options or {})
+    runs: list[Run] = []
+    best, kept = 0, None
+    for plan in plans:
+        if plan.seed == seed and runs and runs[best].validation_error == 0:
+            break
+        rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
+        steps = plan.recipe.steps(len(rows))
+        label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
+        shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
+        state, answerer = _fit(plan, rows, valid, *given, files.get(plan), [*callbacks, *shown])
+        run = _summary(answerer, state, plan, len(data), valid)
+        runs.append(run)
+        if kept is None or _rank(run) > _rank(runs[best]):
+            best, kept = len(runs) - 1, answerer
+    assert kept is not None
+    if out is not None:
+        with replace_atomically(out) as partial:
+            kept.save(partial)
+        for file in files.values():
+            file.unlink(missing_ok=True)
+    return Training(kept, runs, best)
+
+
+def check_keras_path(path: str | os.PathLike[str], argument: str = "out") -> None:
+    """Raises `ValueError` if a path does not end in `.keras`, or its folder does not exist.
+
+    Args:
+        path: The path of a file to save.
+        argument: The name of the argument, for the message.
+    """
+    folder = to_keras_path(argument, path).resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"`{argument}` is in a folder that does not exist: {str(folder)!r}.")
+
+
+def checkpoint_path(
+    out: str | os.PathLike[str], model: str, seed: int, copies: int = 0
+) -> pathlib.Path:
+    """Returns the path of a run's checkpoint, beside `out`."""
+    out = pathlib.Path(out)
+    augmented = f".copies{copies}" if copies else ""
+    return out.with_name(f"{out.stem}.{model}{augmented}.seed{seed}.checkpoint.npz")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """One run of a training."""
+
+    model: str
+    recipe: Recipe
+    copies: int
+    seed: int
+
+
+def _fit(
+    plan: _Plan,
+    rows: list[Example],
+    valid: list[Example],
+    model_options: dict[str, Any],
+    answerer_options: dict[str, Any],
+    file: pathlib.Path | None,
+    callbacks: list[keras.callbacks.Callback],
+) -> tuple[TrainingState, QuestionAnswerer]:
+    """Trains one model with one seed, from the start or from its checkpoint."""
+    recipe = plan.recipe
+    run = _identity(plan, {**model_options, **answerer_options}, rows, valid)
+    share = recipe.hard_example_share
+    sampling = HardExampleSampling(share) if share < 1 else None
+    state = TrainingState(run, file, recipe.linear_epochs, sampling)
+    answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **answerer_options)
+    answerer.fit(
+        rows,
+        validation_data=valid or None,
+        epochs=state.last_epoch,
+        batch_size=recipe.batch_size,
+        callbacks=[
+            _LinearStart(recipe.linear_epochs),
+            *callbacks,
+            *([sampling] if sampling else []),
+            state,
+        ],
+        verbose=0,
+        optimizer=recipe.optimizer,
+        initial_epoch=state.epochs,
+        steps_per_epoch=recipe.steps_per_epoch,
+    )
+    return state, answerer
+
+
+class _LinearStart(keras.callbacks.Callback):
+    """Disables the softmax of `layers.MemoryHops` in the first epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for layer in self.model.layers:
+            if isinstance(layer, MemoryHops):
+                layer.linear.assign(float(epoch < self.epochs))
+
+
+def _checkpoints(
+    plans: Iterable[_Plan], out: str | os.PathLike[str] | None, resume: bool
+) -> dict[_Plan, pathlib.Path]:
+    """The checkpoint files of the runs. Raises `ValueError` if they do not fit `resume`."""
+    if out is None:
+        return {}
+    files = {plan: checkpoint_path(out, plan.model, plan.seed, plan.copies) for plan in plans}
+    left = next((file for file in files.values() if file.exists()), None)
+    if left is not None and not resume:
+        raise ValueError(
+            f"`{left}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
+            "(`--resume`), or delete it to start again."
+        )
+    if left is None and resume and os.path.exists(out):
+        raise ValueError(
+            f"The training of `{out}` is finished: it has no checkpoint to resume. To train it "
+            "further, load it by `keras_qa.load` and call `fit`. To train again from the start, "
+            "leave out `resume` (`--resume`)."
+        )
+    return files
+
+
+def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> dict[str, Any]:
+    """What must not differ between the run of a checkpoint and the one that resumes it."""
+    settings = dataclasses.asdict(plan.recipe)
+    # The digest of the data includes the copies.
+    del settings["augment_to"]
+    digest = hashlib.sha256()
+    for part in parts:
+        for item in part:
+            facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
+            facts += tuple(filter(None, (item.answer_start, item.choices)))
+            if item.all_spans:
+                facts += ("all_spans",)
+            digest.update(repr(facts).encode())
+        digest.update(b"\0")
+    return {
+        "model": plan.model,
+        "model_options": json.dumps(options, default=str, sort_keys=True),
+        **settings,
+        "seed": plan.seed,
+        "backend": _backend.configured(),
+        "data": digest.hexdigest()[:16],
+    }
+
+
+def _summary(
+    answerer: QuestionAnswerer,
+    state: TrainingState,
+    plan: _Plan,
+    questions: int,
+    valid: list[Example],
+) -> Run:
+    parts: dict[int | None, list[Example]] = {}
+    for item in valid:
+        parts.setdefault(babi.task_of(item), []).append(item)
+    errors = {
+        task: 100.0 - answerer.evaluate(part, verbose=0)["exact_match"]
+        for task, part in parts.items()
+    }
+    total = sum(errors[task] * len(part) for task, part in parts.items())
+    history: dict[str, list[float]] = {}
+    for epoch in state.notes["history"]:
+        for name, value in epoch.items():
+            history.setdefault(name, []).append(round(value, 6))
+    return Run(
+        model=plan.model,
+        seed=plan.seed,
+        questions=questions,
+        copies=plan.copies,
+        validation_questions=len(valid),
+        epochs=state.epochs,
+        best_epoch=state.notes["best_epoch"] or state.epochs,
+        seconds=round(state.notes["seconds"], 2),
+        backend=_backend.configured(),
+        validation_error=round(total / len(valid), 4) if valid else None,
+        errors={str(task): round(error, 4) for task, error in errors.items() if task is not None},
+        history=history,
+    )
+
+
+def _rank(run: Run) -> tuple[float, float]:
+    if run.validation_error is None:
+        return (0.0, 0.0)
+    return (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1])

@@ -1,0 +1,98 @@
+"""Predictions of an encoder equal those of Keras after changes of its layers."""
+
+import functools
+import math
+
+import keras
+import numpy as np
+import pytest
+from as_keras import DENSE_CHANGES, keras_model, overridden, quantized
+from keras import ops
+
+import keras_qa
+from keras_qa.layers import TransformerEncoder, kernels
+
+rng = np.random.default_rng(0)
+
+
+def encoder(**settings) -> keras_qa.models.QAModel:
+    keras.utils.set_random_seed(1)
+    layer = TransformerEncoder(30, 2, 2, 8, 16, num_segments=0, name="encoder", **settings)
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in layer.input_names]
+    model = keras_qa.models.QAModel(inputs, layer(inputs))
+    # Large weights, so that each change is visible.
+    model.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def feed(rows: int) -> list[np.ndarray]:
+    ids = rng.integers(1, 30, (rows, 7)).astype("int32")
+    ids[:, 5:] *= rng.integers(0, 2, (rows, 2)).cumprod(axis=1).astype("int32")
+    return [ids, (ids > 0).astype("int32")]
+
+
+def nothing(block) -> None: ...
+
+
+def activation(block) -> None:
+    block.hidden.activation = keras.activations.tanh
+
+
+def activation_over_positions(block) -> None:
+    block.hidden.activation = functools.partial(keras.activations.softmax, axis=1)
+
+
+def epsilon(block) -> None:
+    block.output_norm.epsilon = 3.0
+
+
+def by_root_mean_square(block) -> None:
+    block.output_norm.rms_scaling = True
+
+
+def over_positions(block) -> None:
+    block.output_norm.axis = [1, 2]
+    block.output_norm.gamma = block.output_norm.beta = None
+
+
+def overridden_norm(block) -> None:
+    overridden(block.output_norm)
+
+
+BLOCK_CHANGES = [
+    nothing, activation, activation_over_positions, epsilon, by_root_mean_square, over_positions,
+    overridden_norm,
+]  # fmt: skip
+
+
+# Keras warns about `rms_scaling`.
+@pytest.mark.filterwarnings("ignore:.*rms_scaling:UserWarning")
+@pytest.mark.parametrize("change", [*DENSE_CHANGES, *BLOCK_CHANGES])
+def test_a_change_in_a_block_takes_effect(change) -> None:
+    model = encoder()
+    many, one = feed(9), feed(1)
+    before = model.predict(many, batch_size=4, verbose=0)
+    block = model.get_layer("encoder").blocks[1]
+    change(block.hidden if change in DENSE_CHANGES else block)
+    plain = keras_model(model)
+    for x in (many, one):
+        expected = plain.predict(x, verbose=0)
+        got = model.predict(x, batch_size=4, verbose=0)
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+    after = model.predict(many, batch_size=4, verbose=0)
+    # int8 is close to float32.
+    least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
+    assert np.abs(after - before).max() > least
+    assert change is not nothing or np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gelu(dtype: str) -> None:
+    values = np.linspace(-9, 9, 401, dtype="float32")
+    found = kernels.gelu(ops.cast(values, dtype))
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    rounded = ops.convert_to_numpy(ops.cast(ops.cast(values, dtype), "float32"))
+    expected = [x * 0.5 * math.erfc(-x / 2**0.5) for x in rounded.tolist()]
+    tolerance = 1e-6 if dtype == "float32" else 4e-3
+    found = ops.convert_to_numpy(ops.cast(found, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
