@@ -50,8 +50,8 @@ def train(options: argparse.Namespace) -> None:
     from keras_qa.data import squad
     from keras_qa.data.unanswerable import KINDS, add_unanswerable
     from keras_qa.engine.graph import all_layers
+    from keras_qa.layers.classification_head import transformer_of
     from keras_qa.models import adapters
-    from keras_qa.models.pretrained import transformer_of
     from keras_qa.training import Recipe
     from keras_qa.training.checkpoints import TrainingState
 
@@ -98,8 +98,8 @@ def reduce(options: argparse.Namespace) -> None:
     import keras_qa
     from keras_qa import models
     from keras_qa.data import squad
+    from keras_qa.layers.classification_head import transformer_of
     from keras_qa.models import adapters
-    from keras_qa.models.pretrained import transformer_of
     from keras_qa.onnx.onnx_graph import dense_weights, to_array
 
     trained = keras_qa.load(options.reader).model_

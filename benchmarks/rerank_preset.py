@@ -114,8 +114,8 @@ def train(
 
 def copy_lora(path: pathlib.Path, model: Any) -> None:
     """Copies an adapter's LoRA into that of a model, of the same rank."""
+    from keras_qa.layers.classification_head import transformer_of
     from keras_qa.models.adapters import WEIGHTS
-    from keras_qa.models.pretrained import transformer_of
 
     with zipfile.ZipFile(path) as archive:
         content = io.BytesIO(archive.read(WEIGHTS))

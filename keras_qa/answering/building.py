@@ -13,9 +13,9 @@ from keras_qa._arguments import check_fraction, to_optional_integer
 from keras_qa.engine import graph
 from keras_qa.engine.compiling import Optimizer, recompile
 from keras_qa.example import Example
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.losses import SpanLoss
 from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.preprocessing import (
     FACTORIES,

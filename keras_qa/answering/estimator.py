@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 from keras_qa._arguments import to_keras_path
 from keras_qa.answering.opening import Opened, open_model
 from keras_qa.example import Example, to_examples, with_answers
-from keras_qa.onnx.runtime import SEQUENCE
+from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing.preprocessor import SEQUENCE
 
 if TYPE_CHECKING:
     from keras_qa.models import QAModel
@@ -53,7 +54,12 @@ class SaveMixin:
             ValueError: If the model was not created from a checkpoint or was quantized, or the
                 answerer is not fitted.
         """
-        self._fitted()[0].save_pretrained(folder)
+        model, _ = self._fitted()
+        check_trainable(model)
+        # Not at the top: it needs Keras.
+        from keras_qa.models.pretrained import save_pretrained
+
+        save_pretrained(model, folder)
 
     def save_adapter(self, path: str | os.PathLike[str]) -> None:
         """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.

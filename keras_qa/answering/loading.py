@@ -9,7 +9,8 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import EMBEDDER, find, open_model
 from keras_qa.answering.ranker import Ranker
 from keras_qa.answering.text_embedder import TextEmbedder
-from keras_qa.onnx.runtime import EMBEDDING, SEQUENCE
+from keras_qa.onnx.runtime import EMBEDDING
+from keras_qa.preprocessing.preprocessor import SEQUENCE
 
 # The reader of documents if the user names no other.
 DEFAULT_READER = "minilm-squad"

@@ -23,9 +23,10 @@ from keras_qa._numbers import sigmoid
 from keras_qa.answering.estimator import SaveMixin
 from keras_qa.answering.opening import open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
-from keras_qa.onnx.runtime import SEQUENCE, check_trainable
+from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.calibration import fit_search_weight, retrieval_priors
 from keras_qa.preprocessing.pair_preprocessor import stack_rows
+from keras_qa.preprocessing.preprocessor import SEQUENCE
 
 if TYPE_CHECKING:
     import keras
@@ -215,9 +216,9 @@ class Ranker(SaveMixin):
         # Not at the top: they need Keras.
         import keras
 
+        from keras_qa.layers.classification_head import transformer_of
         from keras_qa.losses import WarmupLinearDecay
         from keras_qa.models.choice_ranker import rank_on_encoder
-        from keras_qa.models.pretrained import transformer_of
         from keras_qa.models.reader import enable_lora
 
         check_positive_integers(batch_size=batch_size)

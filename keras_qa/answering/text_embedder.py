@@ -11,7 +11,8 @@ import numpy.typing as npt
 from keras_qa._arguments import is_integer, short_repr
 from keras_qa.answering.opening import Opened, open_model
 from keras_qa.onnx.runtime import EMBEDDING
-from keras_qa.text import SubwordTokenizer
+from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.pieces import concat_ranges
 
 
@@ -95,6 +96,11 @@ class TextEmbedder:
         found = self.model_.predict(self._feed(texts), batch_size=32, verbose=0)
         # Normalize in float32: the model may compute in half precision.
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+
+    def exported_parts(self) -> tuple[Any, PairPreprocessor, str, str]:
+        """Returns what `onnx.export` writes: the model, its preprocessor, its task and its name."""
+        preprocessor = PairPreprocessor(Windower(self.tokenizer, self.max_length))
+        return self.model_, preprocessor, EMBEDDING, "" if os.path.isabs(self.name) else self.name
 
     def _feed(self, texts: list[str] | tuple[str, ...]) -> dict[str, np.ndarray]:
         """Returns each text as a sequence, padded to the longest."""

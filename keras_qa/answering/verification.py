@@ -17,7 +17,7 @@ from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
-from keras_qa.onnx.runtime import TOKENS
+from keras_qa.preprocessing.preprocessor import TOKENS
 
 if TYPE_CHECKING:
     from keras_qa.documents import Document, Index

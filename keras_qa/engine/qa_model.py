@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
-import pathlib
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,8 +38,8 @@ from keras_qa.engine.sources import (
     unpacked,
 )
 from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+from keras_qa.layers.classification_head import task_of, transformer_of
 from keras_qa.layers.kernels.masking import ending_early
-from keras_qa.models.pretrained import save_checkpoint, task_of, transformer_of
 from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
 
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
@@ -126,22 +124,6 @@ class QAModel(PortableModel):
             return split_model(self, name)
         except NotImplementedError:
             return None
-
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
-
-        `transformers` reads the folder, as do `keras_qa.load` and the functions of
-        `keras_qa.models` with a `backbone`.
-
-        Args:
-            folder: The folder. Created if it does not exist.
-
-        Raises:
-            ImportError: If the `safetensors` library is missing.
-            ValueError: If the model was not created from a checkpoint, was quantized or has no
-                tokenizer.
-        """
-        save_checkpoint(self, pathlib.Path(folder))
 
     def fit(
         self,

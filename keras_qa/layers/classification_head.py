@@ -13,6 +13,8 @@ from keras_qa.layers.encoders import max_over_time
 from keras_qa.layers.keras_layers import Dropout
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
+from keras_qa.layers.transformer_encoder import TransformerEncoder
+from keras_qa.preprocessing.preprocessor import TASKS
 
 POOLINGS = ("first", "mean", "max")
 
@@ -165,3 +167,18 @@ class ClassificationHead(Composite):
             "input_dropout": self.input_dropout,
             "dropout": self.dropout,
         }
+
+
+def task_of(model: keras.Model) -> str | None:
+    """Returns the task of a model of `encoder_classifier`, and `None` for other models."""
+    encoder = transformer_of(model)
+    if encoder is None or not any(isinstance(item, ClassificationHead) for item in model.layers):
+        return None
+    # The encoder's config names the architecture of the whole model.
+    names = (encoder.settings["checkpoint"] or {}).get("architectures") or [""]
+    return next((task for task, suffix in TASKS.items() if str(names[0]).endswith(suffix)), None)
+
+
+def transformer_of(model: keras.Model) -> TransformerEncoder | None:
+    """Returns the published encoder of a reader, or `None`."""
+    return next((item for item in model.layers if isinstance(item, TransformerEncoder)), None)

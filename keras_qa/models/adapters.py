@@ -23,6 +23,7 @@ from keras_qa.data.files import replace_atomically
 from keras_qa.data.keras_files import check_keras_file
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import (
@@ -30,11 +31,10 @@ from keras_qa.models.pretrained import (
     PREFIX,
     PretrainedCheckpoint,
     find_checkpoint,
-    transformer_of,
 )
-from keras_qa.models.pretrained.family import SEQUENCE
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.preprocessing import Preprocessor
+from keras_qa.preprocessing.preprocessor import SEQUENCE
 from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 

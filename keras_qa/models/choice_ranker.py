@@ -25,9 +25,9 @@ from keras_qa.layers.composite import DType
 from keras_qa.layers.word_features import ExactMatch
 from keras_qa.models.encoder_classifier import open_classifier
 from keras_qa.models.pretrained import PretrainedCheckpoint
-from keras_qa.models.pretrained.family import CHOICE
 from keras_qa.models.reader import Tokenizer, make_word_embedding
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.preprocessing.preprocessor import CHOICE
 from keras_qa.text import Windower
 from keras_qa.text.windows import MAX_LENGTH
 

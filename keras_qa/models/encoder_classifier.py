@@ -13,9 +13,9 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
 from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
-from keras_qa.models.pretrained.family import CHOICE, SPANS, TASKS, TOKENS
 from keras_qa.models.reader import Tokenizer, check_tokenizer, enable_lora
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
+from keras_qa.preprocessing.preprocessor import CHOICE, SPANS, TASKS, TOKENS
 from keras_qa.preprocessing.token_preprocessor import IGNORED
 from keras_qa.text import SubwordTokenizer, Windower
 

@@ -17,9 +17,9 @@ from keras_qa.models import adapters
 from keras_qa.models.choice_ranker import choice_ranker
 from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import find_checkpoint
-from keras_qa.models.pretrained.family import CHOICE, SEQUENCE, SPANS, TOKENS
 from keras_qa.models.pretrained.weights import check_finite
 from keras_qa.models.reader import span_reader
+from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
 

@@ -30,9 +30,9 @@ from keras_qa.layers.span_head import TextPositions
 from keras_qa.layers.word_features import ExactMatch
 from keras_qa.losses import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
-from keras_qa.models.pretrained.family import SPANS
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.preprocessing.decoder import SpanDecoder, check_answer_types
+from keras_qa.preprocessing.preprocessor import SPANS
 from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.windows import MAX_LENGTH
 

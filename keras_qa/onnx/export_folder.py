@@ -12,25 +12,23 @@ from typing import Any
 import keras_qa
 from keras_qa import preprocessing
 from keras_qa._arguments import check_flag, check_number, must_be, short_repr, to_integer
-from keras_qa.answering import QuestionAnswerer, Ranker, TextEmbedder
 from keras_qa.data.files import replace_atomically
 from keras_qa.example import Example, to_examples
 from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import QAModel
-from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.pretrained.checkpoint_writer import describe_checkpoint
-from keras_qa.models.pretrained.family import TASKS
 from keras_qa.onnx import runtime
 from keras_qa.onnx.onnx_graph import Proto, write_graph
 from keras_qa.onnx.onnx_model import build_model
 from keras_qa.onnx.quantization import MAX_SIZE, QuantizedScores, measure, quantize
 from keras_qa.preprocessing import Preprocessor
-from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
-from keras_qa.text import SubwordTokenizer, Windower
+from keras_qa.preprocessing.preprocessor import TASKS
+from keras_qa.text import SubwordTokenizer
 
 
 def export(
-    model: QuestionAnswerer | Ranker | TextEmbedder | QAModel,
+    model: object,
     folder: str | os.PathLike[str],
     int8: bool = False,
     validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
@@ -149,10 +147,8 @@ def _remove_int8(folder: pathlib.Path) -> None:
 
 def _parts(model: object) -> tuple[QAModel, Preprocessor, str, str]:
     """Returns the model, its preprocessor, its task and its name in an index."""
-    if isinstance(model, TextEmbedder):
-        windower = Windower(model.tokenizer, model.max_length)
-        name = "" if os.path.isabs(model.name) else model.name
-        return model.model_, PairPreprocessor(windower), runtime.EMBEDDING, name
+    if hasattr(model, "exported_parts"):
+        return model.exported_parts()
     found = model if isinstance(model, QAModel) else getattr(model, "model_", None)
     if not isinstance(found, QAModel):
         raise TypeError(

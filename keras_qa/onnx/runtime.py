@@ -18,7 +18,14 @@ import numpy.typing as npt
 from keras_qa import preprocessing
 from keras_qa._arguments import check_choice, entry, parse_object, to_optional_integer
 from keras_qa._numbers import MASKED, rows_in_cache
-from keras_qa.preprocessing.preprocessor import Outputs, Preprocessor
+from keras_qa.preprocessing.preprocessor import (
+    CHOICE,
+    SEQUENCE,
+    SPANS,
+    TOKENS,
+    Outputs,
+    Preprocessor,
+)
 
 # The version of the layout. A later version of keras-qa may write a later one.
 FORMAT = 1
@@ -47,16 +54,15 @@ class Output(NamedTuple):
 
 # What a model computes, as its folder names it.
 EMBEDDING, WORDS = "sentence_embedding", "answer_classification"
-SEQUENCE, TOKENS = "sequence_classification", "token_classification"
 # The preprocessors and the outputs of the model of each task.
 TASKS: dict[str, tuple[tuple[str, ...], tuple[Output, ...]]] = {
-    "question_answering": (
+    SPANS: (
         ("spans",),
         (Output("end", "end_logits", MASKED), Output("start", "start_logits", MASKED)),
     ),
     TOKENS: (("tokens", "pairs"), (Output("logits", "logits", 0.0),)),
     SEQUENCE: (("pairs",), (Output("logits", "logits", None),)),
-    "multiple_choice": (("choices", "pairs"), (Output("logits", "logits", None),)),
+    CHOICE: (("choices", "pairs"), (Output("logits", "logits", None),)),
     EMBEDDING: (("pairs",), (Output(EMBEDDING, EMBEDDING, None),)),
     WORDS: (("words",), (Output("probabilities", "probabilities", None),)),
 }

@@ -27,6 +27,18 @@ Outputs = np.ndarray | Mapping[str, np.ndarray]
 # A functional `keras.Model` with named inputs. This room does not import Keras.
 Model: TypeAlias = Any
 
+# What a model computes, by its name in `transformers`, with the suffix of its classes there.
+SPANS = "question_answering"
+SEQUENCE = "sequence_classification"
+TOKENS = "token_classification"
+CHOICE = "multiple_choice"
+TASKS = {
+    SPANS: "ForQuestionAnswering",
+    SEQUENCE: "ForSequenceClassification",
+    TOKENS: "ForTokenClassification",
+    CHOICE: "ForMultipleChoice",
+}
+
 # Number of questions that are read at a time if no other is given.
 BATCH_SIZE = 32
 

@@ -10,8 +10,8 @@ from small_checkpoints import cross_encoder, with_head
 import keras_qa
 from keras_qa import Example
 from keras_qa.answering import Ranker
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import encoder_classifier
-from keras_qa.models.pretrained import transformer_of
 
 NAMES = ("Mary", "John", "She", "He")
 PLACES = ("home", "the bathroom", "there")

@@ -11,9 +11,9 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import Example
 from keras_qa._numbers import MASKED
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import choice_ranker, encoder_classifier
 from keras_qa.models.choice_ranker import ChoiceRanker
-from keras_qa.models.pretrained import transformer_of
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TEXTS = ["Mary went home. John slept.", "", "home"]

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 from small_checkpoints import bert_tokens, roberta_labels, with_head
 
 import keras_qa
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import encoder_classifier
-from keras_qa.models.pretrained import transformer_of
 
 QUESTIONS = ["Where is Mary?", "Who slept?", ""]
 TEXTS = ["Mary went to the bathroom, then she slept at home.", "", "home"]

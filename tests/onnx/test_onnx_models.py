@@ -15,8 +15,8 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
 from keras_qa.answering import TextEmbedder
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import choice_ranker, encoder_classifier, span_reader
-from keras_qa.models.pretrained import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.onnx import export
 from keras_qa.onnx.onnx_model import LAYERS

@@ -28,7 +28,7 @@ from small_models import (
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.models.pretrained import transformer_of
+from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.onnx import export
 

@@ -19,7 +19,7 @@ from small_tokenizers import LINES, byte_bpe, modern, wordpiece
 
 from keras_qa import Example
 from keras_qa.models import span_reader
-from keras_qa.models.pretrained import save_checkpoint
+from keras_qa.models.pretrained import save_pretrained
 from keras_qa.text import SubwordTokenizer
 
 
@@ -172,7 +172,7 @@ PAIRS = [
 def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, tmp_path) -> None:
     reader = span_reader(backbone=files_of(kind, tmp_path / kind, with_many_ids))
     ours = reader.preprocessor.vectorizer.tokenizer
-    save_checkpoint(reader, tmp_path / "saved", ours)
+    save_pretrained(reader, tmp_path / "saved", ours)
     written = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())
     assert written["tokenizer_class"] == CLASSES[kind]
 
@@ -202,7 +202,7 @@ def test_transformers_reads_a_folder_without_any_argument(kind, with_many_ids, t
 def test_a_tokenizer_of_another_family_keeps_its_segments(tmp_path) -> None:
     """ALBERT with word pieces: no class of its own would build that tokenizer."""
     tokenizer = SubwordTokenizer(wordpiece())
-    save_checkpoint(span_reader(backbone=FOLDER / "albert"), tmp_path, tokenizer)
+    save_pretrained(span_reader(backbone=FOLDER / "albert"), tmp_path, tokenizer)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     pair = theirs("who?", "mary went home.")
     before = pair["token_type_ids"].index(1)

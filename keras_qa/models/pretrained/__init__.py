@@ -1,7 +1,7 @@
 """Published encoders in Hugging Face's layout, with a table for each family."""
 
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
-from keras_qa.models.pretrained.checkpoint_writer import save_checkpoint, task_of, transformer_of
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint, open_backbone
 
 __all__ = [
@@ -10,7 +10,5 @@ __all__ = [
     "PretrainedCheckpoint",
     "find_checkpoint",
     "open_backbone",
-    "save_checkpoint",
-    "task_of",
-    "transformer_of",
+    "save_pretrained",
 ]

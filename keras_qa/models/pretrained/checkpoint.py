@@ -21,9 +21,10 @@ from keras_qa.models.pretrained.bert import BERT, ELECTRA, ROBERTA
 from keras_qa.models.pretrained.checkpoint_tensors import Tensors
 from keras_qa.models.pretrained.deberta import DEBERTA
 from keras_qa.models.pretrained.distilbert import DISTILBERT
-from keras_qa.models.pretrained.family import CHOICE, SPANS, TASKS, Config, Family
+from keras_qa.models.pretrained.family import Config, Family
 from keras_qa.models.pretrained.modernbert import MODERNBERT
 from keras_qa.models.pretrained.mpnet import MPNET
+from keras_qa.preprocessing.preprocessor import CHOICE, SPANS, TASKS
 from keras_qa.text import SubwordTokenizer
 
 CONFIG = "config.json"

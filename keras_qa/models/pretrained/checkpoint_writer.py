@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 
 import keras
@@ -10,12 +11,13 @@ import numpy as np
 
 from keras_qa.data.files import replace_atomically
 from keras_qa.layers import SpanHead, TransformerEncoder
-from keras_qa.layers.classification_head import ClassificationHead
+from keras_qa.layers.classification_head import ClassificationHead, task_of, transformer_of
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.checkpoint import CONFIG, FAMILIES
 from keras_qa.models.pretrained.checkpoint_tensors import WHOLE, safetensors
-from keras_qa.models.pretrained.family import SPANS, TASKS, Family, Head
+from keras_qa.models.pretrained.family import Family, Head
 from keras_qa.models.pretrained.tokenizer_classes import tokenizer_config
+from keras_qa.preprocessing.preprocessor import SPANS, TASKS
 from keras_qa.text import SubwordTokenizer
 
 NO_CHECKPOINT = (
@@ -24,12 +26,25 @@ NO_CHECKPOINT = (
 )
 
 
-def save_checkpoint(
-    model: keras.Model, folder: pathlib.Path, tokenizer: SubwordTokenizer | None = None
+def save_pretrained(
+    model: keras.Model,
+    folder: str | os.PathLike[str],
+    tokenizer: SubwordTokenizer | None = None,
 ) -> None:
-    """Writes a model that was created from a checkpoint, so that `transformers` can read it.
+    """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
 
-    Without `tokenizer` it writes that of the model's preprocessor.
+    `transformers` reads the folder, as do `keras_qa.load` and the functions of `keras_qa.models`
+    with a `backbone`.
+
+    Args:
+        model: A model of `span_reader`, `multiple_choice` or `text_classifier` with a `backbone`.
+        folder: The folder. Created if it does not exist.
+        tokenizer: The tokenizer. `None` for that of the model's preprocessor.
+
+    Raises:
+        ImportError: If the `safetensors` library is missing.
+        ValueError: If the model was not created from a checkpoint, was quantized or has no
+            tokenizer.
     """
     safetensors()
     from safetensors.numpy import save
@@ -61,9 +76,10 @@ def save_checkpoint(
         WHOLE: save(_tensors(encoder, layer, family, family.head(task)), {"format": "pt"}),
         **describe_checkpoint(encoder, tokenizer, TASKS[task], longest),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    target = pathlib.Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with replace_atomically(folder / name) as partial:
+        with replace_atomically(target / name) as partial:
             partial.write_bytes(content)
 
 
@@ -89,21 +105,6 @@ def describe_checkpoint(
         "tokenizer.json": tokenizer.to_json().encode(),
         "tokenizer_config.json": _json({**settings, "model_max_length": max_length}),
     }
-
-
-def task_of(model: keras.Model) -> str | None:
-    """Returns the task of a model of `encoder_classifier`, and `None` for other models."""
-    encoder = transformer_of(model)
-    if encoder is None or not any(isinstance(item, ClassificationHead) for item in model.layers):
-        return None
-    # The encoder's config names the architecture of the whole model.
-    names = (encoder.settings["checkpoint"] or {}).get("architectures") or [""]
-    return next((task for task, suffix in TASKS.items() if str(names[0]).endswith(suffix)), None)
-
-
-def transformer_of(model: keras.Model) -> TransformerEncoder | None:
-    """Returns the published encoder of a reader, or `None`."""
-    return next((item for item in model.layers if isinstance(item, TransformerEncoder)), None)
 
 
 def _json(value: object) -> bytes:

@@ -6,20 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
+
 # A `config.json` with the family's defaults.
 Config: TypeAlias = Mapping[str, Any]
-
-# The tasks of heads, with the suffixes of their class names in `transformers`.
-SPANS = "question_answering"
-SEQUENCE = "sequence_classification"
-TOKENS = "token_classification"
-CHOICE = "multiple_choice"
-TASKS = {
-    SPANS: "ForQuestionAnswering",
-    SEQUENCE: "ForSequenceClassification",
-    TOKENS: "ForTokenClassification",
-    CHOICE: "ForMultipleChoice",
-}
 
 
 def _no_settings(config: Config) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences
 import keras_qa
 from keras_qa import Example
 from keras_qa.models import span_reader
-from keras_qa.models.pretrained import save_checkpoint
+from keras_qa.models.pretrained import save_pretrained
 from keras_qa.text import SubwordTokenizer
 
 TEXT = "Mary went to the bathroom, then she slept at home."
@@ -91,7 +91,7 @@ class TestWriting:
     def test_what_is_written_is_what_was_read(self, kind: str, tmp_path) -> None:
         folder = copy(kind, tmp_path / "reader")
         tokenizer = SubwordTokenizer.from_file(folder)
-        save_checkpoint(span_reader(backbone=folder), tmp_path / "again", tokenizer)
+        save_pretrained(span_reader(backbone=folder), tmp_path / "again", tokenizer)
         before = load_file(folder / "model.safetensors")
         after = load_file(tmp_path / "again" / "model.safetensors")
         assert sorted(after) == sorted(before)

@@ -12,7 +12,7 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.models import presets, span_reader
 from keras_qa.models.pretrained import find_checkpoint, hub
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, Tensors, save_int8
-from keras_qa.models.pretrained.family import SPANS
+from keras_qa.preprocessing.preprocessor import SPANS
 
 
 @pytest.fixture
