@@ -111,9 +111,10 @@ def test_blocks_import_keras_after_keras_qa_which_chooses_the_backend(language):
 
 @pytest.mark.full
 def test_a_newcomer_can_run_all_blocks_up_to_documents(tmp_path):
-    """In the order of the site, in one folder, each in a process of its own."""
+    """In the order of the site, in one folder, each in a process; then two that import Keras."""
     nav = re.findall(r"(?<=: )[\w-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
-    pages = ["README.md", *(f"docs/{name}" for name in nav[: nav.index("documents.md") + 1])]
+    names = [*nav[: nav.index("documents.md") + 1], "saving.md", "keras.md"]
+    pages = ["README.md", *(f"docs/{name}" for name in names)]
     path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "KERAS_QA_HOME": str(tmp_path / "home")}
     if len(_backend.installed()) == 1:
