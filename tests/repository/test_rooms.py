@@ -264,7 +264,7 @@ def test_no_room_asks_for_the_class_of_a_preprocessor() -> None:
     assert classes_asked_for(TREES["preprocessing"]) >= {"Preprocessor"}
     for name, tree in TREES.items():
         classes = set() if room(name) == "preprocessing" else kinds
-        classes = classes if room(name) == "exported" else classes | {"ExportedModel"}
+        classes = classes if room(name) == "onnx" else classes | {"ExportedModel"}
         assert classes.isdisjoint(classes_asked_for(tree)), name
 
 
