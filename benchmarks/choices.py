@@ -103,10 +103,10 @@ def _transformers(train: Examples, options: argparse.Namespace, seed: int) -> Ch
 
 def _ranker(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
     """A ranker that was not trained on choices: the question with a choice is its question."""
-    from keras_qa.answering import Ranker
+    from keras_qa.answering import Reranker
     from keras_qa.text.sentence_splitting import sentence_spans
 
-    ranker = Ranker("minilm-rerank")
+    ranker = Reranker("minilm-rerank")
 
     def windows(text: str) -> list[str]:
         spans = sentence_spans(text)

@@ -73,7 +73,7 @@ def train(
     """Writes the adapter."""
     import keras
 
-    from keras_qa.answering import Ranker
+    from keras_qa.answering import Reranker
     from keras_qa.data import squad
     from keras_qa.documents import hard_negatives
     from keras_qa.models import encoder_classifier
@@ -97,7 +97,7 @@ def train(
     if start is not None:
         copy_lora(start, model)
     model.preprocessor.vectorizer.max_length = settings["max_length"]
-    ranker = Ranker(model)
+    ranker = Reranker(model)
     ranker.fit(
         data,
         epochs=epochs,
@@ -132,12 +132,12 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
     """Adds a record to the file of results for each contender."""
     import keras
 
-    from keras_qa.answering import Ranker, TextEmbedder
+    from keras_qa.answering import Reranker, TextEmbedder
     from keras_qa.data import squad
     from keras_qa.preprocessing.calibration import retrieval_priors
     from keras_qa.training.results import add_results
 
-    ranker, encoder = Ranker(path), TextEmbedder("minilm")
+    ranker, encoder = Reranker(path), TextEmbedder("minilm")
     small = [squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")]
     paragraphs = [example.plain_text for part in small for example in part]
     questions = [example.question for example in small[1]]

@@ -30,7 +30,7 @@ class Example:
             training ignores it.
         all_spans: Whether the answers are right only together, as in DROP and MultiSpanQA: the
             question asks for several spans of the text, and these are all.
-        negatives: Passages that do not answer the question, to train an `answering.Ranker`, see
+        negatives: Passages that do not answer the question, to train an `answering.Reranker`, see
             `documents.hard_negatives`.
 
     Raises:
@@ -161,7 +161,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Ranked:
-    """A text with its score for a question, as `answering.Ranker` returns it.
+    """A text with its score for a question, as `answering.Reranker` returns it.
 
     Args:
         index: Position of the text among the texts that were ranked.

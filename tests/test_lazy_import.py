@@ -47,7 +47,7 @@ def test_answering_imports_no_keras(tmp_path) -> None:
     code = """
 import sys, keras_qa.answering
 qa = keras_qa.QuestionAnswerer(seed=0)
-print(qa, keras_qa.load.__name__, keras_qa.answering.Passage.__name__, "keras" in sys.modules)
+print(qa, keras_qa.load.__name__, keras_qa.answering.EncodedText.__name__, "keras" in sys.modules)
 try:
     qa.answer("Mary went home.", "Where is Mary?")
 except ValueError as error:
@@ -55,7 +55,7 @@ except ValueError as error:
 """
     done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
     first, second = done.stdout.splitlines()
-    assert first == "QuestionAnswerer(seed=0) load Passage False", done.stderr
+    assert first == "QuestionAnswerer(seed=0) load EncodedText False", done.stderr
     assert second.startswith("This answerer is not fitted.")
     assert second.endswith("set()")
 

@@ -4,16 +4,16 @@ It imports Keras only to train or load a model.
 """
 
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.encoded_text import EncodedText
 from keras_qa.answering.loading import load, presets
-from keras_qa.answering.passage import Passage
-from keras_qa.answering.ranker import Ranker
+from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.answering.verification import Verdict, verify
 
 __all__ = [
-    "Passage",
+    "EncodedText",
     "QuestionAnswerer",
-    "Ranker",
+    "Reranker",
     "TextEmbedder",
     "Verdict",
     "load",

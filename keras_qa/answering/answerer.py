@@ -12,16 +12,16 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
-from keras_qa.answering.estimator import Answers, Examples, to_validation_examples
-from keras_qa.answering.passage import (
+from keras_qa.answering.encoded_text import (
     AnswerResult,
     ChoiceOptions,
     Choices,
-    Passage,
+    EncodedText,
     Questions,
     Text,
     Texts,
 )
+from keras_qa.answering.estimator import Answers, Examples, to_validation_examples
 from keras_qa.answering.retrieval_mixin import RetrievalMixin
 from keras_qa.example import (
     Answer,
@@ -351,7 +351,7 @@ class QuestionAnswerer(RetrievalMixin):
         shown = _progress(verbose, examples)
         return preprocessor.answer_in_detail(model, examples, batch_size, shown)
 
-    def read(self, text: Text) -> Passage:
+    def read(self, text: Text) -> EncodedText:
         """Encodes a text once, for many questions about it.
 
         The part of the model that depends on the text only runs once. If the model has no such
@@ -361,7 +361,7 @@ class QuestionAnswerer(RetrievalMixin):
             text: The text: a string, or a list of its sentences.
 
         Returns:
-            A `Passage`. It answers with the current weights of the model.
+            A `EncodedText`. It answers with the current weights of the model.
 
         Raises:
             TypeError: If the text is not a string.
@@ -369,7 +369,7 @@ class QuestionAnswerer(RetrievalMixin):
         """
         model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]
-        return Passage(example, preprocessor.read(model, example))
+        return EncodedText(example, preprocessor.read(model, example))
 
     def evaluate(
         self,

@@ -7,7 +7,7 @@ from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import EMBEDDER, find, open_model
-from keras_qa.answering.ranker import Ranker
+from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.preprocessing.preprocessor import SEQUENCE
@@ -21,7 +21,7 @@ def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...  # type: ignore[ove
 
 
 @overload
-def load(path: Literal["minilm-rerank"]) -> Ranker: ...  # type: ignore[overload-overlap]
+def load(path: Literal["minilm-rerank"]) -> Reranker: ...  # type: ignore[overload-overlap]
 
 
 @overload
@@ -36,7 +36,7 @@ def load(
     path: str | os.PathLike[str],
     compile: bool = True,
     backbone: str | os.PathLike[str] | None = None,
-) -> QuestionAnswerer | Ranker | TextEmbedder:
+) -> QuestionAnswerer | Reranker | TextEmbedder:
     """Loads an answerer or a ranker from a file, a published one, or a preset.
 
     A damaged file, or one that contains code, raises an error, and nothing in it is executed.
@@ -58,9 +58,9 @@ def load(
     Returns:
         A `QuestionAnswerer`. Its `fit` trains the loaded model further. The LoRA matrices of an
         adapter are merged into the weights of its encoder. An encoder without a head for question
-        answering gives a warning and must be trained first. For a ranker an `answering.Ranker`, and
-        for the preset `"minilm-embed"` an `answering.TextEmbedder`. A model of an exported folder
-        cannot be trained or saved.
+        answering gives a warning and must be trained first. For a ranker an `answering.Reranker`,
+        and for the preset `"minilm-embed"` an `answering.TextEmbedder`. A model of an exported
+        folder cannot be trained or saved.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -84,7 +84,7 @@ def load(
     if opened.model.task == EMBEDDING:
         return TextEmbedder(opened)
     if opened.model.task == SEQUENCE:
-        return Ranker(opened.model)
+        return Reranker(opened.model)
     return QuestionAnswerer._from_opened(opened, os.fspath(path))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import must_be
-from keras_qa.answering.ranker import Ranker
+from keras_qa.answering.reranker import Reranker
 from keras_qa.preprocessing.calibration import retrieval_priors
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 # Number of passages that a ranker sorts.
 CANDIDATES = 50
 
-# A ranker, or what `Ranker` loads.
-AnyRanker: TypeAlias = Ranker | str | os.PathLike[str]
+# A ranker, or what `Reranker` loads.
+AnyReranker: TypeAlias = Reranker | str | os.PathLike[str]
 
 # The passages of a question, and the logits of a ranker, or zeros.
 Selection: TypeAlias = tuple[Sequence["Hit"], npt.NDArray[np.float64]]
 
 
-def open_ranker(ranker: AnyRanker | None) -> Ranker | None:
+def open_ranker(ranker: AnyReranker | None) -> Reranker | None:
     """Returns a ranker, and loads it if it is a name."""
     if isinstance(ranker, (str, os.PathLike)):
-        return Ranker(ranker)
-    if not isinstance(ranker, (Ranker, type(None))):
-        raise TypeError(must_be("ranker", "a `Ranker` or its name", ranker))
+        return Reranker(ranker)
+    if not isinstance(ranker, (Reranker, type(None))):
+        raise TypeError(must_be("ranker", "a `Reranker` or its name", ranker))
     return ranker
 
 
@@ -39,7 +39,7 @@ def select_passages(
     index: Retriever,
     questions: list[str],
     passages: int,
-    ranker: Ranker | None,
+    ranker: Reranker | None,
     batch_size: int,
     candidates: int | None = None,
 ) -> list[Selection]:

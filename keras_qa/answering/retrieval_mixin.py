@@ -18,11 +18,11 @@ from keras_qa._arguments import (
     to_optional_integer,
 )
 from keras_qa._terminal import Bar
+from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
 from keras_qa.answering.estimator import Estimator
 from keras_qa.answering.merging import merge_answers
-from keras_qa.answering.passage import AnswerOptions, AnswerResult, Questions
 from keras_qa.answering.passage_selection import (
-    AnyRanker,
+    AnyReranker,
     log_priors,
     open_ranker,
     select_passages,
@@ -53,7 +53,7 @@ class RetrievalOptions(AnswerOptions, total=False):
     min_score: float | None
     retrieval_weight: float | None
     min_precision: float | None
-    ranker: AnyRanker | None
+    ranker: AnyReranker | None
     candidates: int | None
 
 
@@ -107,7 +107,7 @@ class RetrievalMixin(Estimator):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         min_precision: float | None = None,
-        ranker: AnyRanker | None = None,
+        ranker: AnyReranker | None = None,
         candidates: int | None = None,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
@@ -136,7 +136,7 @@ class RetrievalMixin(Estimator):
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
-            ranker: An `answering.Ranker`, or what `keras_qa.load` takes: a name is loaded in each
+            ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
                 call. It sorts the `candidates` of the search, and the first `passages` of them are
                 read. `None` to read the best ones by search.
             candidates: Number of passages that the ranker sorts. `None` for 50, as in `calibrate`.
@@ -222,7 +222,7 @@ class RetrievalMixin(Estimator):
         passages: int = PASSAGES,
         batch_size: int = 32,
         verbose: Verbose = "auto",
-        ranker: AnyRanker | None = None,
+        ranker: AnyReranker | None = None,
         **options: Unpack[AskOptions],
     ) -> AskCalibration:
         """Fits the settings of `ask` on questions with known answers.

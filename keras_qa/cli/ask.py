@@ -94,7 +94,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of a prompt."""
-    from keras_qa.answering import QuestionAnswerer, Ranker
+    from keras_qa.answering import QuestionAnswerer, Reranker
 
     question = given_once(options, "question")
     if question is not None:
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     is_folder = _is_folder(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.
-        ranker = None if options.ranker is None else Ranker(options.ranker)
+        ranker = None if options.ranker is None else Reranker(options.ranker)
         if is_folder:
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
             opened = open_folder(options.documents, options.index, options)

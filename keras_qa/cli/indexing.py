@@ -15,8 +15,9 @@ from keras_qa.cli.output import say
 from keras_qa.cli.parsing import need_backend, positive, yes_or_no
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Encoder, Index
+    from keras_qa.documents import Index
     from keras_qa.documents.folder import Changes
+    from keras_qa.documents.vector_search import TextEmbedderLike
 
 HELP = "make an index of a folder of documents, or update it"
 USAGE = "%(prog)s FOLDER [--out FILE.index] [options]"
@@ -205,7 +206,7 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
     )
 
 
-def _find_encoder(path: str, embed: str | None) -> Encoder | None:
+def _find_encoder(path: str, embed: str | None) -> TextEmbedderLike | None:
     """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
     from keras_qa.answering.opening import is_local

@@ -111,7 +111,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace) -> None:
     """Serves the reader until a signal."""
     from keras_qa import serving
-    from keras_qa.answering import QuestionAnswerer, Ranker
+    from keras_qa.answering import QuestionAnswerer, Reranker
     from keras_qa.serving.limits import Limits
 
     names = [field.name for field in dataclasses.fields(Limits) if hasattr(options, field.name)]
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> None:
         thread = stack.enter_context(ThreadPoolExecutor(1))
         load = functools.partial(QuestionAnswerer.from_preset, compile=False)
         reader = thread.submit(load, options.reader).result()
-        ranker = options.ranker and thread.submit(Ranker, options.ranker).result()
+        ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
         index = None
         if options.index is not None:
             opened = open_index(options.index, options.embed, timeout=_INDEX_TIMEOUT)

@@ -3,6 +3,5 @@
 from keras_qa.documents.document import Document, Hit, Retriever
 from keras_qa.documents.gold import hard_negatives
 from keras_qa.documents.index import Index
-from keras_qa.documents.vector_search import Encoder
 
-__all__ = ["Document", "Encoder", "Hit", "Index", "Retriever", "hard_negatives"]
+__all__ = ["Document", "Hit", "Index", "Retriever", "hard_negatives"]

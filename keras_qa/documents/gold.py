@@ -90,7 +90,7 @@ def hard_negatives(
     """Finds passages that match a question well, but do not answer it.
 
     They are the highest-ranked passages that mention none of the example's answers, and that are
-    neither part of its text nor contain it. `answering.Ranker.fit` learns from them.
+    neither part of its text nor contain it. `answering.Reranker.fit` learns from them.
 
     Args:
         index: A `documents.Index`, or another `documents.Retriever`.

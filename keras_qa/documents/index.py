@@ -20,8 +20,8 @@ from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.search import read_hits, search
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
-    Encoder,
     Floats,
+    TextEmbedderLike,
     VectorSearch,
     check_encoder,
     read_dimension,
@@ -57,7 +57,10 @@ class Index:
     """
 
     def __init__(
-        self, path: pathlib.Path, connection: sqlite3.Connection, encoder: Encoder | None = None
+        self,
+        path: pathlib.Path,
+        connection: sqlite3.Connection,
+        encoder: TextEmbedderLike | None = None,
     ) -> None:
         self.path = path
         self._connection = connection
@@ -76,7 +79,7 @@ class Index:
         cls,
         path: str | os.PathLike[str],
         language: str | None = None,
-        encoder: Encoder | None = None,
+        encoder: TextEmbedderLike | None = None,
         exist_ok: bool = False,
     ) -> Index:
         """Creates an empty index.
@@ -87,7 +90,9 @@ class Index:
                 other languages by words as they are written. `None` to detect it from the first
                 texts.
             encoder: Encoder of passages and questions, to search by vectors as well as by words,
-                such as `answering.TextEmbedder("minilm")`. `None` to search by words only.
+                such as `answering.TextEmbedder("minilm")`, or another object with a `name` of its
+                own, that turns a list of strings into an array `(texts, dimension)`. `None` to
+                search by words only.
             exist_ok: Whether to open an index that exists. If it has no vectors, those of `encoder`
                 are added to it.
 
@@ -97,6 +102,22 @@ class Index:
             TypeError: If `encoder` is not an encoder.
             ValueError: If `language` is not a code of two or three letters, or if the index exists
                 and has another language or encoder.
+
+        Examples:
+            >>> import os, tempfile
+            >>> import numpy as np
+            >>> from keras_qa.documents import Index
+            >>> class Vowels:
+            ...     name = "vowels"
+            ...     def __call__(self, texts):
+            ...         counts = [[text.count(letter) for letter in "aeiou"] for text in texts]
+            ...         return np.array(counts, "float32")
+            >>> path = os.path.join(tempfile.mkdtemp(), "names.index")
+            >>> with Index.create(path, encoder=Vowels()) as index:
+            ...     index.add([{"name": "1", "text": "Anna"}, {"name": "2", "text": "Otto"}])
+            ...     index.search("Oslo", k=1)[0].text
+            2
+            'Otto'
         """
         if language is not None and not re.fullmatch("[a-z]{2,3}", language):
             raise ValueError(
@@ -127,7 +148,7 @@ class Index:
     def open(
         cls,
         path: str | os.PathLike[str],
-        encoder: Encoder | None = None,
+        encoder: TextEmbedderLike | None = None,
         timeout: float = storage.TIMEOUT,
     ) -> Index:
         """Opens an index.

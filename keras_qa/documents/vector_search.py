@@ -23,31 +23,12 @@ Floats = npt.NDArray[np.float32]
 Scored = list[tuple[int, float]]
 
 
-class Encoder(Protocol):
-    """Turns texts into vectors for an index, such as `answering.TextEmbedder`.
-
-    Any callable object with a `name` is an encoder.
-
-    Examples:
-        >>> import os, tempfile
-        >>> import numpy as np
-        >>> from keras_qa.documents import Index
-        >>> class Vowels:
-        ...     name = "vowels"
-        ...     def __call__(self, texts):
-        ...         counts = [[text.count(letter) for letter in "aeiou"] for text in texts]
-        ...         return np.array(counts, "float32")
-        >>> path = os.path.join(tempfile.mkdtemp(), "names.index")
-        >>> with Index.create(path, encoder=Vowels()) as index:
-        ...     index.add([{"name": "1", "text": "Anna"}, {"name": "2", "text": "Otto"}])
-        ...     index.search("Oslo", k=1)[0].text
-        2
-        'Otto'
-    """
+class TextEmbedderLike(Protocol):
+    """An `answering.TextEmbedder`, or any callable object with a `name`."""
 
     @property
     def name(self) -> str:
-        """Name that the index stores. Different encoders must have different names."""
+        """Name that the index stores."""
 
     def __call__(self, texts: list[str]) -> Floats:
         """Returns the vectors of texts: `(texts, dimension)`. They need not have length 1."""
@@ -62,7 +43,9 @@ def check_encoder(encoder: object) -> None:
         )
 
 
-def unit_vectors(encoder: Encoder, texts: list[str], dimension: int | None = None) -> Floats:
+def unit_vectors(
+    encoder: TextEmbedderLike, texts: list[str], dimension: int | None = None
+) -> Floats:
     """Encodes texts, and scales the vectors to length 1.
 
     Args:

@@ -13,7 +13,7 @@ from keras_qa.documents.full_text import create_words, detect_language, split_un
 from keras_qa.documents.passages import passages
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
-    Encoder,
+    TextEmbedderLike,
     create_vectors,
     encode_vectors,
     read_dimension,
@@ -44,7 +44,9 @@ class Writer:
         encoder: Encoder of its vectors. `None` if it has no vectors, or if nothing is added.
     """
 
-    def __init__(self, connection: sqlite3.Connection, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, encoder: TextEmbedderLike | None = None
+    ) -> None:
         self._connection = connection
         self._encoder = encoder
         self._pending = 0
@@ -145,7 +147,7 @@ class Writer:
         self.begin()
         self._run("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
-    def add_settings(self, language: str | None, encoder: Encoder | None) -> None:
+    def add_settings(self, language: str | None, encoder: TextEmbedderLike | None) -> None:
         """Creates tables of words and of vectors, unless they exist or the argument is `None`."""
         self.begin()
         if language is not None and get_setting(self._connection, "language") is None:

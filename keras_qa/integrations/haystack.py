@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
 from keras_qa._numbers import sigmoid
-from keras_qa.answering import Ranker, load
+from keras_qa.answering import Reranker, load
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.answering.merging import locator
 from keras_qa.example import Answer, Example
@@ -239,7 +239,7 @@ class KerasRanker(_Component):
     It has the inputs and outputs of Haystack's `TransformersSimilarityRanker`.
 
     Args:
-        model: An argument of `answering.Ranker`: a `.keras` file, a folder or `hf://owner/name`
+        model: An argument of `answering.Reranker`: a `.keras` file, a folder or `hf://owner/name`
             with a published ranker, or the name of a preset. `warm_up` loads it.
         top_k: Maximum number of documents.
         scale_score: Whether scores are between 0 and 1, by a sigmoid, rather than logits.
@@ -274,7 +274,7 @@ class KerasRanker(_Component):
             ValueError: If the file cannot be loaded, or is not a ranker.
         """
         if self._loaded is None:
-            self._loaded = Ranker(self.model)
+            self._loaded = Reranker(self.model)
 
     @component.output_types(documents=list[Document])
     def run(

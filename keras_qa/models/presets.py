@@ -97,7 +97,7 @@ def open_published(name: str) -> tuple[QAModel, bool]:
         make = choice_ranker
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
-        use = f"{'Ranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("
+        use = f"{'Reranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("
         raise ValueError(
             f"`{name}` has no tokenizer. Put its `tokenizer.json` into the folder, or pass one: "
             f"`{use}backbone=…, tokenizer=…))`."

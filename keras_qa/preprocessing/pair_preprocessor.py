@@ -43,7 +43,7 @@ class PairPreprocessor(Preprocessor):
         if shape is None or len(shape) != 3 or shape[-1] != 2:
             raise ValueError(
                 f"`model` must answer questions, but `{model.name}` {self.description}. Pass a "
-                "reader, or use this model with `answering.Ranker`."
+                "reader, or use this model with `answering.Reranker`."
             )
         longest = min(MAX_LENGTH, self.vectorizer.max_length)
         return TokenPreprocessor(Windower(self.vectorizer.tokenizer, longest))

@@ -24,7 +24,7 @@ from keras_qa.serving.openapi import describe
 from keras_qa.serving.routes import Json, Service
 
 if TYPE_CHECKING:
-    from keras_qa.answering import QuestionAnswerer, Ranker
+    from keras_qa.answering import QuestionAnswerer, Reranker
     from keras_qa.documents import Index
 
 _FOLDER = pathlib.Path(__file__).parent
@@ -33,7 +33,7 @@ _FOLDER = pathlib.Path(__file__).parent
 def create_app(
     qa: QuestionAnswerer,
     index: Index | None = None,
-    ranker: Ranker | None = None,
+    ranker: Reranker | None = None,
     *,
     name: str = "reader",
     token: str | None = None,

@@ -72,29 +72,29 @@ def test_any_text_and_question_gives_a_finite_answer(classifier, text, question)
 
 
 @pytest.mark.parametrize("text", ["the box is red.", "", ["the box", "is red."]])
-def test_passage_answers_as_answer_does(classifier, text) -> None:
+def test_encoded_text_answers_as_answer_does(classifier, text) -> None:
     questions = [item.question for item in EXAMPLES] + ["", "What?"]
-    passage = classifier.read(text)
+    encoded = classifier.read(text)
     plain = text if isinstance(text, str) else "\n".join(text)
     expected = classifier.answer(plain, questions, top_k=2)
-    for asked, answered in zip(passage.ask(questions, top_k=2), expected, strict=True):
+    for asked, answered in zip(encoded.ask(questions, top_k=2), expected, strict=True):
         for one, other in zip(asked, answered, strict=True):
             score = pytest.approx(other.score, abs=1e-5)
             assert one == dataclasses.replace(other, score=score)
-    assert [answer.text for answer in passage.ask(questions)] == [row[0].text for row in expected]
-    assert passage.ask(questions[0]).text == expected[0][0].text
-    assert passage.ask([]) == []
+    assert [answer.text for answer in encoded.ask(questions)] == [row[0].text for row in expected]
+    assert encoded.ask(questions[0]).text == expected[0][0].text
+    assert encoded.ask([]) == []
 
 
-def test_passage_keeps_the_weights_it_was_read_with() -> None:
+def test_encoded_text_keeps_the_weights_it_was_read_with() -> None:
     answerer = QuestionAnswerer(seed=0).fit(EXAMPLES, epochs=1, verbose=0)
-    passage = answerer.read(EXAMPLES[0].text)
-    before = passage.ask(EXAMPLES[0].question, top_k=3)
+    encoded = answerer.read(EXAMPLES[0].text)
+    before = encoded.ask(EXAMPLES[0].question, top_k=3)
     answerer.model_.fit(
         answerer.vectorizer_(EXAMPLES), answerer.vectorizer_.labels(EXAMPLES), verbose=0
     )
     again = answerer.read(EXAMPLES[0].text).ask(EXAMPLES[0].question, top_k=3)
-    assert passage.ask(EXAMPLES[0].question, top_k=3) == before
+    assert encoded.ask(EXAMPLES[0].question, top_k=3) == before
     assert again != before
     expected = answerer.answer(EXAMPLES[0].text, EXAMPLES[0].question, top_k=3)
     assert [answer.score for answer in again] == pytest.approx(
@@ -136,8 +136,8 @@ def test_a_plain_keras_model_learns_and_is_saved(tmp_path) -> None:
     assert answerer.evaluate(EXAMPLES)["exact_match"] == 100.0
     # It cannot be split: both parts share the table.
     questions = [item.question for item in EXAMPLES]
-    passage = answerer.read(EXAMPLES[0].text)
-    assert passage.ask(questions) == answerer.answer(EXAMPLES[0].text, questions)
+    encoded = answerer.read(EXAMPLES[0].text)
+    assert encoded.ask(questions) == answerer.answer(EXAMPLES[0].text, questions)
     answerer.save(tmp_path / "plain.keras")
     loaded = keras_qa.load(tmp_path / "plain.keras")
     assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0

@@ -11,7 +11,7 @@ from small_examples import SPANS, WITHOUT
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, metrics
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.documents import Document, Index
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 from keras_qa.preprocessing.ask_calibration import AskCalibration
@@ -186,9 +186,9 @@ class Fixed:
 
 
 @pytest.fixture(scope="module")
-def ranker(tmp_path_factory) -> Ranker:
+def ranker(tmp_path_factory) -> Reranker:
     """Untrained, but its logits differ from text to text."""
-    ranker = Ranker(cross_encoder(tmp_path_factory.mktemp("ranker") / "cross"))
+    ranker = Reranker(cross_encoder(tmp_path_factory.mktemp("ranker") / "cross"))
     logits = ranker.model_.get_layer("logits").logits
     logits.kernel.assign(logits.kernel * 5)
     return ranker
@@ -264,7 +264,7 @@ def test_a_calibration_with_a_ranker_is_asked_with(qa, index, ranker, tmp_path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ranker": 3}, "`ranker` must be a `Ranker` or its name. Received: ranker=3"),
+        ({"ranker": 3}, "`ranker` must be a `Reranker` or its name. Received: ranker=3"),
         ({"ranker": "babi"}, "`babi` is not a ranker. Expected"),
         ({"candidates": 0}, "`candidates` must be a positive integer. Received: candidates=0"),
     ],

@@ -169,7 +169,7 @@ def test_saved_and_loaded_answers_the_same(doubting: QuestionAnswerer, tmp_path)
     assert loaded.evaluate(EXAMPLES)["exact_match"] == 100.0
 
 
-def test_passage_answers_as_answer_does(reader: QuestionAnswerer) -> None:
+def test_encoded_text_answers_as_answer_does(reader: QuestionAnswerer) -> None:
     text, questions = EXAMPLES[1].text, [item.question for item in EXAMPLES[:3]]
     assert reader.read(text).ask(questions, top_k=2) == reader.answer(text, questions, top_k=2)
 

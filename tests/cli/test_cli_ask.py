@@ -50,7 +50,7 @@ def test_a_ranker_sorts_the_passages(capsys, tmp_path) -> None:
     texts = ["Mary went to the hallway.", "Once more Mary went to the bathroom."]
     with Index.create(path, language="en") as index:
         index.add({"name": f"{number}.txt", "text": text} for number, text in enumerate(texts))
-    ranker = keras_qa.answering.Ranker(cross_encoder(tmp_path / "cross"))
+    ranker = keras_qa.answering.Reranker(cross_encoder(tmp_path / "cross"))
     head = ranker.model_.get_layer("logits").logits
     arguments = ["ask", path, "--reader", READER, question, "--no-answer=no", "--passages=1"]
     for sign in (1, -1):

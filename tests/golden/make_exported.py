@@ -17,7 +17,7 @@ from small_readers import SPANS, WITHOUT, trained_reader
 
 import keras_qa
 from keras_qa import QuestionAnswerer
-from keras_qa.answering import Ranker, TextEmbedder
+from keras_qa.answering import Reranker, TextEmbedder
 from keras_qa.onnx import export
 
 FOLDER = pathlib.Path(__file__).parent / "exported"
@@ -30,9 +30,9 @@ ASKED = [
 ]
 
 
-def answers(model: QuestionAnswerer | Ranker | TextEmbedder) -> object:
+def answers(model: QuestionAnswerer | Reranker | TextEmbedder) -> object:
     """What a model computes, as JSON holds it."""
-    if isinstance(model, Ranker):
+    if isinstance(model, Reranker):
         texts = [text for text, _ in ASKED]
         return [dataclasses.asdict(one) for one in model.rank("Where went Mary?", texts)]
     if isinstance(model, TextEmbedder):

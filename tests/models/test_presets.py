@@ -9,7 +9,7 @@ import pytest
 
 import keras_qa
 from keras_qa import QuestionAnswerer
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.cli import main
 from keras_qa.models import QAModel, encoder_classifier, presets
 from keras_qa.preprocessing import WordPreprocessor
@@ -52,7 +52,7 @@ def test_the_story_preset_answers_all_tasks() -> None:
 
 def test_the_preset_of_a_ranker_sorts_texts() -> None:
     ranker = keras_qa.load("minilm-rerank")
-    assert isinstance(ranker, Ranker)
+    assert isinstance(ranker, Reranker)
     texts = [
         "The warranty of a boat is short to read, and so is this text about boats.",
         "It lasts two years from the day of purchase, and covers all repairs.",
@@ -63,19 +63,19 @@ def test_the_preset_of_a_ranker_sorts_texts() -> None:
     assert (first.index, rest[-1].index, other.index) == (1, 2, 2)
     assert first.score > 0.5 > rest[-1].score
     # The command line takes its name, as every place that takes a file.
-    assert Ranker("minilm-rerank").rank(asked[0], texts)[0].text == first.text
+    assert Reranker("minilm-rerank").rank(asked[0], texts)[0].text == first.text
 
 
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
-    ranker = Ranker(encoder_classifier("minilm", **options))
+    ranker = Reranker(encoder_classifier("minilm", **options))
     ranker.model_.preprocessor.vectorizer.max_length = 64
     for weight in ranker.model_.get_layer("backbone").trainable_variables:
         weight.assign(weight + 0.01)
     ranker.save_adapter(tmp_path / "minilm-rerank.keras")
     assert (tmp_path / "minilm-rerank.keras").stat().st_size < 3_000_000
     loaded = keras_qa.load(tmp_path / "minilm-rerank.keras")
-    assert isinstance(loaded, Ranker)
+    assert isinstance(loaded, Reranker)
     assert loaded.model_.preprocessor.vectorizer.max_length == 64
     assert loaded.model_.get_layer("backbone").lora_rank is None
     texts = TEXT.split(". ")
@@ -91,7 +91,7 @@ def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
 def test_a_pair_longer_than_the_encoder_reads_is_refused(tmp_path) -> None:
     path = tmp_path / "adapter.keras"
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 1}
-    Ranker(encoder_classifier("minilm", **options)).save_adapter(path)
+    Reranker(encoder_classifier("minilm", **options)).save_adapter(path)
     with zipfile.ZipFile(path) as archive:
         config, weights = json.loads(archive.read("config.json")), archive.read("adapter.npz")
     config["preprocessor"]["vectorizer"]["max_length"] = 10**9

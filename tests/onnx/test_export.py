@@ -19,7 +19,7 @@ from small_readers import SPANS, WITHOUT, trained_reader
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.answering import Ranker, TextEmbedder
+from keras_qa.answering import Reranker, TextEmbedder
 from keras_qa.cli import main
 from keras_qa.documents import Index
 from keras_qa.onnx import export, quantization
@@ -88,7 +88,7 @@ def test_exported_rankers_choosers_token_readers_and_embedders(tmp_path) -> None
     export(ranker, tmp_path / "ranker")
     texts = ["Mary slept.", "", "She went home."]
     found = keras_qa.load(tmp_path / "ranker")
-    assert isinstance(found, Ranker)
+    assert isinstance(found, Reranker)
     for one, other in zip(*(each.rank("Who?", texts) for each in (found, ranker)), strict=True):
         assert (one.index, one.text) == (other.index, other.text)
         assert one.score == pytest.approx(other.score, abs=1e-4)
@@ -114,7 +114,7 @@ def test_exported_rankers_choosers_token_readers_and_embedders(tmp_path) -> None
     with pytest.raises(ValueError, match="is not an embedder, such as `minilm-embed`"):
         TextEmbedder(tmp_path / "ranker")
     with pytest.raises(ValueError, match="is not a ranker. Expected a model for sequence class"):
-        Ranker(tmp_path / "embedder")
+        Reranker(tmp_path / "embedder")
 
 
 def test_large_weights_have_a_file_of_their_own(files, tmp_path) -> None:

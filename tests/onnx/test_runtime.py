@@ -18,7 +18,7 @@ from small_examples import squad_file
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.cli import main
 from keras_qa.onnx.runtime import ExportedModel, checksum, is_exported
 
@@ -53,7 +53,7 @@ def test_an_exported_reader_answers_as_keras_did(kind: str) -> None:
 
 def test_an_exported_ranker_and_embedder_compute_as_keras_did() -> None:
     ranker = keras_qa.load(GOLDEN / "ranker")
-    assert isinstance(ranker, Ranker)
+    assert isinstance(ranker, Reranker)
     ranked = ranker.rank("Where went Mary?", TEXTS)
     for one, other in zip(ranked, golden("ranker"), strict=True):
         assert one.text == other["text"]
@@ -65,7 +65,7 @@ def test_an_exported_ranker_and_embedder_compute_as_keras_did() -> None:
 
 WITHOUT_KERAS = """
 import sys, tempfile, keras_qa
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.documents import Index
 golden, text = sys.argv[1:]
 qa = keras_qa.load(golden + "/reader")

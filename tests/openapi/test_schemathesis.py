@@ -7,7 +7,7 @@ from schemathesis.checks import not_a_server_error
 from servers import serve, small_reader
 from small_checkpoints import cross_encoder
 
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.documents import Index
 
 ANSWERED = ("/", "/models/{id}", "/v2/models/{id}/infer", "/ask", "/rerank")
@@ -17,7 +17,7 @@ MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGAT
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
-    ranker = Ranker(cross_encoder(folder / "cross"))
+    ranker = Reranker(cross_encoder(folder / "cross"))
     with Index.create(folder / "all.index") as index:
         index.add([{"name": "car.txt", "text": "the car is blue."}])
         with serve(small_reader(), index, ranker, max_text=500, max_question=100) as url:

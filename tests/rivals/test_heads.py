@@ -15,7 +15,7 @@ from small_checkpoints import KINDS
 from test_transformers import PAIRS, files_of, load_make
 
 import keras_qa
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.models import encoder_classifier
 
 AUTO = {
@@ -149,7 +149,7 @@ def test_a_ranker_gives_the_scores_of_a_cross_encoder(kind, identity, tmp_path) 
         config["sentence_transformers"] = {"activation_fn": "torch.nn.modules.linear.Identity"}
         (tmp_path / kind / "config.json").write_text(json.dumps(config))
     ranker = keras_qa.load(tmp_path / kind)
-    assert isinstance(ranker, Ranker)
+    assert isinstance(ranker, Reranker)
     ranker.save_pretrained(tmp_path / "saved")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
     question = "Where is Mary?"

@@ -11,7 +11,7 @@ from huggingface_hub import InferenceClient
 from servers import error_of, send, serve
 from small_checkpoints import cross_encoder
 
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.documents import Index
 
 TEXT = "the sky is dark grey. the box is red. the car is blue. the door is green."
@@ -231,7 +231,7 @@ def test_the_passages_of_a_request_are_limited(qa, tmp_path) -> None:
 
 
 def test_ranker_answers_as_text_embeddings_inference(qa, tmp_path) -> None:
-    ranker = Ranker(cross_encoder(tmp_path / "cross"))
+    ranker = Reranker(cross_encoder(tmp_path / "cross"))
     texts = ["the car is blue.", "the sky is red.", "what"]
     with serve(qa, ranker=ranker) as url:
         asked = {"query": QUESTION, "texts": texts, "return_text": True, "truncate": True}

@@ -23,7 +23,7 @@ for name in sys.stdin:
     except Exception as error:
         print(f"{type(error).__name__}: {error}", flush=True)
     else:
-        if isinstance(qa, keras_qa.answering.Ranker):
+        if isinstance(qa, keras_qa.answering.Reranker):
             print(qa.rank("Who went?", ["Mary went."])[0].score, flush=True)
         else:
             print(qa.answer("Mary went to the bathroom.", "Who went?").text, flush=True)

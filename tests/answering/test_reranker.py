@@ -11,7 +11,7 @@ from small_checkpoints import copy, cross_encoder
 
 import keras_qa
 from keras_qa import Example, Ranked
-from keras_qa.answering import Ranker, ranker
+from keras_qa.answering import Reranker, reranker
 from keras_qa.cli import main
 from keras_qa.documents import Hit
 from keras_qa.models import encoder_classifier, span_reader
@@ -25,7 +25,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def cross(folder) -> Ranker:
+def cross(folder) -> Reranker:
     return keras_qa.load(folder)
 
 
@@ -55,7 +55,7 @@ class TestRanking:
         questions = ["Who slept?", "", "Where is Mary?"]
         each = [cross.rank(question, TEXTS) for question in questions]
         # In several parts, whose limits are not those of the questions.
-        monkeypatch.setattr(ranker, "PAIRS", 4)
+        monkeypatch.setattr(reranker, "PAIRS", 4)
         for found, one in zip(cross.rank(questions, TEXTS), each, strict=True):
             assert [item.index for item in found] == [item.index for item in one]
             np.testing.assert_allclose([i.score for i in found], [i.score for i in one], atol=1e-6)
@@ -68,7 +68,7 @@ class TestRanking:
         long = "Mary went home. " * 5_000
         assert cross.model_.preprocessor.vectorizer.max_length == 64
         assert cross.rank("Who?", [long])[0].score == cross.rank("Who?", [long * 2])[0].score
-        short = Ranker(folder)
+        short = Reranker(folder)
         short.model_.preprocessor.vectorizer.max_length = 10
         ends = ["Mary went home. Then", "Mary went home. She"]
         scores = [item.score for item in short.rank("a b c d", ends)]
@@ -147,7 +147,7 @@ class TestRanking:
             cross.fit_search_weight(3, examples)
 
     def test_large_logits_are_scores(self, folder) -> None:
-        large = Ranker(folder)
+        large = Reranker(folder)
         head = large.model_.get_layer("logits").logits
         for bias, score in ((1e6, 1.0), (-1e6, 0.0)):
             head.bias.assign([bias])
@@ -156,15 +156,15 @@ class TestRanking:
 
 class TestFiles:
     def test_a_file_keeps_all(self, folder, tmp_path) -> None:
-        made = Ranker(encoder_classifier(folder))
+        made = Reranker(encoder_classifier(folder))
         made.model_.preprocessor.vectorizer.max_length = 20
         made.save(tmp_path / "ranker.keras")
         loaded = keras_qa.load(tmp_path / "ranker.keras", compile=False)
-        assert isinstance(loaded, Ranker)
+        assert isinstance(loaded, Reranker)
         assert loaded.model_.preprocessor.vectorizer.max_length == 20
         assert loaded.rank("Who?", TEXTS) == made.rank("Who?", TEXTS)
         made.save_pretrained(tmp_path / "folder")
-        again = Ranker(tmp_path / "folder")
+        again = Reranker(tmp_path / "folder")
         assert again.model_.preprocessor.vectorizer.max_length == 20
         config = json.loads((tmp_path / "folder" / "tokenizer_config.json").read_text())
         assert config["model_max_length"] == 20
@@ -175,7 +175,7 @@ class TestFiles:
         message = (
             r"ranker.keras` holds a ranker, which answers no questions. Load it with `keras_qa"
         )
-        Ranker(folder).save(tmp_path / "ranker.keras")
+        Reranker(folder).save(tmp_path / "ranker.keras")
         with pytest.raises(ValueError, match=message):
             keras_qa.QuestionAnswerer.from_preset(tmp_path / "ranker.keras")
         options = ["--text", "Mary slept.", "--question", "Who?"]
@@ -231,10 +231,10 @@ class TestRefusing:
             with pytest.raises(
                 ValueError, match="is not a ranker|a model for another ta"
             ) as raised:
-                Ranker(model)
+                Reranker(model)
             assert "\n" not in str(raised.value)
         with pytest.raises(TypeError, match="`model` must be the name of a ranker"):
-            Ranker(keras.Sequential())
+            Reranker(keras.Sequential())
 
     def test_an_unknown_activation(self, tmp_path) -> None:
         config = {"sentence_transformers": {"activation_fn": "os.system"}}
@@ -245,6 +245,6 @@ class TestRefusing:
         bare = cross_encoder(tmp_path / "bare")
         (bare / "tokenizer.json").unlink()
         with pytest.raises(
-            ValueError, match=r"no tokenizer. Pass one: `Ranker\(encoder_classifier"
+            ValueError, match=r"no tokenizer. Pass one: `Reranker\(encoder_classifier"
         ):
             keras_qa.load(bare)

@@ -1,4 +1,4 @@
-"""`Ranker`: a cross-encoder that sorts texts by how well they answer a question."""
+"""`Reranker`: a cross-encoder that sorts texts by how well they answer a question."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SEARCH_WEIGHT = 6.0
 _ACTIVATIONS = ("Identity", "Sigmoid")
 
 
-class Ranker(SaveMixin):
+class Reranker(SaveMixin):
     """Sorts texts by how well they answer a question, for example those that a search found.
 
     It reads the question and each text as one sequence, which is slower and more accurate than to
@@ -71,10 +71,10 @@ class Ranker(SaveMixin):
         Nogueira and Cho 2019, "Passage Re-ranking with BERT", arXiv:1901.04085.
 
     Examples:
-        >>> from keras_qa.answering import Ranker
+        >>> from keras_qa.answering import Reranker
         >>> from keras_qa.models import encoder_classifier
         >>> untrained = encoder_classifier("minilm", "sequence_classification", num_labels=1)
-        >>> ranked = Ranker(untrained).rank("Who left?", ["Ann left.", "It rains."], top_k=1)
+        >>> ranked = Reranker(untrained).rank("Who left?", ["Ann left.", "It rains."], top_k=1)
         >>> len(ranked), 0 < ranked[0].score < 1
         (1, True)
     """
@@ -178,7 +178,7 @@ class Ranker(SaveMixin):
         learning_rate: float = 5e-5,
         lora_rank: int | None = None,
         **options: Any,
-    ) -> Ranker:
+    ) -> Reranker:
         """Trains on questions, each with a text that answers it and `negatives` that do not.
 
         The loss is a softmax cross-entropy over the text and the negatives of a question. The

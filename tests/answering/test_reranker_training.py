@@ -9,7 +9,7 @@ from small_checkpoints import cross_encoder, with_head
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.answering import Ranker
+from keras_qa.answering import Reranker
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import encoder_classifier
 
@@ -35,9 +35,9 @@ def folder(tmp_path_factory):
     return with_head(path, "bert", "Model", {}, **dropout)
 
 
-def untrained(folder) -> Ranker:
+def untrained(folder) -> Reranker:
     keras.utils.set_random_seed(1)
-    return Ranker(encoder_classifier(folder, "sequence_classification", num_labels=1))
+    return Reranker(encoder_classifier(folder, "sequence_classification", num_labels=1))
 
 
 def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
@@ -60,7 +60,7 @@ def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
     expected = ranker.rank("Where did Mary go?", texts)
     for name in ("ranker.keras", "adapter.keras"):
         loaded = keras_qa.load(tmp_path / name)
-        assert isinstance(loaded, Ranker)
+        assert isinstance(loaded, Reranker)
         again = loaded.rank("Where did Mary go?", texts)
         assert [item.index for item in again] == [item.index for item in expected]
         np.testing.assert_allclose(

@@ -44,7 +44,7 @@ class ChoiceOptions(AnswerOptions, total=False):
     choices: Choices | None
 
 
-class Passage:
+class EncodedText:
     """A text that is encoded once for many questions. Created by `QuestionAnswerer.read`.
 
     Args:
@@ -56,9 +56,9 @@ class Passage:
         >>> import keras_qa
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
         >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
-        >>> passage = qa.read("Mary moved to the garden.")
+        >>> encoded = qa.read("Mary moved to the garden.")
         >>> question = "Where is Mary?"
-        >>> passage.ask(question) == qa.answer("Mary moved to the garden.", question)
+        >>> encoded.ask(question) == qa.answer("Mary moved to the garden.", question)
         True
     """
 
