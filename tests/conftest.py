@@ -59,6 +59,7 @@ ENVIRONMENTS = {
     "openapi": "named",
     "parity": "named",
     "preprocessing": "host",
+    "preprocessing/test_register.py": "once",
     "report": "once",
     "repository": "host",
     "repository/test_docs.py": "once",

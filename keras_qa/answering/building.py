@@ -81,7 +81,7 @@ def check_options(options: Mapping[str, Any]) -> None:
                 )
     for other in PREPROCESSORS.values():
         for name in other.options:
-            if name not in expected.options and options[name] is not None:
+            if name not in expected.options and options.get(name) is not None:
                 raise ValueError(
                     f"`{name}` is for {other.kind}, but {given} {expected.description}. Leave it "
                     "out."

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_qa._arguments import entry, must_be
-from keras_qa.preprocessing.calibration import expected_calibration_error, fit_temperature
+from keras_qa.preprocessing.calibration import expected_calibration_error
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.preprocessor import Model, Preprocessor
-from keras_qa.preprocessing.selective import risk_coverage
 from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
@@ -23,9 +22,7 @@ __all__ = [
     "SpanPreprocessor",
     "WordPreprocessor",
     "expected_calibration_error",
-    "fit_temperature",
     "register",
-    "risk_coverage",
 ]
 
 # Each kind of answer, by the name that files give it.
@@ -51,7 +48,8 @@ def register(
 
     Raises:
         TypeError: If `preprocessor` is not a subclass of `Preprocessor`.
-        ValueError: If another class or function has the name.
+        ValueError: If it has no `name` or no `description`, or another class or function has the
+            name.
 
     Examples:
         >>> from keras_qa.preprocessing import WordPreprocessor, register
@@ -62,12 +60,20 @@ def register(
     """
     if not isinstance(preprocessor, type) or not issubclass(preprocessor, Preprocessor):
         raise TypeError(must_be("preprocessor", "a subclass of `Preprocessor`", preprocessor))
+    for attribute in ("name", "description"):
+        if not isinstance(getattr(preprocessor, attribute, None), str):
+            raise ValueError(
+                f"`{preprocessor.__name__}` has no `{attribute}`. Set this attribute to a string."
+            )
     name = preprocessor.name
-    if PREPROCESSORS.setdefault(name, preprocessor) is not preprocessor:
+    if PREPROCESSORS.get(name, preprocessor) is not preprocessor:
         raise ValueError(f"Another class has `name={name!r}`. Choose another name.")
-    for factory_name, make in (factories or {}).items():
-        if FACTORIES.setdefault(factory_name, (make, preprocessor))[0] is not make:
-            raise ValueError(f"Another factory is called {factory_name!r}. Choose another name.")
+    added = {other: (make, preprocessor) for other, make in (factories or {}).items()}
+    for other, entries in added.items():
+        if FACTORIES.get(other, entries) != entries:
+            raise ValueError(f"Another factory is called {other!r}. Choose another name.")
+    PREPROCESSORS[name] = preprocessor
+    FACTORIES.update(added)
     return preprocessor
 
 

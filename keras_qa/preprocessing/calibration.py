@@ -81,7 +81,7 @@ def fit_temperature(
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.preprocessing import fit_temperature
+        >>> from keras_qa.preprocessing.calibration import fit_temperature
         >>> words = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
         >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
         >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4

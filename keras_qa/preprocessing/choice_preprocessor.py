@@ -70,7 +70,7 @@ class ChoicePreprocessor(Preprocessor):
         # It was fitted to the outputs before this training.
         self.temperature = 1.0
 
-    def _with(self, model: Model, given: Mapping[str, Any]) -> ChoicePreprocessor:
+    def apply_options(self, model: Model, given: Mapping[str, Any]) -> ChoicePreprocessor:
         return ChoicePreprocessor(change_windows(model, self.vectorizer, given), self.temperature)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:

@@ -154,9 +154,9 @@ class Preprocessor:
         check_option_names(self.with_options, options)
         given = {name: value for name, value in options.items() if value is not None}
         self.check_given(**dict.fromkeys(given, True))
-        return self._with(model, given) if given else self
+        return self.apply_options(model, given) if given else self
 
-    def _with(self, model: Model, given: Mapping[str, Any]) -> Self:
+    def apply_options(self, model: Model, given: Mapping[str, Any]) -> Self:
         """Returns a preprocessor with other options, of which at least one is given."""
         raise NotImplementedError
 

@@ -54,7 +54,7 @@ def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
         El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification".
 
     Examples:
-        >>> from keras_qa.preprocessing import risk_coverage
+        >>> from keras_qa.preprocessing.selective import risk_coverage
         >>> found = risk_coverage([0.9, 0.6, 0.8, 0.6], [True, True, False, False])
         >>> found.threshold.tolist(), found.answers.tolist(), found.right.tolist()
         ([0.9, 0.8, 0.6], [1, 2, 4], [1, 1, 2])

@@ -131,7 +131,7 @@ class SpanPreprocessor(Preprocessor):
         # It was fitted to the outputs before this training.
         self.asking = None
 
-    def _with(self, model: Model, given: Mapping[str, Any]) -> Self:
+    def apply_options(self, model: Model, given: Mapping[str, Any]) -> Self:
         windower = change_windows(model, self.vectorizer, given)
         decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
         decoder = dataclasses.replace(self.decoder, **decoder_options)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from keras_qa import metrics, preprocessing
+from keras_qa import metrics
 from keras_qa.answering import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.preprocessing.ask_calibration import AskOptions
+from keras_qa.preprocessing.calibration import expected_calibration_error
 from keras_qa.preprocessing.preprocessor import SpanDetails
+from keras_qa.preprocessing.selective import risk_coverage
 from keras_qa.report import findings
 from keras_qa.report.findings import Bin, JudgedAnswer, Point
 from keras_qa.report.page import Report
@@ -218,12 +220,12 @@ def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
             ends = number / BINS, (number + 1) / BINS
             means = float(scores[inside].mean()), float(right[inside].mean())
             bins.append(Bin(*ends, int(inside.sum()), *means))
-    return bins, preprocessing.expected_calibration_error(scores, right, BINS)
+    return bins, expected_calibration_error(scores, right, BINS)
 
 
 def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Point]:
     given = [(one, item) for one, item in zip(answers, examples, strict=True) if one.text]
-    found = preprocessing.risk_coverage(
+    found = risk_coverage(
         [answer.score for answer, _ in given],
         [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in given],
     )

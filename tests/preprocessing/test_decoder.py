@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from keras_qa.preprocessing import SpanDecoder, decoder, expected_calibration_error, fit_temperature
+from keras_qa.preprocessing import SpanDecoder, decoder
+from keras_qa.preprocessing.calibration import expected_calibration_error, fit_temperature
 
 DECODE = SpanDecoder(30, no_answer=True)
 

@@ -11,8 +11,9 @@ import pytest
 from small_tokenizers import wordpiece
 
 from keras_qa import Example, metrics, preprocessing
-from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocessor, fit_temperature
+from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocessor
 from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.calibration import fit_temperature
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import gold_mentions
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer

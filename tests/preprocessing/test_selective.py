@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_qa.preprocessing import fit_temperature, risk_coverage
 from keras_qa.preprocessing.ask_calibration import AskCalibration
-from keras_qa.preprocessing.calibration import fit_retrieval
+from keras_qa.preprocessing.calibration import fit_retrieval, fit_temperature
 from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds
 
 # Scores from a small set, so that many are equal, or any scores.
