@@ -9,8 +9,8 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, report
 from keras_qa.documents import Index
-from keras_qa.exporting import export
 from keras_qa.models import answer_classifier
+from keras_qa.onnx import export
 from keras_qa.preprocessing import FACTORIES, PREPROCESSORS, Preprocessor, register
 from keras_qa.text import Vectorizer
 

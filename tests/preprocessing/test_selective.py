@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.calibration import fit_retrieval, fit_temperature
-from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds
+from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds, risk_coverage
 
 # Scores from a small set, so that many are equal, or any scores.
 ANSWERS = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0]), st.booleans())) | st.lists(
