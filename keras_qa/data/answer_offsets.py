@@ -11,20 +11,10 @@ from keras_qa.example import Example, answer_problem
 def check_answers(
     records: Iterable[tuple[str, Example]], strict: bool, unique_ids: bool = False
 ) -> list[Example]:
-    """Checks that each answer is at its offset.
+    """Returns the examples whose answers are at their offsets.
 
-    Args:
-        records: Pairs of a description for error messages, such as file and
-            line, and an example.
-        strict: Whether to raise for a wrong example. If false, it is skipped,
-            and a warning counts the skipped ones.
-        unique_ids: Whether ids must be unique.
-
-    Returns:
-        The valid examples, in order.
-
-    Raises:
-        ValueError: If an example is wrong and `strict` is true.
+    `records` are pairs of a description, such as file and line, and an example. A wrong example
+    raises a `ValueError` if `strict`; otherwise it is skipped, and a warning counts the skipped.
     """
     examples: list[Example] = []
     wrong: list[tuple[str, Example, str]] = []

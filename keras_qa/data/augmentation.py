@@ -33,11 +33,10 @@ _Contexts = collections.Counter[tuple[tuple[str, ...], tuple[str, ...]]]
 def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> list[list[str]]:
     """Finds groups of words that can be exchanged for one another.
 
-    Words are interchangeable if they occur in the same contexts, in sentences
-    and in questions with their answers. Candidates are words of the texts that
-    also occur in questions or answers, and names (words that are always
-    capitalized). Other words may have similar contexts but different meanings,
-    such as "took" and "dropped", or the days of a week.
+    Words are interchangeable if they occur in the same contexts, in sentences and in questions with
+    their answers. Candidates are words of the texts that also occur in questions or answers, and
+    names (words that are always capitalized). Other words may have similar contexts but different
+    meanings, such as "took" and "dropped", or the days of a week.
 
     Args:
         examples: Examples with answers.
@@ -75,16 +74,15 @@ def swap_words(
 ) -> list[Example]:
     """Creates copies of examples in which interchangeable words are exchanged.
 
-    In each copy the words of each group of `interchangeable_words` are permuted, in the same way
-    in the text, the question, the answers and the choices. A model then learns from the structure
-    of a text instead of memorizing its words.
+    In each copy the words of each group of `interchangeable_words` are permuted, in the same way in
+    the text, the question, the answers and the choices. A model then learns from the structure of a
+    text instead of memorizing its words.
 
     Args:
         examples: Examples with answers that are words, without `answer_start`.
         copies: Number of copies of each example.
         seed: Seed of the permutations.
-        groups: The result of `interchangeable_words` for the examples. `None`
-            computes it.
+        groups: The result of `interchangeable_words` for the examples. `None` computes it.
 
     Returns:
         The copies, without the given examples. Empty if no words are interchangeable.

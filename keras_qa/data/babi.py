@@ -63,25 +63,22 @@ def load(
 ) -> list[Example]:
     """Reads one task of bAbI v1.2.
 
-    Each question becomes an example. Its text holds the statements of the
-    story before the question, one per line, without earlier questions.
+    Each question becomes an example. Its text holds the statements of the story before the
+    question, one per line, without earlier questions.
 
     Args:
         task: The task, 1 to 20.
         split: `"train"`, `"valid"` or `"test"`.
-        path: The archive `tasks_1-20_v1-2.tar.gz`, or the folder with its
-            content. `None` downloads the original once (15.7 MB) into
-            `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
-        variant: The folder in the archive: `"en"`, `"hn"` (Hindi) or
-            `"shuffled"` (scrambled letters), each also with the suffix `-10k`
-            for 10,000 questions; `"en-valid"` or `"en-valid-10k"`, which have
-            a validation split.
+        path: The archive `tasks_1-20_v1-2.tar.gz`, or the folder with its content. `None` downloads
+            the original once (15.7 MB) into `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`.
+        variant: The folder in the archive: `"en"`, `"hn"` (Hindi) or `"shuffled"` (scrambled
+            letters), each also with the suffix `-10k` for 10,000 questions; `"en-valid"` or
+            `"en-valid-10k"`, which have a validation split.
 
     Returns:
-        A list of `Example` objects with one answer each, such as `"bathroom"`
-        or, in tasks with lists, `"milk,football"`. `supporting_facts` are
-        positions of lines in the text, from 0, in the order of the file. The
-        `id` is like `"qa1_train_17"`.
+        A list of `Example` objects with one answer each, such as `"bathroom"` or, in tasks with
+        lists, `"milk,football"`. `supporting_facts` are positions of lines in the text, from 0, in
+        the order of the file. The `id` is like `"qa1_train_17"`.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
@@ -90,8 +87,8 @@ def load(
         ConnectionError: If the download fails.
 
     Reference:
-        Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of
-        Prerequisite Toy Tasks", arXiv:1502.05698.
+        Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of Prerequisite Toy
+        Tasks", arXiv:1502.05698.
 
     Examples:
         ```python
@@ -123,14 +120,7 @@ def load(
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """The result of `load_tasks`.
-
-    Args:
-        train: Training examples.
-        valid: Validation examples.
-        simulated: Number of simulated examples among them.
-        notes: One sentence for each replaced file.
-    """
+    """The examples of `load_tasks`, how many are simulated, and a note for each replaced file."""
 
     train: list[Example]
     valid: list[Example]
@@ -147,29 +137,9 @@ def load_tasks(
 ) -> Parts:
     """Reads the training and validation splits of one or several tasks.
 
-    Args:
-        tasks: A task, or several.
-        path: See `load`.
-        variant: See `load`.
-        simulate: Number of simulated questions that replace a missing training
-            file; a tenth of it for a missing validation file. If the variant
-            without `-10k` exists, its questions are added, except for stories
-            of the validation split. 0 never simulates.
-        seed: Seed of the simulated stories.
-
-    Returns:
-        The `Parts`.
-
-    Raises:
-        AbsentError: If a missing file was not replaced.
-        ValueError: See `load`.
-
-    Examples:
-        ```python
-        parts = keras_qa.datasets.babi.load_tasks(
-            [1, 3], path="tasks_1-20_v1-2.tar.gz", simulate=9_000
-        )
-        ```
+    Up to `simulate` simulated questions replace a missing training file, a tenth of it a missing
+    validation file. If the variant without `-10k` exists, its questions are added, except for
+    stories of the validation split. 0 never simulates: a missing file raises an `AbsentError`.
     """
     train: list[Example] = []
     valid: list[Example] = []
@@ -197,13 +167,7 @@ def load_tasks(
 
 
 def task_of(example: Example) -> int | None:
-    """Reads the bAbI task from the `id` of an example; `None` if it has none.
-
-    Examples:
-        >>> from keras_qa.data import babi
-        >>> babi.task_of(babi.simulate(task=6, examples=1)[0])
-        6
-    """
+    """Reads the bAbI task from the `id` of an example; `None` if it has none."""
     match = _ID.match(example.id or "")
     return int(match[1]) if match else None
 

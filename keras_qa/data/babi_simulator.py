@@ -36,28 +36,25 @@ T = TypeVar("T")
 def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Example]:
     """Simulates bAbI stories and questions, without a download.
 
-    Words, sentences, frequencies of actions, questions and supporting facts
-    follow the real data set, so that a model trained on simulated stories also
-    answers real ones.
+    Words, sentences, frequencies of actions, questions and supporting facts follow the real data
+    set, so that a model trained on simulated stories also answers real ones.
 
     Args:
-        task: 1 (one supporting fact), 2 (two), 3 (three), 6 (yes or no) or
-            15 (basic deduction).
-        examples: Number of questions, at least 1. Five questions (four in task
-            15) share a story that grows between them.
+        task: 1 (one supporting fact), 2 (two), 3 (three), 6 (yes or no) or 15 (basic deduction).
+        examples: Number of questions, at least 1. Five questions (four in task 15) share a story
+            that grows between them.
         seed: A non-negative integer. The same seed gives the same examples.
 
     Returns:
-        A list of `Example` objects. The text has one sentence per line, and
-        `supporting_facts` are positions of lines, from 0.
+        A list of `Example` objects. The text has one sentence per line, and `supporting_facts` are
+        positions of lines, from 0.
 
     Raises:
-        ValueError: If the task cannot be simulated, or `examples` or `seed` is
-            out of range.
+        ValueError: If the task cannot be simulated, or `examples` or `seed` is out of range.
 
     Reference:
-        Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of
-        Prerequisite Toy Tasks", arXiv:1502.05698.
+        Weston et al. 2015, "Towards AI-Complete Question Answering: A Set of Prerequisite Toy
+        Tasks", arXiv:1502.05698.
 
     Examples:
         >>> from keras_qa.data import babi
@@ -109,10 +106,7 @@ class Question(NamedTuple):
 
 
 class World:
-    """Places of people, and places or holders of objects.
-
-    All start in random places that the story does not mention.
-    """
+    """Places of people, and places or holders of objects, drawn at random at the start."""
 
     def __init__(self, dice: _Dice) -> None:
         self.dice = dice
@@ -121,11 +115,9 @@ class World:
         self.holder: dict[str, str | None] = dict.fromkeys(OBJECTS)
 
     def act(self, kinds: Sequence[str]) -> Event:
-        """Performs a random possible action.
-
-        Person and action are drawn together until they are possible, which
-        reproduces the frequencies of the real stories.
-        """
+        """Performs a random possible action."""
+        # Drawing person and action together until they are possible reproduces the frequencies of
+        # the real stories.
         while True:
             person, kind = self.dice.choose(PEOPLE), self.dice.choose(kinds)
             place = self.person_place[person]

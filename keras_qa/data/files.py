@@ -28,20 +28,7 @@ def cache_folder() -> Path:
 
 
 def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
-    """Downloads a file, unless `target` exists and has the right checksum.
-
-    Args:
-        urls: URLs of the same file, tried in order.
-        target: Path to save the file to.
-        sha256: Expected SHA-256, in hexadecimal.
-        size: Expected number of bytes.
-
-    Returns:
-        `target`.
-
-    Raises:
-        ConnectionError: If no mirror sends the right file.
-    """
+    """Downloads a file, unless `target` exists and has the right checksum."""
     if target.exists() and _sha256(target) == sha256:
         return target
     target.unlink(missing_ok=True)
@@ -96,17 +83,7 @@ def _show(name: str, done: int, size: int) -> None:
 
 @contextlib.contextmanager
 def replace_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Yields a temporary path to write to, which replaces `path` if the block raises no error.
-
-    Examples:
-        >>> import os, tempfile
-        >>> from keras_qa.data.files import replace_atomically
-        >>> path = os.path.join(tempfile.mkdtemp(), "notes.txt")
-        >>> with replace_atomically(path) as partial:
-        ...     _ = partial.write_text("done")
-        >>> os.listdir(os.path.dirname(path))
-        ['notes.txt']
-    """
+    """Yields a temporary path to write to, which replaces `path` if the block raises no error."""
     path = pathlib.Path(path)
     # Keep the suffix: writers choose the format by it. The random part separates processes that
     # write to one path.

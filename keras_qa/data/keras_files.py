@@ -44,17 +44,9 @@ _BLOCK = 1 << 20
 
 
 def check_keras_file(path: pathlib.Path) -> int:
-    """Raises an error if a `.keras` file is damaged or contains code. Nothing in it is executed.
+    """Raises a `ValueError` if a `.keras` file is damaged, claims wrong sizes or contains code.
 
-    Args:
-        path: A file written by `QuestionAnswerer.save`, `Model.save` or `save_adapter`.
-
-    Returns:
-        The size in bytes of its largest member, which holds the weights.
-
-    Raises:
-        ValueError: If the file is damaged, is not a `.keras` file, contains code such as a `Lambda`
-            layer, or other members than a model, or claims sizes that its weights cannot have.
+    Nothing in it is executed. Returns the size in bytes of its largest member, the weights.
     """
     try:
         with zipfile.ZipFile(path) as archive:

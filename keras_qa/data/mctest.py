@@ -20,27 +20,24 @@ def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list
     """Reads MCTest: each question becomes an example with four choices.
 
     Args:
-        path: A folder with the original files, such as `mc500.train.tsv` and
-            `mc500.train.ans`; or one `.tsv` file. MCTest cannot be downloaded
-            automatically: its licence is for research only.
+        path: A folder with the original files, such as `mc500.train.tsv` and `mc500.train.ans`; or
+            one `.tsv` file. MCTest cannot be downloaded automatically: its licence is for research
+            only.
         variant: `"mc160"` or `"mc500"`. Ignored if `path` is a file.
-        split: `"train"`, `"valid"` (MCTest's `dev`) or `"test"`. Ignored if
-            `path` is a file.
+        split: `"train"`, `"valid"` (MCTest's `dev`) or `"test"`. Ignored if `path` is a file.
 
     Returns:
-        A list of `Example` objects with `choices` and, if the `.ans` file
-        exists, the right choice in `answers`. The `id` holds the story, the
-        number of the question, and whether the answer needs one sentence or
-        several, such as `"mc500.train.12.0.multiple"`.
+        A list of `Example` objects with `choices` and, if the `.ans` file exists, the right choice
+        in `answers`. The `id` holds the story, the number of the question, and whether the answer
+        needs one sentence or several, such as `"mc500.train.12.0.multiple"`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If an argument is out of range or a line is malformed.
 
     Reference:
-        Richardson, Burges and Renshaw 2013, "MCTest: A Challenge Dataset for
-        the Open-Domain Machine Comprehension of Text", EMNLP, aclanthology
-        D13-1020.
+        Richardson, Burges and Renshaw 2013, "MCTest: A Challenge Dataset for the Open-Domain
+        Machine Comprehension of Text", EMNLP, aclanthology D13-1020.
 
     Examples:
         ```python

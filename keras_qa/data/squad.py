@@ -58,34 +58,29 @@ def load(
     """Reads SQuAD or a file in its layout.
 
     Args:
-        path: A JSON file in the layout of SQuAD, or a folder with the original
-            files. `None` downloads the original once into `~/.cache/keras-qa`,
-            or into `$KERAS_QA_HOME`. For other files see `tables.load`.
-        split: `"train"` or `"valid"` (SQuAD's `dev`) of the original. Its test
-            split is not public.
-        version: `"1.1"` or `"2.0"` of the original. Ignored if `path` is a
-            file.
-        strict: Whether to raise for a question whose answer is not at its
-            `answer_start`, or whose id is not unique. If false, such questions
-            are skipped with a warning.
+        path: A JSON file in the layout of SQuAD, or a folder with the original files. `None`
+            downloads the original once into `~/.cache/keras-qa`, or into `$KERAS_QA_HOME`. For
+            other files see `tables.load`.
+        split: `"train"` or `"valid"` (SQuAD's `dev`) of the original. Its test split is not public.
+        version: `"1.1"` or `"2.0"` of the original. Ignored if `path` is a file.
+        strict: Whether to raise for a question whose answer is not at its `answer_start`, or whose
+            id is not unique. If false, such questions are skipped with a warning.
 
     Returns:
-        A list of `Example` objects with `id`, `answers`, one `answer_start`
-        per answer, `document` if the paragraph has one, and `source` if the
-        article has one. Questions marked as impossible in version 2.0 have no
-        answers.
+        A list of `Example` objects with `id`, `answers`, one `answer_start` per answer, `document`
+        if the paragraph has one, and `source` if the article has one. Questions marked as
+        impossible in version 2.0 have no answers.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
-        ValueError: If an argument is out of range, if the file has another
-            layout, or if a question is wrong and `strict` is true.
+        ValueError: If an argument is out of range, if the file has another layout, or if a question
+            is wrong and `strict` is true.
         ConnectionError: If the download fails.
 
     Reference:
-        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine
-        Comprehension of Text", arXiv:1606.05250. Rajpurkar et al. 2018, "Know
-        What You Don't Know: Unanswerable Questions for SQuAD",
-        arXiv:1806.03822.
+        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+        arXiv:1606.05250. Rajpurkar et al. 2018, "Know What You Don't Know: Unanswerable Questions
+        for SQuAD", arXiv:1806.03822.
 
     Examples:
         ```python

@@ -155,12 +155,7 @@ def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:
 
 
 class MissingColumnError(ValueError):
-    """A table lacks the column of a field.
-
-    Attributes:
-        field: The field.
-        problem: The message without its advice, which is for Python.
-    """
+    """A table lacks the column of a `field`. `problem` is the message without advice for Python."""
 
     def __init__(self, place: str, field: str, column: str, names: Sequence[str]) -> None:
         self.field = field

@@ -27,31 +27,28 @@ def load(
     """Reads examples from a CSV, TSV, JSON Lines or Parquet file, or from SQuAD's JSON.
 
     Args:
-        path: A UTF-8 file that ends in `.csv`, `.tsv`, `.jsonl` or `.parquet`.
-            The first line of CSV and TSV files holds the names of the columns.
-            Or a `.json` file in the layout of SQuAD, see `squad.load`.
-        strict: Whether to raise if an answer is not at its `answer_start`. If
-            false, such examples are skipped with a warning.
-        **columns: Names of columns, by field of `Example`: `text`, `question`,
-            `answers`, `answer_start`, `choices` (or a list of columns with one
-            choice each), `id`, `document`, `source` and `all_spans` (true or
-            false). A dot selects a nested column; in CSV and TSV, the cell then
-            holds JSON. `answers=None` if the table has no answers. By default,
-            texts are in the column `text`, `context` or `passage`, answers in
-            `answers` or `answer` or nested in `answers`, like SQuAD on Hugging
-            Face. The columns `answer_start`, `id`, `document`, `source`,
-            `all_spans`, and `choices` if it holds lists, are optional.
+        path: A UTF-8 file that ends in `.csv`, `.tsv`, `.jsonl` or `.parquet`. The first line of
+            CSV and TSV files holds the names of the columns. Or a `.json` file in the layout of
+            SQuAD, see `squad.load`.
+        strict: Whether to raise if an answer is not at its `answer_start`. If false, such examples
+            are skipped with a warning.
+        **columns: Names of columns, by field of `Example`: `text`, `question`, `answers`,
+            `answer_start`, `choices` (or a list of columns with one choice each), `id`, `document`,
+            `source` and `all_spans` (true or false). A dot selects a nested column; in CSV and TSV,
+            the cell then holds JSON. `answers=None` if the table has no answers. By default, texts
+            are in the column `text`, `context` or `passage`, answers in `answers` or `answer` or
+            nested in `answers`, like SQuAD on Hugging Face. The columns `answer_start`, `id`,
+            `document`, `source`, `all_spans`, and `choices` if it holds lists, are optional.
 
     Returns:
-        A list of `Example` objects, in the order of the file. Texts are strings
-        or, in JSON Lines and Parquet, lists of sentences; answers are strings,
-        lists of strings, or true and false for "yes" and "no". A missing
-        answer, or an empty cell in CSV and TSV, means no answer.
+        A list of `Example` objects, in the order of the file. Texts are strings or, in JSON Lines
+        and Parquet, lists of sentences; answers are strings, lists of strings, or true and false
+        for "yes" and "no". A missing answer, or an empty cell in CSV and TSV, means no answer.
 
     Raises:
         FileNotFoundError: If `path` does not exist.
-        ValueError: If the file is malformed, a column, text or question is
-            missing, or an answer is not at its `answer_start`.
+        ValueError: If the file is malformed, a column, text or question is missing, or an answer is
+            not at its `answer_start`.
         TypeError: If a value has the wrong type.
         ImportError: If pyarrow, needed for Parquet, is not installed.
 
@@ -79,16 +76,10 @@ def records(
     answers: bool = True,
     text: str | None = None,
 ) -> Iterator[tuple[str, Example]]:
-    """Yields the examples of a file one by one, without checking offsets.
+    """Yields the examples of a file one by one, each with a description for error messages.
 
-    Args:
-        path: See `load`. JSON is read at once, tables row by row.
-        columns: See `load`.
-        answers: Whether to read answers.
-        text: Text for all questions, instead of those of the file. Optional.
-
-    Yields:
-        A description of the example for error messages, and the example.
+    Offsets are not checked. JSON is read at once, tables row by row. `text` replaces the texts of
+    the file.
     """
     file = _to_file(path)
     if file.suffix.lower() == ".json":

@@ -46,8 +46,8 @@ def add_unanswerable(
         examples: Examples with answers.
         share: Share of the answered questions to add, drawn at random, between 0 and 1.
         seed: Seed of the draw.
-        kinds: The kinds to draw from, `"found"` alone by default. If a question does not allow
-            the drawn kind, the next one replaces it.
+        kinds: The kinds to draw from, `"found"` alone by default. If a question does not allow the
+            drawn kind, the next one replaces it.
 
     Returns:
         The examples, followed by the new examples without an answer. Questions that allow no kind

@@ -188,12 +188,7 @@ class Retriever(Protocol):
 
 
 def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Hit]]:
-    """Searches with a retriever, and checks what it returns.
-
-    Raises:
-        TypeError: If it is not a retriever, or returns anything but lists of `Hit` objects.
-        ValueError: If it does not return a list for each question, or returns more than `k` hits.
-    """
+    """Searches with a retriever, and checks what it returns."""
     if not callable(getattr(retriever, "search", None)):
         raise TypeError(
             "`index` must be a `documents.Index`, or have a method `search(questions, k)`. "

@@ -67,21 +67,10 @@ _MAX_REPEATED = 200
 def read_documents(
     path: str | os.PathLike[str], name: str, encoding: str | None = None
 ) -> Iterator[Document]:
-    """Reads the documents of a file.
+    """Reads the documents of a file, of which most are one document.
 
-    A file is one document. A table (CSV, TSV, JSON Lines) with a column `text` has one document a
-    row, named `file#name` after its `name`, `id` or row number. In other tables each row becomes a
-    line of one document.
-
-    Args:
-        path: The file.
-        name: Name of the document.
-        encoding: As in `Index.update`.
-
-    Raises:
-        ImportError: If a library for this type of file is missing.
-        OSError: If the file cannot be read.
-        ValueError: If the content does not match the suffix, or the encoding is unknown.
+    A table (CSV, TSV, JSON Lines) with a column `text` has one document a row, named `file#name`
+    after its `name`, `id` or row number. In other tables each row becomes a line of one document.
     """
     read = SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()]
     if read not in (_csv, _jsonl) and os.path.getsize(path) > _MAX_BYTES:

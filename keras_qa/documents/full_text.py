@@ -51,12 +51,7 @@ def _stemmer(language: str) -> str:
 
 
 def detect_language(text: str) -> str:
-    """Detects English by its most frequent words.
-
-    Returns:
-        `"en"`, or `"und"` (undetermined, ISO 639). A text of less than 20 words is English if it
-        is ASCII.
-    """
+    """Returns `"en"` if a text has the most frequent English words, else `"und"` (undetermined)."""
     found = re.findall(r"\w+", text[:100_000].lower())
     if len(found) < _FEW_WORDS:
         return "en" if all(word.isascii() for word in found) else "und"
@@ -66,11 +61,8 @@ def detect_language(text: str) -> str:
 
 
 def split_unspaced(text: str) -> str:
-    """Normalizes a text (NFKC), and splits scripts without spaces into overlapping bigrams.
-
-    Reference:
-        Fujii and Croft 1993, "A Comparison of Indexing Techniques for Japanese Text Retrieval".
-    """
+    """Normalizes a text (NFKC), and splits scripts without spaces into overlapping bigrams."""
+    # Fujii and Croft 1993, "A Comparison of Indexing Techniques for Japanese Text Retrieval".
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKC", text).encode("utf-8", "replace").decode()
@@ -85,14 +77,7 @@ def _bigrams(match: re.Match[str]) -> str:
 
 
 class FullTextTokenizer:
-    """Splits questions into words exactly as an index does: by FTS5, in a database in memory.
-
-    Args:
-        language: Language of the index.
-
-    Attributes:
-        stop_words: Words that a search ignores if the question has others.
-    """
+    """Splits questions into words exactly as an index does: by FTS5, in a database in memory."""
 
     def __init__(self, language: str) -> None:
         self.stop_words = frozenset(_STOP_WORDS.split() if language == "en" else ())

@@ -28,13 +28,10 @@ class Place(NamedTuple):
 
 
 def texts_in(index: Index, examples: Sequence[Example]) -> list[list[Place]]:
-    """Returns, for each example, the places of its text in the documents of an index.
+    """Returns, for each example, the spans of its text in the documents of an index.
 
     The text of an example with a `document` is searched in that document. Any other text must be
     the whole text of a document; this reads all documents.
-
-    Raises:
-        ValueError: If the document of an example is not in the index.
     """
     wanted: dict[str, list[str]] = {
         item.plain_text: [] for item in examples if item.document is None

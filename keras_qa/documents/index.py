@@ -39,8 +39,8 @@ class Index:
     """Documents and their passages in one SQLite file, searched by words and by vectors.
 
     Create it with `Index.create`, open it with `Index.open`. Several processes can read it while
-    one writes. Changes are written in transactions of whole documents, so that an index opens
-    again after an interrupted change.
+    one writes. Changes are written in transactions of whole documents, so that an index opens again
+    after an interrupted change.
 
     Attributes:
         path: Path of the file.
@@ -239,8 +239,8 @@ class Index:
         Args:
             folder: A folder, including subfolders that are not hidden, or a single file.
             encoding: Encoding of text files that are neither UTF-8, UTF-16 nor UTF-32 and declare
-                none. `None` for that of the last update; at first such files are skipped, and
-                again with "utf-8".
+                none. `None` for that of the last update; at first such files are skipped, and again
+                with "utf-8".
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
 
         Returns:

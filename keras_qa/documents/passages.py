@@ -40,17 +40,9 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
     """Splits a text into passages at headings, paragraphs and sentences.
 
     Headings are lines that begin with `#`, as in Markdown, or underlined lines, as in
-    reStructuredText. A passage contains whole sentences of one section; the first passage also
-    contains the heading. In scripts without spaces, two characters count as a word.
-
-    Args:
-        text: The text.
-        length: Maximum number of words of a passage. The last passage of a section may have a
-            quarter more.
-        overlap: Maximum number of words shared with the passage before, in whole sentences.
-
-    Yields:
-        The passages, in the order of the text. Each letter and digit is in at least one.
+    reStructuredText. A passage contains whole sentences of one section, up to `length` words and
+    a short rest of the section; it shares up to `overlap` words with the passage before. Each
+    letter and digit is in at least one passage.
     """
     heading = ""
     begin, body = 0, 0
@@ -88,10 +80,8 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _title_start(match: re.Match[str]) -> int | None:
-    """Returns the start of an underlined title, or of its overline; `None` if it is not a title.
-
-    A title is a line on its own, and at most two characters longer than the marks.
-    """
+    """Returns the start of an underlined title, or of its overline; `None` if it is not a title."""
+    # A title is a line on its own, and at most two characters longer than the marks.
     text, start = match.string, match.start()
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
     before = text[above:start].strip()

@@ -35,16 +35,7 @@ def search(
 ) -> list[Scored]:
     """Returns up to `k` passages and their scores for each question, best first.
 
-    Args:
-        connection: The index, in a transaction.
-        tokenizer: Splits questions into words.
-        questions: The questions.
-        k: Maximum number of passages for each question.
-        vector_search: Finds the nearest vectors.
-        vectors: Vectors of the questions, `(questions, dimension)`. `None` to search by words only.
-
-    Reference:
-        Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
+    `vectors` are those of the questions, `(questions, dimension)`; `None` to search by words only.
     """
     if vectors is None:
         return _search_words(connection, tokenizer, questions, k)
@@ -62,18 +53,8 @@ def search(
 def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
     """Combines two rankings: the mean of the scores, each divided by its best score.
 
-    Args:
-        by_words: Passages and their BM25 scores, best first.
-        by_vectors: Passages and their cosine similarities, best first.
-        depth: Maximum length of the rankings. A passage missing from a ranking of this length gets
-            the lowest score in it; one missing from a shorter ranking gets 0.
-
-    Returns:
-        Passages and scores in (0, 1], best first.
-
-    Reference:
-        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
-        arXiv:2210.11934: a convex combination.
+    A passage missing from a ranking of `depth` passages has the lowest score in it; one missing
+    from a shorter ranking has 0. A convex combination as in Bruch et al. 2023, arXiv:2210.11934.
     """
     scores: dict[int, float] = dict.fromkeys([id for id, _ in (*by_words, *by_vectors)], 0.0)
     for ranking in (by_words, by_vectors):
@@ -119,14 +100,9 @@ def match_expression(
 ) -> tuple[str, float]:
     """Builds the FTS5 query: passages with one of the rarer words, ranked by all words.
 
-    Args:
-        counts: Words of a question, and the number of passages that contain each.
-        total: Number of passages in the index.
-        stop_words: Words to leave out if the question has others.
-
-    Returns:
-        `(expression, scale)`. The expression is empty if no passage has a word of the question. It
-        contains each word `scale` times, which multiplies the BM25 scores by `scale`.
+    `counts` has the number of passages with each word of the question, of `total` in the index.
+    Returns the query, empty if no passage has a word of the question, and how often it contains
+    each word, which multiplies the BM25 scores.
     """
     content = {word: count for word, count in counts.items() if word not in stop_words} or counts
     known = {word: count for word, count in content.items() if count}

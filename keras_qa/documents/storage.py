@@ -249,8 +249,8 @@ def document_digest(text: bytes, pages: bytes | None) -> bytes:
 def verify_checksum(connection: sqlite3.Connection) -> None:
     """Raises `sqlite3.DatabaseError` if anything that a search reads is damaged.
 
-    The checksum is missing while the index is being written, after an interrupted write, and in an
-    index of an earlier version. The checksums of documents are always there.
+    The checksum is missing while the index is being written, and after an interrupted write. The
+    checksums of documents are always there.
     """
     if read_version(connection) >= CHECKSUM_VERSION:
         row = connection.execute("SELECT value FROM checksums").fetchone()
@@ -259,12 +259,7 @@ def verify_checksum(connection: sqlite3.Connection) -> None:
 
 
 def verify_document(connection: sqlite3.Connection, number: int) -> None:
-    """Raises `sqlite3.DatabaseError` if the text of a document is damaged.
-
-    Args:
-        connection: The index.
-        number: Id of the document.
-    """
+    """Raises `sqlite3.DatabaseError` if the text of a document is damaged."""
     row = connection.execute(
         "SELECT name, hash, pages FROM documents WHERE id = ?", (number,)
     ).fetchone()

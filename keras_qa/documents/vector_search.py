@@ -46,19 +46,7 @@ def check_encoder(encoder: object) -> None:
 def unit_vectors(
     encoder: TextEmbedderLike, texts: list[str], dimension: int | None = None
 ) -> Floats:
-    """Encodes texts, and scales the vectors to length 1.
-
-    Args:
-        encoder: The encoder.
-        texts: At least one text.
-        dimension: Expected dimension. `None` for any.
-
-    Returns:
-        `(texts, dimension)` float32. Zero vectors stay zero.
-
-    Raises:
-        ValueError: If the encoder returns another shape, or values that are not finite.
-    """
+    """Returns the vectors of texts, scaled to length 1: `(texts, dimension)`. Zeros stay zeros."""
     found = np.asarray(encoder(texts))
     wide = found.ndim == 2 and found.shape[1] > 0 and dimension in (None, found.shape[1])
     if not wide or len(found) != len(texts) or found.dtype.kind not in "fiu":
@@ -107,10 +95,7 @@ def encode_vectors(vectors: Floats) -> Iterator[bytes]:
 
 
 class VectorSearch:
-    """Finds the nearest vectors by comparing all of them.
-
-    Vectors of up to `IN_MEMORY` bytes are cached until `forget`.
-    """
+    """Finds the nearest vectors by comparing all; caches up to `IN_MEMORY` bytes of them."""
 
     def __init__(self) -> None:
         self._cache: list[tuple[npt.NDArray[np.int64], Floats]] | None = None
@@ -122,13 +107,7 @@ class VectorSearch:
     def __call__(
         self, connection: sqlite3.Connection, questions: Floats, count: int
     ) -> list[Scored]:
-        """Returns the passages with the highest cosine similarity for each question.
-
-        Args:
-            connection: The index, in a transaction.
-            questions: Vectors of the questions, of length 1: `(questions, dimension)`.
-            count: Maximum number of passages for each question.
-        """
+        """Returns the passages with the highest cosine similarity for each question."""
         rows = len(questions)
         ids = np.zeros((rows, 0), "int64")
         scores = np.zeros((rows, 0), "float32")

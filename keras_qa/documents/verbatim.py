@@ -75,8 +75,8 @@ class FoldedText:
     def locate(self, claim: Claim) -> Span | None:
         """Returns the span of what supports a claim, or `None`.
 
-        This is the first place of the whole sentence, or the shortest part of the text with each of
-        its quotations and numbers, of at most `MAX_COVER` characters.
+        This is the first occurrence of the whole sentence, or the shortest part of the text with
+        each of its quotations and numbers, of at most `MAX_COVER` characters.
         """
         whole = next(self.find(claim.sentence), None)
         if whole is not None:

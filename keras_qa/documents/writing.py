@@ -38,10 +38,6 @@ class Writer:
     """Writes to an index, in a `with` block.
 
     Documents are committed in batches. An error rolls back the batch in which it occurs.
-
-    Args:
-        connection: The index.
-        encoder: Encoder of its vectors. `None` if it has no vectors, or if nothing is added.
     """
 
     def __init__(
@@ -98,13 +94,7 @@ class Writer:
     ) -> tuple[int, int]:
         """Writes the documents of a file, and removes those that it no longer contains.
 
-        Args:
-            name: Name of the file.
-            digest: Hash of its content.
-            documents: Its documents.
-
-        Returns:
-            How many documents are new or have changed, and how many were removed.
+        Returns how many documents are new or have changed, and how many were removed.
         """
         self.begin()
         key = (storage.encode_text(name),)
@@ -177,15 +167,7 @@ class Writer:
             self._commit()
 
     def _write(self, document: Document, file: int | None = None) -> bool:
-        """Writes a document, which replaces one of the same name.
-
-        Args:
-            document: The document.
-            file: Id of its file.
-
-        Returns:
-            Whether it is new or has changed.
-        """
+        """Writes a document of a file, and returns whether it is new or has changed."""
         self.begin()
         name, text = storage.encode_text(document.name), storage.encode_text(document.text)
         pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None

@@ -98,9 +98,8 @@ def f1(prediction: str, answers: Sequence[str]) -> float:
         answers: All right answers.
 
     Returns:
-        The harmonic mean of precision and recall over words, between 0 and 1.
-        If the normalized prediction or answer is empty: 1.0 if both are, else
-        0.0.
+        The harmonic mean of precision and recall over words, between 0 and 1. If the normalized
+        prediction or answer is empty: 1.0 if both are, else 0.0.
 
     Examples:
         >>> from keras_qa.metrics import f1

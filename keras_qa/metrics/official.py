@@ -31,46 +31,40 @@ def squad(
 ) -> dict[str, float]:
     """Computes the official scores of SQuAD, in percent.
 
-    The scores equal the output of `evaluate-v1.1.py` and `evaluate-v2.0.py` in
-    every digit. In version 1.1, a question without a prediction scores 0. In
-    version 2.0, the empty string is right for questions without an answer.
+    The scores equal the output of `evaluate-v1.1.py` and `evaluate-v2.0.py` in every digit. In
+    version 1.1, a question without a prediction scores 0. In version 2.0, the empty string is right
+    for questions without an answer.
 
     Args:
-        predictions: The answers by question id, or a list of the answers to
-            `Example` objects. The empty string means "no answer". Unknown ids
-            are ignored.
-        references: The right answers: `Example` objects with ids, or SQuAD's
-            parsed JSON, `{"data": [...]}` or its list of articles. For a list
-            of answers, `Example` objects in the same order.
+        predictions: The answers by question id, or a list of the answers to `Example` objects. The
+            empty string means "no answer". Unknown ids are ignored.
+        references: The right answers: `Example` objects with ids, or SQuAD's parsed JSON, `{"data":
+            [...]}` or its list of articles. For a list of answers, `Example` objects in the same
+            order.
         version: `"1.1"` or `"2.0"`.
-        no_answer_probabilities: Scores of "no answer", given like the answers,
-            on any scale that increases with confidence. Version 2.0 only.
-        no_answer_threshold: If the score of "no answer" is higher, the
-            prediction is replaced by the empty string.
-        language: Code of the language of the answers, such as `"de"`, for the scores
-            of MLQA (Lewis et al. 2020, arXiv:1910.07475), see
-            `normalize_answer`. `None` for SQuAD.
+        no_answer_probabilities: Scores of "no answer", given like the answers, on any scale that
+            increases with confidence. Version 2.0 only.
+        no_answer_threshold: If the score of "no answer" is higher, the prediction is replaced by
+            the empty string.
+        language: Code of the language of the answers, such as `"de"`, for the scores of MLQA (Lewis
+            et al. 2020, arXiv:1910.07475), see `normalize_answer`. `None` for SQuAD.
 
     Returns:
-        In version 1.1 `exact_match` and `f1`. In version 2.0 `exact`, `f1` and
-        `total`; the same with the prefixes `HasAns_` and `NoAns_` for questions
-        with and without an answer, if there are any; and with
-        `no_answer_probabilities` the scores at the best threshold and that
-        threshold: `best_exact`, `best_exact_thresh`, `best_f1`,
-        `best_f1_thresh`.
+        In version 1.1 `exact_match` and `f1`. In version 2.0 `exact`, `f1` and `total`; the same
+        with the prefixes `HasAns_` and `NoAns_` for questions with and without an answer, if there
+        are any; and with `no_answer_probabilities` the scores at the best threshold and that
+        threshold: `best_exact`, `best_exact_thresh`, `best_f1`, `best_f1_thresh`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If `version` or `language` is unknown; if `references` is
-            empty or one has no id; if a question of version 1.1 has no right
-            answer; or if a question of version 2.0 has no prediction or no
-            probability.
+        ValueError: If `version` or `language` is unknown; if `references` is empty or one has no
+            id; if a question of version 1.1 has no right answer; or if a question of version 2.0
+            has no prediction or no probability.
 
     Reference:
-        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine
-        Comprehension of Text", arXiv:1606.05250. Rajpurkar et al. 2018, "Know
-        What You Don't Know: Unanswerable Questions for SQuAD",
-        arXiv:1806.03822.
+        Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+        arXiv:1606.05250. Rajpurkar et al. 2018, "Know What You Don't Know: Unanswerable Questions
+        for SQuAD", arXiv:1806.03822.
 
     Examples:
         >>> from keras_qa import Example

@@ -15,18 +15,9 @@ def find_in_texts(
 ) -> np.ndarray:
     """Finds the first and last piece of each answer.
 
-    Args:
-        examples: The examples.
-        text_ids: For each example, the position of its text in `texts`.
-        text: The pieces of all texts.
-        texts: The distinct texts.
-        first: Position of `examples[0]` in the data set, for error messages.
-
-    Returns:
-        `(examples, answers, 2)` int64: positions in `text.ids`, -1 for missing answers.
-
-    Raises:
-        ValueError: If an answer has no offset, is not at its offset, or has no pieces.
+    `text_ids` has the position in `texts` of each example's text, and `first` is the position of
+    `examples[0]` in the data set. Returns `(examples, answers, 2)` int64: positions in `text.ids`,
+    -1 for missing answers.
     """
     most = max((len(item.answers) for item in examples), default=0)
     golds = np.full((len(examples), max(most, 1), 2), -1, "int64")

@@ -28,22 +28,10 @@ def encode_pairs(
     max_length: int,
     truncation: str = "longest_first",
 ) -> Feed:
-    """Encodes pairs of texts. Equal texts are tokenized once.
+    """Encodes pairs of texts as `token_ids`, `segment_ids` and `padding_mask`.
 
-    Args:
-        tokenizer: The tokenizer.
-        first: The first text of each pair, such as a question.
-        second: The second text of each pair, such as a passage.
-        max_length: Maximum number of positions, special tokens included.
-        truncation: `"longest_first"` truncates the longer text, or both to the same length;
-            `"only_second"` truncates the second text.
-
-    Returns:
-        The inputs `token_ids`, `segment_ids` and `padding_mask`, `(pairs, positions)` each.
-
-    Raises:
-        ValueError: If `max_length` leaves no room for a piece of each text; or, with
-            `"only_second"`, if a first text leaves no room for the second.
+    `"longest_first"` truncates the longer text, or both to the same length, so that each pair has
+    at most `max_length` positions, special tokens included; `"only_second"` truncates the second.
     """
     special = sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))
     room = to_integer("max_length", max_length, least=special + 2) - special
@@ -83,16 +71,7 @@ def _longest_first(counts: np.ndarray, room: int) -> np.ndarray:
 
 
 def join_pairs(tokenizer: SubwordTokenizer, first: Rows, second: Rows) -> Feed:
-    """Makes a sequence of each pair, with the tokenizer's special tokens, padded to the longest.
-
-    Args:
-        tokenizer: The tokenizer.
-        first: The pieces of the first texts.
-        second: The pieces of the second texts.
-
-    Returns:
-        The inputs `token_ids`, `segment_ids` and `padding_mask`.
-    """
+    """Makes a sequence of each pair, with the tokenizer's special tokens, padded to the longest."""
     before, after = first[2], second[2]
     between = len(tokenizer.before) + before
     end = between + len(tokenizer.between) + after

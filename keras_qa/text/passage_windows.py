@@ -19,15 +19,8 @@ def passage_windows(
 ) -> Iterator[Windows]:
     """Splits the passages of each question into windows. No window spans two passages.
 
-    Args:
-        windower: The `Windower`.
-        examples: `Example` objects whose text is a list of at least one passage. Offsets refer to
-            `Example.plain_text`.
-        priors: For each example, the log-prior of each of its passages, or several.
-        windows: Maximum number of windows per batch. A batch may end within an example.
-
-    Yields:
-        `Windows` with `prior` set.
+    The texts of `examples` are lists of passages, with one or several log-priors each. Yields
+    `Windows` with `prior` set, at most `windows` at a time. Offsets refer to `plain_text`.
     """
     flat = [Example(text, item.question) for item in examples for text in item.text]
     counts = [len(item.text) for item in examples]

@@ -65,16 +65,13 @@ class Pieces:
 
     Args:
         ids: `(pieces,)` int32.
-        offsets: `(pieces, 2)` int32: `text[start:end]` is the piece as
-            written, including combining marks and without white space around
-            it. `start == end` for a piece of white space only.
-        words: `(pieces, 2)` int32: offsets of the word that contains the
-            piece. `(-1, -1)` for a piece of white space only.
-        word_sizes: `(pieces,)` float32: the size of that word when words are
-            counted: 1, or less in scripts without spaces (see `encode`). 0
-            for a piece of white space only.
-        begins: `(texts + 1,)` int64: `begins[i]:begins[i + 1]` are the pieces
-            of text `i`.
+        offsets: `(pieces, 2)` int32: `text[start:end]` is the piece as written, including combining
+            marks and without white space around it. `start == end` for a piece of white space only.
+        words: `(pieces, 2)` int32: offsets of the word that contains the piece. `(-1, -1)` for a
+            piece of white space only.
+        word_sizes: `(pieces,)` float32: the size of that word when words are counted: 1, or less in
+            scripts without spaces (see `encode`). 0 for a piece of white space only.
+        begins: `(texts + 1,)` int64: `begins[i]:begins[i + 1]` are the pieces of text `i`.
     """
 
     ids: npt.NDArray[np.int32]
@@ -97,21 +94,12 @@ class Pieces:
 
 
 def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
-    """Tokenizes texts.
+    """Tokenizes texts, without special tokens.
 
-    A word is a run of letters and digits with their marks, however the
-    tokenizer splits it. Every other piece is a word of its own. In Korean and
-    in scripts without spaces between words, each piece is a word. Such a word
-    has the size of half a word per letter in Han, Hiragana and Katakana, and of
-    a quarter per letter in Thai, Lao, Khmer and Myanmar, but at most 1.
-
-    Args:
-        tokenizer: A tokenizer of the `tokenizers` library. Special tokens are
-            not added.
-        texts: The texts.
-
-    Returns:
-        The `Pieces` of the texts, in order.
+    A word is a run of letters and digits with their marks, however the tokenizer splits it. Every
+    other piece is a word of its own. In Korean and in scripts without spaces between words, each
+    piece is a word. Such a word has the size of half a word per letter in Han, Hiragana and
+    Katakana, and of a quarter per letter in Thai, Lao, Khmer and Myanmar, but at most 1.
     """
     chunks = [_encode_chunk(tokenizer, chunk) for chunk in _split_into_chunks(texts)]
     begins = np.zeros(len(texts) + 1, "int64")

@@ -12,27 +12,12 @@ _SENTENCE = re.compile(
 
 
 def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
-    """Finds the sentences of a text.
+    """Returns the `(start, end)` of each sentence of a text.
 
-    In a string, a sentence ends at a line break or at `.`, `?` or `!` (or at
-    the Chinese, Hindi and Arabic forms of these marks), but not at the point of
-    a number like 3.5. Surrounding white space is stripped, and a sentence of
-    punctuation marks only is skipped. In a list, each entry is a sentence.
-
-    Args:
-        text: A string, or a list of sentences.
-
-    Returns:
-        `(start, end)` of each sentence: `text[start:end]` is the sentence.
-        For a list, offsets refer to its sentences joined by line breaks, as in
-        `Example.plain_text`.
-
-    Examples:
-        >>> from keras_qa.text.sentence_splitting import sentence_spans
-        >>> sentence_spans("Mary went home. Is it 3.5 km?")
-        [(0, 15), (16, 29)]
-        >>> sentence_spans(["Mary went home", "by bus"])
-        [(0, 14), (15, 21)]
+    In a string, a sentence ends at a line break or at `.`, `?` or `!` (or at the Chinese, Hindi and
+    Arabic forms of these marks), but not at the point of a number like 3.5. White space around it
+    is stripped, and a sentence of punctuation marks only is skipped. In a list, each entry is a
+    sentence, and offsets refer to the entries joined by line breaks, as in `Example.plain_text`.
     """
     spans = []
     if not isinstance(text, str):

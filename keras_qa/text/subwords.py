@@ -23,8 +23,8 @@ PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 class SubwordTokenizer(Tokenizer):
     """Splits texts into the WordPiece, BPE or Unigram pieces of a pretrained encoder.
 
-    A special token spelled in a text, such as «[SEP]», is ordinary letters,
-    even if the vocabulary holds it as a piece.
+    A special token spelled in a text, such as «[SEP]», is ordinary letters, even if the vocabulary
+    holds it as a piece.
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`, which is copied, or its JSON. Use
@@ -32,18 +32,15 @@ class SubwordTokenizer(Tokenizer):
 
     Attributes:
         padding_id: Id of the padding.
-        unknown_id: Id of unknown pieces, or `None` if the vocabulary covers
-            every character.
-        before, between, after: Ids of the special tokens before a question,
-            between it and its text, and after the text. In BERT: `[CLS]`,
-            `[SEP]` and `[SEP]`.
-        segments: Segment ids of the five parts of a pair, in order, one tuple
-            each: one id per special token, and one id for all pieces of the
-            question or the text.
+        unknown_id: Id of unknown pieces, or `None` if the vocabulary covers every character.
+        before, between, after: Ids of the special tokens before a question, between it and its
+            text, and after the text. In BERT: `[CLS]`, `[SEP]` and `[SEP]`.
+        segments: Segment ids of the five parts of a pair, in order, one tuple each: one id per
+            special token, and one id for all pieces of the question or the text.
 
     Raises:
-        ValueError: If the tokenizer puts no special token before a pair of
-            texts. The model scores «no answer» at this position.
+        ValueError: If the tokenizer puts no special token before a pair of texts. The model scores
+            «no answer» at this position.
 
     Examples:
         >>> from keras_qa.text import SubwordTokenizer
@@ -81,10 +78,9 @@ class SubwordTokenizer(Tokenizer):
         """Reads a tokenizer from a file or a folder.
 
         Args:
-            path: The file `tokenizer.json`, or a folder in Hugging Face's
-                layout with `tokenizer.json`, with `vocab.txt`, with
-                `vocab.json` and `merges.txt`, or with a SentencePiece model
-                (extra `sentencepiece`).
+            path: The file `tokenizer.json`, or a folder in Hugging Face's layout with
+                `tokenizer.json`, with `vocab.txt`, with `vocab.json` and `merges.txt`, or with a
+                SentencePiece model (extra `sentencepiece`).
 
         Returns:
             A `SubwordTokenizer`.

@@ -43,11 +43,8 @@ def translate_errors() -> Iterator[None]:
 class Tokenizer:
     """Base class of `WordTokenizer` and `SubwordTokenizer`.
 
-    Special tokens spelled in a text are ordinary letters. The truncation and
-    padding of the given tokenizer are ignored.
-
-    Args:
-        tokenizer: A `tokenizers.Tokenizer`, which is copied, or its JSON.
+    Special tokens spelled in a text are ordinary letters. The truncation and padding of the given
+    tokenizer are ignored.
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer | str) -> None:
@@ -69,28 +66,13 @@ class Tokenizer:
         return self._tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Tokenizes a text.
-
-        Args:
-            text: The text.
-
-        Returns:
-            `(pieces,)` int32 ids without special tokens, and `(pieces, 2)`
-            int32 offsets: `text[start:end]` is the piece as written.
-        """
+        """Returns the `(pieces,)` int32 ids of a text, and the `(pieces, 2)` int32 offsets."""
         found = self.pieces([text])
         return found.ids, found.offsets
 
     @translate_errors()
     def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
-        """Tokenizes several texts.
-
-        Args:
-            texts: The texts.
-
-        Returns:
-            The `Pieces` of all texts, concatenated.
-        """
+        """Returns the pieces of several texts, concatenated."""
         return pieces.encode(self._tokenizer, texts)
 
     @translate_errors()
@@ -107,13 +89,13 @@ class Tokenizer:
 class WordTokenizer(Tokenizer):
     """Splits texts into words and punctuation marks.
 
-    Texts are normalized to NFC. In scripts without spaces between words, such
-    as those of Chinese, Japanese and Thai, every letter with its marks is a
-    word. Id 0 is padding and id 1 the unknown word.
+    Texts are normalized to NFC. In scripts without spaces between words, such as those of Chinese,
+    Japanese and Thai, every letter with its marks is a word. Id 0 is padding and id 1 the unknown
+    word.
 
     Args:
-        tokenizer: A `tokenizers.Tokenizer`, which is copied, or its JSON. Use
-            `WordTokenizer.train` to build one from texts.
+        tokenizer: A `tokenizers.Tokenizer`, which is copied, or its JSON. Use `WordTokenizer.train`
+            to build one from texts.
 
     Examples:
         >>> from keras_qa.text import WordTokenizer
@@ -131,8 +113,8 @@ class WordTokenizer(Tokenizer):
 
         Args:
             texts: The texts.
-            vocabulary_size: Maximum number of ids, including padding and the
-                unknown word; the most frequent words are kept. `None` keeps all.
+            vocabulary_size: Maximum number of ids, including padding and the unknown word; the most
+                frequent words are kept. `None` keeps all.
             lowercase: Whether to ignore case.
 
         Returns:
@@ -197,18 +179,7 @@ class WordTokenizer(Tokenizer):
 
 
 def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
-    """Parses a tokenizer from JSON and bounds the memory that it can use.
-
-    Args:
-        text: The content of a `tokenizer.json`, as `tokenizers.Tokenizer.to_str` returns it.
-
-    Returns:
-        The tokenizer.
-
-    Raises:
-        ValueError: If the text is not a tokenizer, if its ids exceed the number of its tokens by
-            far, or if its replacements make texts many times longer.
-    """
+    """Parses a tokenizer from JSON and bounds the memory that it can use."""
     import tokenizers
 
     try:

@@ -28,20 +28,7 @@ FILES = (
 
 
 def build_tokenizer(folder: pathlib.Path) -> tokenizers.Tokenizer:
-    """Builds a tokenizer from a folder in Hugging Face's layout.
-
-    Args:
-        folder: A folder with `config.json` and either `vocab.txt`, or `vocab.json` and
-            `merges.txt`, or a SentencePiece model.
-
-    Returns:
-        The tokenizer.
-
-    Raises:
-        FileNotFoundError: If the folder has none of these files.
-        ImportError: If a SentencePiece model needs a missing library.
-        ValueError: If a file is damaged.
-    """
+    """Builds a tokenizer from a folder in Hugging Face's layout."""
     model_type = str(_settings(folder / "config.json").get("model_type", "bert"))
     settings = _settings(folder / "tokenizer_config.json")
     try:

@@ -18,19 +18,19 @@ from keras_qa.text.tokenizer import WordTokenizer
 class Vectorizer:
     """Converts examples to model inputs, and answers to labels.
 
-    Texts and questions share one vocabulary, built by `adapt`. Label 0 stands
-    for answers outside the answer vocabulary and is never predicted.
+    Texts and questions share one vocabulary, built by `adapt`. Label 0 stands for answers outside
+    the answer vocabulary and is never predicted.
 
     Args:
-        vocabulary_size: Maximum number of word ids, including padding and the
-            unknown word; the most frequent words are kept. `None` keeps all.
-        answer_vocabulary_size: Maximum number of labels, including label 0;
-            the most frequent answers are kept. `None` keeps all.
+        vocabulary_size: Maximum number of word ids, including padding and the unknown word; the
+            most frequent words are kept. `None` keeps all.
+        answer_vocabulary_size: Maximum number of labels, including label 0; the most frequent
+            answers are kept. `None` keeps all.
         lowercase: Whether to ignore case.
         tokenizer: JSON of a `WordTokenizer`, or `None`.
         answers: The answers in the order of their labels, or `None`.
-        sentences: Whether to split texts into sentences, which gives them one
-            more axis. A sentence ends at a line break or at `.`, `?` or `!`.
+        sentences: Whether to split texts into sentences, which gives them one more axis. A sentence
+            ends at a line break or at `.`, `?` or `!`.
 
     Examples:
         >>> from keras_qa import Example
@@ -93,9 +93,8 @@ class Vectorizer:
             examples: `Example` objects. Their answers are ignored.
 
         Returns:
-            `{"text": (batch, words), "question": (batch, words)}`, int32,
-            padded with zeros on the right to at least one word. With
-            `sentences` the text is `(batch, sentences, words)`.
+            `{"text": (batch, words), "question": (batch, words)}`, int32, padded with zeros on the
+            right to at least one word. With `sentences` the text is `(batch, sentences, words)`.
 
         Raises:
             ValueError: If `adapt` was not called.
@@ -113,8 +112,8 @@ class Vectorizer:
             texts: Texts, each a string or a list of sentences.
 
         Returns:
-            `(batch, sentences, words)` int32, padded with zeros to at least
-            one sentence of one word.
+            `(batch, sentences, words)` int32, padded with zeros to at least one sentence of one
+            word.
 
         Raises:
             ValueError: If `adapt` was not called.
@@ -139,8 +138,7 @@ class Vectorizer:
             texts: Texts or questions.
 
         Returns:
-            `(batch, words)` int32, padded with zeros on the right to at least
-            one word.
+            `(batch, words)` int32, padded with zeros on the right to at least one word.
 
         Raises:
             ValueError: If `adapt` was not called.
@@ -178,8 +176,8 @@ class Vectorizer:
             `(batch, sentences)` float32: 1 for supporting sentences, else 0.
 
         Raises:
-            ValueError: If no example has supporting facts, or one is out of
-                the range of the text's sentences.
+            ValueError: If no example has supporting facts, or one is out of the range of the text's
+                sentences.
         """
         counts = [len(sentence_spans(item.text)) for item in examples]
         labels = np.zeros((len(examples), max(counts, default=0) or 1), "float32")

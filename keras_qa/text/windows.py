@@ -36,27 +36,25 @@ _TOKENIZERS = {kind.__name__: kind for kind in (SubwordTokenizer, WordTokenizer)
 class Windows:
     """The inputs of a reader and the meaning of its output positions. Made by `Windower`.
 
-    A reader returns a start logit and an end logit for each position. Position
-    0 stands for "no answer in this window".
+    A reader returns a start logit and an end logit for each position. Position 0 stands for "no
+    answer in this window".
 
     Args:
         feed: The model's inputs by name, `(windows, …)` int32 each.
-        example: `(windows,)` int32: the example of each window, by position.
-            Ascending; every example has at least one window.
-        offsets: `(windows, positions, 2)` int32: `text[start:end]` is the piece
-            at each position. `(-1, -1)` at positions without a piece of the
-            text, and for pieces of white space only.
-        words: `(windows, positions, 2)` int32: offsets of the word that
-            contains the piece. All pieces of a word have the same.
-        word_sizes: `(windows, positions)` float32: the size of that word when
-            words are counted: 1, or in scripts without spaces half a word per
-            letter of Chinese or Japanese and a quarter of Thai, at most 1. 0 at
-            positions without a word.
-        spans: `(windows, answers, 2)` int32: first and last position of each
-            distinct answer that the window contains, padded with `(-1, -1)`.
-            `(0, 0)` first if it contains none. `None` without labels.
-        prior: `(windows,)` float32: log-prior that the answer is in the
-            window. `None` if all windows are equally likely.
+        example: `(windows,)` int32: the example of each window, by position. Ascending; every
+            example has at least one window.
+        offsets: `(windows, positions, 2)` int32: `text[start:end]` is the piece at each position.
+            `(-1, -1)` at positions without a piece of the text, and for pieces of white space only.
+        words: `(windows, positions, 2)` int32: offsets of the word that contains the piece. All
+            pieces of a word have the same.
+        word_sizes: `(windows, positions)` float32: the size of that word when words are counted: 1,
+            or in scripts without spaces half a word per letter of Chinese or Japanese and a quarter
+            of Thai, at most 1. 0 at positions without a word.
+        spans: `(windows, answers, 2)` int32: first and last position of each distinct answer that
+            the window contains, padded with `(-1, -1)`. `(0, 0)` first if it contains none. `None`
+            without labels.
+        prior: `(windows,)` float32: log-prior that the answer is in the window. `None` if all
+            windows are equally likely.
     """
 
     feed: dict[str, npt.NDArray[np.int32]]
@@ -74,24 +72,21 @@ class Windows:
 class Windower:
     """Splits the texts of examples into overlapping windows.
 
-    With a `SubwordTokenizer` a window is one sequence for a pretrained
-    encoder, `[CLS] question [SEP] window [SEP]`, with the inputs `token_ids`,
-    `segment_ids` and `padding_mask`. With a `WordTokenizer` the inputs are
-    `text`, the words of the window, and `question`. The output then has one
-    more position than `text`: the first, for "no answer".
+    With a `SubwordTokenizer` a window is one sequence for a pretrained encoder, `[CLS] question
+    [SEP] window [SEP]`, with the inputs `token_ids`, `segment_ids` and `padding_mask`. With a
+    `WordTokenizer` the inputs are `text`, the words of the window, and `question`. The output then
+    has one more position than `text`: the first, for "no answer".
 
     Args:
         tokenizer: A `SubwordTokenizer` or a `WordTokenizer`.
-        max_length: Maximum length of a window. With a `SubwordTokenizer` this
-            counts special tokens, question and text, with a `WordTokenizer`
-            the words of the text.
-        stride: Number of pieces that consecutive windows share, as in
-            `tokenizers` and `transformers`. An answer of at most that many
-            pieces is always whole in one window. It is reduced to half the room
-            for the text if the question leaves less than twice the stride.
-        max_question_length: Maximum number of pieces of a question; the rest
-            is truncated. `None` never truncates, and a question that leaves no
-            room for the text is an error.
+        max_length: Maximum length of a window. With a `SubwordTokenizer` this counts special
+            tokens, question and text, with a `WordTokenizer` the words of the text.
+        stride: Number of pieces that consecutive windows share, as in `tokenizers` and
+            `transformers`. An answer of at most that many pieces is always whole in one window. It
+            is reduced to half the room for the text if the question leaves less than twice the
+            stride.
+        max_question_length: Maximum number of pieces of a question; the rest is truncated. `None`
+            never truncates, and a question that leaves no room for the text is an error.
 
     Raises:
         TypeError: If `tokenizer` has another type.
@@ -139,8 +134,8 @@ class Windower:
             The `Windows` of all examples, in order, padded to the longest.
 
         Raises:
-            ValueError: If a question leaves no room for its text, or, with
-                labels, if an answer is not at its `answer_start`.
+            ValueError: If a question leaves no room for its text, or, with labels, if an answer is
+                not at its `answer_start`.
         """
         layout = _Layout(self, examples, 0, labels)
         return layout.windows(0, layout.total)
@@ -152,8 +147,7 @@ class Windower:
 
         Args:
             examples: `Example` objects.
-            windows: Maximum number of windows per batch. A batch may end
-                within an example.
+            windows: Maximum number of windows per batch. A batch may end within an example.
             labels: Whether to locate the answers by their `answer_start`.
 
         Yields:

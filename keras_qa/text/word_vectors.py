@@ -32,12 +32,11 @@ class WordVectors:
         array: `(words, dim)` float32.
 
     Raises:
-        ValueError: If the numbers of words and vectors differ, a word occurs
-            twice, or a number is not finite.
+        ValueError: If the numbers of words and vectors differ, a word occurs twice, or a number is
+            not finite.
 
     Reference:
-        Pennington et al. 2014, "GloVe: Global Vectors for Word Representation",
-        D14-1162.
+        Pennington et al. 2014, "GloVe: Global Vectors for Word Representation", D14-1162.
 
     Examples:
         >>> import numpy as np
@@ -79,11 +78,11 @@ class WordVectors:
         """Reads vectors from a file.
 
         Args:
-            path: UTF-8 text with a word and its numbers on each line, as GloVe
-                writes it. A first line with the numbers of words and dimensions
-                is skipped. Or a `.npy` file of shape `(words, dim)`.
-            vocabulary: The words of a `.npy` file: a list, or a UTF-8 file with
-                a word on each line.
+            path: UTF-8 text with a word and its numbers on each line, as GloVe writes it. A first
+                line with the numbers of words and dimensions is skipped. Or a `.npy` file of shape
+                `(words, dim)`.
+            vocabulary: The words of a `.npy` file: a list, or a UTF-8 file with a word on each
+                line.
 
         Returns:
             The `WordVectors`, in the order of the file.
@@ -127,14 +126,13 @@ class WordVectors:
     def table(self, tokenizer: WordTokenizer, seed: int = 0) -> npt.NDArray[np.float32]:
         """Builds an embedding table for a tokenizer.
 
-        A word without a vector gets the vector of its lower case form. If that
-        is missing too, and for the unknown word, the row is drawn from a normal
-        distribution with the mean and standard deviation of each column.
+        A word without a vector gets the vector of its lower case form. If that is missing too, and
+        for the unknown word, the row is drawn from a normal distribution with the mean and standard
+        deviation of each column.
 
         Args:
             tokenizer: A `WordTokenizer`.
-            seed: Seed of the drawn rows. A drawn row depends on `seed` and the
-                word's id alone.
+            seed: Seed of the drawn rows. A drawn row depends on `seed` and the word's id alone.
 
         Returns:
             `(vocabulary_size, dim)` float32. Row 0, padding, is zeros.
