@@ -56,8 +56,8 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     if name in PRESETS:
         return FILE, str(FOLDER / f"{name}.keras")
     raise FileNotFoundError(
-        f"There is no file `{name}`, and no preset of that name. Expected a `.keras` file, a "
-        f"folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
+        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
+        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
     )
 
 
@@ -71,7 +71,6 @@ def open_model(
     given = os.fspath(path)
     name = _full_name(given)
     if kind == EMBEDDER:
-        given = os.fspath(path)
         raise ValueError(f"`{given}` is no reader. `keras_qa.load({given!r})` returns an embedder.")
     if kind == FILE:
         # Not at the top: it needs Keras.

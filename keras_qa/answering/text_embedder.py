@@ -127,14 +127,14 @@ def _encoder_of(opened: Opened) -> tuple[Any, SubwordTokenizer, int | None, str]
     """Returns a model of means, its tokenizer, its longest sequence, and its name in an index."""
     model, name = opened.model, opened.name
     windower = model.preprocessor.vectorizer
-    if model.task == EMBEDDING:
-        return model, windower.tokenizer, windower.max_length, model.name or name
-    layer = model.encoder
-    if layer is None or not isinstance(windower.tokenizer, SubwordTokenizer):
+    is_embedder, layer = model.task == EMBEDDING, model.encoder
+    if not (is_embedder or layer) or not isinstance(windower.tokenizer, SubwordTokenizer):
         raise ValueError(
-            f"`{name[-150:]}` is a model without a published encoder. Pass a reader with such an "
-            "encoder, or an encoder such as `minilm`."
+            f"`{name[-100:]}` is not an embedder, such as `minilm-embed`, and no model with a "
+            "published encoder. Pass a reader with such an encoder, or an encoder such as `minilm`."
         )
+    if is_embedder:
+        return model, windower.tokenizer, windower.max_length, model.name or name
     return _mean_model(layer), windower.tokenizer, getattr(layer, "max_length", None), name
 
 

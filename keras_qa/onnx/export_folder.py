@@ -163,7 +163,8 @@ def _parts(model: object) -> tuple[QAModel, Preprocessor, str, str]:
     kinds, outputs = runtime.TASKS.get(task, ((), ()))
     if found.preprocessor.name not in kinds or len(found.outputs) != len(outputs):
         raise ValueError(
-            f"A model that {found.preprocessor.description} cannot be exported: `{found.name:.60}`."
+            f"The model `{found.name:.60}` {found.preprocessor.description}, but no task of "
+            "exported folders fits its preprocessor and its outputs. It cannot be exported."
         )
     return found, found.preprocessor, task, found.name
 

@@ -229,7 +229,7 @@ def test_wrong_calls_are_one_line_and_no_weight_moves(chooser, call, kind, messa
 
 def test_other_models_take_no_choices() -> None:
     qa = QuestionAnswerer(span_reader(30, units=4)).fit(MARKED, epochs=0, verbose=0)
-    with pytest.raises(ValueError, match="`choices` is for choice rankers, but this model marks"):
+    with pytest.raises(ValueError, match="`choices` is for choice rankers, but the model marks"):
         qa.answer(BOX, ASKED, choices=["red"])
     with pytest.raises(ValueError, match="`max_answer_words` is for span readers"):
         QuestionAnswerer("choice_ranker", max_answer_words=3).fit(EXAMPLES)

@@ -100,7 +100,11 @@ def test_what_is_wrong_is_one_line(tmp_path) -> None:
     whole = copy("bert", tmp_path / "whole")
     for name, options, message in (
         (folder, {}, rf"^`{folder}` has no tokenizer\. Put its `tokenizer\.json` into"),
-        (GOLDEN / "reader.keras", {}, r"^`.*reader\.keras` is a model without a published enc"),
+        (
+            GOLDEN / "reader.keras",
+            {},
+            r"^`.*reader\.keras` is not an embedder, such as `minilm-embed`, and no model with",
+        ),
         (whole, {"max_length": 2}, r"^`max_length` must be more than the 2 special tokens of `/.*"),
         (whole, {"max_length": True}, r"/whole`\. Received: max_length=True\.$"),
     ):

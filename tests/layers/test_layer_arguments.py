@@ -48,30 +48,8 @@ def encoder(**options):
             lambda: layers.UniversalTransformerEncoder(2, 4)([STATE, STORIES[0]]),
             "`num_heads` must divide the number of features, which is 6. Received: num_heads=4",
         ),
-        (
-            lambda: layers.MemoryHops.from_config({"num_hops": 2, "tying": "layer"}),
-            "no argument `tying` any more, and only files with tying='adjacent'.*tying='layer'",
-        ),
     ],
 )
 def test_invalid_arguments_raise(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
-
-
-@pytest.mark.parametrize(
-    ("modern", "settings"),
-    [(False, {}), (True, {"pre_norm": True, "gated": True, "use_bias": False})],
-)
-def test_an_older_config_with_modern_makes_the_same_encoder(modern: bool, settings) -> None:
-    encoder = layers.TransformerEncoder(30, 2, 2, 8, 16, num_segments=0, **settings)
-    config = encoder.get_config()
-    names = ("pre_norm", "gated", "use_bias")
-    older = {name: value for name, value in config.items() if name not in names}
-    again = layers.TransformerEncoder.from_config({**older, "modern": modern})
-    assert again.get_config() == config
-    again.build()
-    biases = [weight.path for weight in again.weights if weight.name in ("bias", "beta")]
-    assert bool(biases) is not modern
-    assert again.blocks[0].hidden.units == (32 if modern else 16)
-    assert (again.final_norm is not None) is modern

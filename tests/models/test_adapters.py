@@ -139,20 +139,6 @@ def test_a_file_holds_no_path_and_its_encoder_can_be_named(folder, tmp_path) -> 
     np.testing.assert_allclose(scores(again), scores(other), rtol=1e-5)
 
 
-def test_a_file_of_an_older_version_with_a_path_is_loaded(folder, tmp_path) -> None:
-    qa = trained(folder)
-    (tmp_path / "files").mkdir()
-    path = tmp_path / "files" / "adapter.keras"
-    qa.save_adapter(path)
-    dtype = keras.dtype_policies.serialize(encoder_of(qa).dtype_policy)
-    rewrite(path, {"backbone": str(folder), "dtype": dtype})
-    np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
-    folder.rename(tmp_path / "files" / "reader")
-    for backbone in (str(folder), "C:\\models\\reader"):
-        rewrite(path, {"backbone": backbone, "dtype": dtype})
-        np.testing.assert_allclose(scores(keras_qa.load(path)), scores(qa), rtol=1e-5)
-
-
 def assert_one_line(raised) -> None:
     message = str(raised.value)
     assert "\n" not in message
@@ -351,7 +337,7 @@ def array(shape: str, dtype: str = "<f4", values: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keras_qa_adapter": 4}, "adapter of version 4, and this keras-qa reads versions up to 3"),
+        ({"keras_qa_adapter": 4}, "adapter of version 4, and this keras-qa reads version 1"),
         ({"keras_qa_adapter": None}, "adapter of version None"),
         ({"backbone": "x" * 5_000}, "needs the encoder `x{40}`, which is not at `x{36}`"),
         ({"backbone": 3}, "`backbone` must be of type str. Received: backbone=3"),

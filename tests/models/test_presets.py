@@ -1,7 +1,6 @@
 """The readers that come with the package."""
 
 import json
-import pathlib
 import zipfile
 
 import numpy as np
@@ -11,8 +10,7 @@ import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import Reranker
 from keras_qa.cli import main
-from keras_qa.models import QAModel, encoder_classifier, presets
-from keras_qa.preprocessing import WordPreprocessor
+from keras_qa.models import encoder_classifier, presets
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
@@ -106,25 +104,3 @@ def test_the_command_answers_by_a_preset(capsys) -> None:
     asked = ["--text", TEXT, "--question", "Where are repairs done?"]
     assert main(["answer", "minilm-squad", *asked]) == 0
     assert "Bergen" in capsys.readouterr().out
-
-
-def test_from_preset_returns_an_answerer_or_its_model() -> None:
-    answerer = QuestionAnswerer.from_preset("babi")
-    model = QAModel.from_preset("babi")
-    for one, other in zip(answerer.model_.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert isinstance(answerer.model_.preprocessor, WordPreprocessor)
-
-
-def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert presets.find_file("minilm-squad").parent == presets.FOLDER
-    assert presets.find_file("minilm-squad-small") == presets.FOLDER / "minilm-squad.keras"
-    here = pathlib.Path("minilm-squad")
-    here.write_text("a file of mine")
-    assert presets.find_file(str(here)) == str(here)
-    with pytest.raises(ValueError, match="not a `.keras` file"):
-        keras_qa.load("minilm-squad")
-    message = r"There is no file `none`, and no preset of that name\. .*minilm-squad"
-    with pytest.raises(FileNotFoundError, match=message):
-        keras_qa.load("none")

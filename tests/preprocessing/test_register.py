@@ -135,7 +135,7 @@ WRONG = {
     ),
     "export": (
         lambda qa, path: export(qa, path / "exported"),
-        "A model that says yes or no cannot be exported: `answer_classifier`.",
+        "The model `answer_classifier` says yes or no, but no task of exported folders fits",
     ),
     "adapter": (
         lambda qa, path: qa.save_adapter(path / "a.keras"),
